@@ -1,1 +1,72 @@
-//! (being built)
+//! The WebSocket protocol ([RFC 6455]) without I/O: bytes and the time in, messages and bytes out.
+//!
+//! There is no socket here, no clock, no thread and no async runtime. A host feeds it what it
+//! reads, writes what it says, and calls it back at the time it names. [`towline`] is such a host,
+//! on tokio; use that unless you are writing another.
+//!
+//! ```text
+//!               read                                              write
+//!      socket ───────▶ Inbound ──▶ Incoming ──▶ program            socket
+//!                         │            │           │                 ▲
+//!                       fault    ping, close     send, close         │
+//!                         │            │           │                 │
+//!                         ▼            ▼           ▼                 │
+//!                      Session: [closing] [keepalive] [outbound] ────┘
+//!                         ▲                     │
+//!                 clock ──┘ handle_timeout      └─▶ poll_timeout, poll_transport
+//! ```
+//!
+//! - [`Connection`] is one end, whole. [`Inbound`] and [`Session`] are its two parts, for a host
+//!   that splits receiving from sending.
+//! - [`handshake`] is what comes before: the opening handshake of both ends.
+//! - What a peer does wrong is a [`Fault`]. It never panics and is never blamed on the caller.
+//!
+//! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
+//! [`towline`]: https://docs.rs/towline
+
+// In the order of dependence: a module uses only those above it.
+
+pub mod role;
+
+pub mod config;
+
+pub mod wire;
+
+pub mod text;
+
+pub mod message;
+
+pub mod fault;
+
+pub mod incoming;
+
+pub mod inbound;
+
+pub mod outbound;
+
+pub mod closing;
+
+pub mod keepalive;
+
+pub mod session;
+
+pub mod connection;
+
+#[cfg(test)]
+mod testing;
+
+pub use closing::{CloseCause, Closed, Initiator, Transport};
+pub use config::{Config, Keepalive};
+pub use connection::Connection;
+pub use fault::{Fault, LimitExceeded, Violation};
+pub use inbound::Inbound;
+pub use incoming::{Incoming, Input};
+pub use message::Message;
+pub use outbound::{Outbound, Refused, SendError};
+pub use role::Role;
+pub use session::Session;
+pub use text::{InvalidUtf8, Text, Utf8Validator};
+pub use wire::close::{CloseCode, CloseFrame, InvalidClose, MalformedClose};
+pub use wire::frame::Frame;
+pub use wire::header::{Header, Rsv};
+pub use wire::opcode::Opcode;

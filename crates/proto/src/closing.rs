@@ -1,0 +1,341 @@
+//! The close handshake as a state machine ([RFC 6455, section 7]).
+//!
+//! ```text
+//!                 we send Close                     the peer's Close
+//!        ┌──────────────────────────▶ Closing ─────────────────────────┐
+//!        │                               │ deadline                    │
+//!        │                               ▼                             ▼     the transport ends,
+//!      Open ── abort, dead, lost ────▶ Closed ◀───────────────────  Finishing  or the deadline
+//!        │                                                             ▲
+//!        ├── the peer's Close: ours is sent in answer ─────────────────┤
+//!        └── a fault of the peer: Close with its code is sent ─────────┘
+//! ```
+//!
+//! - **Closing** has said that it closes and awaits the peer's word.
+//! - **Finishing** has nothing more to say or to hear: what is queued is written, then the
+//!   transport is closed. A client lets the server do that first.
+//! - **Closed** is the end, with the reason.
+//!
+//! [RFC 6455, section 7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::fault::{Fault, LimitExceeded, Violation};
+use crate::role::Role;
+use crate::wire::close::{CloseCode, CloseFrame};
+
+/// How a connection ended: who began, what was said, and why it is over.
+///
+/// ```
+/// # fn example(closed: towline_proto::Closed) {
+/// if closed.is_clean() {
+///     println!("{} by {:?}", closed.code(), closed.initiator());
+/// } else {
+///     println!("lost: {}", closed.cause());
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    initiator: Initiator,
+    sent: Option<CloseFrame>,
+    received: Option<CloseFrame>,
+    cause: CloseCause,
+}
+
+/// Who began to close.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Initiator {
+    /// This end: the program, or the library for a fault of the peer or its silence.
+    Local,
+    /// The peer, with a close frame or by ending the transport.
+    Remote,
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseCause {
+    /// Both ends sent a close frame, as it should be.
+    Handshake,
+    /// The peer broke the protocol.
+    Violation(Violation),
+    /// The peer went over a limit.
+    LimitExceeded(LimitExceeded),
+    /// The peer showed no sign of life within the keepalive's grace period.
+    PeerUnresponsive,
+    /// The peer did not answer the close frame within `close_timeout`.
+    CloseTimeout,
+    /// This end's program ended the connection without waiting for the peer.
+    Aborted,
+    /// The transport ended without a close frame of the peer.
+    TransportEnded,
+    /// The transport failed.
+    TransportFailed(io::ErrorKind),
+}
+
+impl fmt::Display for CloseCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handshake => f.write_str("closed by handshake"),
+            Self::Violation(violation) => write!(f, "the peer broke the protocol: {violation}"),
+            Self::LimitExceeded(limit) => write!(f, "the peer exceeded a limit: {limit}"),
+            Self::PeerUnresponsive => f.write_str("the peer does not respond (keepalive)"),
+            Self::CloseTimeout => {
+                f.write_str("the peer did not answer the close frame (close_timeout)")
+            }
+            Self::Aborted => f.write_str("aborted by this end"),
+            Self::TransportEnded => f.write_str("the transport ended without a close frame"),
+            Self::TransportFailed(kind) => write!(f, "the transport failed: {kind}"),
+        }
+    }
+}
+
+impl Closed {
+    /// Who began to close.
+    pub fn initiator(&self) -> Initiator {
+        self.initiator
+    }
+
+    /// The close frame that was sent, if one was.
+    pub fn sent(&self) -> Option<&CloseFrame> {
+        self.sent.as_ref()
+    }
+
+    /// The close frame that was received, if one was.
+    pub fn received(&self) -> Option<&CloseFrame> {
+        self.received.as_ref()
+    }
+
+    /// Why the connection is over.
+    pub fn cause(&self) -> CloseCause {
+        self.cause
+    }
+
+    /// Whether both ends sent a close frame.
+    pub fn is_clean(&self) -> bool {
+        self.cause == CloseCause::Handshake
+    }
+
+    /// The code that says it best: that of the end which began, or [`CloseCode::ABNORMAL`] where
+    /// no close frame tells.
+    #[doc(alias = "closeReasonCode")]
+    pub fn code(&self) -> CloseCode {
+        self.telling().map_or(CloseCode::ABNORMAL, CloseFrame::code)
+    }
+
+    /// The reason beside [`code`](Self::code), often empty.
+    #[doc(alias = "closeDescription")]
+    pub fn reason(&self) -> &str {
+        self.telling().map_or("", CloseFrame::reason)
+    }
+
+    fn telling(&self) -> Option<&CloseFrame> {
+        match self.cause {
+            CloseCause::Handshake => match self.initiator {
+                Initiator::Local => self.sent.as_ref(),
+                Initiator::Remote => self.received.as_ref(),
+            },
+            CloseCause::Violation(_) | CloseCause::LimitExceeded(_) | CloseCause::Aborted => {
+                self.sent.as_ref()
+            }
+            _ => self.received.as_ref(),
+        }
+    }
+}
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.cause, self.telling()) {
+            (CloseCause::Handshake, Some(frame)) => match self.initiator {
+                Initiator::Local => write!(f, "closed with {frame}"),
+                Initiator::Remote => write!(f, "closed by the peer with {frame}"),
+            },
+            (cause, _) => cause.fmt(f),
+        }
+    }
+}
+
+/// What to do with the transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Read and write.
+    Open,
+    /// Everything has been written: shut down the writing side, and read, without decoding, until
+    /// the peer ends its own.
+    ShutDown,
+    /// Drop it.
+    Close,
+}
+
+/// The state of closing.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    role: Role,
+    timeout: Duration,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    Closing { sent: CloseFrame, deadline: Instant },
+    Finishing { closed: Closed, deadline: Option<Instant> },
+    Closed(Closed),
+}
+
+impl Closing {
+    pub(crate) fn new(role: Role, timeout: Duration) -> Self {
+        Self { role, timeout, state: State::Open }
+    }
+
+    /// Whether messages may be sent.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open)
+    }
+
+    /// Whether what the peer sends is decoded: until its close frame, or its first fault.
+    pub(crate) fn is_receiving(&self) -> bool {
+        matches!(self.state, State::Open | State::Closing { .. })
+    }
+
+    /// How the connection ended, once it has.
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        match &self.state {
+            State::Closed(closed) => Some(closed),
+            _ => None,
+        }
+    }
+
+    /// How the connection is going to end, as soon as that is known: before the transport is
+    /// closed.
+    pub(crate) fn outcome(&self) -> Option<&Closed> {
+        match &self.state {
+            State::Finishing { closed, .. } | State::Closed(closed) => Some(closed),
+            _ => None,
+        }
+    }
+
+    /// What to do with the transport. `written` is whether everything queued has been.
+    pub(crate) fn transport(&self, written: bool) -> Transport {
+        match &self.state {
+            State::Open | State::Closing { .. } => Transport::Open,
+            State::Finishing { .. } if !written => Transport::Open,
+            // "the server MUST close the connection immediately; the client SHOULD wait for the
+            // server to close the connection". After a fault there may be more to read than the
+            // peer has been told, and closing over unread bytes would take the close frame back.
+            State::Finishing { closed, .. } if closed.is_clean() && self.role == Role::Server => {
+                Transport::Close
+            }
+            State::Finishing { .. } => Transport::ShutDown,
+            State::Closed(_) => Transport::Close,
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.state {
+            State::Closing { deadline, .. } => Some(*deadline),
+            State::Finishing { deadline, .. } => *deadline,
+            State::Open | State::Closed(_) => None,
+        }
+    }
+
+    /// The program closes. Returns whether the frame is to be sent: the first one is.
+    pub(crate) fn handle_close(&mut self, now: Instant, frame: &CloseFrame) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        // A timeout beyond the end of time is none, and a day is as good as that.
+        let deadline = now.checked_add(self.timeout).unwrap_or(now + Duration::from_secs(86_400));
+        self.state = State::Closing { sent: frame.clone(), deadline };
+        true
+    }
+
+    /// The peer's close frame came. Returns the answer to send, if it is the peer that began.
+    pub(crate) fn handle_peer_close(
+        &mut self,
+        now: Instant,
+        received: CloseFrame,
+    ) -> Option<CloseFrame> {
+        let (initiator, sent, answer, deadline) = match &self.state {
+            State::Open => {
+                // "the endpoint typically echos the status code it received"
+                let answer = match received.code() {
+                    CloseCode::NO_STATUS => CloseFrame::EMPTY,
+                    code => CloseFrame::of(code, ""),
+                };
+                (Initiator::Remote, answer.clone(), Some(answer), now.checked_add(self.timeout))
+            }
+            State::Closing { sent, deadline } => {
+                (Initiator::Local, sent.clone(), None, Some(*deadline))
+            }
+            State::Finishing { .. } | State::Closed(_) => return None,
+        };
+        let closed = Closed {
+            initiator,
+            sent: Some(sent),
+            received: Some(received),
+            cause: CloseCause::Handshake,
+        };
+        self.state = State::Finishing { closed, deadline };
+        answer
+    }
+
+    /// The peer did wrong. Returns the close frame to send, if none was.
+    pub(crate) fn handle_fault(&mut self, now: Instant, fault: Fault) -> Option<CloseFrame> {
+        let (sent, to_send, deadline) = match &self.state {
+            State::Open => {
+                let frame = CloseFrame::of(fault.close_code(), &fault.to_string());
+                (frame.clone(), Some(frame), now.checked_add(self.timeout))
+            }
+            State::Closing { sent, deadline } => (sent.clone(), None, Some(*deadline)),
+            State::Finishing { .. } | State::Closed(_) => return None,
+        };
+        let cause = match fault {
+            Fault::Violation(violation) => CloseCause::Violation(violation),
+            Fault::LimitExceeded(limit) => CloseCause::LimitExceeded(limit),
+        };
+        let closed =
+            Closed { initiator: Initiator::Local, sent: Some(sent), received: None, cause };
+        self.state = State::Finishing { closed, deadline };
+        to_send
+    }
+
+    /// The connection ends without the peer's consent, by this end or by the transport.
+    pub(crate) fn handle_end(&mut self, initiator: Initiator, cause: CloseCause) {
+        let closed = match std::mem::replace(&mut self.state, State::Open) {
+            State::Open => Closed { initiator, sent: None, received: None, cause },
+            State::Closing { sent, .. } => {
+                Closed { initiator: Initiator::Local, sent: Some(sent), received: None, cause }
+            }
+            State::Finishing { closed, .. } | State::Closed(closed) => closed,
+        };
+        self.state = State::Closed(closed);
+    }
+
+    /// The program ends the connection at once. Returns whether the frame is to be sent.
+    pub(crate) fn handle_abort(&mut self, frame: &CloseFrame) -> bool {
+        let is_first = self.is_open();
+        if is_first {
+            let closed = Closed {
+                initiator: Initiator::Local,
+                sent: Some(frame.clone()),
+                received: None,
+                cause: CloseCause::Aborted,
+            };
+            self.state = State::Closed(closed);
+        } else {
+            self.handle_end(Initiator::Local, CloseCause::Aborted);
+        }
+        is_first
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.handle_end(Initiator::Local, CloseCause::CloseTimeout);
+        }
+    }
+}

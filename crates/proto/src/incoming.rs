@@ -1,0 +1,101 @@
+//! What comes in: bytes at the one end of the decoder, what they mean at the other.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::message::Message;
+use crate::text::Text;
+use crate::wire::close::CloseFrame;
+use crate::wire::frame::Frame;
+
+/// Received bytes, consumed from the front.
+///
+/// They are unmasked where they lie, hence mutable; what is decoded borrows from them.
+#[derive(Debug)]
+pub struct Input<'b> {
+    bytes: &'b mut [u8],
+}
+
+impl<'b> Input<'b> {
+    /// Input of these bytes.
+    pub fn new(bytes: &'b mut [u8]) -> Self {
+        Self { bytes }
+    }
+
+    /// How many bytes have not been consumed.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether all bytes have been consumed.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The bytes that have not been consumed.
+    pub fn as_slice(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Consumes `count` bytes, or all where there are fewer.
+    pub(crate) fn take(&mut self, count: usize) -> &'b mut [u8] {
+        let bytes = std::mem::take(&mut self.bytes);
+        let (taken, rest) = bytes.split_at_mut(count.min(bytes.len()));
+        self.bytes = rest;
+        taken
+    }
+}
+
+impl<'b> From<&'b mut [u8]> for Input<'b> {
+    fn from(bytes: &'b mut [u8]) -> Self {
+        Self::new(bytes)
+    }
+}
+
+/// What received bytes mean.
+///
+/// A message that lies whole in the input is borrowed from it; one that came in pieces is owned.
+/// [`into_message`](Self::into_message) makes either one's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming<'b> {
+    /// A text message.
+    Text(Cow<'b, str>),
+    /// A binary message.
+    Binary(Cow<'b, [u8]>),
+    /// A data frame, where `assemble_fragments` is off.
+    Frame(Frame),
+    /// A ping. Its pong is on its way; there is nothing to do.
+    Ping(Bytes),
+    /// A pong.
+    Pong(Bytes),
+    /// The peer's close frame: nothing comes after it. The answer is on its way.
+    Close(CloseFrame),
+}
+
+impl Incoming<'_> {
+    /// The message, if it is one, as an owned value: what was borrowed is copied, what was owned
+    /// is taken over.
+    pub fn into_message(self) -> Option<Message> {
+        match self {
+            Self::Text(text) => Some(Message::Text(Text::from(text))),
+            Self::Binary(Cow::Borrowed(bytes)) => {
+                Some(Message::Binary(Bytes::copy_from_slice(bytes)))
+            }
+            Self::Binary(Cow::Owned(bytes)) => Some(Message::Binary(bytes.into())),
+            _ => None,
+        }
+    }
+
+    /// The same, independent of the input.
+    pub fn into_owned(self) -> Incoming<'static> {
+        match self {
+            Self::Text(text) => Incoming::Text(Cow::Owned(text.into_owned())),
+            Self::Binary(bytes) => Incoming::Binary(Cow::Owned(bytes.into_owned())),
+            Self::Frame(frame) => Incoming::Frame(frame),
+            Self::Ping(payload) => Incoming::Ping(payload),
+            Self::Pong(payload) => Incoming::Pong(payload),
+            Self::Close(frame) => Incoming::Close(frame),
+        }
+    }
+}

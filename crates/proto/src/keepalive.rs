@@ -1,0 +1,129 @@
+//! Whether the peer is still there: pings after silence, and the conclusion from more of it.
+
+use std::time::Instant;
+
+use crate::config::Keepalive;
+
+/// When a silent peer is to be asked, and when it has not answered. Pure: it is told the time.
+#[derive(Debug)]
+pub struct Timer {
+    keepalive: Option<Keepalive>,
+    heard: Instant,
+    /// When the ping that is unanswered was sent.
+    asked: Option<Instant>,
+}
+
+/// What is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// The peer has been silent: ask it.
+    Ping,
+    /// The peer has not answered.
+    Dead,
+}
+
+impl Timer {
+    /// A timer that has heard of the peer just now.
+    pub fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
+        Self { keepalive, heard: now, asked: None }
+    }
+
+    /// Takes note that bytes of the peer came at `at`.
+    pub fn handle_received(&mut self, at: Instant) {
+        if at > self.heard {
+            self.heard = at;
+        }
+        // An answer may be as old as the question where clocks are coarse.
+        if self.asked.is_some_and(|asked| at >= asked) {
+            self.asked = None;
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) will have something to say, if nothing is
+    /// heard until then.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let Keepalive { interval, grace } = self.keepalive?;
+        match self.asked {
+            None => self.heard.checked_add(interval),
+            Some(asked) => asked.checked_add(grace.unwrap_or(interval)),
+        }
+    }
+
+    /// What is due at `now`, if anything is.
+    pub fn poll_due(&self, now: Instant) -> Option<Due> {
+        if now < self.poll_timeout()? {
+            return None;
+        }
+        match (self.asked, self.keepalive?.grace) {
+            (Some(_), Some(_)) => Some(Due::Dead),
+            _ => Some(Due::Ping),
+        }
+    }
+
+    /// Takes note that a ping was sent.
+    pub fn handle_ping_sent(&mut self, now: Instant) {
+        self.asked = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn timer(start: Instant) -> Timer {
+        Timer::new(Some(Keepalive::every(20 * SECOND)), start)
+    }
+
+    /// A moment that is no business of the clock's.
+    fn start() -> Instant {
+        crate::testing::start()
+    }
+
+    #[test]
+    fn silence_is_asked_after_and_more_of_it_is_death() {
+        let start = start();
+        let mut timer = timer(start);
+        assert_eq!(timer.poll_timeout(), Some(start + 20 * SECOND));
+        assert_eq!(timer.poll_due(start + 19 * SECOND), None);
+        assert_eq!(timer.poll_due(start + 20 * SECOND), Some(Due::Ping));
+        timer.handle_ping_sent(start + 20 * SECOND);
+        assert_eq!(timer.poll_timeout(), Some(start + 30 * SECOND));
+        assert_eq!(timer.poll_due(start + 30 * SECOND), Some(Due::Dead));
+    }
+
+    #[test]
+    fn any_byte_puts_the_question_off_and_is_an_answer() {
+        let start = start();
+        let mut timer = timer(start);
+        timer.handle_received(start + 15 * SECOND);
+        assert_eq!(timer.poll_due(start + 20 * SECOND), None);
+        timer.handle_ping_sent(start + 35 * SECOND);
+        timer.handle_received(start + 36 * SECOND);
+        assert_eq!(timer.poll_timeout(), Some(start + 56 * SECOND));
+    }
+
+    #[test]
+    fn without_grace_it_asks_again_and_never_concludes() {
+        let start = start();
+        let keepalive = Keepalive::every(20 * SECOND).grace(None);
+        let mut timer = Timer::new(Some(keepalive), start);
+        for round in 1..5 {
+            let now = start + round * 20 * SECOND;
+            assert_eq!(timer.poll_due(now), Some(Due::Ping));
+            timer.handle_ping_sent(now);
+        }
+    }
+
+    #[test]
+    fn without_keepalive_nothing_is_ever_due() {
+        let start = start();
+        let timer = Timer::new(None, start);
+        assert_eq!(timer.poll_timeout(), None);
+        assert_eq!(timer.poll_due(start + 1_000_000 * SECOND), None);
+    }
+}

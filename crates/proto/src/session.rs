@@ -1,0 +1,305 @@
+//! Everything of a connection but the decoding of its input.
+//!
+//! A connection that is split has its [`Inbound`](crate::inbound::Inbound) in the receiving half
+//! alone; what the sending halves, the timers and the answers to the peer share is here.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::closing::{CloseCause, Closed, Closing, Initiator, Transport};
+use crate::config::Config;
+use crate::fault::{Fault, LimitExceeded};
+use crate::incoming::Incoming;
+use crate::keepalive::{Due, Timer};
+use crate::message::Message;
+use crate::outbound::{Outbound, Refused, SendError};
+use crate::role::Role;
+use crate::wire::close::CloseFrame;
+use crate::wire::frame::Frame;
+use crate::wire::opcode::Opcode;
+
+/// Sending, closing and keepalive of a connection.
+///
+/// - Commands: [`send`](Self::send), [`ping`](Self::ping), [`close`](Self::close), …
+/// - What happened goes in by `handle_*`; the time always with it.
+/// - What is to be done comes out by `poll_*`: bytes to write, the next deadline, what becomes of
+///   the transport.
+#[derive(Debug)]
+pub struct Session {
+    outbound: Outbound,
+    closing: Closing,
+    keepalive: Timer,
+    control_rate: ControlRate,
+    send_high_water_mark: usize,
+}
+
+impl Session {
+    /// The session of a connection whose opening handshake is done.
+    pub fn new(role: Role, config: &Config, now: Instant) -> Self {
+        Self {
+            outbound: Outbound::new(role, config),
+            closing: Closing::new(role, config.close_timeout),
+            keepalive: Timer::new(config.keepalive, now),
+            control_rate: ControlRate {
+                limit: config.max_received_control_rate.map(std::num::NonZeroU32::get),
+                second: now,
+                frames: 0,
+            },
+            send_high_water_mark: config.send_high_water_mark,
+        }
+    }
+
+    /// Queues a message. It is taken whatever is queued already: ask [`is_full`](Self::is_full).
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closing`], with the message, once a close frame was sent or received.
+    #[inline]
+    pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
+        if !self.closing.is_open() {
+            return Err(SendError::new(Refused::Closing, message));
+        }
+        self.outbound.message(message);
+        Ok(())
+    }
+
+    /// Queues a frame made by hand, in its turn. Messages queued while a message is unfinished
+    /// follow it. A close frame does what [`close`](Self::close) does.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], with the frame, for one that can't stand here.
+    pub fn send_frame(&mut self, now: Instant, frame: Frame) -> Result<(), SendError<Frame>> {
+        if !self.closing.is_open() {
+            return Err(SendError::new(Refused::Closing, frame));
+        }
+        if frame.opcode() != Opcode::Close {
+            return self.outbound.frame(frame);
+        }
+        match CloseFrame::decode(frame.payload()) {
+            Ok(close) => {
+                self.close(now, close);
+                Ok(())
+            }
+            Err(malformed) => Err(SendError::new(Refused::MalformedClose(malformed), frame)),
+        }
+    }
+
+    /// Queues a ping, in front of all messages that are not frames yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], with the payload: longer than 125 bytes, or the connection is closing.
+    pub fn ping(&mut self, payload: Bytes) -> Result<(), SendError<Bytes>> {
+        self.control(Opcode::Ping, payload)
+    }
+
+    /// Queues a pong that answers no ping. Those that do are sent without being asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`ping`](Self::ping).
+    pub fn pong(&mut self, payload: Bytes) -> Result<(), SendError<Bytes>> {
+        self.control(Opcode::Pong, payload)
+    }
+
+    /// Begins to close: what is queued is sent, then `frame`, then the peer's is awaited for as
+    /// long as the close timeout says. Without effect if the connection is closing already.
+    pub fn close(&mut self, now: Instant, frame: CloseFrame) {
+        if self.closing.handle_close(now, &frame) {
+            self.outbound.close(frame);
+        }
+    }
+
+    /// Ends the connection without waiting for the peer. What has become frames is worth one
+    /// attempt to write it; then the transport goes.
+    pub fn abort(&mut self, frame: CloseFrame) {
+        self.outbound.discard_waiting();
+        if self.closing.handle_abort(&frame) {
+            self.outbound.close(frame);
+        }
+    }
+
+    /// Takes note that bytes of the peer came at `at`: a sign of life.
+    pub fn handle_received(&mut self, at: Instant) {
+        self.keepalive.handle_received(at);
+    }
+
+    /// Takes note of what was decoded: answers a ping, goes on with closing.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`], which it has dealt with itself, where the limit of control frames a second is
+    /// exceeded.
+    #[inline]
+    pub fn handle_incoming(&mut self, now: Instant, incoming: &Incoming<'_>) -> Result<(), Fault> {
+        match incoming {
+            Incoming::Text(_) | Incoming::Binary(_) | Incoming::Frame(_) => Ok(()),
+            Incoming::Ping(payload) => {
+                self.count_control(now)?;
+                if self.closing.is_open() {
+                    self.outbound.pong(payload.clone());
+                }
+                Ok(())
+            }
+            Incoming::Pong(_) => self.count_control(now),
+            Incoming::Close(frame) => {
+                if let Some(answer) = self.closing.handle_peer_close(now, frame.clone()) {
+                    self.outbound.close(answer);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes note of a fault of the peer: what waits is given up, and the close frame sent.
+    pub fn handle_fault(&mut self, now: Instant, fault: Fault) {
+        if let Some(frame) = self.closing.handle_fault(now, fault) {
+            self.outbound.discard_waiting();
+            self.outbound.close(frame);
+        }
+    }
+
+    /// The transport has nothing more to read, or was closed as
+    /// [`poll_transport`](Self::poll_transport) said.
+    pub fn handle_transport_end(&mut self) {
+        self.end(Initiator::Remote, CloseCause::TransportEnded);
+    }
+
+    /// The transport failed.
+    pub fn handle_transport_error(&mut self, kind: std::io::ErrorKind) {
+        self.end(Initiator::Remote, CloseCause::TransportFailed(kind));
+    }
+
+    /// Does what is due at `now`.
+    ///
+    /// If [`is_peer_overdue`](Self::is_peer_overdue), this ends the connection: look for unread
+    /// bytes first.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.closing.handle_timeout(now);
+        if self.closing.is_open() {
+            match self.keepalive.poll_due(now) {
+                Some(Due::Ping) => {
+                    self.keepalive.handle_ping_sent(now);
+                    // An empty payload is not too long.
+                    let _ = self.outbound.control(Opcode::Ping, Bytes::new());
+                }
+                Some(Due::Dead) => self.end(Initiator::Local, CloseCause::PeerUnresponsive),
+                None => {}
+            }
+        }
+        if self.closing.closed().is_some() {
+            self.outbound.discard();
+        }
+    }
+
+    /// Whether the peer is taken for dead at `now` unless something of it lies unread.
+    pub fn is_peer_overdue(&self, now: Instant) -> bool {
+        self.closing.is_open() && self.keepalive.poll_due(now) == Some(Due::Dead)
+    }
+
+    /// What is to be written, if anything is. Advance it by what was.
+    #[inline]
+    pub fn poll_transmit(&mut self) -> Option<&mut Outbound> {
+        self.outbound.fill();
+        (!self.outbound.is_empty()).then_some(&mut self.outbound)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is next to be called. It moves: later with
+    /// everything that is received, earlier with a close.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.closing.is_open() { self.keepalive.poll_timeout() } else { self.closing.deadline() }
+    }
+
+    /// What to do with the transport. To be asked after writing.
+    pub fn poll_transport(&self) -> Transport {
+        self.closing.transport(self.outbound.is_empty())
+    }
+
+    /// Whether messages may be sent: no close frame was sent or received yet.
+    #[inline]
+    pub fn is_open(&self) -> bool {
+        self.closing.is_open()
+    }
+
+    /// Whether what comes in is to be decoded. If not, it is to be read and thrown away.
+    #[inline]
+    pub fn is_receiving(&self) -> bool {
+        self.closing.is_receiving()
+    }
+
+    /// Whether the queue is above its high-water mark, so that a sender should wait.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.is_above_mark(self.outbound.queued_len())
+    }
+
+    /// Whether a frame made by hand should wait. One that continues a message doesn't wait for
+    /// what is held back behind that message.
+    pub fn is_full_for(&self, frame: &Frame) -> bool {
+        self.is_above_mark(match frame.opcode() {
+            Opcode::Continuation => self.outbound.queued_before_frame(),
+            _ => self.outbound.queued_len(),
+        })
+    }
+
+    /// The encoder, to lend it a buffer and to see how much is queued.
+    pub fn outbound(&mut self) -> &mut Outbound {
+        &mut self.outbound
+    }
+
+    /// How the connection ended, once it has: the transport is, or is to be, closed.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.closing.closed()
+    }
+
+    /// How the connection is going to end, as soon as that is known: when both close frames are
+    /// exchanged, or a fault is found.
+    pub fn outcome(&self) -> Option<&Closed> {
+        self.closing.outcome()
+    }
+
+    fn is_above_mark(&self, queued: usize) -> bool {
+        queued > 0 && queued >= self.send_high_water_mark
+    }
+
+    fn control(&mut self, opcode: Opcode, payload: Bytes) -> Result<(), SendError<Bytes>> {
+        if !self.closing.is_open() {
+            return Err(SendError::new(Refused::Closing, payload));
+        }
+        self.outbound.control(opcode, payload)
+    }
+
+    fn count_control(&mut self, now: Instant) -> Result<(), Fault> {
+        let Err(limit) = self.control_rate.count(now) else { return Ok(()) };
+        let fault = Fault::from(limit);
+        self.handle_fault(now, fault);
+        Err(fault)
+    }
+
+    fn end(&mut self, initiator: Initiator, cause: CloseCause) {
+        self.closing.handle_end(initiator, cause);
+        self.outbound.discard();
+    }
+}
+
+/// Counts control frames by the second.
+#[derive(Debug)]
+struct ControlRate {
+    limit: Option<u32>,
+    second: Instant,
+    frames: u32,
+}
+
+impl ControlRate {
+    fn count(&mut self, now: Instant) -> Result<(), LimitExceeded> {
+        let Some(limit) = self.limit else { return Ok(()) };
+        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+            self.second = now;
+            self.frames = 0;
+        }
+        self.frames += 1;
+        if self.frames > limit { Err(LimitExceeded::ControlRate { limit }) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,342 @@
+//! The code and the reason in a close frame.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytestring::ByteString;
+
+use crate::wire::opcode::MAX_CONTROL_PAYLOAD;
+
+/// Why a connection is closed, as a number ([RFC 6455, section 7.4]).
+///
+/// Any number can be held; [`is_sendable`](Self::is_sendable) says which may go into a close
+/// frame.
+///
+/// ```
+/// use towline_proto::CloseCode;
+///
+/// assert_eq!(CloseCode::NORMAL.get(), 1000);
+/// assert!(CloseCode::new(4001).is_sendable());
+/// assert!(!CloseCode::ABNORMAL.is_sendable());
+/// assert_eq!(CloseCode::POLICY.to_string(), "1008 (policy violation)");
+/// ```
+///
+/// [RFC 6455, section 7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CloseCode(u16);
+
+impl CloseCode {
+    /// 1000: the purpose of the connection has been fulfilled.
+    #[doc(alias = "CLOSE_REASON_NORMAL")]
+    pub const NORMAL: Self = Self(1000);
+    /// 1001: the end is going away: a server shuts down, a browser leaves the page.
+    #[doc(alias = "CLOSE_REASON_GOING_AWAY")]
+    pub const GOING_AWAY: Self = Self(1001);
+    /// 1002: the peer broke the protocol.
+    #[doc(alias = "CLOSE_REASON_PROTOCOL_ERROR")]
+    pub const PROTOCOL_ERROR: Self = Self(1002);
+    /// 1003: a kind of data that the end cannot take, say binary where it wants text.
+    #[doc(alias = "CLOSE_REASON_UNPROCESSABLE_INPUT")]
+    pub const UNSUPPORTED_DATA: Self = Self(1003);
+    /// 1004: reserved, without a meaning. Never on the wire.
+    #[doc(alias = "CLOSE_REASON_RESERVED")]
+    pub const RESERVED: Self = Self(1004);
+    /// 1005: a close frame without a code was received. Never on the wire.
+    #[doc(alias = "CLOSE_REASON_NOT_PROVIDED")]
+    pub const NO_STATUS: Self = Self(1005);
+    /// 1006: the connection ended without a close frame. Never on the wire.
+    #[doc(alias = "CLOSE_REASON_ABNORMAL")]
+    pub const ABNORMAL: Self = Self(1006);
+    /// 1007: data that is not what its type says, such as text that is not UTF-8.
+    #[doc(alias = "CLOSE_REASON_INVALID_DATA")]
+    pub const INVALID_DATA: Self = Self(1007);
+    /// 1008: the end's policy does not allow it; the code for want of a better one.
+    #[doc(alias = "CLOSE_REASON_POLICY_VIOLATION")]
+    pub const POLICY: Self = Self(1008);
+    /// 1009: a message larger than the end takes.
+    #[doc(alias = "CLOSE_REASON_MESSAGE_TOO_BIG")]
+    pub const MESSAGE_TOO_BIG: Self = Self(1009);
+    /// 1010: the client misses an extension in the server's handshake.
+    #[doc(alias = "CLOSE_REASON_EXTENSION_REQUIRED")]
+    pub const EXTENSION_REQUIRED: Self = Self(1010);
+    /// 1011: the end met a condition that it was not prepared for.
+    #[doc(alias = "CLOSE_REASON_INTERNAL_SERVER_ERROR")]
+    pub const INTERNAL_ERROR: Self = Self(1011);
+    /// 1012: the service restarts; come back later.
+    pub const SERVICE_RESTART: Self = Self(1012);
+    /// 1013: the service is overloaded; come back much later.
+    pub const TRY_AGAIN_LATER: Self = Self(1013);
+    /// 1014: a gateway got an invalid answer from behind it.
+    pub const BAD_GATEWAY: Self = Self(1014);
+    /// 1015: the TLS handshake failed. Never on the wire.
+    #[doc(alias = "CLOSE_REASON_TLS_HANDSHAKE_FAILED")]
+    pub const TLS_HANDSHAKE: Self = Self(1015);
+
+    /// The code with this number.
+    pub const fn new(code: u16) -> Self {
+        Self(code)
+    }
+
+    /// The number.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+
+    /// Whether this code may stand in a close frame.
+    ///
+    /// Those are the codes that RFC 6455 and the IANA registry define for the wire (1000 to
+    /// 1003, 1007 to 1014), those of libraries and frameworks (3000 to 3999), and those of
+    /// applications (4000 to 4999). The reserved 1004, and 1005, 1006 and 1015, which "MUST NOT
+    /// be set as a status code in a Close control frame", are not among them.
+    pub const fn is_sendable(self) -> bool {
+        matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
+    }
+
+    /// What the code stands for, in words; `None` where no specification says.
+    pub const fn description(self) -> Option<&'static str> {
+        Some(match self.0 {
+            1000 => "normal closure",
+            1001 => "going away",
+            1002 => "protocol error",
+            1003 => "unsupported data",
+            1004 => "reserved",
+            1005 => "no status received",
+            1006 => "abnormal closure",
+            1007 => "invalid data",
+            1008 => "policy violation",
+            1009 => "message too big",
+            1010 => "extension required",
+            1011 => "internal error",
+            1012 => "service restart",
+            1013 => "try again later",
+            1014 => "bad gateway",
+            1015 => "TLS handshake failed",
+            _ => return None,
+        })
+    }
+}
+
+impl From<u16> for CloseCode {
+    fn from(code: u16) -> Self {
+        Self(code)
+    }
+}
+
+impl From<CloseCode> for u16 {
+    fn from(code: CloseCode) -> Self {
+        code.0
+    }
+}
+
+impl fmt::Display for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.description() {
+            Some(words) => write!(f, "{} ({words})", self.0),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for CloseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The longest reason that fits beside the code, in bytes of UTF-8.
+pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
+
+/// What a close frame says: a code and a reason ([RFC 6455, section 5.5.1]).
+///
+/// A close frame may also say nothing: that is [`CloseFrame::EMPTY`], whose code reads as
+/// [`CloseCode::NO_STATUS`].
+///
+/// [RFC 6455, section 5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseFrame {
+    code: CloseCode,
+    reason: ByteString,
+}
+
+/// Why a code and a reason can't be put into a close frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidClose {
+    /// The code must not appear on the wire, see [`CloseCode::is_sendable`].
+    Code(CloseCode),
+    /// The reason has this many bytes, which is more than [`MAX_REASON`].
+    ReasonTooLong(usize),
+}
+
+impl fmt::Display for InvalidClose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(
+                f,
+                "close code {code} must not be sent: use 1000 to 1003, 1007 to 1014, or 3000 to 4999"
+            ),
+            Self::ReasonTooLong(len) => {
+                write!(
+                    f,
+                    "close reason of {len} bytes: at most {MAX_REASON} fit into a close frame"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for InvalidClose {}
+
+/// Why the payload of a close frame is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MalformedClose {
+    /// One byte, where a code takes two.
+    OneByte,
+    /// A code that must not appear on the wire.
+    Code(CloseCode),
+    /// A reason that is not UTF-8.
+    ReasonNotUtf8,
+}
+
+impl fmt::Display for MalformedClose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OneByte => f.write_str("Close frame with one byte of payload"),
+            Self::Code(code) => {
+                write!(f, "Close frame with the code {code}, which must not be sent")
+            }
+            Self::ReasonNotUtf8 => f.write_str("Close frame with a reason that is not valid UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for MalformedClose {}
+
+impl CloseFrame {
+    /// The close frame without a code and a reason.
+    pub const EMPTY: Self =
+        Self { code: CloseCode::NO_STATUS, reason: ByteString::from_static("") };
+
+    /// A close frame with this code and reason; the reason may be empty.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidClose`] for a code that must not be sent and for a reason of more than
+    /// [`MAX_REASON`] bytes.
+    pub fn new(code: CloseCode, reason: impl Into<ByteString>) -> Result<Self, InvalidClose> {
+        let reason = reason.into();
+        if !code.is_sendable() {
+            return Err(InvalidClose::Code(code));
+        }
+        if reason.len() > MAX_REASON {
+            return Err(InvalidClose::ReasonTooLong(reason.len()));
+        }
+        Ok(Self { code, reason })
+    }
+
+    /// A close frame of this library's own making: the code is known to be sendable, and a
+    /// reason that is too long is cut at a character.
+    pub(crate) fn of(code: CloseCode, reason: &str) -> Self {
+        debug_assert!(code.is_sendable());
+        let end = reason.floor_char_boundary(MAX_REASON);
+        Self { code, reason: ByteString::from(&reason[..end]) }
+    }
+
+    /// The code.
+    pub fn code(&self) -> CloseCode {
+        self.code
+    }
+
+    /// The reason, often empty.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Reads the payload of a close frame.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedClose`], by what RFC 6455 has in sections 5.5.1 and 7.4.
+    pub fn decode(payload: &[u8]) -> Result<Self, MalformedClose> {
+        let (code, reason) = match payload {
+            [] => return Ok(Self::EMPTY),
+            [_] => return Err(MalformedClose::OneByte),
+            [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
+        };
+        if !code.is_sendable() {
+            return Err(MalformedClose::Code(code));
+        }
+        let reason = std::str::from_utf8(reason).map_err(|_| MalformedClose::ReasonNotUtf8)?;
+        Ok(Self { code, reason: reason.into() })
+    }
+
+    /// The payload on the wire.
+    pub fn encode(&self) -> Vec<u8> {
+        if *self == Self::EMPTY {
+            return Vec::new();
+        }
+        let mut payload = Vec::with_capacity(2 + self.reason.len());
+        payload.extend_from_slice(&self.code.0.to_be_bytes());
+        payload.extend_from_slice(self.reason.as_bytes());
+        payload
+    }
+}
+
+impl fmt::Display for CloseFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        if !self.reason.is_empty() {
+            // A reason comes from the peer and may hold anything; logs are lines.
+            let reason: Cow<'_, str> = self.reason.escape_debug().collect();
+            write!(f, " \"{reason}\"")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_codes_for_the_wire_are_sendable() {
+        let sendable: Vec<u16> =
+            (0..=u16::MAX).filter(|code| CloseCode(*code).is_sendable()).collect();
+        let expected: Vec<u16> = (1000..=1003).chain(1007..=1014).chain(3000..=4999).collect();
+        assert_eq!(sendable, expected);
+    }
+
+    #[test]
+    fn a_payload_reads_back_as_it_was_written() {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "bis später").unwrap();
+        assert_eq!(CloseFrame::decode(&frame.encode()), Ok(frame));
+        assert_eq!(CloseFrame::decode(&CloseFrame::EMPTY.encode()), Ok(CloseFrame::EMPTY));
+        assert_eq!(CloseFrame::EMPTY.encode(), []);
+    }
+
+    #[test]
+    fn a_malformed_payload_is_refused() {
+        assert_eq!(CloseFrame::decode(&[3]), Err(MalformedClose::OneByte));
+        assert_eq!(
+            CloseFrame::decode(&[0x03, 0xED]),
+            Err(MalformedClose::Code(CloseCode::NO_STATUS))
+        );
+        assert_eq!(CloseFrame::decode(&[0x03, 0xE8, 0xFF]), Err(MalformedClose::ReasonNotUtf8));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_with_its_value() {
+        let error = CloseFrame::new(CloseCode::ABNORMAL, "").unwrap_err();
+        assert!(error.to_string().contains("1006"), "{error}");
+        let error = CloseFrame::new(CloseCode::NORMAL, "x".repeat(124)).unwrap_err();
+        assert_eq!(error, InvalidClose::ReasonTooLong(124));
+        assert!(CloseFrame::new(CloseCode::NORMAL, "x".repeat(123)).is_ok());
+    }
+
+    #[test]
+    fn a_reason_is_shown_on_one_line() {
+        let frame = CloseFrame::new(CloseCode::new(4000), "a\nb").unwrap();
+        assert_eq!(frame.to_string(), r#"4000 "a\nb""#);
+    }
+}

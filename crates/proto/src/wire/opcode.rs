@@ -1,0 +1,69 @@
+//! What kind of frame a frame is.
+
+/// What kind of frame a frame is ([RFC 6455, section 5.2]).
+///
+/// [RFC 6455, section 5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Opcode {
+    /// A further fragment of the message that a text or binary frame began.
+    Continuation = 0x0,
+    /// A text message, or its first fragment.
+    Text = 0x1,
+    /// A binary message, or its first fragment.
+    Binary = 0x2,
+    /// The end of what its sender has to say.
+    Close = 0x8,
+    /// A question whether the peer is there.
+    Ping = 0x9,
+    /// The answer to a ping, or an unsolicited sign of life.
+    Pong = 0xA,
+}
+
+impl Opcode {
+    /// The opcode with this number, or `None` for the reserved ones (3 to 7, 11 to 15) and for
+    /// what does not fit into four bits.
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        Some(match bits {
+            0x0 => Self::Continuation,
+            0x1 => Self::Text,
+            0x2 => Self::Binary,
+            0x8 => Self::Close,
+            0x9 => Self::Ping,
+            0xA => Self::Pong,
+            _ => return None,
+        })
+    }
+
+    /// The number on the wire.
+    pub fn bits(self) -> u8 {
+        self as u8
+    }
+
+    /// Whether this is a control frame: close, ping or pong. Those are never fragmented and
+    /// carry at most [`MAX_CONTROL_PAYLOAD`] bytes.
+    pub fn is_control(self) -> bool {
+        self.bits() & 0x8 != 0
+    }
+}
+
+/// The most bytes that a ping, a pong or a close frame can carry ([RFC 6455, section 5.5]).
+///
+/// [RFC 6455, section 5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_opcode_is_its_number_and_the_rest_is_reserved() {
+        let known: Vec<u8> = (0..=255).filter(|bits| Opcode::from_bits(*bits).is_some()).collect();
+        assert_eq!(known, [0, 1, 2, 8, 9, 10]);
+        for bits in known {
+            let opcode = Opcode::from_bits(bits).expect("known");
+            assert_eq!(opcode.bits(), bits);
+            assert_eq!(opcode.is_control(), bits >= 8);
+        }
+    }
+}
