@@ -181,8 +181,20 @@ pub(crate) struct Closing {
 #[derive(Debug)]
 enum State {
     Open,
-    Closing { sent: CloseFrame, deadline: Instant },
-    Finishing { closed: Closed, deadline: Option<Instant> },
+    Closing {
+        sent: CloseFrame,
+        deadline: Instant,
+    },
+    /// Writing failed: the peer's close frame may lie unread, and would say why.
+    Broken {
+        sent: Option<CloseFrame>,
+        kind: io::ErrorKind,
+        deadline: Option<Instant>,
+    },
+    Finishing {
+        closed: Closed,
+        deadline: Option<Instant>,
+    },
     Closed(Closed),
 }
 
@@ -198,7 +210,7 @@ impl Closing {
 
     /// Whether what the peer sends is decoded: until its close frame, or its first fault.
     pub(crate) fn is_receiving(&self) -> bool {
-        matches!(self.state, State::Open | State::Closing { .. })
+        matches!(self.state, State::Open | State::Closing { .. } | State::Broken { .. })
     }
 
     /// How the connection ended, once it has.
@@ -221,7 +233,7 @@ impl Closing {
     /// What to do with the transport. `written` is whether everything queued has been.
     pub(crate) fn transport(&self, written: bool) -> Transport {
         match &self.state {
-            State::Open | State::Closing { .. } => Transport::Open,
+            State::Open | State::Closing { .. } | State::Broken { .. } => Transport::Open,
             State::Finishing { .. } if !written => Transport::Open,
             // "the server MUST close the connection immediately; the client SHOULD wait for the
             // server to close the connection". After a fault there may be more to read than the
@@ -237,7 +249,7 @@ impl Closing {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Closing { deadline, .. } => Some(*deadline),
-            State::Finishing { deadline, .. } => *deadline,
+            State::Broken { deadline, .. } | State::Finishing { deadline, .. } => *deadline,
             State::Open | State::Closed(_) => None,
         }
     }
@@ -271,6 +283,13 @@ impl Closing {
             State::Closing { sent, deadline } => {
                 (Initiator::Local, sent.clone(), None, Some(*deadline))
             }
+            State::Broken { sent, kind, .. } => {
+                let cause = CloseCause::TransportFailed(*kind);
+                let (sent, received) = (sent.clone(), Some(received));
+                let closed = Closed { initiator: Initiator::Remote, sent, received, cause };
+                self.state = State::Closed(closed);
+                return None;
+            }
             State::Finishing { .. } | State::Closed(_) => return None,
         };
         let closed = Closed {
@@ -288,17 +307,17 @@ impl Closing {
         let (sent, to_send, deadline) = match &self.state {
             State::Open => {
                 let frame = CloseFrame::of(fault.close_code(), &fault.to_string());
-                (frame.clone(), Some(frame), now.checked_add(self.timeout))
+                (Some(frame.clone()), Some(frame), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => (sent.clone(), None, Some(*deadline)),
+            State::Closing { sent, deadline } => (Some(sent.clone()), None, Some(*deadline)),
+            State::Broken { sent, deadline, .. } => (sent.clone(), None, *deadline),
             State::Finishing { .. } | State::Closed(_) => return None,
         };
         let cause = match fault {
             Fault::Violation(violation) => CloseCause::Violation(violation),
             Fault::LimitExceeded(limit) => CloseCause::LimitExceeded(limit),
         };
-        let closed =
-            Closed { initiator: Initiator::Local, sent: Some(sent), received: None, cause };
+        let closed = Closed { initiator: Initiator::Local, sent, received: None, cause };
         self.state = State::Finishing { closed, deadline };
         to_send
     }
@@ -310,9 +329,26 @@ impl Closing {
             State::Closing { sent, .. } => {
                 Closed { initiator: Initiator::Local, sent: Some(sent), received: None, cause }
             }
+            State::Broken { sent, kind, .. } => {
+                let cause = CloseCause::TransportFailed(kind);
+                Closed { initiator: Initiator::Remote, sent, received: None, cause }
+            }
             State::Finishing { closed, .. } | State::Closed(closed) => closed,
         };
         self.state = State::Closed(closed);
+    }
+
+    /// The transport takes nothing more; what it has to give is still worth reading.
+    pub(crate) fn handle_write_error(&mut self, now: Instant, kind: io::ErrorKind) {
+        let (sent, deadline) = match &self.state {
+            State::Open => (None, now.checked_add(self.timeout)),
+            State::Closing { sent, deadline } => (Some(sent.clone()), Some(*deadline)),
+            State::Broken { .. } | State::Closed(_) => return,
+            State::Finishing { .. } => {
+                return self.handle_end(Initiator::Remote, CloseCause::TransportFailed(kind));
+            }
+        };
+        self.state = State::Broken { sent, kind, deadline };
     }
 
     /// The program ends the connection at once. Returns whether the frame is to be sent.

@@ -167,7 +167,14 @@ impl Session {
         self.end(Initiator::Remote, CloseCause::TransportEnded);
     }
 
-    /// The transport failed.
+    /// Writing failed at `now`. Nothing can be sent any more, but go on reading: the peer's close
+    /// frame may be there and say why.
+    pub fn handle_write_error(&mut self, now: Instant, kind: std::io::ErrorKind) {
+        self.closing.handle_write_error(now, kind);
+        self.outbound.discard();
+    }
+
+    /// Reading failed, and so the transport.
     pub fn handle_transport_error(&mut self, kind: std::io::ErrorKind) {
         self.end(Initiator::Remote, CloseCause::TransportFailed(kind));
     }

@@ -238,7 +238,10 @@ impl CloseFrame {
     /// reason that is too long is cut at a character.
     pub(crate) fn of(code: CloseCode, reason: &str) -> Self {
         debug_assert!(code.is_sendable());
-        let end = reason.floor_char_boundary(MAX_REASON);
+        let mut end = reason.len().min(MAX_REASON);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
         Self { code, reason: ByteString::from(&reason[..end]) }
     }
 
