@@ -383,12 +383,7 @@ impl Outbound {
     }
 
     fn control_frame(&mut self, frame: Frame) -> Result<(), SendError<Frame>> {
-        if !frame.is_fin() {
-            return Err(SendError::new(Refused::FragmentedControl, frame));
-        }
-        if frame.len() > MAX_CONTROL_PAYLOAD {
-            return Err(SendError::new(Refused::ControlTooLong(frame.len()), frame));
-        }
+        let frame = check_control(frame)?;
         self.encode(true, frame.reserved_bits(), frame.opcode(), frame.into_payload());
         Ok(())
     }
@@ -429,6 +424,17 @@ impl Outbound {
             self.written = 0;
         }
     }
+}
+
+/// A control frame made by hand, if it is one that can be sent.
+pub(crate) fn check_control(frame: Frame) -> Result<Frame, SendError<Frame>> {
+    if !frame.is_fin() {
+        return Err(SendError::new(Refused::FragmentedControl, frame));
+    }
+    if frame.len() > MAX_CONTROL_PAYLOAD {
+        return Err(SendError::new(Refused::ControlTooLong(frame.len()), frame));
+    }
+    Ok(frame)
 }
 
 /// What is ready to be written, in order.
