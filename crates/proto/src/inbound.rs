@@ -173,6 +173,9 @@ impl Inbound {
 
     /// Takes note of `count` bytes that were put into the [`payload_buffer`](Self::payload_buffer).
     ///
+    /// Where it returns a frame, ask [`decode`](Self::decode) too, though there is no more input:
+    /// the message that consists of that frame follows.
+    ///
     /// # Errors
     ///
     /// As [`decode`](Self::decode).
