@@ -1,0 +1,13 @@
+//! The opening handshake (RFC 6455, section 4), without I/O, for both roles.
+
+// In the order of dependence: a module uses only modules named above it.
+pub(crate) mod excerpt;
+pub(crate) mod token;
+pub(crate) mod header;
+pub(crate) mod key;
+pub(crate) mod transport;
+pub(crate) mod version;
+
+pub use key::{Key, KeyError};
+pub use transport::{Protocol, Transport};
+pub use version::Version;
