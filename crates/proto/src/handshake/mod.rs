@@ -4,14 +4,17 @@
 pub(crate) mod excerpt;
 pub(crate) mod token;
 pub(crate) mod header;
+pub(crate) mod authority;
 pub(crate) mod extension;
 pub(crate) mod key;
 pub(crate) mod subprotocol;
 pub(crate) mod transport;
 pub(crate) mod version;
+pub(crate) mod origin;
 
 pub use extension::{Extension, ExtensionError, Param, parse_extensions};
 pub use key::{Key, KeyError};
+pub use origin::{Origin, OriginError, OriginList, OriginPolicy};
 pub use subprotocol::{Subprotocol, SubprotocolError, parse_subprotocols};
 pub use transport::{Protocol, Transport};
 pub use version::Version;
