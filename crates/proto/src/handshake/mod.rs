@@ -5,6 +5,7 @@ pub(crate) mod excerpt;
 pub(crate) mod token;
 pub(crate) mod header;
 pub(crate) mod authority;
+pub(crate) mod cookie;
 pub(crate) mod extension;
 pub(crate) mod key;
 pub(crate) mod subprotocol;
@@ -12,6 +13,7 @@ pub(crate) mod transport;
 pub(crate) mod version;
 pub(crate) mod origin;
 
+pub use cookie::{Cookie, CookieError, SameSite, SetCookie, parse_cookies};
 pub use extension::{Extension, ExtensionError, Param, parse_extensions};
 pub use key::{Key, KeyError};
 pub use origin::{Origin, OriginError, OriginList, OriginPolicy};
