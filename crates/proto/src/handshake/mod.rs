@@ -7,6 +7,7 @@ pub(crate) mod header;
 pub(crate) mod authority;
 pub(crate) mod cookie;
 pub(crate) mod extension;
+pub(crate) mod forwarded;
 pub(crate) mod key;
 pub(crate) mod subprotocol;
 pub(crate) mod transport;
@@ -15,6 +16,7 @@ pub(crate) mod origin;
 
 pub use cookie::{Cookie, CookieError, SameSite, SetCookie, parse_cookies};
 pub use extension::{Extension, ExtensionError, Param, parse_extensions};
+pub use forwarded::{CidrError, ForwardedHeader, TrustedProxies};
 pub use key::{Key, KeyError};
 pub use origin::{Origin, OriginError, OriginList, OriginPolicy};
 pub use subprotocol::{Subprotocol, SubprotocolError, parse_subprotocols};
