@@ -12,13 +12,21 @@ pub(crate) mod key;
 pub(crate) mod subprotocol;
 pub(crate) mod transport;
 pub(crate) mod version;
+pub(crate) mod agreed;
 pub(crate) mod origin;
+pub(crate) mod rejection;
+pub(crate) mod head;
 
+pub use agreed::Agreed;
 pub use cookie::{Cookie, CookieError, SameSite, SetCookie, parse_cookies};
 pub use extension::{Extension, ExtensionError, Param, parse_extensions};
 pub use forwarded::{CidrError, ForwardedHeader, TrustedProxies};
+pub use head::{
+    HeadError, HeadLimits, encode_request, encode_response, parse_request, parse_response,
+};
 pub use key::{Key, KeyError};
 pub use origin::{Origin, OriginError, OriginList, OriginPolicy};
+pub use rejection::Rejection;
 pub use subprotocol::{Subprotocol, SubprotocolError, parse_subprotocols};
 pub use transport::{Protocol, Transport};
 pub use version::Version;
