@@ -33,6 +33,8 @@ pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     for package in workspace.members() {
         findings.extend(of_package(workspace, package)?);
     }
+    // `use a::{X, Y}` where `a` is out of bounds says so twice.
+    findings.dedup();
 
     for finding in &findings {
         println!("{finding}");

@@ -57,7 +57,7 @@ fn peers(context: &Context) -> Result<Outcome> {
 }
 
 fn console(context: &Context) -> Result<Outcome> {
-    let mut command = suite(context, "chromium/console.py");
+    let mut command = suite(context, "chromium/chromium.py");
     command.arg("--").arg(context.program("towline")).args(ANY_PORT);
     judge(context, command)
 }
