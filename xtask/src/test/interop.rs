@@ -28,9 +28,7 @@ pub(crate) const STEPS: [Step; 5] = [
     Step { name: "console", about: "the console in Chromium", slow: true, run: console },
 ];
 
-/// The suite sends messages of 16 MiB.
-const LARGE: [&str; 4] = ["--max-message", "64MiB", "--max-frame", "64MiB"];
-const ANY_PORT: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
+const ON_ANY_PORT: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 
 fn programs(context: &Context) -> Result<Outcome> {
     let packages = ["--package", "towline-cli", "--package", "towline-interop"];
@@ -39,14 +37,14 @@ fn programs(context: &Context) -> Result<Outcome> {
 
 fn autobahn_server(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "autobahn/autobahn.py");
-    command.args(["server", "--"]).arg(context.program("towline")).args(ANY_PORT).args(LARGE);
+    command.args(["server", "--"]).arg(context.program("towline-interop")).args(ON_ANY_PORT);
     judge(context, command)
 }
 
 fn autobahn_client(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "autobahn/autobahn.py");
     command.args(["client", "--"]).arg(context.program("towline-interop"));
-    command.args(["autobahn", "{url}"]);
+    command.args(["autobahn-client", "--url", "{url}", "--agent", "towline"]);
     judge(context, command)
 }
 
@@ -58,13 +56,14 @@ fn peers(context: &Context) -> Result<Outcome> {
 
 fn console(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "chromium/chromium.py");
-    command.arg("--").arg(context.program("towline")).args(ANY_PORT);
+    command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT);
     judge(context, command)
 }
 
 fn suite(context: &Context, script: &str) -> Command {
     let mut command = Command::new("python3");
-    command.current_dir(&context.workspace.root);
+    // Progress is to be seen while it is made.
+    command.current_dir(&context.workspace.root).env("PYTHONUNBUFFERED", "1");
     command.arg(Path::new("testing/interop").join(script));
     command
 }

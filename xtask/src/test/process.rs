@@ -2,14 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::{io, thread};
 
 use anyhow::{Context, Result};
 
 use crate::test::outcome::Outcome;
 
-/// The exit code of a suite that lacks something; its last line says what.
+/// The exit code of a suite that lacks something.
 const SKIPPED: i32 = 77;
 
 /// Runs a command that passes or fails.
@@ -18,7 +17,8 @@ pub(crate) fn run(command: &mut Command) -> Result<Outcome> {
     Ok(outcome(status, command, String::new()))
 }
 
-/// Runs a suite of `testing/interop`, which may also be skipped.
+/// Runs a suite of `testing/interop`, which may also be skipped. Its last line on stderr, or else on
+/// stdout, says why.
 pub(crate) fn run_suite(command: &mut Command) -> Result<Outcome> {
     let mut child = command
         .stdin(Stdio::null())
@@ -26,35 +26,37 @@ pub(crate) fn run_suite(command: &mut Command) -> Result<Outcome> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot run {}", shown(command)))?;
-    let last = Mutex::new(String::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (mut said, mut complained) = (String::new(), String::new());
     thread::scope(|scope| {
-        scope.spawn(|| pass_on(stdout, io::stdout(), &last));
-        scope.spawn(|| pass_on(stderr, io::stderr(), &last));
+        scope.spawn(|| said = pass_on(stdout, io::stdout()));
+        scope.spawn(|| complained = pass_on(stderr, io::stderr()));
     });
-    let status = child.wait()?;
-    Ok(outcome(status, command, last.into_inner().unwrap_or_else(PoisonError::into_inner)))
+    let reason = if complained.is_empty() { said } else { complained };
+    Ok(outcome(child.wait()?, command, reason))
 }
 
-/// Copies line by line, and keeps the last that says anything.
-fn pass_on(from: Option<impl Read>, mut to: impl Write, last: &Mutex<String>) {
-    let Some(from) = from else { return };
-    for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+/// Copies line by line, and returns the last that says anything.
+fn pass_on(from: Option<impl Read>, mut to: impl Write) -> String {
+    let mut last = String::new();
+    let lines = from.into_iter().flat_map(|from| BufReader::new(from).split(b'\n'));
+    for line in lines.map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         // Nobody is left to tell if our own output is closed.
         let _ = writeln!(to, "{line}");
         if !line.trim().is_empty() {
-            *last.lock().unwrap_or_else(PoisonError::into_inner) = line.trim().to_owned();
+            last = line.trim().to_owned();
         }
     }
+    last
 }
 
-fn outcome(status: ExitStatus, command: &Command, last: String) -> Outcome {
+fn outcome(status: ExitStatus, command: &Command, reason: String) -> Outcome {
     match status.code() {
         Some(0) => Outcome::Passed,
-        Some(SKIPPED) if !last.is_empty() => Outcome::Skipped(last),
-        _ if last.is_empty() => Outcome::Failed(format!("{}: {status}", shown(command))),
-        _ => Outcome::Failed(last),
+        Some(SKIPPED) if !reason.is_empty() => Outcome::Skipped(reason),
+        _ if reason.is_empty() => Outcome::Failed(format!("{}: {status}", shown(command))),
+        _ => Outcome::Failed(reason),
     }
 }
 
@@ -80,7 +82,7 @@ mod tests {
         assert_eq!(suite("exit 0"), Outcome::Passed);
         assert_eq!(suite("echo 'a: 2 failed'; exit 1"), Outcome::Failed("a: 2 failed".into()));
         assert_eq!(
-            suite("echo; echo 'no node' >&2; echo >&2; exit 77"),
+            suite("echo 'no node' >&2; echo >&2; echo more; exit 77"),
             Outcome::Skipped("no node".into())
         );
     }
