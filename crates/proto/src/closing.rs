@@ -284,10 +284,7 @@ impl Closing {
                 (Initiator::Local, sent.clone(), None, Some(*deadline))
             }
             State::Broken { sent, kind, .. } => {
-                let cause = CloseCause::TransportFailed(*kind);
-                let (sent, received) = (sent.clone(), Some(received));
-                let closed = Closed { initiator: Initiator::Remote, sent, received, cause };
-                self.state = State::Closed(closed);
+                self.state = State::Closed(broken(*kind, sent.clone(), Some(received)));
                 return None;
             }
             State::Finishing { .. } | State::Closed(_) => return None,
@@ -329,10 +326,7 @@ impl Closing {
             State::Closing { sent, .. } => {
                 Closed { initiator: Initiator::Local, sent: Some(sent), received: None, cause }
             }
-            State::Broken { sent, kind, .. } => {
-                let cause = CloseCause::TransportFailed(kind);
-                Closed { initiator: Initiator::Remote, sent, received: None, cause }
-            }
+            State::Broken { sent, kind, .. } => broken(kind, sent, None),
             State::Finishing { closed, .. } | State::Closed(closed) => closed,
         };
         self.state = State::Closed(closed);
@@ -374,4 +368,10 @@ impl Closing {
             self.handle_end(Initiator::Local, CloseCause::CloseTimeout);
         }
     }
+}
+
+/// The outcome where writing failed: begun by whoever had closed by then.
+fn broken(kind: io::ErrorKind, sent: Option<CloseFrame>, received: Option<CloseFrame>) -> Closed {
+    let initiator = if sent.is_some() { Initiator::Local } else { Initiator::Remote };
+    Closed { initiator, sent, received, cause: CloseCause::TransportFailed(kind) }
 }

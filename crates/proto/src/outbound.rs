@@ -135,7 +135,11 @@ pub struct Outbound {
     held: VecDeque<Waiting>,
     held_len: usize,
     made_of_frames: bool,
+    /// How many pongs are among the bytes to be written, and how many bytes those are to the end
+    /// of the last of them.
     pongs: u8,
+    pongs_len: usize,
+    /// The pong that follows when those have been written.
     latest_pong: Option<Bytes>,
     close: Option<CloseFrame>,
     close_is_encoded: bool,
@@ -172,6 +176,7 @@ impl Outbound {
             held_len: 0,
             made_of_frames: false,
             pongs: 0,
+            pongs_len: 0,
             latest_pong: None,
             close: None,
             close_is_encoded: false,
@@ -243,9 +248,8 @@ impl Outbound {
 
     /// Answers a ping. A flood of pings is answered by the latest one, not by a queue.
     pub fn pong(&mut self, payload: Bytes) {
-        if self.pongs < PONGS_AHEAD {
-            self.pongs += 1;
-            self.encode(true, Rsv::NONE, Opcode::Pong, payload);
+        if self.pongs < PONGS_AHEAD && self.latest_pong.is_none() {
+            self.encode_pong(payload);
         } else {
             self.latest_pong = Some(payload);
         }
@@ -283,8 +287,10 @@ impl Outbound {
     /// Makes frames of what waits, up to what is to be ready for writing.
     pub fn fill(&mut self) {
         loop {
-            if let Some(pong) = self.latest_pong.take() {
-                self.encode(true, Rsv::NONE, Opcode::Pong, pong);
+            if self.pongs < PONGS_AHEAD
+                && let Some(pong) = self.latest_pong.take()
+            {
+                self.encode_pong(pong);
             }
             if self.remaining() >= AHEAD {
                 return;
@@ -306,6 +312,10 @@ impl Outbound {
                 self.waiting_len -= payload.len();
                 self.encode(fin, rsv, opcode, payload);
             } else if let Some(close) = self.close.take() {
+                // Nothing can be said after it, so what is still to be said comes now.
+                if let Some(pong) = self.latest_pong.take() {
+                    self.encode_pong(pong);
+                }
                 self.close_is_encoded = true;
                 self.encode(true, Rsv::NONE, Opcode::Close, close.encode().into());
             } else {
@@ -373,14 +383,15 @@ impl Outbound {
     }
 
     fn control_frame(&mut self, frame: Frame) -> Result<(), SendError<Frame>> {
-        if !frame.is_fin() {
-            return Err(SendError::new(Refused::FragmentedControl, frame));
-        }
-        if frame.len() > MAX_CONTROL_PAYLOAD {
-            return Err(SendError::new(Refused::ControlTooLong(frame.len()), frame));
-        }
+        let frame = check_control(frame)?;
         self.encode(true, frame.reserved_bits(), frame.opcode(), frame.into_payload());
         Ok(())
+    }
+
+    fn encode_pong(&mut self, payload: Bytes) {
+        self.encode(true, Rsv::NONE, Opcode::Pong, payload);
+        self.pongs = self.pongs.saturating_add(1);
+        self.pongs_len = self.remaining();
     }
 
     #[inline]
@@ -405,7 +416,6 @@ impl Outbound {
         if !self.has_remaining() {
             self.encoded.clear();
             self.written = 0;
-            self.pongs = 0;
         } else if self.written >= AHEAD && self.written >= self.encoded.len() / 2 {
             self.encoded.drain(..self.written);
             for (at, _) in &mut self.lent {
@@ -414,6 +424,17 @@ impl Outbound {
             self.written = 0;
         }
     }
+}
+
+/// A control frame made by hand, if it is one that can be sent.
+pub(crate) fn check_control(frame: Frame) -> Result<Frame, SendError<Frame>> {
+    if !frame.is_fin() {
+        return Err(SendError::new(Refused::FragmentedControl, frame));
+    }
+    if frame.len() > MAX_CONTROL_PAYLOAD {
+        return Err(SendError::new(Refused::ControlTooLong(frame.len()), frame));
+    }
+    Ok(frame)
 }
 
 /// What is ready to be written, in order.
@@ -449,6 +470,10 @@ impl Buf for Outbound {
     }
 
     fn advance(&mut self, mut count: usize) {
+        self.pongs_len = self.pongs_len.saturating_sub(count);
+        if self.pongs_len == 0 {
+            self.pongs = 0;
+        }
         while count > 0 {
             match self.lent.front_mut() {
                 Some((at, payload)) if *at == self.written => {

@@ -13,7 +13,7 @@ use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
 use crate::keepalive::{Due, Timer};
 use crate::message::Message;
-use crate::outbound::{Outbound, Refused, SendError};
+use crate::outbound::{Outbound, Refused, SendError, check_control};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
@@ -77,6 +77,7 @@ impl Session {
         if frame.opcode() != Opcode::Close {
             return self.outbound.frame(frame);
         }
+        let frame = check_control(frame)?;
         match CloseFrame::decode(frame.payload()) {
             Ok(close) => {
                 self.close(now, close);

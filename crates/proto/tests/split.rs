@@ -1,0 +1,250 @@
+//! The one property above all: however the input is split, the events are the same.
+
+#![allow(clippy::unwrap_used)]
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use bytes::{Buf, BufMut};
+use proptest::prelude::*;
+use towline_kit::{Event, FrameBytes, Heard, Peer, frame, join};
+use towline_proto::{Config, Fault, Inbound, Input, Role};
+
+/// What a peer might say next. `obeys` makes it, by far more often than not, a frame that may
+/// stand here, so that what is said gets somewhere before it goes wrong.
+#[derive(Debug, Clone)]
+struct Said {
+    obeys: bool,
+    opcode: u8,
+    fin: bool,
+    rsv: u8,
+    right_mask: bool,
+    payload: Vec<u8>,
+    length_as: Option<u8>,
+}
+
+fn rarely<T: Clone + std::fmt::Debug + 'static>(
+    usual: T,
+    rare: impl Strategy<Value = T> + 'static,
+) -> impl Strategy<Value = T> {
+    prop_oneof![40 => Just(usual), 1 => rare]
+}
+
+fn payload(longest: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        4 => ".{0,12}".prop_map(String::into_bytes),
+        2 => "[é€😀]{0,60}".prop_map(String::into_bytes),
+        1 => prop::collection::vec(any::<u8>(), 0..6),
+        2 => (0..longest, any::<u8>()).prop_map(|(len, first)| {
+            (0..len).map(|at| (at % 23) as u8 + first % 64).collect()
+        }),
+    ]
+}
+
+fn said(longest: usize) -> impl Strategy<Value = Said> {
+    (
+        rarely(true, Just(false)),
+        prop_oneof![
+            20 => prop::sample::select(vec![1u8, 1, 2, 2, 9, 10]),
+            1 => 0u8..16,
+        ],
+        prop::bool::weighted(0.6),
+        rarely(0, 0u8..8),
+        rarely(true, Just(false)),
+        payload(longest),
+        rarely(None, prop::sample::select(vec![Some(126), Some(127)])),
+    )
+        .prop_map(|(obeys, opcode, fin, rsv, right_mask, payload, length_as)| Said {
+            obeys,
+            opcode,
+            fin,
+            rsv,
+            right_mask,
+            payload,
+            length_as,
+        })
+}
+
+fn frames(sender: Role, all: Vec<Said>) -> Vec<FrameBytes> {
+    let mut is_open = false;
+    all.into_iter()
+        .map(|mut said| {
+            let is_control = said.opcode & 8 != 0;
+            if said.obeys && is_control {
+                said.fin = true;
+                said.payload.truncate(125);
+            } else if said.obeys && is_open {
+                said.opcode = 0;
+            }
+            if !is_control {
+                is_open = !said.fin;
+            }
+            let mut made =
+                frame().opcode(said.opcode).fin(said.fin).rsv(said.rsv).payload(said.payload);
+            if let Some(form) = said.length_as {
+                made = made.length_as(form);
+            }
+            if sender.masks() == said.right_mask { made.masked([7, 0xC3, 0, 0x99]) } else { made }
+        })
+        .collect()
+}
+
+fn configs() -> impl Strategy<Value = Config> {
+    let sizes = prop::sample::select(vec![100usize, 400, 70_000]);
+    (any::<bool>(), sizes.clone(), sizes, 1usize..12, prop::option::of(3u32..9)).prop_map(
+        |(assemble, frame, message, fragments, rate)| {
+            Config::server()
+                .assemble_fragments(assemble)
+                .max_received_frame_size(frame)
+                .max_received_message_size(message)
+                .max_received_fragments(NonZeroUsize::new(fragments).unwrap())
+                .max_received_control_rate(rate.and_then(NonZeroU32::new))
+        },
+    )
+}
+
+fn roles() -> impl Strategy<Value = Role> {
+    prop::sample::select(vec![Role::Server, Role::Client])
+}
+
+fn bytes_of(role: Role, all: Vec<Said>) -> Vec<u8> {
+    let sender = if role == Role::Server { Role::Client } else { Role::Server };
+    join(frames(sender, all))
+}
+
+/// All that a connection makes of these pieces.
+fn whole(
+    role: Role,
+    config: &Config,
+    mut bytes: &[u8],
+    pieces: &[usize],
+) -> impl PartialEq + std::fmt::Debug {
+    let mut peer = Peer::new(role, config);
+    for piece in pieces.iter().cycle() {
+        let (now, later) = bytes.split_at((*piece).min(bytes.len()));
+        peer.says_bytes(now);
+        bytes = later;
+        if bytes.is_empty() {
+            break;
+        }
+    }
+    let fault = peer.fault();
+    let said = |heard: Heard| (heard.opcode(), heard.payload);
+    (peer.events(), fault, peer.hears().into_iter().map(said).collect::<Vec<_>>())
+}
+
+/// What a decoder makes of the pieces, when it is given long payloads where it wants them.
+fn decoded(
+    role: Role,
+    config: &Config,
+    mut bytes: &[u8],
+    pieces: &[usize],
+    direct: bool,
+) -> (Vec<Event>, Result<(), Fault>, bool) {
+    let mut inbound = Inbound::new(role, config);
+    let mut events = Vec::new();
+    let mut was_direct = false;
+    let mut step = |events: &mut Vec<Event>, piece: usize, bytes: &mut &[u8]| {
+        let piece = piece.min(bytes.len());
+        if direct && let Some(mut buffer) = inbound.payload_buffer() {
+            was_direct = true;
+            let piece = piece.min(buffer.remaining_mut());
+            buffer.put_slice(&bytes[..piece]);
+            bytes.advance(piece);
+            events.extend(inbound.payload_received(piece)?);
+        } else {
+            let mut piece = bytes[..piece].to_vec();
+            bytes.advance(piece.len());
+            let mut input = Input::new(&mut piece);
+            while let Some(incoming) = inbound.decode(&mut input)? {
+                events.push(incoming.into_owned());
+            }
+        }
+        Ok(())
+    };
+    for piece in pieces.iter().cycle() {
+        // Once more at the end, for the message that follows a frame.
+        let is_end = bytes.is_empty();
+        if let Err(fault) = step(&mut events, *piece, &mut bytes) {
+            return (events, Err(fault), was_direct);
+        }
+        if is_end {
+            break;
+        }
+    }
+    (events, Ok(()), was_direct)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn however_the_input_is_split_the_events_the_answers_and_the_fault_are_the_same(
+        role in roles(),
+        config in configs(),
+        all in prop::collection::vec(said(300), 0..24),
+        pieces in prop::collection::vec(1usize..40, 1..8),
+    ) {
+        let bytes = bytes_of(role, all);
+        let at_once = whole(role, &config, &bytes, &[usize::MAX]);
+        prop_assert_eq!(&whole(role, &config, &bytes, &pieces), &at_once);
+        prop_assert_eq!(&whole(role, &config, &bytes, &[1]), &at_once);
+    }
+
+    #[test]
+    fn any_bytes_at_all_do_no_harm_and_a_fault_repeats_for_ever(
+        role in roles(),
+        config in configs(),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        pieces in prop::collection::vec(1usize..40, 1..8),
+        more in prop::collection::vec(any::<u8>(), 1..20),
+    ) {
+        let at_once = decoded(role, &config, &bytes, &[usize::MAX], false);
+        prop_assert_eq!(&decoded(role, &config, &bytes, &pieces, true), &at_once);
+        if let Err(fault) = at_once.1 {
+            let mut inbound = Inbound::new(role, &config);
+            let mut bytes = bytes;
+            let mut input = Input::new(&mut bytes);
+            while let Ok(incoming) = inbound.decode(&mut input) {
+                prop_assert!(incoming.is_some(), "the fault is gone");
+            }
+            for mut more in [more.clone(), more, Vec::new()] {
+                prop_assert_eq!(inbound.decode(&mut Input::new(&mut more)), Err(fault));
+                prop_assert!(inbound.payload_buffer().is_none());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn long_payloads_read_straight_to_their_place_are_the_same_messages(
+        role in roles(),
+        assemble: bool,
+        all in prop::collection::vec(said(300_000), 0..6),
+        pieces in prop::collection::vec(prop_oneof![1usize..40, 1usize..200_000], 1..8),
+    ) {
+        let config = Config::client().assemble_fragments(assemble);
+        let bytes = bytes_of(role, all);
+        let at_once = decoded(role, &config, &bytes, &[usize::MAX], false);
+        let direct = decoded(role, &config, &bytes, &pieces, true);
+        prop_assert_eq!((direct.0, direct.1), (at_once.0, at_once.1));
+    }
+}
+
+#[test]
+fn a_long_binary_payload_is_asked_for_and_text_is_not() {
+    let config = Config::client();
+    let payload = vec![b'x'; 200_000];
+    for (opcode, is_direct) in [(1, false), (2, true)] {
+        for (fin, assemble) in [(true, true), (true, false), (false, false)] {
+            let bytes = frame().opcode(opcode).fin(fin).payload(&payload).bytes();
+            let config = config.clone().assemble_fragments(assemble);
+            let (events, fault, was_direct) = decoded(Role::Client, &config, &bytes, &[1000], true);
+            assert_eq!(fault, Ok(()));
+            assert_eq!(events.len(), if fin && !assemble { 2 } else { 1 });
+            assert_eq!(was_direct, is_direct, "opcode {opcode}");
+        }
+    }
+}

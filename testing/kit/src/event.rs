@@ -1,0 +1,47 @@
+//! Received events in a few letters.
+
+use std::borrow::Cow;
+
+use towline_proto::{CloseCode, CloseFrame, Frame, Incoming};
+
+/// What was received, independent of the input that it came in.
+pub type Event = Incoming<'static>;
+
+/// A text message.
+pub fn text(text: impl Into<String>) -> Event {
+    Event::Text(Cow::Owned(text.into()))
+}
+
+/// A binary message.
+pub fn binary(bytes: impl Into<Vec<u8>>) -> Event {
+    Event::Binary(Cow::Owned(bytes.into()))
+}
+
+/// A ping.
+pub fn ping(payload: impl Into<Vec<u8>>) -> Event {
+    Event::Ping(payload.into().into())
+}
+
+/// A pong.
+pub fn pong(payload: impl Into<Vec<u8>>) -> Event {
+    Event::Pong(payload.into().into())
+}
+
+/// The peer's close frame.
+pub fn close(code: CloseCode, reason: &str) -> Event {
+    Event::Close(close_frame(code, reason))
+}
+
+/// A data frame. One that was received masked is not equal to it.
+pub fn frame(frame: Frame) -> Event {
+    Event::Frame(frame)
+}
+
+/// A close frame with this code and reason.
+///
+/// # Panics
+///
+/// Where such a frame can't be sent.
+pub fn close_frame(code: CloseCode, reason: &str) -> CloseFrame {
+    CloseFrame::new(code, reason.to_owned()).expect("a close frame that can be sent")
+}

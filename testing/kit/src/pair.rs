@@ -1,0 +1,271 @@
+//! Both ends of a connection, on a transport and a time of the test's making.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use bytes::Buf;
+use towline_proto::{Closed, Config, Connection, Input, Role, Session, Transport};
+
+use crate::clock::start;
+use crate::event::Event;
+
+/// What the transport holds in each direction before writing to it waits.
+const CAPACITY: usize = 64 << 10;
+
+/// A client and a server, and the transport between them.
+///
+/// Nothing moves by itself: [`run`](Self::run) moves bytes until none can be moved, and
+/// [`pass`](Self::pass) lets time pass.
+///
+/// ```
+/// use towline_kit::{Pair, event};
+/// use towline_proto::{Message, Role};
+///
+/// let mut pair = Pair::default();
+/// pair.session(Role::Client).send(Message::text("ahoy")).unwrap();
+/// pair.run();
+/// assert_eq!(pair.events(Role::Server), [event::text("ahoy")]);
+/// ```
+#[derive(Debug)]
+pub struct Pair {
+    client: End,
+    server: End,
+    now: Instant,
+    chunks: Vec<usize>,
+    next_chunk: usize,
+}
+
+/// One end, with the transport's direction towards it.
+#[derive(Debug)]
+struct End {
+    connection: Connection,
+    events: Vec<Event>,
+    /// Bytes that the other end wrote and this one has not read.
+    unread: VecDeque<u8>,
+    reads: bool,
+    /// Whether the other end has said that no more bytes come.
+    is_last: bool,
+    /// Whether this end has been told so, or has dropped the transport.
+    is_over: bool,
+}
+
+impl End {
+    fn new(role: Role, config: &Config, now: Instant) -> Self {
+        Self {
+            connection: Connection::new(role, config, now),
+            events: Vec::new(),
+            unread: VecDeque::new(),
+            reads: true,
+            is_last: false,
+            is_over: false,
+        }
+    }
+
+    /// Reads at most `count` bytes. Returns whether anything came of it.
+    fn read(&mut self, now: Instant, count: usize) -> bool {
+        if self.is_over || !self.reads {
+            return false;
+        }
+        let mut bytes: Vec<u8> = self.unread.drain(..count.min(self.unread.len())).collect();
+        let mut input = Input::new(&mut bytes);
+        let came = !input.is_empty();
+        while let Some(incoming) = self.connection.poll_incoming(now, &mut input) {
+            self.events.push(incoming.into_owned());
+        }
+        if !came && self.is_last {
+            self.is_over = true;
+            self.connection.session().handle_transport_end();
+        }
+        came || self.is_over
+    }
+
+    /// Does with the transport what is asked for. Returns whether this end writes no more.
+    fn follow_transport(&mut self) -> bool {
+        match self.connection.session().poll_transport() {
+            Transport::Open => false,
+            Transport::ShutDown => true,
+            Transport::Close => {
+                if !self.is_over {
+                    self.is_over = true;
+                    self.connection.session().handle_transport_end();
+                }
+                true
+            }
+        }
+    }
+}
+
+/// Writes what there is to be written, as far as the transport takes it.
+fn write(from: &mut End, to: &mut End, mut chunk: impl FnMut() -> usize) -> bool {
+    let mut wrote = false;
+    while to.unread.len() < CAPACITY
+        && let Some(out) = from.connection.session().poll_transmit()
+    {
+        let part = out.chunk().len().min(chunk()).min(CAPACITY - to.unread.len());
+        // What is written to a transport that nobody holds any more is lost.
+        if !to.is_over && !to.is_last {
+            to.unread.extend(&out.chunk()[..part]);
+        }
+        out.advance(part);
+        wrote = true;
+    }
+    from.connection.session().outbound().reclaim_buffer();
+    wrote
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self::new(&Config::client(), &Config::server())
+    }
+}
+
+impl Pair {
+    /// A client and a server with these configurations, whose opening handshake is done.
+    pub fn new(client: &Config, server: &Config) -> Self {
+        let now = start();
+        Self {
+            client: End::new(Role::Client, client, now),
+            server: End::new(Role::Server, server, now),
+            now,
+            chunks: vec![usize::MAX],
+            next_chunk: 0,
+        }
+    }
+
+    /// Moves bytes in pieces of these sizes, over and over.
+    ///
+    /// # Panics
+    ///
+    /// Where there is none, or one of them is zero.
+    #[must_use]
+    pub fn in_chunks(mut self, sizes: impl Into<Vec<usize>>) -> Self {
+        self.chunks = sizes.into();
+        assert!(!self.chunks.is_empty() && !self.chunks.contains(&0), "{:?}", self.chunks);
+        self
+    }
+
+    /// The session of one end.
+    pub fn session(&mut self, role: Role) -> &mut Session {
+        self.end(role).connection.session()
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What an end has received since the last call.
+    pub fn events(&mut self, role: Role) -> Vec<Event> {
+        std::mem::take(&mut self.end(role).events)
+    }
+
+    /// How an end's connection ended.
+    ///
+    /// # Panics
+    ///
+    /// Where it has not.
+    pub fn closed(&mut self, role: Role) -> Closed {
+        self.session(role).closed().expect("the connection is over").clone()
+    }
+
+    /// Whether both connections are over.
+    pub fn is_over(&mut self) -> bool {
+        [Role::Client, Role::Server].iter().all(|role| self.session(*role).closed().is_some())
+    }
+
+    /// Moves bytes until none can be moved.
+    pub fn run(&mut self) {
+        while self.step() {}
+    }
+
+    /// Stops reading at one end. The transport takes 64 KiB more towards it.
+    pub fn stop_reading(&mut self, role: Role) {
+        self.end(role).reads = false;
+    }
+
+    /// Reads again at one end.
+    pub fn resume_reading(&mut self, role: Role) {
+        self.end(role).reads = true;
+    }
+
+    /// Ends the transport at both ends; what is on its way is lost.
+    pub fn cut(&mut self) {
+        self.drop_transport(|session| session.handle_transport_end());
+    }
+
+    /// Makes the transport fail at both ends; what is on its way is lost.
+    pub fn fail(&mut self, kind: io::ErrorKind) {
+        self.drop_transport(|session| session.handle_transport_error(kind));
+    }
+
+    /// Lets time pass. All that is due on the way is done when it is due.
+    ///
+    /// # Panics
+    ///
+    /// Where time stands still because something is due over and over.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.run();
+        let mut standing_still = 0;
+        while let Some(deadline) = self.deadline().filter(|deadline| *deadline <= end) {
+            standing_still = if deadline > self.now { 0 } else { standing_still + 1 };
+            assert!(standing_still < 1_000, "something is due over and over");
+            self.now = self.now.max(deadline);
+            let now = self.now;
+            for role in [Role::Client, Role::Server] {
+                let session = self.session(role);
+                if session.poll_timeout().is_some_and(|deadline| deadline <= now) {
+                    session.handle_timeout(now);
+                }
+            }
+            self.run();
+        }
+        self.now = end;
+    }
+
+    /// Lets time pass to the next deadline of either end, and does what is due. Returns how long
+    /// that was, or `None` where nothing is waited for.
+    pub fn pass_to_deadline(&mut self) -> Option<Duration> {
+        let time = self.deadline()?.saturating_duration_since(self.now);
+        self.pass(time);
+        Some(time)
+    }
+
+    fn deadline(&mut self) -> Option<Instant> {
+        let client = self.client.connection.session().poll_timeout();
+        let server = self.server.connection.session().poll_timeout();
+        client.into_iter().chain(server).min()
+    }
+
+    fn end(&mut self, role: Role) -> &mut End {
+        match role {
+            Role::Client => &mut self.client,
+            Role::Server => &mut self.server,
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let (sizes, next) = (&self.chunks, &mut self.next_chunk);
+        let mut chunk = || {
+            *next = (*next + 1) % sizes.len();
+            sizes[*next]
+        };
+        let (client, server) = (&mut self.client, &mut self.server);
+        let mut moved = write(client, server, &mut chunk) | write(server, client, &mut chunk);
+        server.is_last |= client.follow_transport();
+        client.is_last |= server.follow_transport();
+        moved |= server.read(self.now, chunk());
+        moved |= client.read(self.now, chunk());
+        moved
+    }
+
+    fn drop_transport(&mut self, tell: impl Fn(&mut Session)) {
+        for end in [&mut self.client, &mut self.server] {
+            end.unread.clear();
+            end.is_over = true;
+            end.is_last = true;
+            tell(end.connection.session());
+        }
+    }
+}
