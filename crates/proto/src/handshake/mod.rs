@@ -68,8 +68,9 @@ pub(crate) mod server;
 
 pub(crate) mod target;
 
-pub(crate) mod client;
 pub(crate) mod connect;
+
+pub(crate) mod client;
 
 pub use accept::{Accept, AcceptError};
 pub use agreed::Agreed;

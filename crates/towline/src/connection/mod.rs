@@ -9,11 +9,11 @@ mod event;
 
 mod info;
 
+mod timekeeper;
+
 mod shared;
 
 mod driver;
-
-mod timekeeper;
 
 mod sender;
 

@@ -4,7 +4,7 @@
 //! never contended. Nobody is woken while it is held.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -193,7 +193,8 @@ impl Shared {
     pub(crate) fn reschedule(self: &Arc<Self>, state: &mut State) {
         let Some(next) = state.session.poll_timeout().map(Instant::from_std) else { return };
         if state.deadline.is_none_or(|deadline| next < deadline) {
-            self.timekeeper.schedule(state.deadline, next, self);
+            let timed: Weak<Self> = Arc::downgrade(self);
+            self.timekeeper.schedule(state.deadline, next, self.info.id, timed, &self.runtime);
             state.deadline = Some(next);
         }
     }

@@ -6,10 +6,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::connection::shared::Shared;
+/// What has deadlines.
+pub(crate) trait Timed: Send + Sync {
+    /// Does what is due. What is due next is scheduled anew.
+    fn handle_deadline(self: Arc<Self>, now: Instant);
+}
 
 /// Calls connections at their deadlines. Clones are the same timekeeper; its task runs while
 /// there is a deadline.
@@ -24,24 +29,31 @@ struct Inner {
 
 #[derive(Default)]
 struct State {
-    deadlines: BTreeMap<(Instant, u64), Weak<Shared>>,
+    deadlines: BTreeMap<(Instant, u64), Weak<dyn Timed>>,
     is_running: bool,
 }
 
 impl Timekeeper {
-    /// Calls `shared` at `at`, and not at `instead_of`.
-    pub(crate) fn schedule(&self, instead_of: Option<Instant>, at: Instant, shared: &Arc<Shared>) {
-        let id = shared.info.id;
+    /// Calls `timed`, which goes by this number, at `at`, and not at `instead_of`. The task for
+    /// it, where there is none yet, runs on `runtime`.
+    pub(crate) fn schedule(
+        &self,
+        instead_of: Option<Instant>,
+        at: Instant,
+        id: u64,
+        timed: Weak<dyn Timed>,
+        runtime: &Handle,
+    ) {
         let mut state = self.lock();
         if let Some(before) = instead_of {
             state.deadlines.remove(&(before, id));
         }
         let is_earliest =
             state.deadlines.first_key_value().is_none_or(|((first, _), _)| at < *first);
-        state.deadlines.insert((at, id), Arc::downgrade(shared));
+        state.deadlines.insert((at, id), timed);
         if !std::mem::replace(&mut state.is_running, true) {
             drop(state);
-            shared.runtime.spawn(self.clone().run());
+            runtime.spawn(self.clone().run());
         } else if is_earliest {
             drop(state);
             self.0.earlier.notify_one();
@@ -61,8 +73,8 @@ impl Timekeeper {
         let running = Running(&self);
         loop {
             let now = Instant::now();
-            for shared in self.take_due(now) {
-                shared.handle_deadline(now);
+            for timed in self.take_due(now) {
+                timed.handle_deadline(now);
             }
             let Some(next) = self.next() else {
                 // From here on another task may be the running one.
@@ -74,7 +86,7 @@ impl Timekeeper {
         }
     }
 
-    fn take_due(&self, now: Instant) -> Vec<Arc<Shared>> {
+    fn take_due(&self, now: Instant) -> Vec<Arc<dyn Timed>> {
         let mut due = Vec::new();
         let mut state = self.lock();
         while let Some(entry) = state.deadlines.first_entry()

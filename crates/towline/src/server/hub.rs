@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, broadcast, mpsc};
+use tokio::sync::{Notify, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use towline_proto::{Closed, Config};
 
-use crate::connection::{Connection, Info, Observer, Timekeeper};
+use crate::connection::{Info, Observer, Timekeeper};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
-use crate::server::request::Request;
 
 /// Events that one who watches may be behind by.
 const EVENTS: usize = 1024;
@@ -38,7 +37,6 @@ pub(crate) struct Hub {
     pub(crate) connections: Connections,
     /// Each request has a permit from its first byte to the program's hands.
     pub(crate) room: Arc<Semaphore>,
-    arrivals: mpsc::UnboundedSender<Arrival>,
     events: broadcast::Sender<ServerEvent>,
     is_mounted: AtomicBool,
     /// Handshakes whose outcome the program is still to hear of.
@@ -46,34 +44,18 @@ pub(crate) struct Hub {
     pub(crate) changed: Notify,
 }
 
-/// What the program gets.
-pub(crate) enum Arrival {
-    Request(Box<Request>),
-    Connection(Box<Connection>),
-}
-
 impl Hub {
-    /// The hub, and where what arrives comes out. It holds no more than there are permits.
-    pub(crate) fn new(options: Options) -> (Arc<Self>, mpsc::UnboundedReceiver<Arrival>) {
-        let (arrivals, arrived) = mpsc::unbounded_channel();
-        let hub = Arc::new(Self {
+    pub(crate) fn new(options: Options) -> Arc<Self> {
+        Arc::new(Self {
             timekeeper: Timekeeper::default(),
             connections: Connections::default(),
             room: Arc::new(Semaphore::new(options.max_pending_requests)),
-            arrivals,
             events: broadcast::Sender::new(EVENTS),
             is_mounted: AtomicBool::new(true),
             pending: AtomicUsize::new(0),
             changed: Notify::new(),
             options,
-        });
-        (hub, arrived)
-    }
-
-    /// Hands what arrived to the program, if that still listens.
-    pub(crate) fn arrive(&self, arrival: Arrival) {
-        // A server that is gone drops it, and so answers it.
-        let _ = self.arrivals.send(arrival);
+        })
     }
 
     pub(crate) fn event(&self, event: impl FnOnce() -> ServerEvent) {

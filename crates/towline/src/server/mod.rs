@@ -10,11 +10,11 @@ mod event;
 
 mod connections;
 
-mod request;
-
 mod hub;
 
-mod listener;
+mod request;
+
+mod gate;
 
 mod builder;
 
@@ -42,8 +42,8 @@ pub use request::Request;
 
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::server::hub::{Arrival, Hub, Options};
-use crate::server::listener::{arrive, handshake, listen, permit};
+use crate::server::gate::{Arrival, Gate};
+use crate::server::hub::Options;
 use crate::server::request::{Answer, UpgradeFuture};
 use crate::transport::{AnyStream, Stream};
 
@@ -80,7 +80,7 @@ pub struct Server {
 /// down. Clones are the same.
 #[derive(Clone)]
 pub struct ServerHandle {
-    hub: Arc<Hub>,
+    gate: Gate,
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
 }
 
@@ -141,8 +141,8 @@ impl Server {
     }
 
     fn with_options(options: Options) -> Self {
-        let (hub, arrived) = Hub::new(options);
-        Self { handle: ServerHandle { hub, addresses: Arc::default() }, arrived }
+        let (gate, arrived) = Gate::new(options);
+        Self { handle: ServerHandle { gate, addresses: Arc::default() }, arrived }
     }
 
     /// A handle for other tasks.
@@ -194,7 +194,7 @@ impl Server {
     }
 
     async fn next_arrival(&mut self) -> Option<Arrival> {
-        let hub = self.handle.hub.clone();
+        let hub = self.handle.gate.hub.clone();
         let mut changed = pin!(hub.changed.notified());
         std::future::poll_fn(|cx| {
             // Registered before the look, so that no change is missed between the two.
@@ -228,11 +228,11 @@ impl Drop for Server {
 impl ServerHandle {
     /// Listens on one more socket; after [`unmount`](Self::unmount), on the first again.
     pub fn mount(&self, listener: TcpListener) {
-        self.hub.set_mounted(true);
+        self.gate.hub.set_mounted(true);
         if let Ok(address) = listener.local_addr() {
             self.lock_addresses().push(address);
         }
-        tokio::spawn(listen(self.hub.clone(), listener));
+        tokio::spawn(self.gate.clone().listen(listener));
     }
 
     /// Takes no further requests: the listening sockets are closed, and an HTTP library that the
@@ -240,12 +240,12 @@ impl ServerHandle {
     /// and requests that have come can still be answered.
     pub fn unmount(&self) {
         self.lock_addresses().clear();
-        self.hub.set_mounted(false);
+        self.gate.hub.set_mounted(false);
     }
 
     /// Whether requests are taken.
     pub fn is_mounted(&self) -> bool {
-        self.hub.is_mounted()
+        self.gate.hub.is_mounted()
     }
 
     /// The addresses that are listened on.
@@ -273,9 +273,9 @@ impl ServerHandle {
     ///
     /// Not cancel safe: the stream is dropped where this is dropped while it waits.
     pub async fn serve(&self, stream: impl Stream, peer_address: Option<SocketAddr>) {
-        let permit = permit(&self.hub.room).await;
+        let permit = self.gate.permit().await;
         let stream = AnyStream::new(stream);
-        tokio::spawn(handshake(self.hub.clone(), stream, peer_address, permit));
+        tokio::spawn(self.gate.clone().handshake(stream, peer_address, permit));
     }
 
     /// Hands a request that came through an HTTP library to [`Server::next_request`], and resolves
@@ -294,21 +294,16 @@ impl ServerHandle {
         peer_address: Option<SocketAddr>,
         upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
     ) -> http::Response<Bytes> {
-        let permit = permit(&self.hub.room).await;
+        let permit = self.gate.permit().await;
         let transport = towline_proto::handshake::Transport::of(&request);
         let (respond, response) = oneshot::channel();
         let stream: UpgradeFuture =
             Box::pin(async { upgraded.await.map(|upgraded| (upgraded.stream, upgraded.early)) });
         let answer = Answer::Upgrade { respond, stream };
-        let hub = self.hub.clone();
+        let gate = self.gate.clone();
         tokio::spawn(async move {
-            let _pending = hub.pend();
-            match Request::new(request, peer_address, &hub, answer) {
-                Ok(request) => arrive(&hub, request, permit).await,
-                Err((rejection, answer)) => {
-                    let _ = answer.reject(&hub, rejection, transport, peer_address).await;
-                }
-            }
+            let _pending = gate.hub.pend();
+            gate.clone().admit(request, peer_address, answer, permit).await;
         });
         response.await.unwrap_or_else(|_| {
             let reason = "the server did not answer the request";
@@ -318,7 +313,7 @@ impl ServerHandle {
 
     /// The connections there are now.
     pub fn connections(&self) -> Connections {
-        self.hub.connections.clone()
+        self.gate.hub.connections.clone()
     }
 
     /// What happens from now on: requests accepted and rejected, connections made and ended.
@@ -326,12 +321,12 @@ impl ServerHandle {
     /// Up to 1024 events are kept for one who is slow to take them; then the oldest are missed,
     /// and [`ServerEvent::Missed`] says how many.
     pub fn events(&self) -> Events {
-        Events(self.hub.subscribe())
+        Events(self.gate.hub.subscribe())
     }
 
     /// How connections behave.
     pub fn config(&self) -> &Config {
-        &self.hub.options.config
+        &self.gate.hub.options.config
     }
 
     /// Closes all connections there are now, and waits until they have ended, which takes as long
@@ -350,7 +345,7 @@ impl ServerHandle {
         let frame = CloseFrame::new(code, reason.as_ref().to_owned())
             .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
         let senders = self.connections().senders();
-        self.hub.connections.start_close_all(&frame);
+        self.gate.hub.connections.start_close_all(&frame);
         for sender in &senders {
             sender.wait_closed().await;
         }
@@ -375,11 +370,11 @@ impl ServerHandle {
         let frame = CloseFrame::new(code, "")
             .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
         self.unmount();
-        let mut connections = self.hub.connections.start_close_all(&frame);
-        let ended = self.hub.connections.wait_for_none();
+        let mut connections = self.gate.hub.connections.start_close_all(&frame);
+        let ended = self.gate.hub.connections.wait_for_none();
         let aborted = match tokio::time::timeout(deadline, ended).await {
             Ok(()) => 0,
-            Err(_) => self.hub.connections.abort_all(),
+            Err(_) => self.gate.hub.connections.abort_all(),
         };
         connections = connections.max(aborted);
         Ok(Shutdown { connections, aborted })
@@ -400,7 +395,7 @@ impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("addresses", &*self.lock_addresses())
-            .field("connections", &self.hub.connections.len())
+            .field("connections", &self.gate.hub.connections.len())
             .finish_non_exhaustive()
     }
 }
