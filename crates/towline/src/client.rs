@@ -165,8 +165,9 @@ impl Client {
         }
         self.in_time(target.authority(), async {
             let stream = self.dial(target).await?;
-            let peer = stream.peer_addr().ok();
-            self.handshake(AnyStream::Tcp(stream), peer, &opening).await
+            let stream = AnyStream::Tcp(stream);
+            let peer = stream.peer_address();
+            self.handshake(stream, peer, &opening).await
         })
         .await
     }
@@ -188,10 +189,7 @@ impl Client {
     ) -> Result<Connection> {
         let opening = self.open(url.as_ref())?;
         let stream = AnyStream::new(stream);
-        let peer = match &stream {
-            AnyStream::Tcp(tcp) => tcp.peer_addr().ok(),
-            _ => None,
-        };
+        let peer = stream.peer_address();
         let handshake = self.handshake(stream, peer, &opening);
         self.in_time(opening.target().authority(), handshake).await
     }

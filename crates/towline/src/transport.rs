@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future as _;
 use std::io;
 use std::mem::MaybeUninit;
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -46,6 +47,14 @@ impl AnyStream {
             return Self::Other(boxed);
         }
         Self::Other(Box::new(stream.expect("not taken")))
+    }
+
+    /// The address at the other end, where there is such a thing.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp.peer_addr().ok(),
+            _ => None,
+        }
     }
 
     /// The half that is read and the half that is written.

@@ -27,27 +27,10 @@ use crate::server::hub::Options;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct ServerBuilder {
     options: Options,
-}
-
-impl Default for ServerBuilder {
-    fn default() -> Self {
-        Self {
-            options: Options {
-                config: Config::server(),
-                origins: OriginPolicy::default(),
-                trusted_proxies: TrustedProxies::default(),
-                head_limits: HeadLimits::default(),
-                handshake_timeout: Duration::from_secs(10),
-                max_pending_requests: 1024,
-                disable_nagle_algorithm: true,
-                auto_accept: false,
-            },
-        }
-    }
 }
 
 impl ServerBuilder {

@@ -115,7 +115,8 @@ impl Gate {
         let transport = Transport::of(&http);
         let mut request = match Request::new(http, peer, &self.hub, answer) {
             Ok(request) => request,
-            Err((rejection, answer)) => {
+            Err(refused) => {
+                let (rejection, answer) = *refused;
                 let _ = answer.reject(&self.hub, rejection, transport, peer).await;
                 return;
             }

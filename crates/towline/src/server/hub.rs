@@ -31,6 +31,21 @@ pub(crate) struct Options {
     pub(crate) auto_accept: bool,
 }
 
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: Config::server(),
+            origins: OriginPolicy::default(),
+            trusted_proxies: TrustedProxies::default(),
+            head_limits: HeadLimits::default(),
+            handshake_timeout: Duration::from_secs(10),
+            max_pending_requests: 1024,
+            disable_nagle_algorithm: true,
+            auto_accept: false,
+        }
+    }
+}
+
 pub(crate) struct Hub {
     pub(crate) options: Options,
     pub(crate) timekeeper: Timekeeper,

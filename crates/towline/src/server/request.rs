@@ -13,17 +13,17 @@ use http::{StatusCode, Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use towline_proto::Role;
 use towline_proto::handshake::{
     Accept, Agreed, Cookie, Extension, Offer, Rejection, Subprotocol, Transport, Version,
     encode_response,
 };
+use towline_proto::{Config, Role};
 
 use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::event::ServerEvent;
-use crate::server::hub::Hub;
-use crate::transport::AnyStream;
+use crate::server::hub::{Hub, Options};
+use crate::transport::{AnyStream, Stream};
 
 /// How long a rejected client may take to read the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -72,16 +72,52 @@ pub(crate) type UpgradeFuture =
     Pin<Box<dyn Future<Output = io::Result<(AnyStream, Vec<u8>)>> + Send>>;
 
 impl Request {
+    /// A request that was read elsewhere, and the stream it came on, for a program that has an
+    /// HTTP server of its own and no [`Server`](crate::Server).
+    ///
+    /// `early` is what was read from the stream behind the request, and belongs to the connection.
+    /// Pages of another origin are refused by [`accept`](Self::accept) unless
+    /// [confirmed](Accept::origin), and proxies in private networks are trusted; a server's
+    /// [builder](crate::ServerBuilder) lets you choose.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`], with its HTTP status, if the request is no valid handshake. It is being
+    /// answered with that.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[doc(alias = "WebSocketRequest")]
+    pub fn from_http(
+        http: http::Request<()>,
+        stream: impl Stream,
+        early: Bytes,
+        config: Config,
+    ) -> std::result::Result<Self, Rejection> {
+        let hub = Hub::new(Options { config, ..Options::default() });
+        let stream = AnyStream::new(stream);
+        let peer = stream.peer_address();
+        let transport = Transport::of(&http);
+        let answer = Answer::Stream { stream, early: early.into() };
+        Self::new(http, peer, &hub, answer).map_err(|refused| {
+            let (rejection, answer) = *refused;
+            let returned = rejection.clone();
+            tokio::spawn(async move { answer.reject(&hub, rejection, transport, peer).await });
+            returned
+        })
+    }
+
     /// A request on its way through `hub`, if it is a valid handshake.
     pub(crate) fn new(
         http: http::Request<()>,
         peer_address: Option<SocketAddr>,
         hub: &Arc<Hub>,
         answer: Answer,
-    ) -> std::result::Result<Self, (Rejection, Answer)> {
+    ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
         let offer = match Offer::from_request(&http) {
             Ok(offer) => offer,
-            Err(rejection) => return Err((rejection, answer)),
+            Err(rejection) => return Err(Box::new((rejection, answer))),
         };
         let remote_address = peer_address
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));

@@ -52,11 +52,8 @@ impl Shared {
 
     /// Writes all that is queued, then does with the transport what is due.
     pub(crate) fn poll_write(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let State { session, writer: Some(writer), unflushed, is_shut_down, .. } = &mut *state
-            else {
-                break;
-            };
+        while let State { session, writer: Some(writer), unflushed, is_shut_down, .. } = &mut *state
+        {
             let result = if let Some(out) = session.poll_transmit() {
                 *unflushed = true;
                 ready!(poll_write_some(writer, cx, out))
