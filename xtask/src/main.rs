@@ -1,3 +1,54 @@
-//! (being built)
+//! Everything a developer of Towline runs that is more than one cargo line: `cargo xtask help`.
 
-fn main() {}
+mod workspace;
+
+mod licences;
+
+mod house;
+
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check and every test, and sum up
+    Test(test::Options),
+    /// Check the rules of the house (CONTRIBUTING.md lists them)
+    House,
+    /// Check the licence of every dependency against deny.toml
+    Licences,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True if all is well.
+fn run(command: Command) -> Result<bool> {
+    let workspace = Workspace::load()?;
+    match command {
+        Command::Test(options) => test::run(workspace, &options),
+        Command::House => house::report(&workspace),
+        Command::Licences => licences::report(&workspace),
+    }
+}

@@ -52,6 +52,8 @@ pub mod session;
 
 pub mod connection;
 
+pub mod handshake;
+
 #[cfg(test)]
 mod testing;
 

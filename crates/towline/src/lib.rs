@@ -1,1 +1,88 @@
-//! (being built)
+//! WebSocket for Rust, client and server, on tokio: the library in which what every production
+//! user otherwise adds by hand is there already.
+//!
+//! A server:
+//!
+//! ```no_run
+//! # #[tokio::main] async fn main() -> towline::Result<()> {
+//! let mut server = towline::Server::bind("127.0.0.1:9001").await?;
+//! while let Some(request) = server.next_request().await {
+//!     tokio::spawn(async move {
+//!         let mut connection = request.accept().await?;
+//!         while let Some(message) = connection.recv().await? {
+//!             connection.send(message).await?;
+//!         }
+//!         towline::Result::Ok(())
+//!     });
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A client:
+//!
+//! ```no_run
+//! # #[tokio::main] async fn main() -> towline::Result<()> {
+//! let mut connection = towline::Client::new().connect("ws://127.0.0.1:9001/").await?;
+//! connection.send("ship ahoy").await?;
+//! println!("{:?}", connection.recv().await?);
+//! connection.close(towline::CloseCode::NORMAL, "bye").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What holds for every connection
+//!
+//! Server or client, on any transport:
+//!
+//! - **Cancel safe.** Any future of a connection can be dropped at any time; nothing is lost,
+//!   doubled, reordered or torn.
+//! - **Many senders.** [`Sender`] is `Clone + Send + Sync`. Messages never interleave; control
+//!   frames slip in between the fragments of a long one.
+//! - **Nothing stuck.** What was sent leaves at the latest when the sending task next yields.
+//!   Replies to messages that came together leave together.
+//! - **Backpressure.** Sending waits while too much is queued; a peer that stops reading costs a
+//!   bounded amount of memory.
+//! - **Alive or gone.** Keepalive pings, their grace period and the close timeout run although
+//!   nobody receives or sends. A peer is never declared dead while its bytes lie unread.
+//! - **Limits bound memory**, before anything is allocated.
+//! - **A close completes** and says who began, what was said, and why.
+//! - **Safe by default**: pages of other origins are refused unless allowed, and forwarded
+//!   addresses are believed only from trusted proxies.
+//! - **Cheap at rest.** An idle connection holds no buffer.
+//!
+//! Where to go on: [`Server`], [`Request`], [`Client`], [`Connection`], [`Config`], [`Error`].
+
+// In the order of dependence: a module uses only those above it.
+
+pub mod error;
+
+pub mod transport;
+
+pub mod connection;
+
+mod head;
+
+pub mod server;
+
+pub mod client;
+
+pub use client::Client;
+pub use connection::{Connection, Event, Info, Receiver, Sender};
+pub use error::{Blame, Error, ErrorKind, Result};
+pub use server::{
+    Connections, Events, Request, Server, ServerBuilder, ServerEvent, ServerHandle, Shutdown,
+    Upgraded,
+};
+pub use towline_proto::handshake::{
+    Accept, Cookie, Extension, ForwardedHeader, HeadLimits, Origin, OriginPolicy, Param, Protocol,
+    Rejection, SameSite, SetCookie, Subprotocol, TrustedProxies, Version,
+};
+pub use towline_proto::{
+    CloseCause, CloseCode, CloseFrame, Closed, Config, Fault, Frame, Initiator, InvalidUtf8,
+    Keepalive, LimitExceeded, Message, Opcode, Role, Rsv, Text, Violation,
+};
+pub use transport::Stream;
+
+/// The protocol without I/O, for hosts other than tokio.
+pub use towline_proto as proto;

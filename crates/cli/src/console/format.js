@@ -1,0 +1,61 @@
+// Sizes, times and bytes as people read them.
+
+const encoder = new TextEncoder();
+
+export function utf8Length(text) {
+  return encoder.encode(text).length;
+}
+
+export function formatSize(bytes) {
+  if (bytes < 1024) return `${bytes} B`;
+  const units = ["KiB", "MiB", "GiB"];
+  let value = bytes / 1024;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${value < 100 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+export function formatCount(count) {
+  return count.toLocaleString("en");
+}
+
+export function formatMilliseconds(ms) {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
+  return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : 2)} ms`;
+}
+
+// Local time with milliseconds, by hand: `Intl` is too slow for thousands of rows a second.
+export function formatClock(date) {
+  const pad = (number, digits) => String(number).padStart(digits, "0");
+  return `${pad(date.getHours(), 2)}:${pad(date.getMinutes(), 2)}:${pad(date.getSeconds(), 2)}.${pad(date.getMilliseconds(), 3)}`;
+}
+
+// The beginning of a text on one line.
+export function previewText(text, length) {
+  const start = text.slice(0, length).replace(/\r\n|\r|\n/g, " ⏎ ").replaceAll("\t", " ");
+  return text.length > length ? `${start}…` : start;
+}
+
+export function previewBytes(bytes, length) {
+  const start = Array.from(bytes.subarray(0, length), hexByte).join(" ");
+  return bytes.length > length ? `${start} …` : start;
+}
+
+// Offset, bytes and printable ASCII: the dump everyone knows.
+export function hexDump(bytes, perLine) {
+  const lines = [];
+  for (let offset = 0; offset < bytes.length; offset += perLine) {
+    const part = bytes.subarray(offset, offset + perLine);
+    const hex = Array.from(part, hexByte).join(" ").padEnd(perLine * 3 - 1);
+    const ascii = Array.from(part, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".")).join("");
+    lines.push(`${offset.toString(16).padStart(4, "0")}  ${hex}  ${ascii}`);
+  }
+  return lines.join("\n");
+}
+
+function hexByte(byte) {
+  return byte.toString(16).padStart(2, "0");
+}

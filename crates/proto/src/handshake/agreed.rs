@@ -1,0 +1,20 @@
+//! What a handshake settled.
+
+use super::extension::Extension;
+use super::subprotocol::Subprotocol;
+use super::version::Version;
+
+/// What client and server agreed on; the same on both ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Agreed {
+    /// The subprotocol that will be spoken, in the client's spelling, or `None`.
+    ///
+    /// WebSocket-Node's `protocol` is its [`lower_case`](Subprotocol::lower_case).
+    pub protocol: Option<Subprotocol>,
+    /// The extensions in use, as the server's answer names them; at present always empty.
+    pub extensions: Vec<Extension>,
+    /// The version of the protocol.
+    #[doc(alias = "webSocketVersion")]
+    pub version: Version,
+}

@@ -1,0 +1,616 @@
+//! The client's side of the opening handshake (RFC 6455, section 4.1).
+
+use std::{error, fmt};
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+
+use super::agreed::Agreed;
+use super::connect::{Connect, RequestError};
+use super::excerpt::excerpt;
+use super::extension::{Extension, ExtensionError, parse_extensions};
+use super::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
+use super::key::Key;
+use super::subprotocol::Subprotocol;
+use super::target::Target;
+use super::transport::{Protocol, Transport};
+use super::version::Version;
+
+/// The longest reason of a refusal that is kept, in bytes.
+const LONGEST_REASON: usize = 256;
+
+/// A client's opening handshake under way: the request to send, and what is needed to verify the
+/// response.
+///
+/// ```
+/// use towline_proto::handshake::Connect;
+///
+/// let opening = Connect::new()
+///     .protocols(["chat.v2"])
+///     .origin("https://app.example")
+///     .header("X-Berth", "7")
+///     .open(&"wss://example.com:8443/feed".parse()?)?;
+/// assert_eq!(opening.target().host(), "example.com");
+/// assert_eq!(opening.request().uri(), "/feed");
+/// assert_eq!(opening.request().headers()["host"], "example.com:8443");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Opening {
+    transport: Transport,
+    version: Version,
+    key: Key,
+    target: Target,
+    protocols: Vec<Subprotocol>,
+    extensions: Vec<Extension>,
+    request: Request<()>,
+}
+
+impl Connect {
+    /// Begins a handshake with the server that the URI names, under a new key.
+    ///
+    /// The schemes are `ws` and `wss`, or `http` and `https` for the same. The fragment is not
+    /// sent (RFC 6455, section 3, has it that there MUST NOT be one); a user and a password
+    /// become an `Authorization`, unless there is such a header already.
+    ///
+    /// # Errors
+    ///
+    /// A [`RequestError`] for a URI, a protocol, an origin or a header that cannot be sent, and
+    /// if there are no random numbers for the key.
+    pub fn open(&self, uri: &Uri) -> Result<Opening, RequestError> {
+        self.open_with_key(uri, Key::generate()?)
+    }
+
+    fn open_with_key(&self, uri: &Uri, key: Key) -> Result<Opening, RequestError> {
+        let target = Target::from_uri(uri).ok_or_else(|| {
+            let uri = uri.to_string();
+            // Errors are logged, and passwords are not for the log.
+            let shown = match uri.split_once("://").zip(uri.rsplit_once('@')) {
+                Some(((scheme, _), (_, rest))) => format!("{scheme}://{rest}"),
+                None => uri,
+            };
+            RequestError::Uri { uri: shown }
+        })?;
+        let protocols = self.checked_protocols()?;
+        let extensions = self.offered_extensions();
+        let mut request = match self.transport {
+            Transport::Http1Upgrade => upgrade(&target, &key),
+            Transport::ExtendedConnect => extended_connect(&target),
+        }
+        .map_err(|_| RequestError::Uri { uri: target.authority().to_owned() })?;
+        self.write_headers(request.headers_mut(), &target, &protocols, &extensions)?;
+        let (transport, version) = (self.transport, self.version);
+        Ok(Opening { transport, version, key, target, protocols, extensions, request })
+    }
+
+    fn write_headers(
+        &self,
+        headers: &mut HeaderMap,
+        target: &Target,
+        protocols: &[Subprotocol],
+        extensions: &[Extension],
+    ) -> Result<(), RequestError> {
+        let version = HeaderValue::from(u16::from(self.version.number()));
+        headers.insert(header::SEC_WEBSOCKET_VERSION, version);
+        if !protocols.is_empty() {
+            let names: Vec<_> = protocols.iter().map(Subprotocol::as_str).collect();
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, tokens(&names.join(", ")));
+        }
+        for extension in extensions {
+            headers.append(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&extension.to_string()));
+        }
+        if let Some(origin) = &self.origin {
+            let value = HeaderValue::from_str(origin)
+                .map_err(|_| RequestError::Origin { origin: origin.clone() })?;
+            headers.insert(self.version.origin_header(), value);
+        }
+        self.check_headers()?;
+        // The application's `Host` takes the place of the URI's, which came first for the sake of
+        // its position.
+        let own_host =
+            if self.headers.contains(&header::HOST) { headers.remove(header::HOST) } else { None };
+        self.headers.append_to(headers)?;
+        if own_host.is_some() && headers.get_all(header::HOST).iter().count() > 1 {
+            return Err(RequestError::RepeatedHost);
+        }
+        if let Some(credentials) = target.credentials() {
+            headers.entry(header::AUTHORIZATION).or_insert_with(|| credentials.clone());
+        }
+        Ok(())
+    }
+}
+
+/// RFC 6455, section 4.1, items 2 to 7.
+fn upgrade(target: &Target, key: &Key) -> Result<Request<()>, http::Error> {
+    Request::get(target.resource())
+        .header(header::HOST, target.authority())
+        .header(header::UPGRADE, "websocket")
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::SEC_WEBSOCKET_KEY, key.as_str())
+        .body(())
+}
+
+/// RFC 8441, section 5: "the scheme of the target URI … MUST be "https" for "wss"-schemed
+/// WebSockets and "http" for "ws"-schemed WebSockets"; neither key nor `Upgrade` nor
+/// `Connection`.
+fn extended_connect(target: &Target) -> Result<Request<()>, http::Error> {
+    let uri = Uri::builder()
+        .scheme(if target.is_secure() { "https" } else { "http" })
+        .authority(target.authority())
+        .path_and_query(target.resource())
+        .build()?;
+    Request::builder()
+        .method(Method::CONNECT)
+        .version(http::Version::HTTP_2)
+        .uri(uri)
+        .extension(Protocol::WEBSOCKET)
+        .body(())
+}
+
+/// A value made of tokens, which is always a header value.
+fn tokens(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+impl Opening {
+    /// The request to send.
+    pub fn request(&self) -> &Request<()> {
+        &self.request
+    }
+
+    /// Whom to send it to.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The key, of which the server must show that it has read it; an extended CONNECT does not
+    /// send it.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// Verifies the server's response. It may be verified more than once.
+    ///
+    /// # Errors
+    ///
+    /// A [`HandshakeError`] for the first thing that is not as RFC 6455, section 4.1, has it; the
+    /// connection is of no use then.
+    pub fn verify<B>(&self, response: &Response<B>) -> Result<Agreed, HandshakeError> {
+        let headers = response.headers();
+        match self.transport {
+            Transport::Http1Upgrade => {
+                check_status(response.status(), headers, |status| status == 101)?;
+                if response.version() < http::Version::HTTP_11 {
+                    return Err(HandshakeError::HttpVersion(response.version()));
+                }
+                check_upgrade(headers)?;
+                self.check_accept(headers)?;
+            }
+            Transport::ExtendedConnect => {
+                check_status(response.status(), headers, |status| status.is_success())?;
+            }
+        }
+        Ok(Agreed {
+            protocol: self.agreed_protocol(headers)?,
+            extensions: self.agreed_extensions(headers)?,
+            version: self.version,
+        })
+    }
+
+    fn check_accept(&self, headers: &HeaderMap) -> Result<(), HandshakeError> {
+        let expected = self.key.accept();
+        let found = single(headers, &header::SEC_WEBSOCKET_ACCEPT);
+        if found == Ok(Some(expected.as_str())) {
+            return Ok(());
+        }
+        Err(HandshakeError::Accept { found: describe(found), expected })
+    }
+
+    /// "If … this header field indicates the use of a subprotocol that was not present in the
+    /// client's handshake …, the client MUST _Fail the WebSocket Connection_."
+    fn agreed_protocol(&self, headers: &HeaderMap) -> Result<Option<Subprotocol>, HandshakeError> {
+        let found = single(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+        let offered = match found {
+            Ok(None) => return Ok(None),
+            Ok(Some(name)) => self.protocols.iter().find(|protocol| protocol.as_str() == name),
+            Err(_) => None,
+        };
+        match offered {
+            Some(protocol) => Ok(Some(protocol.clone())),
+            None => Err(HandshakeError::Protocol {
+                found: describe(found),
+                offered: self.protocols.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
+    /// "If … this header field indicates the use of an extension that was not present in the
+    /// client's handshake …, the client MUST _Fail the WebSocket Connection_."
+    fn agreed_extensions(&self, headers: &HeaderMap) -> Result<Vec<Extension>, HandshakeError> {
+        let extensions = parse_extensions(headers).map_err(HandshakeError::Extensions)?;
+        let offered = |name: &str| self.extensions.iter().any(|offered| offered.name() == name);
+        match extensions.iter().find(|extension| !offered(extension.name())) {
+            Some(extension) => {
+                Err(HandshakeError::ExtensionNotOffered { extension: extension.to_string() })
+            }
+            None => Ok(extensions),
+        }
+    }
+}
+
+fn check_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    accepts: impl Fn(StatusCode) -> bool,
+) -> Result<(), HandshakeError> {
+    if accepts(status) {
+        return Ok(());
+    }
+    let reason = headers.get(&X_WEBSOCKET_REJECT_REASON).map(|reason| {
+        let reason = reason.as_bytes();
+        String::from_utf8_lossy(reason.get(..LONGEST_REASON).unwrap_or(reason)).into_owned()
+    });
+    Err(HandshakeError::Status { status, reason })
+}
+
+fn check_upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
+    // "… contains a value that is not an ASCII case-insensitive match for the value "websocket"":
+    // the value, not one of a list.
+    let found = single(headers, &header::UPGRADE);
+    match found {
+        Ok(Some(value)) if value.eq_ignore_ascii_case("websocket") => {}
+        _ => return Err(HandshakeError::Upgrade { found: describe(found) }),
+    }
+    // "… doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade"".
+    if lists(headers, &header::CONNECTION, "upgrade") {
+        return Ok(());
+    }
+    let all = headers.get_all(header::CONNECTION).iter().next();
+    let found = all.map_or("is missing".to_owned(), |value| format!("is {}", excerpt(value)));
+    Err(HandshakeError::Connection { found })
+}
+
+/// What was found in place of a value, to stand after the name of its header.
+fn describe(found: Result<Option<&str>, FieldError>) -> String {
+    match found {
+        Ok(Some(value)) => format!("is {}", excerpt(value)),
+        Ok(None) => "is missing".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Why a server's response opens no WebSocket.
+///
+/// A `found` says what was in the response instead: `is "…"`, `is missing`, `appears more than
+/// once`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The server refuses, redirects, or is no WebSocket server.
+    Status {
+        /// The status of the response: not 101, or not of the class 2xx to an extended CONNECT.
+        status: StatusCode,
+        /// The `X-WebSocket-Reject-Reason`, if there is one.
+        reason: Option<String>,
+    },
+    /// The response is of HTTP/1.0.
+    HttpVersion(http::Version),
+    /// `Upgrade` is not `websocket`.
+    Upgrade {
+        /// What it is.
+        found: String,
+    },
+    /// `Connection` does not list `Upgrade`.
+    Connection {
+        /// What it is.
+        found: String,
+    },
+    /// `Sec-WebSocket-Accept` does not answer the key: the response is not by a WebSocket server,
+    /// or is to another request.
+    Accept {
+        /// What it is.
+        found: String,
+        /// What answers the key.
+        expected: String,
+    },
+    /// `Sec-WebSocket-Protocol` is not one of the protocols offered, in the same spelling.
+    Protocol {
+        /// What it is.
+        found: String,
+        /// The protocols offered.
+        offered: Vec<String>,
+    },
+    /// `Sec-WebSocket-Extensions` has an extension that was not offered.
+    ExtensionNotOffered {
+        /// The extension.
+        extension: String,
+    },
+    /// `Sec-WebSocket-Extensions` cannot be read.
+    Extensions(ExtensionError),
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server's handshake: ")?;
+        match self {
+            HandshakeError::Status { status, reason } => {
+                write!(f, "the status is {status}")?;
+                reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {}", excerpt(reason)))
+            }
+            HandshakeError::HttpVersion(version) => write!(f, "{version:?} has no upgrade"),
+            HandshakeError::Upgrade { found } => write!(f, "Upgrade {found}, not \"websocket\""),
+            HandshakeError::Connection { found } => {
+                write!(f, "Connection {found}, without \"Upgrade\"")
+            }
+            HandshakeError::Accept { found, expected } => {
+                write!(f, "Sec-WebSocket-Accept {found}, not \"{expected}\"")
+            }
+            HandshakeError::Protocol { found, offered } if offered.is_empty() => {
+                write!(f, "Sec-WebSocket-Protocol {found}, but none was offered")
+            }
+            HandshakeError::Protocol { found, offered } => write!(
+                f,
+                "Sec-WebSocket-Protocol {found}, which is not one of those offered: {}",
+                excerpt(offered.join(", "))
+            ),
+            HandshakeError::ExtensionNotOffered { extension } => {
+                write!(f, "the extension {} was not offered", excerpt(extension))
+            }
+            HandshakeError::Extensions(error) => error.fmt(f),
+        }
+    }
+}
+
+impl error::Error for HandshakeError {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::handshake::extra_headers::HeaderError;
+    use proptest::prelude::*;
+
+    fn open(connect: &Connect, uri: &str) -> Result<Opening, RequestError> {
+        connect.open_with_key(&uri.parse().unwrap(), Key::from_nonce(*b"the sample nonce"))
+    }
+
+    fn opening(connect: &Connect) -> Opening {
+        open(connect, "ws://server.example.com/chat").unwrap()
+    }
+
+    /// The response of RFC 6455, section 1.2, with headers changed: an empty value removes one, a
+    /// name with a plus sign adds another.
+    fn response(changes: &[(&'static str, &'static str)]) -> Response<()> {
+        let mut response = Response::builder()
+            .status(101)
+            .header("Upgrade", "websocket")
+            .header("Connection", "Upgrade")
+            .header("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+            .body(())
+            .unwrap();
+        let headers = response.headers_mut();
+        for (name, value) in changes {
+            let value = HeaderValue::from_str(value).unwrap();
+            match name.strip_prefix('+') {
+                Some(name) => drop(headers.append(name, value)),
+                None if value.is_empty() => drop(headers.remove(*name)),
+                None => drop(headers.insert(*name, value)),
+            }
+        }
+        response
+    }
+
+    #[test]
+    fn the_request_of_rfc_6455_section_1_2() {
+        let connect = Connect::new()
+            .protocols(["chat", "superchat"])
+            .origin("http://example.com")
+            .header("Cookie", "a=b");
+        let opening = opening(&connect);
+        let request = opening.request();
+        assert_eq!(request.method(), Method::GET);
+        assert_eq!(request.uri(), "/chat");
+        let lines: Vec<_> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "host: server.example.com",
+                "upgrade: websocket",
+                "connection: Upgrade",
+                "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==",
+                "sec-websocket-version: 13",
+                "sec-websocket-protocol: chat, superchat",
+                "origin: http://example.com",
+                "cookie: a=b",
+            ]
+        );
+        let agreed = opening.verify(&response(&[("sec-websocket-protocol", "chat")])).unwrap();
+        assert_eq!(agreed.protocol.unwrap().as_str(), "chat");
+        assert_eq!(opening.verify(&response(&[])).unwrap(), Agreed::default());
+    }
+
+    #[test]
+    fn every_handshake_has_its_own_key() {
+        let uri = "ws://a".parse().unwrap();
+        let connect = Connect::new();
+        assert_ne!(connect.open(&uri).unwrap().key(), connect.open(&uri).unwrap().key());
+    }
+
+    #[test]
+    fn draft_8_names_its_origin_elsewhere() {
+        let connect = Connect::new().version(Version::Draft8).origin("http://example.com");
+        let opening = opening(&connect);
+        let headers = opening.request().headers();
+        assert_eq!(headers["sec-websocket-version"], "8");
+        assert_eq!(headers["sec-websocket-origin"], "http://example.com");
+        assert!(!headers.contains_key("origin"));
+        assert_eq!(opening.verify(&response(&[])).unwrap().version, Version::Draft8);
+    }
+
+    #[test]
+    fn credentials_come_from_the_uri_unless_there_is_a_header() {
+        let uri = "ws://user:secret@example.com";
+        let opening = open(&Connect::new(), uri).unwrap();
+        let headers = opening.request().headers();
+        assert_eq!(headers["authorization"], "Basic dXNlcjpzZWNyZXQ=");
+        assert_eq!(headers["host"], "example.com");
+        assert!(!format!("{opening:?}").contains("dXNlc"), "{opening:?}");
+
+        let connect = Connect::new().header(header::AUTHORIZATION, "Bearer x");
+        let opening = open(&connect, uri).unwrap();
+        let values: Vec<_> = opening.request().headers().get_all("authorization").iter().collect();
+        assert_eq!(values, ["Bearer x"]);
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_an_error() {
+        let error = |connect: Connect| open(&connect, "ws://a").unwrap_err();
+        for name in ["Sec-WebSocket-Key", "Upgrade", "Content-Length", "Origin"] {
+            let error = error(Connect::new().header(name, "1"));
+            assert!(matches!(error, RequestError::Header(HeaderError::Reserved { .. })), "{name}");
+        }
+        let repeated = error(Connect::new().protocols(["a", "a"]));
+        assert_eq!(repeated.to_string(), "Sec-WebSocket-Protocol has \"a\" more than once");
+        assert!(error(Connect::new().origin("a\r\nb")).to_string().contains("\"a\\r\\nb\""));
+        let hosts = Connect::new().header("host", "a").header("host", "b");
+        assert_eq!(error(hosts), RequestError::RepeatedHost);
+
+        let error = open(&Connect::new(), "ftp://user:secret@a/b").unwrap_err();
+        assert!(error.to_string().starts_with("\"ftp://a/b\" is not the URI"), "{error}");
+    }
+
+    #[test]
+    fn a_host_may_be_set() {
+        let opening = opening(&Connect::new().header("Host", "virtual.example"));
+        let hosts: Vec<_> = opening.request().headers().get_all("host").iter().collect();
+        assert_eq!(hosts, ["virtual.example"]);
+        assert_eq!(opening.target().host(), "server.example.com");
+    }
+
+    #[test]
+    fn what_the_rfc_tolerates_is_tolerated() {
+        let opening = opening(&Connect::new());
+        for change in [
+            ("upgrade", "WebSocket"),
+            ("connection", "keep-alive, UPGRADE"),
+            ("sec-websocket-accept", " s3pPLMBiTxaQ9kYGzzhZRbK+xOo= "),
+            ("server", "tug"),
+        ] {
+            assert!(opening.verify(&response(&[change])).is_ok(), "{change:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_not_to_the_letter_is_an_error_that_says_why() {
+        let opening = opening(&Connect::new().protocols(["chat"]));
+        for (name, value, message) in [
+            ("upgrade", "", "Upgrade is missing, not \"websocket\""),
+            ("upgrade", "h2c, websocket", "Upgrade is \"h2c, websocket\", not \"websocket\""),
+            ("+upgrade", "websocket", "Upgrade appears more than once, not \"websocket\""),
+            ("connection", "", "Connection is missing, without \"Upgrade\""),
+            ("connection", "close", "Connection is \"close\", without \"Upgrade\""),
+            (
+                "sec-websocket-accept",
+                "",
+                "Sec-WebSocket-Accept is missing, not \"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\"",
+            ),
+            (
+                "sec-websocket-accept",
+                "S3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                "Sec-WebSocket-Accept is \"S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\", not \
+                 \"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\"",
+            ),
+            (
+                "+sec-websocket-accept",
+                "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+                "Sec-WebSocket-Accept appears more than once, not \
+                 \"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\"",
+            ),
+            (
+                "sec-websocket-protocol",
+                "Chat",
+                "Sec-WebSocket-Protocol is \"Chat\", which is not one of those offered: \"chat\"",
+            ),
+            ("sec-websocket-extensions", "mux; a=1", "the extension \"mux; a=1\" was not offered"),
+            (
+                "sec-websocket-extensions",
+                "mux;",
+                "Sec-WebSocket-Extensions is \"mux;\", which cannot be read from byte 4 on",
+            ),
+        ] {
+            let error = opening.verify(&response(&[(name, value)])).unwrap_err();
+            assert_eq!(error.to_string(), format!("the server's handshake: {message}"));
+        }
+        let twice = [("sec-websocket-protocol", "chat"), ("+sec-websocket-protocol", "chat")];
+        assert!(opening.verify(&response(&twice)).is_err());
+        let mut old = response(&[]);
+        *old.version_mut() = http::Version::HTTP_10;
+        assert!(matches!(opening.verify(&old), Err(HandshakeError::HttpVersion(_))));
+    }
+
+    #[test]
+    fn an_unasked_protocol_is_an_error() {
+        let response = response(&[("sec-websocket-protocol", "chat")]);
+        let error = opening(&Connect::new()).verify(&response).unwrap_err();
+        assert!(error.to_string().ends_with("is \"chat\", but none was offered"), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_reason() {
+        let mut response = response(&[("x-websocket-reject-reason", "no such room")]);
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        let error = opening(&Connect::new()).verify(&response).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the server's handshake: the status is 404 Not Found, \"no such room\""
+        );
+        *response.status_mut() = StatusCode::OK;
+        assert!(opening(&Connect::new()).verify(&response).is_err());
+    }
+
+    #[test]
+    fn an_extended_connect_has_no_headers_of_an_upgrade() {
+        let connect = Connect::new().transport(Transport::ExtendedConnect).protocols(["chat"]);
+        let opening = open(&connect, "wss://user@example.com:8443/chat?a").unwrap();
+        let request = opening.request();
+        assert_eq!(request.method(), Method::CONNECT);
+        assert_eq!(request.uri(), "https://example.com:8443/chat?a");
+        assert_eq!(request.extensions().get(), Some(&Protocol::WEBSOCKET));
+        let names: Vec<_> = request.headers().keys().collect();
+        assert_eq!(names, ["sec-websocket-version", "sec-websocket-protocol", "authorization"]);
+
+        let mut response = Response::new(());
+        assert_eq!(opening.verify(&response).unwrap(), Agreed::default());
+        response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("soap"));
+        assert!(opening.verify(&response).is_err());
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        assert!(opening.verify(&response).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_response_makes_it_panic(
+            which in 0usize..5,
+            value in proptest::collection::vec(32u8..=255, 0..40),
+            status in 100u16..1000,
+        ) {
+            let names = [
+                "upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol",
+                "sec-websocket-extensions",
+            ];
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                let mut response = response(&[]);
+                response.headers_mut().insert(names[which], value);
+                let opening = opening(&Connect::new().protocols(["chat"]));
+                let _ = opening.verify(&response);
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                let _ = opening.verify(&response).map_err(|error| error.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! How a value that may be long, binary or hostile is quoted in an error message.
+
+/// The longest part of a value that an error message shows, in bytes.
+const LONGEST: usize = 64;
+
+/// The value in quotes, escaped to printable ASCII, cut when it is long.
+pub(crate) fn excerpt(value: impl AsRef<[u8]>) -> String {
+    let value = value.as_ref();
+    match value.get(..LONGEST) {
+        Some(start) if value.len() > LONGEST => {
+            format!("\"{}\" (the first {LONGEST} of {} bytes)", start.escape_ascii(), value.len())
+        }
+        _ => format!("\"{}\"", value.escape_ascii()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_value_is_shown_whole_and_escaped() {
+        assert_eq!(excerpt("chat"), "\"chat\"");
+        assert_eq!(excerpt(b"a\r\n\"\xff"), "\"a\\r\\n\\\"\\xff\"");
+        assert_eq!(excerpt([b'x'; LONGEST]).len(), LONGEST + 2);
+    }
+
+    #[test]
+    fn a_long_value_is_cut() {
+        let shown = excerpt(vec![b'x'; 100_000]);
+        assert!(shown.len() < 120, "{shown}");
+        assert!(shown.ends_with("(the first 64 of 100000 bytes)"));
+    }
+}

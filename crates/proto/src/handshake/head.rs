@@ -1,0 +1,463 @@
+//! The head of an HTTP/1.1 message: the start line and the headers, up to the empty line.
+
+use std::{error, fmt};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
+};
+use httparse::Status;
+
+use super::excerpt::excerpt;
+use super::header::write_spelt;
+use super::rejection::Rejection;
+
+/// How large the head of a message may be.
+///
+/// The limits hold before anything is allocated for the head. A head that reaches a limit is an
+/// error as soon as that is certain, so a caller never needs to buffer more than
+/// [`max_head_size`](HeadLimits::max_head_size) bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeadLimits {
+    /// The most bytes, with the start line and the empty line at the end. Default: 16 KiB.
+    pub max_head_size: usize,
+    /// The most headers. Default: 100.
+    pub max_headers: usize,
+}
+
+impl Default for HeadLimits {
+    fn default() -> HeadLimits {
+        HeadLimits { max_head_size: 16 * 1024, max_headers: 100 }
+    }
+}
+
+impl HeadLimits {
+    /// Sets [`max_head_size`](HeadLimits::max_head_size).
+    #[must_use]
+    pub fn max_head_size(mut self, bytes: usize) -> HeadLimits {
+        self.max_head_size = bytes;
+        self
+    }
+
+    /// Sets [`max_headers`](HeadLimits::max_headers).
+    #[must_use]
+    pub fn max_headers(mut self, headers: usize) -> HeadLimits {
+        self.max_headers = headers;
+        self
+    }
+}
+
+/// Reads the head of a request from the beginning of what a client has sent so far.
+///
+/// Returns the request and the length of its head, or `None` if more bytes are needed; then call
+/// it again with all of them and more. What follows the head is none of its business. Each call
+/// starts over, so a head that comes byte by byte costs the square of its length, of which
+/// [`HeadLimits::max_head_size`] is the bound.
+///
+/// # Errors
+///
+/// A [`Rejection`] to answer with: 400 for what is not HTTP, 431 for a head above the limits, and
+/// 505 if the version is neither 1.0 nor 1.1.
+pub fn parse_request(
+    input: &[u8],
+    limits: &HeadLimits,
+) -> Result<Option<(Request<()>, usize)>, Rejection> {
+    try_parse_request(input, limits).map_err(|error| {
+        let status = match error {
+            HeadError::TooLarge { .. } | HeadError::TooManyHeaders { .. } => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            HeadError::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Rejection::new(status, error.to_string())
+    })
+}
+
+fn try_parse_request(
+    input: &[u8],
+    limits: &HeadLimits,
+) -> Result<Option<(Request<()>, usize)>, HeadError> {
+    let mut slots = vec![httparse::EMPTY_HEADER; limits.slots(input)];
+    let mut head = httparse::Request::new(&mut slots);
+    let status = head.parse(limits.cut(input));
+    let Some(length) = limits.check(status, input)? else { return Ok(None) };
+
+    let mut request = Request::new(());
+    let method = head.method.unwrap_or_default();
+    *request.method_mut() = Method::from_bytes(method.as_bytes())
+        .map_err(|_| HeadError::Malformed { what: "the method" })?;
+    let target = head.path.unwrap_or_default();
+    *request.uri_mut() =
+        Uri::try_from(target).map_err(|_| HeadError::InvalidTarget { value: excerpt(target) })?;
+    *request.version_mut() = version(head.version);
+    *request.headers_mut() = headers(head.headers)?;
+    Ok(Some((request, length)))
+}
+
+/// Reads the head of a response from the beginning of what a server has sent so far.
+///
+/// Returns the response and the length of its head, or `None` if more bytes are needed; then call
+/// it again with all of them and more. A server may send other responses of the class 1xx before
+/// the one that counts: drop them and read on.
+///
+/// # Errors
+///
+/// A [`HeadError`] for what is not HTTP/1.0 or HTTP/1.1, and for a head above the limits.
+pub fn parse_response(
+    input: &[u8],
+    limits: &HeadLimits,
+) -> Result<Option<(Response<()>, usize)>, HeadError> {
+    let mut slots = vec![httparse::EMPTY_HEADER; limits.slots(input)];
+    let mut head = httparse::Response::new(&mut slots);
+    let status = head.parse(limits.cut(input));
+    let Some(length) = limits.check(status, input)? else { return Ok(None) };
+
+    let mut response = Response::new(());
+    *response.status_mut() = StatusCode::from_u16(head.code.unwrap_or_default())
+        .map_err(|_| HeadError::Malformed { what: "the status" })?;
+    *response.version_mut() = version(head.version);
+    *response.headers_mut() = headers(head.headers)?;
+    Ok(Some((response, length)))
+}
+
+impl HeadLimits {
+    /// How many headers to make room for: no more than the input can hold, at three bytes each.
+    fn slots(&self, input: &[u8]) -> usize {
+        self.max_headers.min(self.cut(input).len() / 3)
+    }
+
+    /// The part of the input in which the head must end.
+    fn cut<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+        input.get(..self.max_head_size).unwrap_or(input)
+    }
+
+    fn check(
+        &self,
+        status: httparse::Result<usize>,
+        input: &[u8],
+    ) -> Result<Option<usize>, HeadError> {
+        match status {
+            Ok(Status::Complete(length)) => Ok(Some(length)),
+            Ok(Status::Partial) if input.len() < self.max_head_size => Ok(None),
+            Ok(Status::Partial) => Err(HeadError::TooLarge { limit: self.max_head_size }),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    fn explain(&self, error: httparse::Error) -> HeadError {
+        let what = match error {
+            httparse::Error::TooManyHeaders => {
+                return HeadError::TooManyHeaders { limit: self.max_headers };
+            }
+            httparse::Error::Version => return HeadError::Version,
+            httparse::Error::HeaderName => "the name of a header",
+            httparse::Error::HeaderValue => "the value of a header",
+            httparse::Error::NewLine => "a line break",
+            httparse::Error::Status => "the status",
+            httparse::Error::Token => "the start line",
+        };
+        HeadError::Malformed { what }
+    }
+}
+
+fn version(minor: Option<u8>) -> Version {
+    // httparse knows no others.
+    if minor == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 }
+}
+
+fn headers(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
+    let mut headers = HeaderMap::with_capacity(lines.len().min(1024));
+    for line in lines {
+        let name = HeaderName::from_bytes(line.name.as_bytes())
+            .map_err(|_| HeadError::Malformed { what: "the name of a header" })?;
+        let value = HeaderValue::from_bytes(line.value)
+            .map_err(|_| HeadError::Malformed { what: "the value of a header" })?;
+        // The map has a limit of its own, beyond which `append` would panic.
+        headers
+            .try_append(name, value)
+            .map_err(|_| HeadError::TooManyHeaders { limit: 1 << 15 })?;
+    }
+    Ok(headers)
+}
+
+/// Why the head of a message cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The head does not end within [`HeadLimits::max_head_size`].
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// There are more headers than [`HeadLimits::max_headers`].
+    TooManyHeaders {
+        /// The limit.
+        limit: usize,
+    },
+    /// The request's target is not a URI.
+    InvalidTarget {
+        /// The beginning of it.
+        value: String,
+    },
+    /// Where the version should stand is neither HTTP/1.0 nor HTTP/1.1.
+    Version,
+    /// The bytes are not the head of an HTTP message.
+    Malformed {
+        /// The part that cannot be read.
+        what: &'static str,
+    },
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HeadError::TooLarge { limit } => {
+                write!(f, "the HTTP head is larger than max_head_size, {limit} bytes")
+            }
+            HeadError::TooManyHeaders { limit } => {
+                write!(f, "the HTTP head has more headers than max_headers, {limit}")
+            }
+            HeadError::InvalidTarget { value } => {
+                write!(f, "the request's target {value} is not a URI")
+            }
+            HeadError::Version => {
+                f.write_str("the HTTP head names a version other than HTTP/1.0 and HTTP/1.1")
+            }
+            HeadError::Malformed { what } => {
+                write!(f, "the HTTP head is malformed: {what} cannot be read")
+            }
+        }
+    }
+}
+
+impl error::Error for HeadError {}
+
+/// Appends the head of a request as HTTP/1.1 has it.
+///
+/// The target is the path and the query of the URI or, for the CONNECT which is said to a proxy,
+/// its authority. An extended CONNECT cannot be said in HTTP/1.1, and is left to an HTTP/2
+/// library. Names of headers are spelt as in the RFCs.
+pub fn encode_request(request: &Request<()>, out: &mut Vec<u8>) {
+    let uri = request.uri();
+    out.extend_from_slice(request.method().as_str().as_bytes());
+    out.push(b' ');
+    match uri.authority() {
+        Some(authority) if request.method() == Method::CONNECT => {
+            out.extend_from_slice(authority.as_str().as_bytes());
+        }
+        _ => {
+            // Of `ws://host?query` a URI keeps no path.
+            let path = if uri.path().is_empty() { "/" } else { uri.path() };
+            out.extend_from_slice(path.as_bytes());
+            if let Some(query) = uri.query() {
+                out.push(b'?');
+                out.extend_from_slice(query.as_bytes());
+            }
+        }
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    encode_headers(request.headers(), out);
+}
+
+/// Appends the head of a response as HTTP/1.1 has it; the body, if there is one, is the caller's
+/// to append. Names of headers are spelt as in the RFCs.
+pub fn encode_response<T>(response: &Response<T>, out: &mut Vec<u8>) {
+    let status = response.status();
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    // The reason may be empty, the space before it may not be missing (RFC 7230, section 3.1.2).
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    out.extend_from_slice(b"\r\n");
+    encode_headers(response.headers(), out);
+}
+
+/// A `HeaderValue` holds neither CR nor LF nor NUL, so nothing here can end a line early.
+fn encode_headers(headers: &HeaderMap, out: &mut Vec<u8>) {
+    for (name, value) in headers {
+        write_spelt(name, out);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use http::header;
+    use proptest::prelude::*;
+
+    const REQUEST: &[u8] =
+        b"GET /chat?room=1 HTTP/1.1\r\nHost: example.com\r\nX-A: 1\r\nx-a: 2\r\n\r\n";
+
+    fn request(input: &[u8]) -> Result<Option<(Request<()>, usize)>, Rejection> {
+        parse_request(input, &HeadLimits::default())
+    }
+
+    fn response(input: &[u8]) -> Result<Option<(Response<()>, usize)>, HeadError> {
+        parse_response(input, &HeadLimits::default())
+    }
+
+    #[test]
+    fn a_request_is_read_when_it_is_whole_and_no_further() {
+        for length in 0..REQUEST.len() {
+            assert!(request(&REQUEST[..length]).unwrap().is_none(), "{length}");
+        }
+        let (head, length) = request(&[REQUEST, b"\x81\x80"].concat()).unwrap().unwrap();
+        assert_eq!(length, REQUEST.len());
+        assert_eq!(head.method(), Method::GET);
+        assert_eq!(head.uri(), "/chat?room=1");
+        assert_eq!(head.version(), Version::HTTP_11);
+        let values: Vec<_> = head.headers().get_all("x-a").iter().collect();
+        assert_eq!(values, ["1", "2"]);
+    }
+
+    #[test]
+    fn a_response_is_read_when_it_is_whole_and_no_further() {
+        let input = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+        for length in 0..input.len() {
+            assert!(response(&input[..length]).unwrap().is_none(), "{length}");
+        }
+        let (head, length) = response(&[input, &b"\x81"[..]].concat()).unwrap().unwrap();
+        assert_eq!((head.status().as_u16(), length), (101, input.len()));
+        assert_eq!(head.headers()[header::UPGRADE], "websocket");
+        assert!(response(b"HTTP/1.1 302\r\n\r\n").unwrap().is_some());
+    }
+
+    #[test]
+    fn what_is_not_http_is_refused_at_once() {
+        for bad in [
+            &b"\x16\x03\x01\x02"[..],                // TLS
+            b"SSH-2.0-OpenSSH_9.6\r\n",              // SSH
+            b"GET / HTTP/1.1\r\nA : b\r\n",          // a space before the colon
+            b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", // a folded line
+            b"GET / HTTP/1.1\r\nA: b\0c\r\n",
+            b"GET / HTTP/1.1\r\nA: b\rc\r\n",
+        ] {
+            assert_eq!(request(bad).unwrap_err().status(), 400, "{}", bad.escape_ascii());
+        }
+        for bad in [&b"GET / HTTP/2.0\r\n\r\n"[..], b"GET /a b HTTP/1.1\r\n\r\n"] {
+            assert_eq!(request(bad).unwrap_err().status(), 505, "{}", bad.escape_ascii());
+        }
+        assert_eq!(request(b"GET http://[ HTTP/1.1\r\n\r\n").unwrap_err().status(), 400);
+        assert!(response(b"SSH-2.0-OpenSSH_9.6\r\n").is_err());
+        assert!(response(b"HTTP/1.1 000 x\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_head_has_a_largest_size() {
+        let exact = HeadLimits::default().max_head_size(REQUEST.len());
+        assert!(parse_request(REQUEST, &exact).unwrap().is_some());
+        assert!(parse_request(&REQUEST[..REQUEST.len() - 1], &exact).unwrap().is_none());
+        let less = HeadLimits::default().max_head_size(REQUEST.len() - 1);
+        let rejection = parse_request(REQUEST, &less).unwrap_err();
+        assert_eq!(rejection.status(), 431);
+        assert_eq!(rejection.reason(), "the HTTP head is larger than max_head_size, 63 bytes");
+
+        let endless = [b"GET /".as_slice(), &[b'a'; 16 * 1024]].concat();
+        assert_eq!(request(&endless).unwrap_err().status(), 431);
+        let endless = [b"HTTP/1.1 101 ".as_slice(), &[b'a'; 16 * 1024]].concat();
+        assert_eq!(response(&endless).unwrap_err(), HeadError::TooLarge { limit: 16 * 1024 });
+    }
+
+    #[test]
+    fn a_head_has_a_largest_number_of_headers() {
+        let with = |count| format!("GET / HTTP/1.1\r\n{}\r\n", "a:\r\n".repeat(count));
+        assert!(request(with(100).as_bytes()).unwrap().is_some());
+        let rejection = request(with(101).as_bytes()).unwrap_err();
+        assert_eq!(rejection.status(), 431);
+        assert_eq!(rejection.reason(), "the HTTP head has more headers than max_headers, 100");
+
+        // A limit beyond all bounds is no allocation beyond all bounds.
+        let unlimited = HeadLimits::default().max_headers(usize::MAX).max_head_size(usize::MAX);
+        let head = format!("GET / HTTP/1.1\n{}\n", "a:\n".repeat(1000));
+        let (head, _) = parse_request(head.as_bytes(), &unlimited).unwrap().unwrap();
+        assert_eq!(head.headers().len(), 1000);
+        let head: String = (0..40_000).map(|n| format!("a{n}:\n")).collect();
+        let head = format!("GET / HTTP/1.1\n{head}\n");
+        assert_eq!(parse_request(head.as_bytes(), &unlimited).unwrap_err().status(), 431);
+    }
+
+    #[test]
+    fn names_are_written_as_peers_expect_them() {
+        let request = Request::get("http://user@example.com/chat?a=b")
+            .header(header::HOST, "example.com")
+            .header(header::SEC_WEBSOCKET_KEY, "x")
+            .body(())
+            .unwrap();
+        let mut out = b"before".to_vec();
+        encode_request(&request, &mut out);
+        let text =
+            "beforeGET /chat?a=b HTTP/1.1\r\nHost: example.com\r\nSec-WebSocket-Key: x\r\n\r\n";
+        assert_eq!(out.escape_ascii().to_string(), text.escape_default().to_string());
+
+        let response = Response::builder().status(299).header("x-a", "1").body("").unwrap();
+        out.clear();
+        encode_response(&response, &mut out);
+        assert_eq!(out, b"HTTP/1.1 299 \r\nX-A: 1\r\n\r\n");
+    }
+
+    #[test]
+    fn targets_of_all_forms() {
+        let target = |method: Method, uri: &str| {
+            let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+            let mut out = Vec::new();
+            encode_request(&request, &mut out);
+            String::from_utf8(out).unwrap().lines().next().unwrap().to_owned()
+        };
+        assert_eq!(target(Method::GET, "ws://a"), "GET / HTTP/1.1");
+        assert_eq!(target(Method::GET, "ws://a?b"), "GET /?b HTTP/1.1");
+        assert_eq!(target(Method::CONNECT, "a:443"), "CONNECT a:443 HTTP/1.1");
+    }
+
+    #[test]
+    fn header_values_hold_no_line_breaks() {
+        for bad in ["a\r\nb", "a\rb", "a\nb", "a\0b"] {
+            assert!(HeaderValue::from_str(bad).is_err());
+            assert!(HeaderValue::from_bytes(bad.as_bytes()).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(input: Vec<u8>, start in 0usize..4) {
+            let starts = [&b""[..], b"GET / HTTP/1.1\r\n", b"GET ", b"HTTP/1.1 101 x\r\n"];
+            let input = [starts[start], &input].concat();
+            let _ = request(&input);
+            let _ = response(&input);
+        }
+
+        #[test]
+        fn what_is_written_is_read(
+            path in "/[a-z0-9/._~-]{0,20}(\\?[a-z=&%0-9]{0,10})?",
+            lines in proptest::collection::vec(("[a-zA-Z][a-zA-Z0-9-]{0,12}", "[!-~]([ -~]{0,20}[!-~])?"), 0..20),
+            code in 100u16..1000,
+        ) {
+            let mut sent = Request::get(path.as_str()).body(()).unwrap();
+            for (name, value) in &lines {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                sent.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
+            }
+            let mut wire = Vec::new();
+            encode_request(&sent, &mut wire);
+            let (got, length) = request(&wire).unwrap().unwrap();
+            prop_assert_eq!(length, wire.len());
+            prop_assert_eq!(got.uri(), sent.uri());
+            prop_assert_eq!(got.headers(), sent.headers());
+
+            let mut sent = Response::builder().status(code).body(()).unwrap();
+            *sent.headers_mut() = got.headers().clone();
+            wire.clear();
+            encode_response(&sent, &mut wire);
+            let (got, length) = response(&wire).unwrap().unwrap();
+            prop_assert_eq!(length, wire.len());
+            prop_assert_eq!(got.status(), sent.status());
+            prop_assert_eq!(got.headers(), sent.headers());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `Sec-WebSocket-Key` and the `Sec-WebSocket-Accept` that answers it.
+
+use std::{error, fmt};
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use sha1::{Digest as _, Sha1};
+
+use super::excerpt::excerpt;
+
+/// What is appended to the key before hashing (RFC 6455, section 1.3).
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The length of 16 bytes in base64.
+const ENCODED: usize = 24;
+
+/// RFC 4648, section 3.5, leaves it to the decoder whether the unused bits must be zero. Nothing
+/// depends on them here, and there are clients which do not clear them.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+/// A client's `Sec-WebSocket-Key`: the nonce which shows that the server's answer is to this
+/// handshake and not a cached one (RFC 6455, section 11.3.1).
+///
+/// ```
+/// use towline_proto::handshake::Key;
+///
+/// let key = Key::parse("dGhlIHNhbXBsZSBub25jZQ==")?;
+/// assert_eq!(key.accept(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+/// # Ok::<(), towline_proto::handshake::KeyError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key([u8; ENCODED]);
+
+impl Key {
+    /// A new key from the operating system's random numbers.
+    ///
+    /// RFC 6455, section 4.1: "The nonce MUST be selected randomly for each connection."
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Random`] if the operating system has no random numbers to give.
+    pub fn generate() -> Result<Key, KeyError> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce).map_err(|error| KeyError::Random(error.to_string()))?;
+        Ok(Key::from_nonce(nonce))
+    }
+
+    /// The key made of these 16 bytes; for tests, and for those who bring their own randomness.
+    pub fn from_nonce(nonce: [u8; 16]) -> Key {
+        let mut encoded = [0; ENCODED];
+        // 16 bytes are 24 characters of base64, so the slice always has room.
+        let written = STANDARD.encode_slice(nonce, &mut encoded);
+        debug_assert!(matches!(written, Ok(ENCODED)));
+        Key(encoded)
+    }
+
+    /// The key a client sent.
+    ///
+    /// RFC 6455, section 4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in
+    /// length". The bits that base64 leaves unused in the last character are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Invalid`] if it is anything else.
+    pub fn parse(value: impl AsRef<[u8]>) -> Result<Key, KeyError> {
+        let value = value.as_ref();
+        let invalid = || KeyError::Invalid { value: excerpt(value) };
+        let encoded: [u8; ENCODED] = value.try_into().map_err(|_| invalid())?;
+        // The decoder may ask for room in whole quanta, hence 18.
+        let mut nonce = [0; 18];
+        match LENIENT.decode_slice(encoded, &mut nonce) {
+            Ok(16) => Ok(Key(encoded)),
+            _ => Err(invalid()),
+        }
+    }
+
+    /// The key as it stands in the header.
+    pub fn as_str(&self) -> &str {
+        // Never the fallback: both constructors leave only base64 here.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The `Sec-WebSocket-Accept` which answers this key (RFC 6455, section 4.2.2, step 5.4).
+    pub fn accept(&self) -> String {
+        let digest = Sha1::new().chain_update(self.0).chain_update(GUID).finalize();
+        STANDARD.encode(digest)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.as_str()).finish()
+    }
+}
+
+/// Why there is no [`Key`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// Not 16 bytes in base64.
+    Invalid {
+        /// The beginning of what was there instead.
+        value: String,
+    },
+    /// The operating system gave no random numbers; with its explanation.
+    Random(String),
+}
+
+impl fmt::Display for KeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeyError::Invalid { value } => {
+                write!(f, "Sec-WebSocket-Key is {value}, which is not 16 bytes in base64")
+            }
+            KeyError::Random(why) => {
+                write!(f, "no random numbers for a Sec-WebSocket-Key: {why}")
+            }
+        }
+    }
+}
+
+impl error::Error for KeyError {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_example_of_rfc_6455_section_1_3() {
+        let key = Key::parse("dGhlIHNhbXBsZSBub25jZQ==").unwrap();
+        assert_eq!(key, Key::from_nonce(*b"the sample nonce"));
+        assert_eq!(key.accept(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn keys_differ() {
+        assert_ne!(Key::generate().unwrap(), Key::generate().unwrap());
+    }
+
+    #[test]
+    fn only_16_bytes_in_base64_are_a_key() {
+        for bad in [
+            "",
+            "dGhlIHNhbXBsZSBub25jZQ",     // no padding
+            "dGhlIHNhbXBsZSBub25jZQ=",    // half of it
+            "dGhlIHNhbXBsZSBub25jZSE=",   // 17 bytes
+            "dGhlIHNhbXBsZSBub25jZSEh",   // 18 bytes
+            "dGhlIHNhbXBsZSBub25j",       // 15 bytes
+            "dGhlIHNhbXBs-SBub25jZQ==",   // the URL alphabet
+            " dGhlIHNhbXBsZSBub25jZQ=",   // white space
+            "dGhlIHNhbXBsZSBub25jZQ==\n", // more of it
+        ] {
+            assert!(Key::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unused_bits_do_not_matter_but_the_answer_is_to_what_was_sent() {
+        let key = Key::parse("dGhlIHNhbXBsZSBub25jZR==").unwrap();
+        assert_ne!(key.accept(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    proptest! {
+        #[test]
+        fn every_nonce_makes_a_key_that_parses(nonce: [u8; 16]) {
+            let key = Key::from_nonce(nonce);
+            prop_assert_eq!(Key::parse(key.as_str()), Ok(key));
+            prop_assert_eq!(key.accept().len(), 28);
+        }
+
+        #[test]
+        fn parsing_never_panics(value: Vec<u8>) {
+            let _ = Key::parse(value);
+        }
+    }
+}

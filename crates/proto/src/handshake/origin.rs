@@ -1,0 +1,403 @@
+//! Origins (RFC 6454), and which of them a server takes requests from (RFC 6455, section 10.2).
+
+use std::{error, fmt};
+
+use super::authority::{Authority, Host};
+use super::excerpt::excerpt;
+
+/// An origin: a scheme, a host and a port, or the opaque origin `null`.
+///
+/// Two origins are equal if a browser takes them for the same: the case of scheme and host does
+/// not matter, nor whether a default port (80 for `http` and `ws`, 443 for `https` and `wss`) is
+/// written out, nor how an IPv6 address is abbreviated. `null` equals `null` here, since that is
+/// what a list means by it, although no two opaque origins are the same.
+///
+/// ```
+/// use towline_proto::handshake::Origin;
+///
+/// assert_eq!(Origin::parse("HTTPS://Example.com:443")?, Origin::parse("https://example.com")?);
+/// assert_ne!(Origin::parse("http://example.com")?, Origin::parse("https://example.com")?);
+/// # Ok::<(), towline_proto::handshake::OriginError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Null,
+    /// The scheme in lower case. A scheme such as `file` has no host, and one whose default port
+    /// is not known may have no port.
+    Tuple {
+        scheme: String,
+        host: Option<Host>,
+        port: Option<u16>,
+    },
+}
+
+impl Origin {
+    /// Reads `scheme://host[:port]` or `null`.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError`] if it is anything else, such as a URL with a path, or the two origins that
+    /// RFC 6454 allows after a redirect and no browser sends.
+    pub fn parse(text: &str) -> Result<Origin, OriginError> {
+        if text == "null" {
+            return Ok(Origin(Kind::Null));
+        }
+        let invalid = || OriginError { value: excerpt(text) };
+        let (scheme, authority) = text.split_once("://").ok_or_else(invalid)?;
+        let scheme = parse_scheme(scheme).ok_or_else(invalid)?;
+        let default = default_port(&scheme);
+        if authority.is_empty() && default.is_none() {
+            return Ok(Origin(Kind::Tuple { scheme, host: None, port: None }));
+        }
+        let Authority { host, port } = Authority::parse(authority).ok_or_else(invalid)?;
+        Ok(Origin(Kind::Tuple { scheme, host: Some(host), port: port.or(default) }))
+    }
+
+    /// Whether this is `null`, the origin of a sandboxed frame, a `data:` URL, and of others that
+    /// would rather not say.
+    pub fn is_null(&self) -> bool {
+        self.0 == Kind::Null
+    }
+
+    /// Whether a page of this origin was served by the host that the request is for.
+    fn is_at(&self, host: &str) -> bool {
+        let Kind::Tuple { scheme, host: Some(own), port } = &self.0 else { return false };
+        // An application's own scheme, say `capacitor://localhost`, says nothing of who served it.
+        if scheme != "http" && scheme != "https" {
+            return false;
+        }
+        // Which port stands behind a `Host` without one depends on the scheme of the request,
+        // and a server behind a proxy that ends TLS cannot know it.
+        Authority::parse(host)
+            .is_some_and(|asked| asked.host == *own && asked.port.or(default_port(scheme)) == *port)
+    }
+}
+
+fn parse_scheme(scheme: &str) -> Option<String> {
+    let valid = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    valid.then(|| scheme.to_ascii_lowercase())
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
+
+/// Whose requests a server takes (RFC 6455, section 10.2).
+///
+/// A browser lets any page open a WebSocket to any server, with the visitor's cookies; the
+/// `Origin` header is how the server learns whose page it is. Without a check, every site that a
+/// signed-in user visits may talk to the server in the user's name.
+///
+/// A request without an `Origin` is not a browser's, and is always allowed: a program can write
+/// into the header what it likes, so there is nothing to check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginPolicy {
+    /// A page's host and port must be those that the request is for, by its `Host` or
+    /// `:authority`; a port that is not written is 80 or 443, by the scheme of the origin. `null`
+    /// is refused. The default.
+    #[default]
+    SameOrigin,
+    /// Every page of every site. Right for a public service that knows no users, or that asks
+    /// for a secret which browsers do not send by themselves.
+    Any,
+    /// The origins of this list, and no others.
+    List(OriginList),
+}
+
+impl OriginPolicy {
+    /// The policy that allows the origins of this list, and no others; see [`OriginList`].
+    ///
+    /// ```
+    /// use towline_proto::handshake::OriginPolicy;
+    ///
+    /// let policy = OriginPolicy::list(["https://app.example", "https://*.app.example"])?;
+    /// assert!(policy.allows(Some("https://eu.app.example"), "api.example"));
+    /// assert!(!policy.allows(Some("https://app.example.evil.example"), "api.example"));
+    /// # Ok::<(), towline_proto::handshake::OriginError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError`] for the first entry which is neither an origin nor a pattern.
+    pub fn list<I>(origins: I) -> Result<OriginPolicy, OriginError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        OriginList::new(origins).map(OriginPolicy::List)
+    }
+
+    /// Whether a request for this host (`host[:port]`), with this `Origin` header or none, is
+    /// allowed. An `Origin` that cannot be read is allowed by [`OriginPolicy::Any`] only.
+    pub fn allows(&self, origin: Option<&str>, host: &str) -> bool {
+        let Some(origin) = origin else { return true };
+        match self {
+            OriginPolicy::Any => true,
+            OriginPolicy::SameOrigin => {
+                Origin::parse(origin).is_ok_and(|origin| origin.is_at(host))
+            }
+            OriginPolicy::List(list) => {
+                Origin::parse(origin).is_ok_and(|origin| list.contains(&origin))
+            }
+        }
+    }
+}
+
+/// The origins of [`OriginPolicy::List`].
+///
+/// An entry is an origin, `https://app.example:8443`; or all hosts below one,
+/// `https://*.app.example`, however deep, but not `app.example` itself, and never an IP address;
+/// or `null`, which any site can produce by a sandboxed frame, so list it only if you would use
+/// [`OriginPolicy::Any`]. Scheme, host and port must all match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginList(Vec<Entry>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Entry {
+    Exact(Origin),
+    /// The suffix with its leading dot, so that `*.a.example` never matches `nota.example`.
+    Below {
+        scheme: String,
+        suffix: String,
+        port: Option<u16>,
+    },
+}
+
+impl OriginList {
+    /// A list of these origins and patterns.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError`] for the first entry which is neither.
+    pub fn new<I>(origins: I) -> Result<OriginList, OriginError>
+    where
+        I: IntoIterator,
+        I::Item: AsRef<str>,
+    {
+        origins
+            .into_iter()
+            .map(|entry| Entry::parse(entry.as_ref()))
+            .collect::<Result<_, _>>()
+            .map(OriginList)
+    }
+
+    /// Whether the origin is in the list or matches one of its patterns.
+    pub fn contains(&self, origin: &Origin) -> bool {
+        self.0.iter().any(|entry| entry.matches(origin))
+    }
+}
+
+impl Entry {
+    fn parse(text: &str) -> Result<Entry, OriginError> {
+        if !text.contains('*') {
+            return Origin::parse(text).map(Entry::Exact);
+        }
+        let invalid = || OriginError { value: excerpt(text) };
+        let (scheme, pattern) = text.split_once("://*.").ok_or_else(invalid)?;
+        let Origin(kind) =
+            Origin::parse(&format!("{scheme}://{pattern}")).map_err(|_| invalid())?;
+        match kind {
+            Kind::Tuple { scheme, host: Some(Host::Name(name)), port } if !name.contains('*') => {
+                Ok(Entry::Below { scheme, suffix: format!(".{name}"), port })
+            }
+            _ => Err(invalid()),
+        }
+    }
+
+    fn matches(&self, origin: &Origin) -> bool {
+        match (self, &origin.0) {
+            (Entry::Exact(exact), _) => exact == origin,
+            (
+                Entry::Below { scheme, suffix, port },
+                Kind::Tuple { scheme: own_scheme, host: Some(Host::Name(name)), port: own_port },
+            ) => {
+                scheme == own_scheme
+                    && port == own_port
+                    && name.strip_suffix(suffix.as_str()).is_some_and(|below| !below.is_empty())
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A text which is no origin, nor a pattern of origins where one may stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginError {
+    value: String,
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is not an origin: that is a scheme, a host and perhaps a port, such as \
+             \"https://example.com\", or \"null\"",
+            self.value
+        )
+    }
+}
+
+impl error::Error for OriginError {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn origin(text: &str) -> Origin {
+        Origin::parse(text).unwrap()
+    }
+
+    #[test]
+    fn origins_are_compared_as_browsers_do() {
+        assert_eq!(origin("HTTP://EXAMPLE.com"), origin("http://example.com:80"));
+        assert_eq!(origin("https://[::1]"), origin("https://[0::1]:443"));
+        assert_eq!(origin("chrome-extension://abc"), origin("chrome-extension://ABC"));
+        assert_ne!(origin("https://example.com"), origin("https://example.com:80"));
+        assert_ne!(origin("https://example.com"), origin("https://example.com."));
+        assert_ne!(origin("file://"), origin("null"));
+        assert!(origin("null").is_null());
+    }
+
+    #[test]
+    fn what_is_no_origin_is_an_error() {
+        for bad in [
+            "",
+            "*",
+            "NULL",
+            "example.com",
+            "https://",
+            "https:///",
+            "https://a/",
+            "://a",
+            "1s://a",
+            "https://u@a",
+            "https://a:b",
+            "https://a https://b",
+            "https://a, https://b",
+            "é://a",
+            "https://*",
+            "https:a",
+        ] {
+            // `https://*` is an odd but harmless host in a request, and no entry of a list.
+            assert!(Origin::parse(bad).is_err() || bad == "https://*", "{bad}");
+            assert!(OriginList::new([bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_same_origin_has_the_same_host_and_port() {
+        let same = |origin, host| OriginPolicy::SameOrigin.allows(Some(origin), host);
+        for (origin, host) in [
+            ("https://example.com", "example.com"),
+            ("http://example.com", "example.com"),
+            ("https://example.com", "EXAMPLE.com:443"),
+            ("https://example.com:8443", "example.com:8443"),
+            ("http://localhost:3000", "localhost:3000"),
+            ("http://127.0.0.1:80", "127.0.0.1"),
+            ("https://[::1]:9001", "[0:0::1]:9001"),
+        ] {
+            assert!(same(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("https://evil.example", "example.com"),
+            ("https://www.example.com", "example.com"),
+            ("https://example.com.evil.example", "example.com"),
+            ("https://example.com", "example.com:80"),
+            ("https://example.com:8443", "example.com"),
+            ("http://localhost:3000", "localhost:9001"),
+            ("null", "example.com"),
+            ("null", "null"),
+            ("file://", "example.com"),
+            ("capacitor://localhost", "localhost"),
+            ("example.com", "example.com"),
+            ("https://example.com/", "example.com"),
+            ("", "example.com"),
+            ("https://example.com", ""),
+        ] {
+            assert!(!same(origin, host), "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn who_names_no_origin_is_no_browser() {
+        let nobody = OriginPolicy::list([""; 0]).unwrap();
+        for policy in [OriginPolicy::SameOrigin, OriginPolicy::Any, nobody] {
+            assert!(policy.allows(None, "example.com"));
+        }
+        assert!(OriginPolicy::Any.allows(Some("*"), "example.com"));
+    }
+
+    #[test]
+    fn a_list_allows_its_origins_only() {
+        let policy = OriginPolicy::list(["https://App.example", "http://app.example:81"]).unwrap();
+        assert!(policy.allows(Some("https://app.example:443"), "other"));
+        assert!(policy.allows(Some("http://app.example:81"), "other"));
+        for bad in
+            ["http://app.example", "https://app.example:444", "https://x.app.example", "null"]
+        {
+            // Not even the host's own pages: the list says it all.
+            assert!(!policy.allows(Some(bad), "app.example"), "{bad}");
+        }
+        assert!(OriginPolicy::list(["null"]).unwrap().allows(Some("null"), "other"));
+        assert!(OriginPolicy::list(["file://"]).unwrap().allows(Some("file://"), "other"));
+    }
+
+    #[test]
+    fn a_pattern_means_the_hosts_below() {
+        let policy = OriginPolicy::list(["https://*.Example.com"]).unwrap();
+        for good in ["https://a.example.com", "https://a.b.EXAMPLE.com:443"] {
+            assert!(policy.allows(Some(good), "other"), "{good}");
+        }
+        for bad in [
+            "https://example.com",
+            "https://.example.com",
+            "https://notexample.com",
+            "https://a.example.com.evil.example",
+            "https://a.example.com:8443",
+            "http://a.example.com",
+            "https://evil.example#.example.com",
+            "https://evil.example/.example.com",
+            "https://evil.example\\.example.com",
+            "https://evil.example@a.example.com",
+            "null",
+        ] {
+            assert!(!policy.allows(Some(bad), "other"), "{bad}");
+        }
+        for bad in [
+            "https://*",
+            "https://*.",
+            "*",
+            "*.example.com",
+            "https://a.*.com",
+            "https://a*.com",
+            "https://*.*.com",
+            "https://*.127.0.0.1",
+            "https://*.[::1]",
+            "*://a.com",
+            "https://*.a/",
+        ] {
+            assert!(OriginList::new([bad]).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in r"[a-z]{0,5}(://)?[\[\]:.0-9*@/]{0,20}|\PC{0,30}") {
+            let _ = Origin::parse(&text);
+            let _ = OriginList::new([&text]);
+            OriginPolicy::SameOrigin.allows(Some(&text), &text);
+        }
+    }
+}

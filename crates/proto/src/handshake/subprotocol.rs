@@ -1,0 +1,197 @@
+//! `Sec-WebSocket-Protocol` (RFC 6455, sections 1.9 and 11.3.4).
+
+use std::collections::HashSet;
+use std::{error, fmt};
+
+use bytestring::ByteString;
+use http::{HeaderMap, header};
+
+use super::excerpt::excerpt;
+use super::header::elements;
+use super::token::is_token;
+
+/// The name of a subprotocol, such as `chat.v2`: a token of HTTP.
+///
+/// On the wire a name has its case, and a client takes the server's answer only in its own
+/// spelling. A server's application would rather not care: [`matches`](Subprotocol::matches)
+/// ignores the case of ASCII letters, and so does the choice of a protocol in an accept. Two
+/// `Subprotocol`s are equal if they are spelt alike.
+///
+/// Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Subprotocol {
+    spelling: ByteString,
+    lower_case: ByteString,
+}
+
+impl Subprotocol {
+    /// A subprotocol of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`SubprotocolError::NotToken`]: RFC 6455, section 4.1, wants "non-empty strings with
+    /// characters in the range U+0021 to U+007E not including separator characters".
+    pub fn new(name: impl Into<String>) -> Result<Subprotocol, SubprotocolError> {
+        let name = name.into();
+        if !is_token(&name) {
+            return Err(SubprotocolError::NotToken(excerpt(name)));
+        }
+        let spelling = ByteString::from(name);
+        let lower_case = if spelling.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            ByteString::from(spelling.to_ascii_lowercase())
+        } else {
+            spelling.clone()
+        };
+        Ok(Subprotocol { spelling, lower_case })
+    }
+
+    /// The name as the client spells it.
+    pub fn as_str(&self) -> &str {
+        &self.spelling
+    }
+
+    /// The name in lower case, as WebSocket-Node gives it in `requestedProtocols` and in a
+    /// connection's `protocol`.
+    pub fn lower_case(&self) -> &str {
+        &self.lower_case
+    }
+
+    /// Whether this is the name, in whatever case.
+    pub fn matches(&self, name: &str) -> bool {
+        self.spelling.eq_ignore_ascii_case(name)
+    }
+}
+
+impl AsRef<str> for Subprotocol {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Subprotocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Reads the list of a client's `Sec-WebSocket-Protocol`, in the client's order of preference.
+///
+/// Several headers count as one list (RFC 6455, section 11.3.4). Empty list elements are ignored;
+/// no header at all, or an empty one, is an empty list.
+///
+/// # Errors
+///
+/// A [`SubprotocolError`] for a name that is not a token, and for one that is there twice in the
+/// same spelling.
+pub fn parse_subprotocols(headers: &HeaderMap) -> Result<Vec<Subprotocol>, SubprotocolError> {
+    let mut seen = HashSet::new();
+    let mut protocols = Vec::new();
+    for element in elements(headers, &header::SEC_WEBSOCKET_PROTOCOL) {
+        let name = std::str::from_utf8(element)
+            .map_err(|_| SubprotocolError::NotToken(excerpt(element)))?;
+        // RFC 6455, section 4.1: the elements "MUST all be unique strings". A set keeps this
+        // linear, however long the list.
+        if !seen.insert(name) {
+            return Err(SubprotocolError::Repeated(excerpt(name)));
+        }
+        protocols.push(Subprotocol::new(name)?);
+    }
+    Ok(protocols)
+}
+
+/// Which of the offered protocols is meant by this name: the one spelt exactly so, or else the
+/// first that is spelt so but for the case.
+pub(crate) fn find<'a>(offered: &'a [Subprotocol], name: &str) -> Option<&'a Subprotocol> {
+    offered
+        .iter()
+        .find(|protocol| protocol.as_str() == name)
+        .or_else(|| offered.iter().find(|protocol| protocol.matches(name)))
+}
+
+/// What is wrong with a `Sec-WebSocket-Protocol`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubprotocolError {
+    /// The name is not a token: it is empty, or has a separator, a space, a control or a
+    /// character beyond ASCII.
+    NotToken(String),
+    /// The name is in the list twice.
+    Repeated(String),
+}
+
+impl fmt::Display for SubprotocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SubprotocolError::NotToken(name) => {
+                write!(f, "Sec-WebSocket-Protocol: {name} is not a token")
+            }
+            SubprotocolError::Repeated(name) => {
+                write!(f, "Sec-WebSocket-Protocol has {name} more than once")
+            }
+        }
+    }
+}
+
+impl error::Error for SubprotocolError {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    fn parse(lines: &[&[u8]]) -> Result<Vec<Subprotocol>, SubprotocolError> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_bytes(line).unwrap());
+        }
+        parse_subprotocols(&headers)
+    }
+
+    #[test]
+    fn several_headers_are_one_list_in_order() {
+        let protocols = parse(&[b"Chat.V2,, soap ,", b"xmpp"]).unwrap();
+        let spelt: Vec<_> = protocols.iter().map(Subprotocol::as_str).collect();
+        assert_eq!(spelt, ["Chat.V2", "soap", "xmpp"]);
+        let lower: Vec<_> = protocols.iter().map(Subprotocol::lower_case).collect();
+        assert_eq!(lower, ["chat.v2", "soap", "xmpp"]);
+        assert_eq!(parse(&[]).unwrap(), []);
+        assert_eq!(parse(&[b" , "]).unwrap(), []);
+    }
+
+    #[test]
+    fn only_tokens_are_names() {
+        for bad in [&b"a b"[..], b"a/b", b"\"a\"", b"a;b", b"caf\xc3\xa9", b"\xff"] {
+            assert!(matches!(parse(&[bad]), Err(SubprotocolError::NotToken(_))), "{bad:?}");
+        }
+        assert!(Subprotocol::new("").is_err());
+        assert!(Subprotocol::new("a\r\nb").is_err());
+    }
+
+    #[test]
+    fn a_repeated_name_is_an_error_unless_it_is_spelt_differently() {
+        let error = parse(&[b"chat, soap", b"chat"]).unwrap_err();
+        assert_eq!(error.to_string(), "Sec-WebSocket-Protocol has \"chat\" more than once");
+        assert_eq!(parse(&[b"chat, Chat"]).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn the_exact_spelling_is_preferred() {
+        let offered = parse(&[b"Chat, chat, SOAP"]).unwrap();
+        assert_eq!(find(&offered, "chat").unwrap().as_str(), "chat");
+        assert_eq!(find(&offered, "CHAT").unwrap().as_str(), "Chat");
+        assert_eq!(find(&offered, "soap").unwrap().as_str(), "SOAP");
+        assert_eq!(find(&offered, "xmpp"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(line in proptest::collection::vec(32u8..=255, 0..60)) {
+            if !line.contains(&127) {
+                let _ = parse(&[&line]);
+            }
+        }
+    }
+}

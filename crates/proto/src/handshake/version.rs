@@ -1,0 +1,94 @@
+//! `Sec-WebSocket-Version`.
+
+use std::fmt;
+
+use http::{HeaderName, header};
+
+use super::header::SEC_WEBSOCKET_ORIGIN;
+
+/// The versions of the protocol which are spoken here.
+///
+/// The framing of both is the same; version 8 differs only in the name of the header that carries
+/// the origin. The default is [`Version::Rfc6455`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[doc(alias = "webSocketVersion")]
+#[doc(alias = "websocketVersion")]
+pub enum Version {
+    /// 8: the drafts hybi-08 to hybi-12.
+    Draft8,
+    /// 13: RFC 6455.
+    #[default]
+    Rfc6455,
+}
+
+impl Version {
+    /// What is supported, as the value of a `Sec-WebSocket-Version` header, best first.
+    pub(crate) const SUPPORTED: &'static str = "13, 8";
+
+    /// The number in the `Sec-WebSocket-Version` header: 8 or 13.
+    pub const fn number(self) -> u8 {
+        match self {
+            Version::Draft8 => 8,
+            Version::Rfc6455 => 13,
+        }
+    }
+
+    /// The version with this number, if it is supported.
+    pub const fn from_number(number: u8) -> Option<Version> {
+        match number {
+            8 => Some(Version::Draft8),
+            13 => Some(Version::Rfc6455),
+            _ => None,
+        }
+    }
+
+    /// The number as the header has it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Version::Draft8 => "8",
+            Version::Rfc6455 => "13",
+        }
+    }
+
+    /// The version a header names: digits without leading zeros (RFC 6455, section 4.3).
+    pub(crate) fn parse(value: &str) -> Option<Version> {
+        [Version::Rfc6455, Version::Draft8].into_iter().find(|version| version.as_str() == value)
+    }
+
+    /// The header in which a client of this version names its origin.
+    pub(crate) fn origin_header(self) -> HeaderName {
+        match self {
+            Version::Draft8 => SEC_WEBSOCKET_ORIGIN.clone(),
+            Version::Rfc6455 => header::ORIGIN,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_spellings_agree() {
+        for version in [Version::Draft8, Version::Rfc6455] {
+            assert_eq!(version.to_string(), version.number().to_string());
+            assert_eq!(Version::from_number(version.number()), Some(version));
+            assert_eq!(Version::parse(version.as_str()), Some(version));
+            assert!(Version::SUPPORTED.split(", ").any(|number| number == version.as_str()));
+        }
+    }
+
+    #[test]
+    fn only_exact_numbers_are_versions() {
+        for other in ["", "7", "013", "+13", "13.0", "13, 8", "255", "256", "99999999999"] {
+            assert_eq!(Version::parse(other), None, "{other}");
+        }
+        assert_eq!(Version::from_number(0), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! What the opening handshake agreed on.
+
+use std::net::{IpAddr, SocketAddr};
+
+use towline_proto::Role;
+use towline_proto::handshake::{Extension, Version};
+
+/// What the opening handshake agreed on, and who the peer is. It does not change.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Info {
+    /// Which connection this is: no two of this process have the same number.
+    pub id: u64,
+    /// Which end this is.
+    pub role: Role,
+    /// The subprotocol, if one was agreed on.
+    pub protocol: Option<String>,
+    /// The extensions that were agreed on.
+    pub extensions: Vec<Extension>,
+    /// The version of the protocol.
+    pub version: Version,
+    /// The client's address as far as it is to be believed: what trusted proxies say, else
+    /// [`peer_address`](Self::peer_address)'s.
+    pub remote_address: Option<IpAddr>,
+    /// The address at the other end of the transport, which may be a proxy's.
+    pub peer_address: Option<SocketAddr>,
+}

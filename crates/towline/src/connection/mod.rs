@@ -1,0 +1,446 @@
+//! An established connection: one type for both ends.
+//!
+//! [`Connection`] is a [`Sender`] and a [`Receiver`] in one. What they share is in `shared`; what
+//! moves bytes is in `driver`.
+
+mod buffers;
+
+mod event;
+
+mod info;
+
+mod timekeeper;
+
+mod shared;
+
+mod driver;
+
+mod sender;
+
+mod receiver;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_core::Stream as FuturesStream;
+use futures_sink::Sink;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use towline_proto::handshake::{Extension, Version};
+use towline_proto::{CloseCode, Closed, Config, Frame, Inbound, Message, Role, Session, Text};
+
+pub use event::Event;
+pub use info::Info;
+pub use receiver::Receiver;
+pub use sender::Sender;
+
+use crate::connection::buffers::Received;
+use crate::connection::driver::Reader;
+use crate::error::{Error, Result};
+use crate::transport::{AnyStream, Stream};
+
+pub(crate) use shared::{Observer, Shared};
+pub(crate) use timekeeper::Timekeeper;
+
+/// An established connection, of a server or of a client: after the handshake, the two are the
+/// same.
+///
+/// - Receive with [`recv`](Self::recv), send with [`send`](Self::send), end with
+///   [`close`](Self::close). Pings are answered and keepalive runs without being asked for.
+/// - [`split`](Self::split) makes a [`Sender`], which many tasks can share, and a [`Receiver`].
+/// - It is a `Stream` of messages and a `Sink` for them as well, for those who live in `futures`.
+///
+/// All of its futures can be dropped at any time without anything being lost.
+///
+/// Dropped without a close, it is closed with 1001 in the background.
+///
+/// ```
+/// # async fn example(mut connection: towline::Connection) -> towline::Result<()> {
+/// while let Some(message) = connection.recv().await? {
+///     connection.send(message).await?;
+/// }
+/// println!("{:?}", connection.closed());
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias = "WebSocketConnection")]
+pub struct Connection {
+    // First to be dropped: what abandons the connection is the receiver's drop.
+    sender: Sender,
+    receiver: Receiver,
+    response: Option<Box<http::Response<()>>>,
+}
+
+/// What a connection is made of once the handshake is done.
+pub(crate) struct Established {
+    pub(crate) stream: AnyStream,
+    /// What came behind the handshake, in the same packet.
+    pub(crate) early: Vec<u8>,
+    pub(crate) info: Info,
+    pub(crate) response: Option<Box<http::Response<()>>>,
+}
+
+/// A number that no other connection of this process has.
+pub(crate) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Connection {
+    /// A connection on a stream whose opening handshake was done elsewhere.
+    ///
+    /// `early` is what was read behind the handshake, and belongs to the connection: leave none
+    /// out.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn from_stream(stream: impl Stream, role: Role, config: &Config, early: Bytes) -> Self {
+        let info = Info {
+            id: next_id(),
+            role,
+            protocol: None,
+            extensions: Vec::new(),
+            version: Version::default(),
+            remote_address: None,
+            peer_address: None,
+        };
+        let stream = AnyStream::new(stream);
+        let established = Established { stream, early: early.into(), info, response: None };
+        Self::establish(established, config, Timekeeper::default(), None)
+    }
+
+    pub(crate) fn establish(
+        established: Established,
+        config: &Config,
+        timekeeper: Timekeeper,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Self {
+        let Established { stream, early, info, response } = established;
+        let now = Instant::now();
+        let (half, writer) = stream.split();
+        let inbound = Inbound::new(info.role, config);
+        let session = Session::new(info.role, config, now.into_std());
+        let shared = Shared::new(Arc::new(info), session, writer, timekeeper, observer, now);
+        let reader = Reader { half, inbound, received: Received::early(early) };
+        Self {
+            sender: Sender::new(shared.clone()),
+            receiver: Receiver::new(shared, reader),
+            response,
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.sender.shared
+    }
+
+    /// Receives a message; `None` is the end after a clean close.
+    ///
+    /// Pings and pongs are dealt with and passed over. Where
+    /// [`assemble_fragments`](Config::assemble_fragments) is off, so are frames: use
+    /// [`next_event`](Self::next_event).
+    ///
+    /// # Errors
+    ///
+    /// What ended the connection, if it was no clean close: a violation or an excess of the peer,
+    /// its silence, the loss of the transport. It is the same ever after.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing that was received is lost.
+    #[doc(alias("message", "onmessage"))]
+    pub async fn recv(&mut self) -> Result<Option<Message>> {
+        self.receiver.recv().await
+    }
+
+    /// Receives a message, a frame, a ping or a pong; `None` is the end after a clean close.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`recv`](Self::recv).
+    #[doc(alias = "frame")]
+    pub async fn next_event(&mut self) -> Result<Option<Event>> {
+        self.receiver.next_event().await
+    }
+
+    /// Sends a message, see [`Sender::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
+    /// at all.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<()> {
+        self.sender.send(message).await
+    }
+
+    /// Sends a text message, see [`Sender::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[doc(alias = "sendUTF")]
+    pub async fn send_text(&self, text: impl Into<Text>) -> Result<()> {
+        self.sender.send_text(text).await
+    }
+
+    /// Sends a binary message, see [`Sender::send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[doc(alias = "sendBytes")]
+    pub async fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<()> {
+        self.sender.send_binary(bytes).await
+    }
+
+    /// Sends a message if there is room for it now, see [`Sender::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::try_send`].
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
+        self.sender.try_send(message)
+    }
+
+    /// Sends a frame made by hand, see [`Sender::send_frame`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send_frame`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[doc(alias = "sendFrame")]
+    pub async fn send_frame(&self, frame: Frame) -> Result<()> {
+        self.sender.send_frame(frame).await
+    }
+
+    /// Sends a ping with up to 125 bytes of payload, see [`Sender::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::ping`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<()> {
+        self.sender.ping(payload).await
+    }
+
+    /// Sends a pong that answers no ping, see [`Sender::pong`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::pong`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn pong(&self, payload: impl Into<Bytes>) -> Result<()> {
+        self.sender.pong(payload).await
+    }
+
+    /// Closes: what was sent so far is written, then a close frame with this code and reason, and
+    /// the peer's answer is awaited for as long as the
+    /// [`close_timeout`](Config::close_timeout) says.
+    ///
+    /// Returns how it ended, which may be differently: the peer may have closed first, or be gone.
+    /// Messages that come before the peer's close frame are dropped; to have them, use
+    /// [`start_close`](Self::start_close) and receive until the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSend`](crate::ErrorKind::InvalidSend) for a code that must not be sent
+    /// or a reason of more than 123 bytes. Nothing has happened then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: closing has begun when this is first polled, and ends at the latest with the
+    /// close timeout, whatever becomes of this future.
+    pub async fn close(&mut self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
+        self.start_close(code, reason)?;
+        Ok(poll_fn(|cx| self.poll_closed(cx)).await)
+    }
+
+    /// Begins to close, as [`close`](Self::close) does, and returns. Go on receiving until the
+    /// end.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    pub fn start_close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<()> {
+        self.sender.start_close(code, reason.as_ref())
+    }
+
+    /// Ends the connection at once, see [`Sender::abort`].
+    #[doc(alias = "drop")]
+    pub fn abort(&self, code: CloseCode, reason: impl AsRef<str>) {
+        self.sender.abort(code, reason);
+    }
+
+    /// How the connection ended: who began, what was sent and received, and why. `None` while it
+    /// has not.
+    #[doc(alias("closeReasonCode", "closeDescription"))]
+    pub fn closed(&self) -> Option<Closed> {
+        self.sender.closed()
+    }
+
+    /// Whether messages can be sent: no close frame was sent or received, and the transport holds.
+    #[doc(alias = "connected")]
+    pub fn is_open(&self) -> bool {
+        self.sender.is_open()
+    }
+
+    /// How many bytes are queued and not handed to the operating system yet.
+    #[doc(alias = "bytesWaitingToFlush")]
+    pub fn queued_bytes(&self) -> usize {
+        self.sender.queued_bytes()
+    }
+
+    /// Waits until everything that was sent so far has been handed to the operating system, see
+    /// [`Sender::flushed`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
+    pub async fn flushed(&self) {
+        self.sender.flushed().await;
+    }
+
+    /// The two halves. The connection lives as long as either.
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// A sender beside this connection, for another task.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// What the handshake agreed on, and who the peer is.
+    pub fn info(&self) -> &Info {
+        self.sender.info()
+    }
+
+    /// Which connection this is: no two of this process have the same number.
+    pub fn id(&self) -> u64 {
+        self.info().id
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.info().role
+    }
+
+    /// The subprotocol that was agreed on.
+    pub fn protocol(&self) -> Option<&str> {
+        self.info().protocol.as_deref()
+    }
+
+    /// The extensions that were agreed on.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.info().extensions
+    }
+
+    /// The version of the protocol.
+    #[doc(alias("webSocketVersion", "websocketVersion"))]
+    pub fn version(&self) -> Version {
+        self.info().version
+    }
+
+    /// The peer's address. Of a client behind proxies that are trusted, it is what those say; the
+    /// other end of the transport is [`peer_address`](Self::peer_address).
+    #[doc(alias = "remoteAddress")]
+    pub fn remote_address(&self) -> Option<IpAddr> {
+        self.info().remote_address
+    }
+
+    /// The address at the other end of the transport.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.info().peer_address
+    }
+
+    /// The TCP socket, if the connection is on one and something can still be received.
+    #[doc(alias = "socket")]
+    pub fn tcp_stream(&self) -> Option<&TcpStream> {
+        self.receiver.tcp_stream()
+    }
+
+    /// What the server answered to the handshake, on a client's connection.
+    pub fn response(&self) -> Option<&http::Response<()>> {
+        self.response.as_deref()
+    }
+
+    /// Receives and drops, until the end.
+    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        loop {
+            match self.receiver.poll_event(cx) {
+                Poll::Ready(Ok(Some(_))) => {}
+                // The end is not where receiving ends, but where the transport does.
+                Poll::Ready(_) | Poll::Pending => return self.shared().poll_closed(cx),
+            }
+        }
+    }
+}
+
+impl FuturesStream for Connection {
+    type Item = Result<Message>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.receiver).poll_next(cx)
+    }
+}
+
+/// Messages are sent without a flush; flushing waits until the operating system has them. Closing
+/// the sink closes the connection with 1000.
+impl Sink<Message> for Connection {
+    type Error = Error;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.sender.poll_ready(cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<()> {
+        self.sender.start_send(message)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.shared().poll_flush(cx).map(Ok)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.start_close(CloseCode::NORMAL, "")?;
+        ready!(self.poll_closed(cx));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("info", self.info()).finish_non_exhaustive()
+    }
+}

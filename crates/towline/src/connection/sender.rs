@@ -1,0 +1,301 @@
+//! The sending half.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use towline_proto::{
+    CloseCode, CloseFrame, Closed, Frame, InvalidClose, Message, Refused, SendError, Text,
+};
+
+use crate::connection::info::Info;
+use crate::connection::shared::Shared;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The sending half of a connection. Any number of tasks may each have a clone.
+///
+/// Messages of concurrent senders never interleave on the wire. What one sender sends arrives in
+/// that order.
+///
+/// What is sent leaves at the latest when the sending task next yields; there is nothing to flush.
+/// Until then it is batched. While more than
+/// [`send_high_water_mark`](crate::Config::send_high_water_mark) bytes wait for the peer to take
+/// them, sending waits.
+///
+/// A connection whose [`Receiver`](crate::Receiver) and senders have all been dropped is closed
+/// with 1001, in the background.
+pub struct Sender {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Sender {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        shared.senders.fetch_add(1, Ordering::Relaxed);
+        Self { shared }
+    }
+
+    /// Sends a message.
+    ///
+    /// Returns when the message is queued; it is written, without further ado, as soon as the
+    /// transport takes it. A message above
+    /// [`fragmentation_threshold`](crate::Config::fragmentation_threshold) goes out in fragments.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] once the connection is closing; the error
+    /// [gives the message back](Error::into_message).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
+    /// at all.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<()> {
+        let mut message = Some(message.into());
+        let sent = poll_fn(|cx| self.shared.poll_send(cx, &mut message)).await;
+        sent.map_err(|error| self.unsent(error))
+    }
+
+    /// Sends a text message, see [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[doc(alias("sendUTF", "send_utf8"))]
+    pub async fn send_text(&self, text: impl Into<Text>) -> Result<()> {
+        self.send(Message::Text(text.into())).await
+    }
+
+    /// Sends a binary message, see [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[doc(alias = "sendBytes")]
+    pub async fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<()> {
+        self.send(Message::Binary(bytes.into())).await
+    }
+
+    /// Sends a message if there is room for it now. For any thread, inside a runtime or not.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::QueueFull`] where [`send`](Self::send) would wait, [`ErrorKind::Closed`] once
+    /// the connection is closing; either [gives the message back](Error::into_message).
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
+        self.shared.try_send(message.into()).map_err(|(why, message)| match why {
+            Some(why) => self.refused(why).with_unsent(message),
+            None => Error::new(
+                ErrorKind::QueueFull,
+                "the outgoing queue is above its high-water mark (send_high_water_mark)",
+            )
+            .with_unsent(message),
+        })
+    }
+
+    /// Sends a frame made by hand.
+    ///
+    /// Messages that are sent before the message it belongs to is finished wait for that, whoever
+    /// sends them: finish it. A close frame does what [`close`](Self::close) does, without waiting
+    /// for the end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSend`] for a frame that can't stand here: a control frame of more than
+    /// 125 bytes or with `fin` off, a continuation with nothing to continue, a first frame while
+    /// a message is unfinished. [`ErrorKind::Closed`] once the connection is closing.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    #[doc(alias = "sendFrame")]
+    pub async fn send_frame(&self, frame: Frame) -> Result<()> {
+        let mut frame = Some(frame);
+        let sent = poll_fn(|cx| self.shared.poll_send_frame(cx, &mut frame)).await;
+        sent.map_err(|error| self.refused(error.why()))
+    }
+
+    /// Sends a ping with up to 125 bytes of payload, in front of messages that wait. The pong
+    /// comes as [`Event::Pong`](crate::Event::Pong).
+    ///
+    /// Keepalive pings are sent without this.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSend`] for a longer payload, [`ErrorKind::Closed`] once the connection
+    /// is closing.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<()> {
+        let payload = payload.into();
+        let sent =
+            poll_fn(|cx| self.shared.poll_queue(cx, |session| session.ping(payload.clone())));
+        sent.await.map_err(|error| self.refused(error.why()))
+    }
+
+    /// Sends a pong that answers no ping. Pings are answered without this.
+    ///
+    /// # Errors
+    ///
+    /// As [`ping`](Self::ping).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn pong(&self, payload: impl Into<Bytes>) -> Result<()> {
+        let payload = payload.into();
+        let sent =
+            poll_fn(|cx| self.shared.poll_queue(cx, |session| session.pong(payload.clone())));
+        sent.await.map_err(|error| self.refused(error.why()))
+    }
+
+    /// Waits until everything that was sent so far has been handed to the operating system.
+    ///
+    /// Nothing needs this in order to be sent: it is for who wants to know.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
+    pub async fn flushed(&self) {
+        poll_fn(|cx| self.shared.poll_flush(cx)).await;
+    }
+
+    /// Closes: what was sent so far is written, then a close frame with this code and reason, and
+    /// the peer's answer is awaited for as long as the
+    /// [`close_timeout`](crate::Config::close_timeout) says.
+    ///
+    /// Returns how it ended, which may be differently: the peer may have closed first, or be gone.
+    /// On a connection that is closing already it waits for that.
+    ///
+    /// The peer's answer is read by the receiving half: go on receiving there until the end, or
+    /// drop it. If nobody receives, the end comes with the timeout.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSend`] for a code that must not be sent or a reason of more than 123
+    /// bytes. Nothing has happened then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
+    pub async fn close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
+        self.start_close(code, reason.as_ref())?;
+        Ok(self.wait_closed().await)
+    }
+
+    pub(crate) fn start_close(&self, code: CloseCode, reason: &str) -> Result<()> {
+        let frame = close_frame(code, reason)?;
+        self.shared.close(frame);
+        Ok(())
+    }
+
+    /// Ends the connection at once: a close frame with this code and reason is sent if that can be
+    /// done without waiting, and the transport is closed. WebSocket-Node's default for it is
+    /// [`CloseCode::PROTOCOL_ERROR`].
+    ///
+    /// A code or reason that can't be sent is left out.
+    #[doc(alias = "drop")]
+    pub fn abort(&self, code: CloseCode, reason: impl AsRef<str>) {
+        self.shared.abort(close_frame(code, reason.as_ref()).unwrap_or(CloseFrame::EMPTY));
+    }
+
+    /// Waits for the end of the connection, whoever brings it about, and tells how it came.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it only waits.
+    pub async fn wait_closed(&self) -> Closed {
+        poll_fn(|cx| self.shared.poll_closed(cx)).await
+    }
+
+    /// How the connection ended: who began, what was sent and received, and why. `None` while it
+    /// has not, or while it is closing and the peer's part is missing.
+    #[doc(alias("closeReasonCode", "closeDescription"))]
+    pub fn closed(&self) -> Option<Closed> {
+        self.shared.lock().session.outcome().cloned()
+    }
+
+    /// Whether messages can be sent: no close frame was sent or received, and the transport holds.
+    #[doc(alias = "connected")]
+    pub fn is_open(&self) -> bool {
+        self.shared.lock().session.is_open()
+    }
+
+    /// How many bytes are queued and not handed to the operating system yet.
+    #[doc(alias = "bytesWaitingToFlush")]
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.lock().session.outbound().queued_len()
+    }
+
+    /// What the handshake agreed on, and who the peer is.
+    pub fn info(&self) -> &Info {
+        &self.shared.info
+    }
+
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.shared.poll_room(cx).map(Ok)
+    }
+
+    pub(crate) fn start_send(&self, message: Message) -> Result<()> {
+        // Room was made sure of before, and a message is taken without any where it was not.
+        let mut message = Some(message);
+        match self
+            .shared
+            .poll_send(&mut Context::from_waker(std::task::Waker::noop()), &mut message)
+        {
+            Poll::Ready(sent) => sent.map_err(|error| self.unsent(error)),
+            Poll::Pending => Err(Error::new(
+                ErrorKind::QueueFull,
+                "start_send without poll_ready: the outgoing queue is above its high-water mark \
+                 (send_high_water_mark)",
+            )),
+        }
+    }
+
+    fn unsent(&self, error: SendError<Message>) -> Error {
+        let (why, message) = error.split();
+        self.refused(why).with_unsent(message)
+    }
+
+    fn refused(&self, why: Refused) -> Error {
+        Error::refused(why, self.closed().as_ref())
+    }
+}
+
+fn close_frame(code: CloseCode, reason: &str) -> Result<CloseFrame> {
+    CloseFrame::new(code, reason)
+        .map_err(|error: InvalidClose| Error::new(ErrorKind::InvalidSend, error.to_string()))
+}
+
+impl Clone for Sender {
+    fn clone(&self) -> Self {
+        Self::new(self.shared.clone())
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        // Release and acquire: who sees zero sees everything that the others did.
+        if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.close_if_abandoned();
+        }
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("id", &self.info().id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,289 @@
+//! The one error of this crate.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use bytes::Bytes;
+use towline_proto::{CloseCause, CloseCode, Closed, Message, Refused};
+
+/// What can go wrong, with a reason that says what, the value, the limit and the option.
+///
+/// One type for all of it: [`kind`](Self::kind) is for programs, `Display` for people,
+/// [`code`](Self::code) for logs and metrics. It is one word in size, so that a `Result` is no
+/// larger than what it holds.
+///
+/// ```
+/// # async fn example(mut connection: towline::Connection) {
+/// match connection.recv().await {
+///     Ok(Some(message)) => println!("{message:?}"),
+///     Ok(None) => println!("closed: {:?}", connection.closed()),
+///     Err(error) => println!("{} ({}, by {:?})", error, error.code(), error.blame()),
+/// }
+/// # }
+/// ```
+pub struct Error(Box<Inner>);
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+    closed: Option<Closed>,
+    unsent: Option<Message>,
+    response: Option<http::Response<Bytes>>,
+}
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The connection is closed, or closing: nothing can be sent any more.
+    Closed,
+    /// The peer broke the protocol.
+    PeerViolation,
+    /// The peer exceeded a limit of the [`Config`](crate::Config).
+    LimitExceeded,
+    /// The peer showed no sign of life within the keepalive's grace period.
+    PeerUnresponsive,
+    /// The peer did not answer the close frame within the close timeout.
+    CloseTimeout,
+    /// The transport ended or failed without a close frame of the peer.
+    ConnectionLost,
+    /// The outgoing queue is above its high-water mark.
+    QueueFull,
+    /// What was to be sent can't be: a control frame that is too long, a frame out of place, a
+    /// close code that must not be sent.
+    InvalidSend,
+    /// The address can't be listened on.
+    Listen,
+    /// The URL is none for a WebSocket.
+    InvalidUrl,
+    /// The URL asks for TLS, and there is none here.
+    TlsUnavailable,
+    /// No transport to the peer could be made.
+    Connect,
+    /// The opening handshake took longer than its deadline.
+    HandshakeTimeout,
+    /// The peer's part of the opening handshake is invalid.
+    Handshake,
+    /// The server answered with something other than a WebSocket, see [`Error::response`].
+    HttpResponse,
+    /// The request or the answer that the program asked for is invalid: a subprotocol that was
+    /// not offered, a header that the handshake itself sets.
+    InvalidHandshakeOption,
+    /// The request came from a page of another origin, and was refused.
+    OriginRefused,
+    /// The request has been answered already, or its peer has gone.
+    RequestGone,
+}
+
+/// Who is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// This end's program: it asked for something that can't be.
+    Local,
+    /// The peer, or the network between.
+    Remote,
+}
+
+impl ErrorKind {
+    /// A stable name, for logs and metrics. The Node package has the same.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Closed => "ERR_CLOSED",
+            Self::PeerViolation => "ERR_PEER_VIOLATION",
+            Self::LimitExceeded => "ERR_LIMIT_EXCEEDED",
+            Self::PeerUnresponsive => "ERR_PEER_UNRESPONSIVE",
+            Self::CloseTimeout => "ERR_CLOSE_TIMEOUT",
+            Self::ConnectionLost => "ERR_CONNECTION_LOST",
+            Self::QueueFull => "ERR_QUEUE_FULL",
+            Self::InvalidSend => "ERR_INVALID_SEND",
+            Self::Listen => "ERR_LISTEN",
+            Self::InvalidUrl => "ERR_INVALID_URL",
+            Self::TlsUnavailable => "ERR_TLS_UNAVAILABLE",
+            Self::Connect => "ERR_CONNECT",
+            Self::HandshakeTimeout => "ERR_HANDSHAKE_TIMEOUT",
+            Self::Handshake => "ERR_HANDSHAKE",
+            Self::HttpResponse => "ERR_HTTP_RESPONSE",
+            Self::InvalidHandshakeOption => "ERR_INVALID_HANDSHAKE_OPTION",
+            Self::OriginRefused => "ERR_ORIGIN_REFUSED",
+            Self::RequestGone => "ERR_REQUEST_GONE",
+        }
+    }
+
+    /// Who is to blame for it.
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::Closed
+            | Self::QueueFull
+            | Self::InvalidSend
+            | Self::Listen
+            | Self::InvalidUrl
+            | Self::TlsUnavailable
+            | Self::InvalidHandshakeOption
+            | Self::RequestGone => Blame::Local,
+            Self::PeerViolation
+            | Self::LimitExceeded
+            | Self::PeerUnresponsive
+            | Self::CloseTimeout
+            | Self::ConnectionLost
+            | Self::Connect
+            | Self::HandshakeTimeout
+            | Self::Handshake
+            | Self::HttpResponse
+            | Self::OriginRefused => Blame::Remote,
+        }
+    }
+}
+
+impl Error {
+    /// An error of this kind; the message says what, the value, the limit and the option.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+            closed: None,
+            unsent: None,
+            response: None,
+        }))
+    }
+
+    /// The same, for this reason.
+    pub(crate) fn with_source(
+        mut self,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same, with what was not sent.
+    pub(crate) fn with_unsent(mut self, message: Message) -> Self {
+        self.0.unsent = Some(message);
+        self
+    }
+
+    /// The same, with what the server said instead.
+    pub(crate) fn with_response(mut self, response: http::Response<Bytes>) -> Self {
+        self.0.response = Some(response);
+        self
+    }
+
+    /// The error that the end of a connection is to who receives from it.
+    pub(crate) fn from_closed(closed: &Closed) -> Self {
+        let kind = match closed.cause() {
+            CloseCause::Violation(_) => ErrorKind::PeerViolation,
+            CloseCause::LimitExceeded(_) => ErrorKind::LimitExceeded,
+            CloseCause::PeerUnresponsive => ErrorKind::PeerUnresponsive,
+            CloseCause::CloseTimeout => ErrorKind::CloseTimeout,
+            CloseCause::TransportEnded | CloseCause::TransportFailed(_) => {
+                ErrorKind::ConnectionLost
+            }
+            _ => ErrorKind::Closed,
+        };
+        let mut error = Self::new(kind, closed.to_string());
+        error.0.closed = Some(closed.clone());
+        error
+    }
+
+    /// The error that a closed connection is to who sends to it.
+    pub(crate) fn closed_to_sending(closed: Option<&Closed>) -> Self {
+        let message = match closed {
+            Some(closed) => format!("can't send: the connection is {closed}"),
+            None => "can't send: the connection is closing".to_owned(),
+        };
+        let mut error = Self::new(ErrorKind::Closed, message);
+        error.0.closed = closed.cloned();
+        error
+    }
+
+    /// The error for what can't be sent.
+    pub(crate) fn refused(why: Refused, closed: Option<&Closed>) -> Self {
+        match why {
+            Refused::Closing => Self::closed_to_sending(closed),
+            why => Self::new(ErrorKind::InvalidSend, why.to_string()),
+        }
+    }
+
+    /// What kind of thing went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Who is to blame.
+    pub fn blame(&self) -> Blame {
+        self.0.kind.blame()
+    }
+
+    /// A stable name of the kind, for logs and metrics: `ERR_LIMIT_EXCEEDED`, say.
+    pub fn code(&self) -> &'static str {
+        self.0.kind.code()
+    }
+
+    /// The code that the connection was closed with, where it was.
+    pub fn close_code(&self) -> Option<CloseCode> {
+        self.0.closed.as_ref().map(Closed::code)
+    }
+
+    /// How the connection ended, where it did.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.0.closed.as_ref()
+    }
+
+    /// The message that was not sent, where there is one.
+    pub fn into_message(self) -> Option<Message> {
+        self.0.unsent
+    }
+
+    /// What a server answered instead of a WebSocket: status, headers and the start of the body.
+    #[doc(alias = "httpResponse")]
+    pub fn response(&self) -> Option<&http::Response<Bytes>> {
+        self.0.response.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug.field("kind", &self.0.kind).field("message", &self.0.message);
+        if let Some(source) = &self.0.source {
+            debug.field("source", source);
+        }
+        if let Some(closed) = &self.0.closed {
+            debug.field("closed", closed);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        std::io::Error::other(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_word() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+        assert_eq!(size_of::<Result<()>>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,132 @@
+//! How a server is set up.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, ToSocketAddrs};
+use towline_proto::Config;
+use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::server::Server;
+use crate::server::hub::Options;
+
+/// How a server is set up; made by [`Server::builder`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use towline::{Config, OriginPolicy, Server};
+///
+/// let server = Server::builder()
+///     .config(Config::server().max_received_message_size(16 << 20))
+///     .origins(OriginPolicy::list(["https://app.example"])?)
+///     .handshake_timeout(Duration::from_secs(5))
+///     .bind("127.0.0.1:9001")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct ServerBuilder {
+    options: Options,
+}
+
+impl ServerBuilder {
+    /// Sets how connections behave. Default: [`Config::server`].
+    pub fn config(mut self, config: Config) -> Self {
+        self.options.config = config;
+        self
+    }
+
+    /// Sets which pages [`Request::accept`](crate::Request::accept) accepts connections from.
+    /// Default: those of the same origin, so that no other site can act in a visitor's name.
+    pub fn origins(mut self, origins: OriginPolicy) -> Self {
+        self.options.origins = origins;
+        self
+    }
+
+    /// Sets whose `X-Forwarded-For` is believed. Default: loopback and private networks.
+    pub fn trusted_proxies(mut self, trusted: TrustedProxies) -> Self {
+        self.options.trusted_proxies = trusted;
+        self
+    }
+
+    /// Sets how large a request may be. Default: 16 KiB and 100 headers. A larger one is answered
+    /// with 431.
+    pub fn head_limits(mut self, limits: HeadLimits) -> Self {
+        self.options.head_limits = limits;
+        self
+    }
+
+    /// Sets how long a client may take for its request, from the first byte of the connection on.
+    /// Default: 10 s. A slower one is answered with 408.
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.options.handshake_timeout = timeout;
+        self
+    }
+
+    /// Sets how many requests there may be that the program has not taken yet. Further clients
+    /// wait in the listening socket's backlog. Default: 1024.
+    pub fn max_pending_requests(mut self, requests: usize) -> Self {
+        self.options.max_pending_requests = requests.max(1);
+        self
+    }
+
+    /// Sets whether small writes go out at once rather than wait for company. Default: on.
+    #[doc(alias("disableNagleAlgorithm", "nodelay"))]
+    pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
+        self.options.disable_nagle_algorithm = on;
+        self
+    }
+
+    /// Sets whether every request is accepted as it comes, from any origin and with the first
+    /// subprotocol: take the connections with [`Server::next_connection`]. For the simplest of
+    /// servers only. Default: off.
+    #[doc(alias = "autoAcceptConnections")]
+    pub fn auto_accept(mut self, on: bool) -> Self {
+        self.options.auto_accept = on;
+        self
+    }
+
+    /// A server that listens on this address; port 0 is any that is free.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Listen`] if the address can't be listened on: it is in use, say.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: either there is a server, or the address is free.
+    pub async fn bind(self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<Server> {
+        let what = format!("{address:?}");
+        match TcpListener::bind(address).await {
+            Ok(listener) => Ok(self.listen(listener)),
+            Err(error) => Err(cannot_listen(&what, error)),
+        }
+    }
+
+    /// A server on a listening socket. More can be [mounted](crate::ServerHandle::mount).
+    pub fn listen(self, listener: TcpListener) -> Server {
+        let server = self.build();
+        server.mount(listener);
+        server
+    }
+
+    /// A server without a socket of its own: for requests that come through an HTTP library, and
+    /// for [streams](crate::ServerHandle::serve) of any kind.
+    pub fn build(self) -> Server {
+        Server::with_options(self.options)
+    }
+}
+
+fn cannot_listen(address: &str, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => " (another program listens there; port 0 is any free one)",
+        io::ErrorKind::PermissionDenied => " (ports below 1024 may need privileges)",
+        _ => "",
+    };
+    Error::new(ErrorKind::Listen, format!("can't listen on {address}: {error}{hint}"))
+        .with_source(error)
+}

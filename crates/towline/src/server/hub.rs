@@ -1,0 +1,140 @@
+//! What a server's listeners, requests and connections share.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, broadcast};
+use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
+use towline_proto::{Closed, Config};
+
+use crate::connection::{Info, Observer, Timekeeper};
+use crate::server::connections::Connections;
+use crate::server::event::ServerEvent;
+
+/// Events that one who watches may be behind by.
+const EVENTS: usize = 1024;
+
+/// How a server treats what comes to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) config: Config,
+    pub(crate) origins: OriginPolicy,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) max_pending_requests: usize,
+    pub(crate) disable_nagle_algorithm: bool,
+    pub(crate) auto_accept: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: Config::server(),
+            origins: OriginPolicy::default(),
+            trusted_proxies: TrustedProxies::default(),
+            head_limits: HeadLimits::default(),
+            handshake_timeout: Duration::from_secs(10),
+            max_pending_requests: 1024,
+            disable_nagle_algorithm: true,
+            auto_accept: false,
+        }
+    }
+}
+
+pub(crate) struct Hub {
+    pub(crate) options: Options,
+    pub(crate) timekeeper: Timekeeper,
+    pub(crate) connections: Connections,
+    /// Each request has a permit from its first byte to the program's hands.
+    pub(crate) room: Arc<Semaphore>,
+    events: broadcast::Sender<ServerEvent>,
+    is_mounted: AtomicBool,
+    /// Handshakes whose outcome the program is still to hear of.
+    pending: AtomicUsize,
+    pub(crate) changed: Notify,
+}
+
+impl Hub {
+    pub(crate) fn new(options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            timekeeper: Timekeeper::default(),
+            connections: Connections::default(),
+            room: Arc::new(Semaphore::new(options.max_pending_requests)),
+            events: broadcast::Sender::new(EVENTS),
+            is_mounted: AtomicBool::new(true),
+            pending: AtomicUsize::new(0),
+            changed: Notify::new(),
+            options,
+        })
+    }
+
+    pub(crate) fn event(&self, event: impl FnOnce() -> ServerEvent) {
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(event());
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
+        self.events.subscribe()
+    }
+
+    pub(crate) fn is_mounted(&self) -> bool {
+        self.is_mounted.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_mounted(&self, is_mounted: bool) {
+        self.is_mounted.store(is_mounted, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether nothing can arrive any more.
+    pub(crate) fn is_quiet(&self) -> bool {
+        !self.is_mounted() && self.pending.load(Ordering::Acquire) == 0
+    }
+
+    /// Counts a handshake until the guard is dropped.
+    pub(crate) fn pend(self: &Arc<Self>) -> Pending {
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        Pending(self.clone())
+    }
+
+    /// `future`, or `None` if the server is unmounted first.
+    pub(crate) async fn while_mounted<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut changed = pin!(self.changed.notified());
+        std::future::poll_fn(|cx| {
+            while changed.as_mut().poll(cx).is_ready() {
+                changed.set(self.changed.notified());
+            }
+            if !self.is_mounted() {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+}
+
+impl Observer for Hub {
+    fn closed(&self, info: &Arc<Info>, closed: &Closed) {
+        tracing::debug!(id = info.id, %closed, "connection closed");
+        self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
+        self.connections.remove(info.id);
+    }
+}
+
+/// A handshake whose outcome the program is still to hear of.
+pub(crate) struct Pending(Arc<Hub>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.0.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.changed.notify_waiters();
+        }
+    }
+}

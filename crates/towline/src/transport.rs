@@ -1,0 +1,341 @@
+//! The byte stream under a connection, in two halves.
+//!
+//! A TCP or Unix socket is known as such, whatever wrapper type it came through the API in: its
+//! halves need no lock and no virtual call. Any other stream is boxed.
+
+use std::any::Any;
+use std::fmt;
+use std::future::Future as _;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::buf::Limit;
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, tcp};
+#[cfg(unix)]
+use tokio::net::{UnixStream, unix};
+
+/// What can carry a connection: any stream of bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// A stream, known for what it is where that is worth knowing.
+pub(crate) enum AnyStream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    Other(Box<dyn Stream>),
+}
+
+impl AnyStream {
+    pub(crate) fn new<S: Stream>(stream: S) -> Self {
+        let mut stream = Some(stream);
+        if let Some(tcp) = take::<TcpStream>(&mut stream) {
+            return Self::Tcp(tcp);
+        }
+        #[cfg(unix)]
+        if let Some(unix) = take::<UnixStream>(&mut stream) {
+            return Self::Unix(unix);
+        }
+        if let Some(boxed) = take::<Box<dyn Stream>>(&mut stream) {
+            return Self::Other(boxed);
+        }
+        Self::Other(Box::new(stream.expect("not taken")))
+    }
+
+    /// The address at the other end, where there is such a thing.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(tcp) => tcp.peer_addr().ok(),
+            _ => None,
+        }
+    }
+
+    /// The half that is read and the half that is written.
+    pub(crate) fn split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Self::Tcp(tcp) => {
+                let (read, write) = tcp.into_split();
+                (ReadHalf::Tcp(read), WriteHalf::Tcp(write))
+            }
+            #[cfg(unix)]
+            Self::Unix(unix) => {
+                let (read, write) = unix.into_split();
+                (ReadHalf::Unix(read), WriteHalf::Unix(write))
+            }
+            Self::Other(other) => {
+                let (read, write) = tokio::io::split(other);
+                let other = Other { read: Some(read), ahead: Vec::new(), waker: None };
+                let other = Arc::new(Mutex::new(other));
+                (ReadHalf::Other(other.clone()), WriteHalf::Other { write, other })
+            }
+        }
+    }
+
+    fn as_dyn(&mut self) -> Pin<&mut dyn Stream> {
+        match self {
+            Self::Tcp(tcp) => Pin::new(tcp),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix),
+            Self::Other(other) => Pin::new(&mut **other),
+        }
+    }
+}
+
+/// For the handshake; the connection after it uses the halves.
+impl AsyncRead for AnyStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().as_dyn().poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for AnyStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().as_dyn().poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().as_dyn().poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.get_mut().as_dyn().poll_shutdown(cx)
+    }
+}
+
+/// The value in `slot`, if it is a `T`.
+fn take<T: 'static>(slot: &mut dyn Any) -> Option<T> {
+    slot.downcast_mut::<Option<T>>()?.take()
+}
+
+/// The half that is read.
+pub(crate) enum ReadHalf {
+    Tcp(tcp::OwnedReadHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedReadHalf),
+    Other(Arc<Mutex<Other>>),
+}
+
+/// The half that is written.
+pub(crate) enum WriteHalf {
+    Tcp(tcp::OwnedWriteHalf),
+    #[cfg(unix)]
+    Unix(unix::OwnedWriteHalf),
+    Other {
+        write: tokio::io::WriteHalf<Box<dyn Stream>>,
+        other: Arc<Mutex<Other>>,
+    },
+}
+
+/// A stream that can't be asked whether it has something to read: it has to be read, then.
+pub(crate) struct Other {
+    /// Gone once the connection has ended, so that the stream is.
+    read: Option<tokio::io::ReadHalf<Box<dyn Stream>>>,
+    /// What was read to see whether there is anything.
+    ahead: Vec<u8>,
+    /// Who waits for something to read.
+    waker: Option<Waker>,
+}
+
+fn lock(other: &Mutex<Other>) -> MutexGuard<'_, Other> {
+    other.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ReadHalf {
+    pub(crate) fn tcp_stream(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(read) => Some(read.as_ref()),
+            _ => None,
+        }
+    }
+
+    /// Reads into `buffer`, whose room is not zero; 0 is the end.
+    pub(crate) fn poll_read_shared(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = Pin::new(self).poll_read(cx, &mut buffer)?;
+        read.map(|()| Ok(buffer.filled().len()))
+    }
+
+    /// Reads straight to where a payload belongs; 0 is the end.
+    pub(crate) fn poll_read_payload(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut payload: Limit<&mut Vec<u8>>,
+    ) -> Poll<io::Result<usize>> {
+        pin!(self.read_buf(&mut payload)).poll(cx)
+    }
+}
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(read) => Pin::new(read).poll_read(cx, buffer),
+            #[cfg(unix)]
+            Self::Unix(read) => Pin::new(read).poll_read(cx, buffer),
+            Self::Other(other) => lock(other).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl Other {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..count]);
+            self.ahead.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        let Some(read) = &mut self.read else { return Poll::Ready(Ok(())) };
+        let result = Pin::new(read).poll_read(cx, buffer);
+        self.waker = result.is_pending().then(|| cx.waker().clone());
+        result
+    }
+
+    fn has_unread(&mut self) -> bool {
+        if self.ahead.is_empty()
+            && let Some(read) = &mut self.read
+        {
+            let mut bytes = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            // Whoever waits to read must go on being woken: the stream knows one waker only.
+            let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
+            let _ = Pin::new(read).poll_read(&mut Context::from_waker(&waker), &mut buffer);
+            self.ahead.extend_from_slice(buffer.filled());
+            if !self.ahead.is_empty() {
+                waker.wake();
+            }
+        }
+        !self.ahead.is_empty()
+    }
+}
+
+impl WriteHalf {
+    /// Whether bytes of the peer lie unread.
+    pub(crate) fn has_unread(&self) -> bool {
+        let peek = |socket: SockRef<'_>| {
+            let mut byte = [MaybeUninit::uninit()];
+            socket.peek(&mut byte).is_ok_and(|count| count > 0)
+        };
+        match self {
+            Self::Tcp(write) => peek(SockRef::from(write.as_ref())),
+            #[cfg(unix)]
+            Self::Unix(write) => peek(SockRef::from(write.as_ref())),
+            Self::Other { other, .. } => lock(other).has_unread(),
+        }
+    }
+
+    /// Ends the stream in both directions, though the other half may be held for longer.
+    pub(crate) fn close(self) {
+        // Where the peer has closed it already there is nothing to end.
+        match self {
+            Self::Tcp(write) => {
+                let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+            }
+            #[cfg(unix)]
+            Self::Unix(write) => {
+                let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+            }
+            Self::Other { write, other } => {
+                let mut other = lock(&other);
+                let read = other.read.take();
+                let waker = other.waker.take();
+                drop(other);
+                drop((read, write));
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
+
+impl AsyncWrite for WriteHalf {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(write) => Pin::new(write).poll_write(cx, bytes),
+            #[cfg(unix)]
+            Self::Unix(write) => Pin::new(write).poll_write(cx, bytes),
+            Self::Other { write, .. } => Pin::new(write).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(write) => Pin::new(write).poll_write_vectored(cx, slices),
+            #[cfg(unix)]
+            Self::Unix(write) => Pin::new(write).poll_write_vectored(cx, slices),
+            Self::Other { write, .. } => Pin::new(write).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(write) => write.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(write) => write.is_write_vectored(),
+            Self::Other { write, .. } => write.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Other { write, .. } => Pin::new(write).poll_flush(cx),
+            // The kernel's sockets buffer nothing here.
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(write) => Pin::new(write).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(write) => Pin::new(write).poll_shutdown(cx),
+            Self::Other { write, .. } => Pin::new(write).poll_shutdown(cx),
+        }
+    }
+}
+
+impl fmt::Debug for ReadHalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp(_) => "Tcp",
+            #[cfg(unix)]
+            Self::Unix(_) => "Unix",
+            Self::Other(_) => "Other",
+        })
+    }
+}

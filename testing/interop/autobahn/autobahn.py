@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Runs the Autobahn WebSocket Testsuite in either role, and judges it by expected.json.
+
+  autobahn.py install                         get the suite (cheap when it is there)
+  autobahn.py server --url ws://HOST:PORT     test the server that listens there
+  autobahn.py server -- COMMAND...            start a server, test it, end it; it prints the
+                                              127.0.0.1:PORT it listens on
+  autobahn.py client -- COMMAND...            test a client: {url} in COMMAND becomes the fuzzing
+                                              server's URL
+
+The results must be those of expected.json, case by case, behaviour and close behaviour. Exit
+codes: 0 they are; 1 they are not, or the run failed; 77 skipped, the suite cannot be had here.
+"""
+import argparse
+import contextlib
+import fnmatch
+import json
+import shutil
+import socket
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import suite  # noqa: E402
+from harness import Failed, child, main  # noqa: E402
+
+COLUMNS = ["OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED", "FAILED"]
+
+
+def numbers(case):
+    return [int(part) for part in case.split(".")]
+
+
+def select(known, patterns):
+    """The known cases which match: `6` is section 6, `6.4.*` part of it, `7.1.5` one case."""
+    chosen = set()
+    for pattern in patterns.replace(",", " ").split():
+        hits = fnmatch.filter(known, pattern + ".*" if pattern.isdigit() else pattern)
+        if not hits:
+            raise Failed(f"no case in expected.json matches {pattern!r}")
+        chosen.update(hits)
+    return sorted(chosen, key=numbers)
+
+
+class Part:
+    """The share of the cases that one fuzzing process runs, and its directory."""
+
+    def __init__(self, directory, cases):
+        self.directory, self.cases = directory, cases
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def results(self):
+        """case → result, for every case that was run."""
+        try:
+            agents = json.loads((self.directory / "index.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return {case: dict(result, report=self.directory / result["reportfile"])
+                for cases in agents.values() for case, result in cases.items()}
+
+    def log(self):
+        return self.directory / "run.log"
+
+
+def make_parts(out, cases, jobs):
+    for old in [*out.glob("part-*"), out / "index.json"]:  # not to be taken for this run's
+        shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+    jobs = min(jobs, len(cases))
+    return [Part(out / f"part-{n}" if jobs > 1 else out, cases[n::jobs]) for n in range(jobs)]
+
+
+def wait_for(children, deadline, *, alive=()):
+    """Waits until all of `children` have ended; what is in `alive` must live longer."""
+    left = list(children)
+    while left:
+        ended = left[0].wait(min(0.5, deadline - time.monotonic())) is not None
+        if ended:
+            left.pop(0)
+        for other in alive:
+            if not other.running():
+                raise Failed(f"`{other.name}` ended with {other.wait(0)} during the run\n"
+                             + other.tail())
+        if not ended and time.monotonic() >= deadline:
+            raise Failed("the time given by --timeout is over")
+
+
+def test_server(engine, parts, url, command, deadline):
+    with contextlib.ExitStack() as stack:
+        server = [stack.enter_context(child(command))] if command else []
+        if command:
+            url = f"ws://{server[0].address()}"
+        specs = [{"servers": [{"agent": "towline", "url": url}], "cases": part.cases}
+                 for part in parts]
+        fuzzers = [stack.enter_context(engine.fuzz("fuzzingclient", spec, part.directory))
+                   for spec, part in zip(specs, parts)]
+        wait_for(fuzzers, deadline, alive=server)
+        for fuzzer, part in zip(fuzzers, parts):
+            if fuzzer.wait(0) != 0:
+                raise Failed(f"wstest ended with {fuzzer.wait(0)}, see {part.log()}")
+
+
+def answers(port, fuzzer, part, deadline):
+    """Waits until the fuzzing server answers HTTP: only then is its reactor running."""
+    deadline = min(deadline, time.monotonic() + 60)
+    while time.monotonic() < deadline and fuzzer.running():
+        with contextlib.suppress(OSError), \
+                socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            if probe.recv(1):
+                return
+        fuzzer.wait(0.1)
+    raise Failed(f"the fuzzing server does not answer, see {part.log()}")
+
+
+def test_client(engine, parts, port, command, deadline):
+    with contextlib.ExitStack() as stack:
+        fuzzers, clients = [], []
+        for part in parts:
+            listener = stack.enter_context(socket.socket())
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            listener.listen(64)
+            listener.setblocking(False)  # Twisted adopts it as it is
+            at = listener.getsockname()[1]
+            url = f"ws://127.0.0.1:{at}"
+            fuzzer = stack.enter_context(engine.fuzz(
+                "fuzzingserver", {"url": url, "cases": part.cases}, part.directory, listener))
+            listener.close()
+            answers(at, fuzzer, part, deadline)
+            clients.append(stack.enter_context(child(
+                [word.replace("{url}", url) for word in command])))
+            fuzzers.append(fuzzer)
+        wait_for(clients, deadline)
+        for client in clients:
+            if client.wait(0) != 0:
+                raise Failed(f"`{client.name}` ended with {client.wait(0)}\n{client.tail()}")
+        wait_for(fuzzers, min(deadline, time.monotonic() + 60))  # /stopServer is part of the job
+
+
+def table(cases, results, wrong):
+    """Counts per section."""
+    rows, total = [], Counter()
+    for section in sorted({numbers(case)[0] for case in cases}):
+        count = Counter(cases=0)
+        for case in (case for case in cases if numbers(case)[0] == section):
+            count["cases"] += 1
+            count["unexpected"] += case in wrong
+            count[results[case]["behavior"] if case in results else "missing"] += 1
+            duration = results.get(case, {}).get("duration") or 0
+            count["ms"] += duration if duration < 1e9 else 0  # a case that never began: since 1970
+        rows.append((section, count))
+        total.update(count)
+    heads = [*(c for c in COLUMNS if total[c] or c in ("OK", "FAILED")), "missing", "cases",
+             "unexpected"]
+    lines = ["section  " + "  ".join(heads) + "   seconds"]
+    for name, count in [*rows, ("all", total)]:
+        cells = "  ".join(f"{count[head]:>{len(head)}}" for head in heads)
+        lines.append(f"{name:>7}  {cells}  {count['ms'] / 1000:>8.1f}")
+    return "\n".join(lines)
+
+
+def judge(role, engine, expected, cases, parts):
+    """Prints the verdict; the number of cases which are not as expected."""
+    results = {case: result for part in parts for case, result in part.results().items()}
+    absent = [case for case in cases if case not in results]
+    wrong = dict.fromkeys(absent, "no result")
+    for case in (case for case in cases if case in results):
+        want = " / ".join(expected[case])
+        got = " / ".join((results[case]["behavior"], results[case]["behaviorClose"]))
+        if got != want:
+            with contextlib.suppress(OSError, ValueError):
+                detail = json.loads(results[case]["report"].read_text())
+                got += f": {detail['result']} {detail['resultClose']}"
+            wrong[case] = f"expected {want}, got {got}"
+    print(f"autobahn: {role} under test, {engine}\n{table(cases, results, wrong)}")
+    for case in (case for case in cases if case in wrong and case in results):
+        print(f"  {case:<8} {wrong[case]}")
+    if absent:
+        print(f"  no result for {len(absent)} cases: {' '.join(absent[:20])}"
+              + (" ..." if len(absent) > 20 else ""))
+    return len(wrong)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    roles = parser.add_subparsers(dest="role", required=True)
+    roles.add_parser("install")
+    for role in ("server", "client"):
+        sub = roles.add_parser(role)
+        sub.add_argument("--cases", metavar="PATTERNS", default="*",
+                         help="e.g. '6,7.1.*'; default: all of expected.json")
+        sub.add_argument("--out", type=Path, default=HERE.parent / "out" / f"autobahn-{role}",
+                         help="directory for the reports (default: %(default)s)")
+        sub.add_argument("--jobs", type=int, default=1, help="fuzzing processes at once")
+        sub.add_argument("--timeout", type=int, default=900, help="seconds for the whole run")
+        if role == "server":
+            sub.add_argument("--url", help="of a server which is running")
+        else:
+            sub.add_argument("--port", type=int, default=0,
+                             help="of the fuzzing server (default: any that is free)")
+    argv = sys.argv[1:]
+    split = argv.index("--") if "--" in argv else len(argv)
+    options = parser.parse_args(argv[:split])
+    options.command = argv[split + 1:]
+    if options.role == "server" and bool(options.url) == bool(options.command):
+        parser.error("server wants either --url or a command after --")
+    if options.role == "client" and not any("{url}" in word for word in options.command):
+        parser.error("client wants a command after --, with {url} in it")
+    if options.role == "client" and options.port and options.jobs > 1:
+        parser.error("--port goes with one job only")
+    return options
+
+
+def run(options):
+    if options.role == "install":
+        print(suite.find())
+        return
+    expected = json.loads((HERE / "expected.json").read_text())[options.role]
+    cases = select(expected, options.cases)
+    engine = suite.find()
+    deadline = time.monotonic() + options.timeout
+    parts = make_parts(options.out.resolve(), cases, options.jobs)
+    trouble = None
+    try:
+        if options.role == "server":
+            test_server(engine, parts, options.url, options.command, deadline)
+        else:
+            test_client(engine, parts, options.port, options.command, deadline)
+    except Failed as failed:
+        trouble = failed  # what was run until then is worth seeing
+    wrong = judge(options.role, engine, expected, cases, parts)
+    if trouble:
+        raise trouble
+    if wrong:
+        raise Failed(f"{wrong} of {len(cases)} cases are not as expected; the reports are in "
+                     f"{options.out}")
+    print(f"autobahn: all {len(cases)} cases are as expected")
+
+
+if __name__ == "__main__":
+    options = arguments()
+    main(f"autobahn {options.role}", lambda: run(options))

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Uses the console page of `towline serve` in a headless Chromium, and saves screenshots.
+
+  chromium.py --url http://127.0.0.1:PORT/    of a server which is running
+  chromium.py -- COMMAND...                   start a server, which prints the 127.0.0.1:PORT it
+                                              listens on; end it afterwards
+
+Exit codes: 0 the page works; 1 it does not; 77 skipped: no Chromium ($CHROMIUM, PATH), no Node.
+"""
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from harness import Failed, Missing, child, main, node  # noqa: E402
+
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+
+
+def browser():
+    if named := os.environ.get("CHROMIUM"):
+        if found := shutil.which(named):
+            return found
+        raise Failed(f"CHROMIUM is {named!r}, which is not a program")
+    for name in NAMES:
+        if found := shutil.which(name):
+            return found
+    raise Missing(f"no Chromium: CHROMIUM is not set, and none of {', '.join(NAMES)} is installed")
+
+
+def run(options):
+    chromium, javascript = browser(), node()
+    with contextlib.ExitStack() as stack:
+        url = options.url
+        if options.command:
+            server = stack.enter_context(child(options.command))
+            url = f"http://{server.address()}/"
+        test = stack.enter_context(child([javascript, HERE / "console.mjs", "--url", url,
+                                          "--chromium", chromium, "--out", options.out]))
+        status = test.wait(options.timeout)
+        print("\n".join(test.output))
+        if options.command and not server.running():
+            raise Failed(f"`{server.name}` ended with {server.wait(0)}\n{server.tail()}")
+        if status is None:
+            raise Failed("the time given by --timeout is over")
+        if status != 0:
+            raise Failed(f"the console page; screenshots are in {options.out}")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", help="of a server which is running")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "out" / "chromium",
+                        help="directory for the screenshots (default: %(default)s)")
+    parser.add_argument("--timeout", type=int, default=180, help="seconds for the whole run")
+    argv = sys.argv[1:]
+    split = argv.index("--") if "--" in argv else len(argv)
+    options = parser.parse_args(argv[:split])
+    options.command = argv[split + 1:]
+    if bool(options.url) == bool(options.command):
+        parser.error("either --url or a command after --")
+    return options
+
+
+if __name__ == "__main__":
+    options = arguments()
+    main("chromium", lambda: run(options))

@@ -1,0 +1,79 @@
+// npm `ws` behind the interface that scenarios.mjs and server.mjs are written against.
+import { createServer } from 'node:http';
+import { WebSocket, WebSocketServer } from 'ws';
+import { Connection, Rejected, REJECT_REASON } from '../connection.mjs';
+
+const LIMITS = { maxPayload: 64 * 1024 * 1024, maxFragments: 128 * 1024 };
+
+class WsConnection extends Connection {
+  constructor(ws) {
+    super(ws.protocol);
+    this.ws = ws;
+    ws.on('message', (data, binary) => this.received(binary ? data : data.toString()));
+    ws.on('pong', (payload) => this.ponged(payload));
+    ws.on('close', (code, reason) => this.ended(code, reason.toString()));
+    ws.on('error', () => {}); // `close` follows
+  }
+
+  send(data) {
+    this.ws.send(data);
+  }
+
+  sendFragmented(data, size) {
+    const bytes = Buffer.from(data);
+    for (let at = 0; at < bytes.length; at += size) {
+      this.ws.send(bytes.subarray(at, at + size), {
+        binary: typeof data !== 'string',
+        fin: at + size >= bytes.length,
+      });
+    }
+  }
+
+  sendPing(payload) {
+    this.ws.ping(payload);
+  }
+
+  startClose(code, reason) {
+    this.ws.close(code, reason);
+  }
+}
+
+/** The error of a client whose server accepted none of the subprotocols it offered. */
+export const refusal = /Server sent no subprotocol/;
+
+export function connect(url, { protocols = [], headers = {}, opened } = {}) {
+  return new Promise((resolve, reject) => {
+    const ws = new WebSocket(url, protocols, { headers, ...LIMITS });
+    // Inside `open`: what came with the handshake is emitted right after it.
+    ws.once('open', () => {
+      const connection = new WsConnection(ws);
+      opened?.(connection);
+      resolve(connection);
+    });
+    ws.on('error', reject);
+    ws.once('unexpected-response', (request, response) => {
+      reject(new Rejected(response.statusCode, response.headers['x-websocket-reject-reason']));
+      request.destroy();
+    });
+  });
+}
+
+export function listen(host, port, { chooseProtocol, accepted }) {
+  const http = createServer((request, response) => response.writeHead(426).end());
+  const server = new WebSocketServer({
+    noServer: true,
+    ...LIMITS,
+    handleProtocols: (offered) => chooseProtocol([...offered]) ?? false,
+  });
+  http.on('upgrade', (request, socket, head) => {
+    if (request.url.split('?')[0] === '/reject') {
+      socket.end(`HTTP/1.1 403 Forbidden\r\nX-WebSocket-Reject-Reason: ${REJECT_REASON}\r\n` +
+        'Content-Length: 0\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    socket.cork(); // the response and what is sent at once leave in one packet
+    server.handleUpgrade(request, socket, head, (ws) => accepted(new WsConnection(ws), request));
+    socket.uncork();
+  });
+  return new Promise((resolve) => http.listen(port, host, () => resolve(http.address().port)));
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Runs every scenario between our program and other libraries, in both directions.
+
+  peers.py install                    get the other libraries (cheap when they are there)
+  peers.py run -- PROGRAM...          e.g. `peers.py run -- target/debug/towline-interop`
+
+PROGRAM is called as `PROGRAM serve --listen 127.0.0.1:0` and `PROGRAM client SCENARIO... --url
+URL`; README.md has the contract, which the peers keep as well. Exit codes: 0 every scenario is ok;
+1 one is not; 77 skipped, something is missing here.
+"""
+import argparse
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from harness import Failed, Missing, child, main, node, python  # noqa: E402
+
+SCENARIOS = ["echo-text", "echo-binary", "echo-empty", "echo-lengths", "fragmented-text",
+             "fragmented-binary", "ping", "server-ping", "client-close", "server-close", "reject",
+             "subprotocol", "no-subprotocol", "greeting", "eager-client", "concurrent", "pipelined"]
+# Written on a raw socket, so one peer does it for all, and our client has nothing to do with it.
+RAW = {"eager-client": "ws"}
+
+PEERS = {
+    "ws": lambda: [node(), HERE / "peer.mjs", "ws"],
+    "websocket": lambda: [node(), HERE / "peer.mjs", "websocket"],
+    "websockets": lambda: [python(HERE / "requirements.txt", (3, 11)), HERE / "websockets_peer.py"],
+}
+
+
+def play(server, client, names, timeout):
+    """Starts `server`, and has `client` run the scenarios; name → "ok" or what went wrong."""
+    with child([*server, "serve", "--listen", "127.0.0.1:0"]) as serving:
+        url = f"ws://{serving.address()}"
+        with child([*client, "client", *names, "--url", url]) as playing:
+            status = playing.wait(timeout)
+            outcomes = dict.fromkeys(names, "no result")
+            for line in list(playing.output):
+                verdict, _, rest = line.partition(" ")
+                name, _, why = rest.partition(": ")
+                if name in outcomes and verdict in ("ok", "FAIL"):
+                    outcomes[name] = "ok" if verdict == "ok" else why or "failed"
+            if not serving.running():
+                outcomes[names[-1]] += f" (the server ended with {serving.wait(0)})"
+            bad = any(outcome != "ok" for outcome in outcomes.values())
+            if status is None or (status != 0) != bad:
+                how = "did not end in time" if status is None else f"ended with {status}"
+                print(f"`{playing.name}` {how}:\n{playing.tail()}")
+                outcomes[names[-1]] += f" (the client {how})"
+            elif bad and serving.output[1:]:
+                print(f"the server said:\n{serving.tail()}")
+            return outcomes
+
+
+def show(columns):
+    """A table of scenarios by pairing, and what went wrong under it."""
+    heads = list(columns)
+    width = max(map(len, SCENARIOS))
+    print(" " * width + "  " + "  ".join(heads))
+    for name in SCENARIOS:
+        cells = [columns[head].get(name, "-") for head in heads]
+        if set(cells) == {"-"}:
+            continue
+        marks = [cell if cell in ("ok", "-") else "FAILED" for cell in cells]
+        print(f"{name:<{width}}  " + "  ".join(f"{m:<{len(h)}}" for m, h in zip(marks, heads)))
+    for head in heads:
+        for name, outcome in columns[head].items():
+            if outcome != "ok":
+                print(f"  {head}, {name}: {outcome}")
+
+
+def run(options):
+    peers, missing = {}, {}
+    for peer in options.peers:
+        try:
+            peers[peer] = PEERS[peer]()
+        except Missing as why:
+            missing[peer] = why
+    if options.action == "run":
+        columns = {}
+        for peer, command in peers.items():
+            theirs = [name for name in options.scenarios if RAW.get(name, peer) == peer]
+            ours = [name for name in options.scenarios if name not in RAW]
+            pairings = {f"{peer} → towline": (options.program, command, theirs),
+                        f"towline → {peer}": (command, options.program, ours)}
+            for head, (server, client, names) in pairings.items():
+                if names:
+                    columns[head] = play(server, client, names, options.timeout)
+        show(columns)
+        bad = sum(outcome != "ok" for column in columns.values() for outcome in column.values())
+        if bad:
+            raise Failed(f"{bad} scenarios")
+    if missing:
+        raise Missing("; ".join(f"{peer}: {why}" for peer, why in missing.items()))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("action", choices=["install", "run"])
+    parser.add_argument("--peers", type=lambda text: text.split(","), default=list(PEERS),
+                        metavar="NAME,NAME", help=f"default: {','.join(PEERS)}")
+    parser.add_argument("--scenarios", type=lambda text: text.split(","), default=SCENARIOS,
+                        metavar="NAME,NAME", help=f"default: {','.join(SCENARIOS)}")
+    parser.add_argument("--timeout", type=int, default=120, help="seconds for each pairing")
+    argv = sys.argv[1:]
+    split = argv.index("--") if "--" in argv else len(argv)
+    options = parser.parse_args(argv[:split])
+    options.program = argv[split + 1:]
+    for given, known in ((options.peers, PEERS), (options.scenarios, SCENARIOS)):
+        if unknown := set(given) - set(known):
+            parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if options.action == "run" and not options.program:
+        parser.error("run wants a program after --")
+    return options
+
+
+if __name__ == "__main__":
+    options = arguments()
+    main("peers", lambda: run(options))

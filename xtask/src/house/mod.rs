@@ -1,0 +1,61 @@
+//! The rules of the house, each in a file of its own. CONTRIBUTING.md says what they are for.
+
+mod finding;
+
+mod syntax;
+
+mod sources;
+mod tree;
+
+mod references;
+
+mod boundaries;
+mod features;
+mod lints;
+mod names;
+mod order;
+mod size;
+mod unfinished;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::workspace::{Package, Workspace};
+use finding::{Finding, Severity};
+use tree::Tree;
+
+/// Prints every breach of the rules; true if there is none, warnings aside.
+pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
+    let mut findings = lints::check(workspace)?;
+    findings.extend(boundaries::check(workspace));
+    for package in workspace.members() {
+        findings.extend(of_package(workspace, package)?);
+    }
+    // `use a::{X, Y}` where `a` is out of bounds says so twice.
+    findings.dedup();
+
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+    println!("{errors} errors, {} warnings", findings.len() - errors);
+    Ok(errors == 0)
+}
+
+fn of_package(workspace: &Workspace, package: &Package) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for source in sources::sources_of(package, workspace)? {
+        findings.extend(features::check(&source));
+        findings.extend(names::check(&source));
+        findings.extend(size::check(&source));
+        findings.extend(unfinished::check(&source));
+    }
+    let reader = |path: &Path| fs::read_to_string(workspace.root.join(path)).ok();
+    for target in package.targets.iter().filter(|target| target.has_modules()) {
+        let tree = Tree::read(workspace.relative(&target.src_path), &reader)?;
+        findings.extend(order::check(&package.name, &tree));
+    }
+    Ok(findings)
+}

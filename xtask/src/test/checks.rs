@@ -1,0 +1,89 @@
+//! The steps that need Rust alone.
+
+use std::process::Stdio;
+
+use anyhow::Result;
+
+use crate::house;
+use crate::licences;
+use crate::test::outcome::Outcome;
+use crate::test::process::run;
+use crate::test::step::{Context, Step};
+
+pub(crate) const STEPS: [Step; 7] = [
+    Step { name: "format", about: "rustfmt has nothing to change", slow: false, run: format },
+    Step { name: "house", about: "the rules of the house", slow: false, run: house },
+    Step { name: "clippy", about: "clippy finds nothing", slow: false, run: clippy },
+    Step {
+        name: "docs",
+        about: "the documentation builds without a warning",
+        slow: false,
+        run: docs,
+    },
+    Step { name: "tests", about: "unit, behaviour and doc tests", slow: false, run: tests },
+    Step { name: "examples", about: "the examples build", slow: false, run: examples },
+    Step {
+        name: "licences",
+        about: "every dependency's licence is allowed",
+        slow: false,
+        run: licences,
+    },
+];
+
+fn format(context: &Context) -> Result<Outcome> {
+    if let Some(skipped) = lacks(context, "fmt", "rustfmt") {
+        return Ok(skipped);
+    }
+    run(&mut context.cargo(&["fmt", "--all", "--check"]))
+}
+
+fn house(context: &Context) -> Result<Outcome> {
+    Ok(verdict(house::report(&context.workspace)?, "rules are broken"))
+}
+
+fn clippy(context: &Context) -> Result<Outcome> {
+    if let Some(skipped) = lacks(context, "clippy", "clippy") {
+        return Ok(skipped);
+    }
+    let arguments = ["--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"];
+    run(context.cargo(&["clippy"]).args(arguments))
+}
+
+fn docs(context: &Context) -> Result<Outcome> {
+    let mut command = context.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
+    run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn tests(context: &Context) -> Result<Outcome> {
+    run(&mut context.cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]))
+}
+
+fn examples(context: &Context) -> Result<Outcome> {
+    run(&mut context.cargo(&["build", "--workspace", "--all-features", "--examples"]))
+}
+
+fn licences(context: &Context) -> Result<Outcome> {
+    if succeeds(context, &["deny", "--version"]) {
+        // The advisories need the network, and change by the day: see CONTRIBUTING.md.
+        return run(&mut context.cargo(&["deny", "check", "bans", "licenses", "sources"]));
+    }
+    Ok(verdict(licences::report(&context.workspace)?, "licences are refused"))
+}
+
+fn verdict(passed: bool, otherwise: &str) -> Outcome {
+    if passed { Outcome::Passed } else { Outcome::Failed(otherwise.into()) }
+}
+
+/// A skipped step, if the toolchain lacks what `cargo subcommand` needs.
+fn lacks(context: &Context, subcommand: &str, component: &str) -> Option<Outcome> {
+    let missing = !succeeds(context, &[subcommand, "--version"]);
+    missing.then(|| {
+        Outcome::Skipped(format!("{component} is missing: rustup component add {component}"))
+    })
+}
+
+fn succeeds(context: &Context, arguments: &[&str]) -> bool {
+    let mut command = context.cargo(arguments);
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}

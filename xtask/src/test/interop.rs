@@ -1,0 +1,84 @@
+//! The steps that bring Towline together with other people's programs. `testing/interop` has the
+//! suites; each gets what it needs by itself, or says what it lacks.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::test::outcome::Outcome;
+use crate::test::process::{run, run_suite};
+use crate::test::step::{Context, Step};
+
+pub(crate) const STEPS: [Step; 5] = [
+    Step { name: "programs", about: "the programs that the suites run", slow: true, run: programs },
+    Step {
+        name: "autobahn-server",
+        about: "Autobahn, sections 1 to 10, against our server",
+        slow: true,
+        run: autobahn_server,
+    },
+    Step {
+        name: "autobahn-client",
+        about: "Autobahn, sections 1 to 10, against our client",
+        slow: true,
+        run: autobahn_client,
+    },
+    Step { name: "peers", about: "libraries from npm and PyPI, both ways", slow: true, run: peers },
+    Step { name: "console", about: "the console in Chromium", slow: true, run: console },
+];
+
+const ON_ANY_PORT: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
+
+fn programs(context: &Context) -> Result<Outcome> {
+    let packages = ["--package", "towline-cli", "--package", "towline-interop"];
+    run(context.cargo(&["build", "--release"]).args(packages))
+}
+
+fn autobahn_server(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "autobahn/autobahn.py");
+    command.args(["server", "--"]).arg(context.program("towline-interop")).args(ON_ANY_PORT);
+    judge(context, command)
+}
+
+fn autobahn_client(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "autobahn/autobahn.py");
+    command.args(["client", "--"]).arg(context.program("towline-interop"));
+    command.args(["autobahn-client", "--url", "{url}", "--agent", "towline"]);
+    judge(context, command)
+}
+
+fn peers(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "peers/peers.py");
+    command.args(["run", "--"]).arg(context.program("towline-interop"));
+    judge(context, command)
+}
+
+fn console(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "chromium/chromium.py");
+    command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT);
+    judge(context, command)
+}
+
+fn suite(context: &Context, script: &str) -> Command {
+    let mut command = Command::new("python3");
+    // Progress is to be seen while it is made.
+    command.current_dir(&context.workspace.root).env("PYTHONUNBUFFERED", "1");
+    command.arg(Path::new("testing/interop").join(script));
+    command
+}
+
+fn judge(context: &Context, mut command: Command) -> Result<Outcome> {
+    for name in ["towline", "towline-interop"] {
+        if !context.program(name).exists() {
+            return Ok(Outcome::Failed(format!(
+                "{name} is not built: the step `programs` does it"
+            )));
+        }
+    }
+    let python = Command::new("python3").arg("--version").output();
+    if !python.is_ok_and(|output| output.status.success()) {
+        return Ok(Outcome::Skipped("python3 is not installed".into()));
+    }
+    run_suite(&mut command)
+}
