@@ -265,10 +265,13 @@ impl Session {
         self.closing.closed()
     }
 
-    /// How the connection is going to end, as soon as that is known: when both close frames are
-    /// exchanged, or a fault is found.
+    /// How the connection is going to end, as soon as that is certain: when both close frames
+    /// are exchanged, ours being written, or when a fault is found. It does not change.
     pub fn outcome(&self) -> Option<&Closed> {
-        self.closing.outcome()
+        let is_written = self.outbound.is_close_written();
+        let outcome = self.closing.outcome()?;
+        let is_certain = !outcome.is_clean() || is_written || self.closing.closed().is_some();
+        is_certain.then_some(outcome)
     }
 
     fn is_above_mark(&self, queued: usize) -> bool {

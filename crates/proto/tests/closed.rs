@@ -37,10 +37,10 @@ fn closes(peer: &mut Peer) {
 fn closed_by_this_end() {
     let mut peer = Peer::of_server();
     closes(&mut peer);
+    peer.hears_close();
     assert_eq!(peer.session().outcome(), None, "the peer has not answered");
     peer.says(frame().close(1000, "as you like"));
     assert_eq!(peer.session().outcome().unwrap().cause(), CloseCause::Handshake);
-    peer.hears_close();
     peer.ends();
     let closed = peer.closed();
     let handshake = CloseCause::Handshake;
@@ -186,7 +186,7 @@ fn ended_by_the_transport_instead_of_an_answer() {
 fn a_close_frame_that_was_not_written_was_not_sent() {
     let mut peer = Peer::of_server();
     peer.says(frame().close(1000, ""));
-    assert!(peer.session().outcome().unwrap().is_clean(), "if the answer goes out");
+    assert_eq!(peer.session().outcome(), None, "it depends on whether the answer goes out");
     peer.ends();
     let closed = peer.closed();
     let ended = CloseCause::TransportEnded;
