@@ -30,6 +30,10 @@ use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 /// has come: a peer that only announces a large frame gets little memory for it.
 const FIRST_RESERVE: usize = 128 << 10;
 
+/// How many times as much as has come is allocated for the rest of a payload that is read straight
+/// to its place: few steps for an honest peer, and no great lever for another.
+const RESERVE_FACTOR: usize = 8;
+
 /// A rest of a payload below this comes through the shared input buffer like everything else;
 /// above, it is worth a read of its own, straight to where it belongs.
 const DIRECT_READ_MIN: usize = 64 << 10;
@@ -151,15 +155,18 @@ impl Inbound {
     pub fn payload_buffer(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let OpenFrame { header, received } = self.frame.as_ref()?;
         let missing = usize::try_from(header.payload_len - received).ok()?;
-        let Body::Bytes(body) = &mut self.body else { return None };
         // Text is validated while it is hot, in the input.
         if missing < DIRECT_READ_MIN || self.message.as_ref().is_some_and(|message| message.is_text)
         {
             return None;
         }
-        if body.capacity() == body.len() {
-            body.reserve_exact(missing);
+        let most = self.most(header);
+        let (len, capacity) = self.body.extent();
+        if capacity == len {
+            let lever = len.saturating_mul(RESERVE_FACTOR).max(FIRST_RESERVE);
+            self.body.grow(missing.min(lever), most);
         }
+        let Body::Bytes(body) = &mut self.body else { return None };
         let room = missing.min(body.capacity() - body.len());
         Some(body.limit(room))
     }
@@ -297,18 +304,15 @@ impl Inbound {
             }));
         }
         self.open_message(&header);
-        self.append(payload)?;
+        self.append(&header, payload)?;
         self.end_of_frame(header)
     }
 
     fn open_frame(&mut self, header: Header, payload_len: usize) {
         if !header.opcode.is_control() {
             self.open_message(&header);
-            match &mut self.body {
-                Body::Text(text) => text.reserve(payload_len.min(FIRST_RESERVE)),
-                Body::Bytes(bytes) => bytes.reserve_exact(payload_len.min(FIRST_RESERVE)),
-                Body::None => {}
-            }
+            let most = self.most(&header);
+            self.body.grow(payload_len.min(FIRST_RESERVE), most);
         }
         self.frame = Some(OpenFrame { header, received: 0 });
     }
@@ -347,7 +351,7 @@ impl Inbound {
         frame.received += piece.len() as u64;
         let header = frame.header;
         let is_whole = frame.received == header.payload_len;
-        self.append(piece)?;
+        self.append(&header, piece)?;
         if !is_whole {
             return Ok(None);
         }
@@ -356,7 +360,9 @@ impl Inbound {
     }
 
     /// Appends a piece of unmasked payload to the body, and checks it if it is text.
-    fn append(&mut self, piece: &[u8]) -> Result<(), Fault> {
+    fn append(&mut self, header: &Header, piece: &[u8]) -> Result<(), Fault> {
+        let most = self.most(header);
+        self.body.grow(self.utf8.pending_len() + piece.len(), most);
         match &mut self.body {
             Body::Text(text) => self.utf8.push(piece, |valid| text.push_str(valid))?,
             Body::Bytes(bytes) => {
@@ -368,6 +374,16 @@ impl Inbound {
             Body::None => {}
         }
         Ok(())
+    }
+
+    /// The most that the body can come to, as far as that is known in the frame with this header.
+    fn most(&self, header: &Header) -> usize {
+        let size = match &self.message {
+            Some(message) if self.limits.assemble && header.fin => message.size,
+            Some(_) if self.limits.assemble => return self.limits.message,
+            _ => header.payload_len,
+        };
+        usize::try_from(size).unwrap_or(usize::MAX)
     }
 
     fn end_of_frame(&mut self, header: Header) -> Result<Option<Incoming<'static>>, Fault> {
@@ -448,6 +464,32 @@ impl Inbound {
                 Incoming::Close(close)
             }
         })
+    }
+}
+
+impl Body {
+    /// Its length and its capacity.
+    fn extent(&self) -> (usize, usize) {
+        match self {
+            Self::None => (0, 0),
+            Self::Text(text) => (text.len(), text.capacity()),
+            Self::Bytes(bytes) => (bytes.len(), bytes.capacity()),
+        }
+    }
+
+    /// Makes room for `additional` bytes, and for as many as there are, so that a body which
+    /// grows in pieces is not copied for each of them; but for no more than `most` in all.
+    fn grow(&mut self, additional: usize, most: usize) {
+        let (len, capacity) = self.extent();
+        if additional <= capacity - len {
+            return;
+        }
+        let more = additional.max(len.min(most.saturating_sub(len)));
+        match self {
+            Self::None => {}
+            Self::Text(text) => text.reserve_exact(more),
+            Self::Bytes(bytes) => bytes.reserve_exact(more),
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl Timer {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) will have something to say, if nothing is
+    /// When [`poll_due`](Self::poll_due) will have something to say, if nothing is
     /// heard until then.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Keepalive { interval, grace } = self.keepalive?;

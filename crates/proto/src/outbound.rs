@@ -276,6 +276,8 @@ impl Outbound {
 
     /// Forgets everything, for a transport that is gone.
     pub fn discard(&mut self) {
+        // A close frame that is lost here was never written.
+        self.close_is_encoded = self.is_close_written();
         self.discard_waiting();
         self.encoded = Vec::new();
         self.written = 0;
@@ -416,6 +418,10 @@ impl Outbound {
         if !self.has_remaining() {
             self.encoded.clear();
             self.written = 0;
+            for queue in [&mut self.waiting, &mut self.held] {
+                release_if_idle(queue);
+            }
+            release_if_idle(&mut self.lent);
         } else if self.written >= AHEAD && self.written >= self.encoded.len() / 2 {
             self.encoded.drain(..self.written);
             for (at, _) in &mut self.lent {
@@ -423,6 +429,14 @@ impl Outbound {
             }
             self.written = 0;
         }
+    }
+}
+
+/// Gives back what a queue has grown to, once it is empty: it was for a burst.
+fn release_if_idle<T>(queue: &mut VecDeque<T>) {
+    const KEPT: usize = 4;
+    if queue.is_empty() && queue.capacity() > KEPT {
+        *queue = VecDeque::new();
     }
 }
 
@@ -453,6 +467,7 @@ impl Buf for Outbound {
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut from = self.written;
+        let most = slices.len();
         let mut count = 0;
         let mut push = |bytes: &'a [u8]| {
             if !bytes.is_empty() && count < slices.len() {
@@ -460,7 +475,8 @@ impl Buf for Outbound {
                 count += 1;
             }
         };
-        for (at, payload) in &self.lent {
+        // Each takes a slice at least: those that find no room need not be looked at.
+        for (at, payload) in self.lent.iter().take(most) {
             push(&self.encoded[from..*at]);
             push(payload);
             from = *at;

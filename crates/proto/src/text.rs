@@ -219,6 +219,11 @@ impl Utf8Validator {
         Ok(())
     }
 
+    /// How many bytes have been pushed and not handed out, because their character goes on.
+    pub(crate) fn pending_len(&self) -> usize {
+        usize::from(self.len)
+    }
+
     /// Checks that the text ends where a character ends, and is ready for the next text.
     ///
     /// # Errors
