@@ -31,6 +31,14 @@ impl Shared {
         })
     }
 
+    /// Queues a message whether there is room or not.
+    pub(crate) fn send_beyond_room(
+        self: &Arc<Self>,
+        message: Message,
+    ) -> Result<(), SendError<Message>> {
+        self.update(|shared, state| shared.queue(state, |session| session.send(message)))
+    }
+
     /// Waits until there is room.
     pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.update(|shared, state| {
