@@ -51,7 +51,9 @@ async fn play(role: Role, config: &Config, says: fn(&Far)) -> Outcome {
     Outcome {
         received,
         error,
-        heard: heard.map(|heard| (heard.opcode().bits(), heard.is_fin(), heard.payload.len())).collect(),
+        heard: heard
+            .map(|heard| (heard.opcode().bits(), heard.is_fin(), heard.payload.len()))
+            .collect(),
         closed: format!("{closed:?}"),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{Frame, Message, Refused, SendError, Session};
+use towline_proto::{Frame, Message, Opcode, Refused, SendError, Session};
 
 use crate::connection::buffers;
 use crate::connection::shared::{Shared, State, register};
@@ -75,7 +75,11 @@ impl Shared {
         let Some(next) = frame.take() else { return Poll::Ready(Ok(())) };
         self.update(|shared, state| {
             if !shared.has_room(state, |session| session.is_full_for(&next)) {
-                register(&mut state.senders, cx.waker());
+                let waiting = match next.opcode() {
+                    Opcode::Continuation => &mut state.continuing,
+                    _ => &mut state.senders,
+                };
+                register(waiting, cx.waker());
                 *frame = Some(next);
                 return Poll::Pending;
             }
