@@ -240,7 +240,7 @@ impl Session {
     /// Whether the queue is above its high-water mark, so that a sender should wait.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.is_above_mark(self.outbound.queued_len())
+        self.is_above_mark(self.outbound.queued_cost())
     }
 
     /// Whether a frame made by hand should wait. One that continues a message doesn't wait for
@@ -254,7 +254,7 @@ impl Session {
 
     /// Whether a frame that continues a message made by hand should wait.
     pub fn is_full_to_continue(&self) -> bool {
-        self.is_above_mark(self.outbound.queued_before_frame())
+        self.is_above_mark(self.outbound.cost_before_frame())
     }
 
     /// The encoder, to lend it a buffer and to see how much is queued.
