@@ -255,9 +255,15 @@ impl Outbound {
         self.remaining() + self.waiting_len + self.held_len
     }
 
-    /// How many bytes stand before the next frame of a message that is being made of frames.
-    pub fn queued_before_frame(&self) -> usize {
-        self.remaining() + self.waiting_len
+    /// What is queued costs so much memory: a message that waits takes some beside its payload,
+    /// which may be empty.
+    pub fn queued_cost(&self) -> usize {
+        self.cost_before_frame() + self.held_len + self.held.len() * size_of::<Waiting>()
+    }
+
+    /// The same of what stands before the next frame of a message that is being made of frames.
+    pub fn cost_before_frame(&self) -> usize {
+        self.remaining() + self.waiting_len + self.waiting.len() * size_of::<Waiting>()
     }
 
     /// Whether the close frame, and all before it, has been written.

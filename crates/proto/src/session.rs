@@ -243,16 +243,21 @@ impl Session {
     /// Whether the queue is above its high-water mark, so that a sender should wait.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.is_above_mark(self.outbound.queued_len())
+        self.is_above_mark(self.outbound.queued_cost())
     }
 
     /// Whether a frame made by hand should wait. One that continues a message doesn't wait for
     /// what is held back behind that message.
     pub fn is_full_for(&self, frame: &Frame) -> bool {
-        self.is_above_mark(match frame.opcode() {
-            Opcode::Continuation => self.outbound.queued_before_frame(),
-            _ => self.outbound.queued_len(),
-        })
+        match frame.opcode() {
+            Opcode::Continuation => self.is_full_to_continue(),
+            _ => self.is_full(),
+        }
+    }
+
+    /// Whether a frame that continues a message made by hand should wait.
+    pub fn is_full_to_continue(&self) -> bool {
+        self.is_above_mark(self.outbound.cost_before_frame())
     }
 
     /// The encoder, to lend it a buffer and to see how much is queued.

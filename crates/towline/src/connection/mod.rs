@@ -128,6 +128,7 @@ impl Connection {
         let inbound = Inbound::new(info.role, config);
         let session = Session::new(info.role, config, now.into_std());
         let shared = Shared::new(Arc::new(info), session, writer, timekeeper, observer, now);
+        shared.has_input.store(!early.is_empty(), Ordering::Relaxed);
         let reader = Reader { half, inbound, received: Received::early(early) };
         Self {
             sender: Sender::new(shared.clone()),

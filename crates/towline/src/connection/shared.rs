@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) receiver: Option<Waker>,
     /// Senders that wait for room.
     pub(crate) senders: Vec<Waker>,
+    /// Who waits for room to go on with a message made of frames, behind which others wait.
+    pub(crate) continuing: Vec<Waker>,
     /// Who waits until everything is written.
     pub(crate) flushing: Vec<Waker>,
     /// Who waits for the end.
@@ -109,6 +111,7 @@ impl Shared {
                 receiver_is_gone: false,
                 receiver: None,
                 senders: Vec::new(),
+                continuing: Vec::new(),
                 flushing: Vec::new(),
                 watchers: Vec::new(),
                 deadline: None,
@@ -140,7 +143,8 @@ impl Shared {
     /// timekeeper is to call.
     #[inline]
     pub(crate) fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
-        let nobody_waits = state.senders.is_empty() && state.flushing.is_empty();
+        let nobody_waits =
+            state.senders.is_empty() && state.continuing.is_empty() && state.flushing.is_empty();
         if state.session.is_open() && nobody_waits {
             return Aftermath::default();
         }
@@ -151,6 +155,9 @@ impl Shared {
         let mut after = Aftermath::default();
         if !state.session.is_full() || !state.session.is_open() {
             after.wake.append(&mut state.senders);
+        }
+        if !state.session.is_full_to_continue() || !state.session.is_open() {
+            after.wake.append(&mut state.continuing);
         }
         if state.is_flushed() {
             after.wake.append(&mut state.flushing);
