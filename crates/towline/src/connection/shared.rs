@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) flusher: Flusher,
     /// Whether something was written since the receiver last found nothing to hand out.
     pub(crate) wrote_this_turn: bool,
+    /// Whether a transport that was full has taken more since the last deadline.
+    pub(crate) peer_took_more: bool,
     pub(crate) receiver_is_gone: bool,
     /// The receiver, while it waits.
     pub(crate) receiver: Option<Waker>,
@@ -108,6 +110,7 @@ impl Shared {
                 is_shut_down: false,
                 flusher: Flusher::None,
                 wrote_this_turn: false,
+                peer_took_more: false,
                 receiver_is_gone: false,
                 receiver: None,
                 senders: Vec::new(),
