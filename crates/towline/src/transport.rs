@@ -259,10 +259,12 @@ impl WriteHalf {
         match self {
             Self::Tcp(write) => {
                 let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+                write.forget();
             }
             #[cfg(unix)]
             Self::Unix(write) => {
                 let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+                write.forget();
             }
             Self::Other { write, other } => {
                 let mut other = lock(&other);

@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) head_limits: HeadLimits,
     pub(crate) handshake_timeout: Duration,
     pub(crate) max_pending_requests: usize,
+    pub(crate) max_handshakes: usize,
     pub(crate) disable_nagle_algorithm: bool,
     pub(crate) auto_accept: bool,
 }
@@ -40,6 +41,7 @@ impl Default for Options {
             head_limits: HeadLimits::default(),
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,
+            max_handshakes: 16 << 10,
             disable_nagle_algorithm: true,
             auto_accept: false,
         }
@@ -50,8 +52,10 @@ pub(crate) struct Hub {
     pub(crate) options: Options,
     pub(crate) timekeeper: Timekeeper,
     pub(crate) connections: Connections,
-    /// Each request has a permit from its first byte to the program's hands.
-    pub(crate) room: Arc<Semaphore>,
+    /// Each stream has a permit from the first byte to a whole request.
+    pub(crate) handshakes: Arc<Semaphore>,
+    /// Each request has a permit from there to the program's hands.
+    pub(crate) requests: Arc<Semaphore>,
     events: broadcast::Sender<ServerEvent>,
     is_mounted: AtomicBool,
     /// Handshakes whose outcome the program is still to hear of.
@@ -64,7 +68,8 @@ impl Hub {
         Arc::new(Self {
             timekeeper: Timekeeper::default(),
             connections: Connections::default(),
-            room: Arc::new(Semaphore::new(options.max_pending_requests)),
+            handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
+            requests: Arc::new(Semaphore::new(options.max_pending_requests)),
             events: broadcast::Sender::new(EVENTS),
             is_mounted: AtomicBool::new(true),
             pending: AtomicUsize::new(0),
