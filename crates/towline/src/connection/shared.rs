@@ -88,14 +88,14 @@ impl Shared {
         info: Arc<Info>,
         session: Session,
         writer: WriteHalf,
-        timekeeper: Timekeeper,
         observer: Option<Arc<dyn Observer>>,
         opened: Instant,
     ) -> Arc<Self> {
+        let runtime = Handle::current();
         let shared = Arc::new(Self {
             info,
-            runtime: Handle::current(),
-            timekeeper,
+            timekeeper: Timekeeper::of(&runtime),
+            runtime,
             observer,
             opened,
             received_at: AtomicU64::new(0),
@@ -201,7 +201,7 @@ impl Shared {
         let Some(next) = state.session.poll_timeout().map(Instant::from_std) else { return };
         if state.deadline.is_none_or(|deadline| next < deadline) {
             let timed: Weak<Self> = Arc::downgrade(self);
-            self.timekeeper.schedule(state.deadline, next, self.info.id, timed, &self.runtime);
+            self.timekeeper.schedule(state.deadline, next, self.info.id, timed);
             state.deadline = Some(next);
         }
     }

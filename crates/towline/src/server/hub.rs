@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use towline_proto::{Closed, Config};
 
-use crate::connection::{Info, Observer, Timekeeper};
+use crate::connection::{Info, Observer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 
@@ -48,7 +48,6 @@ impl Default for Options {
 
 pub(crate) struct Hub {
     pub(crate) options: Options,
-    pub(crate) timekeeper: Timekeeper,
     pub(crate) connections: Connections,
     /// Each request has a permit from its first byte to the program's hands.
     pub(crate) room: Arc<Semaphore>,
@@ -62,7 +61,6 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
-            timekeeper: Timekeeper::default(),
             connections: Connections::default(),
             room: Arc::new(Semaphore::new(options.max_pending_requests)),
             events: broadcast::Sender::new(EVENTS),
