@@ -25,5 +25,6 @@ mod safe_by_default;
 mod echo;
 
 mod choppy;
+mod http;
 mod support;
 mod wire;
