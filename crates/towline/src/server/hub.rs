@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -51,7 +51,8 @@ pub(crate) struct Hub {
     pub(crate) connections: Connections,
     /// Each request has a permit from its first byte to the program's hands.
     pub(crate) room: Arc<Semaphore>,
-    events: broadcast::Sender<ServerEvent>,
+    /// Made for the first one who watches: it has room for all that one may be behind by.
+    events: OnceLock<broadcast::Sender<ServerEvent>>,
     is_mounted: AtomicBool,
     /// Handshakes whose outcome the program is still to hear of.
     pending: AtomicUsize,
@@ -63,7 +64,7 @@ impl Hub {
         Arc::new(Self {
             connections: Connections::default(),
             room: Arc::new(Semaphore::new(options.max_pending_requests)),
-            events: broadcast::Sender::new(EVENTS),
+            events: OnceLock::new(),
             is_mounted: AtomicBool::new(true),
             pending: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -72,13 +73,15 @@ impl Hub {
     }
 
     pub(crate) fn event(&self, event: impl FnOnce() -> ServerEvent) {
-        if self.events.receiver_count() > 0 {
-            let _ = self.events.send(event());
+        if let Some(events) = self.events.get()
+            && events.receiver_count() > 0
+        {
+            let _ = events.send(event());
         }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
-        self.events.subscribe()
+        self.events.get_or_init(|| broadcast::Sender::new(EVENTS)).subscribe()
     }
 
     pub(crate) fn is_mounted(&self) -> bool {
