@@ -54,6 +54,9 @@ pub(crate) struct Hub {
     /// Made for the first one who watches: it has room for all that one may be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
     is_mounted: AtomicBool,
+    /// How often it was unmounted: what listened before that must not go on when it is mounted
+    /// anew.
+    unmounts: AtomicUsize,
     /// Handshakes whose outcome the program is still to hear of.
     pending: AtomicUsize,
     pub(crate) changed: Notify,
@@ -66,6 +69,7 @@ impl Hub {
             room: Arc::new(Semaphore::new(options.max_pending_requests)),
             events: OnceLock::new(),
             is_mounted: AtomicBool::new(true),
+            unmounts: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
             changed: Notify::new(),
             options,
@@ -89,6 +93,9 @@ impl Hub {
     }
 
     pub(crate) fn set_mounted(&self, is_mounted: bool) {
+        if !is_mounted {
+            self.unmounts.fetch_add(1, Ordering::AcqRel);
+        }
         self.is_mounted.store(is_mounted, Ordering::Release);
         self.changed.notify_waiters();
     }
@@ -104,15 +111,24 @@ impl Hub {
         Pending(self.clone())
     }
 
-    /// `future`, or `None` if the server is unmounted first.
-    pub(crate) async fn while_mounted<F: Future>(&self, future: F) -> Option<F::Output> {
+    /// How often it was unmounted.
+    pub(crate) fn unmounts(&self) -> usize {
+        self.unmounts.load(Ordering::Acquire)
+    }
+
+    /// `future`, or `None` if the server has been unmounted since that had happened so often.
+    pub(crate) async fn until_unmounted<F: Future>(
+        &self,
+        unmounts: usize,
+        future: F,
+    ) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut changed = pin!(self.changed.notified());
         std::future::poll_fn(|cx| {
             while changed.as_mut().poll(cx).is_ready() {
                 changed.set(self.changed.notified());
             }
-            if !self.is_mounted() {
+            if self.unmounts() != unmounts {
                 return Poll::Ready(None);
             }
             future.as_mut().poll(cx).map(Some)
