@@ -3,6 +3,7 @@
 //! One lock, held for the encoding of a frame or a write that does not block, and practically
 //! never contended. Nobody is woken while it is held.
 
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -154,13 +155,13 @@ impl Shared {
     fn settle_change(self: &Arc<Self>, state: &mut State) -> Aftermath {
         let mut after = Aftermath::default();
         if !state.session.is_full() || !state.session.is_open() {
-            after.wake.append(&mut state.senders);
+            after.wake.append(&mut take(&mut state.senders));
         }
         if !state.session.is_full_to_continue() || !state.session.is_open() {
-            after.wake.append(&mut state.continuing);
+            after.wake.append(&mut take(&mut state.continuing));
         }
         if state.is_flushed() {
-            after.wake.append(&mut state.flushing);
+            after.wake.append(&mut take(&mut state.flushing));
         }
         if state.session.is_open() {
             return after;
@@ -185,8 +186,8 @@ impl Shared {
             writer.close();
         }
         state.session.outbound().discard();
-        after.wake.append(&mut state.flushing);
-        after.wake.append(&mut state.watchers);
+        after.wake.append(&mut take(&mut state.flushing));
+        after.wake.append(&mut take(&mut state.watchers));
         after.wake.extend(state.receiver.take());
         if let Flusher::Blocked(waker) = std::mem::replace(&mut state.flusher, Flusher::None) {
             after.wake.push(waker);
