@@ -22,6 +22,10 @@ mod peer_input_never_panics;
 
 mod safe_by_default;
 
+mod server;
+
+mod client;
+
 mod echo;
 
 mod choppy;
