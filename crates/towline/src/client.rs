@@ -16,7 +16,7 @@ use towline_proto::handshake::{
 };
 use towline_proto::{Config, Role};
 
-use crate::connection::{Connection, Established, Info, Timekeeper, next_id};
+use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{ReadError, read_head};
 use crate::transport::{AnyStream, Stream};
@@ -53,7 +53,6 @@ pub struct Client {
     head_limits: HeadLimits,
     connect_timeout: Duration,
     disable_nagle_algorithm: bool,
-    timekeeper: Timekeeper,
 }
 
 impl Default for Client {
@@ -64,7 +63,6 @@ impl Default for Client {
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(30),
             disable_nagle_algorithm: true,
-            timekeeper: Timekeeper::default(),
         }
     }
 }
@@ -281,7 +279,7 @@ impl Client {
             peer_address,
         };
         let established = Established { stream, early, info, response: Some(Box::new(response)) };
-        Ok(Connection::establish(established, &self.config, self.timekeeper.clone(), None))
+        Ok(Connection::establish(established, &self.config, None))
     }
 
     /// The server's answer; what it says before that, such as 103, is passed over.

@@ -3,6 +3,7 @@
 //! One lock, held for the encoding of a frame or a write that does not block, and practically
 //! never contended. Nobody is woken while it is held.
 
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -90,14 +91,14 @@ impl Shared {
         info: Arc<Info>,
         session: Session,
         writer: WriteHalf,
-        timekeeper: Timekeeper,
         observer: Option<Arc<dyn Observer>>,
         opened: Instant,
     ) -> Arc<Self> {
+        let runtime = Handle::current();
         let shared = Arc::new(Self {
             info,
-            runtime: Handle::current(),
-            timekeeper,
+            timekeeper: Timekeeper::of(&runtime),
+            runtime,
             observer,
             opened,
             received_at: AtomicU64::new(0),
@@ -157,13 +158,13 @@ impl Shared {
     fn settle_change(self: &Arc<Self>, state: &mut State) -> Aftermath {
         let mut after = Aftermath::default();
         if !state.session.is_full() || !state.session.is_open() {
-            after.wake.append(&mut state.senders);
+            after.wake.append(&mut take(&mut state.senders));
         }
         if !state.session.is_full_to_continue() || !state.session.is_open() {
-            after.wake.append(&mut state.continuing);
+            after.wake.append(&mut take(&mut state.continuing));
         }
         if state.is_flushed() {
-            after.wake.append(&mut state.flushing);
+            after.wake.append(&mut take(&mut state.flushing));
         }
         if state.session.is_open() {
             return after;
@@ -188,8 +189,8 @@ impl Shared {
             writer.close();
         }
         state.session.outbound().discard();
-        after.wake.append(&mut state.flushing);
-        after.wake.append(&mut state.watchers);
+        after.wake.append(&mut take(&mut state.flushing));
+        after.wake.append(&mut take(&mut state.watchers));
         after.wake.extend(state.receiver.take());
         if let Flusher::Blocked(waker) = std::mem::replace(&mut state.flusher, Flusher::None) {
             after.wake.push(waker);
@@ -204,7 +205,7 @@ impl Shared {
         let Some(next) = state.session.poll_timeout().map(Instant::from_std) else { return };
         if state.deadline.is_none_or(|deadline| next < deadline) {
             let timed: Weak<Self> = Arc::downgrade(self);
-            self.timekeeper.schedule(state.deadline, next, self.info.id, timed, &self.runtime);
+            self.timekeeper.schedule(state.deadline, next, self.info.id, timed);
             state.deadline = Some(next);
         }
     }

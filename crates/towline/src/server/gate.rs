@@ -46,9 +46,10 @@ impl Gate {
         self.hub.handshakes.clone().acquire_owned().await.ok()
     }
 
-    /// Accepts on a listening socket until the server is unmounted.
-    pub(crate) async fn listen(self, listener: TcpListener) {
-        while let Some(accepted) = self.hub.while_mounted(self.accept(&listener)).await {
+    /// Accepts on a listening socket until the server is unmounted again.
+    pub(crate) async fn listen(self, listener: TcpListener, unmounts: usize) {
+        while let Some(accepted) = self.hub.until_unmounted(unmounts, self.accept(&listener)).await
+        {
             match accepted {
                 Ok((stream, peer, permit)) => {
                     // A socket that has ended meanwhile says so at the first read.

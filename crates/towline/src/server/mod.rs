@@ -233,7 +233,7 @@ impl ServerHandle {
         if let Ok(address) = listener.local_addr() {
             self.lock_addresses().push(address);
         }
-        tokio::spawn(self.gate.clone().listen(listener));
+        tokio::spawn(self.gate.clone().listen(listener, self.gate.hub.unmounts()));
     }
 
     /// Takes no further requests: the listening sockets are closed, and an HTTP library that the

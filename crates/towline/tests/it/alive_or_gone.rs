@@ -61,7 +61,7 @@ async fn who_receives_hears_of_a_peer_that_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn any_byte_is_a_sign_of_life() {
     let (mut connection, far) = connect(Role::Server, &config());
-    let receiving = tokio::spawn(async move { connection.recv().await });
+    let receiving = tokio::spawn(async move { (connection.recv().await.unwrap(), connection) });
     // The beginning of a frame, a byte at a time and never the whole of it.
     let mut bytes = frame().text("drip").by(Role::Client).bytes();
     let last = bytes.pop().unwrap();
@@ -74,7 +74,8 @@ async fn any_byte_is_a_sign_of_life() {
     assert_eq!(pings(&far), 1);
     assert!(!receiving.is_finished());
     far.says_bytes(vec![last]);
-    assert_eq!(receiving.await.unwrap().unwrap(), Some("drip".into()));
+    let (message, _connection) = receiving.await.unwrap();
+    assert_eq!(message, Some("drip".into()));
     sleep(15 * SECOND).await;
     assert_eq!(pings(&far), 0);
 }
@@ -244,7 +245,8 @@ fn deadlines_of_a_client_that_is_used_on_several_runtimes_are_kept_on_each() {
     };
     let connect = async || {
         let (near, far) = tokio::io::duplex(4096);
-        let mut server = Server::builder().auto_accept(true).build();
+        let silent = Config::server().keepalive(None::<Keepalive>);
+        let mut server = Server::builder().config(silent).auto_accept(true).build();
         server.serve(far, None).await;
         let (client, server) =
             tokio::join!(client.connect_over(near, "ws://h/"), server.next_connection());

@@ -22,8 +22,13 @@ mod peer_input_never_panics;
 
 mod safe_by_default;
 
+mod server;
+
+mod client;
+
 mod echo;
 
 mod choppy;
+mod http;
 mod support;
 mod wire;

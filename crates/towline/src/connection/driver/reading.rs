@@ -71,6 +71,10 @@ impl Reader {
     }
 
     fn hand_out(&mut self, shared: &Shared, event: Event) -> Poll<Option<Event>> {
+        // The program may be long in coming back.
+        if self.received.is_empty() {
+            self.received.release();
+        }
         shared.set_has_input(!self.received.is_empty());
         Poll::Ready(Some(event))
     }
