@@ -60,7 +60,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// # }
 /// ```
 ///
-/// Dropped, it stops listening; connections live on.
+/// Keep it: dropped, it stops listening. Connections live on.
 pub struct HttpServer<S> {
     http: Http<S>,
     phase: watch::Sender<Phase>,
