@@ -64,13 +64,16 @@ async fn a_page_of_another_origin_is_refused() {
     assert_eq!(client.response().await.status(), 403);
 }
 
+/// The request's line and headers, the status of the answer, and one header of it.
+type Case = (&'static str, &'static [&'static str], u16, (&'static str, Option<&'static str>));
+
 #[tokio::test]
 async fn an_invalid_handshake_is_answered_and_goes_no_further() {
     const UPGRADE: &str = "Upgrade: websocket";
     const CONNECTION: &str = "Connection: Upgrade";
     const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
     const VERSION: &str = "Sec-WebSocket-Version: 13";
-    let cases: [(&str, &[&str], u16, (&str, Option<&str>)); 8] = [
+    let cases: [Case; 8] = [
         ("GET /", &[UPGRADE, KEY, VERSION], 426, ("upgrade", Some("websocket"))),
         ("GET /", &["upgrade: h2c, WebSocket", KEY], 426, ("upgrade", Some("websocket"))),
         (
@@ -116,4 +119,14 @@ async fn a_client_that_never_finishes_its_request_is_cut_off() {
         let end = tokio::time::timeout(Duration::from_secs(3600), client.end()).await;
         assert_eq!(end.unwrap(), b"", "{sent}");
     }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let server = Server::builder().build();
+    let mut client = Raw::connect(serve(&server, Front::HttpServer).await).await;
+    client
+        .send(format!("GET / HTTP/1.1\r\nHost: example.com\r\nX: {}", "x".repeat(65 << 10)))
+        .await;
+    assert_eq!(client.response().await.status(), 431);
 }
