@@ -1,0 +1,244 @@
+//! The service that parts handshakes from other requests.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use towline::ServerHandle;
+
+use crate::body::MountBody;
+use crate::handshake::{hand_over, is_handshake};
+use crate::peer_address::PeerAddress;
+
+/// Mounts a server on a service: handshakes go to the server, all other requests to the service.
+///
+/// The service is one of hyper's or one of tower's; [`Mount`] is the same kind of service then.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use bytes::Bytes;
+/// # use http_body_util::Full;
+/// # use hyper::{Request, Response, body::Incoming, service::service_fn};
+/// async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+///     Ok(Response::new("ship ahoy".into()))
+/// }
+///
+/// let server = towline::Server::builder().build();
+/// let service = towline_hyper::mount(&server, service_fn(page));
+/// ```
+#[doc(alias = "httpServer")]
+pub fn mount<S>(server: &ServerHandle, inner: S) -> Mount<S> {
+    Mount { server: server.clone(), peer_address: None, inner }
+}
+
+/// The layer that [mounts](mount()) a server on a tower service.
+///
+/// ```
+/// # use std::convert::Infallible;
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// # use http_body_util::Full;
+/// # use hyper::body::Incoming;
+/// use tower::{ServiceBuilder, service_fn};
+/// use towline_hyper::MountLayer;
+///
+/// let server = towline::Server::builder().build();
+/// let service = ServiceBuilder::new()
+///     // … layers which see the handshakes as well
+///     .layer(MountLayer::new(&server))
+///     // … layers which don't
+///     .service(service_fn(async |_: Request<Incoming>| {
+///         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("ship ahoy")))
+///     }));
+/// ```
+#[derive(Debug, Clone)]
+pub struct MountLayer {
+    server: ServerHandle,
+}
+
+impl MountLayer {
+    /// The layer that mounts this server.
+    pub fn new(server: &ServerHandle) -> Self {
+        Self { server: server.clone() }
+    }
+}
+
+impl<S> Layer<S> for MountLayer {
+    type Service = Mount<S>;
+
+    fn layer(&self, inner: S) -> Mount<S> {
+        mount(&self.server, inner)
+    }
+}
+
+/// A service with a WebSocket server mounted on it; made by [`mount()`] or [`MountLayer`].
+///
+/// A request is a handshake if its `Upgrade` header lists `websocket`, in whatever case, or if it
+/// is an extended CONNECT for that protocol (HTTP/2, RFC 8441). Handshakes go to
+/// [`Server::next_request`](towline::Server::next_request), and the response is what is answered
+/// there; those that are not valid are answered with 400, 405 or 426 and never get so far.
+///
+/// Every other request goes to the inner service; so does everything once the server is
+/// [unmounted](ServerHandle::unmount) or dropped. Open connections don't notice that.
+///
+/// It is a tower service around a tower service, and a hyper service around a hyper service. To
+/// serve the former with hyper, wrap it in `hyper_util::service::TowerToHyperService`.
+///
+/// The connection must be served with upgrades: `with_upgrades()` of hyper's HTTP/1 connections,
+/// `serve_connection_with_upgrades` of hyper-util's. For HTTP/2 call `enable_connect_protocol()`
+/// on the builder. [`HttpServer`](crate::HttpServer) does all of that.
+#[derive(Clone)]
+pub struct Mount<S> {
+    server: ServerHandle,
+    peer_address: Option<SocketAddr>,
+    inner: S,
+}
+
+impl<S> Mount<S> {
+    /// Sets the peer's address for all requests which bear no [`PeerAddress`]: for an accept loop,
+    /// which has a clone of the service for each connection.
+    ///
+    /// The inner service finds it in the extensions of its requests, as a [`PeerAddress`].
+    #[must_use]
+    pub fn peer_address(mut self, peer: SocketAddr) -> Self {
+        self.peer_address = Some(peer);
+        self
+    }
+
+    /// The server that is mounted.
+    pub fn server(&self) -> &ServerHandle {
+        &self.server
+    }
+
+    /// The service it is mounted on.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service it is mounted on, to be changed.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service alone.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+
+    /// The request for the inner service, or else the answer to the handshake it was.
+    fn part<B, F>(&self, mut request: Request<B>) -> Result<Request<B>, MountFuture<F>> {
+        if let Some(peer) = self.peer_address
+            && request.extensions().get::<PeerAddress>().is_none()
+        {
+            request.extensions_mut().insert(PeerAddress(peer));
+        }
+        if is_handshake(&request) && self.server.is_mounted() {
+            let answer = Box::pin(hand_over(self.server.clone(), request));
+            return Err(MountFuture { origin: Origin::Handshake { answer } });
+        }
+        Ok(request)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Mount<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount")
+            .field("server", &self.server)
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, B, R> tower_service::Service<Request<B>> for Mount<S>
+where
+    S: tower_service::Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<MountBody<R>>;
+    type Error = S::Error;
+    type Future = MountFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.part(request) {
+            Ok(request) => MountFuture::service(self.inner.call(request)),
+            Err(answer) => answer,
+        }
+    }
+}
+
+impl<S, B, R> hyper::service::Service<Request<B>> for Mount<S>
+where
+    S: hyper::service::Service<Request<B>, Response = Response<R>>,
+{
+    type Response = Response<MountBody<R>>;
+    type Error = S::Error;
+    type Future = MountFuture<S::Future>;
+
+    fn call(&self, request: Request<B>) -> Self::Future {
+        match self.part(request) {
+            Ok(request) => MountFuture::service(self.inner.call(request)),
+            Err(answer) => answer,
+        }
+    }
+}
+
+pin_project! {
+    /// The future of a [`Mount`]'s response.
+    ///
+    /// # Cancel safety
+    ///
+    /// As the inner service's future. That of a handshake is not cancel safe: the request is gone
+    /// and can't be accepted any more.
+    pub struct MountFuture<F> {
+        #[pin]
+        origin: Origin<F>,
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>;
+
+pin_project! {
+    #[project = OriginProjection]
+    enum Origin<F> {
+        Handshake { answer: Answer },
+        Service { #[pin] response: F },
+    }
+}
+
+impl<F> MountFuture<F> {
+    fn service(response: F) -> Self {
+        Self { origin: Origin::Service { response } }
+    }
+}
+
+impl<F, B, E> Future for MountFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = Result<Response<MountBody<B>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project().origin.project() {
+            OriginProjection::Handshake { answer } => {
+                Ok(ready!(answer.as_mut().poll(cx)).map(MountBody::answer))
+            }
+            OriginProjection::Service { response } => {
+                ready!(response.poll(cx)).map(|response| response.map(MountBody::service))
+            }
+        })
+    }
+}
+
+impl<F> fmt::Debug for MountFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MountFuture").finish_non_exhaustive()
+    }
+}
