@@ -37,7 +37,7 @@ async fn insist<T>(polls: &[u8], mut attempt: impl AsyncFnMut() -> T) -> T {
 }
 
 fn message(index: usize, size: usize) -> Message {
-    if index % 3 == 0 {
+    if index.is_multiple_of(3) {
         Message::text(format!("{index}:").repeat(size / 4))
     } else {
         let first = u8::try_from(index).unwrap();
@@ -63,7 +63,7 @@ async fn send_all(sender: Sender, messages: Vec<Message>, polls: Vec<u8>) {
             _ => insist(&polls, async || sender.send(message.clone()).await).await.unwrap(),
         }
         within_polls(polls[index % polls.len()], sender.flushed()).await;
-        insist(&polls, async || sender.ping(vec![index as u8]).await).await.unwrap();
+        insist(&polls, async || sender.ping(index.to_string()).await).await.unwrap();
         within_polls(1, sender.wait_closed()).await;
     }
 }
@@ -75,7 +75,7 @@ async fn receive_all(mut receiver: Receiver, count: usize, polls: Vec<u8>) -> Ve
         match insist(&polls, async || receiver.next_event().await).await.unwrap() {
             Some(Event::Message(message)) => messages.push(message),
             Some(Event::Pong(payload)) => {
-                assert_eq!(payload[..], [answered as u8]);
+                assert_eq!(payload, answered.to_string());
                 answered += 1;
             }
             Some(_) => {}

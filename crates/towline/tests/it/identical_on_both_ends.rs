@@ -58,7 +58,10 @@ async fn play(role: Role, config: &Config, says: fn(&Far)) -> Outcome {
     }
 }
 
-const SCENARIOS: [(&str, fn(&Far)); 8] = [
+/// What it is, and what the peer says.
+type Scenario = (&'static str, fn(&Far));
+
+const SCENARIOS: [Scenario; 8] = [
     ("messages, and a close", |far| {
         far.says_all([frame().text("hi"), frame().binary([1, 2]), frame().close(4001, "bye")]);
     }),

@@ -27,9 +27,10 @@ async fn a_lone_message_costs_one_read_and_one_write() {
         for round in 0..5 {
             far.says(frame().text("hi"));
             settle().await;
-            let head = if role == Role::Client { 6 } else { 2 };
-            let expected = [Call::Read(8 - head + 2 + 2), Call::Write(head + 2), Call::ReadPending];
-            assert_eq!(far.calls().len(), expected.len(), "round {round}");
+            let calls = far.calls();
+            let [Call::Read(_), Call::Write(_), Call::ReadPending] = calls[..] else {
+                panic!("round {round}: {calls:?}")
+            };
             assert_eq!(far.hears().len(), 1);
         }
         echoing.abort();
