@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::closing::{CloseCause, Closed, Closing, Initiator, Transport};
+use crate::closing::{CloseCause, Closed, Closing, Initiator, TransportFate};
 use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
@@ -224,7 +224,7 @@ impl Session {
     }
 
     /// What to do with the transport. To be asked after writing.
-    pub fn poll_transport(&self) -> Transport {
+    pub fn poll_transport(&self) -> TransportFate {
         self.closing.transport(self.outbound.is_empty())
     }
 

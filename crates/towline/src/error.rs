@@ -81,6 +81,7 @@ pub enum ErrorKind {
 
 /// Who is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Blame {
     /// This end's program: it asked for something that can't be.
     Local,

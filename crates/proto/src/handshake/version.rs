@@ -12,6 +12,7 @@ use crate::handshake::header::SEC_WEBSOCKET_ORIGIN;
 /// the origin. The default is [`Version::Rfc6455`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[doc(alias("webSocketVersion", "websocketVersion"))]
+#[non_exhaustive]
 pub enum Version {
     /// 8: the drafts hybi-08 to hybi-12.
     Draft8,

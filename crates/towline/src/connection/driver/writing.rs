@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker, ready};
 use bytes::Buf as _;
 use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
-use towline_proto::{Outbound, Transport};
+use towline_proto::{Outbound, TransportFate};
 
 use crate::connection::buffers;
 use crate::connection::shared::{Flusher, Shared, State};
@@ -63,16 +63,16 @@ impl Shared {
                 result
             } else {
                 match session.poll_transport() {
-                    Transport::ShutDown | Transport::Close if !*is_shut_down => {
+                    TransportFate::ShutDown | TransportFate::Close if !*is_shut_down => {
                         let result = ready!(Pin::new(writer).poll_shutdown(cx));
                         *is_shut_down = true;
                         result
                     }
-                    Transport::Close => {
+                    TransportFate::Close => {
                         session.handle_transport_end();
                         break;
                     }
-                    Transport::Open | Transport::ShutDown => break,
+                    _ => break,
                 }
             };
             if let Err(error) = result {
