@@ -19,7 +19,7 @@ use towline_proto::{Config, Role};
 use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{ReadError, read_head};
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 /// So much of the body is kept of an answer that is no WebSocket.
 const BODY_START: usize = 4 << 10;
@@ -183,11 +183,7 @@ impl Client {
     /// # Cancel safety
     ///
     /// Cancel safe: the stream is dropped.
-    pub async fn connect_over(
-        &self,
-        stream: impl Stream,
-        url: impl AsRef<str>,
-    ) -> Result<Connection> {
+    pub async fn connect_over(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
         let opening = self.open(url.as_ref())?;
         let stream = AnyStream::new(stream);
         let peer = stream.peer_address();

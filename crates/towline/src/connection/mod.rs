@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_core::Stream as FuturesStream;
+use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -43,7 +43,7 @@ pub use sender::Sender;
 use crate::connection::buffers::Received;
 use crate::connection::driver::Reader;
 use crate::error::{Error, Result};
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 pub(crate) use shared::{Observer, Shared};
 
@@ -100,7 +100,7 @@ impl Connection {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn from_stream(stream: impl Stream, role: Role, config: &Config, early: Bytes) -> Self {
+    pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
         let info = Info {
             id: next_id(),
             role,
@@ -406,7 +406,7 @@ impl Connection {
     }
 }
 
-impl FuturesStream for Connection {
+impl Stream for Connection {
     type Item = Result<Message>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -45,7 +45,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::server::gate::{Arrival, Gate};
 use crate::server::hub::Options;
 use crate::server::request::{Answer, UpgradeFuture};
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 /// A WebSocket server.
 ///
@@ -105,7 +105,7 @@ impl Upgraded {
     ///
     /// A stream that is a `TcpStream` is known as one: take it out of the library's wrapper where
     /// that is possible.
-    pub fn new(stream: impl Stream, early: impl Into<Vec<u8>>) -> Self {
+    pub fn new(stream: impl Io, early: impl Into<Vec<u8>>) -> Self {
         Self { stream: AnyStream::new(stream), early: early.into() }
     }
 }
@@ -273,7 +273,7 @@ impl ServerHandle {
     /// # Cancel safety
     ///
     /// Not cancel safe: the stream is dropped where this is dropped while it waits.
-    pub async fn serve(&self, stream: impl Stream, peer_address: Option<SocketAddr>) {
+    pub async fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
         let permit = self.gate.permit().await;
         let stream = AnyStream::new(stream);
         tokio::spawn(self.gate.clone().handshake(stream, peer_address, permit));
@@ -283,8 +283,8 @@ impl ServerHandle {
     /// to the response to send.
     ///
     /// `upgraded` is awaited once the response with status 101, or 200 to an extended CONNECT, is
-    /// on its way. An extended CONNECT bears a [`Protocol`](crate::Protocol) among the request's
-    /// extensions.
+    /// on its way. An extended CONNECT bears a [`Protocol`](towline_proto::handshake::Protocol)
+    /// among the request's extensions.
     ///
     /// # Cancel safety
     ///

@@ -23,7 +23,7 @@ use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, Options};
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 /// How long a rejected client may take to read the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -91,7 +91,7 @@ impl Request {
     #[doc(alias = "WebSocketRequest")]
     pub fn from_http(
         http: http::Request<()>,
-        stream: impl Stream,
+        stream: impl Io,
         early: Bytes,
         config: Config,
     ) -> std::result::Result<Self, Rejection> {
