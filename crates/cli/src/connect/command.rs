@@ -9,9 +9,8 @@ pub(crate) const HELP: &str = "\
   /ping [TEXT]            send a ping, and show how long the pong takes
   /close [CODE [REASON]]  close the connection, with 1000 if no code is given
   /help                   this list
-  Ctrl-D                  close the connection
-  Ctrl-C                  empty the line; on an empty line, close the connection
-  Up, Ctrl-R              earlier lines, and a search among them";
+  Ctrl-C, Ctrl-D          close the connection
+  Up, Down                earlier lines";
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
