@@ -3,8 +3,8 @@
 use towline::{CloseCode, CloseFrame};
 
 /// What `/help` shows.
-pub(crate) const HELP: &str = "\
-  TEXT                    send a text message; //TEXT for one that begins with a slash
+pub(crate) const HELP: &str = "  TEXT                    send a text message
+  //TEXT                  send a text message that begins with a slash
   /binary FILE            send a file as a binary message
   /ping [TEXT]            send a ping, and show how long the pong takes
   /close [CODE [REASON]]  close the connection, with 1000 if no code is given

@@ -1,0 +1,7 @@
+//! The program itself, against itself and against peers that misbehave.
+
+mod support;
+
+mod serve;
+
+mod connect;
