@@ -22,6 +22,7 @@ Exit codes:
 pub(crate) const SERVE_CODES: &str = "\
 Exit codes:
   0    shut down by Ctrl-C or SIGTERM, all connections closed
+  1    something else went wrong
   2    wrong usage
   3    an address can't be listened on: it is in use, say
   130  ended at once by a second Ctrl-C or SIGTERM";
