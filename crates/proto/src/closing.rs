@@ -183,7 +183,7 @@ enum State {
     Open,
     Closing {
         sent: CloseFrame,
-        deadline: Instant,
+        deadline: Option<Instant>,
     },
     /// Writing failed: the peer's close frame may lie unread, and would say why.
     Broken {
@@ -248,8 +248,9 @@ impl Closing {
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
-            State::Closing { deadline, .. } => Some(*deadline),
-            State::Broken { deadline, .. } | State::Finishing { deadline, .. } => *deadline,
+            State::Closing { deadline, .. }
+            | State::Broken { deadline, .. }
+            | State::Finishing { deadline, .. } => *deadline,
             State::Open | State::Closed(_) => None,
         }
     }
@@ -259,9 +260,8 @@ impl Closing {
         if !self.is_open() {
             return false;
         }
-        // A timeout beyond the end of time is none, and a day is as good as that.
-        let deadline = now.checked_add(self.timeout).unwrap_or(now + Duration::from_secs(86_400));
-        self.state = State::Closing { sent: frame.clone(), deadline };
+        self.state =
+            State::Closing { sent: frame.clone(), deadline: now.checked_add(self.timeout) };
         true
     }
 
@@ -280,9 +280,7 @@ impl Closing {
                 };
                 (Initiator::Remote, answer.clone(), Some(answer), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => {
-                (Initiator::Local, sent.clone(), None, Some(*deadline))
-            }
+            State::Closing { sent, deadline } => (Initiator::Local, sent.clone(), None, *deadline),
             State::Broken { sent, kind, .. } => {
                 self.state = State::Closed(broken(*kind, sent.clone(), Some(received)));
                 return None;
@@ -306,7 +304,7 @@ impl Closing {
                 let frame = CloseFrame::of(fault.close_code(), &fault.to_string());
                 (Some(frame.clone()), Some(frame), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => (Some(sent.clone()), None, Some(*deadline)),
+            State::Closing { sent, deadline } => (Some(sent.clone()), None, *deadline),
             State::Broken { sent, deadline, .. } => (sent.clone(), None, *deadline),
             State::Finishing { .. } | State::Closed(_) => return None,
         };
@@ -320,26 +318,38 @@ impl Closing {
     }
 
     /// The connection ends without the peer's consent, by this end or by the transport.
-    pub(crate) fn handle_end(&mut self, initiator: Initiator, cause: CloseCause) {
+    /// `is_written` is whether a close frame that was queued has been written.
+    pub(crate) fn handle_end(&mut self, initiator: Initiator, cause: CloseCause, is_written: bool) {
         let closed = match std::mem::replace(&mut self.state, State::Open) {
             State::Open => Closed { initiator, sent: None, received: None, cause },
             State::Closing { sent, .. } => {
-                Closed { initiator: Initiator::Local, sent: Some(sent), received: None, cause }
+                let sent = is_written.then_some(sent);
+                Closed { initiator: Initiator::Local, sent, received: None, cause }
             }
             State::Broken { sent, kind, .. } => broken(kind, sent, None),
+            // The handshake is one only if our part of it went out.
+            State::Finishing { closed, .. } if closed.is_clean() && !is_written => {
+                Closed { sent: None, cause, ..closed }
+            }
             State::Finishing { closed, .. } | State::Closed(closed) => closed,
         };
         self.state = State::Closed(closed);
     }
 
     /// The transport takes nothing more; what it has to give is still worth reading.
-    pub(crate) fn handle_write_error(&mut self, now: Instant, kind: io::ErrorKind) {
+    pub(crate) fn handle_write_error(
+        &mut self,
+        now: Instant,
+        kind: io::ErrorKind,
+        is_written: bool,
+    ) {
         let (sent, deadline) = match &self.state {
             State::Open => (None, now.checked_add(self.timeout)),
-            State::Closing { sent, deadline } => (Some(sent.clone()), Some(*deadline)),
+            State::Closing { sent, deadline } => (Some(sent.clone()), *deadline),
             State::Broken { .. } | State::Closed(_) => return,
             State::Finishing { .. } => {
-                return self.handle_end(Initiator::Remote, CloseCause::TransportFailed(kind));
+                let cause = CloseCause::TransportFailed(kind);
+                return self.handle_end(Initiator::Remote, cause, is_written);
             }
         };
         self.state = State::Broken { sent, kind, deadline };
@@ -357,15 +367,16 @@ impl Closing {
             };
             self.state = State::Closed(closed);
         } else {
-            self.handle_end(Initiator::Local, CloseCause::Aborted);
+            // What is queued is worth an attempt to write it.
+            self.handle_end(Initiator::Local, CloseCause::Aborted, true);
         }
         is_first
     }
 
     /// The deadline has passed.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, is_written: bool) {
         if self.deadline().is_some_and(|deadline| now >= deadline) {
-            self.handle_end(Initiator::Local, CloseCause::CloseTimeout);
+            self.handle_end(Initiator::Local, CloseCause::CloseTimeout, is_written);
         }
     }
 }

@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use bytes::buf::Limit;
 use bytes::{BufMut, Bytes};
 
+use crate::body::Body;
 use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::incoming::{Incoming, Input};
@@ -87,14 +88,6 @@ struct OpenMessage {
     is_text: bool,
     frames: usize,
     size: u64,
-}
-
-#[derive(Debug, Default)]
-enum Body {
-    #[default]
-    None,
-    Text(String),
-    Bytes(Vec<u8>),
 }
 
 #[derive(Debug)]
@@ -173,10 +166,16 @@ impl Inbound {
 
     /// Takes note of `count` bytes that were put into the [`payload_buffer`](Self::payload_buffer).
     ///
+    /// Where it returns a frame, ask [`decode`](Self::decode) too, though there is no more input:
+    /// the message that consists of that frame follows.
+    ///
     /// # Errors
     ///
     /// As [`decode`](Self::decode).
     pub fn payload_received(&mut self, count: usize) -> Result<Option<Incoming<'static>>, Fault> {
+        if let Some(End::Failed(fault)) = self.end {
+            return Err(fault);
+        }
         let (Some(frame), Body::Bytes(body)) = (&mut self.frame, &mut self.body) else {
             return Ok(None);
         };
@@ -464,32 +463,6 @@ impl Inbound {
                 Incoming::Close(close)
             }
         })
-    }
-}
-
-impl Body {
-    /// Its length and its capacity.
-    fn extent(&self) -> (usize, usize) {
-        match self {
-            Self::None => (0, 0),
-            Self::Text(text) => (text.len(), text.capacity()),
-            Self::Bytes(bytes) => (bytes.len(), bytes.capacity()),
-        }
-    }
-
-    /// Makes room for `additional` bytes, and for as many as there are, so that a body which
-    /// grows in pieces is not copied for each of them; but for no more than `most` in all.
-    fn grow(&mut self, additional: usize, most: usize) {
-        let (len, capacity) = self.extent();
-        if additional <= capacity - len {
-            return;
-        }
-        let more = additional.max(len.min(most.saturating_sub(len)));
-        match self {
-            Self::None => {}
-            Self::Text(text) => text.reserve_exact(more),
-            Self::Bytes(bytes) => bytes.reserve_exact(more),
-        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Whether the peer is still there: pings after silence, and the conclusion from more of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::Keepalive;
+
+/// Asking without a pause would be all that a connection does.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// When a silent peer is to be asked, and when it has not answered. Pure: it is told the time.
 #[derive(Debug)]
@@ -43,6 +46,7 @@ impl Timer {
     /// heard until then.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Keepalive { interval, grace } = self.keepalive?;
+        let interval = interval.max(SHORTEST);
         match self.asked {
             None => self.heard.checked_add(interval),
             Some(asked) => asked.checked_add(grace.unwrap_or(interval)),
@@ -69,8 +73,6 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Duration;
-
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);

@@ -40,7 +40,11 @@ pub mod fault;
 
 pub mod incoming;
 
+mod body;
+
 pub mod inbound;
+
+pub mod refused;
 
 pub mod outbound;
 
@@ -64,7 +68,8 @@ pub use fault::{Fault, LimitExceeded, Violation};
 pub use inbound::Inbound;
 pub use incoming::{Incoming, Input};
 pub use message::Message;
-pub use outbound::{Outbound, Refused, SendError};
+pub use outbound::Outbound;
+pub use refused::{Refused, SendError};
 pub use role::Role;
 pub use session::Session;
 pub use text::{InvalidUtf8, Text, Utf8Validator};

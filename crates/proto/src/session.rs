@@ -13,7 +13,8 @@ use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
 use crate::keepalive::{Due, Timer};
 use crate::message::Message;
-use crate::outbound::{Outbound, Refused, SendError, check_control};
+use crate::outbound::{Outbound, check_control};
+use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
@@ -171,7 +172,8 @@ impl Session {
     /// Writing failed at `now`. Nothing can be sent any more, but go on reading: the peer's close
     /// frame may be there and say why.
     pub fn handle_write_error(&mut self, now: Instant, kind: std::io::ErrorKind) {
-        self.closing.handle_write_error(now, kind);
+        let is_written = self.outbound.is_close_written();
+        self.closing.handle_write_error(now, kind, is_written);
         self.outbound.discard();
     }
 
@@ -185,7 +187,8 @@ impl Session {
     /// If [`is_peer_overdue`](Self::is_peer_overdue), this ends the connection: look for unread
     /// bytes first.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.closing.handle_timeout(now);
+        let is_written = self.outbound.is_close_written();
+        self.closing.handle_timeout(now, is_written);
         if self.closing.is_open() {
             match self.keepalive.poll_due(now) {
                 Some(Due::Ping) => {
@@ -240,16 +243,21 @@ impl Session {
     /// Whether the queue is above its high-water mark, so that a sender should wait.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.is_above_mark(self.outbound.queued_len())
+        self.is_above_mark(self.outbound.queued_cost())
     }
 
     /// Whether a frame made by hand should wait. One that continues a message doesn't wait for
     /// what is held back behind that message.
     pub fn is_full_for(&self, frame: &Frame) -> bool {
-        self.is_above_mark(match frame.opcode() {
-            Opcode::Continuation => self.outbound.queued_before_frame(),
-            _ => self.outbound.queued_len(),
-        })
+        match frame.opcode() {
+            Opcode::Continuation => self.is_full_to_continue(),
+            _ => self.is_full(),
+        }
+    }
+
+    /// Whether a frame that continues a message made by hand should wait.
+    pub fn is_full_to_continue(&self) -> bool {
+        self.is_above_mark(self.outbound.cost_before_frame())
     }
 
     /// The encoder, to lend it a buffer and to see how much is queued.
@@ -262,10 +270,13 @@ impl Session {
         self.closing.closed()
     }
 
-    /// How the connection is going to end, as soon as that is known: when both close frames are
-    /// exchanged, or a fault is found.
+    /// How the connection is going to end, as soon as that is certain: when both close frames
+    /// are exchanged, ours being written, or when a fault is found. It does not change.
     pub fn outcome(&self) -> Option<&Closed> {
-        self.closing.outcome()
+        let is_written = self.outbound.is_close_written();
+        let outcome = self.closing.outcome()?;
+        let is_certain = !outcome.is_clean() || is_written || self.closing.closed().is_some();
+        is_certain.then_some(outcome)
     }
 
     fn is_above_mark(&self, queued: usize) -> bool {
@@ -287,7 +298,8 @@ impl Session {
     }
 
     fn end(&mut self, initiator: Initiator, cause: CloseCause) {
-        self.closing.handle_end(initiator, cause);
+        let is_written = self.outbound.is_close_written();
+        self.closing.handle_end(initiator, cause, is_written);
         self.outbound.discard();
     }
 }

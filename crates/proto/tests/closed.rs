@@ -37,6 +37,7 @@ fn closes(peer: &mut Peer) {
 fn closed_by_this_end() {
     let mut peer = Peer::of_server();
     closes(&mut peer);
+    peer.hears_close();
     assert_eq!(peer.session().outcome(), None, "the peer has not answered");
     peer.says(frame().close(1000, "as you like"));
     assert_eq!(peer.session().outcome().unwrap().cause(), CloseCause::Handshake);
@@ -53,6 +54,7 @@ fn closed_by_this_end() {
 fn closed_by_the_peer() {
     let mut peer = Peer::of_client();
     peer.says(frame().close(4001, "kicked\nout"));
+    peer.hears_close();
     peer.ends();
     let closed = peer.closed();
     let handshake = CloseCause::Handshake;
@@ -65,6 +67,7 @@ fn closed_by_the_peer() {
 fn closed_by_the_peer_without_a_word() {
     let mut peer = Peer::of_client();
     peer.says(frame().close_with(""));
+    peer.hears_close();
     peer.ends();
     let closed = peer.closed();
     let handshake = CloseCause::Handshake;
@@ -171,10 +174,23 @@ fn ended_by_the_transport() {
 fn ended_by_the_transport_instead_of_an_answer() {
     let mut peer = Peer::of_server();
     closes(&mut peer);
+    peer.hears_close();
     peer.ends();
     let closed = peer.closed();
     let ended = CloseCause::TransportEnded;
     assert_eq!(view(&closed), (Local, Some(1001), None, ended, 1006, ""));
+    assert!(!closed.is_clean());
+}
+
+#[test]
+fn a_close_frame_that_was_not_written_was_not_sent() {
+    let mut peer = Peer::of_server();
+    peer.says(frame().close(1000, ""));
+    assert_eq!(peer.session().outcome(), None, "it depends on whether the answer goes out");
+    peer.ends();
+    let closed = peer.closed();
+    let ended = CloseCause::TransportEnded;
+    assert_eq!(view(&closed), (Remote, None, Some(1000), ended, 1000, ""));
     assert!(!closed.is_clean());
 }
 
@@ -242,6 +258,7 @@ fn what_the_transport_does_after_the_handshake_changes_nothing() {
     for end in [0, 1, 2] {
         let mut peer = Peer::of_client();
         closes(&mut peer);
+        peer.hears_close();
         peer.says(frame().close(1001, ""));
         let now = peer.now();
         match end {

@@ -16,7 +16,7 @@ use towline_proto::handshake::{
 };
 use towline_proto::{Config, Role};
 
-use crate::connection::{Connection, Established, Info, Timekeeper, next_id};
+use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{ReadError, read_head};
 use crate::transport::{AnyStream, Stream};
@@ -24,7 +24,10 @@ use crate::transport::{AnyStream, Stream};
 /// So much of the body is kept of an answer that is no WebSocket.
 const BODY_START: usize = 4 << 10;
 
-/// So long is waited for it.
+/// So many responses such as 103 may come before the one that counts.
+const INTERIM_RESPONSES: usize = 8;
+
+/// So long is waited for the body.
 const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// What connects to servers. Set it up once and connect as often as you like; clones share what
@@ -50,7 +53,6 @@ pub struct Client {
     head_limits: HeadLimits,
     connect_timeout: Duration,
     disable_nagle_algorithm: bool,
-    timekeeper: Timekeeper,
 }
 
 impl Default for Client {
@@ -61,7 +63,6 @@ impl Default for Client {
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(30),
             disable_nagle_algorithm: true,
-            timekeeper: Timekeeper::default(),
         }
     }
 }
@@ -278,7 +279,7 @@ impl Client {
             peer_address,
         };
         let established = Established { stream, early, info, response: Some(Box::new(response)) };
-        Ok(Connection::establish(established, &self.config, self.timekeeper.clone(), None))
+        Ok(Connection::establish(established, &self.config, None))
     }
 
     /// The server's answer; what it says before that, such as 103, is passed over.
@@ -288,7 +289,7 @@ impl Client {
         early: &mut Vec<u8>,
         authority: &str,
     ) -> Result<http::Response<()>> {
-        loop {
+        for _ in 0..=INTERIM_RESPONSES {
             let parse = |bytes: &[u8]| parse_response(bytes, &self.head_limits);
             let response = match read_head(stream, early, parse).await {
                 Ok(response) => response,
@@ -299,6 +300,10 @@ impl Client {
                 return Ok(response);
             }
         }
+        Err(Error::new(
+            ErrorKind::Handshake,
+            format!("{authority} sent more than {INTERIM_RESPONSES} interim responses"),
+        ))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -225,7 +225,10 @@ impl Other {
             let mut buffer = ReadBuf::new(&mut bytes);
             // Whoever waits to read must go on being woken: the stream knows one waker only.
             let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
-            let _ = Pin::new(read).poll_read(&mut Context::from_waker(&waker), &mut buffer);
+            // The timekeeper looks at many connections in one go. A stream that says it is not
+            // ready because so much has been done already would be taken for silent.
+            let look = poll_fn(|cx| Pin::new(&mut *read).poll_read(cx, &mut buffer));
+            let _ = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker));
             self.ahead.extend_from_slice(buffer.filled());
             if !self.ahead.is_empty() {
                 waker.wake();
@@ -256,10 +259,12 @@ impl WriteHalf {
         match self {
             Self::Tcp(write) => {
                 let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+                write.forget();
             }
             #[cfg(unix)]
             Self::Unix(write) => {
                 let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+                write.forget();
             }
             Self::Other { write, other } => {
                 let mut other = lock(&other);

@@ -46,7 +46,6 @@ use crate::error::{Error, Result};
 use crate::transport::{AnyStream, Stream};
 
 pub(crate) use shared::{Observer, Shared};
-pub(crate) use timekeeper::Timekeeper;
 
 /// An established connection, of a server or of a client: after the handshake, the two are the
 /// same.
@@ -113,13 +112,12 @@ impl Connection {
         };
         let stream = AnyStream::new(stream);
         let established = Established { stream, early: early.into(), info, response: None };
-        Self::establish(established, config, Timekeeper::default(), None)
+        Self::establish(established, config, None)
     }
 
     pub(crate) fn establish(
         established: Established,
         config: &Config,
-        timekeeper: Timekeeper,
         observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         let Established { stream, early, info, response } = established;
@@ -127,7 +125,8 @@ impl Connection {
         let (half, writer) = stream.split();
         let inbound = Inbound::new(info.role, config);
         let session = Session::new(info.role, config, now.into_std());
-        let shared = Shared::new(Arc::new(info), session, writer, timekeeper, observer, now);
+        let shared = Shared::new(Arc::new(info), session, writer, observer, now);
+        shared.has_input.store(!early.is_empty(), Ordering::Relaxed);
         let reader = Reader { half, inbound, received: Received::early(early) };
         Self {
             sender: Sender::new(shared.clone()),

@@ -249,19 +249,8 @@ impl Sender {
     }
 
     pub(crate) fn start_send(&self, message: Message) -> Result<()> {
-        // Room was made sure of before, and a message is taken without any where it was not.
-        let mut message = Some(message);
-        match self
-            .shared
-            .poll_send(&mut Context::from_waker(std::task::Waker::noop()), &mut message)
-        {
-            Poll::Ready(sent) => sent.map_err(|error| self.unsent(error)),
-            Poll::Pending => Err(Error::new(
-                ErrorKind::QueueFull,
-                "start_send without poll_ready: the outgoing queue is above its high-water mark \
-                 (send_high_water_mark)",
-            )),
-        }
+        // Room was made sure of before. If others have taken it since, it was promised still.
+        self.shared.send_beyond_room(message).map_err(|error| self.unsent(error))
     }
 
     fn unsent(&self, error: SendError<Message>) -> Error {

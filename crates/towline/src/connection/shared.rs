@@ -3,6 +3,7 @@
 //! One lock, held for the encoding of a frame or a write that does not block, and practically
 //! never contended. Nobody is woken while it is held.
 
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -48,11 +49,15 @@ pub(crate) struct State {
     pub(crate) flusher: Flusher,
     /// Whether something was written since the receiver last found nothing to hand out.
     pub(crate) wrote_this_turn: bool,
+    /// Whether a transport that was full has taken more since the last deadline.
+    pub(crate) peer_took_more: bool,
     pub(crate) receiver_is_gone: bool,
     /// The receiver, while it waits.
     pub(crate) receiver: Option<Waker>,
     /// Senders that wait for room.
     pub(crate) senders: Vec<Waker>,
+    /// Who waits for room to go on with a message made of frames, behind which others wait.
+    pub(crate) continuing: Vec<Waker>,
     /// Who waits until everything is written.
     pub(crate) flushing: Vec<Waker>,
     /// Who waits for the end.
@@ -86,14 +91,14 @@ impl Shared {
         info: Arc<Info>,
         session: Session,
         writer: WriteHalf,
-        timekeeper: Timekeeper,
         observer: Option<Arc<dyn Observer>>,
         opened: Instant,
     ) -> Arc<Self> {
+        let runtime = Handle::current();
         let shared = Arc::new(Self {
             info,
-            runtime: Handle::current(),
-            timekeeper,
+            timekeeper: Timekeeper::of(&runtime),
+            runtime,
             observer,
             opened,
             received_at: AtomicU64::new(0),
@@ -106,9 +111,11 @@ impl Shared {
                 is_shut_down: false,
                 flusher: Flusher::None,
                 wrote_this_turn: false,
+                peer_took_more: false,
                 receiver_is_gone: false,
                 receiver: None,
                 senders: Vec::new(),
+                continuing: Vec::new(),
                 flushing: Vec::new(),
                 watchers: Vec::new(),
                 deadline: None,
@@ -140,7 +147,8 @@ impl Shared {
     /// timekeeper is to call.
     #[inline]
     pub(crate) fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
-        let nobody_waits = state.senders.is_empty() && state.flushing.is_empty();
+        let nobody_waits =
+            state.senders.is_empty() && state.continuing.is_empty() && state.flushing.is_empty();
         if state.session.is_open() && nobody_waits {
             return Aftermath::default();
         }
@@ -150,10 +158,13 @@ impl Shared {
     fn settle_change(self: &Arc<Self>, state: &mut State) -> Aftermath {
         let mut after = Aftermath::default();
         if !state.session.is_full() || !state.session.is_open() {
-            after.wake.append(&mut state.senders);
+            after.wake.append(&mut take(&mut state.senders));
+        }
+        if !state.session.is_full_to_continue() || !state.session.is_open() {
+            after.wake.append(&mut take(&mut state.continuing));
         }
         if state.is_flushed() {
-            after.wake.append(&mut state.flushing);
+            after.wake.append(&mut take(&mut state.flushing));
         }
         if state.session.is_open() {
             return after;
@@ -178,8 +189,8 @@ impl Shared {
             writer.close();
         }
         state.session.outbound().discard();
-        after.wake.append(&mut state.flushing);
-        after.wake.append(&mut state.watchers);
+        after.wake.append(&mut take(&mut state.flushing));
+        after.wake.append(&mut take(&mut state.watchers));
         after.wake.extend(state.receiver.take());
         if let Flusher::Blocked(waker) = std::mem::replace(&mut state.flusher, Flusher::None) {
             after.wake.push(waker);
@@ -194,7 +205,7 @@ impl Shared {
         let Some(next) = state.session.poll_timeout().map(Instant::from_std) else { return };
         if state.deadline.is_none_or(|deadline| next < deadline) {
             let timed: Weak<Self> = Arc::downgrade(self);
-            self.timekeeper.schedule(state.deadline, next, self.info.id, timed, &self.runtime);
+            self.timekeeper.schedule(state.deadline, next, self.info.id, timed);
             state.deadline = Some(next);
         }
     }

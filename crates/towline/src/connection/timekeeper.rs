@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -16,16 +16,20 @@ pub(crate) trait Timed: Send + Sync {
     fn handle_deadline(self: Arc<Self>, now: Instant);
 }
 
-/// Calls connections at their deadlines. Clones are the same timekeeper; its task runs while
-/// there is a deadline.
-#[derive(Clone, Default)]
+/// Calls the connections of a runtime at their deadlines. Clones are the same timekeeper; its task
+/// runs while there is a deadline.
+#[derive(Clone)]
 pub(crate) struct Timekeeper(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
+    runtime: Handle,
     state: Mutex<State>,
     earlier: Notify,
 }
+
+/// A timekeeper for each runtime that has connections: one that is shared between runtimes would
+/// stand still with the one that its task is on.
+static TIMEKEEPERS: Mutex<Vec<(runtime::Id, Weak<Inner>)>> = Mutex::new(Vec::new());
 
 #[derive(Default)]
 struct State {
@@ -34,15 +38,28 @@ struct State {
 }
 
 impl Timekeeper {
-    /// Calls `timed`, which goes by this number, at `at`, and not at `instead_of`. The task for
-    /// it, where there is none yet, runs on `runtime`.
+    /// The timekeeper of this runtime.
+    pub(crate) fn of(runtime: &Handle) -> Self {
+        let mut all = TIMEKEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(_, known)| known.strong_count() > 0);
+        let known = all.iter().find(|(id, _)| *id == runtime.id());
+        if let Some(known) = known.and_then(|(_, known)| known.upgrade()) {
+            return Self(known);
+        }
+        let inner =
+            Inner { runtime: runtime.clone(), state: Mutex::default(), earlier: Notify::new() };
+        let new = Self(Arc::new(inner));
+        all.push((runtime.id(), Arc::downgrade(&new.0)));
+        new
+    }
+
+    /// Calls `timed`, which goes by this number, at `at`, and not at `instead_of`.
     pub(crate) fn schedule(
         &self,
         instead_of: Option<Instant>,
         at: Instant,
         id: u64,
         timed: Weak<dyn Timed>,
-        runtime: &Handle,
     ) {
         let mut state = self.lock();
         if let Some(before) = instead_of {
@@ -53,7 +70,7 @@ impl Timekeeper {
         state.deadlines.insert((at, id), timed);
         if !std::mem::replace(&mut state.is_running, true) {
             drop(state);
-            runtime.spawn(self.clone().run());
+            self.0.runtime.spawn(run(Running { timekeeper: self.clone(), is_over: false }));
         } else if is_earliest {
             drop(state);
             self.0.earlier.notify_one();
@@ -67,23 +84,6 @@ impl Timekeeper {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn run(self) {
-        let running = Running(&self);
-        loop {
-            let now = Instant::now();
-            for timed in self.take_due(now) {
-                timed.handle_deadline(now);
-            }
-            let Some(next) = self.next() else {
-                // From here on another task may be the running one.
-                std::mem::forget(running);
-                return;
-            };
-            // Whichever comes first: the deadline, or word of an earlier one.
-            let _ = tokio::time::timeout_at(next, self.0.earlier.notified()).await;
-        }
     }
 
     fn take_due(&self, now: Instant) -> Vec<Arc<dyn Timed>> {
@@ -106,11 +106,33 @@ impl Timekeeper {
     }
 }
 
-/// A task that is thrown away with its runtime must not be taken for a running one.
-struct Running<'t>(&'t Timekeeper);
+async fn run(mut running: Running) {
+    loop {
+        let now = Instant::now();
+        for timed in running.timekeeper.take_due(now) {
+            timed.handle_deadline(now);
+        }
+        let Some(next) = running.timekeeper.next() else {
+            // From here on another task may be the running one.
+            running.is_over = true;
+            return;
+        };
+        // Whichever comes first: the deadline, or word of an earlier one.
+        let _ = tokio::time::timeout_at(next, running.timekeeper.0.earlier.notified()).await;
+    }
+}
 
-impl Drop for Running<'_> {
+/// A task that is thrown away with its runtime, before or after it began, must not be taken for a
+/// running one.
+struct Running {
+    timekeeper: Timekeeper,
+    is_over: bool,
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.lock().is_running = false;
+        if !self.is_over {
+            self.timekeeper.lock().is_running = false;
+        }
     }
 }

@@ -18,14 +18,21 @@ pub struct Connections(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    open: Mutex<HashMap<u64, Weak<Shared>>>,
+    state: Mutex<State>,
     fewer: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    open: HashMap<u64, Weak<Shared>>,
+    /// What connections that come during a shutdown are closed with.
+    shutdown: Option<CloseFrame>,
 }
 
 impl Connections {
     /// How many there are, those included that are closing.
     pub fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().open.len()
     }
 
     /// Whether there is none.
@@ -35,7 +42,7 @@ impl Connections {
 
     /// A sender to the connection with this [`id`](crate::Info::id), if there is one.
     pub fn get(&self, id: u64) -> Option<Sender> {
-        let shared = self.lock().get(&id)?.upgrade()?;
+        let shared = self.lock().open.get(&id)?.upgrade()?;
         Some(Sender::new(shared))
     }
 
@@ -96,15 +103,27 @@ impl Connections {
     }
 
     pub(crate) fn add(&self, shared: &Arc<Shared>) {
-        self.lock().insert(shared.info.id, Arc::downgrade(shared));
+        let shutdown = {
+            let mut state = self.lock();
+            state.open.insert(shared.info.id, Arc::downgrade(shared));
+            state.shutdown.clone()
+        };
+        if let Some(frame) = shutdown {
+            shared.close(frame);
+        }
         // It may have ended before it was known.
         if shared.lock().session.closed().is_some() {
             self.remove(shared.info.id);
         }
     }
 
+    /// Has connections that are still to come closed with this, or left open.
+    pub(crate) fn set_shutdown(&self, frame: Option<CloseFrame>) {
+        self.lock().shutdown = frame;
+    }
+
     pub(crate) fn remove(&self, id: u64) {
-        self.lock().remove(&id);
+        self.lock().open.remove(&id);
         self.0.fewer.notify_waiters();
     }
 
@@ -137,11 +156,11 @@ impl Connections {
     }
 
     fn all(&self) -> Vec<Arc<Shared>> {
-        self.lock().values().filter_map(Weak::upgrade).collect()
+        self.lock().open.values().filter_map(Weak::upgrade).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Weak<Shared>>> {
-        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

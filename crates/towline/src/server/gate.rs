@@ -29,7 +29,7 @@ pub(crate) enum Arrival {
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) hub: Arc<Hub>,
-    /// It holds no more than there are permits in the hub.
+    /// It holds no more requests than there are permits in the hub.
     arrivals: mpsc::UnboundedSender<Arrival>,
 }
 
@@ -40,15 +40,16 @@ impl Gate {
         (Self { hub: Hub::new(options), arrivals }, arrived)
     }
 
-    /// A place among the pending requests, once there is one.
+    /// A place among the handshakes, once there is one.
     pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         // It is never closed.
-        self.hub.room.clone().acquire_owned().await.ok()
+        self.hub.handshakes.clone().acquire_owned().await.ok()
     }
 
-    /// Accepts on a listening socket until the server is unmounted.
-    pub(crate) async fn listen(self, listener: TcpListener) {
-        while let Some(accepted) = self.hub.while_mounted(self.accept(&listener)).await {
+    /// Accepts on a listening socket until the server is unmounted again.
+    pub(crate) async fn listen(self, listener: TcpListener, unmounts: usize) {
+        while let Some(accepted) = self.hub.until_unmounted(unmounts, self.accept(&listener)).await
+        {
             match accepted {
                 Ok((stream, peer, permit)) => {
                     // A socket that has ended meanwhile says so at the first read.
@@ -122,7 +123,8 @@ impl Gate {
             }
         };
         if !self.hub.options.auto_accept {
-            request.permit = permit;
+            request.permit = self.hub.requests.clone().acquire_owned().await.ok();
+            drop(permit);
             return self.arrive(Arrival::Request(Box::new(request)));
         }
         match request.accept_anything().await {

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use towline_proto::{Closed, Config};
 
-use crate::connection::{Info, Observer, Timekeeper};
+use crate::connection::{Info, Observer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 
@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) head_limits: HeadLimits,
     pub(crate) handshake_timeout: Duration,
     pub(crate) max_pending_requests: usize,
+    pub(crate) max_handshakes: usize,
     pub(crate) disable_nagle_algorithm: bool,
     pub(crate) auto_accept: bool,
 }
@@ -40,6 +41,7 @@ impl Default for Options {
             head_limits: HeadLimits::default(),
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,
+            max_handshakes: 16 << 10,
             disable_nagle_algorithm: true,
             auto_accept: false,
         }
@@ -48,12 +50,17 @@ impl Default for Options {
 
 pub(crate) struct Hub {
     pub(crate) options: Options,
-    pub(crate) timekeeper: Timekeeper,
     pub(crate) connections: Connections,
-    /// Each request has a permit from its first byte to the program's hands.
-    pub(crate) room: Arc<Semaphore>,
-    events: broadcast::Sender<ServerEvent>,
+    /// Each stream has a permit from the first byte to a whole request.
+    pub(crate) handshakes: Arc<Semaphore>,
+    /// Each request has a permit from there to the program's hands.
+    pub(crate) requests: Arc<Semaphore>,
+    /// Made for the first one who watches: it has room for all that one may be behind by.
+    events: OnceLock<broadcast::Sender<ServerEvent>>,
     is_mounted: AtomicBool,
+    /// How often it was unmounted: what listened before that must not go on when it is mounted
+    /// anew.
+    unmounts: AtomicUsize,
     /// Handshakes whose outcome the program is still to hear of.
     pending: AtomicUsize,
     pub(crate) changed: Notify,
@@ -62,11 +69,12 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
-            timekeeper: Timekeeper::default(),
             connections: Connections::default(),
-            room: Arc::new(Semaphore::new(options.max_pending_requests)),
-            events: broadcast::Sender::new(EVENTS),
+            handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
+            requests: Arc::new(Semaphore::new(options.max_pending_requests)),
+            events: OnceLock::new(),
             is_mounted: AtomicBool::new(true),
+            unmounts: AtomicUsize::new(0),
             pending: AtomicUsize::new(0),
             changed: Notify::new(),
             options,
@@ -74,13 +82,15 @@ impl Hub {
     }
 
     pub(crate) fn event(&self, event: impl FnOnce() -> ServerEvent) {
-        if self.events.receiver_count() > 0 {
-            let _ = self.events.send(event());
+        if let Some(events) = self.events.get()
+            && events.receiver_count() > 0
+        {
+            let _ = events.send(event());
         }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
-        self.events.subscribe()
+        self.events.get_or_init(|| broadcast::Sender::new(EVENTS)).subscribe()
     }
 
     pub(crate) fn is_mounted(&self) -> bool {
@@ -88,6 +98,9 @@ impl Hub {
     }
 
     pub(crate) fn set_mounted(&self, is_mounted: bool) {
+        if !is_mounted {
+            self.unmounts.fetch_add(1, Ordering::AcqRel);
+        }
         self.is_mounted.store(is_mounted, Ordering::Release);
         self.changed.notify_waiters();
     }
@@ -103,15 +116,24 @@ impl Hub {
         Pending(self.clone())
     }
 
-    /// `future`, or `None` if the server is unmounted first.
-    pub(crate) async fn while_mounted<F: Future>(&self, future: F) -> Option<F::Output> {
+    /// How often it was unmounted.
+    pub(crate) fn unmounts(&self) -> usize {
+        self.unmounts.load(Ordering::Acquire)
+    }
+
+    /// `future`, or `None` if the server has been unmounted since that had happened so often.
+    pub(crate) async fn until_unmounted<F: Future>(
+        &self,
+        unmounts: usize,
+        future: F,
+    ) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut changed = pin!(self.changed.notified());
         std::future::poll_fn(|cx| {
             while changed.as_mut().poll(cx).is_ready() {
                 changed.set(self.changed.notified());
             }
-            if !self.is_mounted() {
+            if self.unmounts() != unmounts {
                 return Poll::Ready(None);
             }
             future.as_mut().poll(cx).map(Some)

@@ -228,11 +228,12 @@ impl Drop for Server {
 impl ServerHandle {
     /// Listens on one more socket; after [`unmount`](Self::unmount), on the first again.
     pub fn mount(&self, listener: TcpListener) {
+        self.gate.hub.connections.set_shutdown(None);
         self.gate.hub.set_mounted(true);
         if let Ok(address) = listener.local_addr() {
             self.lock_addresses().push(address);
         }
-        tokio::spawn(self.gate.clone().listen(listener));
+        tokio::spawn(self.gate.clone().listen(listener, self.gate.hub.unmounts()));
     }
 
     /// Takes no further requests: the listening sockets are closed, and an HTTP library that the
@@ -370,6 +371,7 @@ impl ServerHandle {
         let frame = CloseFrame::new(code, "")
             .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
         self.unmount();
+        self.gate.hub.connections.set_shutdown(Some(frame.clone()));
         let mut connections = self.gate.hub.connections.start_close_all(&frame);
         let ended = self.gate.hub.connections.wait_for_none();
         let aborted = match tokio::time::timeout(deadline, ended).await {

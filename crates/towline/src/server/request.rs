@@ -258,9 +258,7 @@ impl Request {
         let (stream, early) = answer.accept(response).await.map_err(|error| gone(Some(error)))?;
         let hub = self.hub.clone();
         let established = Established { stream, early, info, response: None };
-        let timekeeper = hub.timekeeper.clone();
-        let connection =
-            Connection::establish(established, &hub.options.config, timekeeper, Some(hub.clone()));
+        let connection = Connection::establish(established, &hub.options.config, Some(hub.clone()));
         hub.connections.add(connection.shared());
         hub.event(|| ServerEvent::Connected(connection.shared().info.clone()));
         Ok(connection)

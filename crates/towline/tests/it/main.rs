@@ -1,6 +1,34 @@
 //! Behaviour tests, by topic. Time is virtual, transports are in memory where that will do.
+//!
+//! The first topics are the promises, one by one.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod identical_on_both_ends;
+
+mod cancel_safe;
+
+mod many_senders;
+
+mod nothing_stuck;
+
+mod backpressure;
+
+mod alive_or_gone;
+
+mod a_close_completes;
+
+mod peer_input_never_panics;
+
+mod safe_by_default;
+
+mod server;
+
+mod client;
+
 mod echo;
+
+mod choppy;
+mod http;
 mod support;
+mod wire;

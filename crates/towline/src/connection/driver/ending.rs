@@ -58,7 +58,10 @@ impl Timed for Shared {
             let session = &mut state.session;
             session.handle_received(shared.received_at().into_std());
             if session.is_peer_overdue(now.into_std()) {
-                let has_unread = shared.has_input.load(Ordering::Relaxed)
+                // A peer that takes what is sent is alive too, though it may be too busy to answer.
+                let is_taking = std::mem::take(&mut state.peer_took_more);
+                let has_unread = is_taking
+                    || shared.has_input.load(Ordering::Relaxed)
                     || state.writer.as_ref().is_some_and(WriteHalf::has_unread);
                 if has_unread {
                     session.handle_received(now.into_std());

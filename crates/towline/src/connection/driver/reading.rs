@@ -15,6 +15,10 @@ use crate::connection::event::Event;
 use crate::connection::shared::Shared;
 use crate::transport::ReadHalf;
 
+/// So much is read and dropped at the most for a peer that goes on sending after it did wrong.
+/// What is in flight when it learns of that is less.
+const DISCARD_MAX: usize = 8 << 20;
+
 /// The receiving side: what it reads from, what it makes of it, what is left of the last read.
 pub(crate) struct Reader {
     pub(crate) half: ReadHalf,
@@ -67,6 +71,10 @@ impl Reader {
     }
 
     fn hand_out(&mut self, shared: &Shared, event: Event) -> Poll<Option<Event>> {
+        // The program may be long in coming back.
+        if self.received.is_empty() {
+            self.received.release();
+        }
         shared.set_has_input(!self.received.is_empty());
         Poll::Ready(Some(event))
     }
@@ -105,18 +113,26 @@ impl Reader {
         result
     }
 
-    /// Reads and drops whatever comes, until the end.
-    fn poll_discard(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads and drops what comes, until the end.
+    fn poll_discard(
+        &mut self,
+        shared: &Arc<Shared>,
+        cx: &mut Context<'_>,
+        discarded: &mut usize,
+    ) -> Poll<()> {
         loop {
             let _ = shared.end_turn(cx);
             if shared.lock().session.closed().is_some() {
                 return Poll::Ready(());
             }
             let result = ready!(self.poll_read_shared(cx));
-            if shared.handle_read(result).is_none() {
+            let Some(count) = shared.handle_read(result) else { return Poll::Ready(()) };
+            self.received.release();
+            *discarded += count;
+            if *discarded > DISCARD_MAX {
+                shared.update(|_, state| state.session.handle_transport_end());
                 return Poll::Ready(());
             }
-            self.received.release();
         }
     }
 }
@@ -202,7 +218,8 @@ impl Shared {
                 Poll::Ready(())
             })
             .await;
-            poll_fn(|cx| reader.poll_discard(&shared, cx)).await;
+            let mut discarded = 0;
+            poll_fn(|cx| reader.poll_discard(&shared, cx, &mut discarded)).await;
         });
     }
 }

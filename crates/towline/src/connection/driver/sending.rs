@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{Frame, Message, Refused, SendError, Session};
+use towline_proto::{Frame, Message, Opcode, Refused, SendError, Session};
 
 use crate::connection::buffers;
 use crate::connection::shared::{Shared, State, register};
@@ -29,6 +29,14 @@ impl Shared {
             let Some(message) = message.take() else { return Poll::Ready(Ok(())) };
             Poll::Ready(shared.queue(state, |session| session.send(message)))
         })
+    }
+
+    /// Queues a message whether there is room or not.
+    pub(crate) fn send_beyond_room(
+        self: &Arc<Self>,
+        message: Message,
+    ) -> Result<(), SendError<Message>> {
+        self.update(|shared, state| shared.queue(state, |session| session.send(message)))
     }
 
     /// Waits until there is room.
@@ -67,7 +75,11 @@ impl Shared {
         let Some(next) = frame.take() else { return Poll::Ready(Ok(())) };
         self.update(|shared, state| {
             if !shared.has_room(state, |session| session.is_full_for(&next)) {
-                register(&mut state.senders, cx.waker());
+                let waiting = match next.opcode() {
+                    Opcode::Continuation => &mut state.continuing,
+                    _ => &mut state.senders,
+                };
+                register(waiting, cx.waker());
                 *frame = Some(next);
                 return Poll::Pending;
             }

@@ -113,7 +113,12 @@ fn poll_write_some(
 async fn flush(shared: Arc<Shared>) {
     poll_fn(|cx| {
         shared.update(|shared, state| {
+            let was_blocked = matches!(state.flusher, Flusher::Blocked(_));
+            let queued = state.session.outbound().queued_len();
             let result = shared.poll_write(state, cx);
+            if was_blocked && state.session.outbound().queued_len() < queued {
+                state.peer_took_more = true;
+            }
             state.flusher = match result {
                 Poll::Pending => Flusher::Blocked(cx.waker().clone()),
                 Poll::Ready(()) => {

@@ -1,0 +1,81 @@
+//! A transport that is often not ready, and moves a few bytes when it is.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use towline::{Config, Connection, Role};
+
+/// What becomes of each call, in turn and then over again: 0 is "not ready, ask again", any other
+/// number is how many bytes are moved at the most.
+pub(crate) type Schedule = Vec<u16>;
+
+pub(crate) struct Choppy {
+    inner: DuplexStream,
+    schedule: Schedule,
+    at: usize,
+}
+
+/// A server's and a client's end of one connection, over a pipe that works by this schedule.
+pub(crate) fn choppy_pair(
+    config: &Config,
+    pipe: usize,
+    schedule: &[u16],
+) -> (Connection, Connection) {
+    let (at_server, at_client) = tokio::io::duplex(pipe);
+    let end = |inner, at, role| {
+        let choppy = Choppy { inner, schedule: schedule.to_vec(), at };
+        Connection::from_stream(choppy, role, config, Bytes::new())
+    };
+    (end(at_server, 0, Role::Server), end(at_client, schedule.len() / 2, Role::Client))
+}
+
+impl Choppy {
+    /// How many bytes may be moved by this call.
+    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        let budget = self.schedule.get(self.at % self.schedule.len().max(1)).map_or(1, |n| *n);
+        self.at += 1;
+        if budget == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(budget.into())
+    }
+}
+
+impl AsyncRead for Choppy {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Poll::Ready(budget) = self.poll_budget(cx) else { return Poll::Pending };
+        let mut part = vec![0; budget.min(buffer.remaining())];
+        let mut part = ReadBuf::new(&mut part);
+        let result = Pin::new(&mut self.inner).poll_read(cx, &mut part);
+        buffer.put_slice(part.filled());
+        result
+    }
+}
+
+impl AsyncWrite for Choppy {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(budget) = self.poll_budget(cx) else { return Poll::Pending };
+        Pin::new(&mut self.inner).poll_write(cx, &bytes[..budget.min(bytes.len())])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Poll::Ready(_) = self.poll_budget(cx) else { return Poll::Pending };
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
