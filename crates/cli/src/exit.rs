@@ -22,6 +22,7 @@ Exit codes:
 pub(crate) const SERVE_CODES: &str = "\
 Exit codes:
   0    shut down by Ctrl-C or SIGTERM, all connections closed
+  1    something else went wrong
   2    wrong usage
   3    an address can't be listened on: it is in use, say
   130  ended at once by a second Ctrl-C or SIGTERM";
@@ -68,8 +69,22 @@ impl Failure {
             CloseCause::Handshake if is_peaceful(closed) => return None,
             _ => Exit::Unclean,
         };
-        Some(Self::new(exit, closed.to_string()))
+        Some(Self::new(exit, in_options(closed.to_string())))
     }
+}
+
+/// The same, with the options of the program in place of the library's.
+fn in_options(mut message: String) -> String {
+    for (field, option) in [
+        ("max_received_message_size", "--max-message"),
+        ("max_received_frame_size", "--max-frame"),
+        ("connect_timeout", "--connect-timeout"),
+        ("close_timeout", "--close-timeout"),
+        ("keepalive", "--keepalive"),
+    ] {
+        message = message.replace(&format!("({field})"), &format!("({option})"));
+    }
+    message
 }
 
 /// Whether this end wanted it so, or the peer's code tells of no error.
@@ -90,7 +105,11 @@ impl From<Error> for Failure {
             ErrorKind::PeerViolation | ErrorKind::LimitExceeded => Exit::Fault,
             _ => Exit::Unclean,
         };
-        Self { exit, message: error.to_string(), code: Some(error.code()) }
+        let message = match error.kind() {
+            ErrorKind::TlsUnavailable => "wss:// needs TLS, and there is none here yet".to_owned(),
+            _ => in_options(error.to_string()),
+        };
+        Self { exit, message, code: Some(error.code()) }
     }
 }
 
@@ -110,6 +129,12 @@ impl fmt::Display for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_names_options_that_can_be_given() {
+        let message = in_options("5 bytes: the limit is 3 (max_received_message_size)".to_owned());
+        assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
+    }
 
     #[test]
     fn a_failure_is_one_line() {

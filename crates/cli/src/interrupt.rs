@@ -1,26 +1,35 @@
 //! Ctrl-C and SIGTERM: the first asks to end in order, the second to end at once.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 /// How often the user has asked for the end. Clones are the same.
 #[derive(Debug, Clone)]
-pub(crate) struct Interrupts(watch::Receiver<usize>);
+pub(crate) struct Interrupts {
+    count: Arc<watch::Sender<usize>>,
+    counted: watch::Receiver<usize>,
+}
 
 impl Interrupts {
     /// Listens from now on; the signals do nothing else any more.
     pub(crate) fn listen() -> io::Result<Self> {
         let (count, counted) = watch::channel(0);
+        let interrupts = Self { count: Arc::new(count), counted };
         let mut signals = Signals::new()?;
+        let count = interrupts.count.clone();
         tokio::spawn(async move {
             while signals.next().await.is_some() {
                 count.send_modify(|count| *count += 1);
             }
-            // Nothing more will come, and that is no interrupt.
-            std::future::pending::<()>().await;
         });
-        Ok(Self(counted))
+        Ok(interrupts)
+    }
+
+    /// Asks for the end at once, as two signals would.
+    pub(crate) fn insist(&self) {
+        self.count.send_modify(|count| *count += 2);
     }
 
     /// Waits until the end has been asked for once.
@@ -34,9 +43,8 @@ impl Interrupts {
     }
 
     async fn at_least(&mut self, times: usize) {
-        if self.0.wait_for(|count| *count >= times).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        // The sender lives as long as this.
+        let _ = self.counted.wait_for(|count| *count >= times).await;
     }
 }
 

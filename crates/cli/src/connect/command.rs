@@ -3,15 +3,14 @@
 use towline::{CloseCode, CloseFrame};
 
 /// What `/help` shows.
-pub(crate) const HELP: &str = "\
-  TEXT                    send a text message; //TEXT for one that begins with a slash
+pub(crate) const HELP: &str = "  TEXT                    send a text message
+  //TEXT                  send a text message that begins with a slash
   /binary FILE            send a file as a binary message
   /ping [TEXT]            send a ping, and show how long the pong takes
   /close [CODE [REASON]]  close the connection, with 1000 if no code is given
   /help                   this list
-  Ctrl-D                  close the connection
-  Ctrl-C                  empty the line; on an empty line, close the connection
-  Up, Ctrl-R              earlier lines, and a search among them";
+  Ctrl-C, Ctrl-D          close the connection
+  Up, Down                earlier lines";
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -43,7 +43,6 @@ impl Feed {
                 Input::Message(message) => self.send(message).await,
                 Input::Line(line) => self.obey(&line).await,
                 Input::Failed(reason) => Some(End::Failed(reason)),
-                Input::End => Some(End::Over),
             };
             if let Some(end) = end {
                 return end;

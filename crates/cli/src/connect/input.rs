@@ -18,8 +18,6 @@ pub(crate) enum Input {
     Line(String),
     /// No more can be read, for this reason.
     Failed(String),
-    /// The user wants no more.
-    End,
 }
 
 /// A channel for input that comes bit by bit.

@@ -20,6 +20,14 @@ mod feed;
 
 mod talk;
 
+mod line;
+
+mod history;
+
+mod prompt;
+
+mod keys;
+
 mod terminal;
 
 use std::future::pending;
@@ -88,7 +96,7 @@ async fn session(
         connection = client.connect(&options.url) => connection?,
         () = interrupts.first() => return Ok((None, Exit::Interrupted)),
     };
-    let (inputs, printer) = inputs(options, view, terminal)?;
+    let (inputs, printer) = inputs(options, view, &interrupts, terminal)?;
     let talkativeness = match (options.quiet, options.verbose) {
         (true, _) => Talkativeness::Quiet,
         (_, true) => Talkativeness::Verbose,
@@ -147,11 +155,12 @@ fn view(options: &Options) -> View {
 fn inputs(
     options: &Options,
     view: View,
+    interrupts: &Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(mpsc::Receiver<Input>, Printer), Failure> {
     if let View::Prompt { .. } = view {
         let (input, inputs) = input::channel();
-        let (opened, above) = Terminal::open(input)
+        let (opened, above) = Terminal::open(input, interrupts.clone())
             .map_err(|error| Failure::new(Exit::Unclean, format!("no prompt: {error}")))?;
         *terminal = Some(opened);
         return Ok((inputs, Printer::new(above)));

@@ -1,72 +1,81 @@
-//! The prompt: lines are edited below while messages appear above.
+//! The terminal: lines are edited at a prompt while messages appear above it.
 //!
-//! The editor blocks in a read of the terminal, on a thread of its own. What ends it from outside
-//! is a signal to this process, for which it has a handler while it reads; so the terminal is set
-//! back to what it was by the one who changed it.
+//! Reading the terminal blocks, and so does writing to one that is slow: both are done by a thread
+//! of its own, which looks up now and then for what is to be printed. The terminal is raw for as
+//! long as there is a prompt, so nothing that is typed is lost between two lines.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as threads;
 use std::thread;
 use std::time::Duration;
 
-use rustyline::error::ReadlineError;
-use rustyline::history::MemHistory;
-use rustyline::{Config, Editor, ExternalPrinter};
+use crossterm::event::{self, Event};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connect::history::History;
 use crate::connect::input::Input;
+use crate::connect::keys::Key;
+use crate::connect::line::{Line, Reach};
 use crate::connect::printer::Paper;
+use crate::connect::prompt::Prompt;
+use crate::interrupt::Interrupts;
 
-const PROMPT: &str = "> ";
+/// How often the thread looks up: a message appears so late at most.
+const GLANCE: Duration = Duration::from_millis(20);
 
-/// Up and down by one line: nothing to be seen.
-const NOTHING: &str = "\u{1b}[A\n";
+/// Texts that may wait to be shown.
+const WAITING: usize = 256;
 
-/// Until when the editor must have noticed a signal; it is sent again if it came between two
-/// lines, when the editor has no handler.
-const NOTICE: Duration = Duration::from_millis(50);
+/// Pasted text comes as such, and not as if it had been typed.
+const BRACKETED_PASTE: [&str; 2] = ["\u{1b}[?2004h", "\u{1b}[?2004l"];
 
-type Prompt = Editor<(), MemHistory>;
+/// The server takes no more for now: the line stays.
+const BELL: &str = "\u{7}";
 
 /// A terminal with a prompt.
 pub(crate) struct Terminal {
-    is_closing: Arc<AtomicBool>,
+    end: Arc<AtomicBool>,
     is_done: oneshot::Receiver<()>,
 }
 
 impl Terminal {
     /// Shows the prompt; what is typed becomes `input`. Returns what prints above it.
-    pub(crate) fn open(input: mpsc::Sender<Input>) -> io::Result<(Self, impl Paper)> {
-        let config = Config::builder().max_history_size(1000).map_err(io::Error::other)?;
-        let config = config.auto_add_history(true).build();
-        let history = MemHistory::with_config(&config);
-        let mut prompt = Prompt::with_history(config, history).map_err(io::Error::other)?;
-        let above = prompt.create_external_printer().ok();
-        let is_closing = Arc::new(AtomicBool::new(false));
+    /// Who wants the end again while the connection closes has it at once.
+    pub(crate) fn open(
+        input: mpsc::Sender<Input>,
+        interrupts: Interrupts,
+    ) -> io::Result<(Self, impl Paper)> {
+        let (above, texts) = threads::sync_channel(WAITING);
+        let end = Arc::new(AtomicBool::new(false));
         let (done, is_done) = oneshot::channel();
+        enable_raw_mode()?;
         thread::spawn({
-            let is_closing = is_closing.clone();
+            let end = end.clone();
             move || {
-                read(&mut prompt, &input, &is_closing);
-                drop(prompt);
+                let editor = Editor {
+                    line: Line::default(),
+                    history: History::default(),
+                    prompt: Prompt::default(),
+                    input: Some(input),
+                    interrupts,
+                };
+                // A terminal that is gone has no use for an error.
+                let _ = editor.run(&texts, &end);
+                let _ = disable_raw_mode();
+                // Who does not wait for it does not need to know.
                 let _ = done.send(());
             }
         });
-        Ok((Self { is_closing, is_done }, Above(above)))
+        Ok((Self { end, is_done }, Above(above)))
     }
 
     /// Takes the prompt away, and the line that is being edited with it.
-    pub(crate) async fn close(mut self) {
-        self.is_closing.store(true, Ordering::SeqCst);
-        while self.is_done.try_recv() == Err(oneshot::error::TryRecvError::Empty) {
-            if !wake() {
-                return;
-            }
-            let _ = tokio::time::timeout(NOTICE, &mut self.is_done).await;
-        }
-        // The editor leaves the cursor below its line.
-        let _ = write!(io::stdout(), "\u{1b}[A\r\u{1b}[J").and_then(|()| io::stdout().flush());
+    pub(crate) async fn close(self) {
+        self.end.store(true, Ordering::SeqCst);
+        let _ = self.is_done.await;
     }
 }
 
@@ -77,62 +86,150 @@ pub(crate) fn has_colour() -> bool {
     io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
-/// Reads lines until it is told to end, or nobody wants them and the user insists.
-fn read(prompt: &mut Prompt, input: &mpsc::Sender<Input>, is_closing: &AtomicBool) {
-    let mut has_ended = false;
-    while !is_closing.load(Ordering::SeqCst) {
-        match prompt.readline(PROMPT) {
-            // Pressed once too often; who wants to send an empty message has other ways.
-            Ok(line) if line.is_empty() => {}
-            // While it closes, messages still come, and what is typed is for nobody.
-            Ok(line) => drop(input.blocking_send(Input::Line(line))),
-            Err(ReadlineError::Signal(_)) if is_closing.load(Ordering::SeqCst) => return,
-            Err(_) if has_ended => return,
-            Err(ReadlineError::Eof | ReadlineError::Interrupted | ReadlineError::Signal(_)) => {
-                has_ended = true;
-                drop(input.blocking_send(Input::End));
+/// What the thread has.
+struct Editor {
+    line: Line,
+    history: History,
+    prompt: Prompt,
+    /// `None` once the user has ended the input.
+    input: Option<mpsc::Sender<Input>>,
+    interrupts: Interrupts,
+}
+
+impl Editor {
+    fn run(mut self, texts: &threads::Receiver<String>, end: &AtomicBool) -> io::Result<()> {
+        put(BRACKETED_PASTE[0])?;
+        put(&self.prompt.show(&self.line, width()))?;
+        // What was printed before the end is shown before it.
+        while !end.load(Ordering::SeqCst) {
+            self.print(texts)?;
+            let events = self.events()?;
+            if events.is_empty() {
+                continue;
             }
-            Err(error) => {
-                has_ended = true;
-                let reason = format!("can't read from the terminal: {error}");
-                drop(input.blocking_send(Input::Failed(reason)));
+            for event in events {
+                self.handle(event)?;
             }
+            put(&self.prompt.show(&self.line, width()))?;
         }
+        self.print(texts)?;
+        put(&self.prompt.clear())?;
+        put(BRACKETED_PASTE[1])
     }
-}
 
-/// Interrupts the editor. Returns whether that can be done.
-#[cfg(unix)]
-fn wake() -> bool {
-    nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGINT).is_ok()
-}
-
-/// Interrupts the editor. Returns whether that can be done: here it ends with the process, and the
-/// shell sets up its console again.
-#[cfg(not(unix))]
-fn wake() -> bool {
-    false
-}
-
-/// The lines above the prompt; a terminal that can't do that has them where the cursor is.
-struct Above<P>(Option<P>);
-
-impl<P: ExternalPrinter + Send + 'static> Paper for Above<P> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Some(above) = &mut self.0
-            && above.print(String::from_utf8_lossy(bytes).into_owned()).is_ok()
-        {
+    fn print(&mut self, texts: &threads::Receiver<String>) -> io::Result<()> {
+        let texts: String = texts.try_iter().collect();
+        if texts.is_empty() {
             return Ok(());
         }
-        // The editor is gone.
-        io::stdout().write_all(bytes)
+        put(&self.prompt.above(&texts, &self.line, width()))
     }
 
-    /// The editor takes one line at a time: when it takes this one, it has shown all before.
-    fn flush(&mut self) -> io::Result<()> {
-        if let Some(above) = &mut self.0 {
-            let _ = above.print(NOTHING.to_owned());
+    /// What was typed, if there is something soon.
+    fn events(&mut self) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        let mut patience = GLANCE;
+        loop {
+            let event = match event::poll(patience) {
+                Ok(false) => return Ok(events),
+                Ok(true) => event::read(),
+                Err(error) => Err(error),
+            };
+            match event {
+                Ok(event) => events.push(event),
+                Err(error) => {
+                    let reason = format!("can't read from the terminal: {error}");
+                    if let Some(input) = self.input.take() {
+                        let _ = input.try_send(Input::Failed(reason));
+                    }
+                    return Err(error);
+                }
+            }
+            patience = Duration::ZERO;
         }
-        io::stdout().flush()
+    }
+
+    fn handle(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Key(event) => Key::of(event).map_or(Ok(()), |key| self.press(key)),
+            Event::Paste(text) => {
+                self.line.insert(&text.replace("\r\n", "\n").replace('\r', "\n"));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn press(&mut self, key: Key) -> io::Result<()> {
+        match key {
+            Key::Insert(character) => self.line.insert(character.encode_utf8(&mut [0; 4])),
+            Key::Left(reach) => self.line.go_left(reach),
+            Key::Right(reach) => self.line.go_right(reach),
+            Key::DeleteLeft(reach) => self.line.delete_left(reach),
+            Key::DeleteRight(reach) => self.line.delete_right(reach),
+            Key::Paste => self.line.paste(),
+            Key::Earlier => {
+                if let Some(line) = self.history.earlier(self.line.text()) {
+                    self.line.set(line);
+                }
+            }
+            Key::Later => {
+                if let Some(line) = self.history.later() {
+                    self.line.set(line);
+                }
+            }
+            Key::ClearScreen => put("\u{1b}[2J\u{1b}[H")?,
+            Key::EndOrDelete if !self.line.is_empty() => {
+                self.line.delete_right(Reach::Character);
+            }
+            Key::EndOrDelete | Key::End => {
+                if self.input.take().is_none() {
+                    self.interrupts.insist();
+                }
+            }
+            Key::Enter => return self.enter(),
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        // While the connection closes, it would be for nobody.
+        let Some(input) = &self.input else { return Ok(()) };
+        // Pressed once too often; who wants to send an empty message has other ways.
+        if self.line.is_empty() {
+            return Ok(());
+        }
+        let Ok(room) = input.try_reserve() else { return put(BELL) };
+        put(&self.prompt.enter(&self.line, width()))?;
+        let line = self.line.take();
+        self.history.add(&line);
+        room.send(Input::Line(line));
+        Ok(())
+    }
+}
+
+fn put(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn width() -> usize {
+    size().map_or(80, |(columns, _)| usize::from(columns))
+}
+
+/// The lines above the prompt.
+struct Above(threads::SyncSender<String>);
+
+impl Paper for Above {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        // Without a prompt there is nothing to be above of.
+        self.0.send(text).or_else(|text| put(&text.0))
+    }
+
+    /// What waits is shown, at the latest when the prompt goes.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
