@@ -248,6 +248,16 @@ impl Closing {
         }
     }
 
+    /// Who began to close, once somebody has. A transport that fails was ended by the peer.
+    pub(crate) fn initiator(&self) -> Option<Initiator> {
+        match &self.state {
+            State::Open => None,
+            State::Closing { .. } | State::Broken { sent: Some(_), .. } => Some(Initiator::Local),
+            State::Broken { sent: None, .. } => Some(Initiator::Remote),
+            State::Finishing { closed, .. } | State::Closed(closed) => Some(closed.initiator),
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Closing { deadline, .. }

@@ -279,6 +279,16 @@ impl Session {
         is_certain.then_some(outcome)
     }
 
+    /// Who began to close, once somebody has: known before the [`outcome`](Self::outcome) is.
+    pub fn initiator(&self) -> Option<Initiator> {
+        self.closing.initiator()
+    }
+
+    /// From how many bytes on the queue [is full](Self::is_full).
+    pub fn send_high_water_mark(&self) -> usize {
+        self.send_high_water_mark
+    }
+
     fn is_above_mark(&self, queued: usize) -> bool {
         queued > 0 && queued >= self.send_high_water_mark
     }
