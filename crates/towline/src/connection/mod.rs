@@ -360,7 +360,8 @@ impl Connection {
         self.info().role
     }
 
-    /// The subprotocol that was agreed on.
+    /// The subprotocol that was agreed on, in the client's spelling. WebSocket-Node has it in lower
+    /// case; here, compare it with [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case).
     pub fn protocol(&self) -> Option<&str> {
         self.info().protocol.as_deref()
     }
