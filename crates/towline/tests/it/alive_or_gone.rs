@@ -179,7 +179,8 @@ async fn a_peer_whose_bytes_lie_unread_in_the_kernel_is_not_gone() {
     let config = Config::server().keepalive(keepalive);
     let mut connection = Connection::from_stream(near, Role::Server, &config, Vec::new().into());
     let mut pings = [0; 20];
-    tokio::io::AsyncReadExt::read_exact(&mut far, &mut pings).await.unwrap();
+    let read = tokio::io::AsyncReadExt::read_exact(&mut far, &mut pings);
+    tokio::time::timeout(60 * SECOND, read).await.expect("pings").unwrap();
     assert_eq!(pings[..2], [0x89, 0]);
     assert!(connection.is_open());
     assert_eq!(connection.recv().await.unwrap(), Some("unread".into()));

@@ -24,7 +24,19 @@ pub(crate) struct Reader {
     pub(crate) half: ReadHalf,
     pub(crate) inbound: Inbound,
     pub(crate) received: Received,
+    /// Events handed out since the task's budget was last asked.
+    pub(crate) handed_out: u8,
 }
+
+/// What whoever receives wants to have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Messages,
+    Everything,
+}
+
+/// So many events are handed out for one unit of the task's budget.
+const EVENTS_PER_UNIT: u8 = 64;
 
 impl Reader {
     /// What comes next. `None` is the end of what can be received; the session knows why.
@@ -36,7 +48,12 @@ impl Reader {
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
+        wanted: Wanted,
     ) -> Poll<Option<Event>> {
+        if self.handed_out >= EVENTS_PER_UNIT {
+            ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+            self.handed_out = 0;
+        }
         loop {
             let mut input = Input::new(self.received.unread());
             let decoded = self.inbound.decode(&mut input);
@@ -48,15 +65,24 @@ impl Reader {
                 self.received.release();
             }
             match decoded {
-                Ok(Some(Owned::Event(event))) => return self.hand_out(shared, event),
+                Ok(Some(Owned::Event(event))) => {
+                    if wanted == Wanted::Everything || matches!(event, Event::Message(_)) {
+                        return self.hand_out(shared, event);
+                    }
+                    continue;
+                }
                 Ok(Some(Owned::Control(incoming))) => {
-                    if let Some(event) = shared.handle_control(incoming) {
+                    let event = shared.handle_control(incoming);
+                    if wanted == Wanted::Everything
+                        && let Some(event) = event
+                    {
+                        shared.schedule_what_is_queued();
                         return self.hand_out(shared, event);
                     }
                 }
                 Ok(None) => match ready!(self.poll_read(shared, cx)) {
                     Some(Ok(Some(event))) => return self.hand_out(shared, event),
-                    Some(Ok(None)) => {}
+                    Some(Ok(None)) => continue,
                     Some(Err(fault)) => shared.handle_fault(fault),
                     None => return Poll::Ready(None),
                 },
@@ -71,6 +97,7 @@ impl Reader {
     }
 
     fn hand_out(&mut self, shared: &Shared, event: Event) -> Poll<Option<Event>> {
+        self.handed_out += 1;
         // The program may be long in coming back.
         if self.received.is_empty() {
             self.received.release();
@@ -154,10 +181,9 @@ impl Shared {
     fn handle_control(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
         self.update(|shared, state| {
             let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
+            // Nothing comes after a close frame, so there is no turn to wait for the end of.
             if !state.session.is_open() {
                 shared.flush(state);
-            } else if !state.session.outbound().is_empty() {
-                shared.schedule_flusher(state);
             }
             result.ok()
         })?;
@@ -165,6 +191,14 @@ impl Shared {
             Incoming::Ping(payload) => Some(Event::Ping(payload)),
             Incoming::Pong(payload) => Some(Event::Pong(payload)),
             _ => None,
+        }
+    }
+
+    /// Has an answer written though the program may not come back to receive.
+    fn schedule_what_is_queued(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if !state.session.outbound().is_empty() {
+            self.schedule_flusher(&mut state);
         }
     }
 
@@ -214,7 +248,7 @@ impl Shared {
         let shared = self.clone();
         self.runtime.spawn(async move {
             poll_fn(|cx| {
-                while ready!(reader.poll_next(&shared, cx)).is_some() {}
+                while ready!(reader.poll_next(&shared, cx, Wanted::Messages)).is_some() {}
                 Poll::Ready(())
             })
             .await;
