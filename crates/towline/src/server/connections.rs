@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
 
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use towline_proto::{CloseCode, CloseFrame, Message};
 
 use crate::connection::{Sender, Shared};
@@ -66,19 +66,19 @@ impl Connections {
     pub async fn broadcast(&self, message: impl Into<Message>) -> usize {
         let message = message.into();
         let (mut sent, full) = self.send_to_all(&message);
-        let mut waiting: Vec<_> =
-            full.into_iter().map(|shared| (shared, Some(message.clone()))).collect();
-        poll_fn(|cx| {
-            waiting.retain_mut(|(shared, message)| match shared.poll_send(cx, message) {
-                Poll::Pending => true,
-                Poll::Ready(result) => {
-                    sent += usize::from(result.is_ok());
-                    false
-                }
-            });
-            if waiting.is_empty() { Poll::Ready(sent) } else { Poll::Pending }
-        })
-        .await
+        // One task each: a connection that takes the message does not set off a look at the others.
+        let mut waiting = JoinSet::new();
+        for shared in full {
+            let mut message = Some(message.clone());
+            let runtime = shared.runtime.clone();
+            let sending =
+                async move { poll_fn(|cx| shared.poll_send(cx, &mut message)).await.is_ok() };
+            waiting.spawn_on(sending, &runtime);
+        }
+        while let Some(took) = waiting.join_next().await {
+            sent += usize::from(took.unwrap_or(false));
+        }
+        sent
     }
 
     /// Sends a message to those connections whose outgoing queue has room, and passes over the
