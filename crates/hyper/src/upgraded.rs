@@ -40,7 +40,7 @@ fn take_out(upgraded: Upgraded) -> towline::Upgraded {
 }
 
 /// The socket as a connection of hyper has it, or as one of hyper-util's `auto` does.
-fn socket<S: towline::Stream>(upgraded: Upgraded) -> Result<towline::Upgraded, Upgraded>
+fn socket<S: towline::Io>(upgraded: Upgraded) -> Result<towline::Upgraded, Upgraded>
 where
     TokioIo<S>: Read + Write,
 {

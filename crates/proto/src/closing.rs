@@ -47,6 +47,7 @@ pub struct Closed {
 
 /// Who began to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Initiator {
     /// This end: the program, or the library for a fault of the peer or its silence.
     Local,
@@ -160,7 +161,8 @@ impl fmt::Display for Closed {
 
 /// What to do with the transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
+#[non_exhaustive]
+pub enum TransportFate {
     /// Read and write.
     Open,
     /// Everything has been written: shut down the writing side, and read, without decoding, until
@@ -231,18 +233,28 @@ impl Closing {
     }
 
     /// What to do with the transport. `written` is whether everything queued has been.
-    pub(crate) fn transport(&self, written: bool) -> Transport {
+    pub(crate) fn transport(&self, written: bool) -> TransportFate {
         match &self.state {
-            State::Open | State::Closing { .. } | State::Broken { .. } => Transport::Open,
-            State::Finishing { .. } if !written => Transport::Open,
+            State::Open | State::Closing { .. } | State::Broken { .. } => TransportFate::Open,
+            State::Finishing { .. } if !written => TransportFate::Open,
             // "the server MUST close the connection immediately; the client SHOULD wait for the
             // server to close the connection". After a fault there may be more to read than the
             // peer has been told, and closing over unread bytes would take the close frame back.
             State::Finishing { closed, .. } if closed.is_clean() && self.role == Role::Server => {
-                Transport::Close
+                TransportFate::Close
             }
-            State::Finishing { .. } => Transport::ShutDown,
-            State::Closed(_) => Transport::Close,
+            State::Finishing { .. } => TransportFate::ShutDown,
+            State::Closed(_) => TransportFate::Close,
+        }
+    }
+
+    /// Who began to close, once somebody has. A transport that fails was ended by the peer.
+    pub(crate) fn initiator(&self) -> Option<Initiator> {
+        match &self.state {
+            State::Open => None,
+            State::Closing { .. } | State::Broken { sent: Some(_), .. } => Some(Initiator::Local),
+            State::Broken { sent: None, .. } => Some(Initiator::Remote),
+            State::Finishing { closed, .. } | State::Closed(closed) => Some(closed.initiator),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::session::Session;
 /// ```
 /// use std::time::Instant;
 /// use bytes::Buf;
-/// use towline_proto::{Config, Connection, Incoming, Input, Role, Transport};
+/// use towline_proto::{Config, Connection, Incoming, Input, Role, TransportFate};
 ///
 /// /// What a host does whenever bytes have come: here, it echoes text.
 /// fn on_bytes(connection: &mut Connection, bytes: &mut [u8], socket: &mut Vec<u8>, now: Instant) {
@@ -31,7 +31,7 @@ use crate::session::Session;
 ///         socket.extend_from_slice(out.chunk());
 ///         out.advance(written);
 ///     }
-///     if connection.session().poll_transport() == Transport::Close {
+///     if connection.session().poll_transport() == TransportFate::Close {
 ///         // close the socket, then: connection.session().handle_transport_end()
 ///     }
 ///     // and at connection.session().poll_timeout(): connection.session().handle_timeout(then)

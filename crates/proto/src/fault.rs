@@ -12,6 +12,7 @@ use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 /// The message of each says what was wrong, with the value; it is also the reason in the close
 /// frame that the peer gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// It broke the protocol.
     Violation(Violation),

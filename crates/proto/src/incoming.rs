@@ -58,6 +58,7 @@ impl<'b> From<&'b mut [u8]> for Input<'b> {
 /// A message that lies whole in the input is borrowed from it; one that came in pieces is owned.
 /// [`into_message`](Self::into_message) makes either one's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Incoming<'b> {
     /// A text message.
     Text(Cow<'b, str>),

@@ -18,6 +18,7 @@ pub struct Timer {
 
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Due {
     /// The peer has been silent: ask it.
     Ping,

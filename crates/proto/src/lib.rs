@@ -61,7 +61,7 @@ pub mod handshake;
 #[cfg(test)]
 mod testing;
 
-pub use closing::{CloseCause, Closed, Initiator, Transport};
+pub use closing::{CloseCause, Closed, Initiator, TransportFate};
 pub use config::{Config, Keepalive};
 pub use connection::Connection;
 pub use fault::{Fault, LimitExceeded, Violation};

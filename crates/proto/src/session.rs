@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::closing::{CloseCause, Closed, Closing, Initiator, Transport};
+use crate::closing::{CloseCause, Closed, Closing, Initiator, TransportFate};
 use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
@@ -224,7 +224,7 @@ impl Session {
     }
 
     /// What to do with the transport. To be asked after writing.
-    pub fn poll_transport(&self) -> Transport {
+    pub fn poll_transport(&self) -> TransportFate {
         self.closing.transport(self.outbound.is_empty())
     }
 
@@ -277,6 +277,16 @@ impl Session {
         let outcome = self.closing.outcome()?;
         let is_certain = !outcome.is_clean() || is_written || self.closing.closed().is_some();
         is_certain.then_some(outcome)
+    }
+
+    /// Who began to close, once somebody has: known before the [`outcome`](Self::outcome) is.
+    pub fn initiator(&self) -> Option<Initiator> {
+        self.closing.initiator()
+    }
+
+    /// From how many bytes on the queue [is full](Self::is_full).
+    pub fn send_high_water_mark(&self) -> usize {
+        self.send_high_water_mark
     }
 
     fn is_above_mark(&self, queued: usize) -> bool {

@@ -8,7 +8,7 @@ use towline_kit::event::close_frame;
 use towline_kit::{Pair, Peer, event, frame};
 use towline_proto::{
     CloseCode, CloseFrame, Config, Frame, MalformedClose, Message, Opcode, Refused, Role,
-    Transport, Violation,
+    TransportFate, Violation,
 };
 
 const BYE: CloseCode = CloseCode::GOING_AWAY;
@@ -138,11 +138,11 @@ fn what_is_queued_leaves_before_the_answer_to_a_close_frame_too() {
     let mut peer = Peer::of_server();
     peer.session().send(Message::binary(vec![1; 500_000])).unwrap();
     peer.says(frame().close(1000, ""));
-    assert_eq!(peer.transport(), Transport::Open, "there is more to write");
+    assert_eq!(peer.transport(), TransportFate::Open, "there is more to write");
     let heard = peer.hears();
     assert_eq!(heard.iter().map(|frame| frame.payload.len()).sum::<usize>(), 500_002);
     assert_eq!(heard.last().unwrap().opcode(), Opcode::Close);
-    assert_eq!(peer.transport(), Transport::Close);
+    assert_eq!(peer.transport(), TransportFate::Close);
 }
 
 #[test]
@@ -175,15 +175,15 @@ fn the_server_closes_the_transport_and_the_client_awaits_that() {
     for mut peer in [Peer::of_server(), Peer::of_client()] {
         closes(&mut peer, close_frame(BYE, ""));
         peer.hears_close();
-        assert_eq!(peer.transport(), Transport::Open, "the peer has not answered");
+        assert_eq!(peer.transport(), TransportFate::Open, "the peer has not answered");
         peer.says(frame().close(1001, ""));
         let is_server = peer.role() == Role::Client;
-        let expected = if is_server { Transport::Close } else { Transport::ShutDown };
+        let expected = if is_server { TransportFate::Close } else { TransportFate::ShutDown };
         assert_eq!(peer.transport(), expected);
         assert_eq!(peer.session().closed(), None);
         peer.ends();
         assert!(peer.closed().is_clean());
-        assert_eq!(peer.transport(), Transport::Close);
+        assert_eq!(peer.transport(), TransportFate::Close);
         assert_eq!(peer.session().poll_timeout(), None);
     }
 }
@@ -201,7 +201,7 @@ fn a_peer_that_never_answers_a_close_is_given_up_after_the_close_timeout() {
         assert_eq!(peer.session().closed(), None);
     }
     assert_eq!(peer.pass_to_deadline(), Some(Duration::from_secs(1)));
-    assert_eq!(peer.transport(), Transport::Close);
+    assert_eq!(peer.transport(), TransportFate::Close);
     assert_eq!(
         peer.closed().to_string(),
         "the peer did not answer the close frame (close_timeout)"
@@ -214,9 +214,9 @@ fn a_peer_that_answers_a_close_and_keeps_the_transport_is_given_up_too() {
     let mut peer = Peer::of_client();
     peer.says(frame().close(1000, ""));
     peer.hears_close();
-    assert_eq!(peer.transport(), Transport::ShutDown);
+    assert_eq!(peer.transport(), TransportFate::ShutDown);
     assert_eq!(peer.pass_to_deadline(), Some(Duration::from_secs(5)));
-    assert_eq!(peer.transport(), Transport::Close);
+    assert_eq!(peer.transport(), TransportFate::Close);
     assert!(peer.closed().is_clean(), "both ends sent a close frame");
 }
 
@@ -225,11 +225,11 @@ fn a_peer_that_is_told_of_its_fault_and_keeps_the_transport_is_given_up_too() {
     let mut peer = Peer::of_server();
     peer.says_bytes(&[0x8F]);
     peer.hears_close();
-    assert_eq!(peer.transport(), Transport::ShutDown);
+    assert_eq!(peer.transport(), TransportFate::ShutDown);
     peer.pass(Duration::from_secs(4));
     peer.says_bytes(&[0; 1000]);
     assert_eq!(peer.pass_to_deadline(), Some(Duration::from_secs(1)), "bytes put nothing off");
-    assert_eq!(peer.transport(), Transport::Close);
+    assert_eq!(peer.transport(), TransportFate::Close);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn an_abort_says_why_and_waits_for_nothing() {
     peer.session().send(Message::text("a frame already")).unwrap();
     peer.session().send(Message::binary(vec![0; 1 << 20])).unwrap();
     peer.session().abort(close_frame(CloseCode::POLICY, "spam"));
-    assert_eq!(peer.transport(), Transport::Close);
+    assert_eq!(peer.transport(), TransportFate::Close);
     assert_eq!(peer.session().poll_timeout(), None);
     let heard = peer.hears();
     assert_eq!(heard[0].text(), "a frame already");

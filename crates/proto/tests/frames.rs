@@ -4,7 +4,7 @@
 
 use towline_kit::{FrameBytes, Peer, event, frame};
 use towline_proto::{
-    CloseCause, CloseCode, Config, Fault, LimitExceeded, Message, Opcode, Role, Rsv, Transport,
+    CloseCause, CloseCode, Config, Fault, LimitExceeded, Message, Opcode, Role, Rsv, TransportFate,
     Violation,
 };
 
@@ -28,7 +28,7 @@ fn is_refused(role: Role, bytes: &[u8], fault: impl Into<Fault>) -> String {
         assert_eq!(close.reason(), fault.to_string());
         reasons.push(close.reason().to_owned());
         // The peer is to read the close frame before the transport goes.
-        assert_eq!(peer.transport(), Transport::ShutDown);
+        assert_eq!(peer.transport(), TransportFate::ShutDown);
         peer.says(frame().text("after"));
         peer.says_bytes(&[0xFF; 100]);
         assert_eq!((peer.events(), peer.hears()), (vec![], vec![]), "nothing comes after a fault");

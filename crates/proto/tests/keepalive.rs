@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use towline_kit::event::close_frame;
 use towline_kit::{Pair, Peer, event, frame};
-use towline_proto::{CloseCause, CloseCode, Config, Keepalive, Message, Opcode, Role, Transport};
+use towline_proto::{
+    CloseCause, CloseCode, Config, Keepalive, Message, Opcode, Role, TransportFate,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,7 +28,7 @@ fn a_silent_peer_is_asked_after_20_s_and_given_up_10_s_later() {
         assert!(peer.session().is_peer_overdue(now + SECOND));
         assert_eq!(peer.pass_to_deadline(), Some(SECOND));
         assert_eq!(peer.closed().cause(), CloseCause::PeerUnresponsive);
-        assert_eq!(peer.transport(), Transport::Close);
+        assert_eq!(peer.transport(), TransportFate::Close);
         assert_eq!(peer.hears(), [], "nobody is there to hear a close frame");
         assert_eq!(peer.session().poll_timeout(), None);
     }

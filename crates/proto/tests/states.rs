@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use towline_kit::event::close_frame;
 use towline_kit::{Heard, Peer, frame};
 use towline_proto::{
-    CloseCode, Config, Frame, Inbound, Input, Keepalive, Message, Opcode, Role, Transport,
+    CloseCode, Config, Frame, Inbound, Input, Keepalive, Message, Opcode, Role, TransportFate,
 };
 
 /// Something that the program, the peer, the transport or time can do.
@@ -120,7 +120,7 @@ proptest! {
             if session.closed().is_some() {
                 prop_assert_eq!(session.closed().cloned(), outcome.clone());
                 prop_assert_eq!(session.poll_timeout(), None);
-                prop_assert_eq!(session.poll_transport(), Transport::Close);
+                prop_assert_eq!(session.poll_transport(), TransportFate::Close);
             } else {
                 prop_assert!(session.poll_timeout().is_some(), "nothing would ever end this");
             }

@@ -18,7 +18,7 @@ use towline_proto::{Config, Role};
 use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{ReadError, read_head};
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 /// So much of the body is kept of an answer that is no WebSocket.
 const BODY_START: usize = 4 << 10;
@@ -189,11 +189,7 @@ impl Client {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub async fn connect_over(
-        &self,
-        stream: impl Stream,
-        url: impl AsRef<str>,
-    ) -> Result<Connection> {
+    pub async fn connect_over(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
         let opening = self.open(url.as_ref())?;
         let stream = AnyStream::new(stream);
         let handshake = self.handshake(stream, &opening);

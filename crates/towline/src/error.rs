@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use bytes::Bytes;
-use towline_proto::{CloseCause, CloseCode, Closed, Message, Refused};
+use towline_proto::{CloseCause, CloseCode, Closed, Initiator, Message, Refused, Session};
 
 /// What can go wrong, with a reason that says what, the value, the limit and the option.
 ///
@@ -28,6 +28,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 struct Inner {
     kind: ErrorKind,
+    blame: Blame,
     message: String,
     source: Option<Box<dyn StdError + Send + Sync>>,
     closed: Option<Closed>,
@@ -81,6 +82,7 @@ pub enum ErrorKind {
 
 /// Who is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Blame {
     /// This end's program: it asked for something that can't be.
     Local,
@@ -113,7 +115,8 @@ impl ErrorKind {
         }
     }
 
-    /// Who is to blame for it.
+    /// Who is to blame for it, as far as the kind tells. Of [`Closed`](Self::Closed), where it
+    /// depends on who closed, [`Error::blame`] knows more.
     pub fn blame(self) -> Blame {
         match self {
             Self::Closed
@@ -143,6 +146,7 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
+            blame: kind.blame(),
             message: message.into(),
             source: None,
             closed: None,
@@ -189,23 +193,48 @@ impl Error {
         error
     }
 
-    /// The error that a closed connection is to who sends to it.
-    pub(crate) fn closed_to_sending(closed: Option<&Closed>) -> Self {
-        let message = match closed {
-            Some(closed) => format!("can't send: the connection is {closed}"),
-            None => "can't send: the connection is closing".to_owned(),
+    /// The error that a connection which is closing or closed is to who sends to it. Only who
+    /// closed it himself could have known.
+    fn closed_to_sending(session: &Session) -> Self {
+        let closed = session.outcome();
+        let message = match (closed, session.initiator()) {
+            (Some(closed), _) => format!("can't send: {closed}"),
+            (None, Some(Initiator::Remote)) => "can't send: the peer has closed or gone".to_owned(),
+            (None, _) => "can't send: this end is closing the connection".to_owned(),
         };
         let mut error = Self::new(ErrorKind::Closed, message);
+        error.0.blame = match (closed.map(Closed::cause), session.initiator()) {
+            // It is this end that closes then, and the peer that made it.
+            (
+                Some(
+                    CloseCause::Violation(_)
+                    | CloseCause::LimitExceeded(_)
+                    | CloseCause::PeerUnresponsive,
+                ),
+                _,
+            )
+            | (_, Some(Initiator::Remote)) => Blame::Remote,
+            _ => Blame::Local,
+        };
         error.0.closed = closed.cloned();
         error
     }
 
     /// The error for what can't be sent.
-    pub(crate) fn refused(why: Refused, closed: Option<&Closed>) -> Self {
+    pub(crate) fn refused(why: Refused, session: &Session) -> Self {
         match why {
-            Refused::Closing => Self::closed_to_sending(closed),
+            Refused::Closing => Self::closed_to_sending(session),
             why => Self::new(ErrorKind::InvalidSend, why.to_string()),
         }
+    }
+
+    /// The error for a message that there is no room for behind so many queued bytes.
+    pub(crate) fn queue_full(queued: usize, mark: usize, message: Message) -> Self {
+        let why = format!(
+            "no room to send: {queued} bytes are queued, and room is below {mark} \
+             (send_high_water_mark)"
+        );
+        Self::new(ErrorKind::QueueFull, why).with_unsent(message)
     }
 
     /// What kind of thing went wrong.
@@ -213,9 +242,10 @@ impl Error {
         self.0.kind
     }
 
-    /// Who is to blame.
+    /// Who is to blame. Where a closed connection can't be sent on, it is who closed it, or made
+    /// this end close it: this end only if its program did of its own accord.
     pub fn blame(&self) -> Blame {
-        self.0.kind.blame()
+        self.0.blame
     }
 
     /// A stable name of the kind, for logs and metrics: `ERR_LIMIT_EXCEEDED`, say.
@@ -285,6 +315,11 @@ impl From<Error> for std::io::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
+    use bytes::Buf as _;
+    use towline_proto::{CloseFrame, Config, Fault, Incoming, LimitExceeded, Role, Violation};
+
     use super::*;
 
     #[test]
@@ -293,6 +328,112 @@ mod tests {
         let error = Error::new(ErrorKind::Connect, format!("can't connect: {io}")).with_source(io);
         assert!(error.get_ref().is_some_and(|cause| cause.is::<std::io::Error>()));
         assert!(error.source().is_none());
+    }
+
+    /// What sending says and whom it blames on a connection to which this has happened.
+    fn send_after(happens: impl FnOnce(&mut Session, Instant)) -> (String, Blame) {
+        let now = Instant::now();
+        let mut session = Session::new(Role::Server, &Config::server(), now);
+        happens(&mut session, now);
+        let refused = session.send("late".into()).unwrap_err();
+        let error = Error::refused(refused.why(), &session);
+        assert_eq!(error.kind(), ErrorKind::Closed);
+        assert_eq!(error.closed(), session.outcome());
+        (error.to_string(), error.blame())
+    }
+
+    fn write(session: &mut Session) {
+        while let Some(out) = session.poll_transmit() {
+            out.advance(out.remaining());
+        }
+    }
+
+    fn peer_closes(session: &mut Session, now: Instant) {
+        let frame = CloseFrame::new(CloseCode::GOING_AWAY, "lunch").unwrap();
+        session.handle_incoming(now, &Incoming::Close(frame)).unwrap();
+    }
+
+    fn closes(session: &mut Session, now: Instant) {
+        session.close(now, CloseFrame::new(CloseCode::NORMAL, "").unwrap());
+    }
+
+    #[test]
+    fn sending_after_a_local_close_blames_this_end() {
+        let local = |message: &str| (message.to_owned(), Blame::Local);
+        assert_eq!(send_after(closes), local("can't send: this end is closing the connection"));
+        let closed = send_after(|session, now| {
+            closes(session, now);
+            write(session);
+            peer_closes(session, now);
+        });
+        assert_eq!(closed, local("can't send: closed with 1000 (normal closure)"));
+        let timeout = send_after(|session, now| {
+            closes(session, now);
+            session.handle_timeout(now + Duration::from_secs(60));
+        });
+        assert_eq!(
+            timeout,
+            local("can't send: the peer did not answer the close frame (close_timeout)")
+        );
+        let aborted = send_after(|session, _| session.abort(CloseFrame::EMPTY));
+        assert_eq!(aborted, local("can't send: aborted by this end"));
+    }
+
+    #[test]
+    fn sending_to_a_peer_that_closed_did_wrong_or_vanished_blames_the_peer() {
+        let remote = |message: &str| (message.to_owned(), Blame::Remote);
+        assert_eq!(send_after(peer_closes), remote("can't send: the peer has closed or gone"));
+        let closed = send_after(|session, now| {
+            peer_closes(session, now);
+            write(session);
+        });
+        assert_eq!(
+            closed,
+            remote("can't send: closed by the peer with 1001 (going away) \"lunch\"")
+        );
+        let unmasked = Fault::from(Violation::Unmasked);
+        assert_eq!(
+            send_after(|session, now| session.handle_fault(now, unmasked)),
+            remote("can't send: the peer broke the protocol: unmasked frame from a client")
+        );
+        let meanwhile = send_after(|session, now| {
+            closes(session, now);
+            session.handle_fault(now, unmasked);
+        });
+        assert_eq!(meanwhile.1, Blame::Remote);
+        let flood = Fault::from(LimitExceeded::ControlRate { limit: 9 });
+        let flooded = send_after(|session, now| session.handle_fault(now, flood));
+        assert!(flooded.0.starts_with("can't send: the peer exceeded a limit: more than 9"));
+        assert_eq!(flooded.1, Blame::Remote);
+        let silent = send_after(|session, now| {
+            while session.is_open() {
+                session.handle_timeout(session.poll_timeout().unwrap_or(now));
+            }
+        });
+        assert_eq!(silent, remote("can't send: the peer does not respond (keepalive)"));
+        assert_eq!(
+            send_after(|session, _| session.handle_transport_end()),
+            remote("can't send: the transport ended without a close frame")
+        );
+        let reset = std::io::ErrorKind::ConnectionReset;
+        assert_eq!(
+            send_after(|session, _| session.handle_transport_error(reset)),
+            remote("can't send: the transport failed: connection reset")
+        );
+        // Reading goes on here, so that how it ended is not known yet.
+        assert_eq!(
+            send_after(|session, now| session.handle_write_error(now, reset)),
+            remote("can't send: the peer has closed or gone")
+        );
+    }
+
+    #[test]
+    fn a_full_queue_names_its_length_and_the_limit() {
+        let error = Error::queue_full(70_000, 65_536, "late".into());
+        for part in ["70000", "65536", "send_high_water_mark"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert_eq!(error.into_message(), Some("late".into()));
     }
 
     #[test]

@@ -76,14 +76,14 @@ pub use server::{
     Upgraded,
 };
 pub use towline_proto::handshake::{
-    Accept, Cookie, Extension, ForwardedHeader, HeadLimits, Origin, OriginPolicy, Param, Protocol,
-    Rejection, SameSite, SetCookie, Subprotocol, TrustedProxies, Version,
+    Accept, Cookie, Extension, ForwardedHeader, HeadLimits, Origin, OriginPolicy, Param, Rejection,
+    SameSite, SetCookie, Subprotocol, TrustedProxies, Version,
 };
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Config, Fault, Frame, Initiator, InvalidUtf8,
     Keepalive, LimitExceeded, Message, Opcode, Role, Rsv, Text, Violation,
 };
-pub use transport::Stream;
+pub use transport::Io;
 
 /// The protocol without I/O, for hosts other than tokio.
 pub use towline_proto as proto;

@@ -21,20 +21,20 @@ use tokio::net::{TcpStream, tcp};
 use tokio::net::{UnixStream, unix};
 
 /// What can carry a connection: any stream of bytes in both directions.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
 /// A stream, known for what it is where that is worth knowing.
 pub(crate) enum AnyStream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
-    Other(Box<dyn Stream>),
+    Other(Box<dyn Io>),
 }
 
 impl AnyStream {
-    pub(crate) fn new<S: Stream>(stream: S) -> Self {
+    pub(crate) fn new<S: Io>(stream: S) -> Self {
         let mut stream = Some(stream);
         if let Some(tcp) = take::<TcpStream>(&mut stream) {
             return Self::Tcp(tcp);
@@ -43,7 +43,7 @@ impl AnyStream {
         if let Some(unix) = take::<UnixStream>(&mut stream) {
             return Self::Unix(unix);
         }
-        if let Some(boxed) = take::<Box<dyn Stream>>(&mut stream) {
+        if let Some(boxed) = take::<Box<dyn Io>>(&mut stream) {
             return Self::Other(boxed);
         }
         Self::Other(Box::new(stream.expect("not taken")))
@@ -86,7 +86,7 @@ impl AnyStream {
         }
     }
 
-    fn as_dyn(&mut self) -> Pin<&mut dyn Stream> {
+    fn as_dyn(&mut self) -> Pin<&mut dyn Io> {
         match self {
             Self::Tcp(tcp) => Pin::new(tcp),
             #[cfg(unix)]
@@ -144,7 +144,7 @@ pub(crate) enum WriteHalf {
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
     Other {
-        write: tokio::io::WriteHalf<Box<dyn Stream>>,
+        write: tokio::io::WriteHalf<Box<dyn Io>>,
         other: Arc<Mutex<Other>>,
     },
 }
@@ -152,7 +152,7 @@ pub(crate) enum WriteHalf {
 /// A stream that can't be asked whether it has something to read: it has to be read, then.
 pub(crate) struct Other {
     /// Gone once the connection has ended, so that the stream is.
-    read: Option<tokio::io::ReadHalf<Box<dyn Stream>>>,
+    read: Option<tokio::io::ReadHalf<Box<dyn Io>>>,
     /// What was read to see whether there is anything.
     ahead: Vec<u8>,
     /// Who waits for something to read.
@@ -293,8 +293,8 @@ impl WriteHalf {
 /// What remains of a stream that has ended: drop it where nothing is locked.
 #[derive(Default)]
 pub(crate) struct Remains {
-    read: Option<tokio::io::ReadHalf<Box<dyn Stream>>>,
-    write: Option<tokio::io::WriteHalf<Box<dyn Stream>>>,
+    read: Option<tokio::io::ReadHalf<Box<dyn Io>>>,
+    write: Option<tokio::io::WriteHalf<Box<dyn Io>>>,
     waker: Option<Waker>,
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Buf;
-use towline_proto::{Closed, Config, Connection, Input, Role, Session, Transport};
+use towline_proto::{Closed, Config, Connection, Input, Role, Session, TransportFate};
 
 use crate::clock::start;
 use crate::event::Event;
@@ -83,15 +83,15 @@ impl End {
     /// Does with the transport what is asked for. Returns whether this end writes no more.
     fn follow_transport(&mut self) -> bool {
         match self.connection.session().poll_transport() {
-            Transport::Open => false,
-            Transport::ShutDown => true,
-            Transport::Close => {
+            TransportFate::ShutDown => true,
+            TransportFate::Close => {
                 if !self.is_over {
                     self.is_over = true;
                     self.connection.session().handle_transport_end();
                 }
                 true
             }
+            _ => false,
         }
     }
 }

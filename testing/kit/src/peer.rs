@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use towline_proto::{
-    CloseFrame, Closed, Config, Connection, Fault, Input, Role, Session, Transport,
+    CloseFrame, Closed, Config, Connection, Fault, Input, Role, Session, TransportFate,
 };
 
 use crate::clock::start;
@@ -177,7 +177,7 @@ impl Peer {
     }
 
     /// What the connection wants to become of the transport.
-    pub fn transport(&mut self) -> Transport {
+    pub fn transport(&mut self) -> TransportFate {
         self.connection.session().poll_transport()
     }
 

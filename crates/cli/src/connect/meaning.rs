@@ -9,7 +9,7 @@ pub(crate) fn explain(closed: &Closed) -> String {
     }
     let who = match closed.initiator() {
         Initiator::Local => "closed",
-        Initiator::Remote => "closed by the server",
+        _ => "closed by the server",
     };
     let reason = match closed.reason() {
         "" => String::new(),

@@ -130,7 +130,7 @@ impl View {
             Self::Json => {
                 let initiator = match closed.initiator() {
                     Initiator::Local => "client",
-                    Initiator::Remote => "server",
+                    _ => "server",
                 };
                 line(&json!({
                     "event": "close", "code": closed.code().get(), "reason": closed.reason(),

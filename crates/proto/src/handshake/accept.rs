@@ -1,13 +1,13 @@
 //! How a server accepts a handshake, and what can be wrong with that.
 
-use std::{error, fmt};
+use std::fmt;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use super::cookie::SetCookie;
-use super::excerpt::excerpt;
-use super::extra_headers::{ExtraHeaders, HeaderError};
-use super::rejection::Rejection;
+use crate::handshake::cookie::SetCookie;
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
+use crate::handshake::rejection::Rejection;
 
 /// With what a server accepts a request; by default with no subprotocol, and only if its policy
 /// allows the origin.
@@ -22,26 +22,26 @@ use super::rejection::Rejection;
 ///     .header("X-Served-By", "berth 7");
 /// # Ok::<(), towline_proto::handshake::CookieError>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[doc(alias = "accept")]
 pub struct Accept {
-    pub(super) protocol: Option<String>,
-    pub(super) origin: Option<String>,
-    pub(super) cookies: Vec<SetCookie>,
-    pub(super) headers: ExtraHeaders,
+    pub(crate) protocol: Option<String>,
+    pub(crate) origin: Option<String>,
+    pub(crate) cookies: Vec<SetCookie>,
+    pub(crate) headers: ExtraHeaders,
 }
 
 impl Accept {
     /// With no subprotocol, and only if the server's policy allows the origin.
-    pub fn new() -> Accept {
-        Accept::default()
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Speaks this subprotocol, which must be one that the client offered, in whatever case. The
     /// response names it as the client did.
     #[doc(alias = "acceptedProtocol")]
     #[must_use]
-    pub fn protocol(mut self, name: impl Into<String>) -> Accept {
+    pub fn protocol(mut self, name: impl Into<String>) -> Self {
         self.protocol = Some(name.into());
         self
     }
@@ -50,7 +50,7 @@ impl Accept {
     /// is not a browser's and is accepted all the same.
     #[doc(alias = "allowedOrigin")]
     #[must_use]
-    pub fn origin(mut self, origin: impl Into<String>) -> Accept {
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
@@ -58,7 +58,7 @@ impl Accept {
     /// Sets this cookie; each call adds one.
     #[doc(alias = "cookies")]
     #[must_use]
-    pub fn cookie(mut self, cookie: SetCookie) -> Accept {
+    pub fn cookie(mut self, cookie: SetCookie) -> Self {
         self.cookies.push(cookie);
         self
     }
@@ -66,7 +66,7 @@ impl Accept {
     /// Adds this header to the response; each call adds one. A header that cannot be added makes
     /// the acceptance fail with [`AcceptError::Header`].
     #[must_use]
-    pub fn header<N, V>(mut self, name: N, value: V) -> Accept
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
@@ -77,7 +77,7 @@ impl Accept {
 }
 
 /// Why a request was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// [`Accept::protocol`] names a protocol which the client did not offer.
@@ -106,10 +106,10 @@ impl AcceptError {
     pub fn rejection(&self) -> Rejection {
         match self {
             // RFC 6455, section 10.2: "the server SHOULD respond … with an HTTP 403 Forbidden".
-            AcceptError::OriginNotAllowed { .. } => {
+            Self::OriginNotAllowed { .. } => {
                 Rejection::new(StatusCode::FORBIDDEN, self.to_string())
             }
-            AcceptError::ProtocolNotOffered { .. } | AcceptError::Header(_) => Rejection::new(
+            Self::ProtocolNotOffered { .. } | Self::Header(_) => Rejection::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the server failed to accept the connection",
             ),
@@ -120,35 +120,35 @@ impl AcceptError {
 impl fmt::Display for AcceptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AcceptError::ProtocolNotOffered { protocol, offered } if offered.is_empty() => {
+            Self::ProtocolNotOffered { protocol, offered } if offered.is_empty() => {
                 write!(
                     f,
                     "cannot accept the subprotocol {}: the client offered none",
                     excerpt(protocol)
                 )
             }
-            AcceptError::ProtocolNotOffered { protocol, offered } => write!(
+            Self::ProtocolNotOffered { protocol, offered } => write!(
                 f,
                 "cannot accept the subprotocol {}: the client offered {}",
                 excerpt(protocol),
                 excerpt(offered.join(", ")),
             ),
-            AcceptError::OriginNotAllowed { origin, host } => write!(
+            Self::OriginNotAllowed { origin, host } => write!(
                 f,
                 "the origin {} is not allowed to connect to {}",
                 excerpt(origin),
                 excerpt(host)
             ),
-            AcceptError::Header(error) => error.fmt(f),
+            Self::Header(error) => error.fmt(f),
         }
     }
 }
 
-impl error::Error for AcceptError {}
+impl std::error::Error for AcceptError {}
 
 impl From<HeaderError> for AcceptError {
-    fn from(error: HeaderError) -> AcceptError {
-        AcceptError::Header(error)
+    fn from(error: HeaderError) -> Self {
+        Self::Header(error)
     }
 }
 

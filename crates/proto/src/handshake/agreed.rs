@@ -1,11 +1,11 @@
 //! What a handshake settled.
 
-use super::extension::Extension;
-use super::subprotocol::Subprotocol;
-use super::version::Version;
+use crate::handshake::extension::Extension;
+use crate::handshake::subprotocol::Subprotocol;
+use crate::handshake::version::Version;
 
 /// What client and server agreed on; the same on both ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Agreed {
     /// The subprotocol that will be spoken, in the client's spelling, or `None`.

@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A host and the port, if there was one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Authority {
     pub(crate) host: Host,
     pub(crate) port: Option<u16>,
 }
 
 /// A host in its normal form, so that two spellings of one host are equal.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
     Ip(IpAddr),
     /// In lower case.
@@ -19,7 +19,7 @@ pub(crate) enum Host {
 
 impl Authority {
     /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`; no user, no white space, no path.
-    pub(crate) fn parse(text: &str) -> Option<Authority> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']')?;
             let host = Host::Ip(IpAddr::V6(host.parse::<Ipv6Addr>().ok()?));
@@ -28,7 +28,7 @@ impl Authority {
                 None if rest.is_empty() => None,
                 None => return None,
             };
-            return Some(Authority { host, port });
+            return Some(Self { host, port });
         }
         let (host, port) = match text.split_once(':') {
             Some((host, port)) => (host, parse_port(port)?),
@@ -41,7 +41,7 @@ impl Authority {
             Ok(ip) => Host::Ip(IpAddr::V4(ip)),
             Err(_) => Host::Name(host.to_ascii_lowercase()),
         };
-        Some(Authority { host, port })
+        Some(Self { host, port })
     }
 }
 

@@ -1,19 +1,19 @@
 //! The client's side of the opening handshake (RFC 6455, section 4.1).
 
-use std::{error, fmt};
+use std::fmt;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 
-use super::agreed::Agreed;
-use super::connect::{Connect, RequestError};
-use super::excerpt::excerpt;
-use super::extension::{Extension, ExtensionError, parse_extensions};
-use super::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
-use super::key::Key;
-use super::subprotocol::Subprotocol;
-use super::target::Target;
-use super::transport::{Protocol, Transport};
-use super::version::Version;
+use crate::handshake::agreed::Agreed;
+use crate::handshake::connect::{Connect, RequestError};
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
+use crate::handshake::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
+use crate::handshake::key::Key;
+use crate::handshake::subprotocol::Subprotocol;
+use crate::handshake::target::Target;
+use crate::handshake::transport::{Protocol, Transport};
+use crate::handshake::version::Version;
 
 /// The longest reason of a refusal that is kept, in bytes.
 const LONGEST_REASON: usize = 256;
@@ -282,7 +282,7 @@ fn describe(found: Result<Option<&str>, FieldError>) -> String {
 ///
 /// A `found` says what was in the response instead: `is "…"`, `is missing`, `appears more than
 /// once`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {
     /// The server refuses, redirects, or is no WebSocket server.
@@ -332,35 +332,35 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the server's handshake: ")?;
         match self {
-            HandshakeError::Status { status, reason } => {
+            Self::Status { status, reason } => {
                 write!(f, "the status is {status}")?;
                 reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {}", excerpt(reason)))
             }
-            HandshakeError::HttpVersion(version) => write!(f, "{version:?} has no upgrade"),
-            HandshakeError::Upgrade { found } => write!(f, "Upgrade {found}, not \"websocket\""),
-            HandshakeError::Connection { found } => {
+            Self::HttpVersion(version) => write!(f, "{version:?} has no upgrade"),
+            Self::Upgrade { found } => write!(f, "Upgrade {found}, not \"websocket\""),
+            Self::Connection { found } => {
                 write!(f, "Connection {found}, without \"Upgrade\"")
             }
-            HandshakeError::Accept { found, expected } => {
+            Self::Accept { found, expected } => {
                 write!(f, "Sec-WebSocket-Accept {found}, not \"{expected}\"")
             }
-            HandshakeError::Protocol { found, offered } if offered.is_empty() => {
+            Self::Protocol { found, offered } if offered.is_empty() => {
                 write!(f, "Sec-WebSocket-Protocol {found}, but none was offered")
             }
-            HandshakeError::Protocol { found, offered } => write!(
+            Self::Protocol { found, offered } => write!(
                 f,
                 "Sec-WebSocket-Protocol {found}, which is not one of those offered: {}",
                 excerpt(offered.join(", "))
             ),
-            HandshakeError::ExtensionNotOffered { extension } => {
+            Self::ExtensionNotOffered { extension } => {
                 write!(f, "the extension {} was not offered", excerpt(extension))
             }
-            HandshakeError::Extensions(error) => error.fmt(f),
+            Self::Extensions(error) => error.fmt(f),
         }
     }
 }
 
-impl error::Error for HandshakeError {}
+impl std::error::Error for HandshakeError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,40 +1,40 @@
 //! What a client asks for in its opening handshake.
 
 use std::collections::HashSet;
-use std::{error, fmt};
+use std::fmt;
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::excerpt::excerpt;
-use super::extension::Extension;
-use super::extra_headers::{ExtraHeaders, HeaderError};
-use super::key::KeyError;
-use super::subprotocol::{Subprotocol, SubprotocolError};
-use super::transport::Transport;
-use super::version::Version;
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::extension::Extension;
+use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
+use crate::handshake::key::KeyError;
+use crate::handshake::subprotocol::{Subprotocol, SubprotocolError};
+use crate::handshake::transport::Transport;
+use crate::handshake::version::Version;
 
 /// What a client asks for; by default nothing but a WebSocket, over an upgrade of HTTP/1.1.
 ///
 /// What is wrong with a value is reported by [`open`](Connect::open).
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Connect {
-    pub(super) transport: Transport,
-    pub(super) version: Version,
-    pub(super) origin: Option<String>,
-    pub(super) headers: ExtraHeaders,
+    pub(crate) transport: Transport,
+    pub(crate) version: Version,
+    pub(crate) origin: Option<String>,
+    pub(crate) headers: ExtraHeaders,
     protocols: Vec<String>,
 }
 
 impl Connect {
     /// Nothing but a WebSocket.
-    pub fn new() -> Connect {
-        Connect::default()
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Offers these subprotocols, in the order of preference; each call adds to them.
     #[doc(alias = "requestedProtocols")]
     #[must_use]
-    pub fn protocols<I>(mut self, names: I) -> Connect
+    pub fn protocols<I>(mut self, names: I) -> Self
     where
         I: IntoIterator,
         I::Item: Into<String>,
@@ -45,7 +45,7 @@ impl Connect {
 
     /// Names the origin of the page on whose behalf the connection is made. Default: none.
     #[must_use]
-    pub fn origin(mut self, origin: impl Into<String>) -> Connect {
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
@@ -53,14 +53,14 @@ impl Connect {
     /// Speaks this version. Default: [`Version::Rfc6455`].
     #[doc(alias = "webSocketVersion")]
     #[must_use]
-    pub fn version(mut self, version: Version) -> Connect {
+    pub fn version(mut self, version: Version) -> Self {
         self.version = version;
         self
     }
 
     /// Asks by these words. Default: [`Transport::Http1Upgrade`].
     #[must_use]
-    pub fn transport(mut self, transport: Transport) -> Connect {
+    pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = transport;
         self
     }
@@ -71,7 +71,7 @@ impl Connect {
     /// `Authorization` takes the place of the URI's user and password. `Origin` has a
     /// [method of its own](Connect::origin).
     #[must_use]
-    pub fn header<N, V>(mut self, name: N, value: V) -> Connect
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
@@ -81,7 +81,7 @@ impl Connect {
     }
 
     /// The subprotocols, checked.
-    pub(super) fn checked_protocols(&self) -> Result<Vec<Subprotocol>, SubprotocolError> {
+    pub(crate) fn checked_protocols(&self) -> Result<Vec<Subprotocol>, SubprotocolError> {
         let mut seen = HashSet::new();
         let check = |name: &String| {
             // RFC 6455, section 4.1: the elements "MUST all be unique strings".
@@ -94,19 +94,19 @@ impl Connect {
     }
 
     /// The extensions to offer. None is known yet.
-    pub(super) fn offered_extensions(&self) -> Vec<Extension> {
+    pub(crate) fn offered_extensions(&self) -> Vec<Extension> {
         Vec::new()
     }
 
     /// Whether a header of the application has no business in a request.
-    pub(super) fn check_headers(&self) -> Result<(), HeaderError> {
+    pub(crate) fn check_headers(&self) -> Result<(), HeaderError> {
         let clashes = self.headers.contains(&header::ORIGIN);
         if clashes { Err(HeaderError::Reserved { name: header::ORIGIN }) } else { Ok(()) }
     }
 }
 
 /// Why there is no request to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
     /// The URI is not one of a WebSocket: its scheme is not `ws`, `wss`, `http` or `https`, or
@@ -133,40 +133,40 @@ pub enum RequestError {
 impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            RequestError::Uri { uri } => write!(
+            Self::Uri { uri } => write!(
                 f,
                 "{} is not the URI of a WebSocket: that is \"ws://\" or \"wss://\", a host and a \
                  path",
                 excerpt(uri)
             ),
-            RequestError::Protocol(error) => error.fmt(f),
-            RequestError::Origin { origin } => {
+            Self::Protocol(error) => error.fmt(f),
+            Self::Origin { origin } => {
                 write!(f, "the origin {} has a control character", excerpt(origin))
             }
-            RequestError::Header(error) => error.fmt(f),
-            RequestError::RepeatedHost => f.write_str("the header Host is set more than once"),
-            RequestError::Key(error) => error.fmt(f),
+            Self::Header(error) => error.fmt(f),
+            Self::RepeatedHost => f.write_str("the header Host is set more than once"),
+            Self::Key(error) => error.fmt(f),
         }
     }
 }
 
-impl error::Error for RequestError {}
+impl std::error::Error for RequestError {}
 
 impl From<SubprotocolError> for RequestError {
-    fn from(error: SubprotocolError) -> RequestError {
-        RequestError::Protocol(error)
+    fn from(error: SubprotocolError) -> Self {
+        Self::Protocol(error)
     }
 }
 
 impl From<HeaderError> for RequestError {
-    fn from(error: HeaderError) -> RequestError {
-        RequestError::Header(error)
+    fn from(error: HeaderError) -> Self {
+        Self::Header(error)
     }
 }
 
 impl From<KeyError> for RequestError {
-    fn from(error: KeyError) -> RequestError {
-        RequestError::Key(error)
+    fn from(error: KeyError) -> Self {
+        Self::Key(error)
     }
 }
 

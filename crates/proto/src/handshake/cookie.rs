@@ -1,17 +1,17 @@
 //! Cookies (RFC 6265): reading a request's, and writing a response's.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{error, fmt};
 
 use http::{HeaderMap, HeaderValue, header};
 
-use super::excerpt::excerpt;
-use super::token::{is_token, trim};
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::token::{is_token, trim};
 
 /// A cookie of a request: a name and a value, as the client sent them.
 ///
 /// The value is not decoded: if the application wrote it percent-encoded, it is so still.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Cookie {
     /// The name; never empty.
@@ -82,7 +82,7 @@ fn parse_pair(pair: &[u8]) -> Option<Cookie> {
 /// );
 /// # Ok::<(), towline_proto::handshake::CookieError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetCookie {
     name: String,
     value: String,
@@ -96,7 +96,7 @@ pub struct SetCookie {
 }
 
 /// When a browser sends the cookie with requests that other sites caused (RFC 6265bis).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SameSite {
     /// Never.
     Strict,
@@ -114,10 +114,7 @@ impl SetCookie {
     /// [`CookieError`] if the name is not a token, or if the value has anything but visible ASCII
     /// without quotes (but for a pair around the whole), comma, semicolon and backslash. Encode
     /// such a value, say in base64.
-    pub fn new(
-        name: impl Into<String>,
-        value: impl Into<String>,
-    ) -> Result<SetCookie, CookieError> {
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Result<Self, CookieError> {
         let (name, value) = (name.into(), value.into());
         if !is_token(&name) {
             return Err(CookieError::new("name", &name));
@@ -130,7 +127,7 @@ impl SetCookie {
         if !inner.iter().copied().all(is_cookie_octet) {
             return Err(CookieError::new("value", &value));
         }
-        Ok(SetCookie {
+        Ok(Self {
             name,
             value,
             path: None,
@@ -150,7 +147,7 @@ impl SetCookie {
     ///
     /// [`CookieError`] if it does not begin with a slash (a browser would ignore it), or has a
     /// semicolon, a control or a character beyond ASCII.
-    pub fn path(mut self, path: impl Into<String>) -> Result<SetCookie, CookieError> {
+    pub fn path(mut self, path: impl Into<String>) -> Result<Self, CookieError> {
         let path = path.into();
         if !path.starts_with('/') || !path.bytes().all(is_attribute_octet) {
             return Err(CookieError::new("Path", &path));
@@ -165,7 +162,7 @@ impl SetCookie {
     /// # Errors
     ///
     /// [`CookieError`] if it is not a host name of letters, digits, hyphens and dots.
-    pub fn domain(mut self, domain: impl Into<String>) -> Result<SetCookie, CookieError> {
+    pub fn domain(mut self, domain: impl Into<String>) -> Result<Self, CookieError> {
         let domain = domain.into();
         // Browsers ignore a leading dot, which older practice asked for.
         let labels = domain.strip_prefix('.').unwrap_or(&domain);
@@ -185,7 +182,7 @@ impl SetCookie {
     /// # Errors
     ///
     /// [`CookieError`] before 1970 and after the year 9999.
-    pub fn expires(mut self, at: SystemTime) -> Result<SetCookie, CookieError> {
+    pub fn expires(mut self, at: SystemTime) -> Result<Self, CookieError> {
         let since = at.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
         match since.and_then(format_date) {
             Some(date) => self.expires = Some(date),
@@ -199,7 +196,7 @@ impl SetCookie {
     /// # Errors
     ///
     /// [`CookieError`] if it has a semicolon, a control or a character beyond ASCII.
-    pub fn expires_formatted(mut self, date: impl Into<String>) -> Result<SetCookie, CookieError> {
+    pub fn expires_formatted(mut self, date: impl Into<String>) -> Result<Self, CookieError> {
         let date = date.into();
         if date.is_empty() || !date.bytes().all(is_attribute_octet) {
             return Err(CookieError::new("Expires", &date));
@@ -211,26 +208,26 @@ impl SetCookie {
     /// `Max-Age`, in whole seconds: how long the browser keeps the cookie, whatever `Expires`
     /// says. Zero removes it at once.
     #[doc(alias = "maxage")]
-    pub fn max_age(mut self, age: Duration) -> SetCookie {
+    pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
     /// `Secure`: the browser sends the cookie only over TLS. Default: false.
-    pub fn secure(mut self, secure: bool) -> SetCookie {
+    pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
     }
 
     /// `HttpOnly`: scripts cannot read the cookie. Default: false.
     #[doc(alias = "httponly")]
-    pub fn http_only(mut self, http_only: bool) -> SetCookie {
+    pub fn http_only(mut self, http_only: bool) -> Self {
         self.http_only = http_only;
         self
     }
 
     /// `SameSite`. Default: none is sent, which browsers take as [`SameSite::Lax`].
-    pub fn same_site(mut self, same_site: SameSite) -> SetCookie {
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = Some(same_site);
         self
     }
@@ -311,15 +308,15 @@ fn format_date(seconds: u64) -> Option<String> {
 }
 
 /// A part of a [`SetCookie`] that RFC 6265 does not allow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieError {
     part: &'static str,
     value: String,
 }
 
 impl CookieError {
-    fn new(part: &'static str, value: &str) -> CookieError {
-        CookieError { part, value: excerpt(value) }
+    fn new(part: &'static str, value: &str) -> Self {
+        Self { part, value: excerpt(value) }
     }
 }
 
@@ -329,7 +326,7 @@ impl fmt::Display for CookieError {
     }
 }
 
-impl error::Error for CookieError {}
+impl std::error::Error for CookieError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,11 @@
 //! `Sec-WebSocket-Extensions` (RFC 6455, section 9.1).
 
-use std::{error, fmt};
+use std::fmt;
 
 use http::{HeaderMap, header};
 
-use super::excerpt::excerpt;
-use super::token::{is_token, is_token_byte, trim};
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::token::{is_token, is_token_byte, trim};
 
 /// The most extensions in one handshake; browsers send one.
 const MAX_EXTENSIONS: usize = 32;
@@ -30,14 +30,14 @@ const MAX_PARAMS: usize = 32;
 /// );
 /// # Ok::<(), towline_proto::handshake::ExtensionError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Extension {
     name: String,
     params: Vec<Param>,
 }
 
 /// A parameter of an [`Extension`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Param {
     name: String,
     value: Option<String>,
@@ -49,8 +49,8 @@ impl Extension {
     /// # Errors
     ///
     /// [`ExtensionError::NotToken`] if the name is not a token of HTTP.
-    pub fn new(name: impl Into<String>) -> Result<Extension, ExtensionError> {
-        Ok(Extension { name: checked(name.into())?, params: Vec::new() })
+    pub fn new(name: impl Into<String>) -> Result<Self, ExtensionError> {
+        Ok(Self { name: checked(name.into())?, params: Vec::new() })
     }
 
     /// The same with one more parameter, with or without a value.
@@ -58,7 +58,7 @@ impl Extension {
     /// # Errors
     ///
     /// [`ExtensionError::NotToken`] if the name or the value is not a token of HTTP.
-    pub fn param(mut self, name: &str, value: Option<&str>) -> Result<Extension, ExtensionError> {
+    pub fn param(mut self, name: &str, value: Option<&str>) -> Result<Self, ExtensionError> {
         let value = value.map(|value| checked(value.to_owned())).transpose()?;
         self.params.push(Param { name: checked(name.to_owned())?, value });
         Ok(self)
@@ -243,7 +243,7 @@ impl Cursor<'_> {
 }
 
 /// What is wrong with a `Sec-WebSocket-Extensions`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExtensionError {
     /// The header does not follow the grammar of RFC 6455, section 9.1.
@@ -268,21 +268,21 @@ pub enum ExtensionError {
 impl fmt::Display for ExtensionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ExtensionError::Syntax { value, position } => write!(
+            Self::Syntax { value, position } => write!(
                 f,
                 "Sec-WebSocket-Extensions is {value}, which cannot be read from byte {position} on"
             ),
-            ExtensionError::NotToken(value) => {
+            Self::NotToken(value) => {
                 write!(f, "Sec-WebSocket-Extensions: {value} is not a token")
             }
-            ExtensionError::TooMany { what, limit } => {
+            Self::TooMany { what, limit } => {
                 write!(f, "Sec-WebSocket-Extensions: more than {limit} {what} (a fixed limit)")
             }
         }
     }
 }
 
-impl error::Error for ExtensionError {}
+impl std::error::Error for ExtensionError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,14 @@
 //! The headers an application adds to a request or a response of the handshake.
 
-use std::{error, fmt};
+use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::header::{is_reserved, spelt};
+use crate::handshake::header::{is_reserved, spelt};
 
 /// Collects headers; what is wrong with one is kept until they are used, so that a builder can
 /// take them without an error at every call.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ExtraHeaders {
     lines: Vec<(HeaderName, HeaderValue)>,
     error: Option<HeaderError>,
@@ -48,13 +48,10 @@ where
     N: TryInto<HeaderName>,
     V: TryInto<HeaderValue>,
 {
-    let name = name.try_into().map_err(|_| HeaderError::InvalidName)?;
+    let (name, mut value) = parse_line(name, value)?;
     if is_reserved(&name) {
         return Err(HeaderError::Reserved { name });
     }
-    let Ok(mut value) = value.try_into() else {
-        return Err(HeaderError::InvalidValue { name });
-    };
     // Kept out of debug output, and out of the compression tables of HTTP/2.
     let secrets =
         [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
@@ -62,8 +59,21 @@ where
     Ok((name, value))
 }
 
+/// A header of whatever a program names and values it with.
+pub(crate) fn parse_line<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue), HeaderError>
+where
+    N: TryInto<HeaderName>,
+    V: TryInto<HeaderValue>,
+{
+    let name = name.try_into().map_err(|_| HeaderError::InvalidName)?;
+    match value.try_into() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => Err(HeaderError::InvalidValue { name }),
+    }
+}
+
 /// A header that an application cannot add to a handshake.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// The name is not a token of HTTP.
@@ -87,19 +97,19 @@ pub enum HeaderError {
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HeaderError::InvalidName => f.write_str("the name of a header is not a token"),
-            HeaderError::InvalidValue { name } => {
+            Self::InvalidName => f.write_str("the name of a header is not a token"),
+            Self::InvalidValue { name } => {
                 write!(f, "the value of the header {} has a control character", spelt(name))
             }
-            HeaderError::Reserved { name } => {
+            Self::Reserved { name } => {
                 write!(f, "the header {} belongs to the handshake and cannot be set", spelt(name))
             }
-            HeaderError::TooMany => f.write_str("there are more than 32768 headers"),
+            Self::TooMany => f.write_str("there are more than 32768 headers"),
         }
     }
 }
 
-impl error::Error for HeaderError {}
+impl std::error::Error for HeaderError {}
 
 #[cfg(test)]
 mod tests {

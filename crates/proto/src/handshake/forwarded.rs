@@ -1,13 +1,13 @@
 //! The client's address behind proxies: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
-use std::{error, fmt};
 
 use http::{HeaderMap, HeaderName, header};
 
-use super::excerpt::excerpt;
-use super::token::trim;
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::token::trim;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -39,14 +39,14 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// assert_eq!(trusted.client_address("198.51.100.7".parse()?, &headers).to_string(), "198.51.100.7");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedProxies {
     networks: Vec<Network>,
     header: ForwardedHeader,
 }
 
 /// The header which the trusted proxies maintain.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`: most proxies, and WebSocket-Node. The default.
@@ -57,13 +57,13 @@ pub enum ForwardedHeader {
 }
 
 impl Default for TrustedProxies {
-    fn default() -> TrustedProxies {
+    fn default() -> Self {
         let v4 = |a, b, prefix| Network { base: Ipv4Addr::new(a, b, 0, 0).into(), prefix };
         let v6 = |first, last, prefix| Network {
             base: Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last).into(),
             prefix,
         };
-        TrustedProxies {
+        Self {
             networks: vec![
                 v4(127, 0, 8),
                 v4(10, 0, 8),
@@ -81,8 +81,8 @@ impl Default for TrustedProxies {
 
 impl TrustedProxies {
     /// Trusts nobody: the client is whoever opened the connection.
-    pub fn none() -> TrustedProxies {
-        TrustedProxies { networks: Vec::new(), header: ForwardedHeader::default() }
+    pub fn none() -> Self {
+        Self { networks: Vec::new(), header: ForwardedHeader::default() }
     }
 
     /// Trusts these networks and no others: `"10.0.0.0/8"`, `"fd00::/8"`, or a single address,
@@ -91,14 +91,14 @@ impl TrustedProxies {
     /// # Errors
     ///
     /// [`CidrError`] for the first entry that is no such thing.
-    pub fn new<I>(networks: I) -> Result<TrustedProxies, CidrError>
+    pub fn new<I>(networks: I) -> Result<Self, CidrError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
         networks
             .into_iter()
-            .try_fold(TrustedProxies::none(), |trusted, network| trusted.and(network.as_ref()))
+            .try_fold(Self::none(), |trusted, network| trusted.and(network.as_ref()))
     }
 
     /// Trusts this network as well.
@@ -108,14 +108,14 @@ impl TrustedProxies {
     /// [`CidrError`] if it is not `address/prefix` or an address, if the prefix is longer than
     /// the address, or if the address has bits set beyond the prefix: `10.1.0.0/8` is more likely
     /// an error than a way to write `10.0.0.0/8`.
-    pub fn and(mut self, network: &str) -> Result<TrustedProxies, CidrError> {
+    pub fn and(mut self, network: &str) -> Result<Self, CidrError> {
         self.networks.push(network.parse()?);
         Ok(self)
     }
 
     /// Reads this header, and only this.
     #[must_use]
-    pub fn header(mut self, header: ForwardedHeader) -> TrustedProxies {
+    pub fn header(mut self, header: ForwardedHeader) -> Self {
         self.header = header;
         self
     }
@@ -164,7 +164,7 @@ impl TrustedProxies {
 }
 
 /// A network in CIDR notation; the base has no bits set beyond the prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Network {
     base: IpAddr,
     prefix: u32,
@@ -189,7 +189,7 @@ impl Network {
 impl FromStr for Network {
     type Err = CidrError;
 
-    fn from_str(text: &str) -> Result<Network, CidrError> {
+    fn from_str(text: &str) -> Result<Self, CidrError> {
         let invalid = || CidrError { value: excerpt(text) };
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
@@ -214,7 +214,7 @@ impl FromStr for Network {
         if prefix > bits || beyond || mapped {
             return Err(invalid());
         }
-        Ok(Network { base, prefix })
+        Ok(Self { base, prefix })
     }
 }
 
@@ -229,7 +229,7 @@ struct Backwards<'a> {
 }
 
 impl<'a> Backwards<'a> {
-    fn new(line: &'a [u8], separator: u8) -> Backwards<'a> {
+    fn new(line: &'a [u8], separator: u8) -> Self {
         Backwards { rest: Some(line), separator }
     }
 }
@@ -297,7 +297,7 @@ fn parse_node(node: &[u8]) -> Option<IpAddr> {
 }
 
 /// A text that is no network in CIDR notation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CidrError {
     value: String,
 }
@@ -313,7 +313,7 @@ impl fmt::Display for CidrError {
     }
 }
 
-impl error::Error for CidrError {}
+impl std::error::Error for CidrError {}
 
 #[cfg(test)]
 mod tests {

@@ -1,22 +1,22 @@
 //! The head of an HTTP/1.1 message: the start line and the headers, up to the empty line.
 
-use std::{error, fmt};
+use std::fmt;
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
 };
 use httparse::Status;
 
-use super::excerpt::excerpt;
-use super::header::write_spelt;
-use super::rejection::Rejection;
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::header::write_spelt;
+use crate::handshake::rejection::Rejection;
 
 /// How large the head of a message may be.
 ///
 /// The limits hold before anything is allocated for the head. A head that reaches a limit is an
 /// error as soon as that is certain, so a caller never needs to buffer more than
 /// [`max_head_size`](HeadLimits::max_head_size) bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadLimits {
     /// The most bytes, with the start line and the empty line at the end. Default: 16 KiB.
@@ -26,22 +26,22 @@ pub struct HeadLimits {
 }
 
 impl Default for HeadLimits {
-    fn default() -> HeadLimits {
-        HeadLimits { max_head_size: 16 * 1024, max_headers: 100 }
+    fn default() -> Self {
+        Self { max_head_size: 16 * 1024, max_headers: 100 }
     }
 }
 
 impl HeadLimits {
     /// Sets [`max_head_size`](HeadLimits::max_head_size).
     #[must_use]
-    pub fn max_head_size(mut self, bytes: usize) -> HeadLimits {
+    pub fn max_head_size(mut self, bytes: usize) -> Self {
         self.max_head_size = bytes;
         self
     }
 
     /// Sets [`max_headers`](HeadLimits::max_headers).
     #[must_use]
-    pub fn max_headers(mut self, headers: usize) -> HeadLimits {
+    pub fn max_headers(mut self, headers: usize) -> Self {
         self.max_headers = headers;
         self
     }
@@ -182,7 +182,7 @@ fn headers(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
 }
 
 /// Why the head of a message cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadError {
     /// The head does not end within [`HeadLimits::max_head_size`].
@@ -212,26 +212,26 @@ pub enum HeadError {
 impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HeadError::TooLarge { limit } => {
+            Self::TooLarge { limit } => {
                 write!(f, "the HTTP head is larger than max_head_size, {limit} bytes")
             }
-            HeadError::TooManyHeaders { limit } => {
+            Self::TooManyHeaders { limit } => {
                 write!(f, "the HTTP head has more headers than max_headers, {limit}")
             }
-            HeadError::InvalidTarget { value } => {
+            Self::InvalidTarget { value } => {
                 write!(f, "the request's target {value} is not a URI")
             }
-            HeadError::Version => {
+            Self::Version => {
                 f.write_str("the HTTP head names a version other than HTTP/1.0 and HTTP/1.1")
             }
-            HeadError::Malformed { what } => {
+            Self::Malformed { what } => {
                 write!(f, "the HTTP head is malformed: {what} cannot be read")
             }
         }
     }
 }
 
-impl error::Error for HeadError {}
+impl std::error::Error for HeadError {}
 
 /// Appends the head of a request as HTTP/1.1 has it.
 ///

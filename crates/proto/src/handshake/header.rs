@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::token::trim;
+use crate::handshake::token::trim;
 
 /// The header in which a server says why it refused, as WebSocket-Node does.
 pub(crate) static X_WEBSOCKET_REJECT_REASON: HeaderName =
@@ -36,7 +36,7 @@ pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> boo
 }
 
 /// Why a header which stands for one value cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldError {
     Repeated,
     NotAscii,
@@ -45,8 +45,8 @@ pub(crate) enum FieldError {
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            FieldError::Repeated => "appears more than once",
-            FieldError::NotAscii => "has a character which is not visible ASCII",
+            Self::Repeated => "appears more than once",
+            Self::NotAscii => "has a character which is not visible ASCII",
         })
     }
 }

@@ -1,13 +1,13 @@
 //! `Sec-WebSocket-Key` and the `Sec-WebSocket-Accept` that answers it.
 
-use std::{error, fmt};
+use std::fmt;
 
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use sha1::{Digest as _, Sha1};
 
-use super::excerpt::excerpt;
+use crate::handshake::excerpt::excerpt;
 
 /// What is appended to the key before hashing (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -43,19 +43,19 @@ impl Key {
     /// # Errors
     ///
     /// [`KeyError::Random`] if the operating system has no random numbers to give.
-    pub fn generate() -> Result<Key, KeyError> {
+    pub fn generate() -> Result<Self, KeyError> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| KeyError::Random(error.to_string()))?;
-        Ok(Key::from_nonce(nonce))
+        Ok(Self::from_nonce(nonce))
     }
 
     /// The key made of these 16 bytes; for tests, and for those who bring their own randomness.
-    pub fn from_nonce(nonce: [u8; 16]) -> Key {
+    pub fn from_nonce(nonce: [u8; 16]) -> Self {
         let mut encoded = [0; ENCODED];
         // 16 bytes are 24 characters of base64, so the slice always has room.
         let written = STANDARD.encode_slice(nonce, &mut encoded);
         debug_assert!(matches!(written, Ok(ENCODED)));
-        Key(encoded)
+        Self(encoded)
     }
 
     /// The key a client sent.
@@ -66,14 +66,14 @@ impl Key {
     /// # Errors
     ///
     /// [`KeyError::Invalid`] if it is anything else.
-    pub fn parse(value: impl AsRef<[u8]>) -> Result<Key, KeyError> {
+    pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let value = value.as_ref();
         let invalid = || KeyError::Invalid { value: excerpt(value) };
         let encoded: [u8; ENCODED] = value.try_into().map_err(|_| invalid())?;
         // The decoder may ask for room in whole quanta, hence 18.
         let mut nonce = [0; 18];
         match LENIENT.decode_slice(encoded, &mut nonce) {
-            Ok(16) => Ok(Key(encoded)),
+            Ok(16) => Ok(Self(encoded)),
             _ => Err(invalid()),
         }
     }
@@ -98,7 +98,7 @@ impl fmt::Debug for Key {
 }
 
 /// Why there is no [`Key`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
     /// Not 16 bytes in base64.
@@ -113,17 +113,17 @@ pub enum KeyError {
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            KeyError::Invalid { value } => {
+            Self::Invalid { value } => {
                 write!(f, "Sec-WebSocket-Key is {value}, which is not 16 bytes in base64")
             }
-            KeyError::Random(why) => {
+            Self::Random(why) => {
                 write!(f, "no random numbers for a Sec-WebSocket-Key: {why}")
             }
         }
     }
 }
 
-impl error::Error for KeyError {}
+impl std::error::Error for KeyError {}
 
 #[cfg(test)]
 mod tests {

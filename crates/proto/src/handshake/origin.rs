@@ -1,9 +1,9 @@
 //! Origins (RFC 6454), and which of them a server takes requests from (RFC 6455, section 10.2).
 
-use std::{error, fmt};
+use std::fmt;
 
-use super::authority::{Authority, Host};
-use super::excerpt::excerpt;
+use crate::handshake::authority::{Authority, Host};
+use crate::handshake::excerpt::excerpt;
 
 /// An origin: a scheme, a host and a port, or the opaque origin `null`.
 ///
@@ -19,10 +19,10 @@ use super::excerpt::excerpt;
 /// assert_ne!(Origin::parse("http://example.com")?, Origin::parse("https://example.com")?);
 /// # Ok::<(), towline_proto::handshake::OriginError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin(Kind);
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Kind {
     Null,
     /// The scheme in lower case. A scheme such as `file` has no host, and one whose default port
@@ -41,19 +41,19 @@ impl Origin {
     ///
     /// [`OriginError`] if it is anything else, such as a URL with a path, or the two origins that
     /// RFC 6454 allows after a redirect and no browser sends.
-    pub fn parse(text: &str) -> Result<Origin, OriginError> {
+    pub fn parse(text: &str) -> Result<Self, OriginError> {
         if text == "null" {
-            return Ok(Origin(Kind::Null));
+            return Ok(Self(Kind::Null));
         }
         let invalid = || OriginError { value: excerpt(text) };
         let (scheme, authority) = text.split_once("://").ok_or_else(invalid)?;
         let scheme = parse_scheme(scheme).ok_or_else(invalid)?;
         let default = default_port(&scheme);
         if authority.is_empty() && default.is_none() {
-            return Ok(Origin(Kind::Tuple { scheme, host: None, port: None }));
+            return Ok(Self(Kind::Tuple { scheme, host: None, port: None }));
         }
         let Authority { host, port } = Authority::parse(authority).ok_or_else(invalid)?;
-        Ok(Origin(Kind::Tuple { scheme, host: Some(host), port: port.or(default) }))
+        Ok(Self(Kind::Tuple { scheme, host: Some(host), port: port.or(default) }))
     }
 
     /// Whether this is `null`, the origin of a sandboxed frame, a `data:` URL, and of others that
@@ -98,7 +98,7 @@ fn default_port(scheme: &str) -> Option<u16> {
 ///
 /// A request without an `Origin` is not a browser's, and is always allowed: a program can write
 /// into the header what it likes, so there is nothing to check.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginPolicy {
     /// A page's host and port must be those that the request is for, by its `Host` or
@@ -128,7 +128,7 @@ impl OriginPolicy {
     /// # Errors
     ///
     /// [`OriginError`] for the first entry which is neither an origin nor a pattern.
-    pub fn list<I>(origins: I) -> Result<OriginPolicy, OriginError>
+    pub fn list<I>(origins: I) -> Result<Self, OriginError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
@@ -141,13 +141,9 @@ impl OriginPolicy {
     pub fn allows(&self, origin: Option<&str>, host: &str) -> bool {
         let Some(origin) = origin else { return true };
         match self {
-            OriginPolicy::Any => true,
-            OriginPolicy::SameOrigin => {
-                Origin::parse(origin).is_ok_and(|origin| origin.is_at(host))
-            }
-            OriginPolicy::List(list) => {
-                Origin::parse(origin).is_ok_and(|origin| list.contains(&origin))
-            }
+            Self::Any => true,
+            Self::SameOrigin => Origin::parse(origin).is_ok_and(|origin| origin.is_at(host)),
+            Self::List(list) => Origin::parse(origin).is_ok_and(|origin| list.contains(&origin)),
         }
     }
 }
@@ -158,10 +154,10 @@ impl OriginPolicy {
 /// `https://*.app.example`, however deep, but not `app.example` itself, and never an IP address;
 /// or `null`, which any site can produce by a sandboxed frame, so list it only if you would use
 /// [`OriginPolicy::Any`]. Scheme, host and port must all match.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginList(Vec<Entry>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Entry {
     Exact(Origin),
     /// The suffix with its leading dot, so that `*.a.example` never matches `nota.example`.
@@ -178,7 +174,7 @@ impl OriginList {
     /// # Errors
     ///
     /// [`OriginError`] for the first entry which is neither.
-    pub fn new<I>(origins: I) -> Result<OriginList, OriginError>
+    pub fn new<I>(origins: I) -> Result<Self, OriginError>
     where
         I: IntoIterator,
         I::Item: AsRef<str>,
@@ -197,7 +193,7 @@ impl OriginList {
 }
 
 impl Entry {
-    fn parse(text: &str) -> Result<Entry, OriginError> {
+    fn parse(text: &str) -> Result<Self, OriginError> {
         if !text.contains('*') {
             return Origin::parse(text).map(Entry::Exact);
         }
@@ -207,7 +203,7 @@ impl Entry {
             Origin::parse(&format!("{scheme}://{pattern}")).map_err(|_| invalid())?;
         match kind {
             Kind::Tuple { scheme, host: Some(Host::Name(name)), port } if !name.contains('*') => {
-                Ok(Entry::Below { scheme, suffix: format!(".{name}"), port })
+                Ok(Self::Below { scheme, suffix: format!(".{name}"), port })
             }
             _ => Err(invalid()),
         }
@@ -215,9 +211,9 @@ impl Entry {
 
     fn matches(&self, origin: &Origin) -> bool {
         match (self, &origin.0) {
-            (Entry::Exact(exact), _) => exact == origin,
+            (Self::Exact(exact), _) => exact == origin,
             (
-                Entry::Below { scheme, suffix, port },
+                Self::Below { scheme, suffix, port },
                 Kind::Tuple { scheme: own_scheme, host: Some(Host::Name(name)), port: own_port },
             ) => {
                 scheme == own_scheme
@@ -230,7 +226,7 @@ impl Entry {
 }
 
 /// A text which is no origin, nor a pattern of origins where one may stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginError {
     value: String,
 }
@@ -246,7 +242,7 @@ impl fmt::Display for OriginError {
     }
 }
 
-impl error::Error for OriginError {}
+impl std::error::Error for OriginError {}
 
 #[cfg(test)]
 mod tests {

@@ -2,20 +2,20 @@
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
-use super::authority::Authority;
-use super::excerpt::excerpt;
-use super::header::{SEC_WEBSOCKET_ORIGIN, lists, single, spelt};
-use super::key::Key;
-use super::rejection::Rejection;
-use super::transport::{Protocol, Transport};
-use super::version::Version;
+use crate::handshake::authority::Authority;
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::header::{SEC_WEBSOCKET_ORIGIN, lists, single, spelt};
+use crate::handshake::key::Key;
+use crate::handshake::rejection::Rejection;
+use crate::handshake::transport::{Protocol, Transport};
+use crate::handshake::version::Version;
 
-pub(super) fn bad(reason: impl Into<String>) -> Rejection {
+pub(crate) fn bad(reason: impl Into<String>) -> Rejection {
     Rejection::new(StatusCode::BAD_REQUEST, reason.into())
 }
 
 /// RFC 6455, section 4.2.1, items 1, 3 and 4.
-pub(super) fn check_upgrade(
+pub(crate) fn check_upgrade(
     method: &Method,
     version: http::Version,
     headers: &HeaderMap,
@@ -52,7 +52,7 @@ pub(super) fn check_upgrade(
 }
 
 /// RFC 8441, section 5.
-pub(super) fn check_extended_connect(
+pub(crate) fn check_extended_connect(
     method: &Method,
     extensions: &Extensions,
 ) -> Result<(), Rejection> {
@@ -79,7 +79,7 @@ fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str
     single(headers, name).map_err(|error| bad(format!("{} {error}", spelt(name))))
 }
 
-pub(super) fn read_version(
+pub(crate) fn read_version(
     headers: &HeaderMap,
     transport: Transport,
 ) -> Result<Version, Rejection> {
@@ -100,13 +100,13 @@ pub(super) fn read_version(
     Err(rejection.header(header::SEC_WEBSOCKET_VERSION, supported))
 }
 
-pub(super) fn read_key(headers: &HeaderMap) -> Result<Key, Rejection> {
+pub(crate) fn read_key(headers: &HeaderMap) -> Result<Key, Rejection> {
     let value = field(headers, &header::SEC_WEBSOCKET_KEY)?
         .ok_or_else(|| bad("Sec-WebSocket-Key is missing"))?;
     Key::parse(value).map_err(|error| bad(error.to_string()))
 }
 
-pub(super) fn read_host(
+pub(crate) fn read_host(
     uri: &Uri,
     headers: &HeaderMap,
     transport: Transport,
@@ -125,7 +125,7 @@ pub(super) fn read_host(
     }
 }
 
-pub(super) fn read_resource(uri: &Uri) -> Result<String, Rejection> {
+pub(crate) fn read_resource(uri: &Uri) -> Result<String, Rejection> {
     let path = uri.path();
     if !path.starts_with('/') {
         return Err(bad(format!("the request's target {} has no path", excerpt(uri.to_string()))));
@@ -133,7 +133,7 @@ pub(super) fn read_resource(uri: &Uri) -> Result<String, Rejection> {
     Ok(uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}")))
 }
 
-pub(super) fn read_origin(
+pub(crate) fn read_origin(
     headers: &HeaderMap,
     version: Version,
 ) -> Result<Option<String>, Rejection> {

@@ -1,13 +1,14 @@
 //! The refusal of a handshake.
 
 use std::borrow::Cow;
-use std::{error, fmt};
+use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use super::header::{X_WEBSOCKET_REJECT_REASON, is_reserved, lossy_value};
-use super::transport::Transport;
+use crate::handshake::extra_headers::{HeaderError, parse_line};
+use crate::handshake::header::{X_WEBSOCKET_REJECT_REASON, is_reserved, lossy_value};
+use crate::handshake::transport::Transport;
 
 /// The longest reason that fits the `X-WebSocket-Reject-Reason` header, in characters; the body
 /// has all of it.
@@ -28,31 +29,46 @@ const LONGEST_REASON: usize = 256;
 /// assert_eq!(response.headers()["x-websocket-reject-reason"], "no such room");
 /// assert_eq!(response.body(), "no such room\n");
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 #[doc(alias = "reject")]
 pub struct Rejection {
     status: StatusCode,
     reason: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    header_error: Option<HeaderError>,
 }
 
 impl Rejection {
     /// A refusal with this status, for this reason.
     ///
     /// A status below 300 would read as acceptance; 403 Forbidden is sent in its place.
-    pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Rejection {
+    pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
         let status = if status.as_u16() < 300 { StatusCode::FORBIDDEN } else { status };
-        Rejection { status, reason: reason.into(), headers: Vec::new() }
+        Self { status, reason: reason.into(), headers: Vec::new(), header_error: None }
     }
 
     /// The same with one more header: `Location`, `WWW-Authenticate`, `Retry-After` …
     ///
     /// The headers which frame the response are its own: `Connection`, `Content-Length`,
-    /// `Transfer-Encoding`, `Trailer` and `TE` are left out of it.
+    /// `Transfer-Encoding`, `Trailer` and `TE` are left out of it. So is a header that is none,
+    /// with a line break in its value, say: a refusal is to be sent in any case.
+    /// [`header_error`](Self::header_error) tells.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Rejection {
-        self.headers.push((name, value));
+    pub fn header<N, V>(mut self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        match parse_line(name, value) {
+            Ok(line) => self.headers.push(line),
+            Err(error) => self.header_error = self.header_error.or(Some(error)),
+        }
         self
+    }
+
+    /// What is wrong with the first [`header`](Self::header) that is none.
+    pub fn header_error(&self) -> Option<&HeaderError> {
+        self.header_error.as_ref()
     }
 
     /// The status of the response.
@@ -109,8 +125,8 @@ impl Rejection {
 }
 
 impl Default for Rejection {
-    fn default() -> Rejection {
-        Rejection::new(StatusCode::FORBIDDEN, "the server refuses the connection")
+    fn default() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "the server refuses the connection")
     }
 }
 
@@ -120,7 +136,7 @@ impl fmt::Display for Rejection {
     }
 }
 
-impl error::Error for Rejection {}
+impl std::error::Error for Rejection {}
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +193,19 @@ mod tests {
         assert_eq!(response.headers()[header::CONTENT_LENGTH], "34");
         assert_eq!(response.headers()[header::CONNECTION], "close");
         assert!(!response.headers().contains_key(header::TRANSFER_ENCODING));
+    }
+
+    #[test]
+    fn a_header_that_is_none_is_left_out_and_told_of() {
+        let rejection = Rejection::default()
+            .header("Retry-After", "7")
+            .header("x-a", "1\r\nx-b: 2")
+            .header("x c", "3");
+        let name = HeaderName::from_static("x-a");
+        assert_eq!(rejection.header_error(), Some(&HeaderError::InvalidValue { name }));
+        assert_eq!(rejection.headers().len(), 1);
+        let response = rejection.response(Transport::Http1Upgrade);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "7");
     }
 
     #[test]

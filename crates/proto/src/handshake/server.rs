@@ -2,20 +2,20 @@
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 
-use super::accept::{Accept, AcceptError};
-use super::agreed::Agreed;
-use super::cookie::{Cookie, parse_cookies};
-use super::extension::{Extension, parse_extensions};
-use super::key::Key;
-use super::origin::{Origin, OriginPolicy};
-use super::reading::{
+use crate::handshake::accept::{Accept, AcceptError};
+use crate::handshake::agreed::Agreed;
+use crate::handshake::cookie::{Cookie, parse_cookies};
+use crate::handshake::extension::{Extension, parse_extensions};
+use crate::handshake::key::Key;
+use crate::handshake::origin::{Origin, OriginPolicy};
+use crate::handshake::reading::{
     bad, check_extended_connect, check_upgrade, read_host, read_key, read_origin, read_resource,
     read_version,
 };
-use super::rejection::Rejection;
-use super::subprotocol::{Subprotocol, find, parse_subprotocols};
-use super::transport::Transport;
-use super::version::Version;
+use crate::handshake::rejection::Rejection;
+use crate::handshake::subprotocol::{Subprotocol, find, parse_subprotocols};
+use crate::handshake::transport::Transport;
+use crate::handshake::version::Version;
 
 /// What a client offers in its opening handshake, checked and taken apart.
 ///
@@ -43,7 +43,7 @@ use super::version::Version;
 /// assert_eq!(response.headers()["sec-websocket-protocol"], "Chat.v2");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 #[doc(alias = "WebSocketRequest")]
 pub struct Offer {
     transport: Transport,
@@ -62,8 +62,8 @@ impl Offer {
     /// Reads a client's opening handshake.
     ///
     /// Which [`Transport`] it is for is told by the request, see [`Transport::of`]: a CONNECT
-    /// which bears a [`Protocol`](super::transport::Protocol) among its extensions is an extended
-    /// CONNECT, anything else over HTTP/1.1 must be an upgrade.
+    /// which bears a [`Protocol`](crate::handshake::transport::Protocol) among its extensions is an
+    /// extended CONNECT, anything else over HTTP/1.1 must be an upgrade.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Offer {
     ///
     /// Over HTTP/2 or HTTP/3, it is 405 for an ordinary request, 501 for another protocol, and
     /// 400 for all the rest.
-    pub fn from_request<B>(request: &Request<B>) -> Result<Offer, Rejection> {
+    pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
         let (headers, uri) = (request.headers(), request.uri());
         let transport = Transport::of(request);
         match transport {
@@ -97,7 +97,7 @@ impl Offer {
             Transport::Http1Upgrade => Some(read_key(headers)?),
             Transport::ExtendedConnect => None,
         };
-        Ok(Offer {
+        Ok(Self {
             transport,
             key,
             version,
@@ -122,8 +122,7 @@ impl Offer {
     }
 
     /// The version of the protocol that the client asks for.
-    #[doc(alias = "webSocketVersion")]
-    #[doc(alias = "websocketVersion")]
+    #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(&self) -> Version {
         self.version
     }

@@ -1,14 +1,14 @@
 //! `Sec-WebSocket-Protocol` (RFC 6455, sections 1.9 and 11.3.4).
 
 use std::collections::HashSet;
-use std::{error, fmt};
+use std::fmt;
 
 use bytestring::ByteString;
 use http::{HeaderMap, header};
 
-use super::excerpt::excerpt;
-use super::header::elements;
-use super::token::is_token;
+use crate::handshake::excerpt::excerpt;
+use crate::handshake::header::elements;
+use crate::handshake::token::is_token;
 
 /// The name of a subprotocol, such as `chat.v2`: a token of HTTP.
 ///
@@ -18,7 +18,7 @@ use super::token::is_token;
 /// `Subprotocol`s are equal if they are spelt alike.
 ///
 /// Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Subprotocol {
     spelling: ByteString,
     lower_case: ByteString,
@@ -31,7 +31,7 @@ impl Subprotocol {
     ///
     /// [`SubprotocolError::NotToken`]: RFC 6455, section 4.1, wants "non-empty strings with
     /// characters in the range U+0021 to U+007E not including separator characters".
-    pub fn new(name: impl Into<String>) -> Result<Subprotocol, SubprotocolError> {
+    pub fn new(name: impl Into<String>) -> Result<Self, SubprotocolError> {
         let name = name.into();
         if !is_token(&name) {
             return Err(SubprotocolError::NotToken(excerpt(name)));
@@ -42,7 +42,7 @@ impl Subprotocol {
         } else {
             spelling.clone()
         };
-        Ok(Subprotocol { spelling, lower_case })
+        Ok(Self { spelling, lower_case })
     }
 
     /// The name as the client spells it.
@@ -109,7 +109,7 @@ pub(crate) fn find<'a>(offered: &'a [Subprotocol], name: &str) -> Option<&'a Sub
 }
 
 /// What is wrong with a `Sec-WebSocket-Protocol`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubprotocolError {
     /// The name is not a token: it is empty, or has a separator, a space, a control or a
@@ -122,17 +122,17 @@ pub enum SubprotocolError {
 impl fmt::Display for SubprotocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            SubprotocolError::NotToken(name) => {
+            Self::NotToken(name) => {
                 write!(f, "Sec-WebSocket-Protocol: {name} is not a token")
             }
-            SubprotocolError::Repeated(name) => {
+            Self::Repeated(name) => {
                 write!(f, "Sec-WebSocket-Protocol has {name} more than once")
             }
         }
     }
 }
 
-impl error::Error for SubprotocolError {}
+impl std::error::Error for SubprotocolError {}
 
 #[cfg(test)]
 mod tests {

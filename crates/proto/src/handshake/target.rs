@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
 
-use super::authority::{Authority, Host};
+use crate::handshake::authority::{Authority, Host};
 
 /// Whom to connect to, and what to ask for there: a `ws:` or `wss:` URI (RFC 6455, section 3),
 /// taken apart.
@@ -21,7 +21,7 @@ use super::authority::{Authority, Host};
 /// assert_eq!(target.resource(), "/feed?from=now");
 /// # Ok::<(), http::uri::InvalidUri>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     secure: bool,
     host: String,
@@ -34,7 +34,7 @@ pub struct Target {
 impl Target {
     /// Takes a URI apart, or says in `None` that it is not one of a WebSocket: that its scheme is
     /// another or missing, or that its host is not a name or an address.
-    pub fn from_uri(uri: &Uri) -> Option<Target> {
+    pub fn from_uri(uri: &Uri) -> Option<Self> {
         let scheme = uri.scheme_str()?.to_ascii_lowercase();
         let secure = match scheme.as_str() {
             "ws" | "http" => false,
@@ -56,7 +56,7 @@ impl Target {
         };
         // RFC 6455, section 4.1: "|host| with the |port| … if not using the default port".
         let authority = if port == default { bracketed } else { format!("{bracketed}:{port}") };
-        Some(Target {
+        Some(Self {
             secure,
             host,
             port,

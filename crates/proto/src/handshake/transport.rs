@@ -9,7 +9,7 @@ use http::Request;
 /// The two say the same in different words: an upgrade is a `GET` with `Upgrade`, `Connection`,
 /// `Host` and a key, answered by 101; an extended CONNECT has `:protocol`, `:authority` and no
 /// key, is answered by 200, and may not have any of the others (RFC 8441, section 5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
     /// The `Upgrade` of HTTP/1.1 (RFC 6455, section 4). The default.
@@ -25,12 +25,12 @@ impl Transport {
     ///
     /// Whether it is a valid request for a WebSocket is another matter; this also says how to
     /// word a refusal.
-    pub fn of<B>(request: &Request<B>) -> Transport {
+    pub fn of<B>(request: &Request<B>) -> Self {
         let marked = request.extensions().get::<Protocol>().is_some();
         if marked || request.version() >= http::Version::HTTP_2 {
-            Transport::ExtendedConnect
+            Self::ExtendedConnect
         } else {
-            Transport::Http1Upgrade
+            Self::Http1Upgrade
         }
     }
 }
@@ -48,16 +48,16 @@ impl Transport {
 /// request.extensions_mut().insert(Protocol::WEBSOCKET);
 /// assert_eq!(Transport::of(&request), Transport::ExtendedConnect);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Protocol(Cow<'static, str>);
 
 impl Protocol {
     /// `websocket`, the only one that a WebSocket server accepts.
-    pub const WEBSOCKET: Protocol = Protocol(Cow::Borrowed("websocket"));
+    pub const WEBSOCKET: Self = Self(Cow::Borrowed("websocket"));
 
     /// Whatever a peer sent in `:protocol`.
-    pub fn new(value: impl Into<String>) -> Protocol {
-        Protocol(Cow::Owned(value.into()))
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(Cow::Owned(value.into()))
     }
 
     /// The value.

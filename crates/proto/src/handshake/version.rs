@@ -4,15 +4,15 @@ use std::fmt;
 
 use http::{HeaderName, header};
 
-use super::header::SEC_WEBSOCKET_ORIGIN;
+use crate::handshake::header::SEC_WEBSOCKET_ORIGIN;
 
 /// The versions of the protocol which are spoken here.
 ///
 /// The framing of both is the same; version 8 differs only in the name of the header that carries
 /// the origin. The default is [`Version::Rfc6455`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[doc(alias = "webSocketVersion")]
-#[doc(alias = "websocketVersion")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[doc(alias("webSocketVersion", "websocketVersion"))]
+#[non_exhaustive]
 pub enum Version {
     /// 8: the drafts hybi-08 to hybi-12.
     Draft8,
@@ -28,16 +28,16 @@ impl Version {
     /// The number in the `Sec-WebSocket-Version` header: 8 or 13.
     pub const fn number(self) -> u8 {
         match self {
-            Version::Draft8 => 8,
-            Version::Rfc6455 => 13,
+            Self::Draft8 => 8,
+            Self::Rfc6455 => 13,
         }
     }
 
     /// The version with this number, if it is supported.
-    pub const fn from_number(number: u8) -> Option<Version> {
+    pub const fn from_number(number: u8) -> Option<Self> {
         match number {
-            8 => Some(Version::Draft8),
-            13 => Some(Version::Rfc6455),
+            8 => Some(Self::Draft8),
+            13 => Some(Self::Rfc6455),
             _ => None,
         }
     }
@@ -45,21 +45,21 @@ impl Version {
     /// The number as the header has it.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Version::Draft8 => "8",
-            Version::Rfc6455 => "13",
+            Self::Draft8 => "8",
+            Self::Rfc6455 => "13",
         }
     }
 
     /// The version a header names: digits without leading zeros (RFC 6455, section 4.3).
-    pub(crate) fn parse(value: &str) -> Option<Version> {
-        [Version::Rfc6455, Version::Draft8].into_iter().find(|version| version.as_str() == value)
+    pub(crate) fn parse(value: &str) -> Option<Self> {
+        [Self::Rfc6455, Self::Draft8].into_iter().find(|version| version.as_str() == value)
     }
 
     /// The header in which a client of this version names its origin.
     pub(crate) fn origin_header(self) -> HeaderName {
         match self {
-            Version::Draft8 => SEC_WEBSOCKET_ORIGIN.clone(),
-            Version::Rfc6455 => header::ORIGIN,
+            Self::Draft8 => SEC_WEBSOCKET_ORIGIN.clone(),
+            Self::Rfc6455 => header::ORIGIN,
         }
     }
 }

@@ -189,6 +189,7 @@ impl std::error::Error for InvalidClose {}
 
 /// Why the payload of a close frame is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MalformedClose {
     /// One byte, where a code takes two.
     OneByte,

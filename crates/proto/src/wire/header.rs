@@ -72,6 +72,7 @@ impl Rsv {
 
 /// Why bytes are no frame header, whoever sent them and whatever came before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Malformed {
     /// An opcode that RFC 6455 reserves.
     ReservedOpcode(u8),

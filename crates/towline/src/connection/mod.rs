@@ -30,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_core::Stream as FuturesStream;
+use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -47,7 +47,7 @@ use crate::connection::driver::Reader;
 use crate::connection::shared::Wait;
 use crate::connection::waiting::Place;
 use crate::error::{Error, Result};
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 pub(crate) use shared::{Observer, Shared};
 
@@ -104,7 +104,7 @@ impl Connection {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn from_stream(stream: impl Stream, role: Role, config: &Config, early: Bytes) -> Self {
+    pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
         let stream = AnyStream::new(stream);
         let peer_address = stream.peer_address();
         let info = Info {
@@ -407,7 +407,7 @@ fn poll_closed(receiver: &mut Receiver, place: &mut Place, cx: &mut Context<'_>)
     receiver.shared().poll_closed(cx, place)
 }
 
-impl FuturesStream for Connection {
+impl Stream for Connection {
     type Item = Result<Message>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

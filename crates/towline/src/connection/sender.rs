@@ -101,11 +101,7 @@ impl Sender {
     pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
         self.shared.try_send(message.into()).map_err(|(why, message)| match why {
             Some(why) => self.refused(why).with_unsent(message),
-            None => Error::new(
-                ErrorKind::QueueFull,
-                "the outgoing queue is above its high-water mark (send_high_water_mark)",
-            )
-            .with_unsent(message),
+            None => self.full(message),
         })
     }
 
@@ -282,7 +278,13 @@ impl Sender {
     }
 
     fn refused(&self, why: Refused) -> Error {
-        Error::refused(why, self.closed().as_ref())
+        Error::refused(why, &self.shared.lock().session)
+    }
+
+    fn full(&self, message: Message) -> Error {
+        let session = &mut self.shared.lock().session;
+        let queued = session.outbound().queued_cost();
+        Error::queue_full(queued, session.send_high_water_mark(), message)
     }
 }
 

@@ -16,7 +16,7 @@ use towline_proto::handshake::{Rejection, Transport, encode_response};
 
 use crate::server::event::ServerEvent;
 use crate::server::hub::Hub;
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 /// How long a rejected client may take to read the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl Upgraded {
     ///
     /// A stream that is a `TcpStream` is known as one: take it out of the library's wrapper where
     /// that is possible.
-    pub fn new(stream: impl Stream, early: impl Into<Vec<u8>>) -> Self {
+    pub fn new(stream: impl Io, early: impl Into<Vec<u8>>) -> Self {
         Self { stream: Mutex::new(AnyStream::new(stream)), early: early.into() }
     }
 

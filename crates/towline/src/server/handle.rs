@@ -21,7 +21,7 @@ use crate::server::event::Events;
 use crate::server::event::ServerEvent;
 use crate::server::gate::Gate;
 use crate::server::request::unanswered;
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 /// A handle of a [`Server`](crate::Server), for any task: to mount and unmount, to watch, to broadcast, to shut
 /// down. Clones are the same.
@@ -99,7 +99,7 @@ impl ServerHandle {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn serve(&self, stream: impl Stream, peer_address: Option<SocketAddr>) {
+    pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
         let stream = AnyStream::new(stream);
         let peer = peer_address.or_else(|| stream.peer_address());
         self.gate.serve(stream, peer);
@@ -109,7 +109,7 @@ impl ServerHandle {
     /// to the response to send, which is 503 while the server is unmounted.
     ///
     /// `upgraded` is awaited once the response with status 101, or 200 to an extended CONNECT, is
-    /// on its way. An extended CONNECT bears a [`Protocol`](crate::Protocol) among the request's
+    /// on its way. An extended CONNECT bears a [`Protocol`](towline_proto::handshake::Protocol) among the request's
     /// extensions.
     ///
     /// # Cancel safety

@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::Answer;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, Options};
-use crate::transport::{AnyStream, Stream};
+use crate::transport::{AnyStream, Io};
 
 /// A client's request for a connection.
 ///
@@ -77,7 +77,7 @@ impl Request {
     #[doc(alias = "WebSocketRequest")]
     pub fn from_http(
         http: http::Request<()>,
-        stream: impl Stream,
+        stream: impl Io,
         early: Bytes,
         config: Config,
     ) -> std::result::Result<Self, Rejection> {

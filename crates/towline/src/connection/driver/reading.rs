@@ -267,13 +267,11 @@ enum Owned {
 fn own(incoming: Incoming<'_>) -> Owned {
     match incoming {
         Incoming::Frame(frame) => Owned::Event(Event::Frame(frame)),
-        Incoming::Ping(payload) => Owned::Control(Incoming::Ping(payload)),
-        Incoming::Pong(payload) => Owned::Control(Incoming::Pong(payload)),
-        Incoming::Close(frame) => Owned::Control(Incoming::Close(frame)),
         Incoming::Text(text) => Owned::Event(Event::Message(Message::Text(text.into()))),
         Incoming::Binary(bytes) => Owned::Event(Event::Message(match bytes {
             Cow::Borrowed(bytes) => bytes.into(),
             Cow::Owned(bytes) => bytes.into(),
         })),
+        control => Owned::Control(control.into_owned()),
     }
 }

@@ -11,7 +11,7 @@ use bytes::Buf as _;
 use tokio::io::AsyncWrite as _;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
-use towline_proto::{Outbound, Transport};
+use towline_proto::{Outbound, TransportFate};
 
 use crate::connection::buffers;
 use crate::connection::shared::{Flusher, Shared, State};
@@ -93,13 +93,13 @@ fn poll_write_step(state: &mut State, cx: &mut Context<'_>) -> Poll<Option<io::R
         *unflushed = false;
         return Poll::Ready(Some(result));
     }
-    let is_over = session.poll_transport() != Transport::Open;
+    let is_over = session.poll_transport() != TransportFate::Open;
     if is_over && !*is_shut_down {
         let result = ready!(Pin::new(writer).poll_shutdown(cx));
         *is_shut_down = true;
         return Poll::Ready(Some(result));
     }
-    if session.poll_transport() == Transport::Close {
+    if session.poll_transport() == TransportFate::Close {
         session.handle_transport_end();
     }
     Poll::Ready(None)
