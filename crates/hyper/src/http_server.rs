@@ -24,11 +24,15 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 /// How long the rest of HTTP/2's greeting may be on its way before it is looked for again.
 const REST_OF_PREFACE: Duration = Duration::from_millis(10);
 
+/// How large the head of a request may be; one that is larger is answered with 431.
+const BUFFER: usize = 64 << 10;
+
 /// What HTTP/2 with prior knowledge begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// An HTTP server in front of a [mounted](crate::mount()) WebSocket server: it accepts on its
-/// listening sockets, speaks HTTP/1.1 and HTTP/2 without TLS, and ends gracefully.
+/// listening sockets, speaks HTTP/1.1 and HTTP/2 without TLS, and ends gracefully. The head of a
+/// request may have 64 KiB and 100 headers.
 ///
 /// Whoever has an accept loop already does not need it; a [`Mount`](crate::Mount) is a service
 /// like any other.
@@ -60,7 +64,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// # }
 /// ```
 ///
-/// Dropped, it stops listening; connections live on.
+/// Keep it: dropped, it stops listening. Connections live on.
 pub struct HttpServer<S> {
     http: Http<S>,
     phase: watch::Sender<Phase>,
@@ -256,6 +260,7 @@ where
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
+            .max_buf_size(BUFFER)
             .serve_connection(TokioIo::new(stream), FromPeer { service: self.service, peer })
             .with_upgrades();
         drive(connection, |connection| connection.graceful_shutdown(), phase).await

@@ -1,5 +1,90 @@
 //! Towline on a hyper server: handshakes go to the WebSocket server, all other requests to your
 //! service, on one port.
+//!
+//! ```no_run
+//! use std::convert::Infallible;
+//!
+//! use http_body_util::Full;
+//! use hyper::body::{Bytes, Incoming};
+//! use hyper::{Request, Response, service::service_fn};
+//! use tokio::net::TcpListener;
+//! use towline::Server;
+//! use towline_hyper::{HttpServer, mount};
+//!
+//! async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     Ok(Response::new("a page".into()))
+//! }
+//!
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut server = Server::builder().build();
+//! let http = HttpServer::new(mount(&server, service_fn(page)));
+//! http.listen(TcpListener::bind("127.0.0.1:9001").await?);
+//!
+//! while let Some(request) = server.next_request().await {
+//!     tokio::spawn(async move {
+//!         let mut connection = request.accept().await?;
+//!         while let Some(message) = connection.recv().await? {
+//!             connection.send(message).await?;
+//!         }
+//!         towline::Result::Ok(())
+//!     });
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What comes out of [`Server::next_request`](towline::Server::next_request) is what comes out of
+//! it on a listening socket of its own: origins, limits, keepalive, events and shutdown are the
+//! same. Only the reading of requests is hyper's, and so are its limits: the
+//! [`head_limits`](towline::ServerBuilder::head_limits) and the
+//! [`handshake_timeout`](towline::ServerBuilder::handshake_timeout) of the builder are without
+//! effect here.
+//!
+//! # In an accept loop of your own
+//!
+//! A [`Mount`] is a service like any other. See to three things: that the connection is served
+//! *with upgrades*, that requests know [the peer's address](Mount::peer_address), and that Nagle's
+//! algorithm is off.
+//!
+//! ```no_run
+//! # use std::convert::Infallible;
+//! # use http_body_util::Full;
+//! # use hyper::body::{Bytes, Incoming};
+//! # use hyper::{Request, Response, service::service_fn};
+//! # async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+//! #     Ok(Response::new("a page".into()))
+//! # }
+//! # async fn example() -> std::io::Result<()> {
+//! use hyper_util::rt::{TokioExecutor, TokioIo};
+//! use hyper_util::server::conn::auto;
+//!
+//! let server = towline::Server::builder().build();
+//! let service = towline_hyper::mount(&server, service_fn(page));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+//! loop {
+//!     let (stream, peer) = listener.accept().await?;
+//!     stream.set_nodelay(true)?;
+//!     let service = service.clone().peer_address(peer);
+//!     tokio::spawn(async move {
+//!         let mut builder = auto::Builder::new(TokioExecutor::new());
+//!         builder.http2().enable_connect_protocol();
+//!         builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! # With tower
+//!
+//! [`MountLayer`] goes into a `ServiceBuilder`. Around a tower service, [`Mount`] is a tower
+//! service, which hyper serves inside of a `hyper_util::service::TowerToHyperService`.
+//!
+//! # The stream
+//!
+//! Once a handshake is accepted, a TCP or Unix socket is taken out of hyper's wrapper, together
+//! with what hyper had read already, if it came to hyper inside of a `hyper_util::rt::TokioIo`:
+//! then a connection costs what it costs on a listening socket of Towline's. Any other stream, TLS
+//! or a stream of HTTP/2, is used as hyper has it.
 
 // In the order of dependence: a module uses only those above it.
 
@@ -19,3 +104,8 @@ pub use body::MountBody;
 pub use http_server::HttpServer;
 pub use mount::{Mount, MountFuture, MountLayer, mount};
 pub use peer_address::PeerAddress;
+
+/// The examples of the project's README, which are to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

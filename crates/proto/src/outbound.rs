@@ -271,6 +271,11 @@ impl Outbound {
         self.close_is_encoded && !self.has_remaining()
     }
 
+    /// Whether a message made of frames by hand has been begun and not finished.
+    pub fn is_message_unfinished(&self) -> bool {
+        self.made_of_frames
+    }
+
     /// Whether nothing is left to be written.
     pub fn is_empty(&self) -> bool {
         !self.has_remaining()

@@ -24,7 +24,10 @@ use crate::transport::{AnyStream, Stream};
 /// So much of the body is kept of an answer that is no WebSocket.
 const BODY_START: usize = 4 << 10;
 
-/// So long is waited for it.
+/// So many responses such as 103 may come before the one that counts.
+const INTERIM_RESPONSES: usize = 8;
+
+/// So long is waited for the body.
 const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// What connects to servers. Set it up once and connect as often as you like; clones share what
@@ -286,7 +289,7 @@ impl Client {
         early: &mut Vec<u8>,
         authority: &str,
     ) -> Result<http::Response<()>> {
-        loop {
+        for _ in 0..=INTERIM_RESPONSES {
             let parse = |bytes: &[u8]| parse_response(bytes, &self.head_limits);
             let response = match read_head(stream, early, parse).await {
                 Ok(response) => response,
@@ -297,6 +300,10 @@ impl Client {
                 return Ok(response);
             }
         }
+        Err(Error::new(
+            ErrorKind::Handshake,
+            format!("{authority} sent more than {INTERIM_RESPONSES} interim responses"),
+        ))
     }
 }
 

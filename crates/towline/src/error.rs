@@ -238,6 +238,12 @@ impl Error {
         self.0.unsent
     }
 
+    /// The error of the operating system or of another library that this one is about. Its words
+    /// are in this one's, so that [`source`](StdError::source) goes on with what is behind it.
+    pub fn get_ref(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.0.source.as_deref()
+    }
+
     /// What a server answered instead of a WebSocket: status, headers and the start of the body.
     #[doc(alias = "httpResponse")]
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
@@ -267,7 +273,7 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().and_then(StdError::source)
     }
 }
 
@@ -280,6 +286,14 @@ impl From<Error> for std::io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let io = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = Error::new(ErrorKind::Connect, format!("can't connect: {io}")).with_source(io);
+        assert!(error.get_ref().is_some_and(|cause| cause.is::<std::io::Error>()));
+        assert!(error.source().is_none());
+    }
 
     #[test]
     fn an_error_is_one_word() {

@@ -230,17 +230,15 @@ impl Other {
             let look = poll_fn(|cx| Pin::new(&mut *read).poll_read(cx, &mut buffer));
             let _ = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker));
             self.ahead.extend_from_slice(buffer.filled());
-            if !self.ahead.is_empty() {
-                waker.wake();
-            }
         }
         !self.ahead.is_empty()
     }
 }
 
 impl WriteHalf {
-    /// Whether bytes of the peer lie unread.
-    pub(crate) fn has_unread(&self) -> bool {
+    /// Whether bytes of the peer lie unread. If finding out has used up somebody's waker, that is
+    /// to be woken.
+    pub(crate) fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
         let peek = |socket: SockRef<'_>| {
             let mut byte = [MaybeUninit::uninit()];
             socket.peek(&mut byte).is_ok_and(|count| count > 0)
@@ -249,31 +247,54 @@ impl WriteHalf {
             Self::Tcp(write) => peek(SockRef::from(write.as_ref())),
             #[cfg(unix)]
             Self::Unix(write) => peek(SockRef::from(write.as_ref())),
-            Self::Other { other, .. } => lock(other).has_unread(),
+            Self::Other { other, .. } => {
+                let mut other = lock(other);
+                let has_unread = other.has_unread();
+                if has_unread {
+                    *wake = other.waker.take();
+                }
+                has_unread
+            }
         }
     }
 
-    /// Ends the stream in both directions, though the other half may be held for longer.
-    pub(crate) fn close(self) {
+    /// Ends the stream in both directions, though the other half may be held for longer. What
+    /// remains is to be dropped, and runs code of the program's where the stream is its own.
+    pub(crate) fn close(self) -> Remains {
         // Where the peer has closed it already there is nothing to end.
         match self {
             Self::Tcp(write) => {
                 let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+                write.forget();
+                Remains::default()
             }
             #[cfg(unix)]
             Self::Unix(write) => {
                 let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);
+                write.forget();
+                Remains::default()
             }
             Self::Other { write, other } => {
                 let mut other = lock(&other);
-                let read = other.read.take();
-                let waker = other.waker.take();
-                drop(other);
-                drop((read, write));
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
+                Remains { waker: other.waker.take(), read: other.read.take(), write: Some(write) }
             }
+        }
+    }
+}
+
+/// What remains of a stream that has ended: drop it where nothing is locked.
+#[derive(Default)]
+pub(crate) struct Remains {
+    read: Option<tokio::io::ReadHalf<Box<dyn Stream>>>,
+    write: Option<tokio::io::WriteHalf<Box<dyn Stream>>>,
+    waker: Option<Waker>,
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        drop((self.read.take(), self.write.take()));
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 }

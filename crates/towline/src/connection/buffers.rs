@@ -34,7 +34,8 @@ pub(crate) fn take_send() -> Vec<u8> {
 
 /// Gives a buffer back.
 pub(crate) fn give_send(buffer: Vec<u8>) {
-    if buffer.capacity() <= SEND_MAX {
+    // A small one was not made here, and would be of little use to the next who asks.
+    if (SEND_MIN..=SEND_MAX).contains(&buffer.capacity()) {
         with_pool(|pool| {
             if pool.send.len() < KEPT {
                 pool.send.push(buffer);

@@ -11,6 +11,8 @@ mod info;
 
 mod timekeeper;
 
+mod waiting;
+
 mod shared;
 
 mod driver;
@@ -25,7 +27,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream as FuturesStream;
@@ -42,6 +44,8 @@ pub use sender::Sender;
 
 use crate::connection::buffers::Received;
 use crate::connection::driver::Reader;
+use crate::connection::shared::Wait;
+use crate::connection::waiting::Place;
 use crate::error::{Error, Result};
 use crate::transport::{AnyStream, Stream};
 
@@ -127,7 +131,7 @@ impl Connection {
         let session = Session::new(info.role, config, now.into_std());
         let shared = Shared::new(Arc::new(info), session, writer, observer, now);
         shared.has_input.store(!early.is_empty(), Ordering::Relaxed);
-        let reader = Reader { half, inbound, received: Received::early(early) };
+        let reader = Reader { half, inbound, received: Received::early(early), handed_out: 0 };
         Self {
             sender: Sender::new(shared.clone()),
             receiver: Receiver::new(shared, reader),
@@ -282,7 +286,8 @@ impl Connection {
     /// close timeout, whatever becomes of this future.
     pub async fn close(&mut self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
         self.start_close(code, reason)?;
-        Ok(poll_fn(|cx| self.poll_closed(cx)).await)
+        let mut wait = Wait::new(&self.sender.shared);
+        Ok(poll_fn(|cx| poll_closed(&mut self.receiver, &mut wait.place, cx)).await)
     }
 
     /// Begins to close, as [`close`](Self::close) does, and returns. Go on receiving until the
@@ -393,17 +398,12 @@ impl Connection {
     pub fn response(&self) -> Option<&http::Response<()>> {
         self.response.as_deref()
     }
+}
 
-    /// Receives and drops, until the end.
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
-        loop {
-            match self.receiver.poll_event(cx) {
-                Poll::Ready(Ok(Some(_))) => {}
-                // The end is not where receiving ends, but where the transport does.
-                Poll::Ready(_) | Poll::Pending => return self.shared().poll_closed(cx),
-            }
-        }
-    }
+/// Receives and drops, until the end: not where receiving ends, but where the transport does.
+fn poll_closed(receiver: &mut Receiver, place: &mut Place, cx: &mut Context<'_>) -> Poll<Closed> {
+    while let Poll::Ready(Ok(Some(_))) = receiver.poll_event(cx) {}
+    receiver.shared().poll_closed(cx, place)
 }
 
 impl FuturesStream for Connection {
@@ -419,7 +419,7 @@ impl FuturesStream for Connection {
 impl Sink<Message> for Connection {
     type Error = Error;
 
-    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.sender.poll_ready(cx)
     }
 
@@ -427,14 +427,14 @@ impl Sink<Message> for Connection {
         self.sender.start_send(message)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.shared().poll_flush(cx).map(Ok)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.sender.poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.start_close(CloseCode::NORMAL, "")?;
-        ready!(self.poll_closed(cx));
-        Poll::Ready(Ok(()))
+        let Self { sender, receiver, .. } = &mut *self;
+        poll_closed(receiver, &mut sender.place, cx).map(|_| Ok(()))
     }
 }
 

@@ -10,10 +10,11 @@ use futures_core::Stream;
 use tokio::net::TcpStream;
 use towline_proto::{CloseCause, Closed, Message};
 
-use crate::connection::driver::Reader;
+use crate::connection::driver::{Reader, Wanted};
 use crate::connection::event::Event;
 use crate::connection::info::Info;
 use crate::connection::shared::Shared;
+use crate::connection::waiting::Place;
 use crate::error::{Error, Result};
 
 /// The receiving half of a connection.
@@ -25,13 +26,19 @@ pub struct Receiver {
     shared: Arc<Shared>,
     /// `None` once nothing can be received any more.
     reader: Option<Reader>,
+    place: Place,
     /// Whether the end was handed out as an item of the [`Stream`].
     is_exhausted: bool,
 }
 
 impl Receiver {
     pub(crate) fn new(shared: Arc<Shared>, reader: Reader) -> Self {
-        Self { shared, reader: Some(reader), is_exhausted: false }
+        let (place, is_exhausted) = (Place::default(), false);
+        Self { shared, reader: Some(reader), place, is_exhausted }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Receives a message; `None` is the end after a clean close.
@@ -80,24 +87,29 @@ impl Receiver {
         self.reader.as_ref()?.half.tcp_stream()
     }
 
+    #[inline]
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>>> {
-        loop {
-            match ready!(self.poll_event(cx))? {
-                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
-                Some(_) => {}
-                None => return Poll::Ready(Ok(None)),
-            }
-        }
+        Poll::Ready(match ready!(self.poll_wanted(cx, Wanted::Messages)) {
+            Ok(Some(Event::Message(message))) => Ok(Some(message)),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
+        self.poll_wanted(cx, Wanted::Everything)
     }
 
     #[inline]
-    pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
+    fn poll_wanted(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<Result<Option<Event>>> {
         if let Some(reader) = &mut self.reader
-            && let Some(event) = ready!(reader.poll_next(&self.shared, cx))
+            && let Some(event) = ready!(reader.poll_next(&self.shared, cx, wanted))
         {
             return Poll::Ready(Ok(Some(event)));
         }
         self.retire();
+        // Our close frame may still be on its way out. Whether it gets there is part of the end.
+        ready!(self.shared.poll_outcome(cx, &mut self.place));
         Poll::Ready(self.end())
     }
 
@@ -126,6 +138,7 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         self.retire();
+        self.shared.leave(&mut self.place);
         self.shared.lock().receiver_is_gone = true;
         self.shared.close_if_abandoned();
     }

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use towline_proto::{
-    CloseCode, CloseFrame, Closed, Frame, InvalidClose, Message, Refused, SendError, Text,
+    CloseCode, CloseFrame, Closed, Frame, InvalidClose, Message, Refused, SendError, Session, Text,
 };
 
 use crate::connection::info::Info;
-use crate::connection::shared::Shared;
+use crate::connection::shared::{Shared, Wait};
+use crate::connection::waiting::Place;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The sending half of a connection. Any number of tasks may each have a clone.
@@ -29,12 +30,18 @@ use crate::error::{Error, ErrorKind, Result};
 /// with 1001, in the background.
 pub struct Sender {
     pub(crate) shared: Arc<Shared>,
+    id: u64,
+    /// Whether it has ever made a frame by hand.
+    makes_frames: AtomicBool,
+    /// Where it waits as a `Sink`.
+    pub(crate) place: Place,
 }
 
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.senders.fetch_add(1, Ordering::Relaxed);
-        Self { shared }
+        let id = shared.senders_ever.fetch_add(1, Ordering::Relaxed);
+        Self { shared, id, makes_frames: AtomicBool::new(false), place: Place::default() }
     }
 
     /// Sends a message.
@@ -53,8 +60,7 @@ impl Sender {
     /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
     /// at all.
     pub async fn send(&self, message: impl Into<Message>) -> Result<()> {
-        let mut message = Some(message.into());
-        let sent = poll_fn(|cx| self.shared.poll_send(cx, &mut message)).await;
+        let sent = self.shared.send(message.into()).await;
         sent.map_err(|error| self.unsent(error))
     }
 
@@ -106,8 +112,10 @@ impl Sender {
     /// Sends a frame made by hand.
     ///
     /// Messages that are sent before the message it belongs to is finished wait for that, whoever
-    /// sends them: finish it. A close frame does what [`close`](Self::close) does, without waiting
-    /// for the end.
+    /// sends them: finish it. If this sender is dropped before, the connection is closed with 1011,
+    /// for nothing could ever be sent after it; and a close, by whomever, is not kept waiting by it,
+    /// and what waits behind it is lost then. A close frame does what [`close`](Self::close) does,
+    /// without waiting for the end.
     ///
     /// # Errors
     ///
@@ -121,7 +129,11 @@ impl Sender {
     #[doc(alias = "sendFrame")]
     pub async fn send_frame(&self, frame: Frame) -> Result<()> {
         let mut frame = Some(frame);
-        let sent = poll_fn(|cx| self.shared.poll_send_frame(cx, &mut frame)).await;
+        self.makes_frames.store(true, Ordering::Relaxed);
+        let mut wait = Wait::new(&self.shared);
+        let sent =
+            poll_fn(|cx| self.shared.poll_send_frame(cx, &mut wait.place, (&mut frame, self.id)))
+                .await;
         sent.map_err(|error| self.refused(error.why()))
     }
 
@@ -140,9 +152,7 @@ impl Sender {
     /// As [`send`](Self::send).
     pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<()> {
         let payload = payload.into();
-        let sent =
-            poll_fn(|cx| self.shared.poll_queue(cx, |session| session.ping(payload.clone())));
-        sent.await.map_err(|error| self.refused(error.why()))
+        self.queue(|session| session.ping(payload.clone())).await
     }
 
     /// Sends a pong that answers no ping. Pings are answered without this.
@@ -156,9 +166,7 @@ impl Sender {
     /// As [`send`](Self::send).
     pub async fn pong(&self, payload: impl Into<Bytes>) -> Result<()> {
         let payload = payload.into();
-        let sent =
-            poll_fn(|cx| self.shared.poll_queue(cx, |session| session.pong(payload.clone())));
-        sent.await.map_err(|error| self.refused(error.why()))
+        self.queue(|session| session.pong(payload.clone())).await
     }
 
     /// Waits until everything that was sent so far has been handed to the operating system.
@@ -169,7 +177,8 @@ impl Sender {
     ///
     /// Cancel safe: it only waits.
     pub async fn flushed(&self) {
-        poll_fn(|cx| self.shared.poll_flush(cx)).await;
+        let mut wait = Wait::new(&self.shared);
+        poll_fn(|cx| self.shared.poll_flush(cx, &mut wait.place)).await;
     }
 
     /// Closes: what was sent so far is written, then a close frame with this code and reason, and
@@ -217,7 +226,8 @@ impl Sender {
     ///
     /// Cancel safe: it only waits.
     pub async fn wait_closed(&self) -> Closed {
-        poll_fn(|cx| self.shared.poll_closed(cx)).await
+        let mut wait = Wait::new(&self.shared);
+        poll_fn(|cx| self.shared.poll_closed(cx, &mut wait.place)).await
     }
 
     /// How the connection ended: who began, what was sent and received, and why. `None` while it
@@ -244,8 +254,21 @@ impl Sender {
         &self.shared.info
     }
 
-    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.shared.poll_room(cx).map(Ok)
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.shared.poll_room(cx, &mut self.place).map(Ok)
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.shared.poll_flush(cx, &mut self.place).map(Ok)
+    }
+
+    async fn queue(
+        &self,
+        mut what: impl FnMut(&mut Session) -> std::result::Result<(), SendError<Bytes>>,
+    ) -> Result<()> {
+        let mut wait = Wait::new(&self.shared);
+        let sent = poll_fn(|cx| self.shared.poll_queue(cx, &mut wait.place, &mut what)).await;
+        sent.map_err(|error| self.refused(error.why()))
     }
 
     pub(crate) fn start_send(&self, message: Message) -> Result<()> {
@@ -276,6 +299,10 @@ impl Clone for Sender {
 
 impl Drop for Sender {
     fn drop(&mut self) {
+        self.shared.leave(&mut self.place);
+        if self.makes_frames.load(Ordering::Relaxed) {
+            self.shared.close_if_unfinished(self.id);
+        }
         // Release and acquire: who sees zero sees everything that the others did.
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.close_if_abandoned();

@@ -3,7 +3,6 @@
 //! One lock, held for the encoding of a frame or a write that does not block, and practically
 //! never contended. Nobody is woken while it is held.
 
-use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -15,7 +14,8 @@ use towline_proto::{Closed, Session};
 
 use crate::connection::info::Info;
 use crate::connection::timekeeper::Timekeeper;
-use crate::transport::WriteHalf;
+use crate::connection::waiting::{Place, Until, Waiting};
+use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
     pub(crate) info: Arc<Info>,
@@ -28,8 +28,9 @@ pub(crate) struct Shared {
     received_at: AtomicU64,
     /// Whether the receiver holds bytes that the program has not received as messages yet.
     pub(crate) has_input: AtomicBool,
-    /// How many [`Sender`](crate::Sender)s there are.
+    /// How many [`Sender`](crate::Sender)s there are, and how many there ever were.
     pub(crate) senders: AtomicUsize,
+    pub(crate) senders_ever: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -49,17 +50,14 @@ pub(crate) struct State {
     pub(crate) flusher: Flusher,
     /// Whether something was written since the receiver last found nothing to hand out.
     pub(crate) wrote_this_turn: bool,
+    /// Whether a transport that was full has taken more since the last deadline.
+    pub(crate) peer_took_more: bool,
     pub(crate) receiver_is_gone: bool,
     /// The receiver, while it waits.
     pub(crate) receiver: Option<Waker>,
-    /// Senders that wait for room.
-    pub(crate) senders: Vec<Waker>,
-    /// Who waits for room to go on with a message made of frames, behind which others wait.
-    pub(crate) continuing: Vec<Waker>,
-    /// Who waits until everything is written.
-    pub(crate) flushing: Vec<Waker>,
-    /// Who waits for the end.
-    pub(crate) watchers: Vec<Waker>,
+    pub(crate) waiting: Waiting,
+    /// Which sender has begun a message made of frames and not finished it.
+    pub(crate) unfinished_by: Option<u64>,
     /// When the timekeeper will call.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
@@ -82,6 +80,8 @@ pub(crate) enum Flusher {
 pub(crate) struct Aftermath {
     wake: Vec<Waker>,
     closed: Option<Closed>,
+    /// What is left of the transport. To drop it may run code of the program's.
+    remains: Option<Remains>,
 }
 
 impl Shared {
@@ -102,6 +102,7 @@ impl Shared {
             received_at: AtomicU64::new(0),
             has_input: AtomicBool::new(false),
             senders: AtomicUsize::new(0),
+            senders_ever: AtomicU64::new(0),
             state: Mutex::new(State {
                 session,
                 writer: Some(writer),
@@ -109,12 +110,11 @@ impl Shared {
                 is_shut_down: false,
                 flusher: Flusher::None,
                 wrote_this_turn: false,
+                peer_took_more: false,
                 receiver_is_gone: false,
                 receiver: None,
-                senders: Vec::new(),
-                continuing: Vec::new(),
-                flushing: Vec::new(),
-                watchers: Vec::new(),
+                waiting: Waiting::default(),
+                unfinished_by: None,
                 deadline: None,
                 is_ended: false,
                 knows_outcome: false,
@@ -144,9 +144,7 @@ impl Shared {
     /// timekeeper is to call.
     #[inline]
     pub(crate) fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
-        let nobody_waits =
-            state.senders.is_empty() && state.continuing.is_empty() && state.flushing.is_empty();
-        if state.session.is_open() && nobody_waits {
+        if state.session.is_open() && state.waiting.is_empty() {
             return Aftermath::default();
         }
         self.settle_change(state)
@@ -154,19 +152,22 @@ impl Shared {
 
     fn settle_change(self: &Arc<Self>, state: &mut State) -> Aftermath {
         let mut after = Aftermath::default();
-        if !state.session.is_full() || !state.session.is_open() {
-            after.wake.append(&mut take(&mut state.senders));
-        }
-        if !state.session.is_full_to_continue() || !state.session.is_open() {
-            after.wake.append(&mut take(&mut state.continuing));
-        }
         if state.is_flushed() {
-            after.wake.append(&mut take(&mut state.flushing));
+            state.waiting.wake_all(Until::Flushed, &mut after.wake);
         }
         if state.session.is_open() {
+            if !state.session.is_full() {
+                state.waiting.wake_first(Until::Room, &mut after.wake);
+            }
+            if !state.session.is_full_to_continue() {
+                state.waiting.wake_first(Until::RoomToContinue, &mut after.wake);
+            }
             return after;
         }
+        state.waiting.wake_all(Until::Room, &mut after.wake);
+        state.waiting.wake_all(Until::RoomToContinue, &mut after.wake);
         if state.session.outcome().is_some() && !std::mem::replace(&mut state.knows_outcome, true) {
+            state.waiting.wake_all(Until::End, &mut after.wake);
             after.wake.extend(state.receiver.take());
         }
         match state.session.closed() {
@@ -182,12 +183,10 @@ impl Shared {
 
     fn end(&self, state: &mut State, after: &mut Aftermath) {
         state.is_ended = true;
-        if let Some(writer) = state.writer.take() {
-            writer.close();
-        }
+        after.remains = state.writer.take().map(WriteHalf::close);
         state.session.outbound().discard();
-        after.wake.append(&mut take(&mut state.flushing));
-        after.wake.append(&mut take(&mut state.watchers));
+        state.waiting.wake_all(Until::Flushed, &mut after.wake);
+        state.waiting.wake_all(Until::End, &mut after.wake);
         after.wake.extend(state.receiver.take());
         if let Flusher::Blocked(waker) = std::mem::replace(&mut state.flusher, Flusher::None) {
             after.wake.push(waker);
@@ -211,12 +210,15 @@ impl Shared {
 impl State {
     /// Whether everything queued has reached the transport, or never will.
     pub(crate) fn is_flushed(&mut self) -> bool {
-        self.writer.is_none() || (self.session.outbound().is_empty() && !self.unflushed)
+        // What is held back behind a message made of frames is queued, though it can't be written.
+        let is_written = self.session.outbound().is_empty() && !self.unflushed;
+        self.writer.is_none() || (is_written && self.session.outbound().queued_len() == 0)
     }
 }
 
 impl Aftermath {
     pub(crate) fn run(self, shared: &Shared) {
+        drop(self.remains);
         for waker in self.wake {
             waker.wake();
         }
@@ -226,9 +228,34 @@ impl Aftermath {
     }
 }
 
-/// Remembers who waits, once.
-pub(crate) fn register(waiting: &mut Vec<Waker>, waker: &Waker) {
-    if !waiting.iter().any(|known| known.will_wake(waker)) {
-        waiting.push(waker.clone());
+/// Who waits for something of a connection, as long as this lives.
+pub(crate) struct Wait<'s> {
+    shared: &'s Arc<Shared>,
+    pub(crate) place: Place,
+}
+
+impl<'s> Wait<'s> {
+    pub(crate) fn new(shared: &'s Arc<Shared>) -> Self {
+        Self { shared, place: Place::default() }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.shared.leave(&mut self.place);
+    }
+}
+
+impl Shared {
+    /// Gives up a place among those who wait. If it was this one's turn, it is the next one's.
+    pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
+        if place.is_taken() {
+            let after = {
+                let mut state = self.lock();
+                state.waiting.leave(place);
+                self.settle(&mut state)
+            };
+            after.run(self);
+        }
     }
 }

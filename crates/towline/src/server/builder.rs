@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::sync::Semaphore;
 use towline_proto::Config;
 use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 
@@ -67,10 +68,19 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how many requests there may be that the program has not taken yet. Further clients
-    /// wait in the listening socket's backlog. Default: 1024.
+    /// Sets how many requests there may be that the program has not taken yet. Further ones wait,
+    /// read but not handed out. Default: 1024.
     pub fn max_pending_requests(mut self, requests: usize) -> Self {
-        self.options.max_pending_requests = requests.max(1);
+        self.options.max_pending_requests = requests.clamp(1, Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sets how many handshakes there may be at once: streams whose request has not come whole or
+    /// waits to be handed out. Further clients wait in the listening socket's backlog. One takes a
+    /// socket and some 5 KiB until the [`handshake_timeout`](Self::handshake_timeout). Default:
+    /// 16,384.
+    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
+        self.options.max_handshakes = handshakes.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
 
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use towline_proto::{CloseCode, CloseFrame, Message};
 
 use crate::connection::{Sender, Shared};
@@ -66,19 +65,15 @@ impl Connections {
     pub async fn broadcast(&self, message: impl Into<Message>) -> usize {
         let message = message.into();
         let (mut sent, full) = self.send_to_all(&message);
-        let mut waiting: Vec<_> =
-            full.into_iter().map(|shared| (shared, Some(message.clone()))).collect();
-        poll_fn(|cx| {
-            waiting.retain_mut(|(shared, message)| match shared.poll_send(cx, message) {
-                Poll::Pending => true,
-                Poll::Ready(result) => {
-                    sent += usize::from(result.is_ok());
-                    false
-                }
-            });
-            if waiting.is_empty() { Poll::Ready(sent) } else { Poll::Pending }
-        })
-        .await
+        let mut waiting = JoinSet::new();
+        for shared in full {
+            let (message, runtime) = (message.clone(), shared.runtime.clone());
+            waiting.spawn_on(async move { shared.send(message).await.is_ok() }, &runtime);
+        }
+        while let Some(is_sent) = waiting.join_next().await {
+            sent += usize::from(is_sent.unwrap_or(false));
+        }
+        sent
     }
 
     /// Sends a message to those connections whose outgoing queue has room, and passes over the

@@ -29,7 +29,7 @@ pub(crate) enum Arrival {
 #[derive(Clone)]
 pub(crate) struct Gate {
     pub(crate) hub: Arc<Hub>,
-    /// It holds no more than there are permits in the hub.
+    /// It holds no more requests than there are permits in the hub.
     arrivals: mpsc::UnboundedSender<Arrival>,
 }
 
@@ -40,10 +40,10 @@ impl Gate {
         (Self { hub: Hub::new(options), arrivals }, arrived)
     }
 
-    /// A place among the pending requests, once there is one.
+    /// A place among the handshakes, once there is one.
     pub(crate) async fn permit(&self) -> Option<OwnedSemaphorePermit> {
         // It is never closed.
-        self.hub.room.clone().acquire_owned().await.ok()
+        self.hub.handshakes.clone().acquire_owned().await.ok()
     }
 
     /// Accepts on a listening socket until the server is unmounted again.
@@ -123,7 +123,8 @@ impl Gate {
             }
         };
         if !self.hub.options.auto_accept {
-            request.permit = permit;
+            request.permit = self.hub.requests.clone().acquire_owned().await.ok();
+            drop(permit);
             return self.arrive(Arrival::Request(Box::new(request)));
         }
         match request.accept_anything().await {

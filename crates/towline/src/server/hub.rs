@@ -27,6 +27,7 @@ pub(crate) struct Options {
     pub(crate) head_limits: HeadLimits,
     pub(crate) handshake_timeout: Duration,
     pub(crate) max_pending_requests: usize,
+    pub(crate) max_handshakes: usize,
     pub(crate) disable_nagle_algorithm: bool,
     pub(crate) auto_accept: bool,
 }
@@ -40,6 +41,7 @@ impl Default for Options {
             head_limits: HeadLimits::default(),
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,
+            max_handshakes: 16 << 10,
             disable_nagle_algorithm: true,
             auto_accept: false,
         }
@@ -49,8 +51,10 @@ impl Default for Options {
 pub(crate) struct Hub {
     pub(crate) options: Options,
     pub(crate) connections: Connections,
-    /// Each request has a permit from its first byte to the program's hands.
-    pub(crate) room: Arc<Semaphore>,
+    /// Each stream has a permit from the first byte to a whole request.
+    pub(crate) handshakes: Arc<Semaphore>,
+    /// Each request has a permit from there to the program's hands.
+    pub(crate) requests: Arc<Semaphore>,
     /// Made for the first one who watches: it has room for all that one may be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
     is_mounted: AtomicBool,
@@ -66,7 +70,8 @@ impl Hub {
     pub(crate) fn new(options: Options) -> Arc<Self> {
         Arc::new(Self {
             connections: Connections::default(),
-            room: Arc::new(Semaphore::new(options.max_pending_requests)),
+            handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
+            requests: Arc::new(Semaphore::new(options.max_pending_requests)),
             events: OnceLock::new(),
             is_mounted: AtomicBool::new(true),
             unmounts: AtomicUsize::new(0),

@@ -14,6 +14,8 @@ mod nothing_stuck;
 
 mod backpressure;
 
+mod waiting;
+
 mod alive_or_gone;
 
 mod a_close_completes;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 use towline_proto::{CloseCode, CloseFrame, Closed};
 
-use crate::connection::shared::{Shared, register};
+use crate::connection::shared::Shared;
 use crate::connection::timekeeper::Timed;
-use crate::transport::WriteHalf;
+use crate::connection::waiting::{Place, Until};
 
 impl Shared {
     /// Begins to close, if that has not begun.
@@ -24,7 +24,7 @@ impl Shared {
     pub(crate) fn abort(self: &Arc<Self>, frame: CloseFrame) {
         self.update(|shared, state| {
             state.session.abort(frame);
-            let _ = shared.poll_write(state, &mut Context::from_waker(Waker::noop()));
+            let _ = shared.write_now(state);
         });
     }
 
@@ -40,26 +40,67 @@ impl Shared {
         });
     }
 
+    /// Closes where a sender is gone that has left a message made of frames unfinished: nothing
+    /// could be sent after it, by anyone.
+    pub(crate) fn close_if_unfinished(self: &Arc<Self>, sender: u64) {
+        self.update(|shared, state| {
+            if state.unfinished_by == Some(sender) {
+                let reason = "a message made of frames was left unfinished";
+                if let Ok(frame) = CloseFrame::new(CloseCode::INTERNAL_ERROR, reason) {
+                    state.session.close(Instant::now().into_std(), frame);
+                }
+                shared.flush(state);
+            }
+        });
+    }
+
+    /// Waits until it is certain how the connection ends.
+    pub(crate) fn poll_outcome(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+    ) -> Poll<()> {
+        self.poll_when(
+            cx,
+            (place, Until::End),
+            |_, state| state.session.outcome().is_some(),
+            |_, _| (),
+        )
+    }
+
     /// Waits for the end.
-    pub(crate) fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<Closed> {
-        let mut state = self.lock();
-        if let Some(closed) = state.session.closed() {
-            return Poll::Ready(closed.clone());
-        }
-        register(&mut state.watchers, cx.waker());
-        Poll::Pending
+    pub(crate) fn poll_closed(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+    ) -> Poll<Closed> {
+        let mut closed = None;
+        self.poll_when(
+            cx,
+            (place, Until::End),
+            |_, state| {
+                closed = state.session.closed().cloned();
+                closed.is_some()
+            },
+            |_, _| (),
+        )
+        .map(|()| closed.expect("it was there"))
     }
 }
 
 impl Timed for Shared {
     fn handle_deadline(self: Arc<Self>, now: Instant) {
+        let mut wake = None;
         self.update(|shared, state| {
             state.deadline = None;
             let session = &mut state.session;
             session.handle_received(shared.received_at().into_std());
+            // A peer that takes what is sent is alive too, though it may be too busy to answer.
+            let is_taking = std::mem::take(&mut state.peer_took_more);
             if session.is_peer_overdue(now.into_std()) {
-                let has_unread = shared.has_input.load(Ordering::Relaxed)
-                    || state.writer.as_ref().is_some_and(WriteHalf::has_unread);
+                let has_unread = is_taking
+                    || shared.has_input.load(Ordering::Relaxed)
+                    || state.writer.as_ref().is_some_and(|writer| writer.has_unread(&mut wake));
                 if has_unread {
                     session.handle_received(now.into_std());
                 }
@@ -68,5 +109,8 @@ impl Timed for Shared {
             shared.flush(state);
             shared.reschedule(state);
         });
+        if let Some(waker) = wake {
+            waker.wake();
+        }
     }
 }

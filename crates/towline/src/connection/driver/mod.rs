@@ -20,4 +20,4 @@ mod ending;
 
 mod reading;
 
-pub(crate) use reading::Reader;
+pub(crate) use reading::{Reader, Wanted};

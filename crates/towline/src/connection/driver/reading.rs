@@ -15,12 +15,28 @@ use crate::connection::event::Event;
 use crate::connection::shared::Shared;
 use crate::transport::ReadHalf;
 
+/// So much is read and dropped at the most for a peer that goes on sending after it did wrong.
+/// What is in flight when it learns of that is less.
+const DISCARD_MAX: usize = 8 << 20;
+
 /// The receiving side: what it reads from, what it makes of it, what is left of the last read.
 pub(crate) struct Reader {
     pub(crate) half: ReadHalf,
     pub(crate) inbound: Inbound,
     pub(crate) received: Received,
+    /// Events handed out since the task's budget was last asked.
+    pub(crate) handed_out: u8,
 }
+
+/// What whoever receives wants to have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    Messages,
+    Everything,
+}
+
+/// So many events are handed out for one unit of the task's budget.
+const EVENTS_PER_UNIT: u8 = 64;
 
 impl Reader {
     /// What comes next. `None` is the end of what can be received; the session knows why.
@@ -32,7 +48,12 @@ impl Reader {
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
+        wanted: Wanted,
     ) -> Poll<Option<Event>> {
+        if self.handed_out >= EVENTS_PER_UNIT {
+            ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+            self.handed_out = 0;
+        }
         loop {
             let mut input = Input::new(self.received.unread());
             let decoded = self.inbound.decode(&mut input);
@@ -44,15 +65,24 @@ impl Reader {
                 self.received.release();
             }
             match decoded {
-                Ok(Some(Owned::Event(event))) => return self.hand_out(shared, event),
+                Ok(Some(Owned::Event(event))) => {
+                    if wanted == Wanted::Everything || matches!(event, Event::Message(_)) {
+                        return self.hand_out(shared, event);
+                    }
+                    continue;
+                }
                 Ok(Some(Owned::Control(incoming))) => {
-                    if let Some(event) = shared.handle_control(incoming) {
+                    let event = shared.handle_control(incoming);
+                    if wanted == Wanted::Everything
+                        && let Some(event) = event
+                    {
+                        shared.schedule_what_is_queued();
                         return self.hand_out(shared, event);
                     }
                 }
                 Ok(None) => match ready!(self.poll_read(shared, cx)) {
                     Some(Ok(Some(event))) => return self.hand_out(shared, event),
-                    Some(Ok(None)) => {}
+                    Some(Ok(None)) => continue,
                     Some(Err(fault)) => shared.handle_fault(fault),
                     None => return Poll::Ready(None),
                 },
@@ -67,6 +97,7 @@ impl Reader {
     }
 
     fn hand_out(&mut self, shared: &Shared, event: Event) -> Poll<Option<Event>> {
+        self.handed_out += 1;
         // The program may be long in coming back.
         if self.received.is_empty() {
             self.received.release();
@@ -109,18 +140,26 @@ impl Reader {
         result
     }
 
-    /// Reads and drops whatever comes, until the end.
-    fn poll_discard(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads and drops what comes, until the end.
+    fn poll_discard(
+        &mut self,
+        shared: &Arc<Shared>,
+        cx: &mut Context<'_>,
+        discarded: &mut usize,
+    ) -> Poll<()> {
         loop {
             let _ = shared.end_turn(cx);
             if shared.lock().session.closed().is_some() {
                 return Poll::Ready(());
             }
             let result = ready!(self.poll_read_shared(cx));
-            if shared.handle_read(result).is_none() {
+            let Some(count) = shared.handle_read(result) else { return Poll::Ready(()) };
+            self.received.release();
+            *discarded += count;
+            if *discarded > DISCARD_MAX {
+                shared.update(|_, state| state.session.handle_transport_end());
                 return Poll::Ready(());
             }
-            self.received.release();
         }
     }
 }
@@ -142,10 +181,9 @@ impl Shared {
     fn handle_control(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
         self.update(|shared, state| {
             let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
+            // Nothing comes after a close frame, so there is no turn to wait for the end of.
             if !state.session.is_open() {
                 shared.flush(state);
-            } else if !state.session.outbound().is_empty() {
-                shared.schedule_flusher(state);
             }
             result.ok()
         })?;
@@ -153,6 +191,14 @@ impl Shared {
             Incoming::Ping(payload) => Some(Event::Ping(payload)),
             Incoming::Pong(payload) => Some(Event::Pong(payload)),
             _ => None,
+        }
+    }
+
+    /// Has an answer written though the program may not come back to receive.
+    fn schedule_what_is_queued(self: &Arc<Self>) {
+        let mut state = self.lock();
+        if !state.session.outbound().is_empty() {
+            self.schedule_flusher(&mut state);
         }
     }
 
@@ -202,11 +248,12 @@ impl Shared {
         let shared = self.clone();
         self.runtime.spawn(async move {
             poll_fn(|cx| {
-                while ready!(reader.poll_next(&shared, cx)).is_some() {}
+                while ready!(reader.poll_next(&shared, cx, Wanted::Messages)).is_some() {}
                 Poll::Ready(())
             })
             .await;
-            poll_fn(|cx| reader.poll_discard(&shared, cx)).await;
+            let mut discarded = 0;
+            poll_fn(|cx| reader.poll_discard(&shared, cx, &mut discarded)).await;
         });
     }
 }

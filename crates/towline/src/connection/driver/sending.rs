@@ -1,5 +1,6 @@
 //! Queueing what is sent, and when to write it.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -8,27 +9,68 @@ use tokio::time::Instant;
 use towline_proto::{Frame, Message, Opcode, Refused, SendError, Session};
 
 use crate::connection::buffers;
-use crate::connection::shared::{Shared, State, register};
+use crate::connection::shared::{Shared, State, Wait};
+use crate::connection::waiting::{Place, Until};
 
 /// So much is queued at the most before it is written, whatever else there is to do.
 const WRITE_AT: usize = 64 << 10;
 
 impl Shared {
-    /// Queues a message once there is room, and has it written.
+    /// Does `then` once `is_ready` says so; until then, waits at `place`.
     #[inline]
-    pub(crate) fn poll_send(
+    pub(crate) fn poll_when<R>(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
-        message: &mut Option<Message>,
-    ) -> Poll<Result<(), SendError<Message>>> {
+        (place, until): (&mut Place, Until),
+        is_ready: impl FnOnce(&Arc<Self>, &mut State) -> bool,
+        then: impl FnOnce(&Arc<Self>, &mut State) -> R,
+    ) -> Poll<R> {
         self.update(|shared, state| {
-            if !shared.has_room(state, Session::is_full) {
-                register(&mut state.senders, cx.waker());
+            if !is_ready(shared, state) {
+                state.waiting.wait(until, place, cx.waker());
                 return Poll::Pending;
             }
-            let Some(message) = message.take() else { return Poll::Ready(Ok(())) };
-            Poll::Ready(shared.queue(state, |session| session.send(message)))
+            if place.is_taken() {
+                state.waiting.leave(place);
+            }
+            Poll::Ready(then(shared, state))
         })
+    }
+
+    /// Queues what `what` queues once there is room, and has it written.
+    #[inline]
+    pub(crate) fn poll_queue<R>(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+        what: impl FnOnce(&mut Session) -> R,
+    ) -> Poll<R> {
+        self.poll_when(
+            cx,
+            (place, Until::Room),
+            |shared, state| shared.has_room(state, Session::is_full),
+            |shared, state| shared.queue(state, what),
+        )
+    }
+
+    /// Queues a message once there is room, and has it written.
+    #[inline]
+    fn poll_send(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), SendError<Message>>> {
+        self.poll_queue(cx, place, |session| match message.take() {
+            Some(message) => session.send(message),
+            None => Ok(()),
+        })
+    }
+
+    /// The same, as a future.
+    pub(crate) async fn send(self: &Arc<Self>, message: Message) -> Result<(), SendError<Message>> {
+        let (mut wait, mut message) = (Wait::new(self), Some(message));
+        poll_fn(|cx| self.poll_send(cx, &mut wait.place, &mut message)).await
     }
 
     /// Queues a message whether there is room or not.
@@ -40,14 +82,13 @@ impl Shared {
     }
 
     /// Waits until there is room.
-    pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.update(|shared, state| {
-            if shared.has_room(state, Session::is_full) {
-                return Poll::Ready(());
-            }
-            register(&mut state.senders, cx.waker());
-            Poll::Pending
-        })
+    pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>, place: &mut Place) -> Poll<()> {
+        self.poll_when(
+            cx,
+            (place, Until::Room),
+            |shared, state| shared.has_room(state, Session::is_full),
+            |_, _| (),
+        )
     }
 
     /// Queues a message if there is room; else gives it back, without a reason.
@@ -66,53 +107,50 @@ impl Shared {
         })
     }
 
-    /// Queues a frame made by hand once there is room, and has it written.
+    /// Queues a frame made by hand once there is room, and has it written. `sender` is who makes
+    /// it.
     pub(crate) fn poll_send_frame(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
-        frame: &mut Option<Frame>,
+        place: &mut Place,
+        (frame, sender): (&mut Option<Frame>, u64),
     ) -> Poll<Result<(), SendError<Frame>>> {
-        let Some(next) = frame.take() else { return Poll::Ready(Ok(())) };
-        self.update(|shared, state| {
-            if !shared.has_room(state, |session| session.is_full_for(&next)) {
-                let waiting = match next.opcode() {
-                    Opcode::Continuation => &mut state.continuing,
-                    _ => &mut state.senders,
-                };
-                register(waiting, cx.waker());
-                *frame = Some(next);
-                return Poll::Pending;
-            }
-            let now = Instant::now().into_std();
-            Poll::Ready(shared.queue(state, |session| session.send_frame(now, next)))
-        })
-    }
-
-    /// Queues what `what` queues once there is room, and has it written.
-    pub(crate) fn poll_queue<R>(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        what: impl FnOnce(&mut Session) -> R,
-    ) -> Poll<R> {
-        self.update(|shared, state| {
-            if !shared.has_room(state, Session::is_full) {
-                register(&mut state.senders, cx.waker());
-                return Poll::Pending;
-            }
-            Poll::Ready(shared.queue(state, what))
-        })
+        let Some(next) = frame.as_ref() else { return Poll::Ready(Ok(())) };
+        let until = match next.opcode() {
+            Opcode::Continuation => Until::RoomToContinue,
+            _ => Until::Room,
+        };
+        let next = next.clone();
+        self.poll_when(
+            cx,
+            (place, until),
+            |shared, state| shared.has_room(state, |session| session.is_full_for(&next)),
+            |shared, state| {
+                let now = Instant::now().into_std();
+                let Some(frame) = frame.take() else { return Ok(()) };
+                let sent = shared.queue(state, |session| session.send_frame(now, frame));
+                let is_unfinished = state.session.outbound().is_message_unfinished();
+                state.unfinished_by = is_unfinished.then_some(sender);
+                sent
+            },
+        )
     }
 
     /// Waits until everything queued has been written.
-    pub(crate) fn poll_flush(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.update(|shared, state| {
-            shared.flush(state);
-            if state.is_flushed() {
-                return Poll::Ready(());
-            }
-            register(&mut state.flushing, cx.waker());
-            Poll::Pending
-        })
+    pub(crate) fn poll_flush(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+    ) -> Poll<()> {
+        self.poll_when(
+            cx,
+            (place, Until::Flushed),
+            |shared, state| {
+                shared.flush(state);
+                state.is_flushed()
+            },
+            |_, _| (),
+        )
     }
 
     /// Whether there is room to send, possibly made by writing. A connection that is closing has

@@ -1,13 +1,15 @@
 //! Writing what is queued, and the flusher.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::thread::ThreadId;
 
 use bytes::Buf as _;
 use tokio::io::AsyncWrite as _;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 use towline_proto::{Outbound, Transport};
 
@@ -38,43 +40,33 @@ impl Shared {
         if matches!(state.flusher, Flusher::Blocked(_)) {
             return;
         }
-        if self.poll_write(state, &mut Context::from_waker(Waker::noop())).is_pending() {
+        if self.write_now(state).is_pending() {
             self.schedule_flusher(state);
         }
+    }
+
+    /// Writes what the transport takes now. The task's budget is no bound to it: what is written
+    /// here is work that a task of its own would have to do otherwise.
+    pub(crate) fn write_now(&self, state: &mut State) -> Poll<()> {
+        let write = pin!(unconstrained(poll_fn(|cx| self.poll_write(state, cx))));
+        write.poll(&mut Context::from_waker(Waker::noop()))
     }
 
     pub(crate) fn schedule_flusher(self: &Arc<Self>, state: &mut State) {
         if matches!(state.flusher, Flusher::None) {
             state.flusher = Flusher::Scheduled;
-            self.runtime.spawn(flush(self.clone()));
+            self.runtime.spawn(run_flusher(self.clone(), std::thread::current().id()));
         }
     }
 
+    /// How much is queued just now.
+    fn queued(&self) -> usize {
+        self.lock().session.outbound().queued_len()
+    }
+
     /// Writes all that is queued, then does with the transport what is due.
-    pub(crate) fn poll_write(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
-        while let State { session, writer: Some(writer), unflushed, is_shut_down, .. } = &mut *state
-        {
-            let result = if let Some(out) = session.poll_transmit() {
-                *unflushed = true;
-                ready!(poll_write_some(writer, cx, out))
-            } else if *unflushed {
-                let result = ready!(Pin::new(writer).poll_flush(cx));
-                *unflushed = false;
-                result
-            } else {
-                match session.poll_transport() {
-                    Transport::ShutDown | Transport::Close if !*is_shut_down => {
-                        let result = ready!(Pin::new(writer).poll_shutdown(cx));
-                        *is_shut_down = true;
-                        result
-                    }
-                    Transport::Close => {
-                        session.handle_transport_end();
-                        break;
-                    }
-                    Transport::Open | Transport::ShutDown => break,
-                }
-            };
+    fn poll_write(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(result) = ready!(poll_write_step(state, cx)) {
             if let Err(error) = result {
                 state.writer = None;
                 state.session.handle_write_error(Instant::now().into_std(), error.kind());
@@ -85,6 +77,32 @@ impl Shared {
         }
         Poll::Ready(())
     }
+}
+
+/// The next thing to do with the transport; `None` where there is none.
+fn poll_write_step(state: &mut State, cx: &mut Context<'_>) -> Poll<Option<io::Result<()>>> {
+    let State { session, writer: Some(writer), unflushed, is_shut_down, .. } = state else {
+        return Poll::Ready(None);
+    };
+    if let Some(out) = session.poll_transmit() {
+        *unflushed = true;
+        return poll_write_some(writer, cx, out).map(Some);
+    }
+    if *unflushed {
+        let result = ready!(Pin::new(writer).poll_flush(cx));
+        *unflushed = false;
+        return Poll::Ready(Some(result));
+    }
+    let is_over = session.poll_transport() != Transport::Open;
+    if is_over && !*is_shut_down {
+        let result = ready!(Pin::new(writer).poll_shutdown(cx));
+        *is_shut_down = true;
+        return Poll::Ready(Some(result));
+    }
+    if session.poll_transport() == Transport::Close {
+        session.handle_transport_end();
+    }
+    Poll::Ready(None)
 }
 
 /// Writes some of `out`, as one or as several pieces.
@@ -110,10 +128,27 @@ fn poll_write_some(
 }
 
 /// The flusher.
-async fn flush(shared: Arc<Shared>) {
+///
+/// Where it runs on another thread than the task that queued something, that task may not have
+/// yielded yet: as long as it goes on queueing, the flusher lets it.
+async fn run_flusher(shared: Arc<Shared>, scheduled_on: ThreadId) {
+    if std::thread::current().id() != scheduled_on {
+        let mut queued = shared.queued();
+        loop {
+            tokio::task::yield_now().await;
+            if std::mem::replace(&mut queued, shared.queued()) == queued {
+                break;
+            }
+        }
+    }
     poll_fn(|cx| {
         shared.update(|shared, state| {
+            let was_blocked = matches!(state.flusher, Flusher::Blocked(_));
+            let queued = state.session.outbound().queued_len();
             let result = shared.poll_write(state, cx);
+            if was_blocked && state.session.outbound().queued_len() < queued {
+                state.peer_took_more = true;
+            }
             state.flusher = match result {
                 Poll::Pending => Flusher::Blocked(cx.waker().clone()),
                 Poll::Ready(()) => {

@@ -1,0 +1,110 @@
+//! What a line typed at the prompt asks for.
+
+use towline::{CloseCode, CloseFrame};
+
+/// What `/help` shows.
+pub(crate) const HELP: &str = "  TEXT                    send a text message
+  //TEXT                  send a text message that begins with a slash
+  /binary FILE            send a file as a binary message
+  /ping [TEXT]            send a ping, and show how long the pong takes
+  /close [CODE [REASON]]  close the connection, with 1000 if no code is given
+  /help                   this list
+  Ctrl-C, Ctrl-D          close the connection
+  Up, Down                earlier lines";
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Send a text message.
+    Text(String),
+    /// Send a file's content.
+    Binary(String),
+    /// Send a ping, with this payload if there is one.
+    Ping(Option<String>),
+    /// Close the connection.
+    Close(CloseFrame),
+    /// List what there is.
+    Help,
+}
+
+impl Command {
+    /// Reads a line.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong with it.
+    pub(crate) fn parse(line: &str) -> Result<Self, String> {
+        let Some(command) = line.strip_prefix('/') else { return Ok(Self::Text(line.to_owned())) };
+        if command.starts_with('/') {
+            return Ok(Self::Text(command.to_owned()));
+        }
+        let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        let rest = rest.trim();
+        match name {
+            "binary" if rest.is_empty() => Err("/binary needs the name of a file".to_owned()),
+            "binary" => Ok(Self::Binary(rest.to_owned())),
+            "ping" => Ok(Self::Ping(Some(rest.to_owned()).filter(|text| !text.is_empty()))),
+            "close" => close(rest).map(Self::Close),
+            "help" => Ok(Self::Help),
+            _ => Err(format!("there is no command /{name}: /help lists them, //{name} sends it")),
+        }
+    }
+}
+
+fn close(arguments: &str) -> Result<CloseFrame, String> {
+    let (code, reason) = arguments.split_once(char::is_whitespace).unwrap_or((arguments, ""));
+    let code = match code {
+        "" => CloseCode::NORMAL,
+        code => CloseCode::new(code.parse().map_err(|_| {
+            format!("{code:?} is no close code: that is a number such as 1000 or 4001")
+        })?),
+    };
+    CloseFrame::new(code, reason.trim()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(code: u16, reason: &str) -> Command {
+        Command::Close(CloseFrame::new(CloseCode::new(code), reason).unwrap())
+    }
+
+    #[test]
+    fn a_line_is_a_text_unless_it_begins_with_a_slash() {
+        for (line, text) in [("ahoy", "ahoy"), ("", ""), (" /ping", " /ping"), ("//ping", "/ping")]
+        {
+            assert_eq!(Command::parse(line), Ok(Command::Text(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn commands_take_what_follows_them() {
+        for (line, command) in [
+            ("/ping", Command::Ping(None)),
+            ("/ping a b", Command::Ping(Some("a b".to_owned()))),
+            ("/binary my photo.jpg ", Command::Binary("my photo.jpg".to_owned())),
+            ("/close", frame(1000, "")),
+            ("/close 1001 bye  now", frame(1001, "bye  now")),
+            ("/help", Command::Help),
+        ] {
+            assert_eq!(Command::parse(line), Ok(command), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_done_is_explained() {
+        for (line, word) in [
+            ("/binary", "file"),
+            ("/close now", "\"now\""),
+            ("/close 1005", "1005"),
+            ("/close 70000", "70000"),
+            ("/dance", "//dance"),
+        ] {
+            let error = Command::parse(line).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+        let long = format!("/close 1000 {}", "x".repeat(124));
+        assert!(Command::parse(&long).unwrap_err().contains("123"));
+    }
+}

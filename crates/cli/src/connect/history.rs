@@ -1,0 +1,68 @@
+//! The lines that were entered before.
+
+use std::collections::VecDeque;
+
+/// More are forgotten, the oldest first. They are not written to disk: they may be secrets.
+const MOST: usize = 1000;
+
+/// The lines that were entered, and which of them is looked at.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    lines: VecDeque<String>,
+    /// How far back the line is that is looked at; the line being written is at 0.
+    back: usize,
+    /// The line that was being written.
+    draft: String,
+}
+
+impl History {
+    /// Adds a line that was entered.
+    pub(crate) fn add(&mut self, line: &str) {
+        self.back = 0;
+        if self.lines.front().is_some_and(|last| last == line) {
+            return;
+        }
+        self.lines.push_front(line.to_owned());
+        self.lines.truncate(MOST);
+    }
+
+    /// The line before the one that is looked at, which is `now`.
+    pub(crate) fn earlier(&mut self, now: &str) -> Option<&str> {
+        let line = self.lines.get(self.back)?;
+        if self.back == 0 {
+            now.clone_into(&mut self.draft);
+        }
+        self.back += 1;
+        Some(line)
+    }
+
+    /// The line after the one that is looked at: at last the one that was being written.
+    pub(crate) fn later(&mut self) -> Option<&str> {
+        self.back = self.back.checked_sub(1)?;
+        match self.back.checked_sub(1) {
+            Some(index) => self.lines.get(index).map(String::as_str),
+            None => Some(&self.draft),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_back_in_reverse_and_the_draft_at_last() {
+        let mut history = History::default();
+        assert_eq!(history.earlier("draft"), None);
+        for line in ["one", "two", "two"] {
+            history.add(line);
+        }
+        assert_eq!(history.later(), None);
+        assert_eq!(history.earlier("draft"), Some("two"));
+        assert_eq!(history.earlier("two"), Some("one"));
+        assert_eq!(history.earlier("one"), None);
+        assert_eq!(history.later(), Some("two"));
+        assert_eq!(history.later(), Some("draft"));
+        assert_eq!(history.later(), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! `towline connect`: a client for the terminal and for scripts.
+
+mod options;
+
+mod meaning;
+
+mod command;
+
+mod pings;
+
+mod printer;
+
+mod view;
+
+mod output;
+
+mod input;
+
+mod feed;
+
+mod talk;
+
+mod line;
+
+mod history;
+
+mod prompt;
+
+mod keys;
+
+mod terminal;
+
+use std::future::pending;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use towline::Connection;
+
+pub(crate) use options::Options;
+
+use crate::connect::input::Input;
+use crate::connect::output::{Output, Talkativeness};
+use crate::connect::printer::{Printer, Stdout};
+use crate::connect::talk::Talk;
+use crate::connect::terminal::Terminal;
+use crate::connect::view::{Shown, View};
+use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupts;
+use crate::quantity::Switch;
+use crate::say;
+
+/// Connects, talks, and says how it ended.
+pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
+    let mut interrupts = Interrupts::listen()
+        .map_err(|error| Failure::new(Exit::Unclean, format!("no signals: {error}")))?;
+    let mut terminal = None;
+    let view = view(&options);
+    let outcome = tokio::select! {
+        outcome = session(&options, view, interrupts.clone(), &mut terminal) => outcome,
+        () = interrupts.second() => Ok((None, Exit::Interrupted)),
+        () = elapse(options.timeout) => Err(Failure::new(
+            Exit::TimedOut,
+            format!("not over within {:?} (--timeout)", options.timeout.unwrap_or_default()),
+        )),
+    };
+    if let Some(terminal) = terminal {
+        terminal.close().await;
+    }
+    match outcome {
+        Ok((farewell, exit)) => {
+            if let Some(farewell) = farewell {
+                say::out(farewell);
+            }
+            Ok(exit)
+        }
+        Err(failure) => {
+            if let Some(Shown::Always(event)) = view.failed(&failure) {
+                say::out(String::from_utf8_lossy(&event).trim_end());
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// From connecting to the end of the connection. Returns what there is to be said to the end in
+/// place of the prompt.
+async fn session(
+    options: &Options,
+    view: View,
+    mut interrupts: Interrupts,
+    terminal: &mut Option<Terminal>,
+) -> Result<(Option<String>, Exit), Failure> {
+    let client = options.client();
+    let connection = tokio::select! {
+        connection = client.connect(&options.url) => connection?,
+        () = interrupts.first() => return Ok((None, Exit::Interrupted)),
+    };
+    let (inputs, printer) = inputs(options, view, &interrupts, terminal)?;
+    let talkativeness = match (options.quiet, options.verbose) {
+        (true, _) => Talkativeness::Quiet,
+        (_, true) => Talkativeness::Verbose,
+        _ => Talkativeness::Normal,
+    };
+    let output = Output { printer, view, talkativeness };
+    talk(options, connection, output, inputs, interrupts).await
+}
+
+async fn talk(
+    options: &Options,
+    connection: Connection,
+    output: Output,
+    inputs: mpsc::Receiver<Input>,
+    interrupts: Interrupts,
+) -> Result<(Option<String>, Exit), Failure> {
+    let view = output.view;
+    // Where the output is gone, the conversation notices.
+    let _ = output.show(view.opened(&connection, &options.url)).await;
+    let wait = options.wait.unwrap_or(Switch::On(0));
+    let talk = Talk::new(connection, output.clone(), interrupts, wait);
+    let (closed, outcome) = talk.run(inputs).await;
+    let shown = view.closed(&closed);
+    if let View::Prompt { .. } = view {
+        let _ = output.printer.flush().await;
+        // The failure says the same.
+        return outcome.map(|exit| (farewell(shown, output.talkativeness), exit));
+    }
+    let _ = output.show(shown).await;
+    let _ = output.printer.flush().await;
+    outcome.map(|exit| (None, exit))
+}
+
+fn farewell(shown: Shown, talkativeness: Talkativeness) -> Option<String> {
+    match shown {
+        Shown::UnlessQuiet(text) if talkativeness > Talkativeness::Quiet => Some(text),
+        _ => None,
+    }
+}
+
+fn view(options: &Options) -> View {
+    if options.json {
+        View::Json
+    } else if options.is_interactive() {
+        View::Prompt { in_colour: terminal::has_colour() }
+    } else if std::io::stdout().is_terminal() {
+        View::Terminal
+    } else if options.binary {
+        View::Raw
+    } else {
+        View::Lines
+    }
+}
+
+/// What is to be sent, and what prints.
+fn inputs(
+    options: &Options,
+    view: View,
+    interrupts: &Interrupts,
+    terminal: &mut Option<Terminal>,
+) -> Result<(mpsc::Receiver<Input>, Printer), Failure> {
+    if let View::Prompt { .. } = view {
+        let (input, inputs) = input::channel();
+        let (opened, above) = Terminal::open(input, interrupts.clone())
+            .map_err(|error| Failure::new(Exit::Unclean, format!("no prompt: {error}")))?;
+        *terminal = Some(opened);
+        return Ok((inputs, Printer::new(above)));
+    }
+    let inputs = if !options.reads_input() {
+        input::given(options.message.clone(), options.binary)
+    } else if options.binary {
+        input::whole()
+    } else {
+        input::lines()
+    };
+    Ok((inputs, Printer::new(Stdout::new())))
+}
+
+/// Waits for so long, or for ever.
+async fn elapse(timeout: Option<Duration>) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep(timeout).await,
+        None => pending().await,
+    }
+}

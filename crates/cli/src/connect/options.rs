@@ -1,0 +1,184 @@
+//! The options of `towline connect`, and the client they describe.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use clap::Args;
+use http::{HeaderName, HeaderValue};
+use towline::{Client, Config, Keepalive};
+
+use crate::exit::CONNECT_CODES;
+use crate::quantity::{Switch, duration, duration_or_off, size};
+
+/// What becomes of the input, for `--help`.
+const DETAILS: &str = "\
+On a terminal it is interactive: a line is sent as a text message, what is received is shown above
+the prompt, and /help lists the commands, such as /ping, /close 4001 bye and /binary FILE.
+
+Else it is a filter: each line of the input is sent as a text message, and each message received is
+a line of the output. At the end of the input it closes, and still prints what the server sends
+until its close frame; --wait has it wait for messages before. With --binary the whole input is one
+binary message, and the output is the bytes of the messages, with nothing between them; with --json
+a line of the output is an event.
+
+Examples:
+  towline connect ws://127.0.0.1:9001/
+  printf 'one\\ntwo\\n' | towline connect ws://127.0.0.1:9001/
+  towline connect ws://127.0.0.1:9001/ --message hello --wait 1
+  towline connect ws://127.0.0.1:9001/ --binary < photo.jpg > copy.jpg
+  towline connect ws://127.0.0.1:9001/ --wait forever --json < /dev/null";
+
+/// Talk to a WebSocket server: by hand on a terminal, else as a filter.
+#[derive(Debug, Args)]
+#[command(after_help = CONNECT_CODES, after_long_help = format!("{DETAILS}\n\n{CONNECT_CODES}"))]
+pub(crate) struct Options {
+    /// Where to connect to, such as ws://127.0.0.1:9001/chat; ws:// can be left out
+    #[arg(value_parser = url)]
+    pub(crate) url: String,
+
+    /// Send this text, and don't read the input. Repeat it for more
+    #[arg(short, long, value_name = "TEXT")]
+    pub(crate) message: Vec<String>,
+
+    /// Close only after this many messages have been received [default: 0]
+    #[arg(short, long, value_name = "COUNT|forever", value_parser = wait)]
+    pub(crate) wait: Option<Switch<u64>>,
+
+    /// Send binary messages: each --message, or the whole input as one; and write what is received
+    /// as it is
+    #[arg(short, long)]
+    pub(crate) binary: bool,
+
+    /// Print a line of JSON for each event: open, message, ping, pong, close, error
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Offer this subprotocol. Repeat it for more, the preferred one first
+    #[arg(short, long, value_name = "NAME", value_parser = protocol)]
+    protocol: Vec<String>,
+
+    /// Connect in the name of a page of this origin
+    #[arg(short, long)]
+    origin: Option<String>,
+
+    /// Send this header with the handshake. Repeat it for more
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header)]
+    header: Vec<(HeaderName, HeaderValue)>,
+
+    /// The largest message to receive
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    max_message: usize,
+
+    /// The largest frame to receive
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    max_frame: usize,
+
+    /// Ping a server that has been silent for so long, and give up on it 10 s later
+    #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
+    keepalive: Switch<Duration>,
+
+    /// How long connecting may take: name, transport and handshake
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    connect_timeout: Duration,
+
+    /// How long the server may take to answer the close frame
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    close_timeout: Duration,
+
+    /// Give up, with exit code 124, if all is not over within this time
+    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Say nothing but messages and errors
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Say on standard error what was agreed on, pings and pongs, and how it ended
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+impl Options {
+    /// A client as these options want it.
+    pub(crate) fn client(&self) -> Client {
+        let config = Config::client()
+            .max_received_message_size(self.max_message)
+            .max_received_frame_size(self.max_frame)
+            .keepalive(self.keepalive.on().map(Keepalive::every))
+            .close_timeout(self.close_timeout);
+        let mut client = Client::new()
+            .config(config)
+            .connect_timeout(self.connect_timeout)
+            .protocols(&self.protocol);
+        if let Some(origin) = &self.origin {
+            client = client.origin(origin);
+        }
+        for (name, value) in &self.header {
+            client = client.header(name, value);
+        }
+        client
+    }
+
+    /// Whether somebody sits at the terminal and wants to talk.
+    pub(crate) fn is_interactive(&self) -> bool {
+        let is_script = self.json || self.binary || self.wait.is_some() || !self.message.is_empty();
+        !is_script && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    }
+
+    /// Whether the input is to be read. Who waits for messages at a terminal need not end it.
+    pub(crate) fn reads_input(&self) -> bool {
+        let waits_at_terminal = self.wait.is_some() && std::io::stdin().is_terminal();
+        self.message.is_empty() && !waits_at_terminal
+    }
+}
+
+fn url(text: &str) -> Result<String, String> {
+    Ok(if text.contains("://") { text.to_owned() } else { format!("ws://{text}") })
+}
+
+fn wait(text: &str) -> Result<Switch<u64>, String> {
+    if text == "forever" {
+        return Ok(Switch::Off);
+    }
+    text.parse().map(Switch::On).map_err(|_| "write a whole number, or forever".to_owned())
+}
+
+fn protocol(text: &str) -> Result<String, String> {
+    towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
+    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a header"))?;
+    let value = HeaderValue::from_str(value.trim())
+        .map_err(|_| "the value has a character that a header can't have".to_owned())?;
+    Ok((name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_without_a_scheme_is_one_of_a_websocket() {
+        assert_eq!(url("localhost:9001/feed").unwrap(), "ws://localhost:9001/feed");
+        assert_eq!(url("wss://example.com").unwrap(), "wss://example.com");
+    }
+
+    #[test]
+    fn a_header_is_a_name_and_a_value() {
+        let (name, value) = header("X-Room:  7: b ").unwrap();
+        assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-room", "7: b"));
+        assert!(header("no colon").is_err());
+        assert!(header("two words: 7").unwrap_err().contains("two words"));
+        assert!(header("X-Room: 7\r\nX-Evil: 1").is_err());
+    }
+
+    #[test]
+    fn waiting_has_a_number_or_no_end() {
+        assert_eq!(wait("3"), Ok(Switch::On(3)));
+        assert_eq!(wait("forever"), Ok(Switch::Off));
+        assert!(wait("-1").is_err());
+    }
+}

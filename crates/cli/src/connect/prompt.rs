@@ -1,0 +1,204 @@
+//! The prompt on the screen: what to write so that the line is shown, and other lines above it.
+//!
+//! Nothing here knows where on the screen it is: the cursor moves relative to the prompt's first
+//! row, so whatever else the terminal shows, and however it scrolls, does not matter.
+
+use std::fmt::Write as _;
+
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::connect::line::{Line, Reach};
+
+const PROMPT: &str = "> ";
+
+/// The prompt as it is on the screen.
+#[derive(Debug, Default)]
+pub(crate) struct Prompt {
+    /// How many rows the cursor is below the prompt's first.
+    row: usize,
+}
+
+impl Prompt {
+    /// What shows the line, in place of what is shown.
+    pub(crate) fn show(&mut self, line: &Line, width: usize) -> String {
+        let mut out = self.clear();
+        self.draw(&mut out, line, width);
+        out
+    }
+
+    /// What shows these lines above the prompt.
+    pub(crate) fn above(&mut self, text: &str, line: &Line, width: usize) -> String {
+        let mut out = self.clear();
+        for row in text.lines() {
+            out.push_str(row);
+            // The terminal is raw: a line feed goes down, and not back.
+            out.push_str("\r\n");
+        }
+        self.draw(&mut out, line, width);
+        out
+    }
+
+    /// What leaves the line where it is, and goes on below it.
+    pub(crate) fn enter(&mut self, line: &Line, width: usize) -> String {
+        let mut end = line.clone();
+        end.go_right(Reach::All);
+        let mut out = self.show(&end, width);
+        out.push_str("\r\n");
+        self.row = 0;
+        out
+    }
+
+    /// What takes the prompt away.
+    pub(crate) fn clear(&mut self) -> String {
+        let mut out = String::new();
+        if self.row > 0 {
+            let _ = write!(out, "\u{1b}[{}A", self.row);
+        }
+        self.row = 0;
+        out.push_str("\r\u{1b}[J");
+        out
+    }
+
+    fn draw(&mut self, out: &mut String, line: &Line, width: usize) {
+        let width = width.max(2);
+        out.push_str(PROMPT);
+        let mut place = Place { row: 0, column: PROMPT.len() };
+        let mut cursor = place;
+        let mut seen = 0;
+        for grapheme in line.text().graphemes(true) {
+            if seen == line.before().len() {
+                cursor = place;
+            }
+            seen += grapheme.len();
+            let shown = visible(grapheme);
+            let broken = place.advance(shown.width(), width);
+            if broken {
+                // The terminal would break the line here as well, but some only at the next
+                // character.
+                out.push_str("\r\n");
+            }
+            out.push_str(shown);
+        }
+        // A cursor behind the last column is not to be had: it is in the next row.
+        if place.column == width {
+            out.push_str("\r\n");
+            place = Place { row: place.row + 1, column: 0 };
+        }
+        if seen == line.before().len() {
+            cursor = place;
+        } else if cursor.column == width {
+            cursor = Place { row: cursor.row + 1, column: 0 };
+        }
+        if place.row > cursor.row {
+            let _ = write!(out, "\u{1b}[{}A", place.row - cursor.row);
+        }
+        out.push('\r');
+        if cursor.column > 0 {
+            let _ = write!(out, "\u{1b}[{}C", cursor.column);
+        }
+        self.row = cursor.row;
+    }
+}
+
+/// A place in the rows of the prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    row: usize,
+    column: usize,
+}
+
+impl Place {
+    /// Makes room for a character. Returns whether it goes into the next row.
+    fn advance(&mut self, wide: usize, width: usize) -> bool {
+        let is_broken = self.column + wide > width;
+        if is_broken {
+            *self = Self { row: self.row + 1, column: 0 };
+        }
+        self.column += wide;
+        is_broken
+    }
+}
+
+/// What stands for a character that can't be shown itself.
+fn visible(grapheme: &str) -> &str {
+    match grapheme.chars().next() {
+        Some('\n') => "⏎",
+        Some('\t') => "⇥",
+        Some(control) if control.is_control() => "·",
+        _ => grapheme,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLEAR: &str = "\r\u{1b}[J";
+
+    fn line(text: &str) -> Line {
+        let mut line = Line::default();
+        line.insert(text);
+        line
+    }
+
+    #[test]
+    fn a_line_is_shown_behind_the_prompt() {
+        let shown = Prompt::default().show(&line("ahoy"), 80);
+        assert_eq!(shown, format!("{CLEAR}> ahoy\r\u{1b}[6C"));
+    }
+
+    #[test]
+    fn a_long_line_takes_rows_and_gives_them_back() {
+        let mut prompt = Prompt::default();
+        assert_eq!(prompt.show(&line("12345678"), 6), format!("{CLEAR}> 1234\r\n5678\r\u{1b}[4C"));
+        assert_eq!(prompt.row, 1);
+        assert_eq!(prompt.show(&line("1"), 6), format!("\u{1b}[1A{CLEAR}> 1\r\u{1b}[3C"));
+        assert_eq!(prompt.row, 0);
+    }
+
+    #[test]
+    fn the_cursor_behind_the_last_column_is_in_the_next_row() {
+        let mut prompt = Prompt::default();
+        assert_eq!(prompt.show(&line("1234"), 6), format!("{CLEAR}> 1234\r\n\r"));
+        assert_eq!(prompt.row, 1);
+    }
+
+    #[test]
+    fn the_cursor_stands_where_it_is_in_the_line() {
+        let mut long = line("1234567");
+        long.go_left(Reach::All);
+        let mut prompt = Prompt::default();
+        let shown = prompt.show(&long, 6);
+        assert_eq!(shown, format!("{CLEAR}> 1234\r\n567\u{1b}[1A\r\u{1b}[2C"));
+        assert_eq!(prompt.row, 0);
+        // Between the rows it is at the beginning of the second.
+        long.set("1234567");
+        for _ in 0..3 {
+            long.go_left(Reach::Character);
+        }
+        assert!(prompt.show(&long, 6).ends_with("567\r"));
+        assert_eq!(prompt.row, 1);
+    }
+
+    #[test]
+    fn wide_characters_are_not_broken() {
+        let shown = Prompt::default().show(&line("a世界"), 6);
+        assert_eq!(shown, format!("{CLEAR}> a世\r\n界\r\u{1b}[2C"));
+    }
+
+    #[test]
+    fn messages_stand_above_the_line() {
+        let mut prompt = Prompt::default();
+        prompt.show(&line("12345678"), 6);
+        let shown = prompt.above("< a\n  b\n", &line("12345678"), 6);
+        let drawn = "> 1234\r\n5678\r\u{1b}[4C";
+        assert_eq!(shown, format!("\u{1b}[1A{CLEAR}< a\r\n  b\r\n{drawn}"));
+    }
+
+    #[test]
+    fn what_would_move_the_cursor_is_shown_as_a_sign() {
+        let shown = Prompt::default().show(&line("a\nb\tc\u{7}"), 80);
+        assert!(shown.contains("> a⏎b⇥c·"));
+    }
+}

@@ -1,0 +1,179 @@
+//! The conversation: what is put in is sent, what is received is shown, until the connection ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use towline::{CloseCode, CloseFrame, Closed, Connection, Event};
+
+use crate::connect::feed::{End, Feed};
+use crate::connect::input::Input;
+use crate::connect::output::Output;
+use crate::connect::pings::Pings;
+use crate::connect::printer::Gone;
+use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupts;
+use crate::quantity::Switch;
+
+/// A conversation over a connection.
+pub(crate) struct Talk {
+    connection: Connection,
+    output: Output,
+    interrupts: Interrupts,
+    /// How many messages to receive before closing, or no end of it.
+    wait: Switch<u64>,
+    pings: Arc<Pings>,
+    received: u64,
+    why: Option<Why>,
+}
+
+/// Why this end closes.
+#[derive(Debug)]
+enum Why {
+    /// All is said, and all awaited has come.
+    Done,
+    /// The user said so.
+    Wanted,
+    Interrupted,
+    /// Nobody reads what is printed any more.
+    OutputGone,
+    InputFailed(String),
+}
+
+impl Talk {
+    pub(crate) fn new(
+        connection: Connection,
+        output: Output,
+        interrupts: Interrupts,
+        wait: Switch<u64>,
+    ) -> Self {
+        let pings = Arc::default();
+        Self { connection, output, interrupts, wait, pings, received: 0, why: None }
+    }
+
+    /// Talks until the connection has ended. Returns how it ended, and what that amounts to.
+    pub(crate) async fn run(
+        mut self,
+        inputs: mpsc::Receiver<Input>,
+    ) -> (Closed, Result<Exit, Failure>) {
+        let is_sending = Arc::new(AtomicBool::new(false));
+        let feed = Feed {
+            sender: self.connection.sender(),
+            output: self.output.clone(),
+            pings: self.pings.clone(),
+            is_sending: is_sending.clone(),
+        };
+        let mut feeding = tokio::spawn(feed.run(inputs));
+        self.converse(&mut feeding).await;
+        feeding.abort();
+        let closed = self.connection.sender().wait_closed().await;
+        let outcome = self.outcome(&closed, is_sending.load(Ordering::Relaxed));
+        (closed, outcome)
+    }
+
+    async fn converse(&mut self, feeding: &mut JoinHandle<End>) {
+        let mut is_fed = false;
+        let printer = self.output.printer.clone();
+        loop {
+            let is_enough = self.wait.on().is_some_and(|wait| self.received >= wait);
+            if is_fed && is_enough {
+                self.close(Why::Done, &CloseFrame::EMPTY);
+            }
+            let is_open = self.why.is_none();
+            tokio::select! {
+                event = self.connection.next_event() => match event {
+                    Ok(Some(event)) => {
+                        if let Err(Gone) = self.show(event).await {
+                            self.close(Why::OutputGone, &CloseFrame::EMPTY);
+                        }
+                    }
+                    // How it ended is known to the connection.
+                    Ok(None) | Err(_) => return,
+                },
+                end = &mut *feeding, if !is_fed => {
+                    is_fed = true;
+                    self.fed(end.unwrap_or(End::Closed));
+                }
+                () = self.interrupts.first(), if is_open => {
+                    self.close_with(Why::Interrupted, CloseCode::GOING_AWAY, "");
+                }
+                () = printer.gone(), if is_open => {
+                    self.close(Why::OutputGone, &CloseFrame::EMPTY);
+                }
+            }
+        }
+    }
+
+    async fn show(&mut self, event: Event) -> Result<(), Gone> {
+        let view = self.output.view;
+        let shown = match event {
+            Event::Message(message) => {
+                self.received += 1;
+                view.message(&message)
+            }
+            Event::Ping(payload) => view.ping(&payload),
+            Event::Pong(payload) => view.pong(&payload, self.pings.answered(&payload)),
+            _ => return Ok(()),
+        };
+        if let Some(Why::OutputGone) = self.why {
+            return Ok(());
+        }
+        self.output.show(shown).await
+    }
+
+    fn fed(&mut self, end: End) {
+        match end {
+            // Closed when as many messages have come as are awaited.
+            End::Over | End::Closed => {}
+            End::Close(frame) => self.close(Why::Wanted, &frame),
+            End::Failed(reason) => self.close(Why::InputFailed(reason), &CloseFrame::EMPTY),
+        }
+    }
+
+    /// Closes with this frame, for the first reason that there is; an empty one is 1000.
+    fn close(&mut self, why: Why, frame: &CloseFrame) {
+        match frame.code() {
+            CloseCode::NO_STATUS => self.close_with(why, CloseCode::NORMAL, ""),
+            code => self.close_with(why, code, frame.reason()),
+        }
+    }
+
+    fn close_with(&mut self, why: Why, code: CloseCode, reason: &str) {
+        if self.why.is_some() {
+            return;
+        }
+        self.why = Some(why);
+        // The code and the reason were looked at where they came from.
+        let _ = self.connection.start_close(code, reason);
+    }
+
+    fn outcome(&self, closed: &Closed, is_sending: bool) -> Result<Exit, Failure> {
+        match &self.why {
+            Some(Why::Interrupted) => return Ok(Exit::Interrupted),
+            Some(Why::OutputGone) => return Ok(Exit::Success),
+            Some(Why::InputFailed(reason)) => {
+                return Err(Failure::new(Exit::Unclean, reason.clone()));
+            }
+            Some(Why::Done | Why::Wanted) | None => {}
+        }
+        if let Some(failure) = Failure::of(closed) {
+            return Err(failure);
+        }
+        if self.why.is_some() {
+            return Ok(Exit::Success);
+        }
+        match self.wait {
+            Switch::On(wait) if self.received < wait => {
+                let received = self.received;
+                let message = format!("{closed} after {received} of {wait} messages (--wait)");
+                Err(Failure::new(Exit::Unclean, message))
+            }
+            _ if is_sending => {
+                let message = format!("{closed} before all of the input was sent");
+                Err(Failure::new(Exit::Unclean, message))
+            }
+            _ => Ok(Exit::Success),
+        }
+    }
+}

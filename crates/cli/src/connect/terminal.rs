@@ -1,0 +1,235 @@
+//! The terminal: lines are edited at a prompt while messages appear above it.
+//!
+//! Reading the terminal blocks, and so does writing to one that is slow: both are done by a thread
+//! of its own, which looks up now and then for what is to be printed. The terminal is raw for as
+//! long as there is a prompt, so nothing that is typed is lost between two lines.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc as threads;
+use std::thread;
+use std::time::Duration;
+
+use crossterm::event::{self, Event};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::connect::history::History;
+use crate::connect::input::Input;
+use crate::connect::keys::Key;
+use crate::connect::line::{Line, Reach};
+use crate::connect::printer::Paper;
+use crate::connect::prompt::Prompt;
+use crate::interrupt::Interrupts;
+
+/// How often the thread looks up: a message appears so late at most.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Texts that may wait to be shown.
+const WAITING: usize = 256;
+
+/// Pasted text comes as such, and not as if it had been typed.
+const BRACKETED_PASTE: [&str; 2] = ["\u{1b}[?2004h", "\u{1b}[?2004l"];
+
+/// The server takes no more for now: the line stays.
+const BELL: &str = "\u{7}";
+
+/// A terminal with a prompt.
+pub(crate) struct Terminal {
+    end: Arc<AtomicBool>,
+    is_done: oneshot::Receiver<()>,
+}
+
+impl Terminal {
+    /// Shows the prompt; what is typed becomes `input`. Returns what prints above it.
+    /// Who wants the end again while the connection closes has it at once.
+    pub(crate) fn open(
+        input: mpsc::Sender<Input>,
+        interrupts: Interrupts,
+    ) -> io::Result<(Self, impl Paper)> {
+        let (above, texts) = threads::sync_channel(WAITING);
+        let end = Arc::new(AtomicBool::new(false));
+        let (done, is_done) = oneshot::channel();
+        enable_raw_mode()?;
+        thread::spawn({
+            let end = end.clone();
+            move || {
+                let editor = Editor {
+                    line: Line::default(),
+                    history: History::default(),
+                    prompt: Prompt::default(),
+                    input: Some(input),
+                    interrupts,
+                };
+                // A terminal that is gone has no use for an error.
+                let _ = editor.run(&texts, &end);
+                let _ = disable_raw_mode();
+                // Who does not wait for it does not need to know.
+                let _ = done.send(());
+            }
+        });
+        Ok((Self { end, is_done }, Above(above)))
+    }
+
+    /// Takes the prompt away, and the line that is being edited with it.
+    pub(crate) async fn close(self) {
+        self.end.store(true, Ordering::SeqCst);
+        let _ = self.is_done.await;
+    }
+}
+
+/// Whether colours are welcome.
+pub(crate) fn has_colour() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
+}
+
+/// What the thread has.
+struct Editor {
+    line: Line,
+    history: History,
+    prompt: Prompt,
+    /// `None` once the user has ended the input.
+    input: Option<mpsc::Sender<Input>>,
+    interrupts: Interrupts,
+}
+
+impl Editor {
+    fn run(mut self, texts: &threads::Receiver<String>, end: &AtomicBool) -> io::Result<()> {
+        put(BRACKETED_PASTE[0])?;
+        put(&self.prompt.show(&self.line, width()))?;
+        // What was printed before the end is shown before it.
+        while !end.load(Ordering::SeqCst) {
+            self.print(texts)?;
+            let events = self.events()?;
+            if events.is_empty() {
+                continue;
+            }
+            for event in events {
+                self.handle(event)?;
+            }
+            put(&self.prompt.show(&self.line, width()))?;
+        }
+        self.print(texts)?;
+        put(&self.prompt.clear())?;
+        put(BRACKETED_PASTE[1])
+    }
+
+    fn print(&mut self, texts: &threads::Receiver<String>) -> io::Result<()> {
+        let texts: String = texts.try_iter().collect();
+        if texts.is_empty() {
+            return Ok(());
+        }
+        put(&self.prompt.above(&texts, &self.line, width()))
+    }
+
+    /// What was typed, if there is something soon.
+    fn events(&mut self) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        let mut patience = GLANCE;
+        loop {
+            let event = match event::poll(patience) {
+                Ok(false) => return Ok(events),
+                Ok(true) => event::read(),
+                Err(error) => Err(error),
+            };
+            match event {
+                Ok(event) => events.push(event),
+                Err(error) => {
+                    let reason = format!("can't read from the terminal: {error}");
+                    if let Some(input) = self.input.take() {
+                        let _ = input.try_send(Input::Failed(reason));
+                    }
+                    return Err(error);
+                }
+            }
+            patience = Duration::ZERO;
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Key(event) => Key::of(event).map_or(Ok(()), |key| self.press(key)),
+            Event::Paste(text) => {
+                self.line.insert(&text.replace("\r\n", "\n").replace('\r', "\n"));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn press(&mut self, key: Key) -> io::Result<()> {
+        match key {
+            Key::Insert(character) => self.line.insert(character.encode_utf8(&mut [0; 4])),
+            Key::Left(reach) => self.line.go_left(reach),
+            Key::Right(reach) => self.line.go_right(reach),
+            Key::DeleteLeft(reach) => self.line.delete_left(reach),
+            Key::DeleteRight(reach) => self.line.delete_right(reach),
+            Key::Paste => self.line.paste(),
+            Key::Earlier => {
+                if let Some(line) = self.history.earlier(self.line.text()) {
+                    self.line.set(line);
+                }
+            }
+            Key::Later => {
+                if let Some(line) = self.history.later() {
+                    self.line.set(line);
+                }
+            }
+            Key::ClearScreen => put("\u{1b}[2J\u{1b}[H")?,
+            Key::EndOrDelete if !self.line.is_empty() => {
+                self.line.delete_right(Reach::Character);
+            }
+            Key::EndOrDelete | Key::End => {
+                if self.input.take().is_none() {
+                    self.interrupts.insist();
+                }
+            }
+            Key::Enter => return self.enter(),
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        // While the connection closes, it would be for nobody.
+        let Some(input) = &self.input else { return Ok(()) };
+        // Pressed once too often; who wants to send an empty message has other ways.
+        if self.line.is_empty() {
+            return Ok(());
+        }
+        let Ok(room) = input.try_reserve() else { return put(BELL) };
+        put(&self.prompt.enter(&self.line, width()))?;
+        let line = self.line.take();
+        self.history.add(&line);
+        room.send(Input::Line(line));
+        Ok(())
+    }
+}
+
+fn put(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+fn width() -> usize {
+    size().map_or(80, |(columns, _)| usize::from(columns))
+}
+
+/// The lines above the prompt.
+struct Above(threads::SyncSender<String>);
+
+impl Paper for Above {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        // Without a prompt there is nothing to be above of.
+        self.0.send(text).or_else(|text| put(&text.0))
+    }
+
+    /// What waits is shown, at the latest when the prompt goes.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

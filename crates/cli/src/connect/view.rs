@@ -1,0 +1,267 @@
+//! How what happens is shown: as lines, as JSON, or above a prompt.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use towline::{Closed, Connection, Initiator, Message};
+
+use crate::connect::meaning::{explain, meaning};
+use crate::exit::Failure;
+use crate::quantity::in_words;
+
+/// So much of a binary message is shown to people.
+const GLIMPSE: usize = 16;
+
+/// How what happens is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum View {
+    /// Messages as they are, with line ends between them.
+    Lines,
+    /// Messages as they are, with nothing between them.
+    Raw,
+    /// For people: nothing that would upset a terminal.
+    Terminal,
+    /// For people, above a prompt.
+    Prompt { in_colour: bool },
+    /// A line of JSON for each event.
+    Json,
+}
+
+/// What is shown, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// Always, on standard output.
+    Always(Vec<u8>),
+    /// To those who want to know, on standard error if there is no prompt to show it above.
+    IfVerbose(String),
+    /// As before, but for those who want silence.
+    UnlessQuiet(String),
+}
+
+impl View {
+    /// The connection is open.
+    pub(crate) fn opened(self, connection: &Connection, url: &str) -> Shown {
+        let protocol = connection.protocol();
+        match self {
+            Self::Json => {
+                let headers = connection.response().map(headers).unwrap_or_default();
+                let address = connection.peer_address().map(|address| address.to_string());
+                line(&json!({
+                    "event": "open", "url": url, "address": address, "protocol": protocol,
+                    "headers": headers,
+                }))
+            }
+            Self::Prompt { .. } => {
+                let protocol = protocol.map(|name| format!(", speaking {name}"));
+                let protocol = protocol.unwrap_or_default();
+                Shown::UnlessQuiet(format!(
+                    "connected to {url}{protocol}; /help lists the commands"
+                ))
+            }
+            _ => {
+                let mut text = format!("connected to {url}");
+                if let Some(address) = connection.peer_address() {
+                    let _ = write!(text, " at {address}");
+                }
+                if let Some(protocol) = protocol {
+                    let _ = write!(text, ", speaking {protocol}");
+                }
+                Shown::IfVerbose(text)
+            }
+        }
+    }
+
+    /// A message was received.
+    pub(crate) fn message(self, message: &Message) -> Shown {
+        let bytes = match (self, message) {
+            (Self::Raw, message) => message.as_bytes().to_vec(),
+            (Self::Lines, message) => [message.as_bytes(), b"\n"].concat(),
+            (Self::Json, Message::Text(text)) => {
+                return line(&json!({"event": "message", "type": "text", "text": text.as_str()}));
+            }
+            (Self::Json, Message::Binary(bytes)) => {
+                let base64 = STANDARD.encode(bytes);
+                return line(&json!({"event": "message", "type": "binary", "base64": base64}));
+            }
+            (Self::Terminal, Message::Text(text)) => format!("{}\n", harmless(text, "")).into(),
+            (Self::Terminal, Message::Binary(bytes)) => format!("{}\n", glimpse(bytes)).into(),
+            (Self::Prompt { in_colour }, Message::Text(text)) => {
+                format!("{} {}\n", arrow(in_colour), harmless(text, "  ")).into()
+            }
+            (Self::Prompt { in_colour }, Message::Binary(bytes)) => {
+                format!("{} {}\n", arrow(in_colour), glimpse(bytes)).into()
+            }
+        };
+        Shown::Always(bytes)
+    }
+
+    /// A ping was received.
+    pub(crate) fn ping(self, payload: &Bytes) -> Shown {
+        match self {
+            Self::Json => line(&Value::Object(with_payload("ping", payload))),
+            _ => Shown::IfVerbose(format!("ping {}", quoted(payload))),
+        }
+    }
+
+    /// A pong was received, this long after the ping.
+    pub(crate) fn pong(self, payload: &Bytes, after: Option<Duration>) -> Shown {
+        let milliseconds = after.map(|after| after.as_secs_f64() * 1e3);
+        match (self, milliseconds) {
+            (Self::Json, _) => {
+                let mut event = with_payload("pong", payload);
+                event.insert("rtt_ms".to_owned(), json!(milliseconds));
+                line(&Value::Object(event))
+            }
+            (Self::Prompt { .. }, Some(milliseconds)) => {
+                let text = format!("pong {} after {milliseconds:.2} ms\n", quoted(payload));
+                Shown::Always(text.into())
+            }
+            _ => Shown::IfVerbose(format!("pong {}", quoted(payload))),
+        }
+    }
+
+    /// The connection is closed.
+    pub(crate) fn closed(self, closed: &Closed) -> Shown {
+        match self {
+            Self::Json => {
+                let initiator = match closed.initiator() {
+                    Initiator::Local => "client",
+                    Initiator::Remote => "server",
+                };
+                line(&json!({
+                    "event": "close", "code": closed.code().get(), "reason": closed.reason(),
+                    "clean": closed.is_clean(), "by": initiator,
+                    "cause": closed.cause().to_string(), "meaning": meaning(closed.code()),
+                }))
+            }
+            Self::Prompt { .. } => Shown::UnlessQuiet(explain(closed)),
+            _ => Shown::IfVerbose(explain(closed)),
+        }
+    }
+
+    /// It has come to nothing; people are told elsewhere.
+    pub(crate) fn failed(self, failure: &Failure) -> Option<Shown> {
+        let (code, message) = (failure.code, &failure.message);
+        (self == Self::Json).then(|| {
+            line(&json!({
+                "event": "error", "code": code, "message": message, "exit": failure.exit as u8,
+            }))
+        })
+    }
+}
+
+fn line(event: &Value) -> Shown {
+    Shown::Always(format!("{event}\n").into_bytes())
+}
+
+/// The headers of the answer; of several with one name, a list.
+fn headers(response: &http::Response<()>) -> Map<String, Value> {
+    let mut map = Map::new();
+    for name in response.headers().keys() {
+        let values = response.headers().get_all(name).into_iter();
+        let values: Vec<_> =
+            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        let value = if let [value] = &values[..] { json!(value) } else { json!(values) };
+        map.insert(name.to_string(), value);
+    }
+    map
+}
+
+/// An event with a payload: as text if it is one, as base64 if not.
+fn with_payload(event: &str, payload: &Bytes) -> Map<String, Value> {
+    let mut map = Map::new();
+    map.insert("event".to_owned(), json!(event));
+    match std::str::from_utf8(payload) {
+        Ok(text) => map.insert("text".to_owned(), json!(text)),
+        Err(_) => map.insert("base64".to_owned(), json!(STANDARD.encode(payload))),
+    };
+    map
+}
+
+fn arrow(in_colour: bool) -> &'static str {
+    if in_colour { "\u{1b}[36m<\u{1b}[0m" } else { "<" }
+}
+
+fn quoted(payload: &Bytes) -> String {
+    match std::str::from_utf8(payload) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => glimpse(payload),
+    }
+}
+
+/// Text without what a terminal would obey; the lines after the first are indented.
+pub(crate) fn harmless(text: &str, indent: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\t' => safe.push('\t'),
+            '\n' => {
+                safe.push('\n');
+                safe.push_str(indent);
+            }
+            control if control.is_control() => safe.extend(control.escape_default()),
+            character => safe.push(character),
+        }
+    }
+    safe
+}
+
+/// The size and the first bytes.
+fn glimpse(bytes: &[u8]) -> String {
+    let mut text = format!("binary, {}", in_words(bytes.len() as u64));
+    if !bytes.is_empty() {
+        text.push(':');
+    }
+    for byte in bytes.iter().take(GLIMPSE) {
+        let _ = write!(text, " {byte:02x}");
+    }
+    if bytes.len() > GLIMPSE {
+        text.push_str(" …");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(view: View, message: impl Into<Message>) -> String {
+        match view.message(&message.into()) {
+            Shown::Always(bytes) => String::from_utf8(bytes).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn messages_are_lines_or_nothing_but_themselves() {
+        assert_eq!(shown(View::Lines, "ahoy"), "ahoy\n");
+        assert_eq!(shown(View::Raw, "ahoy"), "ahoy");
+        assert_eq!(shown(View::Raw, Message::binary(vec![0, 1])), "\0\u{1}");
+    }
+
+    #[test]
+    fn json_keeps_texts_and_bytes_apart() {
+        let text = r#"{"event":"message","type":"text","text":"a\n\"b\""}"#;
+        assert_eq!(shown(View::Json, "a\n\"b\""), format!("{text}\n"));
+        let binary = r#"{"event":"message","type":"binary","base64":"AAH/"}"#;
+        assert_eq!(shown(View::Json, Message::binary(vec![0, 1, 255])), format!("{binary}\n"));
+    }
+
+    #[test]
+    fn a_terminal_is_not_told_what_to_do() {
+        assert_eq!(shown(View::Terminal, "\u{1b}[2Jhi\r\u{7}"), "\\u{1b}[2Jhi\\r\\u{7}\n");
+        assert_eq!(shown(View::Prompt { in_colour: false }, "a\nb"), "< a\n  b\n");
+        let glimpse = shown(View::Terminal, Message::binary(vec![0xab; 2048]));
+        assert!(glimpse.starts_with("binary, 2 KiB: ab ab") && glimpse.ends_with(" …\n"));
+    }
+
+    #[test]
+    fn payloads_that_are_no_text_are_base64_in_json() {
+        let ping = View::Json.ping(&Bytes::from_static(b"\xff"));
+        assert_eq!(ping, Shown::Always(b"{\"event\":\"ping\",\"base64\":\"/w==\"}\n".to_vec()));
+    }
+}

@@ -1,0 +1,144 @@
+//! How the program ends: its exit codes, and the one line that says why.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use towline::{CloseCause, Closed, Error, ErrorKind};
+
+/// The exit codes, for `--help`.
+pub(crate) const CONNECT_CODES: &str = "\
+Exit codes:
+  0    closed cleanly
+  1    closed with an error code by the server, or not cleanly: lost, silent, no answer to the
+       close frame; or fewer messages than --wait asked for; or an input that can't be read
+  2    wrong usage: an option or the URL
+  3    no connection: no such host, nobody listens, no way there
+  4    the handshake was refused, or the answer is no WebSocket's
+  5    the server broke the protocol, or sent more than a limit allows
+  124  timed out: --connect-timeout or --timeout
+  130  interrupted by Ctrl-C or SIGTERM";
+
+/// As [`CONNECT_CODES`], for the server.
+pub(crate) const SERVE_CODES: &str = "\
+Exit codes:
+  0    shut down by Ctrl-C or SIGTERM, all connections closed
+  1    something else went wrong
+  2    wrong usage
+  3    an address can't be listened on: it is in use, say
+  130  ended at once by a second Ctrl-C or SIGTERM";
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Success = 0,
+    Unclean = 1,
+    Usage = 2,
+    NoConnection = 3,
+    Refused = 4,
+    Fault = 5,
+    TimedOut = 124,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why the program ends otherwise than wished: a code for programs, a line for people.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    /// The library's name for it, where it has one.
+    pub(crate) code: Option<&'static str>,
+}
+
+impl Failure {
+    /// A failure with this message.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), code: None }
+    }
+
+    /// What the end of a connection amounts to, if it is a failure.
+    pub(crate) fn of(closed: &Closed) -> Option<Self> {
+        let exit = match closed.cause() {
+            CloseCause::Violation(_) | CloseCause::LimitExceeded(_) => Exit::Fault,
+            CloseCause::Handshake if is_peaceful(closed) => return None,
+            _ => Exit::Unclean,
+        };
+        Some(Self::new(exit, in_options(closed.to_string())))
+    }
+}
+
+/// The same, with the options of the program in place of the library's.
+fn in_options(mut message: String) -> String {
+    for (field, option) in [
+        ("max_received_message_size", "--max-message"),
+        ("max_received_frame_size", "--max-frame"),
+        ("connect_timeout", "--connect-timeout"),
+        ("close_timeout", "--close-timeout"),
+        ("keepalive", "--keepalive"),
+    ] {
+        message = message.replace(&format!("({field})"), &format!("({option})"));
+    }
+    message
+}
+
+/// Whether this end wanted it so, or the peer's code tells of no error.
+fn is_peaceful(closed: &Closed) -> bool {
+    let began_here = closed.initiator() == towline::Initiator::Local;
+    began_here || matches!(closed.code().get(), 1000 | 1001 | 1005)
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let exit = match error.kind() {
+            ErrorKind::InvalidUrl
+            | ErrorKind::InvalidHandshakeOption
+            | ErrorKind::TlsUnavailable => Exit::Usage,
+            ErrorKind::Connect | ErrorKind::Listen => Exit::NoConnection,
+            ErrorKind::Handshake | ErrorKind::HttpResponse => Exit::Refused,
+            ErrorKind::HandshakeTimeout => Exit::TimedOut,
+            ErrorKind::PeerViolation | ErrorKind::LimitExceeded => Exit::Fault,
+            _ => Exit::Unclean,
+        };
+        let message = match error.kind() {
+            ErrorKind::TlsUnavailable => "wss:// needs TLS, and there is none here yet".to_owned(),
+            _ => in_options(error.to_string()),
+        };
+        Self { exit, message, code: Some(error.code()) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // One line, whatever a server has put into its reason.
+        for character in self.message.chars() {
+            match character {
+                control if control.is_control() => write!(f, "{}", control.escape_default())?,
+                character => write!(f, "{character}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_options_that_can_be_given() {
+        let message = in_options("5 bytes: the limit is 3 (max_received_message_size)".to_owned());
+        assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
+    }
+
+    #[test]
+    fn a_failure_is_one_line() {
+        let failure = Failure::new(Exit::Unclean, "two\nlines\u{1b}[31m");
+        assert_eq!(failure.to_string(), "two\\nlines\\u{1b}[31m");
+    }
+}

@@ -1,0 +1,263 @@
+//! The options of `towline serve`, and the server they describe.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use clap::Args;
+use towline::{Config, Keepalive, OriginPolicy, Server, ServerBuilder, TrustedProxies};
+
+use crate::exit::{Exit, Failure, SERVE_CODES};
+use crate::quantity::{Switch, duration, duration_or_off, size};
+
+/// Echo messages on every path, and serve a console page for the browser on plain GET /.
+///
+/// Open the printed address in a browser for the console. Pages of other origins are refused
+/// unless --origin allows them; programs that are no browser send no origin, and are not.
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_CODES)]
+pub(crate) struct Options {
+    /// Listen here; port 0 is any that is free. Repeat it for more addresses
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
+    pub(crate) listen: Vec<String>,
+
+    /// Allow pages of this origin, such as https://app.example or https://*.app.example, or any.
+    /// Repeat it for more [default: the page's host and port are those of the server]
+    #[arg(long, value_name = "ORIGIN|any", value_parser = origin)]
+    origin: Vec<String>,
+
+    /// Speak this subprotocol where a client offers it, or any: the first that it offers. Repeat
+    /// it for more, the preferred one first [default: none]
+    #[arg(long, value_name = "NAME|any", value_parser = protocol)]
+    pub(crate) protocol: Vec<String>,
+
+    /// The largest message to receive
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    max_message: usize,
+
+    /// The largest frame to receive; browsers send a message in one
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    max_frame: usize,
+
+    /// The most frames to receive a message in
+    #[arg(long, value_name = "COUNT", default_value = "65536")]
+    max_fragments: NonZeroUsize,
+
+    /// The most pings and pongs to receive in a second
+    #[arg(long, value_name = "COUNT|off", default_value = "10000", value_parser = rate)]
+    max_control_rate: Switch<NonZeroU32>,
+
+    /// Send messages in frames of at most this size
+    #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = fragment)]
+    fragment: Switch<NonZeroUsize>,
+
+    /// Ping a client that has been silent for so long
+    #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
+    keepalive: Switch<Duration>,
+
+    /// Give up on a client that shows no sign of life for so long after the ping
+    #[arg(long, value_name = "TIME|off", default_value = "10s", value_parser = duration_or_off)]
+    grace: Switch<Duration>,
+
+    /// How long a client may take to answer a close frame
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) close_timeout: Duration,
+
+    /// How long a client may take for its request
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) handshake_timeout: Duration,
+
+    /// Let small writes wait for company (Nagle's algorithm)
+    #[arg(long)]
+    pub(crate) nagle: bool,
+
+    /// Believe the X-Forwarded-For of this network. Repeat it for more [default: loopback and
+    /// private networks]
+    #[arg(long, value_name = "CIDR|none", value_parser = proxy)]
+    trust_proxy: Vec<String>,
+
+    /// Read no more from a client while so much waits to be sent to it
+    #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
+    high_water_mark: usize,
+
+    /// Say on standard error who connects and how it ends; twice, what is echoed as well
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+impl Options {
+    /// A server as these options want it, not yet listening.
+    pub(crate) fn server(&self) -> Result<ServerBuilder, Failure> {
+        Ok(Server::builder()
+            .config(self.config())
+            .origins(self.origins()?)
+            .trusted_proxies(self.trusted_proxies()?)
+            .handshake_timeout(self.handshake_timeout)
+            .disable_nagle_algorithm(!self.nagle))
+    }
+
+    fn config(&self) -> Config {
+        let keepalive =
+            self.keepalive.on().map(|interval| Keepalive::every(interval).grace(self.grace.on()));
+        let config = Config::server()
+            .max_received_message_size(self.max_message)
+            .max_received_frame_size(self.max_frame)
+            .max_received_fragments(self.max_fragments)
+            .max_received_control_rate(self.max_control_rate.on())
+            .keepalive(keepalive)
+            .close_timeout(self.close_timeout)
+            .send_high_water_mark(self.high_water_mark);
+        match self.fragment {
+            Switch::Off => config.fragment_outgoing_messages(false),
+            Switch::On(threshold) => config.fragmentation_threshold(threshold),
+        }
+    }
+
+    fn origins(&self) -> Result<OriginPolicy, Failure> {
+        match &self.origin[..] {
+            [] => Ok(OriginPolicy::SameOrigin),
+            [any] if any == "any" => Ok(OriginPolicy::Any),
+            list if list.iter().any(|entry| entry == "any") => {
+                Err(Failure::new(Exit::Usage, "--origin any leaves nothing for another --origin"))
+            }
+            list => OriginPolicy::list(list).map_err(usage),
+        }
+    }
+
+    fn trusted_proxies(&self) -> Result<TrustedProxies, Failure> {
+        match &self.trust_proxy[..] {
+            [] => Ok(TrustedProxies::default()),
+            [none] if none == "none" => Ok(TrustedProxies::none()),
+            list if list.iter().any(|entry| entry == "none") => {
+                let message = "--trust-proxy none contradicts another --trust-proxy";
+                Err(Failure::new(Exit::Usage, message))
+            }
+            list => TrustedProxies::new(list).map_err(usage),
+        }
+    }
+}
+
+fn usage(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Usage, error.to_string())
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or_default();
+    let is_port = port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let is_host = host.starts_with('[') && host.ends_with(']') || !host.contains(':');
+    if host.is_empty() || !is_host || !is_port {
+        return Err("write HOST:PORT, such as 127.0.0.1:9001, localhost:0 or [::1]:9001".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    if text != "any" {
+        OriginPolicy::list([text]).map_err(|error| error.to_string())?;
+    }
+    Ok(text.to_owned())
+}
+
+fn protocol(text: &str) -> Result<String, String> {
+    towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
+fn proxy(text: &str) -> Result<String, String> {
+    if text != "none" {
+        TrustedProxies::new([text]).map_err(|error| error.to_string())?;
+    }
+    Ok(text.to_owned())
+}
+
+fn rate(text: &str) -> Result<Switch<NonZeroU32>, String> {
+    Switch::read(text, |text| {
+        text.parse().map_err(|_| "write a whole number above zero, such as 10000".to_owned())
+    })
+}
+
+fn fragment(text: &str) -> Result<Switch<NonZeroUsize>, String> {
+    Switch::read(text, |text| {
+        NonZeroUsize::new(size(text)?).ok_or_else(|| "write a size above zero".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn parse(arguments: &[&str]) -> Options {
+        Command::try_parse_from([&["serve"], arguments].concat()).unwrap().options
+    }
+
+    #[test]
+    fn the_defaults_are_the_librarys_but_for_what_is_received() {
+        let expected =
+            Config::server().max_received_message_size(64 << 20).max_received_frame_size(64 << 20);
+        assert_eq!(parse(&[]).config(), expected);
+        assert_eq!(parse(&[]).listen, ["127.0.0.1:9001"]);
+    }
+
+    #[test]
+    fn every_option_reaches_the_configuration() {
+        let options = parse(&[
+            "--max-message=1MiB",
+            "--max-frame=2KiB",
+            "--max-fragments=7",
+            "--max-control-rate=off",
+            "--fragment=997",
+            "--keepalive=1m",
+            "--grace=off",
+            "--close-timeout=2s",
+            "--high-water-mark=1KiB",
+        ]);
+        let expected = Config::server()
+            .max_received_message_size(1 << 20)
+            .max_received_frame_size(2048)
+            .max_received_fragments(NonZeroUsize::new(7).unwrap())
+            .max_received_control_rate(None)
+            .fragmentation_threshold(NonZeroUsize::new(997).unwrap())
+            .keepalive(Keepalive::every(Duration::from_secs(60)).grace(None))
+            .close_timeout(Duration::from_secs(2))
+            .send_high_water_mark(1024);
+        assert_eq!(options.config(), expected);
+        assert_eq!(parse(&["--keepalive=off"]).config().keepalive, None);
+        assert!(!parse(&["--fragment=off"]).config().fragment_outgoing_messages);
+    }
+
+    #[test]
+    fn an_error_names_the_option_and_the_value() {
+        for (option, value) in [
+            ("--max-message", "12 pebbles"),
+            ("--keepalive", "20"),
+            ("--listen", "nowhere"),
+            ("--listen", "::1:9001"),
+            ("--origin", "app.example/path"),
+            ("--protocol", "two words"),
+            ("--trust-proxy", "10.1.0.0/8"),
+            ("--max-control-rate", "0"),
+            ("--fragment", "0"),
+        ] {
+            let Err(error) = Command::try_parse_from(["serve", option, value]) else {
+                panic!("{option} {value} was taken");
+            };
+            let error = error.to_string();
+            assert!(error.contains(option) && error.contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn all_and_some_exclude_each_other() {
+        assert_eq!(parse(&["--origin=any"]).origins().unwrap(), OriginPolicy::Any);
+        let both = parse(&["--origin=any", "--origin=https://app.example"]);
+        assert_eq!(both.origins().unwrap_err().exit, Exit::Usage);
+        let both = parse(&["--trust-proxy=none", "--trust-proxy=10.0.0.0/8"]);
+        assert_eq!(both.trusted_proxies().unwrap_err().exit, Exit::Usage);
+    }
+}

@@ -1,0 +1,230 @@
+//! `towline connect`.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::sync::mpsc;
+
+use crate::support::{Program, Serve, accept, peer, read_head, read_to_end};
+
+#[test]
+fn lines_go_out_and_messages_come_in() {
+    let server = Serve::start(&[]);
+    let ended = Program::connect(&[&server.url()]).feed(b"a\nb\n".to_vec());
+    assert_eq!((ended.code, ended.text(), &ended.stderr[..]), (Some(0), "a\nb\n", ""));
+}
+
+#[test]
+fn many_lines_come_back_in_order_and_whole() {
+    let server = Serve::start(&[]);
+    let lines: String = (0..20_000).map(|number| format!("line {number} €\n")).collect();
+    let ended = Program::connect(&[&server.url()]).feed(lines.clone().into_bytes());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.text() == lines);
+}
+
+#[test]
+fn a_last_line_needs_no_end_and_an_empty_one_is_a_message() {
+    let server = Serve::start(&[]);
+    let ended = Program::connect(&[&server.url()]).feed(b"a\r\n\nb".to_vec());
+    assert_eq!((ended.code, ended.text()), (Some(0), "a\n\nb\n"));
+}
+
+#[test]
+fn binary_input_is_one_message_and_comes_out_as_it_was() {
+    let server = Serve::start(&[]);
+    let bytes: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+    let ended = Program::connect(&[&server.url(), "--binary"]).feed(bytes.clone());
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout == bytes);
+}
+
+#[test]
+fn messages_of_the_command_line_are_sent_in_place_of_the_input() {
+    let server = Serve::start(&[]);
+    let arguments = [&server.url(), "-m", "one", "-m", "two", "--wait", "2"];
+    // The input is still open when it ends.
+    let mut program = Program::connect(&arguments);
+    assert_eq!((program.line(), program.line()), ("one".to_owned(), "two".to_owned()));
+    let _stdin = program.stdin.take();
+    assert_eq!(program.end().code, Some(0));
+}
+
+#[test]
+fn json_has_a_line_for_each_event() {
+    let server = Serve::start(&[]);
+    let ended = Program::connect(&[&server.url(), "--json", "-m", "a\nb"]).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let events: Vec<serde_json::Value> =
+        ended.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [open, message, close] = &events[..] else { panic!("{events:?}") };
+    assert_eq!(open["event"], "open");
+    assert_eq!(open["address"], server.address.to_string());
+    assert_eq!(open["headers"]["upgrade"], "websocket");
+    assert_eq!((&message["type"], &message["text"]), (&"text".into(), &"a\nb".into()));
+    assert_eq!((&close["code"], &close["clean"]), (&1000.into(), &true.into()));
+}
+
+#[test]
+fn json_tells_of_pings_and_pongs() {
+    let url = peer(|mut stream| {
+        accept(&mut stream);
+        stream.write_all(b"\x89\x02hi\x8a\x01\xff\x82\x01\x00\x88\x02\x03\xe8").unwrap();
+        read_to_end(stream);
+    });
+    let ended = Program::connect(&[&url, "--json"]).end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for event in [
+        r#"{"event":"ping","text":"hi"}"#,
+        r#"{"event":"pong","base64":"/w==","rtt_ms":null}"#,
+        r#"{"event":"message","type":"binary","base64":"AA=="}"#,
+    ] {
+        assert!(ended.text().contains(event), "{ended:?}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_in_the_request() {
+    let (heads, head) = mpsc::channel();
+    let url = peer(move |mut stream| heads.send(read_head(&mut stream)).unwrap());
+    let arguments = ["-H", "X-Room: 7", "-o", "https://a.example", "-p", "chat.v1", "-m", "a"];
+    Program::connect(&[&[&url[..]], &arguments[..]].concat())
+        .end()
+        .failed(4, &["without an answer"]);
+    let head = String::from_utf8(head.recv().unwrap()).unwrap().to_ascii_lowercase();
+    for line in ["x-room: 7", "origin: https://a.example", "sec-websocket-protocol: chat.v1"] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{head}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_code_2() {
+    for arguments in [
+        &["ws://"][..],
+        &["wss://127.0.0.1:1/"],
+        &["127.0.0.1:1", "-H", "no colon"],
+        &["127.0.0.1:1", "-H", "Upgrade: something"],
+        &["127.0.0.1:1", "--keepalive", "20"],
+        &["127.0.0.1:1", "--quiet", "--verbose"],
+        &[],
+    ] {
+        let ended = Program::connect(arguments).end();
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.starts_with("error: "), "{ended:?}");
+    }
+}
+
+#[test]
+fn nobody_there_is_code_3() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    Program::connect(&[&address, "-m", "a"]).end().failed(3, &["can't connect to", &address]);
+}
+
+#[test]
+fn an_answer_that_is_no_websocket_is_code_4() {
+    let url = peer(|mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap();
+        read_to_end(stream);
+    });
+    Program::connect(&[&url]).end().failed(4, &["200 OK"]);
+    let url = peer(|mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"SSH-2.0-OpenSSH\r\n\r\n").unwrap();
+        read_to_end(stream);
+    });
+    Program::connect(&[&url]).end().failed(4, &[]);
+}
+
+#[test]
+fn a_broken_protocol_and_too_large_a_message_are_code_5() {
+    let url = peer(|mut stream| {
+        accept(&mut stream);
+        stream.write_all(&[0xf1, 0]).unwrap();
+        read_to_end(stream);
+    });
+    Program::connect(&[&url, "-w", "1"]).end().failed(5, &["reserved bits"]);
+    let server = Serve::start(&[]);
+    Program::connect(&[&server.url(), "-m", "ahoy", "--max-message", "3"])
+        .end()
+        .failed(5, &["the limit is 3", "--max-message"]);
+}
+
+#[test]
+fn an_error_code_and_a_lost_connection_are_code_1() {
+    let url = peer(|mut stream| {
+        accept(&mut stream);
+        stream.write_all(b"\x88\x06\x03\xf3oops").unwrap();
+        read_to_end(stream);
+    });
+    Program::connect(&[&url, "-w", "1"]).end().failed(1, &["1011", "oops"]);
+    let url = peer(|mut stream| accept(&mut stream));
+    Program::connect(&[&url, "-w", "1"]).end().failed(1, &["without a close frame"]);
+}
+
+#[test]
+fn fewer_messages_than_awaited_are_code_1() {
+    let url = peer(|mut stream| {
+        accept(&mut stream);
+        stream.write_all(b"\x81\x01a\x88\x02\x03\xe8").unwrap();
+        read_to_end(stream);
+    });
+    let ended = Program::connect(&[&url, "-w", "2"]).end();
+    ended.failed(1, &["1000", "1 of 2"]);
+    assert_eq!(ended.text(), "a\n");
+}
+
+#[test]
+fn too_long_is_code_124() {
+    let url = peer(read_to_end);
+    Program::connect(&[&url, "--connect-timeout", "50ms"])
+        .end()
+        .failed(124, &["--connect-timeout"]);
+    let server = Serve::start(&[]);
+    let ended =
+        Program::start(&["connect", &server.url(), "-w", "1", "--timeout", "50ms", "--json"]).end();
+    ended.failed(124, &["--timeout"]);
+    assert!(ended.text().contains("\"event\":\"error\""), "{ended:?}");
+}
+
+#[test]
+fn an_interrupt_closes_and_is_code_130() {
+    let server = Serve::start(&[]);
+    let mut client = Program::connect(&[&server.url(), "--json", "-w", "forever"]);
+    assert!(client.line().contains("\"event\":\"open\""));
+    client.signal("INT");
+    let closed = client.line();
+    assert!(closed.contains("\"code\":1001") && closed.contains("\"clean\":true"), "{closed}");
+    assert_eq!(client.end().code, Some(130));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let server = Serve::start(&[]);
+    let mut client = Program::connect(&[&server.url()]);
+    let mut stdin = client.stdin.take().unwrap();
+    stdin.write_all(b"one\n").unwrap();
+    assert_eq!(client.line(), "one");
+    drop(client.stdout.take());
+    // The input goes on until nobody reads it.
+    while stdin.write_all(b"more\n").is_ok() {}
+    let ended = client.end();
+    assert_eq!((ended.code, &ended.stderr[..]), (Some(0), ""));
+}
+
+#[test]
+fn input_that_is_no_text_is_told_by_its_line() {
+    let server = Serve::start(&[]);
+    let ended = Program::connect(&[&server.url()]).feed(b"a\n\xff\nb\n".to_vec());
+    ended.failed(1, &["line 2", "UTF-8", "--binary"]);
+    assert_eq!(ended.text(), "a\n");
+}
+
+#[test]
+fn a_reason_of_the_server_does_not_reach_the_terminal_unchecked() {
+    let url = peer(|mut stream| {
+        accept(&mut stream);
+        stream.write_all(b"\x88\x07\x03\xf3\x1b[2J\n").unwrap();
+        read_to_end(stream);
+    });
+    Program::connect(&[&url]).end().failed(1, &["\\u{1b}[2J\\n"]);
+}

@@ -1,0 +1,10 @@
+//! The program itself, against itself and against peers that misbehave.
+
+// Clippy takes only the test functions themselves for tests.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod serve;
+
+mod connect;

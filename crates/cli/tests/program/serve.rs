@@ -1,0 +1,222 @@
+//! `towline serve`.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use crate::support::{Program, Serve, read_head};
+
+/// The head and the body of the answer to a request.
+fn ask(server: &Serve, request: &str) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
+    let text = format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", server.address);
+    stream.write_all(text.as_bytes()).unwrap();
+    stream.write_all(headers.as_bytes()).unwrap();
+    stream.write_all(b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(read_head(&mut stream)).unwrap().to_ascii_lowercase();
+    let mut body = Vec::new();
+    stream.read_to_end(&mut body).unwrap();
+    (head, body)
+}
+
+fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {head}"))
+}
+
+#[test]
+fn the_console_is_served_beside_the_websockets() {
+    let server = Serve::start(&[]);
+    let (head, body) = ask(&server, "GET /");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(header(&head, "content-type"), "text/html; charset=utf-8");
+    assert!(header(&head, "content-security-policy").contains("default-src 'none'"));
+    assert!(body.starts_with(b"<!doctype html>"));
+    for (path, kind) in [("console.js", "text/javascript"), ("console.css", "text/css")] {
+        let (head, body) = ask(&server, &format!("GET /console/{path}"));
+        assert_eq!(header(&head, "content-type"), format!("{kind}; charset=utf-8"));
+        assert!(!body.is_empty());
+    }
+}
+
+#[test]
+fn a_browser_does_not_fetch_twice_what_it_has() {
+    let server = Serve::start(&[]);
+    let (head, _) = ask(&server, "GET /");
+    let tag = header(&head, "etag");
+    let (head, body) = ask(&server, &format!("GET /\nIf-None-Match: {tag}"));
+    assert!(head.starts_with("http/1.1 304"), "{head}");
+    assert!(body.is_empty());
+}
+
+#[test]
+fn head_has_the_length_and_no_body() {
+    let server = Serve::start(&[]);
+    let (_, body) = ask(&server, "GET /");
+    let (head, nothing) = ask(&server, "HEAD /");
+    assert_eq!(header(&head, "content-length"), body.len().to_string());
+    assert!(nothing.is_empty());
+}
+
+#[test]
+fn other_paths_are_not_found_and_other_methods_not_allowed() {
+    let server = Serve::start(&[]);
+    for path in ["/nowhere", "/console/", "/console/../index.html"] {
+        let (head, _) = ask(&server, &format!("GET {path}"));
+        assert!(head.starts_with("http/1.1 404"), "{head}");
+    }
+    let (head, _) = ask(&server, "POST /");
+    assert!(head.starts_with("http/1.1 405"), "{head}");
+    assert_eq!(header(&head, "allow"), "get, head");
+}
+
+#[test]
+fn a_handshake_of_another_version_is_told_which_there_is() {
+    let server = Serve::start(&[]);
+    let (head, _) = ask(
+        &server,
+        "GET /\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 99\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    );
+    assert!(head.starts_with("http/1.1 426"), "{head}");
+    assert!(header(&head, "sec-websocket-version").contains("13"));
+}
+
+#[test]
+fn a_port_in_use_is_one_line_and_code_3() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = Program::start(&["serve", "--listen", &address]).end();
+    ended.failed(3, &["can't listen on", &address, "--listen"]);
+    assert!(ended.stdout.is_empty());
+}
+
+#[test]
+fn it_serves_without_a_command() {
+    // Taken by this test or by somebody else: what counts is that it is wanted.
+    let _taken = TcpListener::bind("127.0.0.1:9001");
+    let ended = Program::start(&[]).end();
+    ended.failed(3, &["can't listen on 127.0.0.1:9001"]);
+}
+
+#[test]
+fn several_addresses_are_listened_on() {
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--listen", "localhost:0"];
+    let mut program = Program::start(&arguments);
+    let lines = [program.line(), program.line()];
+    for line in lines {
+        let address = line.strip_prefix("listening on ").unwrap();
+        let url = format!("ws://{address}/any/path");
+        let ended = Program::connect(&[&url, "-m", "ahoy", "-w", "1"]).end();
+        assert_eq!((ended.code, ended.text()), (Some(0), "ahoy\n"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_wrong_option_is_named_with_its_value() {
+    let ended = Program::start(&["serve", "--max-message", "12 pebbles"]).end();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("--max-message") && ended.stderr.contains("12 pebbles"));
+    Program::start(&["serve", "--origin=any", "--origin=https://a.example"])
+        .end()
+        .failed(2, &["--origin"]);
+}
+
+#[test]
+fn pages_of_other_origins_are_refused_unless_allowed() {
+    let connect = |server: &Serve| {
+        Program::connect(&[&server.url(), "-o", "https://a.example", "-m", "a", "-w", "1"]).end()
+    };
+    connect(&Serve::start(&[])).failed(4, &["403", "https://a.example"]);
+    for origin in ["any", "https://a.example", "https://*.example"] {
+        let ended = connect(&Serve::start(&["--origin", origin]));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
+#[test]
+fn subprotocols_are_agreed_on_by_the_servers_preference() {
+    for (spoken, agreed) in [
+        (&["--protocol=chat.v2", "--protocol=chat.v1"][..], "\"chat.v2\""),
+        (&["--protocol=any"], "\"chat.v1\""),
+        (&["--protocol=other"], "null"),
+        (&[], "null"),
+    ] {
+        let server = Serve::start(spoken);
+        let url = server.url();
+        let mut client =
+            Program::connect(&[&url, "--json", "-p", "chat.v1", "-p", "chat.v2", "-w", "0"]);
+        let open = client.line();
+        assert!(open.contains(&format!("\"protocol\":{agreed}")), "{spoken:?}: {open}");
+    }
+}
+
+#[test]
+fn a_message_above_the_limit_closes_with_1009() {
+    let server = Serve::start(&["--max-message", "1KiB", "-v"]);
+    let text = "x".repeat(1025);
+    let ended = Program::connect(&[&server.url(), "-m", &text, "-w", "1"]).end();
+    ended.failed(1, &["1009"]);
+}
+
+#[test]
+fn an_interrupt_closes_all_connections_and_says_so() {
+    for signal in ["INT", "TERM"] {
+        let mut server = Serve::start(&["-v"]);
+        let mut client = Program::connect(&[&server.url(), "--json", "-w", "forever"]);
+        assert!(client.line().contains("\"event\":\"open\""));
+        client.stdin.as_mut().unwrap().write_all(b"ahoy\n").unwrap();
+        assert!(client.line().contains("\"text\":\"ahoy\""));
+        assert!(server.program.error_line().contains("connected to /"));
+
+        server.program.signal(signal);
+        let closed = client.line();
+        assert!(
+            closed.contains("\"code\":1001") && closed.contains("\"by\":\"server\""),
+            "{closed}"
+        );
+        assert_eq!(client.end().code, Some(0));
+        let ended = server.program.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(ended.text(), "shut down: 1 connection closed; 1 message echoed (4 B)\n");
+        assert!(ended.stderr.contains("1 message echoed"), "{ended:?}");
+    }
+}
+
+#[test]
+fn who_does_not_answer_is_waited_for_and_reported() {
+    let server = Serve::start(&["--close-timeout", "50ms"]);
+    let _silent = silent_client(&server);
+    server.program.signal("INT");
+    let ended = server.program.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.text().contains("1 connection closed, 1 of them without an answer"), "{ended:?}");
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let mut server = Serve::start(&["--close-timeout", "1h"]);
+    let _silent = silent_client(&server);
+    server.program.signal("INT");
+    assert!(server.program.error_line().contains("closing 1 connection"));
+    server.program.signal("INT");
+    assert_eq!(server.program.end().code, Some(130));
+}
+
+/// A client that has connected and says nothing any more.
+fn silent_client(server: &Serve) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let address = server.address;
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    read_head(&mut stream);
+    // An echo, so that the server is known to have the connection.
+    stream.write_all(&[0x82, 0x80, 0, 0, 0, 0]).unwrap();
+    let mut echo = [0; 2];
+    stream.read_exact(&mut echo).unwrap();
+    assert_eq!(echo, [0x82, 0]);
+    stream
+}

@@ -1,0 +1,175 @@
+//! Processes of the program, and peers made by hand.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+
+use towline::OriginPolicy;
+use towline::proto::handshake::{Accept, HeadLimits, Offer, encode_response, parse_request};
+
+/// A running program; it ends with the test.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) stdin: Option<ChildStdin>,
+    pub(crate) stdout: Option<BufReader<ChildStdout>>,
+    pub(crate) stderr: BufReader<ChildStderr>,
+}
+
+/// What a program that has ended left behind.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Program {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_towline"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take().map(BufReader::new),
+            stderr: BufReader::new(child.stderr.take().unwrap()),
+            child,
+        }
+    }
+
+    /// `towline connect`, which does not outlive a test that hangs.
+    pub(crate) fn connect(arguments: &[&str]) -> Self {
+        Self::start(&[&["connect", "--timeout=60s"], arguments].concat())
+    }
+
+    /// The next line of standard output.
+    pub(crate) fn line(&mut self) -> String {
+        next_line(self.stdout.as_mut().unwrap())
+    }
+
+    /// The next line of standard error.
+    pub(crate) fn error_line(&mut self) -> String {
+        next_line(&mut self.stderr)
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end, with nothing more on standard input.
+    pub(crate) fn end(self) -> Ended {
+        self.feed(Vec::new())
+    }
+
+    /// Waits for the end, with this on standard input.
+    pub(crate) fn feed(mut self, input: Vec<u8>) -> Ended {
+        let stdin = self.stdin.take();
+        let writer = thread::spawn(move || {
+            // A program that does not read its input is no error here.
+            let _ = stdin.map(|mut stdin| stdin.write_all(&input));
+        });
+        let mut stdout = Vec::new();
+        if let Some(mut rest) = self.stdout.take() {
+            rest.read_to_end(&mut stdout).unwrap();
+        }
+        let mut stderr = String::new();
+        self.stderr.read_to_string(&mut stderr).unwrap();
+        writer.join().unwrap();
+        let code = ExitStatus::code(&self.child.wait().unwrap());
+        Ended { code, stdout, stderr }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn next_line(from: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    from.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+impl Ended {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// Whether it ended with this code, and one line that has all of these words.
+    #[track_caller]
+    pub(crate) fn failed(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.stderr.starts_with("error: "), "{self:?}");
+        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "{word} is not in {self:?}");
+        }
+    }
+}
+
+/// `towline serve` on a port of its own.
+pub(crate) struct Serve {
+    pub(crate) program: Program,
+    pub(crate) address: SocketAddr,
+}
+
+impl Serve {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut program = Program::start(&arguments);
+        let line = program.line();
+        let address = line.strip_prefix("listening on ").and_then(|text| text.parse().ok());
+        let address = address.unwrap_or_else(|| panic!("{line:?}: {}", program.error_line()));
+        assert_eq!(program.line(), format!("open http://{address}/ in a browser"));
+        Self { program, address }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("ws://{}/", self.address)
+    }
+}
+
+/// The address of a server that treats its one client like this.
+pub(crate) fn peer(behave: impl FnOnce(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || behave(listener.accept().unwrap().0));
+    format!("ws://{address}/")
+}
+
+/// Reads the head of a request.
+pub(crate) fn read_head(stream: &mut TcpStream) -> Vec<u8> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    head
+}
+
+/// Accepts a handshake as any server would.
+pub(crate) fn accept(stream: &mut TcpStream) {
+    let head = read_head(stream);
+    let (request, _) = parse_request(&head, &HeadLimits::default()).unwrap().unwrap();
+    let offer = Offer::from_request(&request).unwrap();
+    let (response, _) = offer.accept(&Accept::new(), &OriginPolicy::Any).unwrap();
+    let mut answer = Vec::new();
+    encode_response(&response, &mut answer);
+    stream.write_all(&answer).unwrap();
+}
+
+/// Waits until the client has gone.
+pub(crate) fn read_to_end(mut stream: TcpStream) {
+    let _ = stream.read_to_end(&mut Vec::new());
+}

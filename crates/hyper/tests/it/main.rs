@@ -1,0 +1,14 @@
+//! Behaviour tests, by topic, over real sockets: what hyper does with them is half of the matter.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod early;
+mod http2;
+mod layers;
+mod load;
+mod refusals;
+mod requests;
+mod shutdown;
+mod support;
+mod unmount;
+mod upgrades;
