@@ -1,6 +1,8 @@
 //! What programs send to each other.
 
-use bytes::Bytes;
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
 
 use crate::text::Text;
 
@@ -98,9 +100,33 @@ impl From<String> for Message {
     }
 }
 
+impl From<&String> for Message {
+    fn from(text: &String) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Box<str>> for Message {
+    fn from(text: Box<str>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Cow<'_, str>> for Message {
+    fn from(text: Cow<'_, str>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
 impl From<Bytes> for Message {
     fn from(bytes: Bytes) -> Self {
         Self::Binary(bytes)
+    }
+}
+
+impl From<BytesMut> for Message {
+    fn from(bytes: BytesMut) -> Self {
+        Self::Binary(bytes.freeze())
     }
 }
 
@@ -113,5 +139,52 @@ impl From<Vec<u8>> for Message {
 impl From<&[u8]> for Message {
     fn from(bytes: &[u8]) -> Self {
         Self::Binary(Bytes::copy_from_slice(bytes))
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Message {
+    fn from(bytes: &[u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Message {
+    fn from(bytes: [u8; N]) -> Self {
+        bytes.as_slice().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_made_of_all_kinds_of_strings() {
+        let string = String::from("hi");
+        for message in [
+            Message::from("hi"),
+            Message::from(&string),
+            Message::from(string.clone()),
+            Message::from(string.clone().into_boxed_str()),
+            Message::from(Cow::Borrowed("hi")),
+            Message::from(Cow::<str>::Owned(string.clone())),
+            Message::from(Text::from_static("hi")),
+        ] {
+            assert_eq!(message, Message::text("hi"));
+        }
+    }
+
+    #[test]
+    fn a_binary_message_is_made_of_all_kinds_of_bytes() {
+        for message in [
+            Message::from(b"hi"),
+            Message::from(*b"hi"),
+            Message::from(b"hi".as_slice()),
+            Message::from(b"hi".to_vec()),
+            Message::from(Bytes::from_static(b"hi")),
+            Message::from(BytesMut::from(b"hi".as_slice())),
+        ] {
+            assert_eq!(message, Message::binary(b"hi".as_slice()));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Text that is known to be UTF-8, and the check that makes it so.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -69,11 +70,23 @@ impl From<String> for Text {
     }
 }
 
-impl From<std::borrow::Cow<'_, str>> for Text {
-    fn from(text: std::borrow::Cow<'_, str>) -> Self {
+impl From<&String> for Text {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+impl From<Box<str>> for Text {
+    fn from(text: Box<str>) -> Self {
+        String::from(text).into()
+    }
+}
+
+impl From<Cow<'_, str>> for Text {
+    fn from(text: Cow<'_, str>) -> Self {
         Self(match text {
-            std::borrow::Cow::Borrowed(text) => text.into(),
-            std::borrow::Cow::Owned(text) => text.into(),
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
         })
     }
 }

@@ -76,7 +76,7 @@ pub enum ErrorKind {
     InvalidHandshakeOption,
     /// The request came from a page of another origin, and was refused.
     OriginRefused,
-    /// The request has been answered already, or its peer has gone.
+    /// Who made the request has gone, and can't be answered.
     RequestGone,
 }
 
@@ -125,8 +125,7 @@ impl ErrorKind {
             | Self::Listen
             | Self::InvalidUrl
             | Self::TlsUnavailable
-            | Self::InvalidHandshakeOption
-            | Self::RequestGone => Blame::Local,
+            | Self::InvalidHandshakeOption => Blame::Local,
             Self::PeerViolation
             | Self::LimitExceeded
             | Self::PeerUnresponsive
@@ -136,7 +135,8 @@ impl ErrorKind {
             | Self::HandshakeTimeout
             | Self::Handshake
             | Self::HttpResponse
-            | Self::OriginRefused => Blame::Remote,
+            | Self::OriginRefused
+            | Self::RequestGone => Blame::Remote,
         }
     }
 }

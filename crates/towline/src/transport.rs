@@ -171,6 +171,14 @@ impl ReadHalf {
         }
     }
 
+    #[cfg(unix)]
+    pub(crate) fn unix_stream(&self) -> Option<&UnixStream> {
+        match self {
+            Self::Unix(read) => Some(read.as_ref()),
+            _ => None,
+        }
+    }
+
     /// Reads into `buffer`, whose room is not zero; 0 is the end.
     pub(crate) fn poll_read_shared(
         &mut self,

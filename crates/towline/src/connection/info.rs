@@ -13,7 +13,11 @@ pub struct Info {
     pub id: u64,
     /// Which end this is.
     pub role: Role,
-    /// The subprotocol, if one was agreed on.
+    /// The subprotocol, if one was agreed on, as it stands in the handshake: a server names it in
+    /// the client's spelling, whatever that of [`Accept::protocol`] was. So compare it with
+    /// [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case). (WebSocket-Node has it in lower case.)
+    ///
+    /// [`Accept::protocol`]: towline_proto::handshake::Accept::protocol
     pub protocol: Option<String>,
     /// The extensions that were agreed on.
     pub extensions: Vec<Extension>,

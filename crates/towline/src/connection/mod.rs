@@ -33,6 +33,8 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::time::Instant;
 use towline_proto::handshake::{Extension, Version};
 use towline_proto::{CloseCode, Closed, Config, Frame, Inbound, Message, Role, Session, Text};
@@ -287,8 +289,7 @@ impl Connection {
     /// close timeout, whatever becomes of this future.
     pub async fn close(&mut self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
         self.start_close(code, reason)?;
-        let mut wait = Wait::new(&self.sender.shared);
-        Ok(poll_fn(|cx| poll_closed(&mut self.receiver, &mut wait.place, cx)).await)
+        Ok(self.wait_closed().await)
     }
 
     /// Begins to close, as [`close`](Self::close) does, and returns. Go on receiving until the
@@ -298,10 +299,11 @@ impl Connection {
     ///
     /// As [`close`](Self::close).
     pub fn start_close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<()> {
-        self.sender.start_close(code, reason.as_ref())
+        self.sender.start_close(code, reason)
     }
 
-    /// Ends the connection at once, see [`Sender::abort`].
+    /// Ends the connection at once, see [`Sender::abort`]. WebSocket-Node's default for the code
+    /// is [`CloseCode::PROTOCOL_ERROR`].
     #[doc(alias = "drop")]
     pub fn abort(&self, code: CloseCode, reason: impl AsRef<str>) {
         self.sender.abort(code, reason);
@@ -361,7 +363,8 @@ impl Connection {
         self.info().role
     }
 
-    /// The subprotocol that was agreed on.
+    /// The subprotocol that was agreed on, in the client's spelling. WebSocket-Node has it in lower
+    /// case; here, compare it with [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case).
     pub fn protocol(&self) -> Option<&str> {
         self.info().protocol.as_deref()
     }
@@ -395,9 +398,27 @@ impl Connection {
         self.receiver.tcp_stream()
     }
 
+    /// The Unix socket, if the connection is on one and something can still be received.
+    #[cfg(unix)]
+    #[doc(alias = "socket")]
+    pub fn unix_stream(&self) -> Option<&UnixStream> {
+        self.receiver.unix_stream()
+    }
+
     /// What the server answered to the handshake, on a client's connection.
     pub fn response(&self) -> Option<&http::Response<()>> {
         self.response.as_deref()
+    }
+
+    /// Receives and drops until the end of the connection, whoever brings it about, and tells how
+    /// it came. It is what [`close`](Self::close) does, without closing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what has been dropped by then is gone, the connection is as it was.
+    pub async fn wait_closed(&mut self) -> Closed {
+        let mut wait = Wait::new(&self.sender.shared);
+        poll_fn(|cx| poll_closed(&mut self.receiver, &mut wait.place, cx)).await
     }
 }
 

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use towline_proto::{CloseCause, Closed, Message};
 
 use crate::connection::driver::{Reader, Wanted};
@@ -85,6 +87,13 @@ impl Receiver {
     #[doc(alias = "socket")]
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         self.reader.as_ref()?.half.tcp_stream()
+    }
+
+    /// The Unix socket, if the connection is on one and something can still be received.
+    #[cfg(unix)]
+    #[doc(alias = "socket")]
+    pub fn unix_stream(&self) -> Option<&UnixStream> {
+        self.reader.as_ref()?.half.unix_stream()
     }
 
     #[inline]

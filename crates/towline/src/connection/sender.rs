@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_sink::Sink;
 use towline_proto::{
     CloseCode, CloseFrame, Closed, Frame, InvalidClose, Message, Refused, SendError, Session, Text,
 };
@@ -196,12 +198,17 @@ impl Sender {
     ///
     /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
     pub async fn close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
-        self.start_close(code, reason.as_ref())?;
+        self.start_close(code, reason)?;
         Ok(self.wait_closed().await)
     }
 
-    pub(crate) fn start_close(&self, code: CloseCode, reason: &str) -> Result<()> {
-        let frame = close_frame(code, reason)?;
+    /// Begins to close, as [`close`](Self::close) does, and returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    pub fn start_close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<()> {
+        let frame = close_frame(code, reason.as_ref())?;
         self.shared.close(frame);
         Ok(())
     }
@@ -309,6 +316,30 @@ impl Drop for Sender {
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.close_if_abandoned();
         }
+    }
+}
+
+/// Messages are sent without a flush; flushing waits until the operating system has them. Closing
+/// the sink closes the connection with 1000, see [`close`](Self::close).
+impl Sink<Message> for Sender {
+    type Error = Error;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Self::poll_ready(&mut self, cx)
+    }
+
+    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<()> {
+        Self::start_send(&self, message)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Self::poll_flush(&mut self, cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.start_close(CloseCode::NORMAL, "")?;
+        let Self { shared, place, .. } = &mut *self;
+        shared.poll_closed(cx, place).map(|_| Ok(()))
     }
 }
 

@@ -293,7 +293,8 @@ impl Request {
         self.reject_with(Rejection::new(status, reason.into())).await
     }
 
-    /// Rejects with a status, a reason and headers.
+    /// Rejects with a status, a reason and headers. [`Rejection::default`] is the 403 that
+    /// WebSocket-Node rejects with if it is told nothing else.
     ///
     /// # Errors
     ///

@@ -60,6 +60,22 @@ async fn a_close_that_the_program_begins() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_close_is_begun_and_waited_for_from_different_places() {
+    for role in BOTH {
+        let (mut connection, far) = connect(role, &Config::server());
+        far.says(frame().text("in between"));
+        far.says(frame().close(1000, ""));
+        far.ends();
+        connection.sender().start_close(CloseCode::NORMAL, "bye").unwrap();
+        let closed = connection.wait_closed().await;
+        assert_closed(&closed, Initiator::Local, CloseCause::Handshake);
+        assert_eq!(closed.sent(), Some(&frame_of(1000, "bye")));
+        assert_eq!(connection.wait_closed().await, closed);
+        assert_eq!(connection.recv().await.unwrap(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_that_the_peer_begins() {
     for role in BOTH {
         let (mut connection, far) = connect(role, &Config::server());

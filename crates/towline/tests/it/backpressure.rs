@@ -79,6 +79,30 @@ impl CloseAndRefuse for towline::Connection {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_sender_is_a_sink_that_is_ready_while_there_is_room() {
+    let (connection, far) = connect(Role::Server, &config());
+    let (mut sender, receiver) = connection.split();
+    far.stalls();
+    sender.feed(Message::binary(vec![1; MARK])).await.unwrap();
+    let feeding = tokio::spawn(async move {
+        sender.feed("after room was made".into()).await.unwrap();
+        sender.flush().await.unwrap();
+        assert_eq!(sender.queued_bytes(), 0);
+        drop(receiver);
+        futures_util::SinkExt::close(&mut sender).await.unwrap();
+        assert_eq!(sender.closed().map(|closed| closed.code()), Some(CloseCode::NORMAL));
+    });
+    settle().await;
+    assert!(!feeding.is_finished());
+    far.flows();
+    settle().await;
+    assert_eq!(far.hears().len(), 3);
+    far.says(frame().close(1000, ""));
+    far.ends();
+    feeding.await.unwrap();
+}
+
 /// A message costs more than its payload. A peer that has small ones sent to it and reads none
 /// must not get memory for that without end.
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,7 @@
-use towline::{Client, CloseCause, CloseCode, Config, Initiator, Message, Server};
+use bytes::Bytes;
+use towline::{
+    Client, CloseCause, CloseCode, Config, Connection, Initiator, Message, Role, Server,
+};
 
 use crate::support::pair;
 
@@ -45,4 +48,16 @@ async fn a_server_and_a_client_talk_over_tcp() {
     let closed = client.close(CloseCode::NORMAL, "").await.unwrap();
     assert!(closed.is_clean());
     assert_eq!(serving.await.unwrap().aborted, 0);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_socket_below_is_at_hand_while_there_is_something_to_receive() {
+    let (near, _far) = tokio::net::UnixStream::pair().unwrap();
+    let early = Bytes::new();
+    let connection = Connection::from_stream(near, Role::Server, &Config::server(), early);
+    assert!(connection.tcp_stream().is_none());
+    assert!(connection.unix_stream().unwrap().peer_cred().is_ok());
+    let (_sender, receiver) = connection.split();
+    assert!(receiver.unix_stream().is_some());
 }
