@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use towline::{CloseCause, Closed, Error, ErrorKind};
+use towline::{CloseCause, CloseFrame, Closed, Error, ErrorKind, Initiator};
 
 /// The exit codes, for `--help`.
 pub(crate) const CONNECT_CODES: &str = "\
@@ -66,11 +66,27 @@ impl Failure {
     pub(crate) fn of(closed: &Closed) -> Option<Self> {
         let exit = match closed.cause() {
             CloseCause::Violation(_) | CloseCause::LimitExceeded(_) => Exit::Fault,
-            CloseCause::Handshake if is_peaceful(closed) => return None,
+            CloseCause::Handshake => {
+                let complaint = complaint(closed)?;
+                return Some(Self::new(
+                    Exit::Unclean,
+                    format!("closed by the peer with {complaint}"),
+                ));
+            }
             _ => Exit::Unclean,
         };
         Some(Self::new(exit, in_options(closed.to_string())))
     }
+}
+
+/// The peer's close frame, if it tells of an error: an answer to ours has its code. The peer may
+/// also have begun at the same time as this end.
+fn complaint(closed: &Closed) -> Option<&CloseFrame> {
+    let received = closed.received()?;
+    let is_peaceful = matches!(received.code().get(), 1000 | 1001 | 1005);
+    let is_answer = closed.initiator() == Initiator::Local
+        && closed.sent().is_some_and(|sent| sent.code() == received.code());
+    Some(received).filter(|_| !is_peaceful && !is_answer)
 }
 
 /// The same, with the options of the program in place of the library's.
@@ -85,12 +101,6 @@ fn in_options(mut message: String) -> String {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }
     message
-}
-
-/// Whether this end wanted it so, or the peer's code tells of no error.
-fn is_peaceful(closed: &Closed) -> bool {
-    let began_here = closed.initiator() == towline::Initiator::Local;
-    began_here || matches!(closed.code().get(), 1000 | 1001 | 1005)
 }
 
 impl From<Error> for Failure {

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -127,7 +126,8 @@ impl Client {
         self
     }
 
-    /// Sets whether small writes go out at once rather than wait for company. Default: on.
+    /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
+    /// whoever dialled them. Default: on.
     #[doc(alias("disableNagleAlgorithm", "nodelay"))]
     pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
         self.disable_nagle_algorithm = on;
@@ -151,6 +151,10 @@ impl Client {
     /// # Cancel safety
     ///
     /// Cancel safe: a connection that is being made is given up.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     #[doc(alias = "connectFailed")]
     pub async fn connect(&self, url: impl AsRef<str>) -> Result<Connection> {
         let opening = self.open(url.as_ref())?;
@@ -165,10 +169,8 @@ impl Client {
             ));
         }
         self.in_time(target.authority(), async {
-            let stream = self.dial(target).await?;
-            let stream = AnyStream::Tcp(stream);
-            let peer = stream.peer_address();
-            self.handshake(stream, peer, &opening).await
+            let stream = AnyStream::Tcp(dial(target).await?);
+            self.handshake(stream, &opening).await
         })
         .await
     }
@@ -183,11 +185,14 @@ impl Client {
     /// # Cancel safety
     ///
     /// Cancel safe: the stream is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub async fn connect_over(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
         let opening = self.open(url.as_ref())?;
         let stream = AnyStream::new(stream);
-        let peer = stream.peer_address();
-        let handshake = self.handshake(stream, peer, &opening);
+        let handshake = self.handshake(stream, &opening);
         self.in_time(opening.target().authority(), handshake).await
     }
 
@@ -219,23 +224,9 @@ impl Client {
         })
     }
 
-    async fn dial(&self, target: &Target) -> Result<TcpStream> {
-        let cannot = |error: io::Error| {
-            let authority = target.authority();
-            Error::new(ErrorKind::Connect, format!("can't connect to {authority}: {error}"))
-                .with_source(error)
-        };
-        let stream = TcpStream::connect((target.host(), target.port())).await.map_err(cannot)?;
-        stream.set_nodelay(self.disable_nagle_algorithm).map_err(cannot)?;
-        Ok(stream)
-    }
-
-    async fn handshake(
-        &self,
-        mut stream: AnyStream,
-        peer_address: Option<SocketAddr>,
-        opening: &Opening,
-    ) -> Result<Connection> {
+    async fn handshake(&self, mut stream: AnyStream, opening: &Opening) -> Result<Connection> {
+        stream.set_nodelay(self.disable_nagle_algorithm);
+        let peer_address = stream.peer_address();
         let authority = opening.target().authority();
         let lost = |error: io::Error| {
             Error::new(
@@ -286,8 +277,9 @@ impl Client {
         authority: &str,
     ) -> Result<http::Response<()>> {
         for _ in 0..=INTERIM_RESPONSES {
+            let limit = self.head_limits.max_head_size;
             let parse = |bytes: &[u8]| parse_response(bytes, &self.head_limits);
-            let response = match read_head(stream, early, parse).await {
+            let response = match read_head(stream, early, limit, parse).await {
                 Ok(response) => response,
                 Err(error) => return Err(no_response(authority, error)),
             };
@@ -301,6 +293,14 @@ impl Client {
             format!("{authority} sent more than {INTERIM_RESPONSES} interim responses"),
         ))
     }
+}
+
+async fn dial(target: &Target) -> Result<TcpStream> {
+    TcpStream::connect((target.host(), target.port())).await.map_err(|error| {
+        let authority = target.authority();
+        Error::new(ErrorKind::Connect, format!("can't connect to {authority}: {error}"))
+            .with_source(error)
+    })
 }
 
 fn no_response(authority: &str, error: ReadError<towline_proto::handshake::HeadError>) -> Error {

@@ -35,8 +35,9 @@
 //!
 //! Server or client, on any transport:
 //!
-//! - **Cancel safe.** Any future of a connection can be dropped at any time; nothing is lost,
-//!   doubled, reordered or torn.
+//! - **Cancel safe.** Any future can be dropped at any time; nothing is lost, doubled, reordered or
+//!   torn. What has begun to close, accept or reject goes on. Where there is more to say, as of
+//!   [`ServerHandle::upgrade`], the method does.
 //! - **Many senders.** [`Sender`] is `Clone + Send + Sync`. Messages never interleave; control
 //!   frames slip in between the fragments of a long one.
 //! - **Nothing stuck.** What was sent leaves at the latest when the sending task next yields.

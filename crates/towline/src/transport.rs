@@ -57,6 +57,14 @@ impl AnyStream {
         }
     }
 
+    /// Has small writes go out at once, or wait for company, where there is such a choice.
+    pub(crate) fn set_nodelay(&self, on: bool) {
+        if let Self::Tcp(tcp) = self {
+            // A socket that has ended meanwhile says so at the first read.
+            let _ = tcp.set_nodelay(on);
+        }
+    }
+
     /// The half that is read and the half that is written.
     pub(crate) fn split(self) -> (ReadHalf, WriteHalf) {
         match self {

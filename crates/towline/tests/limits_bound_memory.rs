@@ -145,7 +145,7 @@ fn a_request_without_an_end_costs_no_more_than_its_limit() {
     let most = peak(async {
         let server = Server::builder().build();
         let (near, mut far) = tokio::io::duplex(1 << 10);
-        server.serve(near, None).await;
+        server.serve(near, None);
         let _ = far.write_all(b"GET / HTTP/1.1\r\n").await;
         for _ in 0..100_000 {
             if far.write_all(b"X-Header: and another one, and another one\r\n").await.is_err() {

@@ -107,16 +107,17 @@ impl Connection {
     ///
     /// Outside of a tokio runtime.
     pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
+        let stream = AnyStream::new(stream);
+        let peer_address = stream.peer_address();
         let info = Info {
             id: next_id(),
             role,
             protocol: None,
             extensions: Vec::new(),
             version: Version::default(),
-            remote_address: None,
-            peer_address: None,
+            remote_address: peer_address.map(|address| address.ip()),
+            peer_address,
         };
-        let stream = AnyStream::new(stream);
         let established = Established { stream, early: early.into(), info, response: None };
         Self::establish(established, config, None)
     }

@@ -62,29 +62,32 @@ impl ServerBuilder {
     }
 
     /// Sets how long a client may take for its request, from the first byte of the connection on.
-    /// Default: 10 s. A slower one is answered with 408.
+    /// Default: 10 s. A slower one is answered with 408. One that takes the answer no faster is
+    /// given up.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.options.handshake_timeout = timeout;
         self
     }
 
-    /// Sets how many requests there may be that the program has not taken yet. Further ones wait,
-    /// read but not handed out. Default: 1024.
+    /// Sets how many requests there may be that the program has not taken yet, or connections
+    /// with [`auto_accept`](Self::auto_accept). Further ones wait, read but neither handed out nor
+    /// accepted. Default: 1024.
     pub fn max_pending_requests(mut self, requests: usize) -> Self {
         self.options.max_pending_requests = requests.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 
     /// Sets how many handshakes there may be at once: streams whose request has not come whole or
-    /// waits to be handed out. Further clients wait in the listening socket's backlog. One takes a
-    /// socket and some 5 KiB until the [`handshake_timeout`](Self::handshake_timeout). Default:
-    /// 16,384.
+    /// waits to be handed out. Further clients wait in the listening socket's backlog, but for one
+    /// that waits outside of it. One takes a socket and some 5 KiB until the
+    /// [`handshake_timeout`](Self::handshake_timeout). Default: 16,384.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.options.max_handshakes = handshakes.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Sets whether small writes go out at once rather than wait for company. Default: on.
+    /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
+    /// whoever accepted them. Default: on.
     #[doc(alias("disableNagleAlgorithm", "nodelay"))]
     pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
         self.options.disable_nagle_algorithm = on;
@@ -109,6 +112,10 @@ impl ServerBuilder {
     /// # Cancel safety
     ///
     /// Cancel safe: either there is a server, or the address is free.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub async fn bind(self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<Server> {
         let what = format!("{address:?}");
         match TcpListener::bind(address).await {
@@ -118,6 +125,10 @@ impl ServerBuilder {
     }
 
     /// A server on a listening socket. More can be [mounted](crate::ServerHandle::mount).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn listen(self, listener: TcpListener) -> Server {
         let server = self.build();
         server.mount(listener);

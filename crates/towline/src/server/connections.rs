@@ -65,6 +65,7 @@ impl Connections {
     pub async fn broadcast(&self, message: impl Into<Message>) -> usize {
         let message = message.into();
         let (mut sent, full) = self.send_to_all(&message);
+        // One task each: a connection that takes the message does not set off a look at the others.
         let mut waiting = JoinSet::new();
         for shared in full {
             let (message, runtime) = (message.clone(), shared.runtime.clone());

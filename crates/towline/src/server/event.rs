@@ -13,7 +13,8 @@ use crate::connection::Info;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServerEvent {
-    /// A request was accepted, and the answer is on its way.
+    /// A request was accepted, and the answer is on its way. [`Connected`](Self::Connected)
+    /// follows, unless the client has gone before it had the answer: nothing follows then.
     #[doc(alias = "requestAccepted")]
     Accepted(Arc<Info>),
     /// A request was rejected: by the program, or because it is no valid handshake.

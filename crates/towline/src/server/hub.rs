@@ -53,7 +53,8 @@ pub(crate) struct Hub {
     pub(crate) connections: Connections,
     /// Each stream has a permit from the first byte to a whole request.
     pub(crate) handshakes: Arc<Semaphore>,
-    /// Each request has a permit from there to the program's hands.
+    /// Each request, or the connection it has become unasked, has a permit from there to the
+    /// program's hands.
     pub(crate) requests: Arc<Semaphore>,
     /// Made for the first one who watches: it has room for all that one may be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
@@ -94,25 +95,26 @@ impl Hub {
     }
 
     pub(crate) fn is_mounted(&self) -> bool {
-        self.is_mounted.load(Ordering::Acquire)
+        self.is_mounted.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_mounted(&self, is_mounted: bool) {
         if !is_mounted {
             self.unmounts.fetch_add(1, Ordering::AcqRel);
         }
-        self.is_mounted.store(is_mounted, Ordering::Release);
+        self.is_mounted.store(is_mounted, Ordering::SeqCst);
         self.changed.notify_waiters();
     }
 
     /// Whether nothing can arrive any more.
     pub(crate) fn is_quiet(&self) -> bool {
-        !self.is_mounted() && self.pending.load(Ordering::Acquire) == 0
+        !self.is_mounted() && self.pending.load(Ordering::SeqCst) == 0
     }
 
-    /// Counts a handshake until the guard is dropped.
+    /// Counts a handshake until the guard is dropped. Look whether the server is mounted after
+    /// that, and either the handshake is refused or who asks whether it is quiet hears of it.
     pub(crate) fn pend(self: &Arc<Self>) -> Pending {
-        self.pending.fetch_add(1, Ordering::AcqRel);
+        self.pending.fetch_add(1, Ordering::SeqCst);
         Pending(self.clone())
     }
 
@@ -155,7 +157,7 @@ pub(crate) struct Pending(Arc<Hub>);
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if self.0.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if self.0.pending.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.changed.notify_waiters();
         }
     }

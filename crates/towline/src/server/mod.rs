@@ -12,40 +12,39 @@ mod connections;
 
 mod hub;
 
+mod answer;
+
 mod request;
 
 mod gate;
 
+mod handle;
+
 mod builder;
 
 use std::fmt;
-use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
+use std::future::Future as _;
 use std::ops::Deref;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::StatusCode;
 use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::sync::{mpsc, oneshot};
-use towline_proto::handshake::Rejection;
-use towline_proto::{CloseCode, CloseFrame, Config};
+use tokio::sync::mpsc;
+use towline_proto::handshake::Accept;
 
+pub use answer::Upgraded;
 pub use builder::ServerBuilder;
 pub use connections::Connections;
 pub use event::{Events, ServerEvent};
+pub use handle::{ServerHandle, Shutdown};
 pub use request::Request;
 
 use crate::connection::Connection;
-use crate::error::{Error, ErrorKind, Result};
-use crate::server::gate::{Arrival, Gate};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::server::gate::{Arrival, Arrived, Gate};
 use crate::server::hub::Options;
-use crate::server::request::{Answer, UpgradeFuture};
-use crate::transport::{AnyStream, Io};
 
 /// A WebSocket server.
 ///
@@ -76,46 +75,6 @@ pub struct Server {
     arrived: mpsc::UnboundedReceiver<Arrival>,
 }
 
-/// A handle of a [`Server`], for any task: to mount and unmount, to watch, to broadcast, to shut
-/// down. Clones are the same.
-#[derive(Clone)]
-pub struct ServerHandle {
-    gate: Gate,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
-}
-
-/// What a shutdown has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Shutdown {
-    /// Connections that there were.
-    pub connections: usize,
-    /// Those of them that had not ended by the deadline, and were aborted.
-    pub aborted: usize,
-}
-
-/// The stream of a request that came through an HTTP library, once that is done with it.
-pub struct Upgraded {
-    stream: AnyStream,
-    early: Vec<u8>,
-}
-
-impl Upgraded {
-    /// The stream, and what the library has read from it behind the request.
-    ///
-    /// A stream that is a `TcpStream` is known as one: take it out of the library's wrapper where
-    /// that is possible.
-    pub fn new(stream: impl Io, early: impl Into<Vec<u8>>) -> Self {
-        Self { stream: AnyStream::new(stream), early: early.into() }
-    }
-}
-
-impl fmt::Debug for Upgraded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgraded").field("early", &self.early.len()).finish_non_exhaustive()
-    }
-}
-
 impl Server {
     /// A server with default options that listens on this address; port 0 is any that is free.
     ///
@@ -126,11 +85,19 @@ impl Server {
     /// # Cancel safety
     ///
     /// Cancel safe: either there is a server, or the address is free.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub async fn bind(address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
         Self::builder().bind(address).await
     }
 
     /// A server with default options on a listening socket.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
     pub fn from_listener(listener: TcpListener) -> Self {
         Self::builder().listen(listener)
     }
@@ -142,7 +109,7 @@ impl Server {
 
     fn with_options(options: Options) -> Self {
         let (gate, arrived) = Gate::new(options);
-        Self { handle: ServerHandle { gate, addresses: Arc::default() }, arrived }
+        Self { handle: ServerHandle::new(gate), arrived }
     }
 
     /// A handle for other tasks.
@@ -162,13 +129,10 @@ impl Server {
     #[doc(alias = "request")]
     pub async fn next_request(&mut self) -> Option<Request> {
         loop {
-            match self.next_arrival().await? {
-                Arrival::Request(mut request) => {
-                    request.permit = None;
-                    return Some(*request);
-                }
+            match self.next_arrival().await?.what {
+                Arrived::Request(request) => return Some(*request),
                 // Whoever asks for requests does not want what was accepted unasked.
-                Arrival::Connection(_) => {}
+                Arrived::Connection(_) => {}
             }
         }
     }
@@ -177,18 +141,28 @@ impl Server {
     /// one; else those do which [`Request::accept`] accepts. `None` as for
     /// [`next_request`](Self::next_request).
     ///
+    /// Ask a server for connections or for requests: a connection that comes while it is asked for
+    /// requests is closed.
+    ///
     /// # Cancel safety
     ///
-    /// Cancel safe with `auto_accept`: no connection is lost. Else one that is being accepted is.
+    /// Cancel safe: no connection is lost. One that is being accepted is handed out later.
     #[doc(alias = "connect")]
     pub async fn next_connection(&mut self) -> Option<Connection> {
         loop {
-            match self.next_arrival().await? {
-                Arrival::Connection(connection) => return Some(*connection),
-                Arrival::Request(request) => match request.accept().await {
-                    Ok(connection) => return Some(connection),
-                    Err(error) => tracing::debug!(%error, "request not accepted"),
-                },
+            let Arrival { what, place } = self.next_arrival().await?;
+            match what {
+                Arrived::Connection(connection) => return Some(*connection),
+                // It comes back as a connection: neither is it lost if nobody waits for it, nor
+                // does it hold up the others.
+                Arrived::Request(request) => {
+                    let gate = self.handle.gate.clone();
+                    let pending = gate.hub.pend();
+                    request.runtime().clone().spawn(async move {
+                        let _pending = pending;
+                        gate.arrive_once(request.answer_with(Accept::new()), place).await;
+                    });
+                }
             }
         }
     }
@@ -201,11 +175,12 @@ impl Server {
             while changed.as_mut().poll(cx).is_ready() {
                 changed.set(hub.changed.notified());
             }
-            let is_quiet = hub.is_quiet();
-            match self.arrived.poll_recv(cx) {
-                Poll::Pending if is_quiet => Poll::Ready(None),
-                poll => poll,
+            // All that can come has come by then. The channel says so whether the task has used
+            // up its time or not, unlike to one who polls it.
+            if hub.is_quiet() {
+                return Poll::Ready(self.arrived.try_recv().ok());
             }
+            self.arrived.poll_recv(cx)
         })
         .await
     }
@@ -225,179 +200,8 @@ impl Drop for Server {
     }
 }
 
-impl ServerHandle {
-    /// Listens on one more socket; after [`unmount`](Self::unmount), on the first again.
-    pub fn mount(&self, listener: TcpListener) {
-        self.gate.hub.connections.set_shutdown(None);
-        self.gate.hub.set_mounted(true);
-        if let Ok(address) = listener.local_addr() {
-            self.lock_addresses().push(address);
-        }
-        tokio::spawn(self.gate.clone().listen(listener, self.gate.hub.unmounts()));
-    }
-
-    /// Takes no further requests: the listening sockets are closed, and an HTTP library that the
-    /// server is mounted on treats handshakes like any other request. Connections are left alone,
-    /// and requests that have come can still be answered.
-    pub fn unmount(&self) {
-        self.lock_addresses().clear();
-        self.gate.hub.set_mounted(false);
-    }
-
-    /// Whether requests are taken.
-    pub fn is_mounted(&self) -> bool {
-        self.gate.hub.is_mounted()
-    }
-
-    /// The addresses that are listened on.
-    pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        self.lock_addresses().clone()
-    }
-
-    /// The address that is listened on: the first one, if there are several.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Listen`] where there is none.
-    pub fn local_addr(&self) -> Result<SocketAddr> {
-        let first = self.lock_addresses().first().copied();
-        first.ok_or_else(|| Error::new(ErrorKind::Listen, "the server listens on no address"))
-    }
-
-    /// Reads a request from a stream of any kind and hands it to
-    /// [`next_request`](Server::next_request), as if it had come through a listening socket.
-    ///
-    /// It waits while there are too many requests already; the handshake itself goes on in the
-    /// background.
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: the stream is dropped where this is dropped while it waits.
-    pub async fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
-        let permit = self.gate.permit().await;
-        let stream = AnyStream::new(stream);
-        tokio::spawn(self.gate.clone().handshake(stream, peer_address, permit));
-    }
-
-    /// Hands a request that came through an HTTP library to [`Server::next_request`], and resolves
-    /// to the response to send.
-    ///
-    /// `upgraded` is awaited once the response with status 101, or 200 to an extended CONNECT, is
-    /// on its way. An extended CONNECT bears a [`Protocol`](towline_proto::handshake::Protocol)
-    /// among the request's extensions.
-    ///
-    /// # Cancel safety
-    ///
-    /// Not cancel safe: the response is lost, and so is the connection.
-    pub async fn upgrade(
-        &self,
-        request: http::Request<()>,
-        peer_address: Option<SocketAddr>,
-        upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
-    ) -> http::Response<Bytes> {
-        let permit = self.gate.permit().await;
-        let transport = towline_proto::handshake::Transport::of(&request);
-        let (respond, response) = oneshot::channel();
-        let stream: UpgradeFuture =
-            Box::pin(async { upgraded.await.map(|upgraded| (upgraded.stream, upgraded.early)) });
-        let answer = Answer::Upgrade { respond, stream };
-        let gate = self.gate.clone();
-        tokio::spawn(async move {
-            let _pending = gate.hub.pend();
-            gate.clone().admit(request, peer_address, answer, permit).await;
-        });
-        response.await.unwrap_or_else(|_| {
-            let reason = "the server did not answer the request";
-            Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, reason).response(transport)
-        })
-    }
-
-    /// The connections there are now.
-    pub fn connections(&self) -> Connections {
-        self.gate.hub.connections.clone()
-    }
-
-    /// What happens from now on: requests accepted and rejected, connections made and ended.
-    ///
-    /// Up to 1024 events are kept for one who is slow to take them; then the oldest are missed,
-    /// and [`ServerEvent::Missed`] says how many.
-    pub fn events(&self) -> Events {
-        Events(self.gate.hub.subscribe())
-    }
-
-    /// How connections behave.
-    pub fn config(&self) -> &Config {
-        &self.gate.hub.options.config
-    }
-
-    /// Closes all connections there are now, and waits until they have ended, which takes as long
-    /// as the [close timeout](Config::close_timeout) at most. Returns how many there were.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidSend`] for a code that must not be sent or a reason of more than 123
-    /// bytes. Nothing has happened then.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
-    #[doc(alias = "closeAllConnections")]
-    pub async fn close_all(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<usize> {
-        let frame = CloseFrame::new(code, reason.as_ref().to_owned())
-            .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
-        let senders = self.connections().senders();
-        self.gate.hub.connections.start_close_all(&frame);
-        for sender in &senders {
-            sender.wait_closed().await;
-        }
-        Ok(senders.len())
-    }
-
-    /// Unmounts, closes all connections, and waits until the last one has ended; those that have
-    /// not within `deadline` are aborted.
-    ///
-    /// Requests that have come and not been answered are up to the program; a connection that it
-    /// accepts from one of them is closed as well.
-    ///
-    /// # Errors
-    ///
-    /// As [`close_all`](Self::close_all).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: what was begun goes on, but nothing is aborted.
-    #[doc(alias = "shutDown")]
-    pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
-        let frame = CloseFrame::new(code, "")
-            .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
-        self.unmount();
-        self.gate.hub.connections.set_shutdown(Some(frame.clone()));
-        let mut connections = self.gate.hub.connections.start_close_all(&frame);
-        let ended = self.gate.hub.connections.wait_for_none();
-        let aborted = match tokio::time::timeout(deadline, ended).await {
-            Ok(()) => 0,
-            Err(_) => self.gate.hub.connections.abort_all(),
-        };
-        connections = connections.max(aborted);
-        Ok(Shutdown { connections, aborted })
-    }
-
-    fn lock_addresses(&self) -> std::sync::MutexGuard<'_, Vec<SocketAddr>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.handle.fmt(f)
-    }
-}
-
-impl fmt::Debug for ServerHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("addresses", &*self.lock_addresses())
-            .field("connections", &self.gate.hub.connections.len())
-            .finish_non_exhaustive()
     }
 }

@@ -1,37 +1,33 @@
 //! A client's request for a connection: inspect it, then accept or reject it.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use towline_proto::handshake::{
     Accept, Agreed, Cookie, Extension, Offer, Rejection, Subprotocol, Transport, Version,
-    encode_response,
 };
 use towline_proto::{Config, Role};
 
 use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::answer::Answer;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, Options};
 use crate::transport::{AnyStream, Io};
 
-/// How long a rejected client may take to read the answer.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// A client's request for a connection.
 ///
 /// Inspect it, then [`accept`](Self::accept) or [`reject`](Self::reject) it: either takes the
-/// request, so it is answered once. A request that is dropped is answered with 500.
+/// request, so it is answered once. A request that is dropped is answered with 500. All of it
+/// works on any thread, within a runtime or not: the answer is given on the runtime that the
+/// request came in on.
 ///
 /// ```
 /// # use http::StatusCode;
@@ -55,21 +51,11 @@ pub struct Request {
     remote_address: Option<IpAddr>,
     peer_address: Option<SocketAddr>,
     hub: Arc<Hub>,
-    answer: Option<Answer>,
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    /// Where the answer is given, whoever gives it.
+    runtime: Handle,
+    /// Never locked: a stream need not be `Sync`, and a request is. `None` once it is answered.
+    answer: Mutex<Option<Answer>>,
 }
-
-/// Where the answer goes.
-pub(crate) enum Answer {
-    /// Onto the stream that the request came on, which is the connection's then.
-    Stream { stream: AnyStream, early: Vec<u8> },
-    /// Through an HTTP library, which gives the stream for it.
-    Upgrade { respond: oneshot::Sender<http::Response<Bytes>>, stream: UpgradeFuture },
-}
-
-/// The stream, and what has been read from it behind the request.
-pub(crate) type UpgradeFuture =
-    Pin<Box<dyn Future<Output = io::Result<(AnyStream, Vec<u8>)>> + Send>>;
 
 impl Request {
     /// A request that was read elsewhere, and the stream it came on, for a program that has an
@@ -121,8 +107,13 @@ impl Request {
         };
         let remote_address = peer_address
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
-        let (hub, answer, permit) = (hub.clone(), Some(answer), None);
-        Ok(Self { http, offer, remote_address, peer_address, hub, answer, permit })
+        let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
+        Ok(Self { http, offer, remote_address, peer_address, hub, runtime, answer })
+    }
+
+    /// Where it is answered.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// The request as HTTP has it.
@@ -218,11 +209,15 @@ impl Request {
     /// # Errors
     ///
     /// [`ErrorKind::OriginRefused`] for a page of another origin, which has been answered with
-    /// 403. [`ErrorKind::RequestGone`] if the client has gone.
+    /// 403. [`ErrorKind::RequestGone`] if the client has gone, or has not taken the answer within
+    /// the [`handshake_timeout`](crate::ServerBuilder::handshake_timeout).
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: the request is answered, and the connection, if it came to be, closed.
+    /// Cancel safe: the client gets one answer, and that whole. Once this was polled, what is left
+    /// to do goes on in the background if this is dropped; the connection that comes of it is
+    /// closed with 1001 then, as any that is dropped. If it was never polled, the request is
+    /// dropped, and so answered with 500.
     pub async fn accept(self) -> Result<Connection> {
         self.accept_with(Accept::new()).await
     }
@@ -237,7 +232,12 @@ impl Request {
     /// # Cancel safety
     ///
     /// As [`accept`](Self::accept).
-    pub async fn accept_with(mut self, accept: Accept) -> Result<Connection> {
+    pub async fn accept_with(self, accept: Accept) -> Result<Connection> {
+        see_through(self.runtime.clone(), self.answer_with(accept)).await
+    }
+
+    /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
+    pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
         let (response, agreed) = match self.offer.accept(&accept, &self.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -248,15 +248,15 @@ impl Request {
                     ErrorKind::InvalidHandshakeOption
                 };
                 let error = Error::new(kind, error.to_string()).with_source(error);
-                self.reject_with(rejection).await?;
+                self.refuse(rejection).await?;
                 return Err(error);
             }
         };
         let info = self.info(agreed);
         self.hub.event(|| ServerEvent::Accepted(Arc::new(info.clone())));
-        let Some(answer) = self.answer.take() else { return Err(gone(None)) };
-        let (stream, early) = answer.accept(response).await.map_err(|error| gone(Some(error)))?;
         let hub = self.hub.clone();
+        let Some(answer) = self.take_answer() else { return Err(answered()) };
+        let (stream, early) = answer.accept(&hub, response).await.map_err(gone)?;
         let established = Established { stream, early, info, response: None };
         let connection = Connection::establish(established, &hub.options.config, Some(hub.clone()));
         hub.connections.add(connection.shared());
@@ -265,7 +265,7 @@ impl Request {
     }
 
     /// Accepts whatever is asked for: any origin, and the first subprotocol.
-    pub(crate) async fn accept_anything(self) -> Result<Connection> {
+    pub(crate) async fn answer_with_anything(self) -> Result<Connection> {
         let mut accept = Accept::new();
         if let Some(origin) = self.origin() {
             accept = accept.origin(origin);
@@ -273,7 +273,7 @@ impl Request {
         if let Some(protocol) = self.protocols().first() {
             accept = accept.protocol(protocol.as_str());
         }
-        self.accept_with(accept).await
+        self.answer_with(accept).await
     }
 
     /// Rejects with this status, 403 if there is none better, and a reason for the client's
@@ -281,11 +281,14 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::RequestGone`] if the client has gone.
+    /// [`ErrorKind::RequestGone`] if the client has gone, or has not taken the answer within the
+    /// [`handshake_timeout`](crate::ServerBuilder::handshake_timeout).
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: the client may get a part of the answer.
+    /// Cancel safe: the client gets one answer, and that whole. Once this was polled, what is left
+    /// to do goes on in the background if this is dropped. If it was never polled, the request is
+    /// dropped, and so answered with 500.
     pub async fn reject(self, status: StatusCode, reason: impl Into<String>) -> Result<()> {
         self.reject_with(Rejection::new(status, reason.into())).await
     }
@@ -301,12 +304,18 @@ impl Request {
     ///
     /// As [`reject`](Self::reject).
     pub async fn reject_with(mut self, rejection: Rejection) -> Result<()> {
-        let Some(answer) = self.answer.take() else { return Err(gone(None)) };
+        let runtime = self.runtime.clone();
+        see_through(runtime, async move { self.refuse(rejection).await }).await
+    }
+
+    async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
+        let Some(answer) = self.take_answer() else { return Err(answered()) };
         let (transport, peer) = (self.offer.transport(), self.peer_address);
-        answer
-            .reject(&self.hub, rejection, transport, peer)
-            .await
-            .map_err(|error| gone(Some(error)))
+        answer.reject(&self.hub, rejection, transport, peer).await.map_err(gone)
+    }
+
+    fn take_answer(&mut self) -> Option<Answer> {
+        self.answer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn info(&self, agreed: Agreed) -> Info {
@@ -322,87 +331,48 @@ impl Request {
     }
 }
 
-fn gone(error: Option<io::Error>) -> Error {
-    match error {
-        Some(error) => Error::new(ErrorKind::RequestGone, format!("the client has gone: {error}"))
-            .with_source(error),
-        None => Error::new(ErrorKind::RequestGone, "the request has been answered already"),
+/// What `answering` comes to. If it is not done at once it goes on in the background, whether
+/// somebody waits for that or not.
+async fn see_through<T: Send + 'static>(
+    runtime: Handle,
+    answering: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let mut answering = Box::pin(answering);
+    let first = poll_fn(|cx| {
+        let _runtime = runtime.enter();
+        Poll::Ready(answering.as_mut().poll(cx))
+    });
+    match first.await {
+        Poll::Ready(result) => result,
+        Poll::Pending => runtime.spawn(answering).await.unwrap_or_else(|error| {
+            Err(Error::new(ErrorKind::RequestGone, format!("the answer was given up: {error}")))
+        }),
     }
 }
 
-impl Answer {
-    async fn accept(self, response: http::Response<()>) -> io::Result<(AnyStream, Vec<u8>)> {
-        match self {
-            Self::Stream { mut stream, early } => {
-                let mut head = Vec::with_capacity(256);
-                encode_response(&response, &mut head);
-                stream.write_all(&head).await?;
-                stream.flush().await?;
-                Ok((stream, early))
-            }
-            Self::Upgrade { respond, stream } => {
-                let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
-                respond.send(response.map(|()| Bytes::new())).map_err(gone)?;
-                stream.await
-            }
-        }
-    }
-
-    /// Answers with a rejection, and tells who watches the server.
-    pub(crate) async fn reject(
-        self,
-        hub: &Arc<Hub>,
-        rejection: Rejection,
-        transport: Transport,
-        peer_address: Option<SocketAddr>,
-    ) -> io::Result<()> {
-        tracing::debug!(?peer_address, %rejection, "request rejected");
-        hub.event(|| ServerEvent::Rejected {
-            status: rejection.status(),
-            reason: rejection.reason().to_owned(),
-            peer_address,
-        });
-        let response = rejection.response(transport);
-        match self {
-            Self::Stream { mut stream, .. } => {
-                let mut bytes = Vec::with_capacity(512);
-                encode_response(&response, &mut bytes);
-                bytes.extend_from_slice(response.body());
-                stream.write_all(&bytes).await?;
-                stream.shutdown().await?;
-                tokio::spawn(linger(stream));
-                Ok(())
-            }
-            Self::Upgrade { respond, .. } => {
-                respond.send(response).map_err(|_| io::ErrorKind::BrokenPipe.into())
-            }
-        }
-    }
+fn gone(error: io::Error) -> Error {
+    Error::new(ErrorKind::RequestGone, format!("the client has gone: {error}")).with_source(error)
 }
 
-/// Reads what the client still sends: a socket that is closed over unread bytes takes the answer
-/// back.
-async fn linger(mut stream: AnyStream) {
-    let _ = tokio::time::timeout(LINGER, async {
-        let mut bytes = [0; 1024];
-        while matches!(stream.read(&mut bytes).await, Ok(1..)) {}
-    })
-    .await;
+fn answered() -> Error {
+    Error::new(ErrorKind::RequestGone, "the request has been answered already")
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
-        let (Some(answer), Ok(runtime)) = (self.answer.take(), Handle::try_current()) else {
-            return;
-        };
+        let Some(answer) = self.take_answer() else { return };
         let hub = self.hub.clone();
         let (transport, peer) = (self.offer.transport(), self.peer_address);
-        runtime.spawn(async move {
-            let reason = "the server did not answer the request";
-            let rejection = Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, reason);
-            let _ = answer.reject(&hub, rejection, transport, peer).await;
+        self.runtime.spawn(async move {
+            let _ = answer.reject(&hub, unanswered(), transport, peer).await;
         });
     }
+}
+
+/// What a request is answered with that nobody answers.
+pub(crate) fn unanswered() -> Rejection {
+    let reason = "the server did not answer the request";
+    Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
 }
 
 impl fmt::Debug for Request {

@@ -195,7 +195,7 @@ async fn of_many_peers_whose_bytes_lie_unread_none_is_gone() {
     let mut fars = Vec::new();
     for _ in 0..500 {
         let (near, mut far) = tokio::io::duplex(4096);
-        server.serve(near, None).await;
+        server.serve(near, None);
         far.write_all(
             b"GET / HTTP/1.1\r\nhost: h\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
               sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
@@ -248,7 +248,7 @@ fn deadlines_of_a_client_that_is_used_on_several_runtimes_are_kept_on_each() {
         let (near, far) = tokio::io::duplex(4096);
         let silent = Config::server().keepalive(None::<Keepalive>);
         let mut server = Server::builder().config(silent).auto_accept(true).build();
-        server.serve(far, None).await;
+        server.serve(far, None);
         let (client, server) =
             tokio::join!(client.connect_over(near, "ws://h/"), server.next_connection());
         (client.unwrap(), server.unwrap())

@@ -201,6 +201,8 @@ async fn a_sender_that_waits_hears_of_the_end() {
         } else {
             connection.start_close(CloseCode::NORMAL, "").unwrap();
         }
+        settle().await;
+        assert!(waiting.is_finished(), "nobody has told it");
         let error = waiting.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Closed);
         assert_eq!(error.into_message(), Some(Message::text("waiting")));

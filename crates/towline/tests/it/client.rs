@@ -77,7 +77,7 @@ async fn version_8_differs_in_the_name_of_the_origin() {
 
     let mut server = Server::builder().build();
     let (near, far) = duplex(1 << 10);
-    server.serve(far, None).await;
+    server.serve(far, None);
     let client = Client::new().version(Version::Draft8).origin("http://h");
     let (client, server) = tokio::join!(client.connect_over(near, "ws://h/"), async {
         let request = server.next_request().await.unwrap();

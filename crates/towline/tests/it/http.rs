@@ -26,7 +26,7 @@ pub(crate) async fn says(server: &Server, bytes: &[u8]) -> DuplexStream {
 /// The same, by a client at this address.
 pub(crate) async fn says_from(server: &Server, bytes: &[u8], from: Option<&str>) -> DuplexStream {
     let (near, mut far) = tokio::io::duplex(64 << 10);
-    server.serve(near, from.map(|address| address.parse().unwrap())).await;
+    server.serve(near, from.map(|address| address.parse().unwrap()));
     far.write_all(bytes).await.unwrap();
     far
 }

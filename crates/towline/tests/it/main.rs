@@ -26,6 +26,10 @@ mod safe_by_default;
 
 mod server;
 
+mod hand_over;
+
+mod send_and_sync;
+
 mod client;
 
 mod echo;

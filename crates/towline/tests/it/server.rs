@@ -246,7 +246,7 @@ async fn connected(
     let mut pairs = Vec::new();
     for _ in 0..count {
         let (near, far) = tokio::io::duplex(1 << 10);
-        server.serve(far, None).await;
+        server.serve(far, None);
         let client = Client::new();
         let (client, server) = tokio::join!(client.connect_over(near, "ws://h/"), async {
             server.next_request().await.unwrap().accept().await.unwrap()

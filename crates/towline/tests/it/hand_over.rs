@@ -1,0 +1,370 @@
+//! Requests and connections on their way to the program: none is lost, none waits in vain.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::StatusCode;
+use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
+use towline::{
+    Client, CloseCause, CloseCode, Config, Connection, ErrorKind, Message, Request, Role, Server,
+    ServerEvent, Upgraded,
+};
+
+use crate::http::{answer, arrives, head, header, request, says, status};
+use crate::wire::settle;
+
+/// Polled once, and then dropped.
+async fn begun<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// The two ends of a TCP connection.
+async fn tcp() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (near, listener.accept().await.unwrap().0)
+}
+
+/// A valid request, as an HTTP library has it.
+fn http_request() -> http::Request<()> {
+    http::Request::get("/")
+        .header("Host", "h")
+        .header("Upgrade", "websocket")
+        .header("Connection", "Upgrade")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("Sec-WebSocket-Version", "13")
+        .body(())
+        .unwrap()
+}
+
+/// A request on a stream that takes no more than a few bytes until they are read.
+async fn arrives_over_a_narrow_stream(server: &mut Server) -> (Request, DuplexStream) {
+    let far = says_over_a_narrow_stream(server).await;
+    (server.next_request().await.unwrap(), far)
+}
+
+async fn says_over_a_narrow_stream(server: &Server) -> DuplexStream {
+    let (near, mut far) = duplex(16);
+    server.serve(near, None);
+    far.write_all(request("/", &[]).as_bytes()).await.unwrap();
+    far
+}
+
+/// More than a task may take in one go.
+#[tokio::test(start_paused = true)]
+async fn all_requests_that_came_are_taken_after_an_unmount() {
+    let mut server = Server::builder().build();
+    let mut clients = Vec::new();
+    for _ in 0..300 {
+        clients.push(says(&server, request("/", &[]).as_bytes()).await);
+    }
+    settle().await;
+    server.unmount();
+    let mut requests = Vec::new();
+    while let Some(request) = server.next_request().await {
+        requests.push(request);
+    }
+    assert_eq!(requests.len(), clients.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handshake_counts_from_the_moment_it_is_handed_over() {
+    let mut server = Server::builder().build();
+    let (near, mut far) = duplex(1 << 10);
+    far.write_all(request("/", &[]).as_bytes()).await.unwrap();
+    server.serve(near, None);
+    server.unmount();
+    server.next_request().await.expect("what was served");
+    assert!(server.next_request().await.is_none());
+
+    let mut server = Server::builder().build();
+    let handle = server.handle();
+    let mut upgrade = pin!(handle.upgrade(http_request(), None, std::future::pending()));
+    assert!(upgrade.as_mut().now_or_never().is_none());
+    server.unmount();
+    server.next_request().await.expect("what was to be upgraded");
+    assert!(server.next_request().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_connections_are_accepted_unasked_than_may_be_pending() {
+    let mut server = Server::builder().auto_accept(true).max_pending_requests(2).build();
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(says(&server, request("/", &[]).as_bytes()).await);
+    }
+    settle().await;
+    let all = server.connections();
+    assert_eq!(all.len(), 2);
+    server.unmount();
+    let mut connections = Vec::new();
+    while let Some(connection) = server.next_connection().await {
+        connections.push(connection);
+        settle().await;
+        assert_eq!(all.len(), 5.min(connections.len() + 2));
+    }
+    assert_eq!(connections.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_not_mounted_answers_with_503() {
+    let mut server = Server::builder().build();
+    let mut events = server.events();
+    server.unmount();
+    let far = says(&server, request("/", &[]).as_bytes()).await;
+    let answer = answer(far).await;
+    assert_eq!(status(&answer), 503);
+    assert_eq!(header(&answer, "x-websocket-reject-reason"), Some("the server takes no requests"));
+    let response = server.upgrade(http_request(), None, std::future::pending()).await;
+    assert_eq!(response.status(), 503);
+    for _ in 0..2 {
+        let event = events.next().await;
+        assert!(matches!(event, Some(ServerEvent::Rejected { status, .. }) if status == 503));
+    }
+    assert!(server.next_request().await.is_none());
+}
+
+/// Its place is for those who are here.
+#[tokio::test]
+async fn a_listener_without_clients_takes_no_place_among_the_handshakes() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let mut server = Server::builder().max_handshakes(1).listen(listener);
+    server.mount(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    settle().await;
+    let (_request, _far) = arrives(&mut server, &[]).await;
+    let client = Client::new();
+    let (client, connection) = tokio::join!(client.connect(url), server.next_connection());
+    assert!(client.unwrap().is_open() && connection.unwrap().is_open());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_waits_for_a_place_in_the_background() {
+    let mut server = Server::builder().max_handshakes(1).build();
+    let mut slow = says(&server, b"GET / HTTP/1.1\r\n").await;
+    settle().await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(says(&server, request("/", &[]).as_bytes()).await);
+    }
+    settle().await;
+    assert!(begun(server.next_request()).await.is_none());
+    let rest = request("/", &[]);
+    slow.write_all(rest.split_once("\r\n").unwrap().1.as_bytes()).await.unwrap();
+    server.unmount();
+    for _ in 0..4 {
+        server.next_request().await.unwrap();
+    }
+    assert!(server.next_request().await.is_none());
+}
+
+fn is_known_tcp(connection: &Connection, far: Option<&TcpStream>) {
+    assert!(connection.tcp_stream().unwrap().nodelay().unwrap(), "{connection:?}");
+    if let Some(far) = far {
+        let address = far.local_addr().unwrap();
+        assert_eq!(connection.peer_address(), Some(address));
+        assert_eq!(connection.remote_address(), Some(address.ip()));
+    }
+}
+
+#[tokio::test]
+async fn a_tcp_stream_is_treated_alike_wherever_it_comes_from() {
+    let mut server = Server::builder().build();
+
+    let (near, far) = tcp().await;
+    server.serve(near, None);
+    let far_address = far.local_addr().unwrap();
+    let client = Client::new();
+    let (client, connection) =
+        tokio::join!(client.connect_over(far, "ws://h/"), server.next_connection());
+    let (client, connection) = (client.unwrap(), connection.unwrap());
+    is_known_tcp(&connection, None);
+    assert_eq!(connection.peer_address(), Some(far_address));
+    is_known_tcp(&client, None);
+    assert_eq!(client.peer_address(), Some(connection.tcp_stream().unwrap().local_addr().unwrap()));
+
+    let (near, far) = tcp().await;
+    let request = Request::from_http(http_request(), near, Bytes::new(), Config::server()).unwrap();
+    is_known_tcp(&request.accept().await.unwrap(), Some(&far));
+
+    let (near, _far) = tcp().await;
+    let upgraded = async { Ok(Upgraded::new(near, Vec::new())) };
+    let handle = server.handle();
+    let (response, connection) =
+        tokio::join!(handle.upgrade(http_request(), None, upgraded), server.next_connection());
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    is_known_tcp(&connection.unwrap(), None);
+
+    let (near, far) = tcp().await;
+    near.set_nodelay(true).unwrap();
+    let config = Config::server();
+    let connection = Connection::from_stream(near, Role::Server, &config, Bytes::new());
+    is_known_tcp(&connection, Some(&far));
+
+    // Unless it is not wanted.
+    let (near, far) = tcp().await;
+    near.set_nodelay(true).unwrap();
+    far.set_nodelay(true).unwrap();
+    let mut server = Server::builder().disable_nagle_algorithm(false).build();
+    server.serve(near, None);
+    let client = Client::new().disable_nagle_algorithm(false);
+    let (client, connection) =
+        tokio::join!(client.connect_over(far, "ws://h/"), server.next_connection());
+    for connection in [client.unwrap(), connection.unwrap()] {
+        assert!(!connection.tcp_stream().unwrap().nodelay().unwrap());
+    }
+}
+
+/// On a thread that knows nothing of tokio.
+fn elsewhere<T: Send + 'static>(what: impl FnOnce() -> T + Send + 'static) -> T {
+    std::thread::spawn(what).join().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_is_answered_outside_of_the_runtime_too() {
+    let mut server = Server::builder().build();
+    let (request, far) = arrives(&mut server, &[]).await;
+    elsewhere(|| drop(request));
+    assert_eq!(status(&answer(far).await), 500);
+    let (request, far) = arrives(&mut server, &[]).await;
+    elsewhere(|| request.reject(StatusCode::NOT_FOUND, "").now_or_never().unwrap()).unwrap();
+    assert_eq!(status(&answer(far).await), 404);
+    let (request, mut far) = arrives(&mut server, &[]).await;
+    let connection = elsewhere(|| request.accept().now_or_never().unwrap()).unwrap();
+    assert_eq!(status(&head(&mut far).await), 101);
+    connection.send("ship ahoy").await.unwrap();
+    // So is one that nobody has taken.
+    let far = says(&server, crate::http::request("/", &[]).as_bytes()).await;
+    settle().await;
+    elsewhere(|| drop(server));
+    assert_eq!(status(&answer(far).await), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_being_accepted_is_handed_out_later() {
+    let mut server = Server::builder().build();
+    let mut far = says_over_a_narrow_stream(&server).await;
+    for _ in 0..3 {
+        let waiting = tokio::time::timeout(Duration::from_millis(20), server.next_connection());
+        assert!(waiting.await.is_err());
+    }
+    // It holds up no other.
+    let _other = says(&server, request("/", &[]).as_bytes()).await;
+    let other = server.next_connection().await.unwrap();
+    assert_eq!(status(&head(&mut far).await), 101);
+    let connection = server.next_connection().await.unwrap();
+    assert!(other.is_open() && connection.is_open() && other.id() != connection.id());
+    server.unmount();
+    assert!(server.next_connection().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_comes_after_the_connection_being_accepted() {
+    let mut server = Server::builder().build();
+    let mut far = says_over_a_narrow_stream(&server).await;
+    assert!(begun(server.next_connection()).await.is_none());
+    settle().await;
+    server.unmount();
+    let (connection, head) = tokio::join!(server.next_connection(), head(&mut far));
+    assert_eq!(status(&head), 101);
+    assert!(connection.unwrap().is_open());
+}
+
+/// The client gets the whole answer, and a connection that is closed as any that is dropped.
+#[tokio::test(start_paused = true)]
+async fn an_accept_that_is_dropped_goes_on() {
+    let mut server = Server::builder().build();
+    let mut events = server.events();
+    let (request, mut far) = arrives_over_a_narrow_stream(&mut server).await;
+    assert!(begun(request.accept()).await.is_none());
+    assert_eq!(status(&head(&mut far).await), 101);
+    let config = Config::client();
+    let mut client = Connection::from_stream(far, Role::Client, &config, Bytes::new());
+    assert_eq!(client.recv().await.unwrap(), None);
+    assert_eq!(client.closed().unwrap().code(), CloseCode::GOING_AWAY);
+    assert!(matches!(events.next().await, Some(ServerEvent::Accepted(_))));
+    assert!(matches!(events.next().await, Some(ServerEvent::Connected(_))));
+    let Some(ServerEvent::Closed(_, closed)) = events.next().await else { panic!("closed") };
+    assert_eq!(closed.cause(), CloseCause::Handshake);
+    assert!(server.connections().is_empty());
+    // One that was never polled is a request that was dropped.
+    let (request, far) = arrives(&mut server, &[]).await;
+    drop(request.accept());
+    assert_eq!(status(&answer(far).await), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_that_is_dropped_goes_on() {
+    let mut server = Server::builder().build();
+    let (request, far) = arrives_over_a_narrow_stream(&mut server).await;
+    assert!(begun(request.reject(StatusCode::NOT_FOUND, "no such room")).await.is_none());
+    let answer = answer(far).await;
+    assert_eq!(status(&answer), 404);
+    assert!(answer.ends_with("no such room\n"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_take_the_answer_is_given_up() {
+    let mut server = Server::builder().build();
+    let (request, _far) = arrives_over_a_narrow_stream(&mut server).await;
+    assert_eq!(request.accept().await.unwrap_err().kind(), ErrorKind::RequestGone);
+    let (request, _far) = arrives_over_a_narrow_stream(&mut server).await;
+    let error = request.reject(StatusCode::NOT_FOUND, "").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RequestGone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_follows_where_the_client_has_gone_before_the_answer() {
+    let mut server = Server::builder().build();
+    let mut events = server.events();
+    let (request, far) = arrives(&mut server, &[]).await;
+    drop(far);
+    assert_eq!(request.accept().await.unwrap_err().kind(), ErrorKind::RequestGone);
+    assert!(matches!(events.next().await, Some(ServerEvent::Accepted(_))));
+    drop(server);
+    assert!(events.next().await.is_none());
+}
+
+/// Each connection is waited for on its own, and not at all once the broadcast is dropped.
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_that_is_dropped_goes_to_those_who_took_it() {
+    let mut server = Server::builder().config(Config::server().send_high_water_mark(1)).build();
+    let mut connections = Vec::new();
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        let (request, mut far) = arrives(&mut server, &[]).await;
+        connections.push(request.accept().await.unwrap());
+        head(&mut far).await;
+        let config = Config::client();
+        clients.push(Connection::from_stream(far, Role::Client, &config, Bytes::new()));
+    }
+    for connection in &connections {
+        connection.send(vec![0; 100_000]).await.unwrap();
+    }
+    let all = server.connections();
+    let mut broadcast = Box::pin(all.broadcast("hear, hear"));
+    assert!(broadcast.as_mut().now_or_never().is_none());
+    for client in &mut clients[..3] {
+        assert_eq!(client.recv().await.unwrap().unwrap().len(), 100_000);
+    }
+    settle().await;
+    assert!(broadcast.as_mut().now_or_never().is_none());
+    drop(broadcast);
+    settle().await;
+    drop(connections);
+    for (index, client) in clients.iter_mut().enumerate() {
+        let message = client.recv().await.unwrap().unwrap();
+        assert_eq!(message == Message::text("hear, hear"), index < 3, "client {index}");
+        assert_eq!(client.recv().await.unwrap(), None, "client {index}");
+    }
+}

@@ -1,0 +1,36 @@
+//! What tasks and threads may share.
+
+use towline::{
+    Client, Connection, Connections, Error, Events, Receiver, Request, Sender, Server,
+    ServerBuilder, ServerHandle, Upgraded,
+};
+
+const fn is_shared<T: Send + Sync + 'static>() {}
+
+const _: () = {
+    is_shared::<Client>();
+    is_shared::<Connection>();
+    is_shared::<Connections>();
+    is_shared::<Error>();
+    is_shared::<Events>();
+    is_shared::<Receiver>();
+    is_shared::<Request>();
+    is_shared::<Sender>();
+    is_shared::<Server>();
+    is_shared::<ServerBuilder>();
+    is_shared::<ServerHandle>();
+    is_shared::<Upgraded>();
+};
+
+const fn is_sent<T: Send>(_: &T) {}
+
+/// So are their futures, which tasks are made of.
+#[expect(dead_code, reason = "it is to compile")]
+fn futures(server: &'static mut Server, first: Request, second: Request, connections: Connections) {
+    is_sent(&server.next_request());
+    is_sent(&server.next_connection());
+    is_sent(&first.accept());
+    is_sent(&second.reject(http::StatusCode::NOT_FOUND, ""));
+    is_sent(&connections.broadcast(""));
+    is_sent(&Client::new().connect(""));
+}
