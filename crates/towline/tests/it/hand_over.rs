@@ -142,7 +142,8 @@ async fn a_listener_without_clients_takes_no_place_among_the_handshakes() {
     let mut server = Server::builder().max_handshakes(1).listen(listener);
     server.mount(TcpListener::bind("127.0.0.1:0").await.unwrap());
     settle().await;
-    let (_request, _far) = arrives(&mut server, &[]).await;
+    let arrives = tokio::time::timeout(Duration::from_secs(10), arrives(&mut server, &[]));
+    let (_request, _far) = arrives.await.expect("a place");
     let client = Client::new();
     let (client, connection) = tokio::join!(client.connect(url), server.next_connection());
     assert!(client.unwrap().is_open() && connection.unwrap().is_open());
@@ -272,6 +273,7 @@ async fn a_connection_being_accepted_is_handed_out_later() {
 async fn the_end_comes_after_the_connection_being_accepted() {
     let mut server = Server::builder().build();
     let mut far = says_over_a_narrow_stream(&server).await;
+    settle().await;
     assert!(begun(server.next_connection()).await.is_none());
     settle().await;
     server.unmount();
