@@ -21,17 +21,15 @@ mod sender;
 
 mod receiver;
 
+mod futures;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_core::Stream;
-use futures_sink::Sink;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -47,8 +45,7 @@ pub use sender::Sender;
 use crate::connection::buffers::Received;
 use crate::connection::driver::Reader;
 use crate::connection::shared::Wait;
-use crate::connection::waiting::Place;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::transport::{AnyStream, Io};
 
 pub(crate) use shared::{Observer, Shared};
@@ -418,45 +415,7 @@ impl Connection {
     /// Cancel safe: what has been dropped by then is gone, the connection is as it was.
     pub async fn wait_closed(&mut self) -> Closed {
         let mut wait = Wait::new(&self.sender.shared);
-        poll_fn(|cx| poll_closed(&mut self.receiver, &mut wait.place, cx)).await
-    }
-}
-
-/// Receives and drops, until the end: not where receiving ends, but where the transport does.
-fn poll_closed(receiver: &mut Receiver, place: &mut Place, cx: &mut Context<'_>) -> Poll<Closed> {
-    while let Poll::Ready(Ok(Some(_))) = receiver.poll_event(cx) {}
-    receiver.shared().poll_closed(cx, place)
-}
-
-impl Stream for Connection {
-    type Item = Result<Message>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.receiver).poll_next(cx)
-    }
-}
-
-/// Messages are sent without a flush; flushing waits until the operating system has them. Closing
-/// the sink closes the connection with 1000.
-impl Sink<Message> for Connection {
-    type Error = Error;
-
-    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.sender.poll_ready(cx)
-    }
-
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<()> {
-        self.sender.start_send(message)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.sender.poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.start_close(CloseCode::NORMAL, "")?;
-        let Self { sender, receiver, .. } = &mut *self;
-        poll_closed(receiver, &mut sender.place, cx).map(|_| Ok(()))
+        poll_fn(|cx| self.receiver.poll_closed(cx, &mut wait.place)).await
     }
 }
 

@@ -39,10 +39,6 @@ impl Receiver {
         Self { shared, reader: Some(reader), place, is_exhausted }
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// Receives a message; `None` is the end after a clean close.
     ///
     /// Pings and pongs are dealt with and passed over.
@@ -120,6 +116,12 @@ impl Receiver {
         // Our close frame may still be on its way out. Whether it gets there is part of the end.
         ready!(self.shared.poll_outcome(cx, &mut self.place));
         Poll::Ready(self.end())
+    }
+
+    /// Receives and drops, until the end: not where receiving ends, but where the transport does.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>, place: &mut Place) -> Poll<Closed> {
+        while let Poll::Ready(Ok(Some(_))) = self.poll_event(cx) {}
+        self.shared.poll_closed(cx, place)
     }
 
     /// Leaves the rest of the reading, which only the transport's end is waited for with, to a

@@ -298,7 +298,8 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// As [`reject`](Self::reject).
+    /// As [`reject`](Self::reject). [`ErrorKind::InvalidHandshakeOption`] for a header that can't
+    /// be added; the request has been answered without it.
     ///
     /// # Cancel safety
     ///
@@ -311,7 +312,12 @@ impl Request {
     async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
         let Some(answer) = self.take_answer() else { return Err(answered()) };
         let (transport, peer) = (self.offer.transport(), self.peer_address);
-        answer.reject(&self.hub, rejection, transport, peer).await.map_err(gone)
+        let left_out = rejection.header_error().map(|error| {
+            Error::new(ErrorKind::InvalidHandshakeOption, error.to_string())
+                .with_source(error.clone())
+        });
+        answer.reject(&self.hub, rejection, transport, peer).await.map_err(gone)?;
+        left_out.map_or(Ok(()), Err)
     }
 
     fn take_answer(&mut self) -> Option<Answer> {

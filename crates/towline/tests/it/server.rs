@@ -6,8 +6,8 @@ use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use towline::{
-    Accept, Client, CloseCause, CloseCode, Config, ErrorKind, Message, Server, ServerEvent,
-    SetCookie, Version,
+    Accept, Client, CloseCause, CloseCode, Config, ErrorKind, Message, Rejection, Server,
+    ServerEvent, SetCookie, Version,
 };
 use towline_kit::frame;
 
@@ -80,6 +80,21 @@ async fn a_rejection_says_why() {
     assert_eq!(status(&answer), 404);
     assert_eq!(header(&answer, "X-WebSocket-Reject-Reason"), Some("no such room"));
     assert!(answer.ends_with("\r\n\r\nno such room\n"), "{answer}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_goes_out_without_a_header_that_cannot_be_added_and_says_so() {
+    let mut server = Server::builder().build();
+    let (request, far) = arrives(&mut server, &[]).await;
+    let rejection = Rejection::new(StatusCode::UNAUTHORIZED, "who are you?")
+        .header("WWW-Authenticate", "Basic")
+        .header("X-Note", "two\r\nlines");
+    let error = request.reject_with(rejection).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidHandshakeOption);
+    let answer = answer(far).await;
+    assert_eq!(status(&answer), 401);
+    assert_eq!(header(&answer, "WWW-Authenticate"), Some("Basic"));
+    assert_eq!(header(&answer, "X-Note"), None);
 }
 
 #[tokio::test(start_paused = true)]
