@@ -11,13 +11,15 @@ use crate::bench::serving::Bench;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Pace {
-    pub(crate) rounds: usize,
-    pub(crate) quick: bool,
+    rounds: usize,
+    warm_up: f64,
+    seconds: f64,
 }
 
 impl Pace {
-    fn seconds(self) -> (f64, f64) {
-        if self.quick { (0.3, 1.0) } else { (1.0, 3.0) }
+    pub(crate) fn new(rounds: usize, quick: bool, seconds: Option<f64>) -> Self {
+        let (warm_up, default) = if quick { (0.3, 1.0) } else { (1.0, 3.0) };
+        Self { rounds, warm_up, seconds: seconds.unwrap_or(default).clamp(0.1, 600.0) }
     }
 }
 
@@ -64,7 +66,7 @@ pub(crate) fn measure(
 
 fn once(bench: &Bench, scenario: &Scenario, peer: &Peer, pace: Pace) -> Result<EchoSample> {
     let server = bench.serve(peer, scenario.size, scenario.in_flight)?;
-    let (warm_up, seconds) = pace.seconds();
+    let Pace { warm_up, seconds, .. } = pace;
     let arguments = [
         "echo".to_owned(),
         format!("--connections={}", scenario.connections),

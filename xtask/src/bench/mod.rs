@@ -33,7 +33,7 @@ use clap::Args;
 use crate::workspace::Workspace;
 use echoing::Pace;
 use machine::Machine;
-use peer::Peer;
+use peer::{Peer, Source};
 use scenario::{SCENARIOS, Scenario};
 
 #[derive(Args)]
@@ -53,10 +53,13 @@ pub(crate) struct Options {
     /// How often each program has its turn [default: 5, or 2 if quick]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
+    /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick]
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
     /// These scenarios alone, by the start of their names; only echoes have any
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     scenario: Vec<String>,
-    /// These peers alone, by name or by library; the bare echo is always there
+    /// These peers alone, by name or by library; the bare echo and that of --uws are always there
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     peer: Vec<String>,
     /// An echo server made with uWebSockets, or with anything else, that takes `--listen ADDRESS`
@@ -96,7 +99,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let rounds = options.rounds.unwrap_or(if quick { 2 } else { 5 });
 
     if echo {
-        let pace = Pace { rounds, quick };
+        let pace = Pace::new(rounds, quick, options.seconds);
         let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
         println!("{}\n{}", table::details(&results), table::echo(&results));
         writing::keep(&out, "echo", &machine, &results)?;
@@ -155,7 +158,8 @@ fn choose_peers(options: &Options) -> Result<Vec<Peer>> {
     }
     let chosen = |peer: &Peer| {
         let mut names = options.peer.iter();
-        options.peer.is_empty() || peer.is_floor() || names.any(|name| peer.is_called(name))
+        let unasked = peer.is_floor() || peer.source == Source::Given;
+        options.peer.is_empty() || unasked || names.any(|name| peer.is_called(name))
     };
     Ok(all.into_iter().filter(chosen).collect())
 }

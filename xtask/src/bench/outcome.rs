@@ -104,6 +104,11 @@ impl EchoResult {
         median(self.samples.iter().map(of).collect()).unwrap_or(f64::NAN)
     }
 
+    /// What it is ranked by: its ratio to the bare echo, which a slow round does not change.
+    fn cost(&self) -> f64 {
+        self.ratio_to_bare.unwrap_or(self.cpu_ns_per_message)
+    }
+
     /// The median of the ratios of rounds in which both had their turn.
     pub(crate) fn ratio_to(&self, other: &EchoResult) -> Option<f64> {
         let ratios = self.samples.iter().filter_map(|own| {
@@ -136,7 +141,7 @@ impl EchoScenario {
     /// Those of these ranks, the cheapest first.
     pub(crate) fn ranked(&self, ranks: impl Fn(Rank) -> bool) -> Vec<&EchoResult> {
         let mut results: Vec<_> = self.results.iter().filter(|each| ranks(each.rank)).collect();
-        results.sort_by(|a, b| a.cpu_ns_per_message.total_cmp(&b.cpu_ns_per_message));
+        results.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
         results
     }
 

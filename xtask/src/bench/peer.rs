@@ -91,7 +91,7 @@ fn rust() -> Vec<Peer> {
             "the same, writes gathered by hand",
         ),
         (TOKIO_WS, TOKIO_WS, "plain", Plain, true, "send"),
-        ("tokio-websockets-batched", TOKIO_WS, "batched", Tuned, true, "feed and flush"),
+        ("tokio-websockets-batched", TOKIO_WS, "batched", Tuned, true, "gather, feed, flush"),
         ("yawc", "yawc", "plain", Plain, true, "on hyper, send"),
         (
             "yawc-batched",
@@ -124,10 +124,11 @@ fn rust() -> Vec<Peer> {
 impl Peer {
     /// By its own name, or that of its library.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        match self.name.strip_prefix(name) {
-            Some(rest) => rest.is_empty() || rest.starts_with('-'),
-            None => false,
-        }
+        let library = match self.source {
+            Source::Cargo { library, .. } | Source::Node { library } => library,
+            Source::Given => self.name,
+        };
+        name == self.name || name == library
     }
 
     /// Whether it is what all others are compared with.

@@ -68,3 +68,43 @@ where
     }
     Ok(())
 }
+
+/// Receives all that can be received at once, and then sends the echoes: for a library that writes
+/// what it has been fed before it reads.
+///
+/// # Errors
+///
+/// Those of the library.
+pub async fn echo_after_gathering<S, M, E>(
+    mut socket: S,
+    mut step: impl FnMut(S::Item) -> Result<Step<M>>,
+) -> Result<()>
+where
+    S: Stream + Sink<M, Error = E> + Unpin,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let mut gathered = Vec::new();
+    while let Some(first) = socket.next().await {
+        let mut next = Some(first);
+        while let Some(item) = next {
+            match step(item)? {
+                Step::Reply(message) => gathered.push(message),
+                Step::Skip => {}
+                Step::End => return Ok(()),
+            }
+            if gathered.len() >= 1024 {
+                break;
+            }
+            next = match poll_immediate(socket.next()).await {
+                Some(None) => return Ok(()),
+                Some(Some(item)) => Some(item),
+                None => None,
+            };
+        }
+        for message in gathered.drain(..) {
+            socket.feed(message).await?;
+        }
+        socket.flush().await?;
+    }
+    Ok(())
+}

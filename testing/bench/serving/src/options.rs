@@ -34,8 +34,8 @@ impl Options {
     /// The largest message and the largest frame that any server receives.
     pub const LARGEST: usize = 16 << 20;
 
-    /// A receive buffer that holds what a client has in flight, between 8 and 128 KiB.
-    pub fn receive_buffer(&self) -> usize {
-        (self.message_size + 14).saturating_mul(self.in_flight).clamp(8 << 10, 128 << 10)
+    /// A receive buffer that holds what a client has in flight, within these bounds.
+    pub fn receive_buffer(&self, least: usize, most: usize) -> usize {
+        (self.message_size + 14).saturating_mul(self.in_flight).clamp(least, most)
     }
 }

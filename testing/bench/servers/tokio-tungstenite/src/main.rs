@@ -24,7 +24,7 @@ async fn serve(stream: TcpStream, options: Arc<Options>) -> Result<()> {
         let socket = accept_async_with_config(stream, Some(limits)).await?;
         batching::echo(socket, step).await
     } else {
-        let config = limits.read_buffer_size(options.receive_buffer());
+        let config = limits.read_buffer_size(options.receive_buffer(8 << 10, 128 << 10));
         let socket = accept_async_with_config(stream, Some(config)).await?;
         batching::echo_in_batches(socket, step).await
     }

@@ -1,4 +1,5 @@
-//! tokio-websockets: by `send`; or in batches, flushed at 64 KiB at the latest.
+//! tokio-websockets: by `send`; or in batches, flushed at 64 KiB at the latest. These are gathered
+//! before the first is fed, as it writes what it was fed before it reads.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ async fn serve(stream: TcpStream, options: Arc<Options>) -> Result<()> {
         let config = config.flush_threshold(64 << 10);
         let builder = ServerBuilder::new().config(config).limits(limits);
         let (_, socket) = builder.accept(stream).await?;
-        batching::echo_in_batches(socket, step).await
+        batching::echo_after_gathering(socket, step).await
     }
 }
 

@@ -20,7 +20,7 @@ async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
     if options.mode == "plain" {
         echo(WebSocket::server(BufReader::new(stream))).await
     } else {
-        let buffer = options.receive_buffer();
+        let buffer = options.receive_buffer(8 << 10, 128 << 10);
         echo(WebSocket::server(BufReader::with_capacity(buffer, Corked::new(stream)))).await
     }
 }
