@@ -8,6 +8,8 @@ mod house;
 
 mod test;
 
+mod bench;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -26,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Run every check and every test, and sum up
     Test(test::Options),
+    /// Measure Towline beside its peers, and write docs/benchmarks
+    Bench(bench::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
     House,
     /// Check the licence of every dependency against deny.toml
@@ -48,6 +52,7 @@ fn run(command: Command) -> Result<bool> {
     let workspace = Workspace::load()?;
     match command {
         Command::Test(options) => test::run(workspace, &options),
+        Command::Bench(options) => bench::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),
     }

@@ -1,0 +1,104 @@
+//! Opening handshakes, on blocking sockets and many at a time.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::net::sockopt::set_socket_linger;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// How long a server may take for anything.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+// The key and the answer to it are those of RFC 6455, section 1.3.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// Raises the limit on open files as far as it goes.
+///
+/// # Errors
+///
+/// If the system refuses.
+pub(crate) fn allow_many_descriptors() -> Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// Opens so many connections, `together` at a time: those that connect, then their requests, then
+/// the answers.
+///
+/// # Errors
+///
+/// If one of them fails or takes too long.
+pub(crate) fn connect(
+    address: SocketAddr,
+    connections: usize,
+    together: usize,
+) -> Result<Vec<TcpStream>> {
+    let request = format!(
+        "GET / HTTP/1.1\r\n\
+         Host: {address}\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Key: {KEY}\r\n\
+         Sec-WebSocket-Version: 13\r\n\r\n"
+    );
+    let mut opened: Vec<TcpStream> = Vec::with_capacity(connections);
+    while opened.len() < connections {
+        let from = opened.len();
+        for _ in 0..together.max(1).min(connections - from) {
+            opened.push(open(address).context("cannot connect")?);
+        }
+        for stream in &mut opened[from..] {
+            stream.write_all(request.as_bytes()).context("cannot send a request")?;
+        }
+        for stream in &mut opened[from..] {
+            read_answer(stream)?;
+        }
+    }
+    Ok(opened)
+}
+
+/// A server's backlog may be full for a moment.
+fn open(address: SocketAddr) -> Result<TcpStream> {
+    let deadline = Instant::now() + PATIENCE;
+    let stream = loop {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(stream) => break stream,
+            Err(error) if Instant::now() > deadline => return Err(error.into()),
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => bail!(error),
+            Err(_) => sleep(Duration::from_millis(5)),
+        }
+    };
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    // Its end is a reset, which leaves no port in TIME_WAIT: there are many to come.
+    set_socket_linger(&stream, Some(Duration::ZERO))?;
+    Ok(stream)
+}
+
+fn read_answer(stream: &mut TcpStream) -> Result<()> {
+    let mut head = [0; 4096];
+    let mut length = 0;
+    while !head[..length].ends_with(b"\r\n\r\n") {
+        ensure!(length < head.len(), "the answer is too long");
+        match stream.read(&mut head[length..]).context("no answer to a request")? {
+            0 => bail!("the connection ended before the answer"),
+            read => length += read,
+        }
+    }
+    let head = String::from_utf8_lossy(&head[..length]);
+    let status = head.lines().next().unwrap_or_default();
+    ensure!(status.starts_with("HTTP/1.1 101 "), "the server answered {status:?}");
+    let accept = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-accept"));
+    ensure!(accept.is_some_and(|(_, value)| value.trim() == ACCEPT), "a wrong answer:\n{head}");
+    let lower = head.to_ascii_lowercase();
+    ensure!(!lower.contains("sec-websocket-extensions"), "an extension nobody asked for");
+    Ok(())
+}

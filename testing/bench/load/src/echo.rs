@@ -1,0 +1,129 @@
+//! Messages in flight on many connections, for a while.
+
+use std::net::SocketAddr;
+use std::process;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::fd::OwnedFd;
+use serde::Serialize;
+
+use crate::connecting::{PATIENCE, connect};
+use crate::conversation::Conversation;
+use crate::frames::{Expected, Traffic};
+use crate::process::{Usage, Watched};
+
+pub(crate) struct Plan {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) warm_up: Duration,
+    pub(crate) measured: Duration,
+}
+
+/// What happened while it was measured.
+#[derive(Serialize)]
+pub(crate) struct Report {
+    messages: u64,
+    /// Of payload, in one direction.
+    bytes: u64,
+    seconds: f64,
+    server: Usage,
+    /// Of this program: what it takes of a processor shows whether it was the bottleneck.
+    load: Usage,
+    /// Replies whose payload was compared, warm-up included.
+    compared: u64,
+}
+
+/// # Errors
+///
+/// If the server fails, answers with anything but an echo, or does not answer for too long.
+pub(crate) fn run(
+    plan: &Plan,
+    traffic: &Traffic,
+    expected: &Expected,
+    server: &Watched,
+) -> Result<Report> {
+    let streams = connect(plan.address, plan.connections, 32)?;
+    let conversations = streams.into_iter().map(Conversation::new).collect::<Result<Vec<_>>>()?;
+    let mut crowd = Crowd::new(conversations, traffic, expected)?;
+    for conversation in &mut crowd.conversations {
+        conversation.send(plan.in_flight as u64, traffic)?;
+    }
+    crowd.run_for(plan.warm_up)?;
+
+    let own = Watched::new(process::id());
+    let (first, first_own, began) = (server.usage()?, own.usage()?, Instant::now());
+    let messages = crowd.run_for(plan.measured)?;
+    let (last, last_own, seconds) = (server.usage()?, own.usage()?, began.elapsed());
+    ensure!(messages > 0, "no message came back");
+    Ok(Report {
+        messages,
+        bytes: messages * traffic.size as u64,
+        seconds: seconds.as_secs_f64(),
+        server: last.since(&first),
+        load: last_own.since(&first_own),
+        compared: crowd.conversations.iter().map(|each| each.replies.compared).sum(),
+    })
+}
+
+/// All connections, and the one place where they are waited for.
+struct Crowd<'a> {
+    conversations: Vec<Conversation>,
+    traffic: &'a Traffic,
+    expected: &'a Expected,
+    epoll: OwnedFd,
+    events: Vec<Event>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Crowd<'a> {
+    fn new(
+        conversations: Vec<Conversation>,
+        traffic: &'a Traffic,
+        expected: &'a Expected,
+    ) -> Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC).context("cannot create an epoll")?;
+        let interest = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+        for (number, conversation) in conversations.iter().enumerate() {
+            let data = EventData::new_u64(number as u64);
+            epoll::add(&epoll, conversation.stream(), data, interest)?;
+        }
+        let (events, buffer) = (Vec::with_capacity(512), vec![0; 256 << 10]);
+        Ok(Self { conversations, traffic, expected, epoll, events, buffer })
+    }
+
+    /// Keeps the messages going, and returns how many came back.
+    fn run_for(&mut self, time: Duration) -> Result<u64> {
+        let began = Instant::now();
+        let mut last = began;
+        let mut complete = 0;
+        let tick = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        loop {
+            self.events.clear();
+            epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&tick))?;
+            let before = complete;
+            for Event { flags, data, .. } in self.events.iter().copied() {
+                let number = usize::try_from(data.u64())?;
+                let conversation = &mut self.conversations[number];
+                if flags.contains(EventFlags::OUT) {
+                    conversation.send(0, self.traffic)?;
+                }
+                if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+                    complete += conversation.turn(self.traffic, self.expected, &mut self.buffer)?;
+                }
+            }
+            let now = Instant::now();
+            if complete > before {
+                last = now;
+            }
+            ensure!(now - last < PATIENCE, "no reply for {} s", PATIENCE.as_secs());
+            if now - began >= time {
+                return Ok(complete);
+            }
+        }
+    }
+}

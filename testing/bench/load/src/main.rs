@@ -1,0 +1,155 @@
+//! The load generator of the benchmark: a client on one thread that costs less than any server. It
+//! sends frames that were built before, counts the replies by their headers, checks each one's
+//! length, and compares a sample with what was sent.
+//!
+//! It is no WebSocket library, so that none is favoured by being its own peer. It also looks at the
+//! server's processor time, right at both ends of the measured interval, and prints all of it as
+//! one line of JSON.
+
+mod frames;
+
+mod replies;
+
+mod process;
+
+mod connecting;
+
+mod conversation;
+
+mod echo;
+
+mod standing;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::frames::{Expected, Kind, Traffic};
+use crate::process::Watched;
+
+#[derive(Parser)]
+#[command(about = "Loads a WebSocket echo server, and prints what it took as JSON")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Keep messages in flight on every connection
+    Echo(EchoArguments),
+    /// Echo one message on every connection, and look at the server's memory before and after
+    Hold(StandingArguments),
+    /// Do nothing but opening handshakes
+    Accept(StandingArguments),
+}
+
+#[derive(Args)]
+struct Target {
+    /// Where the server listens
+    #[arg(long)]
+    address: SocketAddr,
+    /// The server's process
+    #[arg(long)]
+    pid: u32,
+    #[arg(long, default_value_t = 1)]
+    connections: usize,
+    /// Bytes of payload in a message
+    #[arg(long, default_value_t = 32)]
+    size: usize,
+    #[arg(long, value_enum, default_value_t = Kind::Binary)]
+    kind: Kind,
+    /// The server returns the bytes as they came, masked
+    #[arg(long)]
+    raw: bool,
+}
+
+#[derive(Args)]
+struct EchoArguments {
+    #[command(flatten)]
+    target: Target,
+    /// Messages in flight on each connection
+    #[arg(long, default_value_t = 1)]
+    in_flight: usize,
+    /// Seconds before anything is measured
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// Seconds that are measured
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Compare the payload of one message in so many
+    #[arg(long, default_value_t = 16)]
+    compare_every: u64,
+}
+
+#[derive(Args)]
+struct StandingArguments {
+    #[command(flatten)]
+    target: Target,
+    /// How many handshakes are under way at a time
+    #[arg(long, default_value_t = 32)]
+    together: usize,
+    /// Seconds of rest before the second look
+    #[arg(long, default_value_t = 0.5)]
+    settle: f64,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("load: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<String> {
+    connecting::allow_many_descriptors()?;
+    match command {
+        Command::Echo(arguments) => {
+            let EchoArguments { target, in_flight, warm_up, seconds, compare_every } = arguments;
+            let plan = echo::Plan {
+                address: target.address,
+                connections: target.connections,
+                in_flight,
+                warm_up: span(warm_up)?,
+                measured: span(seconds)?,
+            };
+            let traffic = Traffic::new(target.kind, target.size, in_flight);
+            let expected = Expected::new(&traffic, target.raw, compare_every);
+            json(&echo::run(&plan, &traffic, &expected, &Watched::new(target.pid))?)
+        }
+        Command::Hold(arguments) => json(&standing::hold(&standing_plan(&arguments)?)?),
+        Command::Accept(arguments) => json(&standing::accept(&standing_plan(&arguments)?)?),
+    }
+}
+
+fn standing_plan(arguments: &StandingArguments) -> Result<standing::Plan> {
+    let StandingArguments { target, together, settle } = arguments;
+    Ok(standing::Plan {
+        address: target.address,
+        connections: target.connections,
+        together: *together,
+        settle: span(*settle)?,
+        kind: target.kind,
+        size: target.size,
+        raw: target.raw,
+        server: Watched::new(target.pid),
+    })
+}
+
+fn span(seconds: f64) -> Result<Duration> {
+    Duration::try_from_secs_f64(seconds).context("no length of time")
+}
+
+fn json(report: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string(report)?)
+}

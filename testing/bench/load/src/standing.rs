@@ -1,0 +1,95 @@
+//! Many connections that do little: what they cost to open, and to keep.
+
+use std::net::{SocketAddr, TcpStream};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use crate::connecting::connect;
+use crate::frames::{Expected, Kind, Traffic};
+use crate::process::{Usage, Watched};
+use crate::replies::Replies;
+
+pub(crate) struct Plan {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: usize,
+    /// How many handshakes are under way at a time.
+    pub(crate) together: usize,
+    /// How long the server rests before the second look.
+    pub(crate) settle: Duration,
+    pub(crate) kind: Kind,
+    pub(crate) size: usize,
+    pub(crate) raw: bool,
+    pub(crate) server: Watched,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Held {
+    connections: usize,
+    /// The server's resident memory, in bytes.
+    before: u64,
+    after: u64,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Accepted {
+    connections: usize,
+    seconds: f64,
+    server: Usage,
+}
+
+/// Opens the connections, has one message echoed on each, and looks at the server's memory.
+///
+/// # Errors
+///
+/// If the server fails or answers with anything but an echo.
+pub(crate) fn hold(plan: &Plan) -> Result<Held> {
+    let before = plan.server.resident()?;
+    let mut streams = connect(plan.address, plan.connections, plan.together)?;
+    let traffic = Traffic::new(plan.kind, plan.size, 1);
+    let expected = Expected::new(&traffic, plan.raw, 1);
+    for group in streams.chunks_mut(plan.together.max(1)) {
+        echo_once(group, &traffic, &expected)?;
+    }
+    sleep(plan.settle);
+    let after = plan.server.resident()?;
+    Ok(Held { connections: streams.len(), before, after })
+}
+
+/// Opens the connections, and looks at the server's processor time.
+///
+/// # Errors
+///
+/// If the server fails.
+pub(crate) fn accept(plan: &Plan) -> Result<Accepted> {
+    // What is done once for the first connection is no part of what each costs.
+    let first = connect(plan.address, 1, 1)?;
+    sleep(plan.settle);
+    let (before, began) = (plan.server.usage()?, Instant::now());
+    let streams = connect(plan.address, plan.connections, plan.together)?;
+    let seconds = began.elapsed().as_secs_f64();
+    sleep(plan.settle);
+    let server = plan.server.usage()?.since(&before);
+    drop(first);
+    Ok(Accepted { connections: streams.len(), seconds, server })
+}
+
+fn echo_once(streams: &mut [TcpStream], traffic: &Traffic, expected: &Expected) -> Result<()> {
+    use std::io::{Read, Write};
+
+    for stream in &mut *streams {
+        stream.write_all(&traffic.wire[..traffic.frame]).context("cannot write")?;
+    }
+    let mut buffer = vec![0; traffic.frame + 64];
+    for stream in streams {
+        let mut replies = Replies::default();
+        while replies.complete == 0 {
+            let read = stream.read(&mut buffer).context("no reply")?;
+            ensure!(read > 0, "the connection is lost");
+            replies.take(&buffer[..read], expected)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+// An echo server on Node: `node server.mjs ws|websocket [--listen 127.0.0.1:0]`. Other options of
+// the Rust servers are taken and ignored.
+
+import { createServer } from 'node:http';
+
+const LARGEST = 16 << 20;
+
+const libraries = {
+  async ws(http) {
+    const { WebSocketServer } = await import('ws');
+    const server = new WebSocketServer({
+      server: http,
+      maxPayload: LARGEST,
+      perMessageDeflate: false,
+      clientTracking: false,
+    });
+    server.on('connection', (socket) => {
+      socket.on('error', () => {});
+      socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+    });
+  },
+
+  async websocket(http) {
+    const { default: library } = await import('websocket');
+    const server = new library.server({
+      httpServer: http,
+      autoAcceptConnections: true,
+      maxReceivedFrameSize: LARGEST,
+      maxReceivedMessageSize: LARGEST,
+      fragmentOutgoingMessages: false,
+    });
+    server.on('connect', (connection) => {
+      connection.on('error', () => {});
+      connection.on('message', (message) => {
+        if (message.type === 'utf8') connection.sendUTF(message.utf8Data);
+        else connection.sendBytes(message.binaryData);
+      });
+    });
+  },
+};
+
+const [name, ...rest] = process.argv.slice(2);
+if (!Object.hasOwn(libraries, name)) {
+  console.error(`no library ${name} here, only ${Object.keys(libraries).join(', ')}`);
+  process.exit(2);
+}
+const at = rest.indexOf('--listen');
+const [host, port] = (at < 0 ? '127.0.0.1:0' : rest[at + 1]).split(':');
+
+const http = createServer();
+await libraries[name](http);
+http.listen({ host, port: Number(port), backlog: 1024 }, () => {
+  const address = http.address();
+  console.log(`listening ${address.address}:${address.port}`);
+});

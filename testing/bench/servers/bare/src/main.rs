@@ -1,0 +1,26 @@
+//! The floor: after the opening handshake, the bytes that came are written back as they are. No
+//! frame is parsed, nothing is unmasked. The buffer is as large as is useful.
+
+use anyhow::Result;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use towline_bench_serving::{handshake, listening};
+
+fn main() -> Result<()> {
+    listening::run(&["plain"], |stream, options| {
+        serve(stream, options.receive_buffer(64 << 10, 512 << 10))
+    })
+}
+
+async fn serve(mut stream: TcpStream, buffer: usize) -> Result<()> {
+    handshake::upgrade(&mut stream).await?;
+    // Until then it has been accepted, and no more.
+    stream.readable().await?;
+    let mut buffer = vec![0; buffer];
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            read => stream.write_all(&buffer[..read]).await?,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! An opening handshake by hand, for servers whose library has none or none on a plain socket.
+
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Reads the request and answers with 101. The client is trusted to send no frame before that.
+///
+/// # Errors
+///
+/// If the request is none, too long, or the connection is lost.
+pub async fn upgrade(stream: &mut TcpStream) -> Result<()> {
+    let mut head = [0; 2048];
+    let mut length = 0;
+    while !head[..length].ends_with(b"\r\n\r\n") {
+        if length == head.len() {
+            bail!("the request is too long");
+        }
+        match stream.read(&mut head[length..]).await? {
+            0 => bail!("the connection ended within the request"),
+            read => length += read,
+        }
+    }
+    let head = std::str::from_utf8(&head[..length]).context("the request is not text")?;
+    let key = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
+        .map(|(_, value)| value.trim())
+        .context("the request has no Sec-WebSocket-Key")?;
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\n\
+         Upgrade: websocket\r\n\
+         Connection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {}\r\n\r\n",
+        accept(key)
+    );
+    Ok(stream.write_all(answer.as_bytes()).await?)
+}
+
+fn accept(key: &str) -> String {
+    let mut hash = Sha1::new();
+    hash.update(key.as_bytes());
+    hash.update(GUID);
+    STANDARD.encode(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_answer_is_that_of_the_rfc() {
+        assert_eq!(super::accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+}

@@ -1,0 +1,12 @@
+//! What the echo servers of the benchmark have in common: their options, the listening socket, the
+//! runtime, and what a careful user of a library would add by hand to save system calls.
+
+pub mod options;
+
+pub mod listening;
+
+pub mod handshake;
+
+pub mod batching;
+
+pub mod corked;

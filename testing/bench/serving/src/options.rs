@@ -1,0 +1,41 @@
+//! The command line of every server.
+
+use std::net::SocketAddr;
+
+use clap::Parser;
+
+/// Serves echoes on one thread, until it is ended.
+///
+/// The first line it prints is `listening ADDRESS`.
+#[derive(Debug, Clone, Parser)]
+pub struct Options {
+    /// Where to listen; port 0 is any that is free
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+
+    /// How the library is used, where there are several ways
+    #[arg(long, default_value = "plain")]
+    pub mode: String,
+
+    /// The size of the messages to come, for servers that are tuned to it
+    #[arg(long, default_value_t = 32)]
+    pub message_size: usize,
+
+    /// How many messages a client has in flight, for servers that are tuned to it
+    #[arg(long, default_value_t = 1)]
+    pub in_flight: usize,
+
+    /// Say why connections end
+    #[arg(long)]
+    pub verbose: bool,
+}
+
+impl Options {
+    /// The largest message and the largest frame that any server receives.
+    pub const LARGEST: usize = 16 << 20;
+
+    /// A receive buffer that holds what a client has in flight, within these bounds.
+    pub fn receive_buffer(&self, least: usize, most: usize) -> usize {
+        (self.message_size + 14).saturating_mul(self.in_flight).clamp(least, most)
+    }
+}

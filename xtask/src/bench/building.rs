@@ -1,0 +1,96 @@
+//! Building the programs; a peer that can't be built is left out.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::bench::peer::{Peer, Source};
+use crate::bench::serving::Bench;
+use crate::workspace::{Workspace, cargo};
+
+/// Builds one after the other. Returns the peers that are there, and what is the matter with the
+/// others.
+pub(crate) fn build(
+    workspace: &Workspace,
+    peers: Vec<Peer>,
+    uws: Option<&Path>,
+) -> Result<(Bench, Vec<Peer>, Vec<String>)> {
+    let sources = workspace.root.join("testing").join("bench");
+    let target = workspace.target_directory.join("bench");
+    let node = sources.join("node");
+    build_package(&sources, &target, "towline-bench-load")?;
+    let mut failures = Vec::new();
+    let mut built: Vec<(Source, bool)> = Vec::new();
+    let mut there = Vec::new();
+    for peer in peers {
+        let origin = match peer.source {
+            // All modes are one program.
+            Source::Cargo { library, .. } => Source::Cargo { library, mode: "" },
+            ref other => other.clone(),
+        };
+        let known = built.iter().find(|(other, _)| *other == origin).map(|(_, good)| *good);
+        let good = known.unwrap_or_else(|| {
+            let result = match peer.source {
+                Source::Cargo { library, .. } => {
+                    build_package(&sources, &target, &format!("bench-{library}"))
+                }
+                Source::Node { library } => install_node(&node, library),
+                Source::Given => Ok(()),
+            };
+            if let Err(error) = &result {
+                failures.push(format!("{}: {error:#}", peer.name));
+            }
+            built.push((origin, result.is_ok()));
+            result.is_ok()
+        });
+        if good {
+            there.push(peer);
+        }
+    }
+    if !there.iter().any(Peer::is_floor) {
+        bail!("the bare echo, which all is compared with, can't be built");
+    }
+    let uws = uws.map(PathBuf::from);
+    Ok((Bench::new(target.join("release"), node.join("server.mjs"), uws), there, failures))
+}
+
+fn build_package(sources: &Path, target: &Path, package: &str) -> Result<()> {
+    let status = Command::new(cargo())
+        .current_dir(sources)
+        .args(["build", "--quiet", "--release", "--package", package, "--target-dir"])
+        .arg(target)
+        .status()
+        .context("cannot run cargo build")?;
+    if !status.success() {
+        bail!("cannot be built");
+    }
+    Ok(())
+}
+
+fn install_node(directory: &Path, library: &str) -> Result<()> {
+    let node = Command::new("node").arg("--version").stdout(Stdio::null()).status();
+    if !node.is_ok_and(|status| status.success()) {
+        bail!("there is no Node here");
+    }
+    if directory.join("node_modules").join(library).is_dir() {
+        return Ok(());
+    }
+    let status = Command::new("npm")
+        .current_dir(directory)
+        .args([
+            "ci",
+            "--omit=dev",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ])
+        .stdout(Stdio::null())
+        .status()
+        .context("cannot run npm")?;
+    if !status.success() {
+        bail!("npm ci failed");
+    }
+    Ok(())
+}

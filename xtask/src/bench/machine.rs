@@ -1,0 +1,139 @@
+//! Where it was measured, and with which versions.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::workspace::Workspace;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) kernel: String,
+    /// Of the last minute, when it began: others at work spoil the numbers.
+    pub(crate) load_average: f64,
+    pub(crate) date: String,
+    pub(crate) rustc: String,
+    /// Of the compiler, if any were set.
+    pub(crate) flags: String,
+    /// Of the libraries.
+    pub(crate) versions: BTreeMap<String, String>,
+}
+
+/// The packages of the lock file that are worth a mention.
+const NAMED: [&str; 7] = [
+    "fastwebsockets",
+    "sockudo-ws",
+    "tokio",
+    "tokio-tungstenite",
+    "tokio-websockets",
+    "web-socket",
+    "yawc",
+];
+
+impl Machine {
+    pub(crate) fn look(workspace: &Workspace, uws: Option<&Path>) -> Result<Self> {
+        let bench = workspace.root.join("testing").join("bench");
+        let mut versions = locked(&bench.join("Cargo.lock"))?;
+        versions.extend(node(&bench.join("node").join("package.json")));
+        versions.insert("towline".into(), towline(workspace));
+        if let Some(said) = uws.and_then(|program| said(Command::new(program).arg("--version"))) {
+            versions.insert("uWebSockets".into(), said);
+        }
+        let uptime = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Ok(Self {
+            processor: processor(),
+            cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            kernel: format!("Linux {}", numbers(&kernel)),
+            load_average: uptime
+                .split(' ')
+                .next()
+                .and_then(|first| first.parse().ok())
+                .unwrap_or(0.0),
+            date: said(Command::new("date").args(["--utc", "+%Y-%m-%d"])).unwrap_or_default(),
+            rustc: said(Command::new("rustc").arg("--version")).unwrap_or_default(),
+            flags: std::env::var("RUSTFLAGS").unwrap_or_default(),
+            versions,
+        })
+    }
+}
+
+fn processor() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
+    let name = model.and_then(|line| line.split_once(':')).map(|(_, name)| name.trim());
+    name.unwrap_or("unknown").to_owned()
+}
+
+/// The version without what a distribution appends.
+fn numbers(release: &str) -> &str {
+    let end = release.find(|char: char| char != '.' && !char.is_ascii_digit());
+    &release[..end.unwrap_or(release.len())]
+}
+
+fn locked(path: &Path) -> Result<BTreeMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Lock {
+        package: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+        version: String,
+    }
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
+    let lock: Lock = toml::from_str(&text).with_context(|| format!("cannot read {path:?}"))?;
+    let packages = lock.package.into_iter();
+    let named = packages.filter(|package| NAMED.contains(&package.name.as_str()));
+    Ok(named.map(|package| (package.name, package.version)).collect())
+}
+
+/// Node itself and its libraries, where there is Node.
+fn node(package: &Path) -> BTreeMap<String, String> {
+    let Some(version) = said(Command::new("node").arg("--version")) else {
+        return BTreeMap::new();
+    };
+    let text = fs::read_to_string(package).unwrap_or_default();
+    let package: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let libraries = package["dependencies"].as_object().into_iter().flatten();
+    let versions = libraries.map(|(name, version)| {
+        (format!("npm {name}"), version.as_str().unwrap_or_default().to_owned())
+    });
+    versions.chain([("node".to_owned(), version)]).collect()
+}
+
+fn towline(workspace: &Workspace) -> String {
+    let mut packages = workspace.packages.iter();
+    let version =
+        packages.find(|package| package.name == "towline").map(|package| &package.version);
+    let mut git = Command::new("git");
+    git.current_dir(&workspace.root).args(["describe", "--always", "--dirty", "--exclude=*"]);
+    match said(&mut git) {
+        Some(commit) => format!("{} ({commit})", version.map_or("?", String::as_str)),
+        None => version.cloned().unwrap_or_default(),
+    }
+}
+
+/// The first line of what a command prints, if it is there and succeeds.
+fn said(command: &mut Command) -> Option<String> {
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    let line = String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned();
+    (!line.is_empty()).then_some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_goes_by_its_numbers() {
+        assert_eq!(numbers("6.12.9-arch1-1\n"), "6.12.9");
+        assert_eq!(numbers("6.1\n"), "6.1");
+    }
+}

@@ -1,0 +1,175 @@
+//! `cargo xtask bench`: Towline and its peers side by side, by what they take of a processor.
+//!
+//! The programs are in `testing/bench`, a workspace of its own. They are built, started and ended
+//! from here; `testing/bench/README.md` has the method.
+
+mod scenario;
+
+mod peer;
+
+mod outcome;
+
+mod machine;
+
+mod serving;
+
+mod building;
+
+mod echoing;
+
+mod standing;
+
+mod table;
+
+mod plot;
+
+mod writing;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::workspace::Workspace;
+use echoing::Pace;
+use machine::Machine;
+use peer::{Peer, Source};
+use scenario::{SCENARIOS, Scenario};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Measure echoes alone (without one of these three: all of them)
+    #[arg(long)]
+    echo: bool,
+    /// Measure the memory of idle connections alone
+    #[arg(long)]
+    memory: bool,
+    /// Measure what accepting a connection takes alone
+    #[arg(long)]
+    accept: bool,
+    /// A few seconds for each program: for a look, not for publication
+    #[arg(long)]
+    quick: bool,
+    /// How often each program has its turn [default: 5, or 2 if quick]
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick]
+    #[arg(long, value_name = "S")]
+    seconds: Option<f64>,
+    /// These scenarios alone, by the start of their names; only echoes have any
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    scenario: Vec<String>,
+    /// These peers alone, by name or by library; the bare echo and that of --uws are always there
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    peer: Vec<String>,
+    /// An echo server made with uWebSockets, or with anything else, that takes `--listen ADDRESS`
+    /// and prints `listening ADDRESS`
+    #[arg(long, value_name = "PROGRAM")]
+    uws: Option<PathBuf>,
+    /// Where the results are written [default: docs/benchmarks for a full run, else target/bench]
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
+    /// List the scenarios and the peers, and run nothing
+    #[arg(long)]
+    list: bool,
+}
+
+/// True if every program could be measured.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    let (scenarios, peers) = (choose_scenarios(options)?, choose_peers(options)?);
+    if options.list {
+        list(&scenarios, &peers);
+        return Ok(true);
+    }
+    let all = !(options.echo || options.memory || options.accept);
+    let echo = options.echo || all;
+    // Who names a scenario wants to see echoes.
+    let (memory, accept) = if all && options.scenario.is_empty() {
+        (true, true)
+    } else {
+        (options.memory, options.accept)
+    };
+    let machine = Machine::look(workspace, options.uws.as_deref())?;
+    if machine.load_average > 0.5 {
+        println!("warning: the load average is {:.1}; others are at work", machine.load_average);
+    }
+    let (bench, peers, mut failures) = building::build(workspace, peers, options.uws.as_deref())?;
+    let out = out(workspace, options);
+    let quick = options.quick;
+    let rounds = options.rounds.unwrap_or(if quick { 2 } else { 5 });
+
+    if echo {
+        let pace = Pace::new(rounds, quick, options.seconds);
+        let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
+        println!("{}\n{}", table::details(&results), table::echo(&results));
+        writing::keep(&out, "echo", &machine, &results)?;
+    }
+    let connections = |full| if quick { 2000 } else { full };
+    if memory {
+        let results = standing::memory(&bench, &peers, connections(10_000), &mut failures);
+        println!("\n{}", table::memory(&results));
+        writing::keep(&out, "memory", &machine, &results)?;
+    }
+    if accept {
+        let count = connections(5000);
+        let results = standing::accept(&bench, &peers, count, rounds, &mut failures);
+        println!("\n{}", table::accept(&results));
+        writing::keep(&out, "accept", &machine, &results)?;
+    }
+    writing::publish(&out)?;
+    println!("written to {}", workspace.relative(&out).display());
+    for failure in &failures {
+        println!("left out: {failure}");
+    }
+    Ok(failures.is_empty())
+}
+
+fn out(workspace: &Workspace, options: &Options) -> PathBuf {
+    let partial = options.quick || !options.scenario.is_empty() || !options.peer.is_empty();
+    match &options.out {
+        Some(out) => out.clone(),
+        None if partial => workspace.target_directory.join("bench").join("results"),
+        None => workspace.root.join("docs").join("benchmarks"),
+    }
+}
+
+fn choose_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
+    let chosen = |scenario: &&Scenario| {
+        let mut names = options.scenario.iter();
+        options.scenario.is_empty() || names.any(|name| scenario.name.starts_with(name.as_str()))
+    };
+    let scenarios: Vec<_> = SCENARIOS.iter().filter(chosen).collect();
+    for name in &options.scenario {
+        if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {
+            let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            bail!("there is no scenario {name:?}; there are {}", names.join(", "));
+        }
+    }
+    Ok(scenarios)
+}
+
+fn choose_peers(options: &Options) -> Result<Vec<Peer>> {
+    let all = peer::all(options.uws.as_deref());
+    for name in &options.peer {
+        if !all.iter().any(|peer| peer.is_called(name)) {
+            let names: Vec<_> = all.iter().map(|peer| peer.name).collect();
+            bail!("there is no peer {name:?}; there are {}", names.join(", "));
+        }
+    }
+    let chosen = |peer: &Peer| {
+        let mut names = options.peer.iter();
+        let unasked = peer.is_floor() || peer.source == Source::Given;
+        options.peer.is_empty() || unasked || names.any(|name| peer.is_called(name))
+    };
+    Ok(all.into_iter().filter(chosen).collect())
+}
+
+fn list(scenarios: &[&Scenario], peers: &[Peer]) {
+    for scenario in scenarios {
+        println!("{:<26} {}", scenario.name, scenario.about());
+    }
+    println!();
+    for peer in peers {
+        println!("{:<26} {}", peer.name, peer.about);
+    }
+}

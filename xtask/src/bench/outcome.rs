@@ -1,0 +1,244 @@
+//! What was measured, and what follows from it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bench::peer::Rank;
+use crate::bench::scenario::Kind;
+
+/// What a process used in the measured interval, as the load generator prints it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    pub(crate) cpu_ns: u64,
+    pub(crate) user_ms: u64,
+    pub(crate) system_ms: u64,
+    pub(crate) voluntary_switches: u64,
+    pub(crate) involuntary_switches: u64,
+}
+
+/// One turn of one server.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct EchoSample {
+    /// From 0.
+    #[serde(default)]
+    pub(crate) round: usize,
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    pub(crate) seconds: f64,
+    pub(crate) server: Usage,
+    pub(crate) load: Usage,
+    pub(crate) compared: u64,
+}
+
+/// All turns of one server under one load.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EchoResult {
+    pub(crate) peer: String,
+    pub(crate) rank: Rank,
+    /// Medians, for readers of the file.
+    pub(crate) cpu_ns_per_message: f64,
+    /// Of the ratios of one round.
+    pub(crate) ratio_to_bare: Option<f64>,
+    pub(crate) samples: Vec<EchoSample>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EchoScenario {
+    pub(crate) name: String,
+    pub(crate) about: String,
+    pub(crate) connections: usize,
+    pub(crate) size: usize,
+    pub(crate) kind: Kind,
+    pub(crate) in_flight: usize,
+    pub(crate) goal: f64,
+    pub(crate) results: Vec<EchoResult>,
+}
+
+/// The memory of one server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MemorySample {
+    #[serde(default)]
+    pub(crate) peer: String,
+    pub(crate) connections: u64,
+    pub(crate) before: u64,
+    pub(crate) after: u64,
+}
+
+/// What one server took for opening handshakes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AcceptSample {
+    #[serde(default)]
+    pub(crate) peer: String,
+    #[serde(default)]
+    pub(crate) round: usize,
+    pub(crate) connections: u64,
+    pub(crate) seconds: f64,
+    pub(crate) server: Usage,
+}
+
+impl EchoSample {
+    pub(crate) fn cpu_ns_per_message(&self) -> f64 {
+        ratio(self.server.cpu_ns, self.messages)
+    }
+
+    pub(crate) fn messages_per_second(&self) -> f64 {
+        as_float(self.messages) / self.seconds
+    }
+
+    /// The part of a processor that the server had.
+    pub(crate) fn server_busy(&self) -> f64 {
+        as_float(self.server.cpu_ns) / 1e9 / self.seconds
+    }
+
+    pub(crate) fn load_busy(&self) -> f64 {
+        as_float(self.load.cpu_ns) / 1e9 / self.seconds
+    }
+
+    pub(crate) fn sleeps_per_message(&self) -> f64 {
+        ratio(self.server.voluntary_switches, self.messages)
+    }
+}
+
+impl EchoResult {
+    /// The median over the rounds.
+    pub(crate) fn median(&self, of: impl Fn(&EchoSample) -> f64) -> f64 {
+        median(self.samples.iter().map(of).collect()).unwrap_or(f64::NAN)
+    }
+
+    /// What it is ranked by: its ratio to the bare echo, which a slow round does not change.
+    fn cost(&self) -> f64 {
+        self.ratio_to_bare.unwrap_or(self.cpu_ns_per_message)
+    }
+
+    /// The median of the ratios of rounds in which both had their turn.
+    pub(crate) fn ratio_to(&self, other: &EchoResult) -> Option<f64> {
+        let ratios = self.samples.iter().filter_map(|own| {
+            let other = other.samples.iter().find(|other| other.round == own.round)?;
+            Some(own.cpu_ns_per_message() / other.cpu_ns_per_message())
+        });
+        median(ratios.collect())
+    }
+}
+
+impl EchoScenario {
+    /// Fills in what is computed.
+    pub(crate) fn sum_up(&mut self) {
+        self.results.retain(|result| !result.samples.is_empty());
+        let floor = self.floor().cloned();
+        for result in &mut self.results {
+            result.cpu_ns_per_message = result.median(EchoSample::cpu_ns_per_message);
+            result.ratio_to_bare = floor.as_ref().and_then(|floor| result.ratio_to(floor));
+        }
+    }
+
+    pub(crate) fn floor(&self) -> Option<&EchoResult> {
+        self.results.iter().find(|result| result.rank == Rank::Floor)
+    }
+
+    pub(crate) fn of(&self, peer: &str) -> Option<&EchoResult> {
+        self.results.iter().find(|result| result.peer == peer)
+    }
+
+    /// Those of these ranks, the cheapest first.
+    pub(crate) fn ranked(&self, ranks: impl Fn(Rank) -> bool) -> Vec<&EchoResult> {
+        let mut results: Vec<_> = self.results.iter().filter(|each| ranks(each.rank)).collect();
+        results.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
+        results
+    }
+
+    /// The cheapest of the other libraries of Rust, in whatever way it is used.
+    pub(crate) fn best_peer(&self) -> Option<&EchoResult> {
+        self.ranked(Rank::is_rust_peer).first().copied()
+    }
+}
+
+impl MemorySample {
+    pub(crate) fn per_connection(&self) -> f64 {
+        ratio(self.after.saturating_sub(self.before), self.connections)
+    }
+}
+
+impl AcceptSample {
+    pub(crate) fn cpu_ns_per_connection(&self) -> f64 {
+        ratio(self.server.cpu_ns, self.connections)
+    }
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        length if length.is_multiple_of(2) => Some((values[middle - 1] + values[middle]) / 2.0),
+        _ => Some(values[middle]),
+    }
+}
+
+fn ratio(of: u64, to: u64) -> f64 {
+    as_float(of) / as_float(to)
+}
+
+/// Exact up to 2^53, which is more than is ever counted here.
+fn as_float(count: u64) -> f64 {
+    #[allow(clippy::cast_precision_loss)]
+    let float = count as f64;
+    float
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(peer: &str, rank: Rank, costs: &[(usize, u64)]) -> EchoResult {
+        let sample = |&(round, cpu_ns)| EchoSample {
+            round,
+            messages: 10,
+            server: Usage { cpu_ns, ..Usage::default() },
+            ..EchoSample::default()
+        };
+        let samples = costs.iter().map(sample).collect();
+        let peer = peer.to_owned();
+        EchoResult { peer, rank, cpu_ns_per_message: 0.0, ratio_to_bare: None, samples }
+    }
+
+    #[test]
+    fn ratios_are_those_of_the_same_round() {
+        let floor = result("bare", Rank::Floor, &[(0, 100), (1, 200), (2, 400)]);
+        let other = result("a", Rank::Plain, &[(1, 220), (2, 420), (0, 300)]);
+        assert_eq!(other.ratio_to(&floor), Some(1.1));
+        let once = result("b", Rank::Plain, &[(2, 800)]);
+        assert_eq!(once.ratio_to(&floor), Some(2.0));
+        assert_eq!(result("c", Rank::Plain, &[(7, 1)]).ratio_to(&floor), None);
+    }
+
+    #[test]
+    fn the_best_peer_is_another_library_of_rust() {
+        let mut scenario = EchoScenario {
+            name: "n".into(),
+            about: "a".into(),
+            connections: 1,
+            size: 1,
+            kind: Kind::Binary,
+            in_flight: 1,
+            goal: 1.0,
+            results: vec![
+                result("bare", Rank::Floor, &[(0, 100)]),
+                result("towline", Rank::Towline, &[(0, 110)]),
+                result("ws", Rank::Foreign, &[(0, 120)]),
+                result("a", Rank::Plain, &[(0, 300)]),
+                result("b", Rank::Tuned, &[(0, 200)]),
+                result("failed", Rank::Tuned, &[]),
+            ],
+        };
+        scenario.sum_up();
+        assert_eq!(scenario.best_peer().map(|best| best.peer.as_str()), Some("b"));
+        assert_eq!(scenario.of("towline").and_then(|towline| towline.ratio_to_bare), Some(1.1));
+        assert!(scenario.of("failed").is_none());
+    }
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
+        assert_eq!(median(vec![]), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! The servers that are measured.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// What a server is compared as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Rank {
+    /// The echo of raw bytes that all are compared with.
+    Floor,
+    Towline,
+    /// Another library of Rust, used as its documentation shows it.
+    Plain,
+    /// Another library of Rust, at its best.
+    Tuned,
+    /// A library of another language.
+    Foreign,
+}
+
+/// Where its program comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The package `bench-NAME`, in this mode.
+    Cargo { library: &'static str, mode: &'static str },
+    /// The library of npm that is called so.
+    Node { library: &'static str },
+    /// The program of `--uws`.
+    Given,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) rank: Rank,
+    pub(crate) source: Source,
+    /// Whether the opening handshake is that of the library.
+    pub(crate) own_handshake: bool,
+    pub(crate) about: &'static str,
+}
+
+const FAST: &str = "fastwebsockets";
+const TOKIO_WS: &str = "tokio-websockets";
+const TUNGSTENITE: &str = "tokio-tungstenite";
+const TUNGSTENITE_BATCHED: &str = "tokio-tungstenite-batched";
+
+/// All of them, in the order of the tables.
+pub(crate) fn all(uws: Option<&Path>) -> Vec<Peer> {
+    let mut peers = rust();
+    let node = |name, about| Peer {
+        name,
+        rank: Rank::Foreign,
+        source: Source::Node { library: name },
+        own_handshake: true,
+        about,
+    };
+    peers.push(node("ws", "npm, with its native helpers"));
+    peers.push(node("websocket", "npm, with its native helpers"));
+    if uws.is_some() {
+        let about = "the program that was given";
+        let (rank, source) = (Rank::Foreign, Source::Given);
+        peers.push(Peer { name: "uWebSockets", rank, source, own_handshake: true, about });
+    }
+    peers
+}
+
+fn rust() -> Vec<Peer> {
+    use Rank::{Floor, Plain, Towline, Tuned};
+    [
+        ("bare", "bare", "plain", Floor, false, "raw bytes on tokio, no frames"),
+        ("towline", "towline", "plain", Towline, true, "recv and send"),
+        ("towline-split", "towline", "split", Towline, true, "halves, a cloned sender"),
+        (TUNGSTENITE, TUNGSTENITE, "plain", Plain, true, "send"),
+        (
+            TUNGSTENITE_BATCHED,
+            TUNGSTENITE,
+            "batched",
+            Tuned,
+            true,
+            "feed and flush, fitting buffer",
+        ),
+        (FAST, FAST, "plain", Plain, true, "on hyper"),
+        ("fastwebsockets-direct", FAST, "direct", Tuned, false, "on the bare socket"),
+        (
+            "fastwebsockets-corked",
+            FAST,
+            "corked",
+            Tuned,
+            false,
+            "the same, writes gathered by hand",
+        ),
+        (TOKIO_WS, TOKIO_WS, "plain", Plain, true, "send"),
+        ("tokio-websockets-batched", TOKIO_WS, "batched", Tuned, true, "gather, feed, flush"),
+        ("yawc", "yawc", "plain", Plain, true, "on hyper, send"),
+        (
+            "yawc-batched",
+            "yawc",
+            "batched",
+            Tuned,
+            false,
+            "bare socket, feed and flush, large buffers",
+        ),
+        ("sockudo-ws", "sockudo-ws", "plain", Plain, true, "send"),
+        ("sockudo-ws-batched", "sockudo-ws", "batched", Tuned, true, "feed and flush"),
+        ("web-socket", "web-socket", "plain", Plain, false, "on a buffered reader"),
+        (
+            "web-socket-corked",
+            "web-socket",
+            "corked",
+            Tuned,
+            false,
+            "the same, writes gathered by hand",
+        ),
+    ]
+    .into_iter()
+    .map(|(name, library, mode, rank, own_handshake, about)| {
+        let source = Source::Cargo { library, mode };
+        Peer { name, rank, source, own_handshake, about }
+    })
+    .collect()
+}
+
+impl Peer {
+    /// By its own name, or that of its library.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let library = match self.source {
+            Source::Cargo { library, .. } | Source::Node { library } => library,
+            Source::Given => self.name,
+        };
+        name == self.name || name == library
+    }
+
+    /// Whether it is what all others are compared with.
+    pub(crate) fn is_floor(&self) -> bool {
+        self.rank == Rank::Floor
+    }
+}
+
+impl Rank {
+    /// Whether it is another library of Rust.
+    pub(crate) fn is_rust_peer(self) -> bool {
+        matches!(self, Rank::Plain | Rank::Tuned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_stands_for_all_its_ways() {
+        let called = |name: &str| all(None).iter().filter(|peer| peer.is_called(name)).count();
+        assert_eq!(called("fastwebsockets"), 3);
+        assert_eq!(called("fastwebsockets-direct"), 1);
+        assert_eq!(called("tokio"), 0);
+        assert_eq!(called("ws"), 1);
+    }
+
+    #[test]
+    fn no_two_have_one_name() {
+        let peers = all(Some(Path::new("uws")));
+        for peer in &peers {
+            assert_eq!(peers.iter().filter(|other| other.name == peer.name).count(), 1);
+        }
+    }
+}

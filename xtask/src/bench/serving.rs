@@ -1,0 +1,164 @@
+//! A server on one core, and the load generator on another.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
+
+use crate::bench::peer::{Peer, Source};
+
+const STARTING: Duration = Duration::from_secs(15);
+
+/// Where the programs are.
+pub(crate) struct Bench {
+    programs: PathBuf,
+    node: PathBuf,
+    uws: Option<PathBuf>,
+    /// Whether programs can be held to a core.
+    pinned: bool,
+}
+
+/// A server that runs, until this is dropped.
+pub(crate) struct Server {
+    child: Child,
+    address: String,
+    raw: bool,
+}
+
+impl Bench {
+    pub(crate) fn new(programs: PathBuf, node: PathBuf, uws: Option<PathBuf>) -> Self {
+        let mut taskset = Command::new("taskset");
+        taskset.args(["--cpu-list", "0,1", "true"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let pinned = taskset.status().is_ok_and(|status| status.success());
+        if !pinned {
+            println!("warning: no taskset or no two cores; nothing is held to a core");
+        }
+        Self { programs, node, uws, pinned }
+    }
+
+    /// Starts a server on core 0, tuned to messages of this size of which so many are in flight.
+    pub(crate) fn serve(&self, peer: &Peer, size: usize, in_flight: usize) -> Result<Server> {
+        let mut command = match (&peer.source, &self.uws) {
+            (Source::Cargo { library, mode }, _) => {
+                let mut command = self.on_core(0, &self.programs.join(format!("bench-{library}")));
+                let (size, in_flight) = (size.to_string(), in_flight.to_string());
+                command.args(["--mode", mode, "--message-size", &size, "--in-flight", &in_flight]);
+                command
+            }
+            (Source::Node { library }, _) => {
+                let mut command = self.on_core(0, "node".as_ref());
+                command.arg(&self.node).arg(library);
+                command
+            }
+            (Source::Given, Some(program)) => self.on_core(0, program),
+            (Source::Given, None) => bail!("no program was given"),
+        };
+        command.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("cannot be started")?;
+        let stdout = child.stdout.take();
+        // From here on it is ended whatever happens.
+        let mut server = Server { child, address: String::new(), raw: peer.is_floor() };
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            if let Some(stdout) = stdout {
+                let _ = BufReader::new(stdout).read_line(&mut line);
+            }
+            // Nobody waits for it any more if it took too long.
+            let _ = sender.send(line);
+        });
+        let line = receiver.recv_timeout(STARTING).unwrap_or_default();
+        match line.trim().strip_prefix("listening ") {
+            Some(address) => address.clone_into(&mut server.address),
+            None => bail!("does not say where it listens"),
+        }
+        Ok(server)
+    }
+
+    /// Runs the load generator on core 1, for no longer than this, and reads what it prints.
+    pub(crate) fn load<T: DeserializeOwned>(
+        &self,
+        server: &Server,
+        arguments: &[String],
+        at_most: Duration,
+    ) -> Result<T> {
+        let mut command = self.on_core(1, &self.programs.join("towline-bench-load"));
+        command.args(arguments).args(["--address", &server.address, "--pid"]);
+        command.arg(server.child.id().to_string()).args(server.raw.then_some("--raw"));
+        let output = output_within(&mut command, at_most)?;
+        serde_json::from_str(&output).context("cannot read what the load generator printed")
+    }
+
+    /// A program with as many open files as the system allows. It has the process that is spawned,
+    /// as each of the programs before it puts the next in its own place.
+    fn on_core(&self, core: usize, program: &std::path::Path) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"ulimit -n "$(ulimit -Hn)" && exec "$@""#, "sh"]);
+        if self.pinned {
+            command.args(["taskset", "--cpu-list", &core.to_string()]);
+        }
+        command.arg(program);
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, which whoever talked to it has noticed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a command prints, if it succeeds in time.
+fn output_within(command: &mut Command, at_most: Duration) -> Result<String> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start the load generator")?;
+    let deadline = Instant::now() + at_most;
+    let status = loop {
+        match child.try_wait()? {
+            Some(status) => break status,
+            None if Instant::now() > deadline => {
+                child.kill()?;
+                child.wait()?;
+                bail!("took longer than {} s", at_most.as_secs());
+            }
+            None => thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    // A line or two, which a pipe holds.
+    let (mut output, mut complaint) = (String::new(), String::new());
+    if let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) {
+        stdout.read_to_string(&mut output)?;
+        stderr.read_to_string(&mut complaint)?;
+    }
+    if !status.success() {
+        bail!("{}", complaint.trim());
+    }
+    Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Result<String> {
+        output_within(Command::new("sh").args(["-c", script]), Duration::from_millis(500))
+    }
+
+    #[test]
+    fn what_takes_too_long_is_ended() {
+        assert_eq!(sh("echo fine").unwrap(), "fine\n");
+        assert!(sh("exec sleep 60").unwrap_err().to_string().contains("longer"));
+        assert_eq!(sh("echo broken >&2; exit 1").unwrap_err().to_string(), "broken");
+    }
+}

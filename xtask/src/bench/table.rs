@@ -1,0 +1,192 @@
+//! The results as tables, in Markdown, which a terminal shows well enough.
+
+use std::fmt::Write;
+
+use crate::bench::outcome::{
+    AcceptSample, EchoResult, EchoSample, EchoScenario, MemorySample, median,
+};
+use crate::bench::peer::Rank;
+
+/// Processor time per message: a line for each scenario, and then all servers.
+pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
+    let mut table = String::from(
+        "| echo, over loopback | bare TCP | best other Rust library | those with plain `send` \
+         | best other language | **towline** | **towline, split** | to the best Rust library \
+         | goal |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for scenario in scenarios {
+        let floor = scenario.floor().map(|floor| time(floor.cpu_ns_per_message));
+        let plain = scenario.ranked(|rank| rank == Rank::Plain);
+        let range = match (plain.first(), plain.last()) {
+            (Some(first), Some(last)) => format!("{} to {}", ratio(first), ratio(last)),
+            _ => "–".to_owned(),
+        };
+        let best = scenario.best_peer();
+        let foreign = scenario.ranked(|rank| rank == Rank::Foreign).first().copied();
+        let towline = scenario.of("towline");
+        let against = towline.zip(best).and_then(|(towline, best)| towline.ratio_to(best));
+        let columns = [
+            scenario.about.clone(),
+            floor.map_or_else(|| "–".to_owned(), |floor| format!("1.00 ({floor})")),
+            named(best),
+            range,
+            named(foreign),
+            towline.map_or_else(|| "–".to_owned(), |towline| format!("**{}**", ratio(towline))),
+            scenario.of("towline-split").map_or_else(|| "–".to_owned(), ratio),
+            number(against),
+            format!("{:.2}", scenario.goal),
+        ];
+        line(&mut table, &columns);
+    }
+    table + "\n" + &everyone(scenarios)
+}
+
+/// The ratio to the bare echo, for every server and scenario.
+fn everyone(scenarios: &[EchoScenario]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for result in scenarios.iter().flat_map(|scenario| &scenario.results) {
+        if !names.contains(&result.peer.as_str()) {
+            names.push(&result.peer);
+        }
+    }
+    let heads = scenarios.iter().map(|scenario| scenario.name.clone());
+    let mut table = String::new();
+    line(
+        &mut table,
+        &["ratio to bare TCP".to_owned()].into_iter().chain(heads).collect::<Vec<_>>(),
+    );
+    line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
+    for name in names {
+        let cells = scenarios
+            .iter()
+            .map(|scenario| scenario.of(name).map_or_else(|| "–".to_owned(), ratio));
+        line(&mut table, &[name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+    }
+    table
+}
+
+/// What is of use to those who make a server faster.
+pub(crate) fn details(scenarios: &[EchoScenario]) -> String {
+    let mut text = String::new();
+    for scenario in scenarios {
+        let _ = writeln!(
+            text,
+            "\n{}: {}\n  {:<26} {:>10} {:>7} {:>11} {:>8} {:>8} {:>8} {:>10}",
+            scenario.name,
+            scenario.about,
+            "",
+            "CPU each",
+            "ratio",
+            "messages/s",
+            "server",
+            "load",
+            "kernel",
+            "sleeps each"
+        );
+        for result in scenario.ranked(|_| true) {
+            let kernel = |sample: &EchoSample| {
+                let (user, system) = (sample.server.user_ms, sample.server.system_ms);
+                let share = system * 100 / (user + system).max(1);
+                f64::from(u32::try_from(share).unwrap_or(0))
+            };
+            let _ = writeln!(
+                text,
+                "  {:<26} {:>10} {:>7} {:>11.0} {:>7.0}% {:>7.0}% {:>7.0}% {:>10.4}",
+                result.peer,
+                time(result.cpu_ns_per_message),
+                ratio(result),
+                result.median(EchoSample::messages_per_second),
+                result.median(EchoSample::server_busy) * 100.0,
+                result.median(EchoSample::load_busy) * 100.0,
+                result.median(kernel),
+                result.median(EchoSample::sleeps_per_message),
+            );
+        }
+    }
+    text
+}
+
+/// Memory of an idle connection.
+pub(crate) fn memory(samples: &[MemorySample]) -> String {
+    let mut sorted: Vec<_> = samples.iter().collect();
+    sorted.sort_by(|a, b| a.per_connection().total_cmp(&b.per_connection()));
+    let count = sorted.first().map_or(0, |sample| sample.connections);
+    let mut table = format!("| memory of an idle connection, of {count} | |\n| --- | --- |\n");
+    for sample in sorted {
+        line(&mut table, &[sample.peer.clone(), bytes(sample.per_connection())]);
+    }
+    table
+}
+
+/// Processor time of an accepted connection, and its ratio to the bare echo's.
+pub(crate) fn accept(samples: &[AcceptSample]) -> String {
+    let mut names: Vec<&str> = samples.iter().map(|sample| sample.peer.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut rows: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let own = samples.iter().filter(|sample| sample.peer == *name);
+            let costs = own.clone().map(AcceptSample::cpu_ns_per_connection).collect();
+            let ratios = own.filter_map(|own| {
+                let mut floors = samples.iter().filter(|sample| sample.peer == "bare");
+                let floor = floors.find(|floor| floor.round == own.round)?;
+                Some(own.cpu_ns_per_connection() / floor.cpu_ns_per_connection())
+            });
+            (median(costs).unwrap_or(f64::NAN), name, median(ratios.collect()))
+        })
+        .collect();
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut table =
+        String::from("| accepting a connection | CPU | to bare TCP |\n| --- | --- | --- |\n");
+    for (cost, name, ratio) in rows {
+        line(&mut table, &[(*name).to_owned(), time(cost), number(ratio)]);
+    }
+    table
+}
+
+fn line(table: &mut String, columns: &[String]) {
+    let _ = writeln!(table, "| {} |", columns.join(" | "));
+}
+
+fn named(result: Option<&EchoResult>) -> String {
+    result.map_or_else(|| "–".to_owned(), |best| format!("{} {}", ratio(best), best.peer))
+}
+
+pub(crate) fn ratio(result: &EchoResult) -> String {
+    number(result.ratio_to_bare)
+}
+
+fn number(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value >= 10.0 => format!("{value:.1}"),
+        Some(value) => format!("{value:.2}"),
+        None => "–".to_owned(),
+    }
+}
+
+fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        time if time >= 100_000.0 => format!("{:.0} µs", time / 1000.0),
+        time if time >= 1000.0 => format!("{:.2} µs", time / 1000.0),
+        time => format!("{time:.0} ns"),
+    }
+}
+
+fn bytes(bytes: f64) -> String {
+    if bytes < 1024.0 { format!("{bytes:.0} B") } else { format!("{:.1} KiB", bytes / 1024.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_as_many_digits_as_mean_something() {
+        assert_eq!(number(Some(1.234)), "1.23");
+        assert_eq!(number(Some(37.04)), "37.0");
+        assert_eq!((time(112.4), time(7034.0)), ("112 ns".into(), "7.03 µs".into()));
+        assert_eq!(time(430_400.0), "430 µs");
+        assert_eq!((bytes(272.0), bytes(1536.0)), ("272 B".into(), "1.5 KiB".into()));
+    }
+}
