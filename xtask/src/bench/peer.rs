@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Rank {
-    /// The echo of raw bytes that all are compared with.
+    /// An echo of raw bytes. The first of them is what all are compared with.
     Floor,
     Towline,
     /// Another library of Rust, used as its documentation shows it.
@@ -68,7 +68,8 @@ pub(crate) fn all(uws: Option<&Path>) -> Vec<Peer> {
 fn rust() -> Vec<Peer> {
     use Rank::{Floor, Plain, Towline, Tuned};
     [
-        ("bare", "bare", "plain", Floor, false, "raw bytes on tokio, no frames"),
+        ("bare", "bare", "plain", Floor, false, "raw bytes on tokio, no frames, 64 KiB buffer"),
+        ("bare-tuned", "bare", "tuned", Floor, false, "the same, a buffer that fits"),
         ("towline", "towline", "plain", Towline, true, "recv and send"),
         ("towline-split", "towline", "split", Towline, true, "halves, a cloned sender"),
         (TUNGSTENITE, TUNGSTENITE, "plain", Plain, true, "send"),
@@ -131,7 +132,7 @@ impl Peer {
         name == self.name || name == library
     }
 
-    /// Whether it is what all others are compared with.
+    /// Whether it echoes raw bytes, and is no library.
     pub(crate) fn is_floor(&self) -> bool {
         self.rank == Rank::Floor
     }

@@ -98,6 +98,8 @@ impl Bench {
     /// as each of the programs before it puts the next in its own place.
     fn on_core(&self, core: usize, program: &std::path::Path) -> Command {
         let mut command = Command::new("sh");
+        // An error is one line.
+        command.env("RUST_BACKTRACE", "0");
         command.args(["-c", r#"ulimit -n "$(ulimit -Hn)" && exec "$@""#, "sh"]);
         if self.pinned {
             command.args(["taskset", "--cpu-list", &core.to_string()]);

@@ -102,8 +102,16 @@ pub(crate) fn details(scenarios: &[EchoScenario]) -> String {
                 result.median(EchoSample::sleeps_per_message),
             );
         }
+        if scenario.results.iter().all(was_disturbed) {
+            text += "  others were at work: neither server nor load had a core for itself\n";
+        }
     }
     text
+}
+
+/// One of the two should be busy all the time.
+fn was_disturbed(result: &EchoResult) -> bool {
+    result.median(|sample| sample.server_busy().max(sample.load_busy())) < 0.9
 }
 
 /// Memory of an idle connection.

@@ -17,7 +17,7 @@ Each server runs on one thread, held to a core of its own; the load generator is
 numbers are processor time of the server's process, user and kernel, divided by the messages that
 were echoed meanwhile. The servers take turns, round by round; a ratio is that of two turns in the
 same round, and the table has the medians. *Bare TCP* is a tokio program that writes back the bytes
-it reads, and knows of no frames. All servers allow messages of 16 MiB, send a message in one frame,
+it reads, up to 64 KiB at a time, and knows of no frames. All servers allow messages of 16 MiB, send a message in one frame,
 have no compression, check text to be UTF-8, and have Nagle's algorithm off; keepalive is as each
 library has it by default, so it is on in Towline. Whatever was compiled was compiled alike, for any
 processor of the architecture. Memory is the growth of the resident memory by connections that have
