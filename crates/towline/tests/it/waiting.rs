@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
-use towline::{CloseCode, Config, Frame, Keepalive, Message, Role};
+use towline::{CloseCode, Config, Frame, Keepalive, Message, Opcode, Role};
 use towline_kit::frame;
 
 use crate::wire::{connect, settle};
@@ -105,6 +105,19 @@ async fn a_message_of_frames_that_its_sender_leaves_unfinished_ends_the_connecti
     let closed = connection.closed().unwrap();
     assert_eq!(closed.sent().unwrap().code(), CloseCode::INTERNAL_ERROR);
     assert_eq!(closed.sent().unwrap().reason(), "a message made of frames was left unfinished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_of_a_ping_in_between_may_go() {
+    let (connection, _far) = connect(Role::Server, &config());
+    connection.send_frame(Frame::text("Hel").fin(false)).await.unwrap();
+    let other = connection.sender();
+    other.send_frame(Frame::new(Opcode::Ping, "?")).await.unwrap();
+    other.send_frame(Frame::text("refused")).await.unwrap_err();
+    drop(other);
+    settle().await;
+    assert!(connection.is_open());
+    connection.send_frame(Frame::continuation("lo")).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,9 +128,13 @@ impl Shared {
             |shared, state| {
                 let now = Instant::now().into_std();
                 let Some(frame) = frame.take() else { return Ok(()) };
+                let is_control = frame.opcode().is_control();
                 let sent = shared.queue(state, |session| session.send_frame(now, frame));
-                let is_unfinished = state.session.outbound().is_message_unfinished();
-                state.unfinished_by = is_unfinished.then_some(sender);
+                // Neither a ping in between nor a frame that was refused is a part of the message.
+                if sent.is_ok() && !is_control {
+                    let is_unfinished = state.session.outbound().is_message_unfinished();
+                    state.unfinished_by = is_unfinished.then_some(sender);
+                }
                 sent
             },
         )
