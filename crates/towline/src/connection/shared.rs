@@ -77,7 +77,7 @@ pub(crate) enum Flusher {
 /// What is to be done once the state is unlocked.
 #[must_use]
 #[derive(Default)]
-pub(crate) struct Aftermath {
+struct Aftermath {
     wake: Vec<Waker>,
     closed: Option<Closed>,
     /// What is left of the transport. To drop it may run code of the program's.
@@ -129,6 +129,20 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes the state, and sees to what follows from it.
+    #[inline]
+    pub(crate) fn update<R>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&Arc<Self>, &mut State) -> R,
+    ) -> R {
+        let mut state = self.lock();
+        let result = change(self, &mut state);
+        let after = self.settle(&mut state);
+        drop(state);
+        after.run(self);
+        result
+    }
+
     /// Notes that bytes came. No lock, and a clock that the vDSO answers.
     pub(crate) fn note_received(&self) {
         let since = Instant::now().saturating_duration_since(self.opened);
@@ -143,7 +157,7 @@ impl Shared {
     /// Looks at what a change has led to: who is to be woken, whether this was the end, when the
     /// timekeeper is to call.
     #[inline]
-    pub(crate) fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
+    fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
         if state.session.is_open() && state.waiting.is_empty() {
             return Aftermath::default();
         }
@@ -217,7 +231,7 @@ impl State {
 }
 
 impl Aftermath {
-    pub(crate) fn run(self, shared: &Shared) {
+    fn run(self, shared: &Shared) {
         drop(self.remains);
         for waker in self.wake {
             waker.wake();
@@ -250,12 +264,7 @@ impl Shared {
     /// Gives up a place among those who wait. If it was this one's turn, it is the next one's.
     pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
         if place.is_taken() {
-            let after = {
-                let mut state = self.lock();
-                state.waiting.leave(place);
-                self.settle(&mut state)
-            };
-            after.run(self);
+            self.update(|_, state| state.waiting.leave(place));
         }
     }
 }

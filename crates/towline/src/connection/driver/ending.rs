@@ -7,17 +7,19 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use towline_proto::{CloseCode, CloseFrame, Closed};
 
-use crate::connection::shared::Shared;
+use crate::connection::shared::{Shared, State};
 use crate::connection::timekeeper::Timed;
 use crate::connection::waiting::{Place, Until};
 
 impl Shared {
     /// Begins to close, if that has not begun.
     pub(crate) fn close(self: &Arc<Self>, frame: CloseFrame) {
-        self.update(|shared, state| {
-            state.session.close(Instant::now().into_std(), frame);
-            shared.flush(state);
-        });
+        self.update(|shared, state| shared.begin_to_close(state, frame));
+    }
+
+    fn begin_to_close(self: &Arc<Self>, state: &mut State, frame: CloseFrame) {
+        state.session.close(Instant::now().into_std(), frame);
+        self.flush(state);
     }
 
     /// Ends the connection at once. What can be written without waiting is.
@@ -32,10 +34,8 @@ impl Shared {
     pub(crate) fn close_if_abandoned(self: &Arc<Self>) {
         self.update(|shared, state| {
             if state.receiver_is_gone && shared.senders.load(Ordering::Acquire) == 0 {
-                if let Ok(going_away) = CloseFrame::new(CloseCode::GOING_AWAY, "") {
-                    state.session.close(Instant::now().into_std(), going_away);
-                }
-                shared.flush(state);
+                let frame = CloseFrame::new(CloseCode::GOING_AWAY, "").unwrap_or(CloseFrame::EMPTY);
+                shared.begin_to_close(state, frame);
             }
         });
     }
@@ -46,10 +46,8 @@ impl Shared {
         self.update(|shared, state| {
             if state.unfinished_by == Some(sender) {
                 let reason = "a message made of frames was left unfinished";
-                if let Ok(frame) = CloseFrame::new(CloseCode::INTERNAL_ERROR, reason) {
-                    state.session.close(Instant::now().into_std(), frame);
-                }
-                shared.flush(state);
+                let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, reason);
+                shared.begin_to_close(state, frame.unwrap_or(CloseFrame::EMPTY));
             }
         });
     }

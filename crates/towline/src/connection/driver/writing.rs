@@ -21,20 +21,6 @@ use crate::transport::WriteHalf;
 const SLICES: usize = 64;
 
 impl Shared {
-    /// Changes the state, and sees to what follows from it.
-    #[inline]
-    pub(crate) fn update<R>(
-        self: &Arc<Self>,
-        change: impl FnOnce(&Arc<Self>, &mut State) -> R,
-    ) -> R {
-        let mut state = self.lock();
-        let result = change(self, &mut state);
-        let after = self.settle(&mut state);
-        drop(state);
-        after.run(self);
-        result
-    }
-
     /// Writes without waiting; what does not go is left to the flusher.
     pub(crate) fn flush(self: &Arc<Self>, state: &mut State) {
         if matches!(state.flusher, Flusher::Blocked(_)) {
