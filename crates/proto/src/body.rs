@@ -19,14 +19,16 @@ impl Body {
         }
     }
 
-    /// Makes room for `additional` bytes, and for as many as there are, so that a body which
-    /// grows in pieces is not copied for each of them; but for no more than `most` in all.
-    pub(crate) fn grow(&mut self, additional: usize, most: usize) {
+    /// Makes room for `additional` bytes, and for `factor` times as many as there are, so that a
+    /// body which grows in pieces is not copied for each of them; but for no more than `most` in
+    /// all.
+    pub(crate) fn grow(&mut self, additional: usize, factor: usize, most: usize) {
         let (len, capacity) = self.extent();
         if additional <= capacity - len {
             return;
         }
-        let more = additional.max(len.min(most.saturating_sub(len)));
+        let lever = len.saturating_mul(factor).min(most).saturating_sub(len);
+        let more = additional.max(lever);
         match self {
             Self::None => {}
             Self::Text(text) => text.reserve_exact(more),

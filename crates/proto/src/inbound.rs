@@ -21,6 +21,7 @@ use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::incoming::{Incoming, Input};
 use crate::role::Role;
 use crate::text::{Text, Utf8Validator, validate};
+use crate::whole::{self, WholeMessage};
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
 use crate::wire::header::{Header, MAX_HEADER_LEN, Rsv};
@@ -31,8 +32,8 @@ use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 /// has come: a peer that only announces a large frame gets little memory for it.
 const FIRST_RESERVE: usize = 128 << 10;
 
-/// How many times as much as has come is allocated for the rest of a payload that is read straight
-/// to its place: few steps for an honest peer, and no great lever for another.
+/// How many times as much as has come is allocated for a payload whose length is known: few steps
+/// for an honest peer, and no great lever for another.
 const RESERVE_FACTOR: usize = 8;
 
 /// A rest of a payload below this comes through the shared input buffer like everything else;
@@ -47,6 +48,8 @@ const DIRECT_READ_MIN: usize = 64 << 10;
 pub struct Inbound {
     role: Role,
     limits: Limits,
+    /// Whether nothing has been begun: what comes next may be a message in a single frame.
+    is_between_messages: bool,
     /// The first bytes of a header whose rest has not come.
     started: StartedHeader,
     /// The frame whose payload has not come whole.
@@ -107,6 +110,7 @@ impl Inbound {
                 fragments: config.max_received_fragments.get(),
                 assemble: config.assemble_fragments,
             },
+            is_between_messages: config.assemble_fragments,
             started: StartedHeader::default(),
             frame: None,
             message: None,
@@ -128,6 +132,66 @@ impl Inbound {
     /// The [`Fault`] of the peer. It is the end: every later call returns it again.
     #[inline]
     pub fn decode<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
+        match self.decode_whole(input)? {
+            Some(message) => Ok(Some(message)),
+            None => self.decode_any(input),
+        }
+    }
+
+    /// Decodes what comes next if that is a message in a single frame, all of which lies in
+    /// `input`: the common case, at the least expense. Else nothing is consumed, and it is for
+    /// [`decode`](Self::decode).
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    #[inline]
+    pub fn decode_whole<'b>(
+        &mut self,
+        input: &mut Input<'b>,
+    ) -> Result<Option<Incoming<'b>>, Fault> {
+        let Some(message) = self.whole_message(input.as_slice()) else { return Ok(None) };
+        let payload = input.take_frame(message.header_len, message.payload_len);
+        if let Some(key) = message.mask {
+            mask::apply(key, 0, payload);
+        }
+        if !message.is_text {
+            return Ok(Some(Incoming::Binary(Cow::Borrowed(payload))));
+        }
+        match validate(payload) {
+            Ok(text) => Ok(Some(Incoming::Text(Cow::Borrowed(text)))),
+            Err(invalid) => Err(self.fail(invalid.into())),
+        }
+    }
+
+    /// Whether [`decode_whole`](Self::decode_whole) would find a message.
+    #[inline]
+    pub fn is_whole(&self, input: &[u8]) -> bool {
+        self.whole_message(input).is_some()
+    }
+
+    /// How long the frame is that begins `input` and does not end in it, header included; as long
+    /// as the header is not there, the longest that one can be.
+    ///
+    /// Whoever has the room and can get the rest at once may put it behind, and spare the frame
+    /// the way through a buffer of its own. [`decode`](Self::decode) takes it as it is.
+    pub fn unfinished(&self, input: &[u8]) -> Option<usize> {
+        if input.is_empty() || !self.is_between_messages {
+            return None;
+        }
+        whole::unfinished(input)
+    }
+
+    #[inline]
+    fn whole_message(&self, input: &[u8]) -> Option<WholeMessage> {
+        if !self.is_between_messages {
+            return None;
+        }
+        WholeMessage::find(input, self.role, self.limits.frame.min(self.limits.message))
+    }
+
+    /// Whatever comes next, whole or in pieces.
+    fn decode_any<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
         if self.message_of_frame.is_some() {
             return Ok(self.message_of_frame.take());
         }
@@ -139,7 +203,17 @@ impl Inbound {
             }
             Some(End::Failed(fault)) => return Err(fault),
         }
-        self.decode_open(input).inspect_err(|fault| self.fail(*fault))
+        let result = self.decode_open(input).map_err(|fault| self.fail(fault));
+        self.note_between_messages();
+        result
+    }
+
+    fn note_between_messages(&mut self) {
+        self.is_between_messages = self.limits.assemble
+            && self.started.len == 0
+            && self.frame.is_none()
+            && self.message.is_none()
+            && self.end.is_none();
     }
 
     /// Where to put the payload that comes next, if so much of it is missing that it is better
@@ -156,8 +230,7 @@ impl Inbound {
         let most = self.most(header);
         let (len, capacity) = self.body.extent();
         if capacity == len {
-            let lever = len.saturating_mul(RESERVE_FACTOR).max(FIRST_RESERVE);
-            self.body.grow(missing.min(lever), most);
+            self.body.grow(missing.min(FIRST_RESERVE), RESERVE_FACTOR, most);
         }
         let Body::Bytes(body) = &mut self.body else { return None };
         let room = missing.min(body.capacity() - body.len());
@@ -189,7 +262,9 @@ impl Inbound {
         }
         let header = frame.header;
         self.frame = None;
-        self.end_of_frame(header).inspect_err(|fault| self.fail(*fault))
+        let result = self.end_of_frame(header).map_err(|fault| self.fail(fault));
+        self.note_between_messages();
+        result
     }
 
     /// Whether a close frame or a fault has ended this: nothing is decoded any more.
@@ -197,9 +272,11 @@ impl Inbound {
         self.end.is_some()
     }
 
-    fn fail(&mut self, fault: Fault) {
+    fn fail(&mut self, fault: Fault) -> Fault {
         self.end = Some(End::Failed(fault));
+        self.is_between_messages = false;
         self.release();
+        fault
     }
 
     fn release(&mut self) {
@@ -311,7 +388,7 @@ impl Inbound {
         if !header.opcode.is_control() {
             self.open_message(&header);
             let most = self.most(&header);
-            self.body.grow(payload_len.min(FIRST_RESERVE), most);
+            self.body.grow(payload_len.min(FIRST_RESERVE), 2, most);
         }
         self.frame = Some(OpenFrame { header, received: 0 });
     }
@@ -361,7 +438,9 @@ impl Inbound {
     /// Appends a piece of unmasked payload to the body, and checks it if it is text.
     fn append(&mut self, header: &Header, piece: &[u8]) -> Result<(), Fault> {
         let most = self.most(header);
-        self.body.grow(self.utf8.pending_len() + piece.len(), most);
+        // How long the message will be is known in its last frame only.
+        let factor = if header.fin { RESERVE_FACTOR } else { 2 };
+        self.body.grow(self.utf8.pending_len() + piece.len(), factor, most);
         match &mut self.body {
             Body::Text(text) => self.utf8.push(piece, |valid| text.push_str(valid))?,
             Body::Bytes(bytes) => {

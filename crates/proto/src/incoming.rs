@@ -45,6 +45,14 @@ impl<'b> Input<'b> {
         self.bytes = rest;
         taken
     }
+
+    /// Consumes a frame that is there, and returns its payload.
+    #[inline]
+    pub(crate) fn take_frame(&mut self, header_len: usize, payload_len: usize) -> &'b mut [u8] {
+        let (frame, rest) = std::mem::take(&mut self.bytes).split_at_mut(header_len + payload_len);
+        self.bytes = rest;
+        &mut frame[header_len..]
+    }
 }
 
 impl<'b> From<&'b mut [u8]> for Input<'b> {
@@ -77,6 +85,7 @@ pub enum Incoming<'b> {
 impl Incoming<'_> {
     /// The message, if it is one, as an owned value: what was borrowed is copied, what was owned
     /// is taken over.
+    #[inline]
     pub fn into_message(self) -> Option<Message> {
         match self {
             Self::Text(text) => Some(Message::Text(Text::from(text))),

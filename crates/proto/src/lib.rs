@@ -42,6 +42,8 @@ pub mod incoming;
 
 mod body;
 
+mod whole;
+
 pub mod inbound;
 
 pub mod refused;
@@ -67,7 +69,7 @@ pub use connection::Connection;
 pub use fault::{Fault, LimitExceeded, Violation};
 pub use inbound::Inbound;
 pub use incoming::{Incoming, Input};
-pub use message::Message;
+pub use message::{Message, MessageRef};
 pub use outbound::Outbound;
 pub use refused::{Refused, SendError};
 pub use role::Role;

@@ -82,6 +82,82 @@ impl Message {
     }
 }
 
+/// A message that lies elsewhere: in the buffer that it was received into, or in the program.
+///
+/// ```
+/// use towline_proto::{Message, MessageRef};
+///
+/// let message = MessageRef::from("ship ahoy");
+/// assert_eq!(message.as_text(), Some("ship ahoy"));
+/// assert_eq!(message.to_message(), Message::text("ship ahoy"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageRef<'m> {
+    /// A text message.
+    Text(&'m str),
+    /// A binary message.
+    Binary(&'m [u8]),
+}
+
+impl<'m> MessageRef<'m> {
+    /// Whether this is text.
+    pub fn is_text(self) -> bool {
+        matches!(self, Self::Text(_))
+    }
+
+    /// The text, where this is text.
+    pub fn as_text(self) -> Option<&'m str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// The payload.
+    #[inline]
+    pub fn as_bytes(self) -> &'m [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// A message of one's own: the payload is copied.
+    pub fn to_message(self) -> Message {
+        match self {
+            Self::Text(text) => Message::Text(text.into()),
+            Self::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
+        }
+    }
+}
+
+impl<'m> From<&'m Message> for MessageRef<'m> {
+    fn from(message: &'m Message) -> Self {
+        match message {
+            Message::Text(text) => Self::Text(text),
+            Message::Binary(bytes) => Self::Binary(bytes),
+        }
+    }
+}
+
+impl<'m> From<&'m str> for MessageRef<'m> {
+    fn from(text: &'m str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'m> From<&'m [u8]> for MessageRef<'m> {
+    fn from(bytes: &'m [u8]) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<MessageRef<'_>> for Message {
+    fn from(message: MessageRef<'_>) -> Self {
+        message.to_message()
+    }
+}
+
 impl From<Text> for Message {
     fn from(text: Text) -> Self {
         Self::Text(text)

@@ -15,7 +15,7 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 
 use crate::config::Config;
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
@@ -117,6 +117,18 @@ impl Outbound {
         } else {
             self.wait(Waiting { opcode, rsv: Rsv::NONE, fin: true, payload, fragmentable: true });
         }
+    }
+
+    /// Queues a message, copied.
+    #[inline]
+    pub fn message_ref(&mut self, message: MessageRef<'_>) {
+        let payload = message.as_bytes();
+        if !self.can_encode() || payload.len() > self.max_frame.min(AHEAD) {
+            return self.message(message.to_message());
+        }
+        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
+        let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
+        self.encode_payload(mask, payload);
     }
 
     /// Queues a frame made by hand. Messages queued before the one that it belongs to is finished
@@ -333,18 +345,37 @@ impl Outbound {
 
     #[inline]
     fn encode(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: Bytes) {
-        let mask = self.masks.then(mask::random_key);
-        let header = Header { fin, rsv, opcode, mask, payload_len: payload.len() as u64 };
-        let mut bytes = [0; MAX_HEADER_LEN];
-        let header_len = header.encode(&mut bytes);
-        self.encoded.extend_from_slice(&bytes[..header_len]);
-        if let Some(key) = mask {
-            mask::extend(key, &payload, &mut self.encoded);
-        } else if payload.len() <= COPY_MAX {
-            self.encoded.extend_from_slice(&payload);
+        let mask = self.encode_header(fin, rsv, opcode, payload.len());
+        if mask.is_some() || payload.len() <= COPY_MAX {
+            self.encode_payload(mask, &payload);
         } else {
             self.lent_len += payload.len();
             self.lent.push_back((self.encoded.len(), payload));
+        }
+    }
+
+    /// Returns the key that the payload is to be masked with, if it is.
+    #[inline]
+    fn encode_header(
+        &mut self,
+        fin: bool,
+        rsv: Rsv,
+        opcode: Opcode,
+        payload_len: usize,
+    ) -> Option<[u8; 4]> {
+        let mask = self.masks.then(mask::random_key);
+        let header = Header { fin, rsv, opcode, mask, payload_len: payload_len as u64 };
+        let mut bytes = [0; MAX_HEADER_LEN];
+        let header_len = header.encode(&mut bytes);
+        self.encoded.extend_from_slice(&bytes[..header_len]);
+        mask
+    }
+
+    #[inline]
+    fn encode_payload(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
+        match mask {
+            Some(key) => mask::extend(key, payload, &mut self.encoded),
+            None => self.encoded.extend_from_slice(payload),
         }
     }
 

@@ -53,7 +53,8 @@ pub struct SendError<T> {
 }
 
 impl<T> SendError<T> {
-    pub(crate) fn new(why: Refused, item: T) -> Self {
+    /// `item` was not taken, and this is why.
+    pub fn new(why: Refused, item: T) -> Self {
         Self { why, item }
     }
 

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
 use crate::keepalive::{Due, Timer};
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::outbound::{Outbound, check_control};
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
@@ -62,6 +62,20 @@ impl Session {
             return Err(SendError::new(Refused::Closing, message));
         }
         self.outbound.message(message);
+        Ok(())
+    }
+
+    /// Queues a message as [`send`](Self::send) does, and copies it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closing`], once a close frame was sent or received.
+    #[inline]
+    pub fn send_ref(&mut self, message: MessageRef<'_>) -> Result<(), Refused> {
+        if !self.closing.is_open() {
+            return Err(Refused::Closing);
+        }
+        self.outbound.message_ref(message);
         Ok(())
     }
 

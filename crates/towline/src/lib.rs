@@ -81,7 +81,7 @@ pub use towline_proto::handshake::{
 };
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Config, Fault, Frame, Initiator, InvalidUtf8,
-    Keepalive, LimitExceeded, Message, Opcode, Role, Rsv, Text, Violation,
+    Keepalive, LimitExceeded, Message, MessageRef, Opcode, Role, Rsv, Text, Violation,
 };
 pub use transport::Io;
 

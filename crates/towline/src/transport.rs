@@ -13,7 +13,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use bytes::buf::Limit;
+use bytes::BufMut;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, tcp};
@@ -179,24 +179,13 @@ impl ReadHalf {
         }
     }
 
-    /// Reads into `buffer`, whose room is not zero; 0 is the end.
-    pub(crate) fn poll_read_shared(
+    /// Reads into the room of `buffer`, which is not zero; 0 is the end.
+    pub(crate) fn poll_read_buf(
         &mut self,
         cx: &mut Context<'_>,
-        buffer: &mut [u8],
+        buffer: &mut impl BufMut,
     ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        let read = Pin::new(self).poll_read(cx, &mut buffer)?;
-        read.map(|()| Ok(buffer.filled().len()))
-    }
-
-    /// Reads straight to where a payload belongs; 0 is the end.
-    pub(crate) fn poll_read_payload(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut payload: Limit<&mut Vec<u8>>,
-    ) -> Poll<io::Result<usize>> {
-        pin!(self.read_buf(&mut payload)).poll(cx)
+        pin!(self.read_buf(buffer)).poll(cx)
     }
 }
 

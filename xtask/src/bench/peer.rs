@@ -72,6 +72,7 @@ fn rust() -> Vec<Peer> {
         ("bare-tuned", "bare", "tuned", Floor, false, "the same, a buffer that fits"),
         ("towline", "towline", "plain", Towline, true, "recv and send"),
         ("towline-split", "towline", "split", Towline, true, "halves, a cloned sender"),
+        ("towline-borrowed", "towline", "borrowed", Towline, true, "recv_ref and send_ref"),
         (TUNGSTENITE, TUNGSTENITE, "plain", Plain, true, "send"),
         (
             TUNGSTENITE_BATCHED,

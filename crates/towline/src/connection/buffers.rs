@@ -6,8 +6,26 @@
 
 use std::cell::RefCell;
 
+use bytes::buf::Limit;
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use towline_proto::Input;
+
 /// Bytes that one read may bring.
-const RECEIVE: usize = 64 << 10;
+const RECEIVE: usize = 128 << 10;
+
+/// A frame up to this may gather in the buffer; the rest of a longer one goes to its own place.
+const GATHER_MAX: usize = RECEIVE / 2;
+
+/// A read into less room than this would be a system call for little.
+const ROOM_MIN: usize = RECEIVE / 4;
+
+/// A payload from this on may be handed out as a part of the buffer, without a copy. As long as it
+/// lives it keeps the whole buffer, …
+const SHARE_MIN: usize = 8 << 10;
+
+/// … so there must be so much in the buffer: messages that are kept take up at most four times
+/// their size. (One whose neighbours are dropped, sixteen times.)
+const SHARE_FILL: usize = RECEIVE / 4;
 
 /// A buffer that has grown past this while sending is freed rather than kept.
 const SEND_MAX: usize = 256 << 10;
@@ -23,7 +41,8 @@ thread_local! {
 }
 
 struct Pool {
-    receive: Vec<Box<[u8]>>,
+    /// The one that was given back last is at the end. Payloads may still be out of any of them.
+    receive: Vec<BytesMut>,
     send: Vec<Vec<u8>>,
 }
 
@@ -45,19 +64,25 @@ pub(crate) fn give_send(buffer: Vec<u8>) {
     }
 }
 
-fn take_receive() -> Box<[u8]> {
-    with_pool(|pool| pool.receive.pop()).unwrap_or_else(|| vec![0; RECEIVE].into_boxed_slice())
+fn take_receive() -> BytesMut {
+    let take = |pool: &mut Pool| {
+        let is_back = |buffer: &mut BytesMut| buffer.try_reclaim(RECEIVE);
+        let free = pool.receive.iter_mut().rposition(is_back)?;
+        Some(pool.receive.remove(free))
+    };
+    with_pool(take).unwrap_or_else(|| BytesMut::with_capacity(RECEIVE))
 }
 
-fn give_receive(buffer: Box<[u8]>) {
-    if buffer.len() == RECEIVE {
-        with_pool(|pool| {
-            if pool.receive.len() < KEPT {
-                pool.receive.push(buffer);
-            }
-            None::<()>
-        });
-    }
+fn give_receive(mut buffer: BytesMut) {
+    buffer.clear();
+    with_pool(|pool| {
+        if pool.receive.len() == KEPT {
+            // The one that has been out of use for longest is that whose payloads are kept.
+            pool.receive.remove(0);
+        }
+        pool.receive.push(buffer);
+        None::<()>
+    });
 }
 
 /// `None` where the thread is ending and its pool is gone.
@@ -68,52 +93,87 @@ fn with_pool<R>(f: impl FnOnce(&mut Pool) -> Option<R>) -> Option<R> {
 /// Bytes that were read and not decoded yet.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
-    /// `None` is: nothing, and no buffer held for it.
-    bytes: Option<Box<[u8]>>,
+    /// Without capacity where no buffer is held.
+    bytes: BytesMut,
+    /// How many of them have been consumed.
     start: usize,
-    end: usize,
+    /// Whether the buffer is one of the thread's.
+    is_lent: bool,
+    /// Whether enough lies in the buffer for payloads to be handed out as parts of it.
+    is_shareable: bool,
 }
 
 impl Received {
     /// Bytes that came before the connection did: behind the handshake, in the same packet.
-    pub(crate) fn early(bytes: Vec<u8>) -> Self {
-        let end = bytes.len();
-        Self { bytes: (end > 0).then(|| bytes.into_boxed_slice()), start: 0, end }
+    pub(crate) fn early(bytes: &[u8]) -> Self {
+        Self { bytes: BytesMut::from(bytes), ..Self::default() }
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.start == self.bytes.len()
     }
 
     /// What is left.
-    pub(crate) fn unread(&mut self) -> &mut [u8] {
-        match &mut self.bytes {
-            Some(bytes) => &mut bytes[self.start..self.end],
-            None => &mut [],
+    #[inline]
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// Has what is left decoded. What is consumed is left no more.
+    #[inline]
+    pub(crate) fn decode<'b, R>(&'b mut self, decode: impl FnOnce(&mut Input<'b>) -> R) -> R {
+        let Self { bytes, start, .. } = self;
+        let end = bytes.len();
+        let mut input = Input::new(&mut bytes[*start..]);
+        let decoded = decode(&mut input);
+        *start = end - input.len();
+        decoded
+    }
+
+    /// From which length on a payload is handed out by [`share`](Self::share), and not copied.
+    #[inline]
+    pub(crate) fn shared_from(&self) -> usize {
+        if self.is_shareable { SHARE_MIN } else { usize::MAX }
+    }
+
+    /// The payload of this length that was consumed last.
+    pub(crate) fn share(&mut self, payload_len: usize) -> Bytes {
+        self.bytes.advance(self.start - payload_len);
+        self.start = 0;
+        self.bytes.split_to(payload_len).freeze()
+    }
+
+    /// Whether a frame of this length, which has begun, may gather here.
+    pub(crate) fn can_gather(&self, frame_len: usize) -> bool {
+        frame_len <= GATHER_MAX
+    }
+
+    /// Room for the next read, behind what is left.
+    pub(crate) fn room(&mut self) -> Limit<&mut BytesMut> {
+        if self.is_empty() {
+            self.release();
         }
+        if !self.is_lent || self.bytes.capacity() - self.bytes.len() < ROOM_MIN {
+            let mut next = take_receive();
+            next.extend_from_slice(self.unread());
+            self.release();
+            (self.bytes, self.is_lent) = (next, true);
+        }
+        let room = self.bytes.capacity() - self.bytes.len();
+        (&mut self.bytes).limit(room)
     }
 
-    /// All but the last `left` bytes were consumed.
-    pub(crate) fn consumed_to(&mut self, left: usize) {
-        self.start = self.end - left;
-    }
-
-    /// Room for the next read. Only where nothing is left.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
-        debug_assert!(self.is_empty());
-        (self.start, self.end) = (0, 0);
-        self.bytes.get_or_insert_with(take_receive)
-    }
-
-    /// The next read brought so much.
-    pub(crate) fn filled(&mut self, count: usize) {
-        self.end = count;
+    /// The next read has brought something.
+    pub(crate) fn note_read(&mut self) {
+        self.is_shareable = self.bytes.len() >= SHARE_FILL;
     }
 
     /// Gives the buffer back to the thread. What is left is dropped.
     pub(crate) fn release(&mut self) {
-        (self.start, self.end) = (0, 0);
-        if let Some(bytes) = self.bytes.take() {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.start = 0;
+        if std::mem::take(&mut self.is_lent) {
             give_receive(bytes);
         }
     }

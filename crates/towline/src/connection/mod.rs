@@ -42,7 +42,6 @@ pub use info::Info;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-use crate::connection::buffers::Received;
 use crate::connection::driver::Reader;
 use crate::connection::shared::Wait;
 use crate::error::Result;
@@ -131,7 +130,7 @@ impl Connection {
         let session = Session::new(info.role, config, now.into_std());
         let shared = Shared::new(Arc::new(info), session, writer, observer, now);
         shared.has_input.store(!early.is_empty(), Ordering::Relaxed);
-        let reader = Reader { half, inbound, received: Received::early(early), handed_out: 0 };
+        let reader = Reader::new(half, inbound, &early);
         Self {
             sender: Sender::new(shared.clone()),
             receiver: Receiver::new(shared, reader),

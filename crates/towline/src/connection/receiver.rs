@@ -10,14 +10,14 @@ use futures_core::Stream;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use towline_proto::{CloseCause, Closed, Message};
+use towline_proto::{Closed, Message, MessageRef};
 
 use crate::connection::driver::{Reader, Wanted};
 use crate::connection::event::Event;
 use crate::connection::info::Info;
 use crate::connection::shared::Shared;
 use crate::connection::waiting::Place;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The receiving half of a connection.
 ///
@@ -53,6 +53,46 @@ impl Receiver {
     /// Cancel safe: nothing that was received is lost.
     pub async fn recv(&mut self) -> Result<Option<Message>> {
         poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Receives a message and lends it where it was received, without a copy of its own; `None` is
+    /// the end after a clean close.
+    ///
+    /// For programs that read a message and are done with it, or send it on with
+    /// [`Sender::send_ref`]. As long as the message is held, so is a buffer of 128 KiB of the
+    /// thread's.
+    ///
+    /// ```
+    /// # async fn example(connection: towline::Connection) -> towline::Result<()> {
+    /// let (sender, mut receiver) = connection.split();
+    /// while let Some(message) = receiver.recv_ref().await? {
+    ///     sender.send_ref(message).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// [`Sender::send_ref`]: crate::Sender::send_ref
+    pub async fn recv_ref(&mut self) -> Result<Option<MessageRef<'_>>> {
+        if !poll_fn(|cx| self.poll_lendable(cx)).await? {
+            return Ok(None);
+        }
+        let Self { shared, reader: Some(reader), .. } = self else { return Ok(None) };
+        match reader.lend(shared) {
+            Ok(message) => Ok(message),
+            Err(fault) => {
+                shared.handle_fault(fault);
+                shared.end_of_receiving().map(|()| None)
+            }
+        }
     }
 
     /// Receives a message, a frame, a ping or a pong; `None` is the end after a clean close.
@@ -94,28 +134,40 @@ impl Receiver {
 
     #[inline]
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>>> {
-        Poll::Ready(match ready!(self.poll_wanted(cx, Wanted::Messages)) {
-            Ok(Some(Event::Message(message))) => Ok(Some(message)),
-            Ok(_) => Ok(None),
-            Err(error) => Err(error),
-        })
+        self.poll_wanted(cx)
     }
 
     pub(crate) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>>> {
-        self.poll_wanted(cx, Wanted::Everything)
+        self.poll_wanted(cx)
     }
 
     #[inline]
-    fn poll_wanted(&mut self, cx: &mut Context<'_>, wanted: Wanted) -> Poll<Result<Option<Event>>> {
+    fn poll_wanted<W: Wanted>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<W>>> {
         if let Some(reader) = &mut self.reader
-            && let Some(event) = ready!(reader.poll_next(&self.shared, cx, wanted))
+            && let Some(item) = ready!(reader.poll_next(&self.shared, cx))
         {
-            return Poll::Ready(Ok(Some(event)));
+            return Poll::Ready(Ok(Some(item)));
         }
+        ready!(self.poll_end(cx));
+        Poll::Ready(self.shared.end_of_receiving().map(|()| None))
+    }
+
+    /// Waits until there is a message to lend. `false` is the end after a clean close.
+    #[inline]
+    fn poll_lendable(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
+        if let Some(reader) = &mut self.reader
+            && ready!(reader.poll_lendable(&self.shared, cx))
+        {
+            return Poll::Ready(Ok(true));
+        }
+        ready!(self.poll_end(cx));
+        Poll::Ready(self.shared.end_of_receiving().map(|()| false))
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.retire();
         // Our close frame may still be on its way out. Whether it gets there is part of the end.
-        ready!(self.shared.poll_outcome(cx, &mut self.place));
-        Poll::Ready(self.end())
+        self.shared.poll_outcome(cx, &mut self.place)
     }
 
     /// Receives and drops, until the end: not where receiving ends, but where the transport does.
@@ -129,19 +181,6 @@ impl Receiver {
     fn retire(&mut self) {
         if let Some(reader) = self.reader.take() {
             self.shared.spawn_drain(reader);
-        }
-    }
-
-    /// What the end is to who receives.
-    fn end(&self) -> Result<Option<Event>> {
-        let state = self.shared.lock();
-        match state.session.outcome() {
-            // The peer's close frame is the end of the stream, whatever became of ours; and what
-            // this end's program aborted is no surprise to it.
-            Some(closed) if closed.received().is_some() => Ok(None),
-            Some(closed) if closed.cause() == CloseCause::Aborted => Ok(None),
-            Some(closed) => Err(Error::from_closed(closed)),
-            None => Ok(None),
         }
     }
 }

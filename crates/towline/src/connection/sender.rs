@@ -10,7 +10,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_sink::Sink;
 use towline_proto::{
-    CloseCode, CloseFrame, Closed, Frame, InvalidClose, Message, Refused, SendError, Session, Text,
+    CloseCode, CloseFrame, Closed, Frame, InvalidClose, Message, MessageRef, Refused, SendError,
+    Session, Text,
 };
 
 use crate::connection::info::Info;
@@ -64,6 +65,23 @@ impl Sender {
     pub async fn send(&self, message: impl Into<Message>) -> Result<()> {
         let sent = self.shared.send(message.into()).await;
         sent.map_err(|error| self.unsent(error))
+    }
+
+    /// Sends a copy of a message that lies elsewhere, for instance where
+    /// [`Receiver::recv_ref`](crate::Receiver::recv_ref) has it: for a small one, this is the
+    /// cheapest way. A large one that could be given away is better [sent](Self::send), which
+    /// copies nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] once the connection is closing.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_ref<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<()> {
+        let sent = self.shared.send_ref(message.into()).await;
+        sent.map_err(|why| self.refused(why))
     }
 
     /// Sends a text message, see [`send`](Self::send).

@@ -137,6 +137,9 @@ impl Shared {
     ) -> R {
         let mut state = self.lock();
         let result = change(self, &mut state);
+        if state.session.is_open() && state.waiting.is_empty() {
+            return result;
+        }
         let after = self.settle(&mut state);
         drop(state);
         after.run(self);
@@ -156,15 +159,7 @@ impl Shared {
 
     /// Looks at what a change has led to: who is to be woken, whether this was the end, when the
     /// timekeeper is to call.
-    #[inline]
     fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
-        if state.session.is_open() && state.waiting.is_empty() {
-            return Aftermath::default();
-        }
-        self.settle_change(state)
-    }
-
-    fn settle_change(self: &Arc<Self>, state: &mut State) -> Aftermath {
         let mut after = Aftermath::default();
         if state.is_flushed() {
             state.waiting.wake_all(Until::Flushed, &mut after.wake);

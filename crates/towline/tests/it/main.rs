@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod borrowed;
 mod identical_on_both_ends;
 
 mod cancel_safe;

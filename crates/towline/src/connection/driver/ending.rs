@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{CloseCode, CloseFrame, Closed};
+use towline_proto::{CloseCause, CloseCode, CloseFrame, Closed};
 
 use crate::connection::shared::{Shared, State};
 use crate::connection::timekeeper::Timed;
 use crate::connection::waiting::{Place, Until};
+use crate::error::{Error, Result};
 
 impl Shared {
     /// Begins to close, if that has not begun.
@@ -64,6 +65,18 @@ impl Shared {
             |_, state| state.session.outcome().is_some(),
             |_, _| (),
         )
+    }
+
+    /// What the end is to who receives.
+    pub(crate) fn end_of_receiving(&self) -> Result<()> {
+        match self.lock().session.outcome() {
+            // The peer's close frame is the end of the stream, whatever became of ours; and what
+            // this end's program aborted is no surprise to it.
+            Some(closed) if closed.received().is_some() => Ok(()),
+            Some(closed) if closed.cause() == CloseCause::Aborted => Ok(()),
+            Some(closed) => Err(Error::from_closed(closed)),
+            None => Ok(()),
+        }
     }
 
     /// Waits for the end.

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
-use towline_proto::{Fault, Inbound, Incoming, Input, Message};
+use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -22,71 +22,194 @@ const DISCARD_MAX: usize = 8 << 20;
 /// The receiving side: what it reads from, what it makes of it, what is left of the last read.
 pub(crate) struct Reader {
     pub(crate) half: ReadHalf,
-    pub(crate) inbound: Inbound,
-    pub(crate) received: Received,
+    inbound: Inbound,
+    received: Received,
+    /// A message that is lent and does not lie in the buffer.
+    lent: Option<Message>,
+    /// Whether the beginning of a frame may stay in the buffer, since the rest may be there.
+    gathers: bool,
     /// Events handed out since the task's budget was last asked.
-    pub(crate) handed_out: u8,
+    handed_out: u8,
 }
 
 /// What whoever receives wants to have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    Messages,
-    Everything,
+pub(crate) trait Wanted: Sized {
+    fn of_message(message: Message) -> Self;
+
+    /// `None` where such a thing is passed over.
+    fn of_other(event: Event) -> Option<Self>;
+}
+
+impl Wanted for Message {
+    fn of_message(message: Message) -> Self {
+        message
+    }
+
+    fn of_other(_: Event) -> Option<Self> {
+        None
+    }
+}
+
+impl Wanted for Event {
+    fn of_message(message: Message) -> Self {
+        Self::Message(message)
+    }
+
+    fn of_other(event: Event) -> Option<Self> {
+        Some(event)
+    }
+}
+
+/// What there is to hand out.
+enum Arrival<W> {
+    /// A message lies whole in the buffer.
+    Whole,
+    Other(W),
+}
+
+/// Something decoded that is independent of the input.
+enum Decoded {
+    Message(Message),
+    Frame(Frame),
+    Control(Incoming<'static>),
 }
 
 /// So many events are handed out for one unit of the task's budget.
 const EVENTS_PER_UNIT: u8 = 64;
 
 impl Reader {
+    pub(crate) fn new(half: ReadHalf, inbound: Inbound, early: &[u8]) -> Self {
+        let received = Received::early(early);
+        Self { half, inbound, received, lent: None, gathers: true, handed_out: 0 }
+    }
+
     /// What comes next. `None` is the end of what can be received; the session knows why.
     ///
     /// Everything that has been read is handed out before more is; when nothing is left, what the
     /// turn has led to is written.
     #[inline]
-    pub(crate) fn poll_next(
+    pub(crate) fn poll_next<W: Wanted>(
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
-        wanted: Wanted,
-    ) -> Poll<Option<Event>> {
+    ) -> Poll<Option<W>> {
+        ready!(self.poll_budget(cx));
+        loop {
+            match self.take_whole() {
+                Ok(Some(message)) => return self.hand_out(shared, W::of_message(message)),
+                Ok(None) => {}
+                Err(fault) => shared.handle_fault(fault),
+            }
+            match ready!(self.poll_arrival(shared, cx)) {
+                Some(Arrival::Whole) => {}
+                Some(Arrival::Other(item)) => return self.hand_out(shared, item),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Waits until there is a message to [lend](Self::lend). `false` is the end.
+    #[inline]
+    pub(crate) fn poll_lendable(
+        &mut self,
+        shared: &Arc<Shared>,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        ready!(self.poll_budget(cx));
+        self.lent = None;
+        match ready!(self.poll_arrival(shared, cx)) {
+            Some(Arrival::Whole) => {}
+            Some(Arrival::Other(message)) => self.lent = Some(message),
+            None => return Poll::Ready(false),
+        }
+        self.handed_out += 1;
+        Poll::Ready(true)
+    }
+
+    /// The message that there is, where it lies.
+    #[inline]
+    pub(crate) fn lend(&mut self, shared: &Shared) -> Result<Option<MessageRef<'_>>, Fault> {
+        let Self { inbound, received, lent, .. } = self;
+        if let Some(message) = lent {
+            return Ok(Some(MessageRef::from(&*message)));
+        }
+        received.decode(|input| {
+            let decoded = inbound.decode_whole(input)?;
+            shared.set_has_input(!input.is_empty());
+            Ok(match decoded {
+                Some(Incoming::Text(Cow::Borrowed(text))) => Some(MessageRef::Text(text)),
+                Some(Incoming::Binary(Cow::Borrowed(bytes))) => Some(MessageRef::Binary(bytes)),
+                _ => None,
+            })
+        })
+    }
+
+    #[inline]
+    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.handed_out >= EVENTS_PER_UNIT {
             ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
             self.handed_out = 0;
         }
+        Poll::Ready(())
+    }
+
+    /// The message that lies whole in the buffer, if one does.
+    #[inline]
+    fn take_whole(&mut self) -> Result<Option<Message>, Fault> {
+        let Self { inbound, received, .. } = self;
+        let shared_from = received.shared_from();
+        let mut shared_len = None;
+        let message = received.decode(|input| {
+            Ok::<_, Fault>(match inbound.decode_whole(input)? {
+                Some(Incoming::Binary(bytes)) if bytes.len() >= shared_from => {
+                    shared_len = Some(bytes.len());
+                    None
+                }
+                Some(incoming) => incoming.into_message(),
+                None => None,
+            })
+        })?;
+        Ok(match shared_len {
+            Some(len) => Some(Message::Binary(received.share(len))),
+            None => message,
+        })
+    }
+
+    /// Waits until there is something to hand out. `None` is the end.
+    fn poll_arrival<W: Wanted>(
+        &mut self,
+        shared: &Arc<Shared>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Arrival<W>>> {
         loop {
-            let mut input = Input::new(self.received.unread());
-            let decoded = self.inbound.decode(&mut input);
-            let left = input.len();
-            // What is handed out is independent of the buffer.
-            let decoded = decoded.map(|incoming| incoming.map(own));
-            self.received.consumed_to(left);
-            if let Ok(None) = decoded {
-                self.received.release();
+            if self.inbound.is_whole(self.received.unread()) {
+                return Poll::Ready(Some(Arrival::Whole));
             }
-            match decoded {
-                Ok(Some(Owned::Event(event))) => {
-                    if wanted == Wanted::Everything || matches!(event, Event::Message(_)) {
-                        return self.hand_out(shared, event);
-                    }
-                    continue;
-                }
-                Ok(Some(Owned::Control(incoming))) => {
-                    let event = shared.handle_control(incoming);
-                    if wanted == Wanted::Everything
-                        && let Some(event) = event
-                    {
-                        shared.schedule_what_is_queued();
-                        return self.hand_out(shared, event);
-                    }
-                }
+            let decoded = match self.decode() {
                 Ok(None) => match ready!(self.poll_read(shared, cx)) {
-                    Some(Ok(Some(event))) => return self.hand_out(shared, event),
-                    Some(Ok(None)) => continue,
-                    Some(Err(fault)) => shared.handle_fault(fault),
+                    Some(decoded) => decoded,
                     None => return Poll::Ready(None),
                 },
-                Err(fault) => shared.handle_fault(fault),
+                decoded => decoded,
+            };
+            let item = match decoded {
+                Ok(Some(Decoded::Message(message))) => Some(W::of_message(message)),
+                Ok(Some(Decoded::Frame(frame))) => W::of_other(Event::Frame(frame)),
+                Ok(Some(Decoded::Control(incoming))) => {
+                    let item = shared.handle_control(incoming).and_then(W::of_other);
+                    if item.is_some() {
+                        shared.schedule_what_is_queued();
+                    }
+                    item
+                }
+                Ok(None) => continue,
+                Err(fault) => {
+                    shared.handle_fault(fault);
+                    None
+                }
+            };
+            if item.is_some() {
+                return Poll::Ready(item.map(Arrival::Other));
             }
             if !shared.is_receiving() {
                 self.received.release();
@@ -96,14 +219,29 @@ impl Reader {
         }
     }
 
-    fn hand_out(&mut self, shared: &Shared, event: Event) -> Poll<Option<Event>> {
+    #[inline]
+    fn hand_out<W>(&mut self, shared: &Shared, item: W) -> Poll<Option<W>> {
         self.handed_out += 1;
         // The program may be long in coming back.
         if self.received.is_empty() {
             self.received.release();
         }
         shared.set_has_input(!self.received.is_empty());
-        Poll::Ready(Some(event))
+        Poll::Ready(Some(item))
+    }
+
+    /// Decodes what has been read. `None` asks for more.
+    fn decode(&mut self) -> Result<Option<Decoded>, Fault> {
+        let Self { inbound, received, gathers, .. } = self;
+        let unfinished = if *gathers { inbound.unfinished(received.unread()) } else { None };
+        if unfinished.is_some_and(|frame_len| received.can_gather(frame_len)) {
+            return Ok(None);
+        }
+        let decoded = received.decode(|input| inbound.decode(input).map(|it| it.map(own)));
+        if let Ok(None) = decoded {
+            received.release();
+        }
+        decoded
     }
 
     /// Reads once. `None` is the end.
@@ -111,30 +249,31 @@ impl Reader {
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Option<Event>, Fault>>> {
+    ) -> Poll<Option<Result<Option<Decoded>, Fault>>> {
         if !shared.end_turn(cx) {
             return Poll::Ready(None);
         }
-        let (result, is_payload) = match self.inbound.payload_buffer() {
-            Some(payload) => (ready!(self.half.poll_read_payload(cx, payload)), true),
-            None => (ready!(self.poll_read_shared(cx)), false),
-        };
-        let Some(count) = shared.handle_read(result) else { return Poll::Ready(None) };
-        if !is_payload {
-            self.received.filled(count);
+        if let Some(mut payload) = self.inbound.payload_buffer() {
+            let result = ready!(self.half.poll_read_buf(cx, &mut payload));
+            let Some(count) = shared.handle_read(result) else { return Poll::Ready(None) };
+            let incoming = self.inbound.payload_received(count);
+            return Poll::Ready(Some(incoming.map(|incoming| incoming.map(own))));
+        }
+        let result = self.poll_read_shared(cx);
+        if !matches!(result, Poll::Ready(Ok(1..) | Err(_))) && !self.received.is_empty() {
+            // Nothing more for now: the beginning of a frame is the decoder's to keep.
+            self.gathers = false;
             return Poll::Ready(Some(Ok(None)));
         }
-        let incoming = self.inbound.payload_received(count);
-        Poll::Ready(Some(incoming.map(|incoming| match incoming.map(own) {
-            Some(Owned::Event(event)) => Some(event),
-            // Only data is read straight to its place.
-            Some(Owned::Control(_)) | None => None,
-        })))
+        let count = shared.handle_read(ready!(result));
+        self.gathers = true;
+        Poll::Ready(count.map(|_| Ok(None)))
     }
 
     fn poll_read_shared(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let result = self.half.poll_read_shared(cx, self.received.room());
-        if !matches!(result, Poll::Ready(Ok(1..))) {
+        let result = self.half.poll_read_buf(cx, &mut self.received.room());
+        self.received.note_read();
+        if self.received.is_empty() {
             self.received.release();
         }
         result
@@ -202,7 +341,7 @@ impl Shared {
         }
     }
 
-    fn handle_fault(self: &Arc<Self>, fault: Fault) {
+    pub(crate) fn handle_fault(self: &Arc<Self>, fault: Fault) {
         self.update(|shared, state| {
             state.session.handle_fault(Instant::now().into_std(), fault);
             shared.flush(state);
@@ -248,7 +387,7 @@ impl Shared {
         let shared = self.clone();
         self.runtime.spawn(async move {
             poll_fn(|cx| {
-                while ready!(reader.poll_next(&shared, cx, Wanted::Messages)).is_some() {}
+                while ready!(reader.poll_next::<Message>(&shared, cx)).is_some() {}
                 Poll::Ready(())
             })
             .await;
@@ -258,20 +397,12 @@ impl Shared {
     }
 }
 
-/// Something decoded that is independent of the input.
-enum Owned {
-    Event(Event),
-    Control(Incoming<'static>),
-}
-
-fn own(incoming: Incoming<'_>) -> Owned {
+fn own(incoming: Incoming<'_>) -> Decoded {
     match incoming {
-        Incoming::Frame(frame) => Owned::Event(Event::Frame(frame)),
-        Incoming::Text(text) => Owned::Event(Event::Message(Message::Text(text.into()))),
-        Incoming::Binary(bytes) => Owned::Event(Event::Message(match bytes {
-            Cow::Borrowed(bytes) => bytes.into(),
-            Cow::Owned(bytes) => bytes.into(),
-        })),
-        control => Owned::Control(control.into_owned()),
+        Incoming::Frame(frame) => Decoded::Frame(frame),
+        Incoming::Text(text) => Decoded::Message(Message::Text(text.into())),
+        Incoming::Binary(Cow::Borrowed(bytes)) => Decoded::Message(bytes.into()),
+        Incoming::Binary(Cow::Owned(bytes)) => Decoded::Message(bytes.into()),
+        control => Decoded::Control(control.into_owned()),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{Frame, Message, Opcode, Refused, SendError, Session};
+use towline_proto::{Frame, Message, MessageRef, Opcode, Refused, SendError, Session};
 
 use crate::connection::buffers;
 use crate::connection::shared::{Shared, State, Wait};
@@ -55,22 +55,37 @@ impl Shared {
 
     /// Queues a message once there is room, and has it written.
     #[inline]
-    fn poll_send(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        place: &mut Place,
-        message: &mut Option<Message>,
-    ) -> Poll<Result<(), SendError<Message>>> {
-        self.poll_queue(cx, place, |session| match message.take() {
-            Some(message) => session.send(message),
-            None => Ok(()),
+    pub(crate) async fn send(self: &Arc<Self>, message: Message) -> Result<(), SendError<Message>> {
+        // There practically always is.
+        let message = match self.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err((Some(why), message)) => return Err(SendError::new(why, message)),
+            Err((None, message)) => message,
+        };
+        let (mut wait, mut message) = (Wait::new(self), Some(message));
+        poll_fn(|cx| {
+            self.poll_queue(cx, &mut wait.place, |session| match message.take() {
+                Some(message) => session.send(message),
+                None => Ok(()),
+            })
         })
+        .await
     }
 
-    /// The same, as a future.
-    pub(crate) async fn send(self: &Arc<Self>, message: Message) -> Result<(), SendError<Message>> {
-        let (mut wait, mut message) = (Wait::new(self), Some(message));
-        poll_fn(|cx| self.poll_send(cx, &mut wait.place, &mut message)).await
+    /// Queues a copy of a message once there is room, and has it written.
+    #[inline]
+    pub(crate) async fn send_ref(self: &Arc<Self>, message: MessageRef<'_>) -> Result<(), Refused> {
+        let queued = self.update(|shared, state| {
+            shared
+                .has_room(state, Session::is_full)
+                .then(|| shared.queue(state, |session| session.send_ref(message)))
+        });
+        if let Some(result) = queued {
+            return result;
+        }
+        let mut wait = Wait::new(self);
+        poll_fn(|cx| self.poll_queue(cx, &mut wait.place, |session| session.send_ref(message)))
+            .await
     }
 
     /// Queues a message whether there is room or not.
@@ -92,6 +107,7 @@ impl Shared {
     }
 
     /// Queues a message if there is room; else gives it back, without a reason.
+    #[inline]
     pub(crate) fn try_send(
         self: &Arc<Self>,
         message: Message,

@@ -1,13 +1,25 @@
-//! Towline: `recv` and `send`; or in halves, with a sender for each connection that is a clone.
+//! Towline: `recv` and `send`; in halves, with a sender for each connection that is a clone; or
+//! with messages that are borrowed from where they were received.
 
 use anyhow::Result;
 use towline::{Config, Connection, Server};
 use towline_bench_serving::listening;
 use towline_bench_serving::options::Options;
 
+#[derive(Clone, Copy)]
+enum Mode {
+    Plain,
+    Split,
+    Borrowed,
+}
+
 fn main() -> Result<()> {
-    let options = listening::parse(&["plain", "split"])?;
-    let split = options.mode == "split";
+    let options = listening::parse(&["plain", "split", "borrowed"])?;
+    let mode = match options.mode.as_str() {
+        "split" => Mode::Split,
+        "borrowed" => Mode::Borrowed,
+        _ => Mode::Plain,
+    };
     listening::block_on(async move {
         // Keepalive and all else is as by default.
         let config = Config::server()
@@ -20,7 +32,11 @@ fn main() -> Result<()> {
             tokio::spawn(async move {
                 let served = async {
                     let connection = request.accept().await?;
-                    if split { echo_in_halves(connection).await } else { echo(connection).await }
+                    match mode {
+                        Mode::Plain => echo(connection).await,
+                        Mode::Split => echo_in_halves(connection).await,
+                        Mode::Borrowed => echo_borrowed(connection).await,
+                    }
                 };
                 if let Err(error) = served.await
                     && options.verbose
@@ -45,6 +61,14 @@ async fn echo_in_halves(connection: Connection) -> towline::Result<()> {
     let sender = first.clone();
     while let Some(message) = receiver.recv().await? {
         sender.send(message).await?;
+    }
+    Ok(())
+}
+
+async fn echo_borrowed(connection: Connection) -> towline::Result<()> {
+    let (sender, mut receiver) = connection.split();
+    while let Some(message) = receiver.recv_ref().await? {
+        sender.send_ref(message).await?;
     }
     Ok(())
 }
