@@ -29,7 +29,7 @@ fn messages() -> Vec<Message> {
             _ => Message::binary(payload),
         }
     };
-    lengths.into_iter().cycle().take(88).enumerate().map(message).collect()
+    lengths.into_iter().cycle().take(44).enumerate().map(message).collect()
 }
 
 /// Has `sender` send all messages, in the background.
