@@ -398,10 +398,9 @@ impl Outbound {
     }
 }
 
-/// Gives back what a queue has grown to, once it is empty: it was for a burst.
+/// Gives back what a queue has grown to, once it is empty: an idle connection keeps nothing.
 fn release_if_idle<T>(queue: &mut VecDeque<T>) {
-    const KEPT: usize = 4;
-    if queue.is_empty() && queue.capacity() > KEPT {
+    if queue.is_empty() && queue.capacity() > 0 {
         *queue = VecDeque::new();
     }
 }

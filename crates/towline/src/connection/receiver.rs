@@ -27,7 +27,7 @@ use crate::error::Result;
 pub struct Receiver {
     shared: Arc<Shared>,
     /// `None` once nothing can be received any more.
-    reader: Option<Reader>,
+    reader: Option<Box<Reader>>,
     place: Place,
     /// Whether the end was handed out as an item of the [`Stream`].
     is_exhausted: bool,
@@ -36,7 +36,7 @@ pub struct Receiver {
 impl Receiver {
     pub(crate) fn new(shared: Arc<Shared>, reader: Reader) -> Self {
         let (place, is_exhausted) = (Place::default(), false);
-        Self { shared, reader: Some(reader), place, is_exhausted }
+        Self { shared, reader: Some(Box::new(reader)), place, is_exhausted }
     }
 
     /// Receives a message; `None` is the end after a clean close.

@@ -29,8 +29,8 @@ pub(crate) struct Arrival {
 }
 
 pub(crate) enum Arrived {
-    Request(Box<Request>),
-    Connection(Box<Connection>),
+    Request(Request),
+    Connection(Connection),
 }
 
 /// The way in. Clones are the same.
@@ -141,7 +141,7 @@ impl Gate {
         if self.hub.options.auto_accept {
             self.arrive_once(request.answer_with_anything(), place).await;
         } else {
-            self.arrive(Arrived::Request(Box::new(request)), place);
+            self.arrive(Arrived::Request(request), place);
         }
     }
 
@@ -164,7 +164,7 @@ impl Gate {
         place: OwnedSemaphorePermit,
     ) {
         match accepted.await {
-            Ok(connection) => self.arrive(Arrived::Connection(Box::new(connection)), place),
+            Ok(connection) => self.arrive(Arrived::Connection(connection), place),
             Err(error) => tracing::debug!(%error, "request not accepted"),
         }
     }

@@ -130,7 +130,7 @@ impl Server {
     pub async fn next_request(&mut self) -> Option<Request> {
         loop {
             match self.next_arrival().await?.what {
-                Arrived::Request(request) => return Some(*request),
+                Arrived::Request(request) => return Some(request),
                 // Whoever asks for requests does not want what was accepted unasked.
                 Arrived::Connection(_) => {}
             }
@@ -152,7 +152,7 @@ impl Server {
         loop {
             let Arrival { what, place } = self.next_arrival().await?;
             match what {
-                Arrived::Connection(connection) => return Some(*connection),
+                Arrived::Connection(connection) => return Some(connection),
                 // It comes back as a connection: neither is it lost if nobody waits for it, nor
                 // does it hold up the others.
                 Arrived::Request(request) => {

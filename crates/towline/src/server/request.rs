@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
@@ -45,7 +46,11 @@ use crate::transport::{AnyStream, Io};
 /// }
 /// ```
 #[doc(alias = "WebSocketRequest")]
-pub struct Request {
+pub struct Request(Box<Parts>);
+
+/// They are apart so that a task which has been through a request is not the larger for it as long
+/// as it lives.
+struct Parts {
     http: http::Request<()>,
     offer: Offer,
     remote_address: Option<IpAddr>,
@@ -108,84 +113,85 @@ impl Request {
         let remote_address = peer_address
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
-        Ok(Self { http, offer, remote_address, peer_address, hub, runtime, answer })
+        let parts = Parts { http, offer, remote_address, peer_address, hub, runtime, answer };
+        Ok(Self(Box::new(parts)))
     }
 
     /// Where it is answered.
     pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
+        &self.0.runtime
     }
 
     /// The request as HTTP has it.
     #[doc(alias = "httpRequest")]
     pub fn http(&self) -> &http::Request<()> {
-        &self.http
+        &self.0.http
     }
 
     /// The headers of the request.
     pub fn headers(&self) -> &http::HeaderMap {
-        self.http.headers()
+        self.0.http.headers()
     }
 
     /// The host that the request is for, as its `Host` has it: with the port, if it was written.
     pub fn host(&self) -> &str {
-        self.offer.host()
+        self.0.offer.host()
     }
 
     /// The path and the query: `/chat?room=7`.
     pub fn resource(&self) -> &str {
-        self.offer.resource()
+        self.0.offer.resource()
     }
 
     /// The target of the request, taken apart.
     #[doc(alias = "resourceURL")]
     pub fn uri(&self) -> &Uri {
-        self.offer.uri()
+        self.0.offer.uri()
     }
 
     /// The path: `/chat`.
     pub fn path(&self) -> &str {
-        self.offer.path()
+        self.0.offer.path()
     }
 
     /// The query, without the question mark: `room=7`.
     pub fn query(&self) -> Option<&str> {
-        self.offer.query()
+        self.0.offer.query()
     }
 
     /// The client's address, as far as it is to be believed: what trusted proxies say, else
     /// [`peer_address`](Self::peer_address)'s.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> Option<IpAddr> {
-        self.remote_address
+        self.0.remote_address
     }
 
     /// The address at the other end of the transport, which may be a proxy's.
     pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.peer_address
+        self.0.peer_address
     }
 
     /// The version of the protocol that the client asks for.
     #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(&self) -> Version {
-        self.offer.version()
+        self.0.offer.version()
     }
 
     /// The origin of the page that makes the request; `None` if it does not come from a page.
     pub fn origin(&self) -> Option<&str> {
-        self.offer.origin()
+        self.0.offer.origin()
     }
 
     /// The extensions that the client offers.
     #[doc(alias = "requestedExtensions")]
     pub fn extensions(&self) -> &[Extension] {
-        self.offer.extensions()
+        self.0.offer.extensions()
     }
 
     /// The subprotocols that the client would speak, in its order of preference.
     #[doc(alias = "requestedProtocols")]
     pub fn protocols(&self) -> &[Subprotocol] {
-        self.offer.protocols()
+        self.0.offer.protocols()
     }
 
     /// The first of these protocols, by the server's preference, that the client offers, in
@@ -195,12 +201,12 @@ impl Request {
         I: IntoIterator,
         I::Item: AsRef<str>,
     {
-        self.offer.choose_protocol(supported)
+        self.0.offer.choose_protocol(supported)
     }
 
     /// The cookies of the request.
     pub fn cookies(&self) -> &[Cookie] {
-        self.offer.cookies()
+        self.0.offer.cookies()
     }
 
     /// Accepts without a subprotocol, if the server's [origin policy](crate::OriginPolicy) allows
@@ -233,12 +239,12 @@ impl Request {
     ///
     /// As [`accept`](Self::accept).
     pub async fn accept_with(self, accept: Accept) -> Result<Connection> {
-        see_through(self.runtime.clone(), self.answer_with(accept)).await
+        see_through(self.0.runtime.clone(), Box::pin(self.answer_with(accept))).await
     }
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
     pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
-        let (response, agreed) = match self.offer.accept(&accept, &self.hub.options.origins) {
+        let (response, agreed) = match self.0.offer.accept(&accept, &self.0.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {
                 let rejection = error.rejection();
@@ -253,8 +259,8 @@ impl Request {
             }
         };
         let info = self.info(agreed);
-        self.hub.event(|| ServerEvent::Accepted(Arc::new(info.clone())));
-        let hub = self.hub.clone();
+        self.0.hub.event(|| ServerEvent::Accepted(Arc::new(info.clone())));
+        let hub = self.0.hub.clone();
         let Some(answer) = self.take_answer() else { return Err(answered()) };
         let (stream, early) = answer.accept(&hub, response).await.map_err(gone)?;
         let established = Established { stream, early, info, response: None };
@@ -305,23 +311,23 @@ impl Request {
     ///
     /// As [`reject`](Self::reject).
     pub async fn reject_with(mut self, rejection: Rejection) -> Result<()> {
-        let runtime = self.runtime.clone();
-        see_through(runtime, async move { self.refuse(rejection).await }).await
+        let runtime = self.0.runtime.clone();
+        see_through(runtime, Box::pin(async move { self.refuse(rejection).await })).await
     }
 
     async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
         let Some(answer) = self.take_answer() else { return Err(answered()) };
-        let (transport, peer) = (self.offer.transport(), self.peer_address);
+        let (transport, peer) = (self.0.offer.transport(), self.0.peer_address);
         let left_out = rejection.header_error().map(|error| {
             Error::new(ErrorKind::InvalidHandshakeOption, error.to_string())
                 .with_source(error.clone())
         });
-        answer.reject(&self.hub, rejection, transport, peer).await.map_err(gone)?;
+        answer.reject(&self.0.hub, rejection, transport, peer).await.map_err(gone)?;
         left_out.map_or(Ok(()), Err)
     }
 
     fn take_answer(&mut self) -> Option<Answer> {
-        self.answer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
+        self.0.answer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn info(&self, agreed: Agreed) -> Info {
@@ -331,8 +337,8 @@ impl Request {
             protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
             extensions: agreed.extensions,
             version: agreed.version,
-            remote_address: self.remote_address,
-            peer_address: self.peer_address,
+            remote_address: self.0.remote_address,
+            peer_address: self.0.peer_address,
         }
     }
 }
@@ -341,9 +347,8 @@ impl Request {
 /// somebody waits for that or not.
 async fn see_through<T: Send + 'static>(
     runtime: Handle,
-    answering: impl Future<Output = Result<T>> + Send + 'static,
+    mut answering: Pin<Box<impl Future<Output = Result<T>> + Send + 'static>>,
 ) -> Result<T> {
-    let mut answering = Box::pin(answering);
     let first = poll_fn(|cx| {
         let _runtime = runtime.enter();
         Poll::Ready(answering.as_mut().poll(cx))
@@ -367,9 +372,9 @@ fn answered() -> Error {
 impl Drop for Request {
     fn drop(&mut self) {
         let Some(answer) = self.take_answer() else { return };
-        let hub = self.hub.clone();
-        let (transport, peer) = (self.offer.transport(), self.peer_address);
-        self.runtime.spawn(async move {
+        let hub = self.0.hub.clone();
+        let (transport, peer) = (self.0.offer.transport(), self.0.peer_address);
+        self.0.runtime.spawn(async move {
             let _ = answer.reject(&hub, unanswered(), transport, peer).await;
         });
     }
@@ -385,7 +390,7 @@ impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("resource", &self.resource())
-            .field("remote_address", &self.remote_address)
+            .field("remote_address", &self.0.remote_address)
             .finish_non_exhaustive()
     }
 }

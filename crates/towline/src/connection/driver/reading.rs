@@ -380,7 +380,7 @@ impl Shared {
 
     /// Has a reader read on where the program does not: what is decoded answers pings and closes
     /// and is dropped, and after that bytes are, until the transport is at its end.
-    pub(crate) fn spawn_drain(self: &Arc<Self>, mut reader: Reader) {
+    pub(crate) fn spawn_drain(self: &Arc<Self>, mut reader: Box<Reader>) {
         if self.lock().session.closed().is_some() {
             return;
         }
