@@ -38,11 +38,16 @@ impl Shared {
         write.poll(&mut Context::from_waker(Waker::noop()))
     }
 
+    #[inline]
     pub(crate) fn schedule_flusher(self: &Arc<Self>, state: &mut State) {
         if matches!(state.flusher, Flusher::None) {
-            state.flusher = Flusher::Scheduled;
-            self.runtime.spawn(run_flusher(self.clone(), std::thread::current().id()));
+            self.spawn_flusher(state);
         }
+    }
+
+    fn spawn_flusher(self: &Arc<Self>, state: &mut State) {
+        state.flusher = Flusher::Scheduled;
+        self.runtime.spawn(run_flusher(self.clone(), std::thread::current().id()));
     }
 
     /// How much is queued just now.
