@@ -144,8 +144,8 @@ impl Received {
         self.bytes.split_to(payload_len).freeze()
     }
 
-    /// Whether a frame of this length, which has begun, may gather here.
-    pub(crate) fn can_gather(&self, frame_len: usize) -> bool {
+    /// Whether a frame of this length, which has begun, may gather in the buffer.
+    pub(crate) fn can_gather(frame_len: usize) -> bool {
         frame_len <= GATHER_MAX
     }
 

@@ -59,8 +59,8 @@ impl Receiver {
     /// the end after a clean close.
     ///
     /// For programs that read a message and are done with it, or send it on with
-    /// [`Sender::send_ref`]. As long as the message is held, so is a buffer of 128 KiB of the
-    /// thread's.
+    /// [`Sender::send_ref`]. Until this or another method receives again, a buffer of 128 KiB of the
+    /// thread's is held, which [`recv`](Self::recv) gives back with the last message in it.
     ///
     /// ```
     /// # async fn example(connection: towline::Connection) -> towline::Result<()> {

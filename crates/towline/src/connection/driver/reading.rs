@@ -95,10 +95,9 @@ impl Reader {
     ) -> Poll<Option<W>> {
         ready!(self.poll_budget(cx));
         loop {
-            match self.take_whole() {
-                Ok(Some(message)) => return self.hand_out(shared, W::of_message(message)),
-                Ok(None) => {}
-                Err(fault) => shared.handle_fault(fault),
+            // A fault is met again below.
+            if let Ok(Some(message)) = self.take_whole() {
+                return self.hand_out(shared, W::of_message(message));
             }
             match ready!(self.poll_arrival(shared, cx)) {
                 Some(Arrival::Whole) => {}
@@ -234,7 +233,7 @@ impl Reader {
     fn decode(&mut self) -> Result<Option<Decoded>, Fault> {
         let Self { inbound, received, gathers, .. } = self;
         let unfinished = if *gathers { inbound.unfinished(received.unread()) } else { None };
-        if unfinished.is_some_and(|frame_len| received.can_gather(frame_len)) {
+        if unfinished.is_some_and(Received::can_gather) {
             return Ok(None);
         }
         let decoded = received.decode(|input| inbound.decode(input).map(|it| it.map(own)));
