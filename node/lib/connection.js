@@ -24,6 +24,8 @@ const CONTROL_FRAMES = 2;
 /** The words of a table, see `src/table.rs`. */
 const NEXT = 0;
 const IS_FULL = 1;
+const HAS_OUTPUT = 2;
+const IS_SOONER = 3;
 const HEADER = 4;
 
 /** How much may be staged before it is written within the turn. */
@@ -53,6 +55,10 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   this.connected = true;
   this.state = State.OPEN;
   this.inputPaused = false;
+  // For programs that look: what counts was read when the connection began.
+  this.closeTimeout = config.closeTimeout;
+  this.assembleFragments = config.assembleFragments;
+  this.maxReceivedMessageSize = config.maxReceivedMessageSize;
 
   /** Who is told of the end before the program is: the server. */
   this._owner = null;
@@ -91,7 +97,6 @@ inherit(
         throw failure(
           'ERR_INVALID_ARG_TYPE',
           'Data provided must either be a Node Buffer or implement toString()',
-          TypeError,
         );
       }
     }
@@ -109,7 +114,6 @@ inherit(
         throw failure(
           'ERR_INVALID_ARG_TYPE',
           'You must pass a Node Buffer object to WebSocketConnection.prototype.sendBytes()',
-          TypeError,
         );
       }
       if (!this.connected) return this._refuse(callback);
@@ -118,8 +122,9 @@ inherit(
     }
 
     _sendStaged(isText, data, most, callback) {
-      this._stagedLen += hub.stage(this, isText, data, most);
-      if (typeof callback === 'function') this._addCallback(callback);
+      const length = hub.stage(this, isText, data, most);
+      this._stagedLen += length;
+      if (typeof callback === 'function') this._addCallback(this._forLength(callback, length));
       if (this._stagedLen < TURN_MAX) hub.mark(this);
       else hub.flush(this);
     }
@@ -127,7 +132,7 @@ inherit(
     _sendLent(isText, payload, callback) {
       hub.sendStaged();
       native.sendLent(hub.hub, this._id, isText, payload);
-      if (typeof callback === 'function') this._addCallback(callback);
+      if (typeof callback === 'function') this._addCallback(this._forLength(callback, payload.length));
       hub.flush(this);
     }
 
@@ -158,11 +163,25 @@ inherit(
       const payload = frames.payloadOf(frame);
       frame.length = payload.length;
       hub.sendStaged();
-      native.sendFrame(hub.hub, this._id, frames.firstByte(frame), payload);
+      try {
+        native.sendFrame(hub.hub, this._id, frames.firstByte(frame), payload);
+      } catch ({ message }) {
+        throw failure('ERR_INVALID_SEND', message);
+      }
       if (typeof callback === 'function') this._addCallback(callback);
       hub.arm();
       hub.flush(this);
       return !this.outputBufferFull;
+    }
+
+    /** Whether this end has closed, and the peer has not answered yet. */
+    get waitingForCloseResponse() {
+      return this.state === State.ENDING;
+    }
+
+    /** Whether the peer sends nothing more. */
+    get receivedEnd() {
+      return this.socket.readableEnded;
     }
 
     /** Whether a program that has more to send had better wait for `drain`. */
@@ -178,6 +197,13 @@ inherit(
     _addCallback(callback) {
       if (this._callbacks === null) this._callbacks = [callback];
       else this._callbacks.push(callback);
+    }
+
+    /** That of a message in several frames gets nothing, where that of one gets null. */
+    _forLength(callback, length) {
+      const { fragmentOutgoingMessages, fragmentationThreshold } = this.config;
+      if (!fragmentOutgoingMessages || length <= fragmentationThreshold) return callback;
+      return (error) => (error ? callback(error) : callback());
     }
 
     /** One callback for all that waits to be told of the next write. */
@@ -264,6 +290,8 @@ inherit(
         do {
           const count = native.receive(hub.hub, this._id, chunk, next, table, this._flags());
           next = table[NEXT];
+          if (table[HAS_OUTPUT] !== 0) hub.mark(this);
+          if (table[IS_SOONER] !== 0) hub.arm();
           goesOn = this._dispatch(chunk, table, HEADER, HEADER + 3 * count);
         } while (goesOn && table[IS_FULL] !== 0);
       } finally {
@@ -401,9 +429,15 @@ inherit(
       this.socket.end();
     }
 
-    /** Whether bytes of the peer are there that nobody has looked at, or may be. */
+    /**
+     * Whether bytes of the peer have come since this was asked last, or may have: a socket that is
+     * not read to the end of what it holds reads no more.
+     */
     _hasUnread() {
-      return this.inputPaused || this._backlog !== null || this.socket.readableLength > 0;
+      const { bytesRead, readableHighWaterMark, readableLength } = this.socket;
+      const isNews = bytesRead !== this._bytesRead;
+      this._bytesRead = bytesRead;
+      return isNews || readableLength >= readableHighWaterMark;
     }
 
     // ---- closing
@@ -412,7 +446,7 @@ inherit(
       if (!this.connected) return;
       const code = typeof reasonCode === 'number' ? reasonCode : REASONS.CLOSE_REASON_NORMAL;
       if (!isSendable(code)) {
-        throw failure('ERR_INVALID_SEND', `Close code ${code} is not valid.`, RangeError);
+        throw failure('ERR_INVALID_SEND', `Close code ${code} is not valid.`);
       }
       this.closeReasonCode = code;
       this.closeDescription = typeof description === 'string' ? description : DESCRIPTIONS[code];
@@ -506,8 +540,9 @@ function onEnd() {
   this.end();
 }
 
-function onClose() {
+function onClose(hadError) {
   const connection = this[kConnection];
+  connection.socketHadError = hadError;
   connection.connected = false;
   connection.state = State.CLOSED;
   if (connection.closeReasonCode === -1) {
@@ -551,7 +586,6 @@ function checkKeepalive(config) {
     throw failure(
       'ERR_INVALID_ARG_TYPE',
       'keepaliveInterval must be specified and numeric if keepalive is true.',
-      TypeError,
     );
   }
   if (config.dropConnectionOnKeepaliveTimeout && typeof config.keepaliveGracePeriod !== 'number') {
@@ -559,7 +593,6 @@ function checkKeepalive(config) {
       'ERR_INVALID_ARG_TYPE',
       'keepaliveGracePeriod  must be specified and numeric if ' +
         'dropConnectionOnKeepaliveTimeout is true.',
-      TypeError,
     );
   }
 }
@@ -567,9 +600,15 @@ function checkKeepalive(config) {
 /** What the native hub is told: `src/options.rs`. */
 function optionsOf(config) {
   const asks = config.keepalive && !config.useNativeKeepalive;
+  const maxReceivedFrameSize = Number(config.maxReceivedFrameSize ?? Infinity);
   return {
-    maxReceivedFrameSize: Number(config.maxReceivedFrameSize ?? Infinity),
-    maxReceivedMessageSize: Number(config.maxReceivedMessageSize ?? Infinity),
+    maxReceivedFrameSize,
+    // This has always been a limit of messages in several frames alone; for the core it is one of
+    // all. So a message may be as large as a frame may be.
+    maxReceivedMessageSize: Math.max(
+      maxReceivedFrameSize,
+      Number(config.maxReceivedMessageSize ?? Infinity),
+    ),
     maxReceivedFragments: Number(config.maxReceivedFragments ?? 0x10000),
     fragmentOutgoingMessages: Boolean(config.fragmentOutgoingMessages),
     fragmentationThreshold: Number(config.fragmentationThreshold ?? 0x4000),

@@ -92,7 +92,11 @@ inherit(
     }
 
     parseExtensions(value) {
-      return value ? native.offeredExtensions(value.toLowerCase()) : [];
+      if (!value) return [];
+      return native.offeredExtensions(value.toLowerCase()).map(({ name, params }) => ({
+        name,
+        params: params.map((param) => ({ name: param.name, value: param.value })),
+      }));
     }
 
     parseCookies(value) {

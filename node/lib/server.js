@@ -49,7 +49,6 @@ inherit(
         throw failure(
           'ERR_INVALID_ARG_VALUE',
           'You must specify an httpServer on which to mount the WebSocket server.',
-          TypeError,
         );
       }
       if (!Array.isArray(this.config.httpServer)) this.config.httpServer = [this.config.httpServer];

@@ -61,12 +61,12 @@ impl Hub {
         }
     }
 
-    /// Sees to it that the connection is looked at when its next deadline comes.
-    pub(crate) fn schedule(&mut self, id: u32) {
-        let Some(Some(connection)) = self.connections.get_mut(id as usize) else { return };
-        if let Some(at) = connection.session.poll_timeout() {
-            self.timetable.schedule(id, at, &mut connection.scheduled);
-        }
+    /// Sees to it that the connection is looked at when its next deadline comes; returns whether
+    /// that is sooner than it was.
+    pub(crate) fn schedule(&mut self, id: u32) -> bool {
+        let Some(Some(connection)) = self.connections.get_mut(id as usize) else { return false };
+        let Some(at) = connection.session.poll_timeout() else { return false };
+        self.timetable.schedule(id, at, &mut connection.scheduled)
     }
 
     /// Looks at the next connection whose time has come.

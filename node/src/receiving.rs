@@ -12,7 +12,7 @@ use towline_proto::{Frame, Incoming, Input, Rsv};
 use crate::arrays::{BytesMut, WordsMut};
 use crate::connection::{Connection, Ending, Owned};
 use crate::hub::Hub;
-use crate::table::{Kind, Writer};
+use crate::table::{Kind, State, Writer};
 use crate::words::describe;
 
 /// The program answers pings itself.
@@ -37,12 +37,18 @@ pub fn receive(
 ) -> u32 {
     let mut writer = Writer::new(table);
     let len = chunk.len();
-    let Some(connection) = hub.get(id) else { return writer.finish(len, false) };
+    let Some(connection) = hub.get(id) else { return writer.finish(len, State::default()) };
     let mut input = Input::new(chunk.get_mut(from as usize..).unwrap_or_default());
     let now = Instant::now();
     connection.session.handle_received(now);
     let is_whole = connection.decode(&mut input, len, now, flags, &mut writer);
-    writer.finish(len - input.len(), !is_whole)
+    let state = State {
+        is_full: !is_whole,
+        has_output: !connection.session.outbound().is_empty(),
+        // An answer to a ping, say, begins a new interval, which may end before the grace period.
+        is_sooner: hub.schedule(id),
+    };
+    writer.finish(len - input.len(), state)
 }
 
 /// The text that the next event is about.

@@ -7,6 +7,10 @@
 const NEXT: usize = 0;
 /// Whether there is more to come, for which the table had no room.
 const IS_FULL: usize = 1;
+/// Whether there is something to be written, which the program has not sent: an answer to a ping.
+const HAS_OUTPUT: usize = 2;
+/// Whether the timer is to be set anew: a deadline has come nearer.
+const IS_SOONER: usize = 3;
 /// Where the events begin.
 const EVENTS: usize = 4;
 /// How many words an event has.
@@ -38,6 +42,14 @@ pub(crate) enum Kind {
     Fault = 10,
 }
 
+/// What is said of the whole beside where to go on.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) is_full: bool,
+    pub(crate) has_output: bool,
+    pub(crate) is_sooner: bool,
+}
+
 /// Writes a table.
 pub(crate) struct Writer<'t> {
     words: &'t mut [u32],
@@ -66,12 +78,12 @@ impl<'t> Writer<'t> {
     }
 
     /// Ends the table, and says how many events are in it.
-    pub(crate) fn finish(self, next: usize, is_full: bool) -> u32 {
-        if let Some(word) = self.words.get_mut(NEXT) {
-            *word = u32::try_from(next).unwrap_or(u32::MAX);
-        }
-        if let Some(word) = self.words.get_mut(IS_FULL) {
-            *word = is_full.into();
+    pub(crate) fn finish(self, next: usize, state: State) -> u32 {
+        if let Some(header) = self.words.first_chunk_mut::<EVENTS>() {
+            header[NEXT] = u32::try_from(next).unwrap_or(u32::MAX);
+            header[IS_FULL] = state.is_full.into();
+            header[HAS_OUTPUT] = state.has_output.into();
+            header[IS_SOONER] = state.is_sooner.into();
         }
         u32::try_from(self.count).unwrap_or(u32::MAX)
     }

@@ -14,12 +14,20 @@ pub(crate) struct Timetable {
 }
 
 impl Timetable {
-    /// Has `id` looked at by `at`. `scheduled` is what the connection remembers of it.
-    pub(crate) fn schedule(&mut self, id: u32, at: Instant, scheduled: &mut Option<Instant>) {
-        if scheduled.is_none_or(|earlier| at < earlier) {
+    /// Has `id` looked at by `at`; returns whether it was not going to be by then. `scheduled` is
+    /// what the connection remembers of it.
+    pub(crate) fn schedule(
+        &mut self,
+        id: u32,
+        at: Instant,
+        scheduled: &mut Option<Instant>,
+    ) -> bool {
+        let is_sooner = scheduled.is_none_or(|earlier| at < earlier);
+        if is_sooner {
             *scheduled = Some(at);
             self.entries.push(Reverse((at, id)));
         }
+        is_sooner
     }
 
     /// The next entry that is due at `now`. It may be of a connection that is gone.
