@@ -189,13 +189,37 @@ scenario('server: a handshake that is none', async (stage) => {
     { 'Sec-WebSocket-Version': 'thirteen' },
     { 'Sec-WebSocket-Version': '7' },
     { 'Sec-WebSocket-Version': '14' },
-    { Cookie: 'broken=%E0%A4%A' },
   ]) {
     const peer = await stage.dial(port, { headers });
     stage.log('peer')('sent', headers);
     stage.log('peer')('response', peer.response);
     stage.log('peer')('then', await peer.ended, (await peer.tail()).length);
   }
+});
+
+scenario('server: a cookie that is not URL-encoded', async (stage) => {
+  const { server, port } = await stage.serve({}, (request) => {
+    stage.log('request')('cookies', request.cookies);
+    request.accept();
+  });
+  stage.watchServer(server);
+  const peer = await stage.dial(port, { headers: { Cookie: 'broken=%E0%A4%A; fine=%20' } });
+  stage.log('peer')('status', peer.response.split('\r\n')[0]);
+});
+
+for (const key of ['short', 'dGhlIHNhbXBsZSBub25jZQ', 'x'.repeat(24), '']) {
+  scenario(`server: the key ${JSON.stringify(key)}`, async (stage) => {
+    const { server, port } = await stage.serve({}, (request) => request.accept());
+    stage.watchServer(server);
+    const peer = await stage.dial(port, { headers: { 'Sec-WebSocket-Key': key } });
+    stage.log('peer')('status', peer.response.split('\r\n')[0]);
+  });
+}
+
+scenario('server: a list of extensions that is malformed', async (stage) => {
+  const { port } = await stage.serve({}, (request) => request.accept());
+  const peer = await stage.dial(port, { headers: { 'Sec-WebSocket-Extensions': 'a;;b=,=' } });
+  stage.log('peer')('status', peer.response.split('\r\n')[0]);
 });
 
 scenario('server: a handshake without Host', async (stage) => {

@@ -15,7 +15,7 @@ scenario('request: properties', async (stage) => {
     headers: {
       Origin: 'http://origin.example',
       'Sec-WebSocket-Protocol': 'Chat.V1,superChat,  LAST',
-      'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits, simple; A=b; q="x"',
+      'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits, simple; A=b',
       Cookie: 'one=1; two="quoted"; three=a%20b; bare; four=x=y',
     },
   }, (request) => {
@@ -27,6 +27,13 @@ scenario('request: properties', async (stage) => {
     line('resourceURL', pathname, { ...query }, search, href);
     line('objects', request.httpRequest.url, request.socket === request.httpRequest.socket,
       typeof request.serverConfig);
+    request.reject();
+  });
+});
+
+scenario('request: a quoted value in the list of extensions', async (stage) => {
+  await handshake(stage, { headers: { 'Sec-WebSocket-Extensions': 'x; q="v"' } }, (request) => {
+    stage.log('request')('extensions', request.requestedExtensions);
     request.reject();
   });
 });

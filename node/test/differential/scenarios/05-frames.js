@@ -53,8 +53,6 @@ bothRoles('sendFrame: frames made by hand', async (stage, role) => {
     { opcode: 0, fin: true },
     { opcode: 9, fin: true, binaryPayload: Buffer.from('ping') },
     { opcode: 1, fin: true, rsv1: true, binaryPayload: payload },
-    { opcode: 5, fin: true, rsv2: true, rsv3: true, binaryPayload: payload },
-    { opcode: 8, fin: true, closeStatus: 4009, binaryPayload: Buffer.from('by hand') },
   ];
   for (const fields of frames) {
     const frame = fresh(stage.lib, fields);
@@ -65,7 +63,53 @@ bothRoles('sendFrame: frames made by hand', async (stage, role) => {
   line('connected', connection.connected);
 });
 
+const WRONG = {
+  'a reserved opcode': [{ opcode: 5, fin: true, rsv2: true, rsv3: true }],
+  'a continuation of nothing': [{ opcode: 0, fin: true }],
+  'a message within a message': [{ opcode: 1, fin: false }, { opcode: 2, fin: true }],
+  'a fragment of a ping': [{ opcode: 9, fin: false }],
+  'a long ping': [{ opcode: 9, fin: true, binaryPayload: Buffer.alloc(126) }],
+};
+for (const [what, frames] of Object.entries(WRONG)) {
+  bothRoles(`sendFrame: ${what}`, async (stage, role) => {
+    const { connection, peer } = await stage.connection(role);
+    for (const fields of frames) {
+      stage.attempt(stage.log('connection'), 'sendFrame', () => connection.sendFrame(fresh(stage.lib, fields)));
+    }
+    connection.ping('last');
+    let frame;
+    do {
+      frame = await peer.next();
+      stage.log('peer')('got', ...shown(frame));
+    } while (frame && frame.payload.toString() !== 'last');
+  });
+}
+
+bothRoles('sendFrame: a close frame', async (stage, role) => {
+  const { connection, peer } = await stage.watched(role);
+  const line = stage.log('connection');
+  const frame = fresh(stage.lib, { opcode: 8, fin: true, closeStatus: 4009, binaryPayload: Buffer.from('by hand') });
+  stage.attempt(line, 'sendFrame', () => connection.sendFrame(frame));
+  line('connected', connection.connected);
+  stage.log('peer')('got', ...shown(await peer.next()));
+  peer.close(4009);
+  peer.socket.end();
+  await stage.event(connection, 'close');
+});
+
+bothRoles('sendFrame: a message sent while one made by hand is not finished', async (stage, role) => {
+  const { connection, peer } = await stage.connection(role);
+  connection.sendFrame(fresh(stage.lib, { opcode: 1, fin: false, binaryPayload: Buffer.from('be') }));
+  connection.sendUTF('whole');
+  connection.sendFrame(fresh(stage.lib, { opcode: 0, fin: true, binaryPayload: Buffer.from('gun') }));
+  for (let n = 0; n < 3; n += 1) stage.log('peer')('got', ...shown(await peer.next()));
+});
+
 bothRoles('sendCloseFrame', async (stage, role) => {
+  if (!stage.lib.connection.prototype.sendCloseFrame) {
+    stage.log('connection')('no such method');
+    return;
+  }
   for (const values of [[], [4000], [4000, 'why'], ['4000', 'why'], [1001, 7]]) {
     const { connection, peer } = await stage.connection(role);
     const sent = new Promise((resolve) => {

@@ -1,4 +1,5 @@
 'use strict';
+const { once } = require('node:events');
 const { bothRoles, scenario } = require('../registry.js');
 const { shown } = require('../stage.js');
 
@@ -121,6 +122,29 @@ bothRoles('message: listeners come and go', async (stage, role) => {
   connection.removeAllListeners('message');
   peer.send({ payload: 'unheard' });
   await stage.settle();
+});
+
+bothRoles('message: awaited one by one', async (stage, role) => {
+  const { connection, peer } = await stage.connection(role);
+  peer.write(Buffer.concat(['one', 'two', 'three', 'four'].map((payload) => peer.frame({ payload }))));
+  for (let n = 0; n < 4; n += 1) {
+    const [message] = await once(connection, 'message');
+    stage.log('connection')('got', message.utf8Data);
+  }
+});
+
+bothRoles('message: what a handler has put off happens before the next one', async (stage, role) => {
+  const { connection, peer } = await stage.connection(role);
+  const line = stage.log('connection');
+  connection.on('message', async ({ utf8Data }) => {
+    line('begun', utf8Data);
+    await null;
+    line('done', utf8Data);
+  });
+  const all = messages(connection, 3);
+  peer.write(Buffer.concat(['one', 'two', 'three'].map((payload) => peer.frame({ payload }))));
+  await all;
+  await stage.settle(1);
 });
 
 bothRoles('message: a handler that throws loses nothing that follows', async (stage, role) => {

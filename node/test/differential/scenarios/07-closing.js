@@ -145,11 +145,11 @@ for (const where of ['option', 'property']) {
     const began = performance.now();
     const closed = stage.event(connection, 'close').then(() => {
       const took = performance.now() - began;
-      line('after its time', took > 25, took < 400);
+      line('after its time', took > 25);
     });
     connection.close(1000, 'patience');
     stage.log('peer')('got', ...shown(await peer.next()));
-    await Promise.race([closed, new Promise((resolve) => { setTimeout(resolve, 500); })]);
+    await Promise.race([closed, new Promise((resolve) => { setTimeout(resolve, 250); })]);
     line('in the end', connection.state, connection.socket.destroyed);
   });
 }
