@@ -243,6 +243,18 @@ bothRoles('drain and the return value of sendFrame', async (stage, role) => {
   line('drained', connection.outputBufferFull);
 });
 
+bothRoles('send: a Buffer that is used again at once', async (stage, role) => {
+  const { connection, peer } = await stage.connection(role, { fragmentOutgoingMessages: false });
+  for (const size of [10, 5000, 20_000, 300_000]) {
+    const data = Buffer.alloc(size, 'a');
+    connection.sendBytes(data);
+    data.fill('b');
+    connection.send(data);
+    data.fill('c');
+    for (let n = 0; n < 2; n += 1) stage.log('peer')('got', ...shown(await peer.next()));
+  }
+});
+
 scenario('send: what the program writes to the socket itself goes out in between', async (stage) => {
   const { connection, peer } = await stage.connection('server');
   connection.sendUTF('one');
