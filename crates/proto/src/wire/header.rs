@@ -153,7 +153,7 @@ fn decode_opcode(first: u8) -> Result<Opcode, Malformed> {
 
 /// The payload's length, and how many bytes after the first two it took.
 #[inline]
-fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
+pub(crate) fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     match short {
         126 => {
             let Some(bytes) = rest.first_chunk::<2>() else { return Ok(None) };
