@@ -8,9 +8,10 @@ const FIN: u8 = 0x80;
 const TEXT: u8 = FIN | Opcode::Text as u8;
 const BINARY: u8 = FIN | Opcode::Binary as u8;
 
-/// A message in a single frame, all of which is there.
+/// A message in a single frame, all of which is there: where it was found, it can be
+/// [taken](crate::inbound::Inbound::take_whole).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WholeMessage {
+pub struct WholeMessage {
     pub(crate) header_len: usize,
     pub(crate) payload_len: usize,
     pub(crate) mask: Option<[u8; 4]>,

@@ -20,6 +20,7 @@ use bytes::buf::Limit;
 use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::incoming::{Incoming, Input};
+use crate::message::MessageRef;
 use crate::role::Role;
 use crate::text::validate;
 use crate::whole::{self, WholeMessage};
@@ -98,42 +99,46 @@ impl Inbound {
     /// The [`Fault`] of the peer. It is the end: every later call returns it again.
     #[inline]
     pub fn decode<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
-        match self.decode_whole(input)? {
-            Some(message) => Ok(Some(message)),
+        match self.find_whole(input.as_slice()) {
+            Some(whole) => self.take_whole(whole, input).map(|message| Some(message.into())),
             None => self.decode_any(input),
         }
     }
 
-    /// Decodes what comes next if that is a message in a single frame, all of which lies in
-    /// `input`: the common case, at the least expense. Else nothing is consumed, and it is for
-    /// [`decode`](Self::decode).
+    /// What comes next, if that is a message in a single frame, all of which lies in `input`: the
+    /// common case, to be had at the least expense by [`take_whole`](Self::take_whole). Else it is
+    /// for [`decode`](Self::decode).
+    #[inline]
+    pub fn find_whole(&self, input: &[u8]) -> Option<WholeMessage> {
+        if !self.is_between_messages {
+            return None;
+        }
+        WholeMessage::find(input, self.role, self.most_whole)
+    }
+
+    /// Takes the message that [`find_whole`](Self::find_whole) found in this input.
     ///
     /// # Errors
     ///
     /// As [`decode`](Self::decode).
     #[inline]
-    pub fn decode_whole<'b>(
+    pub fn take_whole<'b>(
         &mut self,
+        whole: WholeMessage,
         input: &mut Input<'b>,
-    ) -> Result<Option<Incoming<'b>>, Fault> {
-        let Some(message) = self.whole_message(input.as_slice()) else { return Ok(None) };
-        let payload = input.take_frame(message.header_len, message.payload_len);
-        if let Some(key) = message.mask {
+    ) -> Result<MessageRef<'b>, Fault> {
+        input.take(whole.header_len);
+        let payload = input.take(whole.payload_len);
+        if let Some(key) = whole.mask {
             mask::apply(key, 0, payload);
         }
-        if !message.is_text {
-            return Ok(Some(Incoming::Binary(Cow::Borrowed(payload))));
+        if !whole.is_text {
+            return Ok(MessageRef::Binary(payload));
         }
         match validate(payload) {
-            Ok(text) => Ok(Some(Incoming::Text(Cow::Borrowed(text)))),
+            Ok(text) => Ok(MessageRef::Text(text)),
             Err(invalid) => Err(self.fail(invalid.into())),
         }
-    }
-
-    /// Whether [`decode_whole`](Self::decode_whole) would find a message.
-    #[inline]
-    pub fn is_whole(&self, input: &[u8]) -> bool {
-        self.whole_message(input).is_some()
     }
 
     /// How long the frame is that begins `input` and does not end in it, header included; as long
@@ -146,14 +151,6 @@ impl Inbound {
             return None;
         }
         whole::unfinished(input)
-    }
-
-    #[inline]
-    fn whole_message(&self, input: &[u8]) -> Option<WholeMessage> {
-        if !self.is_between_messages {
-            return None;
-        }
-        WholeMessage::find(input, self.role, self.most_whole)
     }
 
     /// Whatever comes next, whole or in pieces.

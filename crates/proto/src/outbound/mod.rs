@@ -21,7 +21,7 @@ use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
-use crate::wire::header::{Header, MAX_HEADER_LEN, Rsv};
+use crate::wire::header::{Header, Rsv};
 use crate::wire::mask;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
@@ -29,9 +29,6 @@ use backlog::{Backlog, Waiting};
 /// Long messages are turned into frames until this many bytes are ready to be written: enough
 /// to keep the socket busy, little enough that control frames get between.
 const AHEAD: usize = 128 << 10;
-
-/// A payload up to this is copied beside its header; a larger one is lent to the writer as it is.
-const COPY_MAX: usize = 4 << 10;
 
 /// The encoder and its queue.
 ///
@@ -51,6 +48,10 @@ pub struct Outbound {
 }
 
 impl Outbound {
+    /// A payload up to this length is copied beside its header; a longer one that needs no mask is
+    /// written from where it is.
+    pub const COPY_MAX: usize = 4 << 10;
+
     /// An encoder for the end with this role.
     pub fn new(role: Role, config: &Config) -> Self {
         let max_frame = if config.fragment_outgoing_messages {
@@ -91,6 +92,23 @@ impl Outbound {
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
         let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
         self.encode_payload(mask, payload);
+    }
+
+    /// Queues a small message behind others that are ready to be written, if that is all there is
+    /// to do: no more than `most` bytes are ready before it, and none wait for anything. `false`
+    /// says that it is for [`message_ref`](Self::message_ref).
+    #[inline]
+    pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
+        let payload = message.as_bytes();
+        let is_small = payload.len() <= self.max_frame.min(Self::COPY_MAX);
+        let ready = self.encoded.len() - self.written;
+        if self.backlog.is_some() || !is_small || ready == 0 || ready >= most {
+            return false;
+        }
+        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
+        let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
+        self.encode_payload(mask, payload);
+        true
     }
 
     /// Queues a frame made by hand. Messages queued before the one that it belongs to is finished
@@ -298,7 +316,7 @@ impl Outbound {
     #[inline]
     fn encode(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: Bytes) {
         let mask = self.encode_header(fin, rsv, opcode, payload.len());
-        if mask.is_some() || payload.len() <= COPY_MAX {
+        if mask.is_some() || payload.len() <= Self::COPY_MAX {
             self.encode_payload(mask, &payload);
         } else {
             let at = self.encoded.len();
@@ -307,7 +325,7 @@ impl Outbound {
     }
 
     /// Returns the key that the payload is to be masked with, if it is.
-    #[inline]
+    #[inline(always)]
     fn encode_header(
         &mut self,
         fin: bool,
@@ -317,13 +335,11 @@ impl Outbound {
     ) -> Option<[u8; 4]> {
         let mask = self.masks.then(mask::random_key);
         let header = Header { fin, rsv, opcode, mask, payload_len: payload_len as u64 };
-        let mut bytes = [0; MAX_HEADER_LEN];
-        let header_len = header.encode(&mut bytes);
-        self.encoded.extend_from_slice(&bytes[..header_len]);
+        header.encode(&mut self.encoded);
         mask
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode_payload(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
         match mask {
             Some(key) => mask::extend(key, payload, &mut self.encoded),

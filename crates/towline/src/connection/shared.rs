@@ -239,7 +239,7 @@ impl Aftermath {
 
 /// Who waits for something of a connection, as long as this lives.
 pub(crate) struct Wait<'s> {
-    shared: &'s Arc<Shared>,
+    pub(crate) shared: &'s Arc<Shared>,
     pub(crate) place: Place,
 }
 
@@ -250,6 +250,7 @@ impl<'s> Wait<'s> {
 }
 
 impl Drop for Wait<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.shared.leave(&mut self.place);
     }
@@ -257,6 +258,7 @@ impl Drop for Wait<'_> {
 
 impl Shared {
     /// Gives up a place among those who wait. If it was this one's turn, it is the next one's.
+    #[inline]
     pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
         if place.is_taken() {
             self.update(|_, state| state.waiting.leave(place));

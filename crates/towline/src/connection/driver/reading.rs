@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
-use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef};
+use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef, WholeMessage};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -24,8 +24,8 @@ pub(crate) struct Reader {
     pub(crate) half: ReadHalf,
     inbound: Inbound,
     received: Received,
-    /// A message that is lent and does not lie in the buffer.
-    lent: Option<Message>,
+    /// The message that is lent.
+    lent: Option<Lent>,
     /// Whether the beginning of a frame may stay in the buffer, since the rest may be there.
     gathers: bool,
     /// Events handed out since the task's budget was last asked.
@@ -63,8 +63,14 @@ impl Wanted for Event {
 /// What there is to hand out.
 enum Arrival<W> {
     /// A message lies whole in the buffer.
-    Whole,
+    Whole(WholeMessage),
     Other(W),
+}
+
+/// What is lent: a message in the buffer, or one that came in pieces.
+enum Lent {
+    Whole(WholeMessage),
+    Other(Message),
 }
 
 /// Something decoded that is independent of the input.
@@ -87,7 +93,7 @@ impl Reader {
     ///
     /// Everything that has been read is handed out before more is; when nothing is left, what the
     /// turn has led to is written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_next<W: Wanted>(
         &mut self,
         shared: &Arc<Shared>,
@@ -95,14 +101,17 @@ impl Reader {
     ) -> Poll<Option<W>> {
         ready!(self.poll_budget(cx));
         loop {
-            // A fault is met again below.
-            if let Ok(Some(message)) = self.take_whole() {
+            let whole = match self.inbound.find_whole(self.received.unread()) {
+                Some(whole) => whole,
+                None => match ready!(self.poll_arrival(shared, cx)) {
+                    Some(Arrival::Whole(whole)) => whole,
+                    Some(Arrival::Other(item)) => return self.hand_out(shared, item),
+                    None => return Poll::Ready(None),
+                },
+            };
+            // A fault is met again above, by who looks for what comes next.
+            if let Ok(message) = self.take_whole(whole) {
                 return self.hand_out(shared, W::of_message(message));
-            }
-            match ready!(self.poll_arrival(shared, cx)) {
-                Some(Arrival::Whole) => {}
-                Some(Arrival::Other(item)) => return self.hand_out(shared, item),
-                None => return Poll::Ready(None),
             }
         }
     }
@@ -115,12 +124,14 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         ready!(self.poll_budget(cx));
-        self.lent = None;
-        match ready!(self.poll_arrival(shared, cx)) {
-            Some(Arrival::Whole) => {}
-            Some(Arrival::Other(message)) => self.lent = Some(message),
-            None => return Poll::Ready(false),
-        }
+        self.lent = match self.inbound.find_whole(self.received.unread()) {
+            Some(whole) => Some(Lent::Whole(whole)),
+            None => match ready!(self.poll_arrival(shared, cx)) {
+                Some(Arrival::Whole(whole)) => Some(Lent::Whole(whole)),
+                Some(Arrival::Other(message)) => Some(Lent::Other(message)),
+                None => return Poll::Ready(false),
+            },
+        };
         self.handed_out += 1;
         Poll::Ready(true)
     }
@@ -129,17 +140,15 @@ impl Reader {
     #[inline]
     pub(crate) fn lend(&mut self, shared: &Shared) -> Result<Option<MessageRef<'_>>, Fault> {
         let Self { inbound, received, lent, .. } = self;
-        if let Some(message) = lent {
-            return Ok(Some(MessageRef::from(&*message)));
-        }
+        let whole = match lent {
+            Some(Lent::Whole(whole)) => *whole,
+            Some(Lent::Other(message)) => return Ok(Some(MessageRef::from(&*message))),
+            None => return Ok(None),
+        };
         received.decode(|input| {
-            let decoded = inbound.decode_whole(input)?;
+            let message = inbound.take_whole(whole, input)?;
             shared.set_has_input(!input.is_empty());
-            Ok(match decoded {
-                Some(Incoming::Text(Cow::Borrowed(text))) => Some(MessageRef::Text(text)),
-                Some(Incoming::Binary(Cow::Borrowed(bytes))) => Some(MessageRef::Binary(bytes)),
-                _ => None,
-            })
+            Ok(Some(message))
         })
     }
 
@@ -152,37 +161,30 @@ impl Reader {
         Poll::Ready(())
     }
 
-    /// The message that lies whole in the buffer, if one does.
+    /// Takes a message that lies whole in the buffer.
     #[inline]
-    fn take_whole(&mut self) -> Result<Option<Message>, Fault> {
+    fn take_whole(&mut self, whole: WholeMessage) -> Result<Message, Fault> {
         let Self { inbound, received, .. } = self;
         let shared_from = received.shared_from();
-        let mut shared_len = None;
-        let message = received.decode(|input| {
-            Ok::<_, Fault>(match inbound.decode_whole(input)? {
-                Some(Incoming::Binary(bytes)) if bytes.len() >= shared_from => {
-                    shared_len = Some(bytes.len());
-                    None
-                }
-                Some(incoming) => incoming.into_message(),
-                None => None,
-            })
-        })?;
-        Ok(match shared_len {
-            Some(len) => Some(Message::Binary(received.share(len))),
-            None => message,
+        Ok(match received.decode(|input| inbound.take_whole(whole, input))? {
+            MessageRef::Binary(bytes) if bytes.len() >= shared_from => {
+                let payload_len = bytes.len();
+                Message::Binary(received.share(payload_len))
+            }
+            message => message.to_message(),
         })
     }
 
     /// Waits until there is something to hand out. `None` is the end.
+    #[inline(never)]
     fn poll_arrival<W: Wanted>(
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Arrival<W>>> {
         loop {
-            if self.inbound.is_whole(self.received.unread()) {
-                return Poll::Ready(Some(Arrival::Whole));
+            if let Some(whole) = self.inbound.find_whole(self.received.unread()) {
+                return Poll::Ready(Some(Arrival::Whole(whole)));
             }
             let decoded = match self.decode() {
                 Ok(None) => match ready!(self.poll_read(shared, cx)) {
@@ -218,7 +220,7 @@ impl Reader {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn hand_out<W>(&mut self, shared: &Shared, item: W) -> Poll<Option<W>> {
         self.handed_out += 1;
         // The program may be long in coming back.
