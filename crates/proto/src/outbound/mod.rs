@@ -240,8 +240,8 @@ impl Outbound {
     /// which may be empty.
     #[inline]
     pub fn queued_cost(&self) -> usize {
-        let cost = |backlog: &Box<Backlog>| backlog.waiting_cost() + backlog.held_cost();
-        self.remaining() + self.backlog.as_ref().map_or(0, cost)
+        let cost = |backlog: &Backlog| backlog.waiting_cost() + backlog.held_cost();
+        self.remaining() + self.backlog.as_deref().map_or(0, cost)
     }
 
     /// The same of what stands before the next frame of a message that is being made of frames.
