@@ -12,8 +12,8 @@ const BINARY: u8 = FIN | Opcode::Binary as u8;
 /// [taken](crate::inbound::Inbound::take_whole).
 #[derive(Debug, Clone, Copy)]
 pub struct WholeMessage {
-    pub(crate) header_len: usize,
     pub(crate) payload_len: usize,
+    pub(crate) header_len: u8,
     pub(crate) mask: Option<[u8; 4]>,
     pub(crate) is_text: bool,
 }
@@ -38,14 +38,14 @@ impl WholeMessage {
         }
         let (payload_len, len_bytes) = decode_length(short, rest).ok()??;
         let payload_len = usize::try_from(payload_len).ok()?;
-        let (mask, mask_len) = if is_masked {
-            (Some(*rest.get(len_bytes..)?.first_chunk::<4>()?), 4)
+        let (mask, header_len) = if is_masked {
+            (Some(*rest.get(len_bytes..)?.first_chunk::<4>()?), 6 + len_bytes)
         } else {
-            (None, 0)
+            (None, 2 + len_bytes)
         };
-        let header_len = 2 + len_bytes + mask_len;
         let is_there = payload_len <= most.min(input.len() - header_len);
-        is_there.then_some(Self { header_len, payload_len, mask, is_text: first == TEXT })
+        let header_len = u8::try_from(header_len).ok()?;
+        is_there.then_some(Self { payload_len, header_len, mask, is_text: first == TEXT })
     }
 }
 

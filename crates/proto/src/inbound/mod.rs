@@ -127,7 +127,7 @@ impl Inbound {
         whole: WholeMessage,
         input: &mut Input<'b>,
     ) -> Result<MessageRef<'b>, Fault> {
-        input.take(whole.header_len);
+        input.take(usize::from(whole.header_len));
         let payload = input.take(whole.payload_len);
         if let Some(key) = whole.mask {
             mask::apply(key, 0, payload);

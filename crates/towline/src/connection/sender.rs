@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,7 +34,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// with 1001, in the background.
 pub struct Sender {
     pub(crate) shared: Arc<Shared>,
-    id: u64,
+    id: NonZeroU64,
     /// Whether it has ever made a frame by hand.
     makes_frames: AtomicBool,
     /// Where it waits as a `Sink`.
@@ -43,7 +44,8 @@ pub struct Sender {
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.senders.fetch_add(1, Ordering::Relaxed);
-        let id = shared.senders_ever.fetch_add(1, Ordering::Relaxed);
+        let id =
+            NonZeroU64::MIN.saturating_add(shared.senders_ever.fetch_add(1, Ordering::Relaxed));
         Self { shared, id, makes_frames: AtomicBool::new(false), place: Place::default() }
     }
 

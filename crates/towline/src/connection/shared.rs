@@ -3,6 +3,7 @@
 //! One lock, held for the encoding of a frame or a write that does not block, and practically
 //! never contended. Nobody is woken while it is held.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -19,8 +20,7 @@ use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
     pub(crate) info: Arc<Info>,
-    /// Where tasks of this connection run, whoever starts them.
-    pub(crate) runtime: Handle,
+    /// Knows where tasks of this connection run, too, whoever starts them.
     pub(crate) timekeeper: Timekeeper,
     observer: Option<Arc<dyn Observer>>,
     opened: Instant,
@@ -57,7 +57,7 @@ pub(crate) struct State {
     pub(crate) receiver: Option<Waker>,
     pub(crate) waiting: Waiting,
     /// Which sender has begun a message made of frames and not finished it.
-    pub(crate) unfinished_by: Option<u64>,
+    pub(crate) unfinished_by: Option<NonZeroU64>,
     /// When the timekeeper will call.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
@@ -92,11 +92,9 @@ impl Shared {
         observer: Option<Arc<dyn Observer>>,
         opened: Instant,
     ) -> Arc<Self> {
-        let runtime = Handle::current();
         let shared = Arc::new(Self {
             info,
-            timekeeper: Timekeeper::of(&runtime),
-            runtime,
+            timekeeper: Timekeeper::of(&Handle::current()),
             observer,
             opened,
             received_at: AtomicU64::new(0),

@@ -68,7 +68,7 @@ impl Connections {
         // One task each: a connection that takes the message does not set off a look at the others.
         let mut waiting = JoinSet::new();
         for shared in full {
-            let (message, runtime) = (message.clone(), shared.runtime.clone());
+            let (message, runtime) = (message.clone(), shared.timekeeper.runtime().clone());
             let sender = Sender::new(shared);
             waiting.spawn_on(async move { sender.send(message).await.is_ok() }, &runtime);
         }

@@ -224,8 +224,8 @@ impl Request {
     /// to do goes on in the background if this is dropped; the connection that comes of it is
     /// closed with 1001 then, as any that is dropped. If it was never polled, the request is
     /// dropped, and so answered with 500.
-    pub async fn accept(self) -> Result<Connection> {
-        self.accept_with(Accept::new()).await
+    pub fn accept(self) -> impl Future<Output = Result<Connection>> + Send {
+        self.accept_with(Accept::new())
     }
 
     /// Accepts with a subprotocol, a confirmed origin, cookies, headers.
@@ -238,8 +238,8 @@ impl Request {
     /// # Cancel safety
     ///
     /// As [`accept`](Self::accept).
-    pub async fn accept_with(self, accept: Accept) -> Result<Connection> {
-        see_through(self.0.runtime.clone(), Box::pin(self.answer_with(accept))).await
+    pub fn accept_with(self, accept: Accept) -> impl Future<Output = Result<Connection>> + Send {
+        see_through(self.0.runtime.clone(), Box::pin(self.answer_with(accept)))
     }
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.

@@ -70,7 +70,7 @@ enum Arrival<W> {
 /// What is lent: a message in the buffer, or one that came in pieces.
 enum Lent {
     Whole(WholeMessage),
-    Other(Message),
+    Other(Box<Message>),
 }
 
 /// Something decoded that is independent of the input.
@@ -128,7 +128,7 @@ impl Reader {
             Some(whole) => Some(Lent::Whole(whole)),
             None => match ready!(self.poll_arrival(shared, cx)) {
                 Some(Arrival::Whole(whole)) => Some(Lent::Whole(whole)),
-                Some(Arrival::Other(message)) => Some(Lent::Other(message)),
+                Some(Arrival::Other(message)) => Some(Lent::Other(Box::new(message))),
                 None => return Poll::Ready(false),
             },
         };
@@ -142,7 +142,7 @@ impl Reader {
         let Self { inbound, received, lent, .. } = self;
         let whole = match lent {
             Some(Lent::Whole(whole)) => *whole,
-            Some(Lent::Other(message)) => return Ok(Some(MessageRef::from(&*message))),
+            Some(Lent::Other(message)) => return Ok(Some(MessageRef::from(&**message))),
             None => return Ok(None),
         };
         received.decode(|input| {
@@ -386,7 +386,7 @@ impl Shared {
             return;
         }
         let shared = self.clone();
-        self.runtime.spawn(async move {
+        self.timekeeper.runtime().spawn(async move {
             poll_fn(|cx| {
                 while ready!(reader.poll_next::<Message>(&shared, cx)).is_some() {}
                 Poll::Ready(())

@@ -1,5 +1,6 @@
 //! Queueing what is sent, and when to write it.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -128,7 +129,7 @@ impl Shared {
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
-        (frame, sender): (&mut Option<Frame>, u64),
+        (frame, sender): (&mut Option<Frame>, NonZeroU64),
     ) -> Poll<Result<(), SendError<Frame>>> {
         let Some(next) = frame.as_ref() else { return Poll::Ready(Ok(())) };
         let until = match next.opcode() {

@@ -47,7 +47,8 @@ impl Shared {
 
     fn spawn_flusher(self: &Arc<Self>, state: &mut State) {
         state.flusher = Flusher::Scheduled;
-        self.runtime.spawn(run_flusher(self.clone(), std::thread::current().id()));
+        let flusher = run_flusher(self.clone(), std::thread::current().id());
+        self.timekeeper.runtime().spawn(flusher);
     }
 
     /// How much is queued just now.
