@@ -116,6 +116,12 @@ impl Inbound {
         WholeMessage::find(input, self.role, self.most_whole)
     }
 
+    /// Whether nothing has begun: without input, there is nothing to decode.
+    #[inline]
+    pub fn is_between_messages(&self) -> bool {
+        self.is_between_messages
+    }
+
     /// Takes the message that [`find_whole`](Self::find_whole) found in this input.
     ///
     /// # Errors

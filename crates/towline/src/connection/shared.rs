@@ -147,7 +147,8 @@ impl Shared {
     /// Notes that bytes came. No lock, and a clock that the vDSO answers.
     pub(crate) fn note_received(&self) {
         let since = Instant::now().saturating_duration_since(self.opened);
-        let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        // 584 years are enough.
+        let nanos = since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
         self.received_at.store(nanos, Ordering::Relaxed);
     }
 
@@ -215,6 +216,12 @@ impl Shared {
 }
 
 impl State {
+    /// Whether the transport is as it should be: open, with nothing left to be written.
+    #[inline]
+    pub(crate) fn has_nothing_to_write(&mut self) -> bool {
+        self.session.is_open() && !self.unflushed && self.session.outbound().is_empty()
+    }
+
     /// Whether everything queued has reached the transport, or never will.
     pub(crate) fn is_flushed(&mut self) -> bool {
         // What is held back behind a message made of frames is queued, though it can't be written.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut as _;
 use tokio::time::Instant;
 use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef, WholeMessage};
 
@@ -26,6 +27,9 @@ pub(crate) struct Reader {
     received: Received,
     /// The message that is lent.
     lent: Option<Lent>,
+    /// Whether the last read took all that there was: no buffer is taken for the next one before
+    /// there is more.
+    is_drained: bool,
     /// Whether the beginning of a frame may stay in the buffer, since the rest may be there.
     gathers: bool,
     /// Events handed out since the task's budget was last asked.
@@ -86,7 +90,8 @@ const EVENTS_PER_UNIT: u8 = 64;
 impl Reader {
     pub(crate) fn new(half: ReadHalf, inbound: Inbound, early: &[u8]) -> Self {
         let received = Received::early(early);
-        Self { half, inbound, received, lent: None, gathers: true, handed_out: 0 }
+        let (lent, is_drained, gathers, handed_out) = (None, false, true, 0);
+        Self { half, inbound, received, lent, is_drained, gathers, handed_out }
     }
 
     /// What comes next. `None` is the end of what can be received; the session knows why.
@@ -234,6 +239,10 @@ impl Reader {
     /// Decodes what has been read. `None` asks for more.
     fn decode(&mut self) -> Result<Option<Decoded>, Fault> {
         let Self { inbound, received, gathers, .. } = self;
+        if received.is_empty() && inbound.is_between_messages() {
+            received.release();
+            return Ok(None);
+        }
         let unfinished = if *gathers { inbound.unfinished(received.unread()) } else { None };
         if unfinished.is_some_and(Received::can_gather) {
             return Ok(None);
@@ -272,7 +281,13 @@ impl Reader {
     }
 
     fn poll_read_shared(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let result = self.half.poll_read_buf(cx, &mut self.received.room());
+        if self.is_drained {
+            ready!(self.half.poll_readable(cx));
+        }
+        let mut room = self.received.room();
+        let most = room.remaining_mut();
+        let result = self.half.poll_read_buf(cx, &mut room);
+        self.is_drained = !matches!(result, Poll::Ready(Ok(count)) if count == most);
         self.received.note_read();
         if self.received.is_empty() {
             self.received.release();

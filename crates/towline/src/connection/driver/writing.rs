@@ -23,7 +23,7 @@ const SLICES: usize = 64;
 impl Shared {
     /// Writes without waiting; what does not go is left to the flusher.
     pub(crate) fn flush(self: &Arc<Self>, state: &mut State) {
-        if matches!(state.flusher, Flusher::Blocked(_)) {
+        if matches!(state.flusher, Flusher::Blocked(_)) || state.has_nothing_to_write() {
             return;
         }
         if self.write_now(state).is_pending() {
