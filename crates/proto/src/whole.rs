@@ -1,7 +1,9 @@
 //! What can be told of bytes in front of which a message may begin, without consuming them.
 
+use crate::incoming::Input;
 use crate::role::Role;
 use crate::wire::header::{Header, MAX_HEADER_LEN, decode_length};
+use crate::wire::mask;
 use crate::wire::opcode::Opcode;
 
 const FIN: u8 = 0x80;
@@ -46,6 +48,17 @@ impl WholeMessage {
         let is_there = payload_len <= most.min(input.len() - header_len);
         let header_len = u8::try_from(header_len).ok()?;
         is_there.then_some(Self { payload_len, header_len, mask, is_text: first == TEXT })
+    }
+
+    /// Takes its payload out of the input in which it was found.
+    #[inline]
+    pub(crate) fn take<'b>(self, input: &mut Input<'b>) -> &'b mut [u8] {
+        input.take(usize::from(self.header_len));
+        let payload = input.take(self.payload_len);
+        if let Some(key) = self.mask {
+            mask::apply(key, 0, payload);
+        }
+        payload
     }
 }
 

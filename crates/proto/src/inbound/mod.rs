@@ -127,17 +127,13 @@ impl Inbound {
     /// # Errors
     ///
     /// As [`decode`](Self::decode).
-    #[inline]
+    #[inline(always)]
     pub fn take_whole<'b>(
         &mut self,
         whole: WholeMessage,
         input: &mut Input<'b>,
     ) -> Result<MessageRef<'b>, Fault> {
-        input.take(usize::from(whole.header_len));
-        let payload = input.take(whole.payload_len);
-        if let Some(key) = whole.mask {
-            mask::apply(key, 0, payload);
-        }
+        let payload = whole.take(input);
         if !whole.is_text {
             return Ok(MessageRef::Binary(payload));
         }

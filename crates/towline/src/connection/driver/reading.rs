@@ -25,8 +25,8 @@ pub(crate) struct Reader {
     pub(crate) half: ReadHalf,
     inbound: Inbound,
     received: Received,
-    /// The message that is lent.
-    lent: Option<Lent>,
+    /// A message that is lent and does not lie in the buffer.
+    lent: Option<Box<Message>>,
     /// Whether the last read took all that there was: no buffer is taken for the next one before
     /// there is more.
     is_drained: bool,
@@ -69,12 +69,6 @@ enum Arrival<W> {
     /// A message lies whole in the buffer.
     Whole(WholeMessage),
     Other(W),
-}
-
-/// What is lent: a message in the buffer, or one that came in pieces.
-enum Lent {
-    Whole(WholeMessage),
-    Other(Box<Message>),
 }
 
 /// Something decoded that is independent of the input.
@@ -129,14 +123,14 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
         ready!(self.poll_budget(cx));
-        self.lent = match self.inbound.find_whole(self.received.unread()) {
-            Some(whole) => Some(Lent::Whole(whole)),
-            None => match ready!(self.poll_arrival(shared, cx)) {
-                Some(Arrival::Whole(whole)) => Some(Lent::Whole(whole)),
-                Some(Arrival::Other(message)) => Some(Lent::Other(Box::new(message))),
+        self.lent = None;
+        if self.inbound.find_whole(self.received.unread()).is_none() {
+            match ready!(self.poll_arrival(shared, cx)) {
+                Some(Arrival::Whole(_)) => {}
+                Some(Arrival::Other(message)) => self.lent = Some(Box::new(message)),
                 None => return Poll::Ready(false),
-            },
-        };
+            }
+        }
         self.handed_out += 1;
         Poll::Ready(true)
     }
@@ -145,11 +139,11 @@ impl Reader {
     #[inline]
     pub(crate) fn lend(&mut self, shared: &Shared) -> Result<Option<MessageRef<'_>>, Fault> {
         let Self { inbound, received, lent, .. } = self;
-        let whole = match lent {
-            Some(Lent::Whole(whole)) => *whole,
-            Some(Lent::Other(message)) => return Ok(Some(MessageRef::from(&**message))),
-            None => return Ok(None),
-        };
+        if let Some(message) = lent {
+            return Ok(Some(MessageRef::from(&**message)));
+        }
+        // To find it again is less than to remember it.
+        let Some(whole) = inbound.find_whole(received.unread()) else { return Ok(None) };
         received.decode(|input| {
             let message = inbound.take_whole(whole, input)?;
             shared.set_has_input(!input.is_empty());
