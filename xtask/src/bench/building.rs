@@ -55,7 +55,8 @@ pub(crate) fn build(
     Ok((Bench::new(target.join("release"), node.join("server.mjs"), uws), there, failures))
 }
 
-fn build_package(sources: &Path, target: &Path, package: &str) -> Result<()> {
+/// Builds one package of the workspace in `sources`, in release.
+pub(crate) fn build_package(sources: &Path, target: &Path, package: &str) -> Result<()> {
     let status = Command::new(cargo())
         .current_dir(sources)
         .args(["build", "--quiet", "--release", "--package", package, "--target-dir"])

@@ -23,6 +23,8 @@ mod table;
 
 mod plot;
 
+pub(crate) mod instructions;
+
 mod writing;
 
 use std::path::PathBuf;
@@ -32,6 +34,7 @@ use clap::Args;
 
 use crate::workspace::Workspace;
 use echoing::Pace;
+use instructions::Verdict;
 use machine::Machine;
 use peer::{Peer, Source};
 use scenario::{SCENARIOS, Scenario};
@@ -69,13 +72,22 @@ pub(crate) struct Options {
     /// Where the results are written [default: docs/benchmarks for a full run, else target/bench]
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
+    /// Count the instructions of the hot paths instead, and compare with those that were committed
+    #[arg(long, conflicts_with_all = ["echo", "memory", "accept"])]
+    instructions: bool,
+    /// Commit to what is counted: write it as the baseline
+    #[arg(long, requires = "instructions")]
+    update: bool,
     /// List the scenarios and the peers, and run nothing
     #[arg(long)]
     list: bool,
 }
 
-/// True if every program could be measured.
+/// True if every program could be measured, or every count has held.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    if options.instructions {
+        return count(workspace, options.update);
+    }
     let (scenarios, peers) = (choose_scenarios(options)?, choose_peers(options)?);
     if options.list {
         list(&scenarios, &peers);
@@ -124,12 +136,32 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     Ok(failures.is_empty())
 }
 
+fn count(workspace: &Workspace, update: bool) -> Result<bool> {
+    if update {
+        instructions::update(workspace)?;
+        writing::publish(&results(workspace))?;
+        return Ok(true);
+    }
+    match instructions::check(workspace)? {
+        Verdict::Held => return Ok(true),
+        Verdict::Broken(what) => println!("more than the baseline: {what}"),
+        Verdict::NotCompared(why) => println!("not compared: {why}"),
+        Verdict::NoValgrind => println!("not counted: valgrind is not installed"),
+    }
+    Ok(false)
+}
+
+/// Where what is committed is.
+fn results(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("docs").join("benchmarks")
+}
+
 fn out(workspace: &Workspace, options: &Options) -> PathBuf {
     let partial = options.quick || !options.scenario.is_empty() || !options.peer.is_empty();
     match &options.out {
         Some(out) => out.clone(),
         None if partial => workspace.target_directory.join("bench").join("results"),
-        None => workspace.root.join("docs").join("benchmarks"),
+        None => results(workspace),
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bench::machine::Machine;
 use crate::bench::outcome::{AcceptSample, EchoScenario, MemorySample};
-use crate::bench::{plot, table};
+use crate::bench::{instructions, plot, table};
 
 const METHOD: &str = "\
 Each server runs on one thread, held to a core of its own; the load generator is on another. The
@@ -69,6 +69,12 @@ pub(crate) fn publish(out: &Path) -> Result<()> {
         page += &table::accept(&kept.results);
         page += "\n";
         machine = machine.or(Some(kept.machine));
+    }
+    let counts = out.join("instructions.json");
+    if let Ok(text) = fs::read_to_string(&counts) {
+        let counts = serde_json::from_str(&text);
+        page += &instructions::table(&counts.context("cannot read instructions.json")?);
+        page += "\n";
     }
     page += "## Method\n\n";
     page += METHOD;
