@@ -59,7 +59,8 @@ pub(crate) struct Options {
     /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// These scenarios alone, by the start of their names; only echoes have any
+    /// These scenarios alone, by the start of their names; only echoes have any [default: all that
+    /// are not compressed]
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     scenario: Vec<String>,
     /// These peers alone, by name or by library; the bare echo and that of --uws are always there
@@ -114,6 +115,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         let pace = Pace::new(rounds, quick, options.seconds);
         let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
         println!("{}\n{}", table::details(&results), table::echo(&results));
+        println!("{}", table::compressed(&results));
         writing::keep(&out, "echo", &machine, &results)?;
     }
     let connections = |full| if quick { 2000 } else { full };
@@ -168,7 +170,8 @@ fn out(workspace: &Workspace, options: &Options) -> PathBuf {
 fn choose_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
     let chosen = |scenario: &&Scenario| {
         let mut names = options.scenario.iter();
-        options.scenario.is_empty() || names.any(|name| scenario.name.starts_with(name.as_str()))
+        let is_named = names.any(|name| scenario.name.starts_with(name.as_str()));
+        is_named || options.scenario.is_empty() && (scenario.is_usual() || options.list)
     };
     let scenarios: Vec<_> = SCENARIOS.iter().filter(chosen).collect();
     for name in &options.scenario {

@@ -23,6 +23,9 @@ pub(crate) struct EchoSample {
     pub(crate) round: usize,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// Payload of a reply, on average: less than the message where it was compressed.
+    #[serde(default)]
+    pub(crate) reply_bytes: f64,
     pub(crate) seconds: f64,
     pub(crate) server: Usage,
     pub(crate) load: Usage,
@@ -49,7 +52,9 @@ pub(crate) struct EchoScenario {
     pub(crate) size: usize,
     pub(crate) kind: Kind,
     pub(crate) in_flight: usize,
-    pub(crate) goal: f64,
+    #[serde(default)]
+    pub(crate) compressed: bool,
+    pub(crate) goal: Option<f64>,
     pub(crate) results: Vec<EchoResult>,
 }
 
@@ -219,7 +224,8 @@ mod tests {
             size: 1,
             kind: Kind::Binary,
             in_flight: 1,
-            goal: 1.0,
+            compressed: false,
+            goal: Some(1.0),
             results: vec![
                 result("bare", Rank::Floor, &[(0, 100)]),
                 result("towline", Rank::Towline, &[(0, 110)]),

@@ -42,7 +42,13 @@ impl Bench {
     }
 
     /// Starts a server on core 0, tuned to messages of this size of which so many are in flight.
-    pub(crate) fn serve(&self, peer: &Peer, size: usize, in_flight: usize) -> Result<Server> {
+    pub(crate) fn serve(
+        &self,
+        peer: &Peer,
+        size: usize,
+        in_flight: usize,
+        compressed: bool,
+    ) -> Result<Server> {
         let mut command = match (&peer.source, &self.uws) {
             (Source::Cargo { library, mode }, _) => {
                 let mut command = self.on_core(0, &self.programs.join(format!("bench-{library}")));
@@ -58,6 +64,7 @@ impl Bench {
             (Source::Given, Some(program)) => self.on_core(0, program),
             (Source::Given, None) => bail!("no program was given"),
         };
+        command.args(compressed.then_some("--compress"));
         command.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot be started")?;
         let stdout = child.stdout.take();

@@ -7,14 +7,19 @@ use crate::bench::outcome::{
 };
 use crate::bench::peer::Rank;
 
-/// Processor time per message: a line for each scenario, and then all servers.
+/// Processor time per message: a line for each scenario that is not compressed, and then all
+/// servers.
 pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
+    let scenarios: Vec<_> = scenarios.iter().filter(|scenario| !scenario.compressed).collect();
+    if scenarios.is_empty() {
+        return String::new();
+    }
     let mut table = String::from(
         "| echo, over loopback | bare TCP | best other Rust library | those with plain `send` \
          | best other language | **towline** | **towline, split** | to the best Rust library \
          | goal |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for scenario in scenarios {
+    for scenario in &scenarios {
         let floor = scenario.floor().map(|floor| time(floor.cpu_ns_per_message));
         let plain = scenario.ranked(|rank| rank == Rank::Plain);
         let range = match (plain.first(), plain.last()) {
@@ -34,21 +39,15 @@ pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
             towline.map_or_else(|| "–".to_owned(), |towline| format!("**{}**", ratio(towline))),
             scenario.of("towline-split").map_or_else(|| "–".to_owned(), ratio),
             number(against),
-            format!("{:.2}", scenario.goal),
+            number(scenario.goal),
         ];
         line(&mut table, &columns);
     }
-    table + "\n" + &everyone(scenarios)
+    table + "\n" + &everyone(&scenarios)
 }
 
 /// The ratio to the bare echo, for every server and scenario.
-fn everyone(scenarios: &[EchoScenario]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for result in scenarios.iter().flat_map(|scenario| &scenario.results) {
-        if !names.contains(&result.peer.as_str()) {
-            names.push(&result.peer);
-        }
-    }
+fn everyone(scenarios: &[&EchoScenario]) -> String {
     let heads = scenarios.iter().map(|scenario| scenario.name.clone());
     let mut table = String::new();
     line(
@@ -56,13 +55,50 @@ fn everyone(scenarios: &[EchoScenario]) -> String {
         &["ratio to bare TCP".to_owned()].into_iter().chain(heads).collect::<Vec<_>>(),
     );
     line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
-    for name in names {
+    for name in names(scenarios) {
         let cells = scenarios
             .iter()
             .map(|scenario| scenario.of(name).map_or_else(|| "–".to_owned(), ratio));
         line(&mut table, &[name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
     }
     table
+}
+
+/// Processor time per message where it is compressed, and what is left of it: a ratio to the bare
+/// echo, which compresses nothing, would say little.
+pub(crate) fn compressed(scenarios: &[EchoScenario]) -> String {
+    let scenarios: Vec<_> = scenarios.iter().filter(|scenario| scenario.compressed).collect();
+    if scenarios.is_empty() {
+        return String::new();
+    }
+    let heads = scenarios.iter().map(|scenario| scenario.about.clone());
+    let mut table = String::new();
+    line(&mut table, &["compressed echo".to_owned()].into_iter().chain(heads).collect::<Vec<_>>());
+    line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
+    for name in names(&scenarios) {
+        let cells = scenarios.iter().map(|scenario| {
+            scenario.of(name).map_or_else(
+                || "–".to_owned(),
+                |result| {
+                    let bytes = result.median(|sample| sample.reply_bytes);
+                    format!("{}, {bytes:.0} B", time(result.cpu_ns_per_message))
+                },
+            )
+        });
+        line(&mut table, &[name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+    }
+    table
+}
+
+/// The servers of these scenarios, each once.
+fn names<'a>(scenarios: &[&'a EchoScenario]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for result in scenarios.iter().flat_map(|scenario| &scenario.results) {
+        if !names.contains(&result.peer.as_str()) {
+            names.push(&result.peer);
+        }
+    }
+    names
 }
 
 /// What is of use to those who make a server faster.

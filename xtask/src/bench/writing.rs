@@ -57,6 +57,11 @@ pub(crate) fn publish(out: &Path) -> Result<()> {
         page += "![The same as a picture](echo.svg)\n\n";
         page += &table::echo(&kept.results);
         page += "\n";
+        let compressed = table::compressed(&kept.results);
+        if !compressed.is_empty() {
+            page += &compressed;
+            page += "\n";
+        }
         fs::write(out.join("echo.svg"), plot::draw(&kept.results))?;
         machine = Some(kept.machine);
     }
