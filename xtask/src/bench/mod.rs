@@ -19,6 +19,8 @@ mod echoing;
 
 mod standing;
 
+mod clients;
+
 mod table;
 
 mod plot;
@@ -41,7 +43,7 @@ use scenario::{SCENARIOS, Scenario};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure echoes alone (without one of these three: all of them)
+    /// Measure echoes alone (without one of these four: all of them)
     #[arg(long)]
     echo: bool,
     /// Measure the memory of idle connections alone
@@ -50,6 +52,9 @@ pub(crate) struct Options {
     /// Measure what accepting a connection takes alone
     #[arg(long)]
     accept: bool,
+    /// Measure clients alone, and how fast they mask
+    #[arg(long)]
+    client: bool,
     /// A few seconds for each program: for a look, not for publication
     #[arg(long)]
     quick: bool,
@@ -74,7 +79,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// Count the instructions of the hot paths instead, and compare with those that were committed
-    #[arg(long, conflicts_with_all = ["echo", "memory", "accept"])]
+    #[arg(long, conflicts_with_all = ["echo", "memory", "accept", "client"])]
     instructions: bool,
     /// Commit to what is counted: write it as the baseline
     #[arg(long, requires = "instructions")]
@@ -94,41 +99,49 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         list(&scenarios, &peers);
         return Ok(true);
     }
-    let all = !(options.echo || options.memory || options.accept);
-    let echo = options.echo || all;
-    // Who names a scenario wants to see echoes.
-    let (memory, accept) = if all && options.scenario.is_empty() {
-        (true, true)
-    } else {
-        (options.memory, options.accept)
-    };
+    let asked = Asked::of(options);
     let machine = Machine::look(workspace, options.uws.as_deref())?;
     if machine.load_average > 0.5 {
         println!("warning: the load average is {:.1}; others are at work", machine.load_average);
     }
-    let (bench, peers, mut failures) = building::build(workspace, peers, options.uws.as_deref())?;
-    let out = out(workspace, options);
-    let quick = options.quick;
+    let bench = building::bench(workspace, options.uws.as_deref());
+    let (out, quick) = (out(workspace, options), options.quick);
     let rounds = options.rounds.unwrap_or(if quick { 2 } else { 5 });
+    let mut failures = Vec::new();
 
-    if echo {
-        let pace = Pace::new(rounds, quick, options.seconds);
-        let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
-        println!("{}\n{}", table::details(&results), table::echo(&results));
-        println!("{}", table::compressed(&results));
-        writing::keep(&out, "echo", &machine, &results)?;
+    if asked.echo || asked.memory || asked.accept {
+        let (peers, left_out) = building::build(workspace, peers)?;
+        failures.extend(left_out);
+        let connections = |full| if quick { 2000 } else { full };
+        if asked.echo {
+            let pace = Pace::new(rounds, quick, options.seconds);
+            let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
+            println!("{}\n{}", table::details(&results), table::echo(&results));
+            println!("{}", table::compressed(&results));
+            writing::keep(&out, "echo", &machine, &results)?;
+        }
+        if asked.memory {
+            let results = standing::memory(&bench, &peers, connections(10_000), &mut failures);
+            println!("\n{}", table::memory(&results));
+            writing::keep(&out, "memory", &machine, &results)?;
+        }
+        if asked.accept {
+            let count = connections(5000);
+            let results = standing::accept(&bench, &peers, count, rounds, &mut failures);
+            println!("\n{}", table::accept(&results));
+            writing::keep(&out, "accept", &machine, &results)?;
+        }
     }
-    let connections = |full| if quick { 2000 } else { full };
-    if memory {
-        let results = standing::memory(&bench, &peers, connections(10_000), &mut failures);
-        println!("\n{}", table::memory(&results));
-        writing::keep(&out, "memory", &machine, &results)?;
-    }
-    if accept {
-        let count = connections(5000);
-        let results = standing::accept(&bench, &peers, count, rounds, &mut failures);
-        println!("\n{}", table::accept(&results));
-        writing::keep(&out, "accept", &machine, &results)?;
+    if asked.client {
+        building::build_clients(workspace)?;
+        let ways: Vec<_> =
+            clients::WAYS.into_iter().filter(|way| way.is_among(&options.peer)).collect();
+        let results = clients::measure(&bench, &ways, rounds, quick, &mut failures);
+        println!("\n{}", table::clients(&results));
+        writing::keep(&out, "client", &machine, &results)?;
+        let speeds = clients::masking(&bench, quick)?;
+        println!("{}", table::masking(&speeds));
+        writing::keep(&out, "masking", &machine, &speeds)?;
     }
     writing::publish(&out)?;
     println!("written to {}", workspace.relative(&out).display());
@@ -136,6 +149,27 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         println!("left out: {failure}");
     }
     Ok(failures.is_empty())
+}
+
+/// What is to be measured.
+struct Asked {
+    echo: bool,
+    memory: bool,
+    accept: bool,
+    client: bool,
+}
+
+impl Asked {
+    /// Everything, if nothing was asked for by name.
+    fn of(options: &Options) -> Self {
+        let &Options { echo, memory, accept, client, .. } = options;
+        if echo || memory || accept || client {
+            return Self { echo, memory, accept, client };
+        }
+        // Who names a scenario wants to see echoes.
+        let all = options.scenario.is_empty();
+        Self { echo: true, memory: all, accept: all, client: all }
+    }
 }
 
 fn count(workspace: &Workspace, update: bool) -> Result<bool> {

@@ -80,6 +80,39 @@ pub(crate) struct AcceptSample {
     pub(crate) server: Usage,
 }
 
+/// One turn of one client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ClientSample {
+    #[serde(default)]
+    pub(crate) client: String,
+    /// `send` or `receive`.
+    #[serde(default)]
+    pub(crate) direction: String,
+    #[serde(default)]
+    pub(crate) size: usize,
+    #[serde(default)]
+    pub(crate) round: usize,
+    pub(crate) messages: u64,
+    pub(crate) seconds: f64,
+    /// Of the client's process.
+    pub(crate) cpu_ns: u64,
+}
+
+/// How fast one thing goes in memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Speed {
+    pub(crate) what: String,
+    pub(crate) size: usize,
+    /// 10⁹ bytes a second.
+    pub(crate) gb_per_s: f64,
+}
+
+impl ClientSample {
+    pub(crate) fn cpu_ns_per_message(&self) -> f64 {
+        ratio(self.cpu_ns, self.messages)
+    }
+}
+
 impl EchoSample {
     pub(crate) fn cpu_ns_per_message(&self) -> f64 {
         ratio(self.server.cpu_ns, self.messages)

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use crate::bench::clients::{DIRECTIONS, SIZES, WAYS, Way};
 use crate::bench::outcome::{
-    AcceptSample, EchoResult, EchoSample, EchoScenario, MemorySample, median,
+    AcceptSample, ClientSample, EchoResult, EchoSample, EchoScenario, MemorySample, Speed, median,
 };
 use crate::bench::peer::Rank;
+use crate::bench::scenario::size;
 
 /// Processor time per message: a line for each scenario that is not compressed, and then all
 /// servers.
@@ -148,6 +150,62 @@ pub(crate) fn details(scenarios: &[EchoScenario]) -> String {
 /// One of the two should be busy all the time.
 fn was_disturbed(result: &EchoResult) -> bool {
     result.median(|sample| sample.server_busy().max(sample.load_busy())) < 0.9
+}
+
+/// Processor time of clients per message: a table for each direction.
+pub(crate) fn clients(samples: &[ClientSample]) -> String {
+    let mut text = String::new();
+    for (direction, _) in DIRECTIONS {
+        let own: Vec<_> = samples.iter().filter(|sample| sample.direction == direction).collect();
+        let cost = |name: &str, size: usize| {
+            let turns = own.iter().filter(|sample| sample.client == name && sample.size == size);
+            median(turns.map(|sample| sample.cpu_ns_per_message()).collect())
+        };
+        let heads = SIZES.iter().map(|bytes| size(*bytes));
+        let _ = writeln!(
+            text,
+            "| a client: {direction} | {} |\n|{}",
+            heads.collect::<Vec<_>>().join(" | "),
+            " --- |".repeat(SIZES.len() + 1)
+        );
+        for Way { name, .. } in WAYS {
+            let costs = SIZES.map(|size| cost(name, size));
+            if costs.iter().any(Option::is_some) {
+                let cells = costs.map(|cost| cost.map_or_else(|| "–".to_owned(), time));
+                line(&mut text, &[&[name.to_owned()], &cells[..]].concat());
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Gigabytes a second, in memory.
+pub(crate) fn masking(speeds: &[Speed]) -> String {
+    let (mut whats, mut sizes): (Vec<&str>, Vec<usize>) = (Vec::new(), Vec::new());
+    for Speed { what, size, .. } in speeds {
+        if !whats.contains(&what.as_str()) {
+            whats.push(what);
+        }
+        if !sizes.contains(size) {
+            sizes.push(*size);
+        }
+    }
+    let heads = sizes.iter().map(|bytes| size(*bytes)).collect::<Vec<_>>();
+    let mut table = format!("| GB/s | {} |\n|", heads.join(" | "));
+    let _ = writeln!(table, "{}", " --- |".repeat(sizes.len() + 1));
+    for what in whats {
+        let of = |size: &usize| {
+            let mut all = speeds.iter();
+            let speed = all.find(|speed| speed.what == what && speed.size == *size);
+            speed.map_or_else(|| "–".to_owned(), |speed| format!("{:.1}", speed.gb_per_s))
+        };
+        line(
+            &mut table,
+            &[&[what.to_owned()], &sizes.iter().map(of).collect::<Vec<_>>()[..]].concat(),
+        );
+    }
+    table
 }
 
 /// Memory of an idle connection.

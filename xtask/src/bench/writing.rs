@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::machine::Machine;
-use crate::bench::outcome::{AcceptSample, EchoScenario, MemorySample};
+use crate::bench::outcome::{AcceptSample, ClientSample, EchoScenario, MemorySample, Speed};
 use crate::bench::{instructions, plot, table};
 
 const METHOD: &str = "\
@@ -72,6 +72,15 @@ pub(crate) fn publish(out: &Path) -> Result<()> {
     }
     if let Some(kept) = read::<AcceptSample>(out, "accept")? {
         page += &table::accept(&kept.results);
+        page += "\n";
+        machine = machine.or(Some(kept.machine));
+    }
+    if let Some(kept) = read::<ClientSample>(out, "client")? {
+        page += &table::clients(&kept.results);
+        machine = machine.or(Some(kept.machine));
+    }
+    if let Some(kept) = read::<Speed>(out, "masking")? {
+        page += &table::masking(&kept.results);
         page += "\n";
         machine = machine.or(Some(kept.machine));
     }

@@ -58,7 +58,8 @@ pub async fn upgrade_with(stream: &mut TcpStream, extensions: Option<&str>) -> R
     Ok(stream.write_all(answer.as_bytes()).await?)
 }
 
-fn accept(key: &str) -> String {
+/// The `Sec-WebSocket-Accept` to this key.
+pub fn accept(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
     hash.update(GUID);
