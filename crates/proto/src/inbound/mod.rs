@@ -223,13 +223,15 @@ impl Inbound {
 
     fn decode_open<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
         loop {
-            if let Some(open) = &mut self.open {
+            if let Some(open) = &mut self.open
+                && open.is_at_work()
+            {
                 match open.go_on(input)? {
                     Some(Piece::Control(opcode, payload)) => {
                         return self.control(opcode, &payload).map(Some);
                     }
                     Some(Piece::Incoming(incoming)) => return Ok(Some(incoming)),
-                    None if open.awaits_payload() => return Ok(None),
+                    None if open.is_at_work() => return Ok(None),
                     None => {}
                 }
             }

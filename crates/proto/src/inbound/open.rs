@@ -87,9 +87,9 @@ impl Open {
         self.message.is_some()
     }
 
-    /// Whether a frame's payload is missing.
-    pub(super) fn awaits_payload(&self) -> bool {
-        self.frame.is_some()
+    /// Whether a frame's payload is missing, or a message follows its frame: no header is next.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.frame.is_some() || self.message_of_frame.is_some()
     }
 
     /// The size of the open message so far, and its number of frames.
