@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -34,9 +34,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// with 1001, in the background.
 pub struct Sender {
     pub(crate) shared: Arc<Shared>,
-    id: NonZeroU64,
-    /// Whether it has ever made a frame by hand.
-    makes_frames: AtomicBool,
+    /// What it is [known by](Self::maker), if it has ever made a frame by hand.
+    maker: AtomicU64,
     /// Where it waits as a `Sink`.
     pub(crate) place: Place,
 }
@@ -44,9 +43,7 @@ pub struct Sender {
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.senders.fetch_add(1, Ordering::Relaxed);
-        let id =
-            NonZeroU64::MIN.saturating_add(shared.senders_ever.fetch_add(1, Ordering::Relaxed));
-        Self { shared, id, makes_frames: AtomicBool::new(false), place: Place::default() }
+        Self { shared, maker: AtomicU64::new(0), place: Place::default() }
     }
 
     /// Sends a message.
@@ -154,10 +151,10 @@ impl Sender {
     #[doc(alias = "sendFrame")]
     pub async fn send_frame(&self, frame: Frame) -> Result<()> {
         let mut frame = Some(frame);
-        self.makes_frames.store(true, Ordering::Relaxed);
+        let maker = self.maker();
         let mut wait = Wait::new(&self.shared);
         let sent =
-            poll_fn(|cx| self.shared.poll_send_frame(cx, &mut wait.place, (&mut frame, self.id)))
+            poll_fn(|cx| self.shared.poll_send_frame(cx, &mut wait.place, (&mut frame, maker)))
                 .await;
         sent.map_err(|error| self.shared.refused(error.why()))
     }
@@ -284,6 +281,19 @@ impl Sender {
         &self.shared.info
     }
 
+    /// The number by which it is known as one that makes frames by hand.
+    fn maker(&self) -> NonZeroU64 {
+        if let Some(maker) = NonZeroU64::new(self.maker.load(Ordering::Relaxed)) {
+            return maker;
+        }
+        let makers = self.shared.frame_makers.fetch_add(1, Ordering::Relaxed);
+        let maker = NonZeroU64::MIN.saturating_add(makers);
+        let known =
+            self.maker.compare_exchange(0, maker.get(), Ordering::Relaxed, Ordering::Relaxed);
+        // Another thread may have been first.
+        known.err().and_then(NonZeroU64::new).unwrap_or(maker)
+    }
+
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.shared.poll_room(cx, &mut self.place).map(Ok)
     }
@@ -358,8 +368,8 @@ impl Clone for Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         self.shared.leave(&mut self.place);
-        if self.makes_frames.load(Ordering::Relaxed) {
-            self.shared.close_if_unfinished(self.id);
+        if let Some(maker) = NonZeroU64::new(*self.maker.get_mut()) {
+            self.shared.close_if_unfinished(maker);
         }
         // Release and acquire: who sees zero sees everything that the others did.
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -28,9 +28,9 @@ pub(crate) struct Shared {
     received_at: AtomicU64,
     /// Whether the receiver holds bytes that the program has not received as messages yet.
     pub(crate) has_input: AtomicBool,
-    /// How many [`Sender`](crate::Sender)s there are, and how many there ever were.
+    /// How many [`Sender`](crate::Sender)s there are, and how many have ever made frames by hand.
     pub(crate) senders: AtomicUsize,
-    pub(crate) senders_ever: AtomicU64,
+    pub(crate) frame_makers: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -100,7 +100,7 @@ impl Shared {
             received_at: AtomicU64::new(0),
             has_input: AtomicBool::new(false),
             senders: AtomicUsize::new(0),
-            senders_ever: AtomicU64::new(0),
+            frame_makers: AtomicU64::new(0),
             state: Mutex::new(State {
                 session,
                 writer: Some(writer),
