@@ -136,10 +136,8 @@ pub fn encode_frame(first_byte: u32, payload: arrays::Bytes<'_>, mask: Option<u3
         mask: key,
         payload_len: payload.len() as u64,
     };
-    let mut bytes = [0; MAX_HEADER_LEN];
-    let header_len = header.encode(&mut bytes);
-    let mut encoded = Vec::with_capacity(header_len + payload.len());
-    encoded.extend_from_slice(&bytes[..header_len]);
+    let mut encoded = Vec::with_capacity(MAX_HEADER_LEN + payload.len());
+    header.encode(&mut encoded);
     // The reserved opcodes too, which the core has no word for.
     encoded[0] = first_byte;
     match key {

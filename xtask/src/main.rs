@@ -6,9 +6,9 @@ mod licences;
 
 mod house;
 
-mod test;
-
 mod bench;
+
+mod test;
 
 use std::process::ExitCode;
 

@@ -184,20 +184,20 @@ pub(crate) struct Closing {
 enum State {
     Open,
     Closing {
-        sent: CloseFrame,
+        sent: Box<CloseFrame>,
         deadline: Option<Instant>,
     },
     /// Writing failed: the peer's close frame may lie unread, and would say why.
     Broken {
-        sent: Option<CloseFrame>,
+        sent: Option<Box<CloseFrame>>,
         kind: io::ErrorKind,
         deadline: Option<Instant>,
     },
     Finishing {
-        closed: Closed,
+        closed: Box<Closed>,
         deadline: Option<Instant>,
     },
-    Closed(Closed),
+    Closed(Box<Closed>),
 }
 
 impl Closing {
@@ -272,8 +272,10 @@ impl Closing {
         if !self.is_open() {
             return false;
         }
-        self.state =
-            State::Closing { sent: frame.clone(), deadline: now.checked_add(self.timeout) };
+        self.state = State::Closing {
+            sent: Box::new(frame.clone()),
+            deadline: now.checked_add(self.timeout),
+        };
         true
     }
 
@@ -292,9 +294,12 @@ impl Closing {
                 };
                 (Initiator::Remote, answer.clone(), Some(answer), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => (Initiator::Local, sent.clone(), None, *deadline),
+            State::Closing { sent, deadline } => {
+                (Initiator::Local, CloseFrame::clone(sent), None, *deadline)
+            }
             State::Broken { sent, kind, .. } => {
-                self.state = State::Closed(broken(*kind, sent.clone(), Some(received)));
+                let closed = broken(*kind, sent.as_deref().cloned(), Some(received));
+                self.state = State::Closed(Box::new(closed));
                 return None;
             }
             State::Finishing { .. } | State::Closed(_) => return None,
@@ -305,7 +310,7 @@ impl Closing {
             received: Some(received),
             cause: CloseCause::Handshake,
         };
-        self.state = State::Finishing { closed, deadline };
+        self.state = State::Finishing { closed: Box::new(closed), deadline };
         answer
     }
 
@@ -316,8 +321,8 @@ impl Closing {
                 let frame = CloseFrame::of(fault.close_code(), &fault.to_string());
                 (Some(frame.clone()), Some(frame), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => (Some(sent.clone()), None, *deadline),
-            State::Broken { sent, deadline, .. } => (sent.clone(), None, *deadline),
+            State::Closing { sent, deadline } => (Some(CloseFrame::clone(sent)), None, *deadline),
+            State::Broken { sent, deadline, .. } => (sent.as_deref().cloned(), None, *deadline),
             State::Finishing { .. } | State::Closed(_) => return None,
         };
         let cause = match fault {
@@ -325,7 +330,7 @@ impl Closing {
             Fault::LimitExceeded(limit) => CloseCause::LimitExceeded(limit),
         };
         let closed = Closed { initiator: Initiator::Local, sent, received: None, cause };
-        self.state = State::Finishing { closed, deadline };
+        self.state = State::Finishing { closed: Box::new(closed), deadline };
         to_send
     }
 
@@ -335,17 +340,17 @@ impl Closing {
         let closed = match std::mem::replace(&mut self.state, State::Open) {
             State::Open => Closed { initiator, sent: None, received: None, cause },
             State::Closing { sent, .. } => {
-                let sent = is_written.then_some(sent);
+                let sent = is_written.then_some(*sent);
                 Closed { initiator: Initiator::Local, sent, received: None, cause }
             }
-            State::Broken { sent, kind, .. } => broken(kind, sent, None),
+            State::Broken { sent, kind, .. } => broken(kind, sent.map(|sent| *sent), None),
             // The handshake is one only if our part of it went out.
             State::Finishing { closed, .. } if closed.is_clean() && !is_written => {
-                Closed { sent: None, cause, ..closed }
+                Closed { sent: None, cause, ..*closed }
             }
-            State::Finishing { closed, .. } | State::Closed(closed) => closed,
+            State::Finishing { closed, .. } | State::Closed(closed) => *closed,
         };
-        self.state = State::Closed(closed);
+        self.state = State::Closed(Box::new(closed));
     }
 
     /// The transport takes nothing more; what it has to give is still worth reading.
@@ -377,7 +382,7 @@ impl Closing {
                 received: None,
                 cause: CloseCause::Aborted,
             };
-            self.state = State::Closed(closed);
+            self.state = State::Closed(Box::new(closed));
         } else {
             // What is queued is worth an attempt to write it.
             self.handle_end(Initiator::Local, CloseCause::Aborted, true);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::message::Message;
+use crate::message::{Message, MessageRef};
 use crate::text::Text;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
@@ -39,19 +39,12 @@ impl<'b> Input<'b> {
     }
 
     /// Consumes `count` bytes, or all where there are fewer.
+    #[inline]
     pub(crate) fn take(&mut self, count: usize) -> &'b mut [u8] {
         let bytes = std::mem::take(&mut self.bytes);
         let (taken, rest) = bytes.split_at_mut(count.min(bytes.len()));
         self.bytes = rest;
         taken
-    }
-
-    /// Consumes a frame that is there, and returns its payload.
-    #[inline]
-    pub(crate) fn take_frame(&mut self, header_len: usize, payload_len: usize) -> &'b mut [u8] {
-        let (frame, rest) = std::mem::take(&mut self.bytes).split_at_mut(header_len + payload_len);
-        self.bytes = rest;
-        &mut frame[header_len..]
     }
 }
 
@@ -80,6 +73,16 @@ pub enum Incoming<'b> {
     Pong(Bytes),
     /// The peer's close frame: nothing comes after it. The answer is on its way.
     Close(CloseFrame),
+}
+
+impl<'b> From<MessageRef<'b>> for Incoming<'b> {
+    #[inline]
+    fn from(message: MessageRef<'b>) -> Self {
+        match message {
+            MessageRef::Text(text) => Self::Text(Cow::Borrowed(text)),
+            MessageRef::Binary(bytes) => Self::Binary(Cow::Borrowed(bytes)),
+        }
+    }
 }
 
 impl Incoming<'_> {

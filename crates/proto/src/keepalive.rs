@@ -11,9 +11,9 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Timer {
     keepalive: Option<Keepalive>,
-    heard: Instant,
-    /// When the ping that is unanswered was sent.
-    asked: Option<Instant>,
+    /// When the peer was last heard of; or, while a ping is unanswered, when that was sent.
+    since: Instant,
+    is_asked: bool,
 }
 
 /// What is due.
@@ -29,17 +29,15 @@ pub enum Due {
 impl Timer {
     /// A timer that has heard of the peer just now.
     pub fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
-        Self { keepalive, heard: now, asked: None }
+        Self { keepalive, since: now, is_asked: false }
     }
 
     /// Takes note that bytes of the peer came at `at`.
     pub fn handle_received(&mut self, at: Instant) {
-        if at > self.heard {
-            self.heard = at;
-        }
         // An answer may be as old as the question where clocks are coarse.
-        if self.asked.is_some_and(|asked| at >= asked) {
-            self.asked = None;
+        if at >= self.since {
+            self.since = at;
+            self.is_asked = false;
         }
     }
 
@@ -48,10 +46,8 @@ impl Timer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Keepalive { interval, grace } = self.keepalive?;
         let interval = interval.max(SHORTEST);
-        match self.asked {
-            None => self.heard.checked_add(interval),
-            Some(asked) => asked.checked_add(grace.unwrap_or(interval)),
-        }
+        let silence = if self.is_asked { grace.unwrap_or(interval) } else { interval };
+        self.since.checked_add(silence)
     }
 
     /// What is due at `now`, if anything is.
@@ -59,15 +55,14 @@ impl Timer {
         if now < self.poll_timeout()? {
             return None;
         }
-        match (self.asked, self.keepalive?.grace) {
-            (Some(_), Some(_)) => Some(Due::Dead),
-            _ => Some(Due::Ping),
-        }
+        let is_dead = self.is_asked && self.keepalive?.grace.is_some();
+        Some(if is_dead { Due::Dead } else { Due::Ping })
     }
 
     /// Takes note that a ping was sent.
     pub fn handle_ping_sent(&mut self, now: Instant) {
-        self.asked = Some(now);
+        self.since = now;
+        self.is_asked = true;
     }
 }
 

@@ -42,7 +42,7 @@ pub mod incoming;
 
 mod body;
 
-mod whole;
+pub mod whole;
 
 pub mod inbound;
 
@@ -75,6 +75,7 @@ pub use refused::{Refused, SendError};
 pub use role::Role;
 pub use session::Session;
 pub use text::{InvalidUtf8, Text, Utf8Validator};
+pub use whole::WholeMessage;
 pub use wire::close::{CloseCode, CloseFrame, InvalidClose, MalformedClose};
 pub use wire::frame::Frame;
 pub use wire::header::{Header, Rsv};

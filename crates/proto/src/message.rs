@@ -123,6 +123,7 @@ impl<'m> MessageRef<'m> {
     }
 
     /// A message of one's own: the payload is copied.
+    #[inline]
     pub fn to_message(self) -> Message {
         match self {
             Self::Text(text) => Message::Text(text.into()),

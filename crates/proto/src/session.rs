@@ -3,6 +3,7 @@
 //! A connection that is split has its [`Inbound`](crate::inbound::Inbound) in the receiving half
 //! alone; what the sending halves, the timers and the answers to the peer share is here.
 
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -43,7 +44,7 @@ impl Session {
             closing: Closing::new(role, config.close_timeout),
             keepalive: Timer::new(config.keepalive, now),
             control_rate: ControlRate {
-                limit: config.max_received_control_rate.map(std::num::NonZeroU32::get),
+                limit: config.max_received_control_rate,
                 second: now,
                 frames: 0,
             },
@@ -77,6 +78,14 @@ impl Session {
         }
         self.outbound.message_ref(message);
         Ok(())
+    }
+
+    /// Queues a copy of a small message behind others that are ready to be written, if that is all
+    /// there is to do: the connection is open, no more than `most` bytes are ready, and the queue
+    /// is below its high-water mark. Else, `false`, and it is for [`send_ref`](Self::send_ref).
+    #[inline]
+    pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
+        self.closing.is_open() && self.outbound.join(message, most.min(self.send_high_water_mark))
     }
 
     /// Queues a frame made by hand, in its turn. Messages queued while a message is unfinished
@@ -331,7 +340,7 @@ impl Session {
 /// Counts control frames by the second.
 #[derive(Debug)]
 struct ControlRate {
-    limit: Option<u32>,
+    limit: Option<NonZeroU32>,
     second: Instant,
     frames: u32,
 }
@@ -344,6 +353,7 @@ impl ControlRate {
             self.frames = 0;
         }
         self.frames += 1;
+        let limit = limit.get();
         if self.frames > limit { Err(LimitExceeded::ControlRate { limit }) } else { Ok(()) }
     }
 }

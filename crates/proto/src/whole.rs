@@ -1,13 +1,21 @@
 //! What can be told of bytes in front of which a message may begin, without consuming them.
 
+use crate::incoming::Input;
 use crate::role::Role;
-use crate::wire::header::{Header, MAX_HEADER_LEN, Rsv};
+use crate::wire::header::{Header, MAX_HEADER_LEN, decode_length};
+use crate::wire::mask;
 use crate::wire::opcode::Opcode;
 
-/// A message in a single frame, all of which is there.
-pub(crate) struct WholeMessage {
-    pub(crate) header_len: usize,
+const FIN: u8 = 0x80;
+const TEXT: u8 = FIN | Opcode::Text as u8;
+const BINARY: u8 = FIN | Opcode::Binary as u8;
+
+/// A message in a single frame, all of which is there: where it was found, it can be
+/// [taken](crate::inbound::Inbound::take_whole).
+#[derive(Debug, Clone, Copy)]
+pub struct WholeMessage {
     pub(crate) payload_len: usize,
+    pub(crate) header_len: u8,
     pub(crate) mask: Option<[u8; 4]>,
     pub(crate) is_text: bool,
 }
@@ -15,21 +23,42 @@ pub(crate) struct WholeMessage {
 impl WholeMessage {
     /// The one in front of `input`, if there is one of at most this length that the end with this
     /// role may receive.
+    ///
+    /// This is on the way of every message, so it knows of nothing else: what is no such message
+    /// is for [`Header::decode`] to look at.
     #[inline]
     pub(crate) fn find(input: &[u8], role: Role, most: usize) -> Option<Self> {
-        let (header, header_len) = Header::decode(input).ok()??;
-        let is_message = header.fin
-            && header.rsv == Rsv::NONE
-            && matches!(header.opcode, Opcode::Text | Opcode::Binary)
-            && header.mask.is_some() == (role == Role::Server);
-        let payload_len = usize::try_from(header.payload_len).ok()?;
+        let &[first, second, ref rest @ ..] = input else { return None };
+        if first != TEXT && first != BINARY {
+            return None;
+        }
+        let is_masked = role == Role::Server;
+        // Where the mask bit is not what it must be, this is no length of seven bits.
+        let short = second ^ (u8::from(is_masked) << 7);
+        if short > 0x7F {
+            return None;
+        }
+        let (payload_len, len_bytes) = decode_length(short, rest).ok()??;
+        let payload_len = usize::try_from(payload_len).ok()?;
+        let (mask, header_len) = if is_masked {
+            (Some(*rest.get(len_bytes..)?.first_chunk::<4>()?), 6 + len_bytes)
+        } else {
+            (None, 2 + len_bytes)
+        };
         let is_there = payload_len <= most.min(input.len() - header_len);
-        (is_message && is_there).then_some(Self {
-            header_len,
-            payload_len,
-            mask: header.mask,
-            is_text: header.opcode == Opcode::Text,
-        })
+        let header_len = u8::try_from(header_len).ok()?;
+        is_there.then_some(Self { payload_len, header_len, mask, is_text: first == TEXT })
+    }
+
+    /// Takes its payload out of the input in which it was found.
+    #[inline]
+    pub(crate) fn take<'b>(self, input: &mut Input<'b>) -> &'b mut [u8] {
+        input.take(usize::from(self.header_len));
+        let payload = input.take(self.payload_len);
+        if let Some(key) = self.mask {
+            mask::apply(key, 0, payload);
+        }
+        payload
     }
 }
 

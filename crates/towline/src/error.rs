@@ -165,8 +165,8 @@ impl Error {
     }
 
     /// The same, with what was not sent.
-    pub(crate) fn with_unsent(mut self, message: Message) -> Self {
-        self.0.unsent = Some(message);
+    pub(crate) fn with_unsent(mut self, message: Option<Message>) -> Self {
+        self.0.unsent = message;
         self
     }
 
@@ -229,12 +229,12 @@ impl Error {
     }
 
     /// The error for a message that there is no room for behind so many queued bytes.
-    pub(crate) fn queue_full(queued: usize, mark: usize, message: Message) -> Self {
+    pub(crate) fn queue_full(queued: usize, mark: usize) -> Self {
         let why = format!(
             "no room to send: {queued} bytes are queued, and room is below {mark} \
              (send_high_water_mark)"
         );
-        Self::new(ErrorKind::QueueFull, why).with_unsent(message)
+        Self::new(ErrorKind::QueueFull, why)
     }
 
     /// What kind of thing went wrong.
@@ -429,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_names_its_length_and_the_limit() {
-        let error = Error::queue_full(70_000, 65_536, "late".into());
+        let error = Error::queue_full(70_000, 65_536).with_unsent(Some("late".into()));
         for part in ["70000", "65536", "send_high_water_mark"] {
             assert!(error.to_string().contains(part), "{error}");
         }

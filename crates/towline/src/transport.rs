@@ -179,6 +179,16 @@ impl ReadHalf {
         }
     }
 
+    /// Waits until there may be something to read. A stream that can't tell says that there may.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Tcp(read) => read.as_ref().poll_read_ready(cx).map(drop),
+            #[cfg(unix)]
+            Self::Unix(read) => read.as_ref().poll_read_ready(cx).map(drop),
+            Self::Other(_) => Poll::Ready(()),
+        }
+    }
+
     /// Reads into the room of `buffer`, which is not zero; 0 is the end.
     pub(crate) fn poll_read_buf(
         &mut self,

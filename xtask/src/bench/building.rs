@@ -6,18 +6,30 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::bench::peer::{Peer, Source};
-use crate::bench::serving::Bench;
+use crate::bench::serving::{Bench, CLIENT};
 use crate::workspace::{Workspace, cargo};
 
-/// Builds one after the other. Returns the peers that are there, and what is the matter with the
-/// others.
-pub(crate) fn build(
-    workspace: &Workspace,
-    peers: Vec<Peer>,
-    uws: Option<&Path>,
-) -> Result<(Bench, Vec<Peer>, Vec<String>)> {
-    let sources = workspace.root.join("testing").join("bench");
-    let target = workspace.target_directory.join("bench");
+/// Where the programs are, once they are built.
+pub(crate) fn bench(workspace: &Workspace, uws: Option<&Path>) -> Bench {
+    let (sources, target) = directories(workspace);
+    let node = sources.join("node").join("server.mjs");
+    Bench::new(target.join("release"), node, uws.map(PathBuf::from))
+}
+
+fn directories(workspace: &Workspace) -> (PathBuf, PathBuf) {
+    (workspace.root.join("testing").join("bench"), workspace.target_directory.join("bench"))
+}
+
+/// Builds the clients, which are one program.
+pub(crate) fn build_clients(workspace: &Workspace) -> Result<()> {
+    let (sources, target) = directories(workspace);
+    build_package(&sources, &target, CLIENT).context("the clients")
+}
+
+/// Builds one server after the other, and the load. Returns the peers that are there, and what is
+/// the matter with the others.
+pub(crate) fn build(workspace: &Workspace, peers: Vec<Peer>) -> Result<(Vec<Peer>, Vec<String>)> {
+    let (sources, target) = directories(workspace);
     let node = sources.join("node");
     build_package(&sources, &target, "towline-bench-load")?;
     let mut failures = Vec::new();
@@ -51,11 +63,11 @@ pub(crate) fn build(
     if !there.iter().any(Peer::is_floor) {
         bail!("the bare echo, which all is compared with, can't be built");
     }
-    let uws = uws.map(PathBuf::from);
-    Ok((Bench::new(target.join("release"), node.join("server.mjs"), uws), there, failures))
+    Ok((there, failures))
 }
 
-fn build_package(sources: &Path, target: &Path, package: &str) -> Result<()> {
+/// Builds one package of the workspace in `sources`, in release.
+pub(crate) fn build_package(sources: &Path, target: &Path, package: &str) -> Result<()> {
     let status = Command::new(cargo())
         .current_dir(sources)
         .args(["build", "--quiet", "--release", "--package", package, "--target-dir"])

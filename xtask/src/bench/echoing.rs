@@ -31,10 +31,15 @@ pub(crate) fn measure(
     pace: Pace,
     failures: &mut Vec<String>,
 ) -> Vec<EchoScenario> {
-    let mut outcomes: Vec<_> = scenarios.iter().map(|scenario| prepare(scenario, peers)).collect();
+    let able = |scenario: &Scenario| -> Vec<&Peer> {
+        peers.iter().filter(|peer| !scenario.compressed || peer.compresses()).collect()
+    };
+    let mut outcomes: Vec<_> =
+        scenarios.iter().map(|scenario| prepare(scenario, &able(scenario))).collect();
     let mut failed: Vec<(usize, usize)> = Vec::new();
     for round in 0..pace.rounds {
         for (at, scenario) in scenarios.iter().enumerate() {
+            let peers = able(scenario);
             println!("round {} of {}: {}", round + 1, pace.rounds, scenario.name);
             for turn in 0..peers.len() {
                 // Each round begins with another one.
@@ -42,7 +47,7 @@ pub(crate) fn measure(
                 if failed.contains(&(at, number)) {
                     continue;
                 }
-                match once(bench, scenario, &peers[number], pace) {
+                match once(bench, scenario, peers[number], pace) {
                     Ok(sample) => {
                         outcomes[at].results[number].samples.push(EchoSample { round, ..sample })
                     }
@@ -65,9 +70,9 @@ pub(crate) fn measure(
 }
 
 fn once(bench: &Bench, scenario: &Scenario, peer: &Peer, pace: Pace) -> Result<EchoSample> {
-    let server = bench.serve(peer, scenario.size, scenario.in_flight)?;
+    let server = bench.serve(peer, scenario.size, scenario.in_flight, scenario.compressed)?;
     let Pace { warm_up, seconds, .. } = pace;
-    let arguments = [
+    let mut arguments = vec![
         "echo".to_owned(),
         format!("--connections={}", scenario.connections),
         format!("--size={}", scenario.size),
@@ -76,12 +81,15 @@ fn once(bench: &Bench, scenario: &Scenario, peer: &Peer, pace: Pace) -> Result<E
         format!("--warm-up={warm_up}"),
         format!("--seconds={seconds}"),
     ];
+    if scenario.compressed {
+        arguments.push("--compress".to_owned());
+    }
     let at_most = Duration::from_secs_f64(warm_up + seconds + 40.0);
     bench.load(&server, &arguments, at_most)
 }
 
-fn prepare(scenario: &Scenario, peers: &[Peer]) -> EchoScenario {
-    let result = |peer: &Peer| EchoResult {
+fn prepare(scenario: &Scenario, peers: &[&Peer]) -> EchoScenario {
+    let result = |peer: &&Peer| EchoResult {
         peer: peer.name.to_owned(),
         rank: peer.rank,
         cpu_ns_per_message: 0.0,
@@ -95,6 +103,7 @@ fn prepare(scenario: &Scenario, peers: &[Peer]) -> EchoScenario {
         size: scenario.size,
         kind: scenario.kind,
         in_flight: scenario.in_flight,
+        compressed: scenario.compressed,
         goal: scenario.goal,
         results: peers.iter().map(result).collect(),
     }

@@ -121,7 +121,7 @@ fn towline(workspace: &Workspace) -> String {
 }
 
 /// The first line of what a command prints, if it is there and succeeds.
-fn said(command: &mut Command) -> Option<String> {
+pub(crate) fn said(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     let line = String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned();
     (!line.is_empty()).then_some(line)

@@ -19,9 +19,13 @@ mod echoing;
 
 mod standing;
 
+mod clients;
+
 mod table;
 
 mod plot;
+
+pub(crate) mod instructions;
 
 mod writing;
 
@@ -32,13 +36,14 @@ use clap::Args;
 
 use crate::workspace::Workspace;
 use echoing::Pace;
+use instructions::Verdict;
 use machine::Machine;
 use peer::{Peer, Source};
 use scenario::{SCENARIOS, Scenario};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure echoes alone (without one of these three: all of them)
+    /// Measure echoes alone (without one of these four: all of them)
     #[arg(long)]
     echo: bool,
     /// Measure the memory of idle connections alone
@@ -47,6 +52,9 @@ pub(crate) struct Options {
     /// Measure what accepting a connection takes alone
     #[arg(long)]
     accept: bool,
+    /// Measure clients alone, and how fast they mask
+    #[arg(long)]
+    client: bool,
     /// A few seconds for each program: for a look, not for publication
     #[arg(long)]
     quick: bool,
@@ -56,7 +64,8 @@ pub(crate) struct Options {
     /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// These scenarios alone, by the start of their names; only echoes have any
+    /// These scenarios alone, by the start of their names; only echoes have any [default: all that
+    /// are not compressed]
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     scenario: Vec<String>,
     /// These peers alone, by name or by library; the bare echo and that of --uws are always there
@@ -69,52 +78,70 @@ pub(crate) struct Options {
     /// Where the results are written [default: docs/benchmarks for a full run, else target/bench]
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
+    /// Count the instructions of the hot paths instead, and compare with those that were committed
+    #[arg(long, conflicts_with_all = ["echo", "memory", "accept", "client"])]
+    instructions: bool,
+    /// Commit to what is counted: write it as the baseline
+    #[arg(long, requires = "instructions")]
+    update: bool,
     /// List the scenarios and the peers, and run nothing
     #[arg(long)]
     list: bool,
 }
 
-/// True if every program could be measured.
+/// True if every program could be measured, or every count has held.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
+    if options.instructions {
+        return count(workspace, options.update);
+    }
     let (scenarios, peers) = (choose_scenarios(options)?, choose_peers(options)?);
     if options.list {
         list(&scenarios, &peers);
         return Ok(true);
     }
-    let all = !(options.echo || options.memory || options.accept);
-    let echo = options.echo || all;
-    // Who names a scenario wants to see echoes.
-    let (memory, accept) = if all && options.scenario.is_empty() {
-        (true, true)
-    } else {
-        (options.memory, options.accept)
-    };
+    let asked = Asked::of(options);
     let machine = Machine::look(workspace, options.uws.as_deref())?;
     if machine.load_average > 0.5 {
         println!("warning: the load average is {:.1}; others are at work", machine.load_average);
     }
-    let (bench, peers, mut failures) = building::build(workspace, peers, options.uws.as_deref())?;
-    let out = out(workspace, options);
-    let quick = options.quick;
+    let bench = building::bench(workspace, options.uws.as_deref());
+    let (out, quick) = (out(workspace, options), options.quick);
     let rounds = options.rounds.unwrap_or(if quick { 2 } else { 5 });
+    let mut failures = Vec::new();
 
-    if echo {
-        let pace = Pace::new(rounds, quick, options.seconds);
-        let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
-        println!("{}\n{}", table::details(&results), table::echo(&results));
-        writing::keep(&out, "echo", &machine, &results)?;
+    if asked.echo || asked.memory || asked.accept {
+        let (peers, left_out) = building::build(workspace, peers)?;
+        failures.extend(left_out);
+        let connections = |full| if quick { 2000 } else { full };
+        if asked.echo {
+            let pace = Pace::new(rounds, quick, options.seconds);
+            let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
+            println!("{}\n{}", table::details(&results), table::echo(&results));
+            println!("{}", table::compressed(&results));
+            writing::keep(&out, "echo", &machine, &results)?;
+        }
+        if asked.memory {
+            let results = standing::memory(&bench, &peers, connections(10_000), &mut failures);
+            println!("\n{}", table::memory(&results));
+            writing::keep(&out, "memory", &machine, &results)?;
+        }
+        if asked.accept {
+            let count = connections(5000);
+            let results = standing::accept(&bench, &peers, count, rounds, &mut failures);
+            println!("\n{}", table::accept(&results));
+            writing::keep(&out, "accept", &machine, &results)?;
+        }
     }
-    let connections = |full| if quick { 2000 } else { full };
-    if memory {
-        let results = standing::memory(&bench, &peers, connections(10_000), &mut failures);
-        println!("\n{}", table::memory(&results));
-        writing::keep(&out, "memory", &machine, &results)?;
-    }
-    if accept {
-        let count = connections(5000);
-        let results = standing::accept(&bench, &peers, count, rounds, &mut failures);
-        println!("\n{}", table::accept(&results));
-        writing::keep(&out, "accept", &machine, &results)?;
+    if asked.client {
+        building::build_clients(workspace)?;
+        let ways: Vec<_> =
+            clients::WAYS.into_iter().filter(|way| way.is_among(&options.peer)).collect();
+        let results = clients::measure(&bench, &ways, rounds, quick, &mut failures);
+        println!("\n{}", table::clients(&results));
+        writing::keep(&out, "client", &machine, &results)?;
+        let speeds = clients::masking(&bench, quick)?;
+        println!("{}", table::masking(&speeds));
+        writing::keep(&out, "masking", &machine, &speeds)?;
     }
     writing::publish(&out)?;
     println!("written to {}", workspace.relative(&out).display());
@@ -124,19 +151,61 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     Ok(failures.is_empty())
 }
 
+/// What is to be measured.
+struct Asked {
+    echo: bool,
+    memory: bool,
+    accept: bool,
+    client: bool,
+}
+
+impl Asked {
+    /// Everything, if nothing was asked for by name.
+    fn of(options: &Options) -> Self {
+        let &Options { echo, memory, accept, client, .. } = options;
+        if echo || memory || accept || client {
+            return Self { echo, memory, accept, client };
+        }
+        // Who names a scenario wants to see echoes.
+        let all = options.scenario.is_empty();
+        Self { echo: true, memory: all, accept: all, client: all }
+    }
+}
+
+fn count(workspace: &Workspace, update: bool) -> Result<bool> {
+    if update {
+        instructions::update(workspace)?;
+        writing::publish(&results(workspace))?;
+        return Ok(true);
+    }
+    match instructions::check(workspace)? {
+        Verdict::Held => return Ok(true),
+        Verdict::Broken(what) => println!("more than the baseline: {what}"),
+        Verdict::NotCompared(why) => println!("not compared: {why}"),
+        Verdict::NoValgrind => println!("not counted: valgrind is not installed"),
+    }
+    Ok(false)
+}
+
+/// Where what is committed is.
+fn results(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("docs").join("benchmarks")
+}
+
 fn out(workspace: &Workspace, options: &Options) -> PathBuf {
     let partial = options.quick || !options.scenario.is_empty() || !options.peer.is_empty();
     match &options.out {
         Some(out) => out.clone(),
         None if partial => workspace.target_directory.join("bench").join("results"),
-        None => workspace.root.join("docs").join("benchmarks"),
+        None => results(workspace),
     }
 }
 
 fn choose_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
     let chosen = |scenario: &&Scenario| {
         let mut names = options.scenario.iter();
-        options.scenario.is_empty() || names.any(|name| scenario.name.starts_with(name.as_str()))
+        let is_named = names.any(|name| scenario.name.starts_with(name.as_str()));
+        is_named || options.scenario.is_empty() && (scenario.is_usual() || options.list)
     };
     let scenarios: Vec<_> = SCENARIOS.iter().filter(chosen).collect();
     for name in &options.scenario {

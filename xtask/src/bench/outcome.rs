@@ -23,6 +23,9 @@ pub(crate) struct EchoSample {
     pub(crate) round: usize,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// Payload of a reply, on average: less than the message where it was compressed.
+    #[serde(default)]
+    pub(crate) reply_bytes: f64,
     pub(crate) seconds: f64,
     pub(crate) server: Usage,
     pub(crate) load: Usage,
@@ -49,7 +52,9 @@ pub(crate) struct EchoScenario {
     pub(crate) size: usize,
     pub(crate) kind: Kind,
     pub(crate) in_flight: usize,
-    pub(crate) goal: f64,
+    #[serde(default)]
+    pub(crate) compressed: bool,
+    pub(crate) goal: Option<f64>,
     pub(crate) results: Vec<EchoResult>,
 }
 
@@ -73,6 +78,39 @@ pub(crate) struct AcceptSample {
     pub(crate) connections: u64,
     pub(crate) seconds: f64,
     pub(crate) server: Usage,
+}
+
+/// One turn of one client.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ClientSample {
+    #[serde(default)]
+    pub(crate) client: String,
+    /// `send` or `receive`.
+    #[serde(default)]
+    pub(crate) direction: String,
+    #[serde(default)]
+    pub(crate) size: usize,
+    #[serde(default)]
+    pub(crate) round: usize,
+    pub(crate) messages: u64,
+    pub(crate) seconds: f64,
+    /// Of the client's process.
+    pub(crate) cpu_ns: u64,
+}
+
+/// How fast one thing goes in memory.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Speed {
+    pub(crate) what: String,
+    pub(crate) size: usize,
+    /// 10⁹ bytes a second.
+    pub(crate) gb_per_s: f64,
+}
+
+impl ClientSample {
+    pub(crate) fn cpu_ns_per_message(&self) -> f64 {
+        ratio(self.cpu_ns, self.messages)
+    }
 }
 
 impl EchoSample {
@@ -219,7 +257,8 @@ mod tests {
             size: 1,
             kind: Kind::Binary,
             in_flight: 1,
-            goal: 1.0,
+            compressed: false,
+            goal: Some(1.0),
             results: vec![
                 result("bare", Rank::Floor, &[(0, 100)]),
                 result("towline", Rank::Towline, &[(0, 110)]),

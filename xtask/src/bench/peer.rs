@@ -40,6 +40,9 @@ pub(crate) struct Peer {
     pub(crate) about: &'static str,
 }
 
+/// Whose servers take `--compress`. The bare echo sends back what is compressed already.
+const COMPRESSING: [&str; 5] = ["bare", "sockudo-ws", "uWebSockets", "ws", "yawc"];
+
 const FAST: &str = "fastwebsockets";
 const TOKIO_WS: &str = "tokio-websockets";
 const TUNGSTENITE: &str = "tokio-tungstenite";
@@ -126,11 +129,19 @@ fn rust() -> Vec<Peer> {
 impl Peer {
     /// By its own name, or that of its library.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let library = match self.source {
+        name == self.name || name == self.library()
+    }
+
+    /// Whether it has compression.
+    pub(crate) fn compresses(&self) -> bool {
+        COMPRESSING.contains(&self.library())
+    }
+
+    fn library(&self) -> &'static str {
+        match self.source {
             Source::Cargo { library, .. } | Source::Node { library } => library,
             Source::Given => self.name,
-        };
-        name == self.name || name == library
+        }
     }
 
     /// Whether it echoes raw bytes, and is no library.

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 
 use crate::bench::peer::{Peer, Source};
 
+/// The program of all clients, and of what is on their other end.
+pub(crate) const CLIENT: &str = "towline-bench-client";
+
 const STARTING: Duration = Duration::from_secs(15);
 
 /// Where the programs are.
@@ -42,7 +45,13 @@ impl Bench {
     }
 
     /// Starts a server on core 0, tuned to messages of this size of which so many are in flight.
-    pub(crate) fn serve(&self, peer: &Peer, size: usize, in_flight: usize) -> Result<Server> {
+    pub(crate) fn serve(
+        &self,
+        peer: &Peer,
+        size: usize,
+        in_flight: usize,
+        compressed: bool,
+    ) -> Result<Server> {
         let mut command = match (&peer.source, &self.uws) {
             (Source::Cargo { library, mode }, _) => {
                 let mut command = self.on_core(0, &self.programs.join(format!("bench-{library}")));
@@ -58,26 +67,27 @@ impl Bench {
             (Source::Given, Some(program)) => self.on_core(0, program),
             (Source::Given, None) => bail!("no program was given"),
         };
-        command.args(["--listen", "127.0.0.1:0"]).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().context("cannot be started")?;
-        let stdout = child.stdout.take();
-        // From here on it is ended whatever happens.
-        let mut server = Server { child, address: String::new(), raw: peer.is_floor() };
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = String::new();
-            if let Some(stdout) = stdout {
-                let _ = BufReader::new(stdout).read_line(&mut line);
-            }
-            // Nobody waits for it any more if it took too long.
-            let _ = sender.send(line);
-        });
-        let line = receiver.recv_timeout(STARTING).unwrap_or_default();
-        match line.trim().strip_prefix("listening ") {
-            Some(address) => address.clone_into(&mut server.address),
-            None => bail!("does not say where it listens"),
-        }
-        Ok(server)
+        command.args(compressed.then_some("--compress"));
+        command.args(["--listen", "127.0.0.1:0"]);
+        Server::start(command, peer.is_floor())
+    }
+
+    /// Starts what is on the other end of a client, on core 1.
+    pub(crate) fn serve_client(&self, what: &str, size: usize) -> Result<Server> {
+        let mut command = self.on_core(1, &self.programs.join(CLIENT));
+        command.args([what, "--size", &size.to_string()]);
+        Server::start(command, false)
+    }
+
+    /// Runs a client on core 0, for no longer than this, and reads what it prints.
+    pub(crate) fn client<T: DeserializeOwned>(
+        &self,
+        arguments: &[String],
+        at_most: Duration,
+    ) -> Result<T> {
+        let mut command = self.on_core(0, &self.programs.join(CLIENT));
+        let output = output_within(command.args(arguments), at_most)?;
+        serde_json::from_str(&output).context("cannot read what the client printed")
     }
 
     /// Runs the load generator on core 1, for no longer than this, and reads what it prints.
@@ -109,6 +119,35 @@ impl Bench {
     }
 }
 
+impl Server {
+    fn start(mut command: Command, raw: bool) -> Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().context("cannot be started")?;
+        let stdout = child.stdout.take();
+        // From here on it is ended whatever happens.
+        let mut server = Self { child, address: String::new(), raw };
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            if let Some(stdout) = stdout {
+                let _ = BufReader::new(stdout).read_line(&mut line);
+            }
+            // Nobody waits for it any more if it took too long.
+            let _ = sender.send(line);
+        });
+        let line = receiver.recv_timeout(STARTING).unwrap_or_default();
+        match line.trim().strip_prefix("listening ") {
+            Some(address) => address.clone_into(&mut server.address),
+            None => bail!("does not say where it listens"),
+        }
+        Ok(server)
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself, which whoever talked to it has noticed.
@@ -124,7 +163,7 @@ fn output_within(command: &mut Command, at_most: Duration) -> Result<String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("cannot start the load generator")?;
+        .context("cannot be started")?;
     let deadline = Instant::now() + at_most;
     let status = loop {
         match child.try_wait()? {

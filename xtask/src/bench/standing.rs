@@ -67,7 +67,7 @@ fn once<T: DeserializeOwned>(
     command: &str,
     connections: usize,
 ) -> Result<T> {
-    let server = bench.serve(peer, ECHOED, 1)?;
+    let server = bench.serve(peer, ECHOED, 1, false)?;
     let connections = format!("--connections={connections}");
     let arguments = [command.to_owned(), connections, format!("--size={ECHOED}")];
     bench.load(&server, &arguments, AT_MOST)

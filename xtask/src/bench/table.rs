@@ -2,19 +2,26 @@
 
 use std::fmt::Write;
 
+use crate::bench::clients::{DIRECTIONS, SIZES, WAYS, Way};
 use crate::bench::outcome::{
-    AcceptSample, EchoResult, EchoSample, EchoScenario, MemorySample, median,
+    AcceptSample, ClientSample, EchoResult, EchoSample, EchoScenario, MemorySample, Speed, median,
 };
 use crate::bench::peer::Rank;
+use crate::bench::scenario::size;
 
-/// Processor time per message: a line for each scenario, and then all servers.
+/// Processor time per message: a line for each scenario that is not compressed, and then all
+/// servers.
 pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
+    let scenarios: Vec<_> = scenarios.iter().filter(|scenario| !scenario.compressed).collect();
+    if scenarios.is_empty() {
+        return String::new();
+    }
     let mut table = String::from(
         "| echo, over loopback | bare TCP | best other Rust library | those with plain `send` \
          | best other language | **towline** | **towline, split** | to the best Rust library \
          | goal |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for scenario in scenarios {
+    for scenario in &scenarios {
         let floor = scenario.floor().map(|floor| time(floor.cpu_ns_per_message));
         let plain = scenario.ranked(|rank| rank == Rank::Plain);
         let range = match (plain.first(), plain.last()) {
@@ -34,21 +41,15 @@ pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
             towline.map_or_else(|| "–".to_owned(), |towline| format!("**{}**", ratio(towline))),
             scenario.of("towline-split").map_or_else(|| "–".to_owned(), ratio),
             number(against),
-            format!("{:.2}", scenario.goal),
+            number(scenario.goal),
         ];
         line(&mut table, &columns);
     }
-    table + "\n" + &everyone(scenarios)
+    table + "\n" + &everyone(&scenarios)
 }
 
 /// The ratio to the bare echo, for every server and scenario.
-fn everyone(scenarios: &[EchoScenario]) -> String {
-    let mut names: Vec<&str> = Vec::new();
-    for result in scenarios.iter().flat_map(|scenario| &scenario.results) {
-        if !names.contains(&result.peer.as_str()) {
-            names.push(&result.peer);
-        }
-    }
+fn everyone(scenarios: &[&EchoScenario]) -> String {
     let heads = scenarios.iter().map(|scenario| scenario.name.clone());
     let mut table = String::new();
     line(
@@ -56,13 +57,50 @@ fn everyone(scenarios: &[EchoScenario]) -> String {
         &["ratio to bare TCP".to_owned()].into_iter().chain(heads).collect::<Vec<_>>(),
     );
     line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
-    for name in names {
+    for name in names(scenarios) {
         let cells = scenarios
             .iter()
             .map(|scenario| scenario.of(name).map_or_else(|| "–".to_owned(), ratio));
         line(&mut table, &[name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
     }
     table
+}
+
+/// Processor time per message where it is compressed, and what is left of it: a ratio to the bare
+/// echo, which compresses nothing, would say little.
+pub(crate) fn compressed(scenarios: &[EchoScenario]) -> String {
+    let scenarios: Vec<_> = scenarios.iter().filter(|scenario| scenario.compressed).collect();
+    if scenarios.is_empty() {
+        return String::new();
+    }
+    let heads = scenarios.iter().map(|scenario| scenario.about.clone());
+    let mut table = String::new();
+    line(&mut table, &["compressed echo".to_owned()].into_iter().chain(heads).collect::<Vec<_>>());
+    line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
+    for name in names(&scenarios) {
+        let cells = scenarios.iter().map(|scenario| {
+            scenario.of(name).map_or_else(
+                || "–".to_owned(),
+                |result| {
+                    let bytes = result.median(|sample| sample.reply_bytes);
+                    format!("{}, {bytes:.0} B", time(result.cpu_ns_per_message))
+                },
+            )
+        });
+        line(&mut table, &[name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+    }
+    table
+}
+
+/// The servers of these scenarios, each once.
+fn names<'a>(scenarios: &[&'a EchoScenario]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for result in scenarios.iter().flat_map(|scenario| &scenario.results) {
+        if !names.contains(&result.peer.as_str()) {
+            names.push(&result.peer);
+        }
+    }
+    names
 }
 
 /// What is of use to those who make a server faster.
@@ -112,6 +150,62 @@ pub(crate) fn details(scenarios: &[EchoScenario]) -> String {
 /// One of the two should be busy all the time.
 fn was_disturbed(result: &EchoResult) -> bool {
     result.median(|sample| sample.server_busy().max(sample.load_busy())) < 0.9
+}
+
+/// Processor time of clients per message: a table for each direction.
+pub(crate) fn clients(samples: &[ClientSample]) -> String {
+    let mut text = String::new();
+    for (direction, _) in DIRECTIONS {
+        let own: Vec<_> = samples.iter().filter(|sample| sample.direction == direction).collect();
+        let cost = |name: &str, size: usize| {
+            let turns = own.iter().filter(|sample| sample.client == name && sample.size == size);
+            median(turns.map(|sample| sample.cpu_ns_per_message()).collect())
+        };
+        let heads = SIZES.iter().map(|bytes| size(*bytes));
+        let _ = writeln!(
+            text,
+            "| a client: {direction} | {} |\n|{}",
+            heads.collect::<Vec<_>>().join(" | "),
+            " --- |".repeat(SIZES.len() + 1)
+        );
+        for Way { name, .. } in WAYS {
+            let costs = SIZES.map(|size| cost(name, size));
+            if costs.iter().any(Option::is_some) {
+                let cells = costs.map(|cost| cost.map_or_else(|| "–".to_owned(), time));
+                line(&mut text, &[&[name.to_owned()], &cells[..]].concat());
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Gigabytes a second, in memory.
+pub(crate) fn masking(speeds: &[Speed]) -> String {
+    let (mut whats, mut sizes): (Vec<&str>, Vec<usize>) = (Vec::new(), Vec::new());
+    for Speed { what, size, .. } in speeds {
+        if !whats.contains(&what.as_str()) {
+            whats.push(what);
+        }
+        if !sizes.contains(size) {
+            sizes.push(*size);
+        }
+    }
+    let heads = sizes.iter().map(|bytes| size(*bytes)).collect::<Vec<_>>();
+    let mut table = format!("| GB/s | {} |\n|", heads.join(" | "));
+    let _ = writeln!(table, "{}", " --- |".repeat(sizes.len() + 1));
+    for what in whats {
+        let of = |size: &usize| {
+            let mut all = speeds.iter();
+            let speed = all.find(|speed| speed.what == what && speed.size == *size);
+            speed.map_or_else(|| "–".to_owned(), |speed| format!("{:.1}", speed.gb_per_s))
+        };
+        line(
+            &mut table,
+            &[&[what.to_owned()], &sizes.iter().map(of).collect::<Vec<_>>()[..]].concat(),
+        );
+    }
+    table
 }
 
 /// Memory of an idle connection.

@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::machine::Machine;
-use crate::bench::outcome::{AcceptSample, EchoScenario, MemorySample};
-use crate::bench::{plot, table};
+use crate::bench::outcome::{AcceptSample, ClientSample, EchoScenario, MemorySample, Speed};
+use crate::bench::{instructions, plot, table};
 
 const METHOD: &str = "\
 Each server runs on one thread, held to a core of its own; the load generator is on another. The
@@ -57,6 +57,11 @@ pub(crate) fn publish(out: &Path) -> Result<()> {
         page += "![The same as a picture](echo.svg)\n\n";
         page += &table::echo(&kept.results);
         page += "\n";
+        let compressed = table::compressed(&kept.results);
+        if !compressed.is_empty() {
+            page += &compressed;
+            page += "\n";
+        }
         fs::write(out.join("echo.svg"), plot::draw(&kept.results))?;
         machine = Some(kept.machine);
     }
@@ -69,6 +74,21 @@ pub(crate) fn publish(out: &Path) -> Result<()> {
         page += &table::accept(&kept.results);
         page += "\n";
         machine = machine.or(Some(kept.machine));
+    }
+    if let Some(kept) = read::<ClientSample>(out, "client")? {
+        page += &table::clients(&kept.results);
+        machine = machine.or(Some(kept.machine));
+    }
+    if let Some(kept) = read::<Speed>(out, "masking")? {
+        page += &table::masking(&kept.results);
+        page += "\n";
+        machine = machine.or(Some(kept.machine));
+    }
+    let counts = out.join("instructions.json");
+    if let Ok(text) = fs::read_to_string(&counts) {
+        let counts = serde_json::from_str(&text);
+        page += &instructions::table(&counts.context("cannot read instructions.json")?);
+        page += "\n";
     }
     page += "## Method\n\n";
     page += METHOD;

@@ -6,6 +6,7 @@ mod process;
 mod step;
 
 mod checks;
+mod instructions;
 mod interop;
 
 use std::env;
@@ -60,7 +61,8 @@ pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
 
 /// The steps to run: the checks first, as they are the quickest to fail.
 fn select(options: &Options) -> Result<Vec<Step>> {
-    let mut steps: Vec<_> = checks::STEPS.into_iter().chain(interop::STEPS).collect();
+    let checks = checks::STEPS.into_iter().chain([instructions::STEP]);
+    let mut steps: Vec<_> = checks.chain(interop::STEPS).collect();
     for name in &options.only {
         if !steps.iter().any(|step| step.name == name) {
             let names: Vec<_> = steps.iter().map(|step| step.name).collect();

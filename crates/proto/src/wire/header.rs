@@ -116,33 +116,20 @@ impl Header {
         Ok(Some((header, header_len)))
     }
 
-    /// Writes the header into `bytes` and returns how many of them it takes.
-    #[inline]
-    pub fn encode(&self, bytes: &mut [u8; MAX_HEADER_LEN]) -> usize {
-        bytes[0] = (u8::from(self.fin) << 7) | self.rsv.0 | self.opcode.bits();
+    /// Appends the header to `out`.
+    #[inline(always)]
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let first = (u8::from(self.fin) << 7) | self.rsv.0 | self.opcode.bits();
         let mask_bit = u8::from(self.mask.is_some()) << 7;
-        let len = self.payload_len.to_be_bytes();
-        let mut at = match self.payload_len {
-            0..=125 => {
-                bytes[1] = mask_bit | len[7];
-                2
-            }
-            126..=0xFFFF => {
-                bytes[1] = mask_bit | 126;
-                bytes[2..4].copy_from_slice(&len[6..]);
-                4
-            }
-            _ => {
-                bytes[1] = mask_bit | 127;
-                bytes[2..10].copy_from_slice(&len);
-                10
-            }
-        };
-        if let Some(key) = self.mask {
-            bytes[at..at + 4].copy_from_slice(&key);
-            at += 4;
+        let [a, b, c, d, e, f, g, h] = self.payload_len.to_be_bytes();
+        match self.payload_len {
+            0..=125 => out.extend_from_slice(&[first, mask_bit | h]),
+            126..=0xFFFF => out.extend_from_slice(&[first, mask_bit | 126, g, h]),
+            _ => out.extend_from_slice(&[first, mask_bit | 127, a, b, c, d, e, f, g, h]),
         }
-        at
+        if let Some(key) = self.mask {
+            out.extend_from_slice(&key);
+        }
     }
 }
 
@@ -153,7 +140,7 @@ fn decode_opcode(first: u8) -> Result<Opcode, Malformed> {
 
 /// The payload's length, and how many bytes after the first two it took.
 #[inline]
-fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
+pub(crate) fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     match short {
         126 => {
             let Some(bytes) = rest.first_chunk::<2>() else { return Ok(None) };
@@ -182,9 +169,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn round_trip(header: Header) {
-        let mut bytes = [0; MAX_HEADER_LEN];
-        let len = header.encode(&mut bytes);
-        assert_eq!(Header::decode(&bytes[..len]).unwrap(), Some((header, len)));
+        let mut bytes = Vec::new();
+        header.encode(&mut bytes);
+        let len = bytes.len();
+        assert!(len <= MAX_HEADER_LEN);
+        assert_eq!(Header::decode(&bytes).unwrap(), Some((header, len)));
         for short in 0..len {
             assert_eq!(Header::decode(&bytes[..short]).unwrap(), None, "{short} of {len} bytes");
         }

@@ -9,23 +9,43 @@ use std::cell::RefCell;
 /// `offset` is how many bytes of the frame's payload came before these.
 #[inline]
 pub fn apply(key: [u8; 4], offset: u64, payload: &mut [u8]) {
+    /// Above, a call is little beside the work.
+    const SHORT: usize = 64;
     let key = rotated(key, offset);
-    let word = u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001;
-    // Thirty-two bytes at a time, as four words: the compiler makes the widest vector
-    // instructions of the target of it.
+    if payload.len() > SHORT {
+        return apply_wide(key, payload);
+    }
+    apply_words(key, payload);
+}
+
+/// Thirty-two bytes at a time, as four words: the compiler makes the widest vector instructions of
+/// the target of it.
+fn apply_wide(key: [u8; 4], payload: &mut [u8]) {
+    let word = repeated(key);
     let mut blocks = payload.chunks_exact_mut(32);
     for block in &mut blocks {
         for part in block.chunks_exact_mut(8) {
             xor_word(part, word);
         }
     }
-    let mut words = blocks.into_remainder().chunks_exact_mut(8);
+    apply_words(key, blocks.into_remainder());
+}
+
+#[inline]
+fn apply_words(key: [u8; 4], payload: &mut [u8]) {
+    let word = repeated(key);
+    let mut words = payload.chunks_exact_mut(8);
     for part in &mut words {
         xor_word(part, word);
     }
     for (byte, key) in words.into_remainder().iter_mut().zip(key.iter().cycle()) {
         *byte ^= key;
     }
+}
+
+#[inline]
+fn repeated(key: [u8; 4]) -> u64 {
+    u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001
 }
 
 /// Appends `payload`, masked, to `out`.

@@ -66,6 +66,12 @@ pub(crate) fn give_send(buffer: Vec<u8>) {
 
 fn take_receive() -> BytesMut {
     let take = |pool: &mut Pool| {
+        if let Some(mut last) = pool.receive.pop() {
+            if last.try_reclaim(RECEIVE) {
+                return Some(last);
+            }
+            pool.receive.push(last);
+        }
         let is_back = |buffer: &mut BytesMut| buffer.try_reclaim(RECEIVE);
         let free = pool.receive.iter_mut().rposition(is_back)?;
         Some(pool.receive.remove(free))
@@ -170,7 +176,14 @@ impl Received {
     }
 
     /// Gives the buffer back to the thread. What is left is dropped.
+    #[inline]
     pub(crate) fn release(&mut self) {
+        if self.bytes.capacity() > 0 {
+            self.release_buffer();
+        }
+    }
+
+    fn release_buffer(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         self.start = 0;
         if std::mem::take(&mut self.is_lent) {

@@ -157,8 +157,8 @@ impl Connection {
     ///
     /// Cancel safe: nothing that was received is lost.
     #[doc(alias("message", "onmessage"))]
-    pub async fn recv(&mut self) -> Result<Option<Message>> {
-        self.receiver.recv().await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>>> {
+        self.receiver.recv()
     }
 
     /// Receives a message, a frame, a ping or a pong; `None` is the end after a clean close.
@@ -171,8 +171,8 @@ impl Connection {
     ///
     /// As [`recv`](Self::recv).
     #[doc(alias = "frame")]
-    pub async fn next_event(&mut self) -> Result<Option<Event>> {
-        self.receiver.next_event().await
+    pub fn next_event(&mut self) -> impl Future<Output = Result<Option<Event>>> {
+        self.receiver.next_event()
     }
 
     /// Sends a message, see [`Sender::send`].
@@ -185,8 +185,8 @@ impl Connection {
     ///
     /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
     /// at all.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<()> {
-        self.sender.send(message).await
+    pub fn send(&self, message: impl Into<Message>) -> impl Future<Output = Result<()>> {
+        self.sender.send(message)
     }
 
     /// Sends a text message, see [`Sender::send`].
@@ -199,8 +199,8 @@ impl Connection {
     ///
     /// As [`send`](Self::send).
     #[doc(alias = "sendUTF")]
-    pub async fn send_text(&self, text: impl Into<Text>) -> Result<()> {
-        self.sender.send_text(text).await
+    pub fn send_text(&self, text: impl Into<Text>) -> impl Future<Output = Result<()>> {
+        self.sender.send_text(text)
     }
 
     /// Sends a binary message, see [`Sender::send`].
@@ -213,8 +213,8 @@ impl Connection {
     ///
     /// As [`send`](Self::send).
     #[doc(alias = "sendBytes")]
-    pub async fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<()> {
-        self.sender.send_binary(bytes).await
+    pub fn send_binary(&self, bytes: impl Into<Bytes>) -> impl Future<Output = Result<()>> {
+        self.sender.send_binary(bytes)
     }
 
     /// Sends a message if there is room for it now, see [`Sender::try_send`].

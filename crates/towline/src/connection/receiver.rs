@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -51,8 +52,8 @@ impl Receiver {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing that was received is lost.
-    pub async fn recv(&mut self) -> Result<Option<Message>> {
-        poll_fn(|cx| self.poll_recv(cx)).await
+    pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>>> {
+        Receiving { receiver: self, wanted: PhantomData }
     }
 
     /// Receives a message and lends it where it was received, without a copy of its own; `None` is
@@ -104,8 +105,8 @@ impl Receiver {
     /// # Cancel safety
     ///
     /// As [`recv`](Self::recv).
-    pub async fn next_event(&mut self) -> Result<Option<Event>> {
-        poll_fn(|cx| self.poll_event(cx)).await
+    pub fn next_event(&mut self) -> impl Future<Output = Result<Option<Event>>> {
+        Receiving { receiver: self, wanted: PhantomData }
     }
 
     /// How the connection ended, see [`Sender::closed`](crate::Sender::closed).
@@ -141,15 +142,14 @@ impl Receiver {
         self.poll_wanted(cx)
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_wanted<W: Wanted>(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<W>>> {
         if let Some(reader) = &mut self.reader
             && let Some(item) = ready!(reader.poll_next(&self.shared, cx))
         {
             return Poll::Ready(Ok(Some(item)));
         }
-        ready!(self.poll_end(cx));
-        Poll::Ready(self.shared.end_of_receiving().map(|()| None))
+        self.poll_end(cx).map(|end| end.map(|()| None))
     }
 
     /// Waits until there is a message to lend. `false` is the end after a clean close.
@@ -160,14 +160,15 @@ impl Receiver {
         {
             return Poll::Ready(Ok(true));
         }
-        ready!(self.poll_end(cx));
-        Poll::Ready(self.shared.end_of_receiving().map(|()| false))
+        self.poll_end(cx).map(|end| end.map(|()| false))
     }
 
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    #[cold]
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.retire();
         // Our close frame may still be on its way out. Whether it gets there is part of the end.
-        self.shared.poll_outcome(cx, &mut self.place)
+        ready!(self.shared.poll_outcome(cx, &mut self.place));
+        Poll::Ready(self.shared.end_of_receiving())
     }
 
     /// Receives and drops, until the end: not where receiving ends, but where the transport does.
@@ -182,6 +183,21 @@ impl Receiver {
         if let Some(reader) = self.reader.take() {
             self.shared.spawn_drain(reader);
         }
+    }
+}
+
+/// Waits for what comes next of what is wanted.
+struct Receiving<'r, W> {
+    receiver: &'r mut Receiver,
+    wanted: PhantomData<fn() -> W>,
+}
+
+impl<W: Wanted> Future for Receiving<'_, W> {
+    type Output = Result<Option<W>>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.receiver.poll_wanted(cx)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -33,9 +34,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// with 1001, in the background.
 pub struct Sender {
     pub(crate) shared: Arc<Shared>,
-    id: u64,
-    /// Whether it has ever made a frame by hand.
-    makes_frames: AtomicBool,
+    /// What it is [known by](Self::maker), if it has ever made a frame by hand.
+    maker: AtomicU64,
     /// Where it waits as a `Sink`.
     pub(crate) place: Place,
 }
@@ -43,8 +43,7 @@ pub struct Sender {
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.senders.fetch_add(1, Ordering::Relaxed);
-        let id = shared.senders_ever.fetch_add(1, Ordering::Relaxed);
-        Self { shared, id, makes_frames: AtomicBool::new(false), place: Place::default() }
+        Self { shared, maker: AtomicU64::new(0), place: Place::default() }
     }
 
     /// Sends a message.
@@ -62,9 +61,8 @@ impl Sender {
     ///
     /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
     /// at all.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<()> {
-        let sent = self.shared.send(message.into()).await;
-        sent.map_err(|error| self.unsent(error))
+    pub fn send(&self, message: impl Into<Message>) -> impl Future<Output = Result<()>> {
+        Sending { wait: Wait::new(&self.shared), message: Some(message.into()) }
     }
 
     /// Sends a copy of a message that lies elsewhere, for instance where
@@ -79,9 +77,16 @@ impl Sender {
     /// # Cancel safety
     ///
     /// As [`send`](Self::send).
-    pub async fn send_ref<'m>(&self, message: impl Into<MessageRef<'m>>) -> Result<()> {
-        let sent = self.shared.send_ref(message.into()).await;
-        sent.map_err(|why| self.refused(why))
+    pub fn send_ref<'m>(
+        &self,
+        message: impl Into<MessageRef<'m>>,
+    ) -> impl Future<Output = Result<()>> {
+        let (mut wait, message) = (Wait::new(&self.shared), message.into());
+        poll_fn(move |cx| {
+            let Wait { shared, place } = &mut wait;
+            let sent = shared.poll_send_ref(cx, place, message);
+            sent.map_err(|why| shared.refused(why))
+        })
     }
 
     /// Sends a text message, see [`send`](Self::send).
@@ -94,8 +99,8 @@ impl Sender {
     ///
     /// As [`send`](Self::send).
     #[doc(alias("sendUTF", "send_utf8"))]
-    pub async fn send_text(&self, text: impl Into<Text>) -> Result<()> {
-        self.send(Message::Text(text.into())).await
+    pub fn send_text(&self, text: impl Into<Text>) -> impl Future<Output = Result<()>> {
+        self.send(Message::Text(text.into()))
     }
 
     /// Sends a binary message, see [`send`](Self::send).
@@ -108,8 +113,8 @@ impl Sender {
     ///
     /// As [`send`](Self::send).
     #[doc(alias = "sendBytes")]
-    pub async fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<()> {
-        self.send(Message::Binary(bytes.into())).await
+    pub fn send_binary(&self, bytes: impl Into<Bytes>) -> impl Future<Output = Result<()>> {
+        self.send(Message::Binary(bytes.into()))
     }
 
     /// Sends a message if there is room for it now. For any thread, inside a runtime or not.
@@ -119,10 +124,11 @@ impl Sender {
     /// [`ErrorKind::QueueFull`] where [`send`](Self::send) would wait, [`ErrorKind::Closed`] once
     /// the connection is closing; either [gives the message back](Error::into_message).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
-        self.shared.try_send(message.into()).map_err(|(why, message)| match why {
-            Some(why) => self.refused(why).with_unsent(message),
-            None => self.full(message),
-        })
+        let mut slot = Some(message.into());
+        match self.shared.try_send(&mut slot) {
+            Some(sent) => sent.map_err(|why| self.shared.unsent(why, slot)),
+            None => Err(self.shared.full(slot)),
+        }
     }
 
     /// Sends a frame made by hand.
@@ -145,12 +151,12 @@ impl Sender {
     #[doc(alias = "sendFrame")]
     pub async fn send_frame(&self, frame: Frame) -> Result<()> {
         let mut frame = Some(frame);
-        self.makes_frames.store(true, Ordering::Relaxed);
+        let maker = self.maker();
         let mut wait = Wait::new(&self.shared);
         let sent =
-            poll_fn(|cx| self.shared.poll_send_frame(cx, &mut wait.place, (&mut frame, self.id)))
+            poll_fn(|cx| self.shared.poll_send_frame(cx, &mut wait.place, (&mut frame, maker)))
                 .await;
-        sent.map_err(|error| self.refused(error.why()))
+        sent.map_err(|error| self.shared.refused(error.why()))
     }
 
     /// Sends a ping with up to 125 bytes of payload, in front of messages that wait. The pong
@@ -275,6 +281,19 @@ impl Sender {
         &self.shared.info
     }
 
+    /// The number by which it is known as one that makes frames by hand.
+    fn maker(&self) -> NonZeroU64 {
+        if let Some(maker) = NonZeroU64::new(self.maker.load(Ordering::Relaxed)) {
+            return maker;
+        }
+        let makers = self.shared.frame_makers.fetch_add(1, Ordering::Relaxed);
+        let maker = NonZeroU64::MIN.saturating_add(makers);
+        let known =
+            self.maker.compare_exchange(0, maker.get(), Ordering::Relaxed, Ordering::Relaxed);
+        // Another thread may have been first.
+        known.err().and_then(NonZeroU64::new).unwrap_or(maker)
+    }
+
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.shared.poll_room(cx, &mut self.place).map(Ok)
     }
@@ -289,27 +308,49 @@ impl Sender {
     ) -> Result<()> {
         let mut wait = Wait::new(&self.shared);
         let sent = poll_fn(|cx| self.shared.poll_queue(cx, &mut wait.place, &mut what)).await;
-        sent.map_err(|error| self.refused(error.why()))
+        sent.map_err(|error| self.shared.refused(error.why()))
     }
 
     pub(crate) fn start_send(&self, message: Message) -> Result<()> {
         // Room was made sure of before. If others have taken it since, it was promised still.
-        self.shared.send_beyond_room(message).map_err(|error| self.unsent(error))
+        let mut slot = Some(message);
+        self.shared.send_beyond_room(&mut slot).map_err(|why| self.shared.unsent(why, slot))
+    }
+}
+
+/// A message on its way to the queue.
+struct Sending<'s> {
+    wait: Wait<'s>,
+    message: Option<Message>,
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Self { wait: Wait { shared, place }, message } = &mut *self;
+        let sent = shared.poll_send(cx, place, message);
+        sent.map_err(|why| shared.unsent(why, message.take()))
+    }
+}
+
+/// What is told of messages that are not sent.
+impl Shared {
+    fn refused(&self, why: Refused) -> Error {
+        Error::refused(why, &self.lock().session)
     }
 
-    fn unsent(&self, error: SendError<Message>) -> Error {
-        let (why, message) = error.split();
+    #[cold]
+    fn unsent(&self, why: Refused, message: Option<Message>) -> Error {
         self.refused(why).with_unsent(message)
     }
 
-    fn refused(&self, why: Refused) -> Error {
-        Error::refused(why, &self.shared.lock().session)
-    }
-
-    fn full(&self, message: Message) -> Error {
-        let session = &mut self.shared.lock().session;
+    #[cold]
+    fn full(&self, message: Option<Message>) -> Error {
+        let session = &mut self.lock().session;
         let queued = session.outbound().queued_cost();
-        Error::queue_full(queued, session.send_high_water_mark(), message)
+        Error::queue_full(queued, session.send_high_water_mark()).with_unsent(message)
     }
 }
 
@@ -327,8 +368,8 @@ impl Clone for Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         self.shared.leave(&mut self.place);
-        if self.makes_frames.load(Ordering::Relaxed) {
-            self.shared.close_if_unfinished(self.id);
+        if let Some(maker) = NonZeroU64::new(*self.maker.get_mut()) {
+            self.shared.close_if_unfinished(maker);
         }
         // Release and acquire: who sees zero sees everything that the others did.
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {

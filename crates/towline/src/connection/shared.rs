@@ -3,6 +3,7 @@
 //! One lock, held for the encoding of a frame or a write that does not block, and practically
 //! never contended. Nobody is woken while it is held.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -19,8 +20,7 @@ use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
     pub(crate) info: Arc<Info>,
-    /// Where tasks of this connection run, whoever starts them.
-    pub(crate) runtime: Handle,
+    /// Knows where tasks of this connection run, too, whoever starts them.
     pub(crate) timekeeper: Timekeeper,
     observer: Option<Arc<dyn Observer>>,
     opened: Instant,
@@ -28,9 +28,9 @@ pub(crate) struct Shared {
     received_at: AtomicU64,
     /// Whether the receiver holds bytes that the program has not received as messages yet.
     pub(crate) has_input: AtomicBool,
-    /// How many [`Sender`](crate::Sender)s there are, and how many there ever were.
+    /// How many [`Sender`](crate::Sender)s there are, and how many have ever made frames by hand.
     pub(crate) senders: AtomicUsize,
-    pub(crate) senders_ever: AtomicU64,
+    pub(crate) frame_makers: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct State {
     pub(crate) receiver: Option<Waker>,
     pub(crate) waiting: Waiting,
     /// Which sender has begun a message made of frames and not finished it.
-    pub(crate) unfinished_by: Option<u64>,
+    pub(crate) unfinished_by: Option<NonZeroU64>,
     /// When the timekeeper will call.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
@@ -92,17 +92,15 @@ impl Shared {
         observer: Option<Arc<dyn Observer>>,
         opened: Instant,
     ) -> Arc<Self> {
-        let runtime = Handle::current();
         let shared = Arc::new(Self {
             info,
-            timekeeper: Timekeeper::of(&runtime),
-            runtime,
+            timekeeper: Timekeeper::of(&Handle::current()),
             observer,
             opened,
             received_at: AtomicU64::new(0),
             has_input: AtomicBool::new(false),
             senders: AtomicUsize::new(0),
-            senders_ever: AtomicU64::new(0),
+            frame_makers: AtomicU64::new(0),
             state: Mutex::new(State {
                 session,
                 writer: Some(writer),
@@ -149,7 +147,8 @@ impl Shared {
     /// Notes that bytes came. No lock, and a clock that the vDSO answers.
     pub(crate) fn note_received(&self) {
         let since = Instant::now().saturating_duration_since(self.opened);
-        let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+        // 584 years are enough.
+        let nanos = since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
         self.received_at.store(nanos, Ordering::Relaxed);
     }
 
@@ -217,6 +216,12 @@ impl Shared {
 }
 
 impl State {
+    /// Whether the transport is as it should be: open, with nothing left to be written.
+    #[inline]
+    pub(crate) fn has_nothing_to_write(&mut self) -> bool {
+        self.session.is_open() && !self.unflushed && self.session.outbound().is_empty()
+    }
+
     /// Whether everything queued has reached the transport, or never will.
     pub(crate) fn is_flushed(&mut self) -> bool {
         // What is held back behind a message made of frames is queued, though it can't be written.
@@ -239,7 +244,7 @@ impl Aftermath {
 
 /// Who waits for something of a connection, as long as this lives.
 pub(crate) struct Wait<'s> {
-    shared: &'s Arc<Shared>,
+    pub(crate) shared: &'s Arc<Shared>,
     pub(crate) place: Place,
 }
 
@@ -250,6 +255,7 @@ impl<'s> Wait<'s> {
 }
 
 impl Drop for Wait<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.shared.leave(&mut self.place);
     }
@@ -257,6 +263,7 @@ impl Drop for Wait<'_> {
 
 impl Shared {
     /// Gives up a place among those who wait. If it was this one's turn, it is the next one's.
+    #[inline]
     pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
         if place.is_taken() {
             self.update(|_, state| state.waiting.leave(place));

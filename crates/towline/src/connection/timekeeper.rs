@@ -53,6 +53,11 @@ impl Timekeeper {
         new
     }
 
+    /// Where its task runs, and those of its connections do.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
     /// Calls `timed`, which goes by this number, at `at`, and not at `instead_of`.
     pub(crate) fn schedule(
         &self,

@@ -4,6 +4,7 @@
 //! future that was cancelled. Nobody waiting costs a pointer.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::task::Waker;
 
 /// What is waited for.
@@ -19,7 +20,7 @@ pub(crate) enum Until {
     End,
 }
 
-const QUEUES: usize = 4;
+const QUEUES: u64 = 4;
 
 /// Who waits.
 #[derive(Default)]
@@ -27,16 +28,26 @@ pub(crate) struct Waiting(Option<Box<Queues>>);
 
 #[derive(Default)]
 struct Queues {
-    last: u64,
+    /// How many places there ever were.
+    places: u64,
     /// A place without a waker is that of one who was woken and has not come back yet.
-    queues: [BTreeMap<u64, Option<Waker>>; QUEUES],
+    queues: [BTreeMap<NonZeroU64, Option<Waker>>; QUEUES as usize],
 }
 
-/// A place in a queue, or none yet.
+/// A place in a queue, or none yet. Every sender and every future that sends has one, so it is
+/// small: its number tells the queue as well.
 #[derive(Debug, Default)]
-pub(crate) struct Place(Option<(Until, u64)>);
+pub(crate) struct Place(Option<NonZeroU64>);
 
 impl Place {
+    fn number(place: u64, until: Until) -> NonZeroU64 {
+        NonZeroU64::MIN.saturating_add(place * QUEUES + until as u64)
+    }
+
+    fn queue(number: NonZeroU64) -> usize {
+        usize::try_from((number.get() - 1) % QUEUES).unwrap_or(0)
+    }
+
     /// Whether there is a place to give up.
     pub(crate) fn is_taken(&self) -> bool {
         self.0.is_some()
@@ -50,13 +61,13 @@ impl Waiting {
 
     /// Takes a place, or keeps it, to be woken with this waker.
     pub(crate) fn wait(&mut self, until: Until, place: &mut Place, waker: &Waker) {
-        if place.0.is_some_and(|(before, _)| before != until) {
+        if place.0.is_some_and(|number| Place::queue(number) != until as usize) {
             self.leave(place);
         }
         let queues = self.0.get_or_insert_default();
-        let (_, number) = *place.0.get_or_insert_with(|| {
-            queues.last += 1;
-            (until, queues.last)
+        let number = *place.0.get_or_insert_with(|| {
+            queues.places += 1;
+            Place::number(queues.places, until)
         });
         let known = queues.queues[until as usize].entry(number).or_default();
         match known {
@@ -67,9 +78,9 @@ impl Waiting {
 
     /// Gives a place up.
     pub(crate) fn leave(&mut self, place: &mut Place) {
-        let Some((until, number)) = place.0.take() else { return };
+        let Some(number) = place.0.take() else { return };
         let Some(queues) = &mut self.0 else { return };
-        queues.queues[until as usize].remove(&number);
+        queues.queues[Place::queue(number)].remove(&number);
         if queues.queues.iter().all(BTreeMap::is_empty) {
             self.0 = None;
         }

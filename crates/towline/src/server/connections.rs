@@ -68,8 +68,9 @@ impl Connections {
         // One task each: a connection that takes the message does not set off a look at the others.
         let mut waiting = JoinSet::new();
         for shared in full {
-            let (message, runtime) = (message.clone(), shared.runtime.clone());
-            waiting.spawn_on(async move { shared.send(message).await.is_ok() }, &runtime);
+            let (message, runtime) = (message.clone(), shared.timekeeper.runtime().clone());
+            let sender = Sender::new(shared);
+            waiting.spawn_on(async move { sender.send(message).await.is_ok() }, &runtime);
         }
         while let Some(is_sent) = waiting.join_next().await {
             sent += usize::from(is_sent.unwrap_or(false));
@@ -89,10 +90,9 @@ impl Connections {
         let mut sent = 0;
         let mut full = Vec::new();
         for shared in self.all() {
-            match shared.try_send(message.clone()) {
-                Ok(()) => sent += 1,
-                Err((None, _)) => full.push(shared),
-                Err((Some(_), _)) => {}
+            match shared.try_send(&mut Some(message.clone())) {
+                Some(result) => sent += usize::from(result.is_ok()),
+                None => full.push(shared),
             }
         }
         (sent, full)

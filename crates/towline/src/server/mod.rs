@@ -14,6 +14,8 @@ mod hub;
 
 mod answer;
 
+mod see_through;
+
 mod request;
 
 mod gate;

@@ -1,12 +1,10 @@
 //! A client's request for a connection: inspect it, then accept or reject it.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 
 use bytes::Bytes;
 use http::{StatusCode, Uri};
@@ -21,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::Answer;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, Options};
+use crate::server::see_through::SeeThrough;
 use crate::transport::{AnyStream, Io};
 
 /// A client's request for a connection.
@@ -224,8 +223,8 @@ impl Request {
     /// to do goes on in the background if this is dropped; the connection that comes of it is
     /// closed with 1001 then, as any that is dropped. If it was never polled, the request is
     /// dropped, and so answered with 500.
-    pub async fn accept(self) -> Result<Connection> {
-        self.accept_with(Accept::new()).await
+    pub fn accept(self) -> impl Future<Output = Result<Connection>> + Send {
+        self.accept_with(Accept::new())
     }
 
     /// Accepts with a subprotocol, a confirmed origin, cookies, headers.
@@ -238,8 +237,8 @@ impl Request {
     /// # Cancel safety
     ///
     /// As [`accept`](Self::accept).
-    pub async fn accept_with(self, accept: Accept) -> Result<Connection> {
-        see_through(self.0.runtime.clone(), Box::pin(self.answer_with(accept))).await
+    pub fn accept_with(self, accept: Accept) -> impl Future<Output = Result<Connection>> + Send {
+        SeeThrough::new(self.0.runtime.clone(), self.answer_with(accept))
     }
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
@@ -312,7 +311,7 @@ impl Request {
     /// As [`reject`](Self::reject).
     pub async fn reject_with(mut self, rejection: Rejection) -> Result<()> {
         let runtime = self.0.runtime.clone();
-        see_through(runtime, Box::pin(async move { self.refuse(rejection).await })).await
+        SeeThrough::new(runtime, async move { self.refuse(rejection).await }).await
     }
 
     async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
@@ -340,24 +339,6 @@ impl Request {
             remote_address: self.0.remote_address,
             peer_address: self.0.peer_address,
         }
-    }
-}
-
-/// What `answering` comes to. If it is not done at once it goes on in the background, whether
-/// somebody waits for that or not.
-async fn see_through<T: Send + 'static>(
-    runtime: Handle,
-    mut answering: Pin<Box<impl Future<Output = Result<T>> + Send + 'static>>,
-) -> Result<T> {
-    let first = poll_fn(|cx| {
-        let _runtime = runtime.enter();
-        Poll::Ready(answering.as_mut().poll(cx))
-    });
-    match first.await {
-        Poll::Ready(result) => result,
-        Poll::Pending => runtime.spawn(answering).await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::RequestGone, format!("the answer was given up: {error}")))
-        }),
     }
 }
 

@@ -16,6 +16,15 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+/// What a request offers beside the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    Nothing,
+    /// permessage-deflate, each message for itself: so frames can be built before, and replies
+    /// inflated one in so many.
+    Compression,
+}
+
 /// Raises the limit on open files as far as it goes.
 ///
 /// # Errors
@@ -36,14 +45,22 @@ pub(crate) fn connect(
     address: SocketAddr,
     connections: usize,
     together: usize,
+    offer: Offer,
 ) -> Result<Vec<TcpStream>> {
+    let extensions = match offer {
+        Offer::Nothing => "",
+        Offer::Compression => {
+            "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+             client_no_context_takeover\r\n"
+        }
+    };
     let request = format!(
         "GET / HTTP/1.1\r\n\
          Host: {address}\r\n\
          Upgrade: websocket\r\n\
          Connection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\n\
-         Sec-WebSocket-Version: 13\r\n\r\n"
+         Sec-WebSocket-Version: 13\r\n{extensions}\r\n"
     );
     let mut opened: Vec<TcpStream> = Vec::with_capacity(connections);
     while opened.len() < connections {
@@ -55,7 +72,7 @@ pub(crate) fn connect(
             stream.write_all(request.as_bytes()).context("cannot send a request")?;
         }
         for stream in &mut opened[from..] {
-            read_answer(stream)?;
+            read_answer(stream, offer)?;
         }
     }
     Ok(opened)
@@ -80,7 +97,7 @@ fn open(address: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn read_answer(stream: &mut TcpStream) -> Result<()> {
+fn read_answer(stream: &mut TcpStream, offer: Offer) -> Result<()> {
     let mut head = [0; 4096];
     let mut length = 0;
     while !head[..length].ends_with(b"\r\n\r\n") {
@@ -99,6 +116,16 @@ fn read_answer(stream: &mut TcpStream) -> Result<()> {
         .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-accept"));
     ensure!(accept.is_some_and(|(_, value)| value.trim() == ACCEPT), "a wrong answer:\n{head}");
     let lower = head.to_ascii_lowercase();
-    ensure!(!lower.contains("sec-websocket-extensions"), "an extension nobody asked for");
+    let extensions: Vec<_> =
+        lower.lines().filter(|line| line.starts_with("sec-websocket-extensions:")).collect();
+    match offer {
+        Offer::Nothing => ensure!(extensions.is_empty(), "an extension nobody asked for"),
+        Offer::Compression => {
+            let agreed = extensions.iter().any(|line| {
+                line.contains("permessage-deflate") && line.contains("server_no_context_takeover")
+            });
+            ensure!(agreed, "no compression, or none that is the same for every message");
+        }
+    }
     Ok(())
 }

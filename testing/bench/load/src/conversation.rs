@@ -16,7 +16,9 @@ const WORTH_DROPPING: usize = 32 << 10;
 pub(crate) struct Conversation {
     stream: TcpStream,
     pub(crate) replies: Replies,
-    /// Bytes to be written, and where in the traffic they are.
+    /// How many messages were to be sent until now.
+    asked: u64,
+    /// Bytes of them that are to be written, and where in the traffic they are.
     owed: usize,
     next: usize,
 }
@@ -27,7 +29,7 @@ impl Conversation {
     /// If the socket can't be made non-blocking.
     pub(crate) fn new(stream: TcpStream) -> Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, replies: Replies::default(), owed: 0, next: 0 })
+        Ok(Self { stream, replies: Replies::default(), asked: 0, owed: 0, next: 0 })
     }
 
     pub(crate) fn stream(&self) -> &TcpStream {
@@ -40,7 +42,8 @@ impl Conversation {
     ///
     /// If the connection is lost.
     pub(crate) fn send(&mut self, messages: u64, traffic: &Traffic) -> Result<()> {
-        self.owed += usize::try_from(messages)? * traffic.frame;
+        self.owed += usize::try_from(traffic.length(self.asked, messages))?;
+        self.asked += messages;
         while self.owed > 0 {
             let first = &traffic.wire[self.next..];
             let first = &first[..first.len().min(self.owed)];

@@ -11,7 +11,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use serde::Serialize;
 
-use crate::connecting::{PATIENCE, connect};
+use crate::connecting::{Offer, PATIENCE, connect};
 use crate::conversation::Conversation;
 use crate::frames::{Expected, Traffic};
 use crate::process::{Usage, Watched};
@@ -28,8 +28,10 @@ pub(crate) struct Plan {
 #[derive(Serialize)]
 pub(crate) struct Report {
     messages: u64,
-    /// Of payload, in one direction.
+    /// What they say, in one direction.
     bytes: u64,
+    /// What the replies had in payload, on average: less where they were compressed.
+    reply_bytes: f64,
     seconds: f64,
     server: Usage,
     /// Of this program: what it takes of a processor shows whether it was the bottleneck.
@@ -47,7 +49,8 @@ pub(crate) fn run(
     expected: &Expected,
     server: &Watched,
 ) -> Result<Report> {
-    let streams = connect(plan.address, plan.connections, 32)?;
+    let offer = if expected.compressed { Offer::Compression } else { Offer::Nothing };
+    let streams = connect(plan.address, plan.connections, 32, offer)?;
     let conversations = streams.into_iter().map(Conversation::new).collect::<Result<Vec<_>>>()?;
     let mut crowd = Crowd::new(conversations, traffic, expected)?;
     for conversation in &mut crowd.conversations {
@@ -60,14 +63,24 @@ pub(crate) fn run(
     let messages = crowd.run_for(plan.measured)?;
     let (last, last_own, seconds) = (server.usage()?, own.usage()?, began.elapsed());
     ensure!(messages > 0, "no message came back");
+    let replies = || crowd.conversations.iter().map(|each| &each.replies);
+    let (all, bytes) =
+        replies().fold((0, 0), |(all, bytes), each| (all + each.complete, bytes + each.bytes));
     Ok(Report {
         messages,
-        bytes: messages * traffic.size as u64,
+        bytes: messages * traffic.shape.size as u64,
+        reply_bytes: mean(bytes, all),
         seconds: seconds.as_secs_f64(),
         server: last.since(&first),
         load: last_own.since(&first_own),
-        compared: crowd.conversations.iter().map(|each| each.replies.compared).sum(),
+        compared: replies().map(|each| each.compared).sum(),
     })
+}
+
+/// To a tenth.
+fn mean(sum: u64, count: u64) -> f64 {
+    let tenths = u32::try_from(sum * 10 / count.max(1)).unwrap_or(u32::MAX);
+    f64::from(tenths) / 10.0
 }
 
 /// All connections, and the one place where they are waited for.

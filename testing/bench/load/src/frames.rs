@@ -2,110 +2,171 @@
 
 use clap::ValueEnum;
 
+use crate::payloads::{Random, binary, compressed, text};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Binary,
+    /// Text that is alike in every message.
     Text,
+    /// JSON such as programs send each other, with as much in it that differs.
+    Json,
 }
 
 impl Kind {
     pub(crate) fn opcode(self) -> u8 {
         match self {
-            Kind::Text => 1,
+            Kind::Text | Kind::Json => 1,
             Kind::Binary => 2,
         }
     }
 }
 
-/// Masked frames of one size, one behind the other. A connection sends them round and round.
-pub(crate) struct Traffic {
+/// What there is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
     pub(crate) kind: Kind,
+    /// Bytes of payload in a message, before it is compressed.
     pub(crate) size: usize,
+    /// By permessage-deflate, each message for itself.
+    pub(crate) compressed: bool,
+}
+
+/// Masked frames, one behind the other. A connection sends them round and round.
+pub(crate) struct Traffic {
+    pub(crate) shape: Shape,
     pub(crate) wire: Vec<u8>,
-    pub(crate) frame: usize,
-    pub(crate) frames: usize,
+    /// Where each frame starts, and where the last ends.
+    starts: Vec<usize>,
+    /// How long the header of each is, its masking key included.
+    heads: Vec<usize>,
+    /// What each says.
+    messages: Vec<Vec<u8>>,
 }
 
 impl Traffic {
     /// Enough different frames for what is in flight, and so many more that one reply in the place
     /// of another is noticed.
-    pub(crate) fn new(kind: Kind, size: usize, in_flight: usize) -> Self {
+    pub(crate) fn new(shape: Shape, in_flight: usize) -> Self {
+        let Shape { kind, size, .. } = shape;
         let frames = in_flight.max(8.min((4 << 20) / (size + 14))).max(1);
-        let mut wire = Vec::new();
-        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut random = Random::default();
+        let mut traffic =
+            Self { shape, wire: Vec::new(), starts: vec![0], heads: vec![], messages: vec![] };
         for number in 0..frames {
             let key = random.next().to_le_bytes();
             let key = [key[0], key[1], key[2], key[3]];
-            put_header(&mut wire, kind.opcode(), size, 0x80);
-            wire.extend_from_slice(&key);
-            let payload = payload(kind, size, number, &mut random);
-            wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+            let message = match kind {
+                Kind::Binary => binary(size, &mut random),
+                Kind::Text => text(size, number),
+                Kind::Json => crate::payloads::json(size, &mut random),
+            };
+            traffic.put(message, key);
         }
-        let frame = wire.len() / frames;
-        Self { kind, size, wire, frame, frames }
+        traffic
+    }
+
+    fn put(&mut self, message: Vec<u8>, key: [u8; 4]) {
+        let Shape { kind, compressed: is_compressed, .. } = self.shape;
+        let rsv1 = if is_compressed { 0x40 } else { 0 };
+        let start = self.wire.len();
+        let deflated = is_compressed.then(|| compressed(&message));
+        let payload = deflated.as_deref().unwrap_or(&message);
+        put_header(&mut self.wire, rsv1 | kind.opcode(), payload.len(), 0x80);
+        self.wire.extend_from_slice(&key);
+        self.heads.push(self.wire.len() - start);
+        self.wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        self.starts.push(self.wire.len());
+        self.messages.push(message);
+    }
+
+    /// How many bytes so many messages have, from that of this number on.
+    pub(crate) fn length(&self, first: u64, messages: u64) -> u64 {
+        self.position(first + messages) - self.position(first)
+    }
+
+    /// How many bytes all messages before that of this number have.
+    fn position(&self, number: u64) -> u64 {
+        let frames = self.messages.len() as u64;
+        let slot = usize::try_from(number % frames).unwrap_or_default();
+        number / frames * self.wire.len() as u64 + self.starts[slot] as u64
     }
 }
 
-/// The replies to a [`Traffic`], when each comes in one frame.
+/// The replies to a [`Traffic`].
 pub(crate) struct Expected {
-    pub(crate) size: usize,
     pub(crate) opcode: u8,
-    /// Whether they are masked: the very bytes that were sent.
+    /// Whether they are the very bytes that were sent.
     pub(crate) raw: bool,
+    /// Whether they may be compressed: how, and so how long they are, is for the server to choose.
+    pub(crate) compressed: bool,
     pub(crate) compare_every: u64,
-    pub(crate) frame: usize,
-    frames: usize,
-    header: usize,
+    /// The frames, or where they may be compressed, the messages.
     wire: Vec<u8>,
+    starts: Vec<usize>,
+    heads: Vec<usize>,
 }
 
 impl Expected {
     pub(crate) fn new(traffic: &Traffic, raw: bool, compare_every: u64) -> Self {
-        let &Traffic { kind, size, frame, frames, .. } = traffic;
-        let head = frame - size;
-        let mut wire = Vec::new();
+        let Shape { kind, compressed, .. } = traffic.shape;
+        let (mut wire, mut starts, mut heads) = (Vec::new(), vec![0], Vec::new());
         if raw {
             wire.clone_from(&traffic.wire);
+            starts.clone_from(&traffic.starts);
+            heads.clone_from(&traffic.heads);
         } else {
-            for sent in traffic.wire.chunks_exact(frame) {
-                put_header(&mut wire, kind.opcode(), size, 0);
-                let key = &sent[head - 4..head];
-                let payload = sent[head..].iter().zip(key.iter().cycle());
-                wire.extend(payload.map(|(byte, key)| byte ^ key));
+            for message in &traffic.messages {
+                let start = wire.len();
+                if !compressed {
+                    put_header(&mut wire, kind.opcode(), message.len(), 0);
+                }
+                heads.push(wire.len() - start);
+                wire.extend_from_slice(message);
+                starts.push(wire.len());
             }
         }
         Self {
-            size,
             opcode: kind.opcode(),
             raw,
+            compressed: compressed && !raw,
             compare_every: compare_every.max(1),
-            frame: wire.len() / frames,
-            frames,
-            // Up to the masking key, which each frame has its own of.
-            header: head - 4,
             wire,
+            starts,
+            heads,
         }
     }
 
-    /// The frame that answers the message of this number.
-    pub(crate) fn frame_of(&self, number: u64) -> &[u8] {
-        let slot = usize::try_from(number % self.frames as u64).unwrap_or_default();
-        &self.wire[slot * self.frame..][..self.frame]
+    /// How many there are before they begin again.
+    pub(crate) fn frames(&self) -> usize {
+        self.heads.len()
     }
 
-    /// The payload of that frame.
-    pub(crate) fn payload_of(&self, number: u64) -> &[u8] {
-        &self.frame_of(number)[self.frame - self.size..]
+    /// The frame in this place.
+    pub(crate) fn frame(&self, slot: usize) -> &[u8] {
+        &self.wire[self.starts[slot]..self.starts[slot + 1]]
     }
 
-    /// What every frame starts with.
-    pub(crate) fn header(&self) -> &[u8] {
-        &self.wire[..self.header]
+    /// What it starts with.
+    pub(crate) fn header(&self, slot: usize) -> &[u8] {
+        &self.frame(slot)[..self.heads[slot]]
+    }
+
+    /// Its payload, or where it may be compressed, what it says.
+    pub(crate) fn payload(&self, slot: usize) -> &[u8] {
+        &self.frame(slot)[self.heads[slot]..]
+    }
+
+    /// The most bytes of payload that the reply in this place may have.
+    pub(crate) fn longest(&self, slot: usize) -> usize {
+        let length = self.payload(slot).len();
+        // What can't be compressed grows by a few bytes in every stored block.
+        if self.compressed { length + length / 64 + 64 } else { length }
     }
 }
 
-fn put_header(wire: &mut Vec<u8>, opcode: u8, size: usize, mask: u8) {
-    wire.push(0x80 | opcode);
+fn put_header(wire: &mut Vec<u8>, first: u8, size: usize, mask: u8) {
+    wire.push(0x80 | first);
     match (u8::try_from(size), u16::try_from(size)) {
         (Ok(size @ ..126), _) => wire.push(mask | size),
         (_, Ok(size)) => {
@@ -119,32 +180,13 @@ fn put_header(wire: &mut Vec<u8>, opcode: u8, size: usize, mask: u8) {
     }
 }
 
-/// Any bytes, or ASCII that looks like what programs send to each other.
-fn payload(kind: Kind, size: usize, number: usize, random: &mut Random) -> Vec<u8> {
-    match kind {
-        Kind::Binary => (0..size).map(|_| random.next().to_le_bytes()[3]).collect(),
-        Kind::Text => {
-            let entry = format!(r#"{{"number":{number},"name":"towline","values":[1,2.5,null]}},"#);
-            entry.bytes().cycle().take(size).collect()
-        }
-    }
-}
-
-/// Numbers that are the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shape(kind: Kind, size: usize) -> Shape {
+        Shape { kind, size, compressed: false }
+    }
 
     #[test]
     fn a_header_has_the_shortest_form() {
@@ -154,19 +196,29 @@ mod tests {
             (65535, vec![0x82, 0xfe, 0xff, 0xff]),
             (65536, vec![0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let traffic = Traffic::new(Kind::Binary, size, 1);
+            let traffic = Traffic::new(shape(Kind::Binary, size), 1);
             assert!(traffic.wire.starts_with(&header), "{size}");
-            assert_eq!(traffic.frame, header.len() + 4 + size);
+            assert_eq!(traffic.length(0, 1), (header.len() + 4 + size) as u64);
         }
     }
 
     #[test]
     fn what_is_expected_is_what_was_sent_unmasked() {
-        let traffic = Traffic::new(Kind::Text, 60, 3);
+        let traffic = Traffic::new(shape(Kind::Text, 60), 3);
         let expected = Expected::new(&traffic, false, 1);
-        assert_eq!(expected.frame, 62);
-        assert!(expected.payload_of(2).starts_with(br#"{"number":2,"name":"towline""#));
-        assert_eq!(expected.payload_of(2), expected.payload_of(2 + traffic.frames as u64));
-        assert_eq!(Expected::new(&traffic, true, 1).frame_of(1), &traffic.wire[66..132]);
+        assert_eq!(expected.frame(1).len(), 62);
+        assert!(expected.payload(2).starts_with(br#"{"number":2,"name":"towline""#));
+        assert_eq!(Expected::new(&traffic, true, 1).frame(1), &traffic.wire[66..132]);
+    }
+
+    #[test]
+    fn compressed_frames_differ_in_length_and_say_the_same() {
+        let traffic = Traffic::new(Shape { kind: Kind::Json, size: 1000, compressed: true }, 9);
+        assert_eq!(traffic.wire[0], 0xc1);
+        assert_eq!(traffic.length(7, 9 * 4), 4 * traffic.wire.len() as u64);
+        assert!(traffic.wire.len() < 9 * 800, "it is hardly compressed");
+        let expected = Expected::new(&traffic, false, 1);
+        assert_eq!((expected.frames(), expected.payload(8).len()), (9, 1000));
+        assert_eq!(expected.payload(8), expected.frame(8));
     }
 }

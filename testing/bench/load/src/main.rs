@@ -6,6 +6,8 @@
 //! server's processor time, right at both ends of the measured interval, and prints all of it as
 //! one line of JSON.
 
+mod payloads;
+
 mod frames;
 
 mod replies;
@@ -28,7 +30,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::frames::{Expected, Kind, Traffic};
+use crate::frames::{Expected, Kind, Shape, Traffic};
 use crate::process::Watched;
 
 #[derive(Parser)]
@@ -63,9 +65,18 @@ struct Target {
     size: usize,
     #[arg(long, value_enum, default_value_t = Kind::Binary)]
     kind: Kind,
+    /// Negotiate permessage-deflate, without context takeover on either side
+    #[arg(long)]
+    compress: bool,
     /// The server returns the bytes as they came, masked
     #[arg(long)]
     raw: bool,
+}
+
+impl Target {
+    fn shape(&self) -> Shape {
+        Shape { kind: self.kind, size: self.size, compressed: self.compress }
+    }
 }
 
 #[derive(Args)]
@@ -123,7 +134,7 @@ fn run(command: Command) -> Result<String> {
                 warm_up: span(warm_up)?,
                 measured: span(seconds)?,
             };
-            let traffic = Traffic::new(target.kind, target.size, in_flight);
+            let traffic = Traffic::new(target.shape(), in_flight);
             let expected = Expected::new(&traffic, target.raw, compare_every);
             json(&echo::run(&plan, &traffic, &expected, &Watched::new(target.pid))?)
         }
@@ -139,8 +150,7 @@ fn standing_plan(arguments: &StandingArguments) -> Result<standing::Plan> {
         connections: target.connections,
         together: *together,
         settle: span(*settle)?,
-        kind: target.kind,
-        size: target.size,
+        shape: target.shape(),
         raw: target.raw,
         server: Watched::new(target.pid),
     })

@@ -3,8 +3,10 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::frames::Expected;
+use crate::payloads::inflated;
 
 const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
 const CONTROL: u8 = 0x08;
 const CLOSE: u8 = 0x08;
 
@@ -15,10 +17,18 @@ pub(crate) struct Replies {
     pub(crate) complete: u64,
     /// Those of them whose payload was compared.
     pub(crate) compared: u64,
+    /// Bytes of payload of all of them, as they came.
+    pub(crate) bytes: u64,
+    /// Which of the expected frames comes.
+    slot: usize,
     /// Bytes of payload of the message that comes.
     received: usize,
     /// Whether a first frame of it came, and its last did not.
     fragmented: bool,
+    /// Whether it is compressed.
+    deflated: bool,
+    /// What has come of it, if it is to be compared and may be compressed.
+    gathered: Vec<u8>,
     at: Place,
 }
 
@@ -42,13 +52,13 @@ impl Replies {
     pub(crate) fn take(&mut self, mut bytes: &[u8], expected: &Expected) -> Result<u64> {
         let before = self.complete;
         while !bytes.is_empty() {
-            if self.is_between() && is_whole(bytes, expected) {
-                let (frame, rest) = bytes.split_at(expected.frame);
+            if self.is_between() && is_whole(bytes, expected, self.slot) {
+                let (frame, rest) = bytes.split_at(expected.frame(self.slot).len());
                 if self.is_sampled(expected) {
-                    ensure!(frame == expected.frame_of(self.complete), "a reply differs");
-                    self.compared += 1;
+                    ensure!(frame == expected.frame(self.slot), "a reply differs");
                 }
-                self.complete += 1;
+                self.received = expected.payload(self.slot).len();
+                self.finish(expected);
                 bytes = rest;
             } else {
                 bytes = self.take_some(bytes, expected)?;
@@ -105,9 +115,12 @@ impl Replies {
             &mut Place::Payload { first, left } => {
                 let (now, rest) = bytes.split_at(left.min(bytes.len()));
                 if first & CONTROL == 0 && self.is_sampled(expected) {
-                    let sent = expected.payload_of(self.complete);
-                    let same = sent[self.received..].starts_with(now);
-                    ensure!(same, "a reply differs");
+                    if expected.compressed {
+                        self.gathered.extend_from_slice(now);
+                    } else {
+                        let sent = expected.payload(self.slot);
+                        ensure!(sent[self.received..].starts_with(now), "a reply differs");
+                    }
                 }
                 self.advance(now.len(), expected)?;
                 Ok(rest)
@@ -118,14 +131,24 @@ impl Replies {
     fn begin(&mut self, header: &[u8; 14], expected: &Expected) -> Result<()> {
         let (first, second) = (header[0], header[1]);
         let opcode = first & 0x0f;
-        ensure!(first & 0x70 == 0, "a reserved bit is set");
+        let is_first = opcode & CONTROL == 0 && !self.fragmented;
+        let may_be_set = match is_first {
+            true if expected.compressed => RSV1,
+            true => expected.frame(self.slot)[0] & RSV1,
+            false => 0,
+        };
+        ensure!(first & 0x70 & !may_be_set == 0, "a reserved bit is set");
         ensure!(opcode != CLOSE, "the server closed the connection");
         ensure!((second & 0x80 != 0) == expected.raw, "a reply is masked, or is not");
         let left = payload_length(header);
         if opcode & CONTROL == 0 {
             let awaited = if self.fragmented { 0 } else { expected.opcode };
             ensure!(opcode == awaited, "opcode {opcode} in place of {awaited}");
-            ensure!(self.received + left <= expected.size, "a reply is too long");
+            let most = expected.longest(self.slot);
+            ensure!(self.received + left <= most, "a reply is too long");
+            if is_first {
+                self.deflated = first & RSV1 != 0;
+            }
             self.fragmented = true;
         }
         self.at = Place::Payload { first, left };
@@ -147,20 +170,46 @@ impl Replies {
         }
         self.at = Place::default();
         if first & CONTROL == 0 && first & FIN != 0 {
-            let (came, size) = (self.received, expected.size);
-            ensure!(came == size, "a reply has {came} bytes in place of {size}");
-            self.compared += u64::from(self.is_sampled(expected));
-            self.complete += 1;
-            self.received = 0;
-            self.fragmented = false;
+            if expected.compressed {
+                self.compare_gathered(expected)?;
+            } else {
+                let (came, size) = (self.received, expected.payload(self.slot).len());
+                ensure!(came == size, "a reply has {came} bytes in place of {size}");
+            }
+            self.finish(expected);
         }
         Ok(())
     }
+
+    fn compare_gathered(&mut self, expected: &Expected) -> Result<()> {
+        let gathered = std::mem::take(&mut self.gathered);
+        if self.is_sampled(expected) {
+            let sent = expected.payload(self.slot);
+            let came = if self.deflated { inflated(gathered, sent.len()) } else { Some(gathered) };
+            ensure!(came.is_some_and(|came| came == sent), "a reply differs");
+        }
+        Ok(())
+    }
+
+    /// A message is complete, and right as far as it was looked at.
+    fn finish(&mut self, expected: &Expected) {
+        self.compared += u64::from(self.is_sampled(expected));
+        self.complete += 1;
+        self.bytes += self.received as u64;
+        self.received = 0;
+        self.fragmented = false;
+        self.slot += 1;
+        if self.slot == expected.frames() {
+            self.slot = 0;
+        }
+    }
 }
 
-/// Whether a complete reply comes first, in one frame.
-fn is_whole(bytes: &[u8], expected: &Expected) -> bool {
-    bytes.len() >= expected.frame && bytes.starts_with(expected.header())
+/// Whether a complete reply comes first, in one frame and as it is expected.
+fn is_whole(bytes: &[u8], expected: &Expected, slot: usize) -> bool {
+    !expected.compressed
+        && bytes.len() >= expected.frame(slot).len()
+        && bytes.starts_with(expected.header(slot))
 }
 
 /// At least two, and exact once two bytes are there.
@@ -185,14 +234,17 @@ fn payload_length(header: &[u8; 14]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frames::{Kind, Traffic};
+    use crate::frames::{Kind, Shape, Traffic};
+    use crate::payloads::compressed;
 
     fn expected(size: usize, raw: bool) -> Expected {
-        Expected::new(&Traffic::new(Kind::Text, size, 4), raw, 2)
+        let shape = Shape { kind: Kind::Text, size, compressed: false };
+        Expected::new(&Traffic::new(shape, 4), raw, 2)
     }
 
-    fn echoes(expected: &Expected, messages: u64) -> Vec<u8> {
-        (0..messages).flat_map(|number| expected.frame_of(number).to_vec()).collect()
+    fn echoes(expected: &Expected, messages: usize) -> Vec<u8> {
+        let frames = (0..messages).map(|number| expected.frame(number % expected.frames()));
+        frames.flatten().copied().collect()
     }
 
     #[test]
@@ -214,7 +266,7 @@ mod tests {
     #[test]
     fn a_message_may_come_in_fragments_with_a_ping_between() {
         let expected = expected(4, false);
-        let payload = expected.payload_of(0);
+        let payload = expected.payload(0);
         let mut bytes = vec![0x01, 3, payload[0], payload[1], payload[2], 0x89, 1, b'?'];
         bytes.extend([0x80, 1, payload[3]]);
         let mut replies = Replies::default();
@@ -227,7 +279,7 @@ mod tests {
         let bytes = echoes(&expected, 2);
         let mut replies = Replies::default();
         // All of the first message, which is compared, and the header of the second.
-        let split = expected.frame + 10;
+        let split = expected.frame(0).len() + 10;
         assert_eq!(replies.take(&bytes[..split], &expected).expect("an echo"), 1);
         assert_eq!(replies.unseen(&expected), 70_000);
         assert_eq!(replies.skip(69_999, &expected).expect("an echo"), 0);
@@ -244,5 +296,29 @@ mod tests {
             bytes.extend_from_slice(&good);
             assert!(Replies::default().take(&bytes, &expected).is_err(), "{at} {value}");
         }
+    }
+
+    #[test]
+    fn a_compressed_reply_is_inflated_and_compared() {
+        let shape = Shape { kind: Kind::Json, size: 2000, compressed: true };
+        let traffic = Traffic::new(shape, 4);
+        let expected = Expected::new(&traffic, false, 1);
+        let payload = compressed(expected.payload(0));
+        let (first, second) = payload.split_at(100);
+        let plain = expected.payload(1);
+        // In two frames; then one that the server has not compressed.
+        let mut bytes = [&[0x41, 100], first, &[0x80, 126]].concat();
+        bytes.extend(u16::try_from(second.len()).expect("short").to_be_bytes());
+        bytes.extend(second);
+        bytes.extend([0x81, 126, 7, 208]);
+        bytes.extend(plain);
+        let mut replies = Replies::default();
+        for byte in &bytes {
+            replies.take(&[*byte], &expected).expect("an echo");
+        }
+        assert_eq!((replies.complete, replies.compared), (2, 2));
+        assert_eq!(replies.bytes, (payload.len() + plain.len()) as u64);
+        bytes[50] ^= 1;
+        assert!(Replies::default().take(&bytes, &expected).is_err());
     }
 }

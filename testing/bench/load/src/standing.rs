@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::connecting::connect;
-use crate::frames::{Expected, Kind, Traffic};
+use crate::connecting::{Offer, connect};
+use crate::frames::{Expected, Shape, Traffic};
 use crate::process::{Usage, Watched};
 use crate::replies::Replies;
 
@@ -19,10 +19,15 @@ pub(crate) struct Plan {
     pub(crate) together: usize,
     /// How long the server rests before the second look.
     pub(crate) settle: Duration,
-    pub(crate) kind: Kind,
-    pub(crate) size: usize,
+    pub(crate) shape: Shape,
     pub(crate) raw: bool,
     pub(crate) server: Watched,
+}
+
+impl Plan {
+    fn offer(&self) -> Offer {
+        if self.shape.compressed && !self.raw { Offer::Compression } else { Offer::Nothing }
+    }
 }
 
 #[derive(Serialize)]
@@ -47,8 +52,9 @@ pub(crate) struct Accepted {
 /// If the server fails or answers with anything but an echo.
 pub(crate) fn hold(plan: &Plan) -> Result<Held> {
     let before = plan.server.resident()?;
-    let mut streams = connect(plan.address, plan.connections, plan.together)?;
-    let traffic = Traffic::new(plan.kind, plan.size, 1);
+    let offer = plan.offer();
+    let mut streams = connect(plan.address, plan.connections, plan.together, offer)?;
+    let traffic = Traffic::new(plan.shape, 1);
     let expected = Expected::new(&traffic, plan.raw, 1);
     for group in streams.chunks_mut(plan.together.max(1)) {
         echo_once(group, &traffic, &expected)?;
@@ -64,11 +70,12 @@ pub(crate) fn hold(plan: &Plan) -> Result<Held> {
 ///
 /// If the server fails.
 pub(crate) fn accept(plan: &Plan) -> Result<Accepted> {
+    let offer = plan.offer();
     // What is done once for the first connection is no part of what each costs.
-    let first = connect(plan.address, 1, 1)?;
+    let first = connect(plan.address, 1, 1, offer)?;
     sleep(plan.settle);
     let (before, began) = (plan.server.usage()?, Instant::now());
-    let streams = connect(plan.address, plan.connections, plan.together)?;
+    let streams = connect(plan.address, plan.connections, plan.together, offer)?;
     let seconds = began.elapsed().as_secs_f64();
     sleep(plan.settle);
     let server = plan.server.usage()?.since(&before);
@@ -79,10 +86,11 @@ pub(crate) fn accept(plan: &Plan) -> Result<Accepted> {
 fn echo_once(streams: &mut [TcpStream], traffic: &Traffic, expected: &Expected) -> Result<()> {
     use std::io::{Read, Write};
 
+    let frame = usize::try_from(traffic.length(0, 1))?;
     for stream in &mut *streams {
-        stream.write_all(&traffic.wire[..traffic.frame]).context("cannot write")?;
+        stream.write_all(&traffic.wire[..frame]).context("cannot write")?;
     }
-    let mut buffer = vec![0; traffic.frame + 64];
+    let mut buffer = vec![0; frame + 64];
     for stream in streams {
         let mut replies = Replies::default();
         while replies.complete == 0 {

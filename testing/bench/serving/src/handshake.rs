@@ -9,12 +9,25 @@ use tokio::net::TcpStream;
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// What is agreed to where there is to be compression; the client is trusted to have offered it.
+pub const COMPRESSION: &str =
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+
 /// Reads the request and answers with 101. The client is trusted to send no frame before that.
 ///
 /// # Errors
 ///
 /// If the request is none, too long, or the connection is lost.
 pub async fn upgrade(stream: &mut TcpStream) -> Result<()> {
+    upgrade_with(stream, None).await
+}
+
+/// The same, and agrees to these extensions.
+///
+/// # Errors
+///
+/// As [`upgrade`].
+pub async fn upgrade_with(stream: &mut TcpStream, extensions: Option<&str>) -> Result<()> {
     let mut head = [0; 2048];
     let mut length = 0;
     while !head[..length].ends_with(b"\r\n\r\n") {
@@ -33,17 +46,20 @@ pub async fn upgrade(stream: &mut TcpStream) -> Result<()> {
         .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
         .map(|(_, value)| value.trim())
         .context("the request has no Sec-WebSocket-Key")?;
+    let extensions = extensions.map(|agreed| format!("Sec-WebSocket-Extensions: {agreed}\r\n"));
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\n\
          Upgrade: websocket\r\n\
          Connection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
-        accept(key)
+         Sec-WebSocket-Accept: {}\r\n{}\r\n",
+        accept(key),
+        extensions.unwrap_or_default()
     );
     Ok(stream.write_all(answer.as_bytes()).await?)
 }
 
-fn accept(key: &str) -> String {
+/// The `Sec-WebSocket-Accept` to this key.
+pub fn accept(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());
     hash.update(GUID);

@@ -25,6 +25,11 @@ pub struct Options {
     #[arg(long, default_value_t = 1)]
     pub in_flight: usize,
 
+    /// Agree to permessage-deflate, at zlib's default level 6, for messages of any size; libraries
+    /// that have none leave it out
+    #[arg(long)]
+    pub compress: bool,
+
     /// Say why connections end
     #[arg(long)]
     pub verbose: bool,

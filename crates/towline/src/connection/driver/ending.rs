@@ -1,5 +1,6 @@
 //! Closing, aborting, and what is due at deadlines.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -43,7 +44,7 @@ impl Shared {
 
     /// Closes where a sender is gone that has left a message made of frames unfinished: nothing
     /// could be sent after it, by anyone.
-    pub(crate) fn close_if_unfinished(self: &Arc<Self>, sender: u64) {
+    pub(crate) fn close_if_unfinished(self: &Arc<Self>, sender: NonZeroU64) {
         self.update(|shared, state| {
             if state.unfinished_by == Some(sender) {
                 let reason = "a message made of frames was left unfinished";

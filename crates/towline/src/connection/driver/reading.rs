@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut as _;
 use tokio::time::Instant;
-use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef};
+use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef, WholeMessage};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -25,7 +26,10 @@ pub(crate) struct Reader {
     inbound: Inbound,
     received: Received,
     /// A message that is lent and does not lie in the buffer.
-    lent: Option<Message>,
+    lent: Option<Box<Message>>,
+    /// Whether the last read took all that there was: no buffer is taken for the next one before
+    /// there is more.
+    is_drained: bool,
     /// Whether the beginning of a frame may stay in the buffer, since the rest may be there.
     gathers: bool,
     /// Events handed out since the task's budget was last asked.
@@ -63,7 +67,7 @@ impl Wanted for Event {
 /// What there is to hand out.
 enum Arrival<W> {
     /// A message lies whole in the buffer.
-    Whole,
+    Whole(WholeMessage),
     Other(W),
 }
 
@@ -80,14 +84,15 @@ const EVENTS_PER_UNIT: u8 = 64;
 impl Reader {
     pub(crate) fn new(half: ReadHalf, inbound: Inbound, early: &[u8]) -> Self {
         let received = Received::early(early);
-        Self { half, inbound, received, lent: None, gathers: true, handed_out: 0 }
+        let (lent, is_drained, gathers, handed_out) = (None, false, true, 0);
+        Self { half, inbound, received, lent, is_drained, gathers, handed_out }
     }
 
     /// What comes next. `None` is the end of what can be received; the session knows why.
     ///
     /// Everything that has been read is handed out before more is; when nothing is left, what the
     /// turn has led to is written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_next<W: Wanted>(
         &mut self,
         shared: &Arc<Shared>,
@@ -95,14 +100,17 @@ impl Reader {
     ) -> Poll<Option<W>> {
         ready!(self.poll_budget(cx));
         loop {
-            // A fault is met again below.
-            if let Ok(Some(message)) = self.take_whole() {
+            let whole = match self.inbound.find_whole(self.received.unread()) {
+                Some(whole) => whole,
+                None => match ready!(self.poll_arrival(shared, cx)) {
+                    Some(Arrival::Whole(whole)) => whole,
+                    Some(Arrival::Other(item)) => return self.hand_out(shared, item),
+                    None => return Poll::Ready(None),
+                },
+            };
+            // A fault is met again above, by who looks for what comes next.
+            if let Ok(message) = self.take_whole(whole) {
                 return self.hand_out(shared, W::of_message(message));
-            }
-            match ready!(self.poll_arrival(shared, cx)) {
-                Some(Arrival::Whole) => {}
-                Some(Arrival::Other(item)) => return self.hand_out(shared, item),
-                None => return Poll::Ready(None),
             }
         }
     }
@@ -116,10 +124,12 @@ impl Reader {
     ) -> Poll<bool> {
         ready!(self.poll_budget(cx));
         self.lent = None;
-        match ready!(self.poll_arrival(shared, cx)) {
-            Some(Arrival::Whole) => {}
-            Some(Arrival::Other(message)) => self.lent = Some(message),
-            None => return Poll::Ready(false),
+        if self.inbound.find_whole(self.received.unread()).is_none() {
+            match ready!(self.poll_arrival(shared, cx)) {
+                Some(Arrival::Whole(_)) => {}
+                Some(Arrival::Other(message)) => self.lent = Some(Box::new(message)),
+                None => return Poll::Ready(false),
+            }
         }
         self.handed_out += 1;
         Poll::Ready(true)
@@ -130,16 +140,14 @@ impl Reader {
     pub(crate) fn lend(&mut self, shared: &Shared) -> Result<Option<MessageRef<'_>>, Fault> {
         let Self { inbound, received, lent, .. } = self;
         if let Some(message) = lent {
-            return Ok(Some(MessageRef::from(&*message)));
+            return Ok(Some(MessageRef::from(&**message)));
         }
+        // To find it again is less than to remember it.
+        let Some(whole) = inbound.find_whole(received.unread()) else { return Ok(None) };
         received.decode(|input| {
-            let decoded = inbound.decode_whole(input)?;
+            let message = inbound.take_whole(whole, input)?;
             shared.set_has_input(!input.is_empty());
-            Ok(match decoded {
-                Some(Incoming::Text(Cow::Borrowed(text))) => Some(MessageRef::Text(text)),
-                Some(Incoming::Binary(Cow::Borrowed(bytes))) => Some(MessageRef::Binary(bytes)),
-                _ => None,
-            })
+            Ok(Some(message))
         })
     }
 
@@ -152,37 +160,30 @@ impl Reader {
         Poll::Ready(())
     }
 
-    /// The message that lies whole in the buffer, if one does.
+    /// Takes a message that lies whole in the buffer.
     #[inline]
-    fn take_whole(&mut self) -> Result<Option<Message>, Fault> {
+    fn take_whole(&mut self, whole: WholeMessage) -> Result<Message, Fault> {
         let Self { inbound, received, .. } = self;
         let shared_from = received.shared_from();
-        let mut shared_len = None;
-        let message = received.decode(|input| {
-            Ok::<_, Fault>(match inbound.decode_whole(input)? {
-                Some(Incoming::Binary(bytes)) if bytes.len() >= shared_from => {
-                    shared_len = Some(bytes.len());
-                    None
-                }
-                Some(incoming) => incoming.into_message(),
-                None => None,
-            })
-        })?;
-        Ok(match shared_len {
-            Some(len) => Some(Message::Binary(received.share(len))),
-            None => message,
+        Ok(match received.decode(|input| inbound.take_whole(whole, input))? {
+            MessageRef::Binary(bytes) if bytes.len() >= shared_from => {
+                let payload_len = bytes.len();
+                Message::Binary(received.share(payload_len))
+            }
+            message => message.to_message(),
         })
     }
 
     /// Waits until there is something to hand out. `None` is the end.
+    #[inline(never)]
     fn poll_arrival<W: Wanted>(
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Arrival<W>>> {
         loop {
-            if self.inbound.is_whole(self.received.unread()) {
-                return Poll::Ready(Some(Arrival::Whole));
+            if let Some(whole) = self.inbound.find_whole(self.received.unread()) {
+                return Poll::Ready(Some(Arrival::Whole(whole)));
             }
             let decoded = match self.decode() {
                 Ok(None) => match ready!(self.poll_read(shared, cx)) {
@@ -218,7 +219,7 @@ impl Reader {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn hand_out<W>(&mut self, shared: &Shared, item: W) -> Poll<Option<W>> {
         self.handed_out += 1;
         // The program may be long in coming back.
@@ -232,6 +233,10 @@ impl Reader {
     /// Decodes what has been read. `None` asks for more.
     fn decode(&mut self) -> Result<Option<Decoded>, Fault> {
         let Self { inbound, received, gathers, .. } = self;
+        if received.is_empty() && inbound.is_between_messages() {
+            received.release();
+            return Ok(None);
+        }
         let unfinished = if *gathers { inbound.unfinished(received.unread()) } else { None };
         if unfinished.is_some_and(Received::can_gather) {
             return Ok(None);
@@ -270,7 +275,13 @@ impl Reader {
     }
 
     fn poll_read_shared(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let result = self.half.poll_read_buf(cx, &mut self.received.room());
+        if self.is_drained {
+            ready!(self.half.poll_readable(cx));
+        }
+        let mut room = self.received.room();
+        let most = room.remaining_mut();
+        let result = self.half.poll_read_buf(cx, &mut room);
+        self.is_drained = !matches!(result, Poll::Ready(Ok(count)) if count == most);
         self.received.note_read();
         if self.received.is_empty() {
             self.received.release();
@@ -384,7 +395,7 @@ impl Shared {
             return;
         }
         let shared = self.clone();
-        self.runtime.spawn(async move {
+        self.timekeeper.runtime().spawn(async move {
             poll_fn(|cx| {
                 while ready!(reader.poll_next::<Message>(&shared, cx)).is_some() {}
                 Poll::Ready(())

@@ -1,15 +1,15 @@
 //! Queueing what is sent, and when to write it.
 
-use std::future::poll_fn;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{Frame, Message, MessageRef, Opcode, Refused, SendError, Session};
+use towline_proto::{Frame, Message, MessageRef, Opcode, Outbound, Refused, SendError, Session};
 
 use crate::connection::buffers;
-use crate::connection::shared::{Shared, State, Wait};
+use crate::connection::shared::{Flusher, Shared, State};
 use crate::connection::waiting::{Place, Until};
 
 /// So much is queued at the most before it is written, whatever else there is to do.
@@ -53,47 +53,51 @@ impl Shared {
         )
     }
 
-    /// Queues a message once there is room, and has it written.
+    /// Queues the message in `slot` once there is room, and has it written. A message that is
+    /// refused stays there.
     #[inline]
-    pub(crate) async fn send(self: &Arc<Self>, message: Message) -> Result<(), SendError<Message>> {
-        // There practically always is.
-        let message = match self.try_send(message) {
-            Ok(()) => return Ok(()),
-            Err((Some(why), message)) => return Err(SendError::new(why, message)),
-            Err((None, message)) => message,
-        };
-        let (mut wait, mut message) = (Wait::new(self), Some(message));
-        poll_fn(|cx| {
-            self.poll_queue(cx, &mut wait.place, |session| match message.take() {
-                Some(message) => session.send(message),
-                None => Ok(()),
-            })
-        })
-        .await
-    }
-
-    /// Queues a copy of a message once there is room, and has it written.
-    #[inline]
-    pub(crate) async fn send_ref(self: &Arc<Self>, message: MessageRef<'_>) -> Result<(), Refused> {
-        let queued = self.update(|shared, state| {
-            shared
-                .has_room(state, Session::is_full)
-                .then(|| shared.queue(state, |session| session.send_ref(message)))
-        });
-        if let Some(result) = queued {
-            return result;
+    pub(crate) fn poll_send(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+        slot: &mut Option<Message>,
+    ) -> Poll<Result<(), Refused>> {
+        if self.join_queue(slot.as_ref().map(MessageRef::from)) {
+            return Poll::Ready(Ok(()));
         }
-        let mut wait = Wait::new(self);
-        poll_fn(|cx| self.poll_queue(cx, &mut wait.place, |session| session.send_ref(message)))
-            .await
+        self.poll_queue(cx, place, |session| send_from(session, slot))
     }
 
-    /// Queues a message whether there is room or not.
+    /// Queues the copy of a message once there is room, and has it written.
+    #[inline]
+    pub(crate) fn poll_send_ref(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+        message: MessageRef<'_>,
+    ) -> Poll<Result<(), Refused>> {
+        if self.join_queue(Some(message)) {
+            return Poll::Ready(Ok(()));
+        }
+        self.poll_queue(cx, place, |session| session.send_ref(message))
+    }
+
+    /// Queues a small message behind others which somebody is going to write already: the most
+    /// frequent case, at the least expense.
+    #[inline]
+    fn join_queue(&self, message: Option<MessageRef<'_>>) -> bool {
+        let Some(message) = message else { return false };
+        let mut state = self.lock();
+        let is_to_be_written = matches!(state.flusher, Flusher::Scheduled);
+        is_to_be_written && state.session.join(message, WRITE_AT)
+    }
+
+    /// Queues the message in `slot` whether there is room or not.
     pub(crate) fn send_beyond_room(
         self: &Arc<Self>,
-        message: Message,
-    ) -> Result<(), SendError<Message>> {
-        self.update(|shared, state| shared.queue(state, |session| session.send(message)))
+        slot: &mut Option<Message>,
+    ) -> Result<(), Refused> {
+        self.update(|shared, state| shared.queue(state, |session| send_from(session, slot)))
     }
 
     /// Waits until there is room.
@@ -106,20 +110,16 @@ impl Shared {
         )
     }
 
-    /// Queues a message if there is room; else gives it back, without a reason.
+    /// Queues the message in `slot` if there is room; `None` if there is none.
     #[inline]
     pub(crate) fn try_send(
         self: &Arc<Self>,
-        message: Message,
-    ) -> Result<(), (Option<Refused>, Message)> {
+        slot: &mut Option<Message>,
+    ) -> Option<Result<(), Refused>> {
         self.update(|shared, state| {
-            if !shared.has_room(state, Session::is_full) {
-                return Err((None, message));
-            }
-            shared.queue(state, |session| session.send(message)).map_err(|error| {
-                let (why, message) = error.split();
-                (Some(why), message)
-            })
+            shared
+                .has_room(state, Session::is_full)
+                .then(|| shared.queue(state, |session| send_from(session, slot)))
         })
     }
 
@@ -129,7 +129,7 @@ impl Shared {
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
-        (frame, sender): (&mut Option<Frame>, u64),
+        (frame, sender): (&mut Option<Frame>, NonZeroU64),
     ) -> Poll<Result<(), SendError<Frame>>> {
         let Some(next) = frame.as_ref() else { return Poll::Ready(Ok(())) };
         let until = match next.opcode() {
@@ -201,4 +201,26 @@ impl Shared {
         }
         result
     }
+}
+
+/// A small message is copied from where it is, which is less than to move it about. A long one is
+/// taken, and put back if it is refused.
+#[inline]
+fn send_from(session: &mut Session, slot: &mut Option<Message>) -> Result<(), Refused> {
+    match slot.as_ref().map(MessageRef::from) {
+        Some(message) if message.as_bytes().len() <= Outbound::COPY_MAX => {
+            session.send_ref(message)
+        }
+        Some(_) => take_and_send(session, slot),
+        None => Ok(()),
+    }
+}
+
+fn take_and_send(session: &mut Session, slot: &mut Option<Message>) -> Result<(), Refused> {
+    let Some(message) = slot.take() else { return Ok(()) };
+    session.send(message).map_err(|error| {
+        let (why, message) = error.split();
+        *slot = Some(message);
+        why
+    })
 }

@@ -23,7 +23,7 @@ const SLICES: usize = 64;
 impl Shared {
     /// Writes without waiting; what does not go is left to the flusher.
     pub(crate) fn flush(self: &Arc<Self>, state: &mut State) {
-        if matches!(state.flusher, Flusher::Blocked(_)) {
+        if matches!(state.flusher, Flusher::Blocked(_)) || state.has_nothing_to_write() {
             return;
         }
         if self.write_now(state).is_pending() {
@@ -47,7 +47,8 @@ impl Shared {
 
     fn spawn_flusher(self: &Arc<Self>, state: &mut State) {
         state.flusher = Flusher::Scheduled;
-        self.runtime.spawn(run_flusher(self.clone(), std::thread::current().id()));
+        let flusher = run_flusher(self.clone(), std::thread::current().id());
+        self.timekeeper.runtime().spawn(flusher);
     }
 
     /// How much is queued just now.

@@ -1,29 +1,51 @@
-//! sockudo-ws: by `send`; or in batches.
+//! sockudo-ws: by `send`; or in batches. Its handshake agrees to no compression, so where there is to
+//! be any, that is by hand.
 
 use std::sync::Arc;
 
 use anyhow::Result;
+use futures_util::{Sink, Stream};
 use sockudo_ws::handshake::server_handshake;
-use sockudo_ws::{Config, Error, Message, Role, WebSocketStream};
+use sockudo_ws::{
+    CompressedWebSocketStream, Config, DeflateConfig, Error, Message, Role, WebSocketStream,
+};
 use tokio::net::TcpStream;
 use towline_bench_serving::batching::{self, Step};
-use towline_bench_serving::listening;
 use towline_bench_serving::options::Options;
+use towline_bench_serving::{handshake, listening};
 
 fn main() -> Result<()> {
     listening::run(&["plain", "batched"], serve)
 }
 
 async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
-    let handshake = server_handshake(&mut stream).await?;
     let config = Config {
         max_message_size: Options::LARGEST,
         max_frame_size: Options::LARGEST,
         ..Config::default()
     };
-    let early = handshake.leftover;
+    let is_plain = options.mode == "plain";
+    if options.compress {
+        handshake::upgrade_with(&mut stream, Some(handshake::COMPRESSION)).await?;
+        let deflate = DeflateConfig {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            compression_threshold: 0,
+            ..DeflateConfig::default()
+        };
+        let socket = CompressedWebSocketStream::server(stream, config, deflate);
+        return echo(socket, is_plain).await;
+    }
+    let early = server_handshake(&mut stream).await?.leftover;
     let socket = WebSocketStream::from_raw_with_leftover(stream, Role::Server, config, early);
-    if options.mode == "plain" {
+    echo(socket, is_plain).await
+}
+
+async fn echo<S>(socket: S, is_plain: bool) -> Result<()>
+where
+    S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + Unpin,
+{
+    if is_plain {
         batching::echo(socket, step).await
     } else {
         batching::echo_in_batches(socket, step).await

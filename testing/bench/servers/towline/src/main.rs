@@ -2,7 +2,7 @@
 //! with messages that are borrowed from where they were received.
 
 use anyhow::Result;
-use towline::{Config, Connection, Server};
+use towline::{Config, Server};
 use towline_bench_serving::listening;
 use towline_bench_serving::options::Options;
 
@@ -29,46 +29,31 @@ fn main() -> Result<()> {
         let mut server = Server::builder().config(config).bind(options.listen).await?;
         listening::announce_address(server.local_addr()?)?;
         while let Some(request) = server.next_request().await {
-            tokio::spawn(async move {
-                let served = async {
-                    let connection = request.accept().await?;
-                    match mode {
-                        Mode::Plain => echo(connection).await,
-                        Mode::Split => echo_in_halves(connection).await,
-                        Mode::Borrowed => echo_borrowed(connection).await,
+            match mode {
+                Mode::Plain => tokio::spawn(async move {
+                    let mut connection = request.accept().await?;
+                    while let Some(message) = connection.recv().await? {
+                        connection.send(message).await?;
                     }
-                };
-                if let Err(error) = served.await
-                    && options.verbose
-                {
-                    eprintln!("{error}");
-                }
-            });
+                    towline::Result::Ok(())
+                }),
+                Mode::Split => tokio::spawn(async move {
+                    let (first, mut receiver) = request.accept().await?.split();
+                    let sender = first.clone();
+                    while let Some(message) = receiver.recv().await? {
+                        sender.send(message).await?;
+                    }
+                    towline::Result::Ok(())
+                }),
+                Mode::Borrowed => tokio::spawn(async move {
+                    let (sender, mut receiver) = request.accept().await?.split();
+                    while let Some(message) = receiver.recv_ref().await? {
+                        sender.send_ref(message).await?;
+                    }
+                    towline::Result::Ok(())
+                }),
+            };
         }
         Ok(())
     })
-}
-
-async fn echo(mut connection: Connection) -> towline::Result<()> {
-    while let Some(message) = connection.recv().await? {
-        connection.send(message).await?;
-    }
-    Ok(())
-}
-
-async fn echo_in_halves(connection: Connection) -> towline::Result<()> {
-    let (first, mut receiver) = connection.split();
-    let sender = first.clone();
-    while let Some(message) = receiver.recv().await? {
-        sender.send(message).await?;
-    }
-    Ok(())
-}
-
-async fn echo_borrowed(connection: Connection) -> towline::Result<()> {
-    let (sender, mut receiver) = connection.split();
-    while let Some(message) = receiver.recv_ref().await? {
-        sender.send_ref(message).await?;
-    }
-    Ok(())
 }

@@ -23,28 +23,41 @@ fn main() -> Result<()> {
 
 async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
     if options.mode == "plain" {
-        let http = http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service_fn(answer))
-            .with_upgrades();
-        return Ok(http.await?);
+        let wanted = wanted(options.compress);
+        let service = service_fn(move |request| answer(request, wanted.clone()));
+        let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        return Ok(http.with_upgrades().await?);
     }
-    handshake::upgrade(&mut stream).await?;
-    let tuned = limits().with_read_buffer_capacity(128 << 10).with_backpressure_boundary(64 << 10);
-    let socket = WebSocket::from_stream(stream, Role::Server, tuned)?;
+    let extensions = options.compress.then_some(handshake::COMPRESSION);
+    handshake::upgrade_with(&mut stream, extensions).await?;
+    let tuned = wanted(options.compress)
+        .with_read_buffer_capacity(128 << 10)
+        .with_backpressure_boundary(64 << 10);
+    let socket = WebSocket::from_stream_with_extensions(stream, Role::Server, extensions, tuned)?;
     batching::echo_in_batches(socket, step).await
 }
 
-fn limits() -> yawc::Options {
-    // The first of them is exclusive.
-    yawc::Options::default()
+fn wanted(compress: bool) -> yawc::Options {
+    // The first of the limits is exclusive.
+    let options = yawc::Options::default()
         .with_limits(Options::LARGEST + 1, 2 * Options::LARGEST)
         .with_utf8()
-        .with_no_delay()
-        .without_compression()
+        .with_no_delay();
+    if compress {
+        options
+            .with_balanced_compression()
+            .server_no_context_takeover()
+            .client_no_context_takeover()
+    } else {
+        options.without_compression()
+    }
 }
 
-async fn answer(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, Infallible> {
-    let Ok((response, upgraded)) = WebSocket::upgrade_with_options(&mut request, limits()) else {
+async fn answer(
+    mut request: Request<Incoming>,
+    wanted: yawc::Options,
+) -> Result<Response<Empty<Bytes>>, Infallible> {
+    let Ok((response, upgraded)) = WebSocket::upgrade_with_options(&mut request, wanted) else {
         let mut response = Response::new(Empty::new());
         *response.status_mut() = StatusCode::BAD_REQUEST;
         return Ok(response);

@@ -6,10 +6,11 @@
 //!                         pong     close
 //! ```
 //!
-//! A small message becomes a frame at once. A long one waits and becomes frames no faster than
-//! they are written, so that a pong never stands behind all of it.
+//! A small message becomes a frame at once. A long one waits in the [backlog] and becomes frames
+//! no faster than they are written, so that a pong never stands behind all of it.
 
-use std::collections::VecDeque;
+mod backlog;
+
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
@@ -20,22 +21,14 @@ use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
-use crate::wire::header::{Header, MAX_HEADER_LEN, Rsv};
+use crate::wire::header::{Header, Rsv};
 use crate::wire::mask;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
+use backlog::{Backlog, Waiting};
 
 /// Long messages are turned into frames until this many bytes are ready to be written: enough
 /// to keep the socket busy, little enough that control frames get between.
 const AHEAD: usize = 128 << 10;
-
-/// A payload up to this is copied beside its header; a larger one is lent to the writer as it is.
-const COPY_MAX: usize = 4 << 10;
-
-/// So many pings are each answered while none of the answers could be written. From then on, the
-/// latest one is: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
-/// response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the
-/// most recently processed Ping frame."
-const PONGS_AHEAD: u8 = 16;
 
 /// The encoder and its queue.
 ///
@@ -44,42 +37,21 @@ const PONGS_AHEAD: u8 = 16;
 #[derive(Debug)]
 pub struct Outbound {
     masks: bool,
+    close_is_encoded: bool,
     max_frame: usize,
     /// Encoded frames, but for payloads that are lent.
     encoded: Vec<u8>,
     /// How much of `encoded` has been written.
     written: usize,
-    /// Payloads to be written in between, each with its place in `encoded`.
-    lent: VecDeque<(usize, Bytes)>,
-    lent_len: usize,
-    /// What becomes frames when there is room.
-    waiting: VecDeque<Waiting>,
-    waiting_len: usize,
-    /// Messages that stand behind one that is being made of frames by hand.
-    held: VecDeque<Waiting>,
-    held_len: usize,
-    made_of_frames: bool,
-    /// How many pongs are among the bytes to be written, and how many bytes those are to the end
-    /// of the last of them.
-    pongs: u8,
-    pongs_len: usize,
-    /// The pong that follows when those have been written.
-    latest_pong: Option<Bytes>,
-    close: Option<CloseFrame>,
-    close_is_encoded: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    opcode: Opcode,
-    rsv: Rsv,
-    fin: bool,
-    payload: Bytes,
-    /// Whether this is a message, to be fragmented as configured, and not a frame made by hand.
-    fragmentable: bool,
+    /// Whatever else is queued.
+    backlog: Option<Box<Backlog>>,
 }
 
 impl Outbound {
+    /// A payload up to this length is copied beside its header; a longer one that needs no mask is
+    /// written from where it is.
+    pub const COPY_MAX: usize = 4 << 10;
+
     /// An encoder for the end with this role.
     pub fn new(role: Role, config: &Config) -> Self {
         let max_frame = if config.fragment_outgoing_messages {
@@ -89,21 +61,11 @@ impl Outbound {
         };
         Self {
             masks: role.masks(),
+            close_is_encoded: false,
             max_frame,
             encoded: Vec::new(),
             written: 0,
-            lent: VecDeque::new(),
-            lent_len: 0,
-            waiting: VecDeque::new(),
-            waiting_len: 0,
-            held: VecDeque::new(),
-            held_len: 0,
-            made_of_frames: false,
-            pongs: 0,
-            pongs_len: 0,
-            latest_pong: None,
-            close: None,
-            close_is_encoded: false,
+            backlog: None,
         }
     }
 
@@ -115,7 +77,8 @@ impl Outbound {
         if self.can_encode() && payload.len() <= self.max_frame {
             self.encode(true, Rsv::NONE, opcode, payload);
         } else {
-            self.wait(Waiting { opcode, rsv: Rsv::NONE, fin: true, payload, fragmentable: true });
+            let (rsv, fin, fragmentable) = (Rsv::NONE, true, true);
+            self.backlog().wait(Waiting { opcode, rsv, fin, payload, fragmentable });
         }
     }
 
@@ -131,6 +94,23 @@ impl Outbound {
         self.encode_payload(mask, payload);
     }
 
+    /// Queues a small message behind others that are ready to be written, if that is all there is
+    /// to do: no more than `most` bytes are ready before it, and none wait for anything. `false`
+    /// says that it is for [`message_ref`](Self::message_ref).
+    #[inline]
+    pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
+        let payload = message.as_bytes();
+        let is_small = payload.len() <= self.max_frame.min(Self::COPY_MAX);
+        let ready = self.encoded.len() - self.written;
+        if self.backlog.is_some() || !is_small || ready == 0 || ready >= most {
+            return false;
+        }
+        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
+        let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
+        self.encode_payload(mask, payload);
+        true
+    }
+
     /// Queues a frame made by hand. Messages queued before the one that it belongs to is finished
     /// are held back until it is.
     ///
@@ -141,10 +121,10 @@ impl Outbound {
     pub fn frame(&mut self, frame: Frame) -> Result<(), SendError<Frame>> {
         let opcode = frame.opcode();
         match opcode {
-            Opcode::Continuation if !self.made_of_frames => {
+            Opcode::Continuation if !self.is_message_unfinished() => {
                 return Err(SendError::new(Refused::NothingToContinue, frame));
             }
-            Opcode::Text | Opcode::Binary if self.made_of_frames => {
+            Opcode::Text | Opcode::Binary if self.is_message_unfinished() => {
                 return Err(SendError::new(Refused::MessageUnfinished, frame));
             }
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
@@ -155,16 +135,17 @@ impl Outbound {
         let (fin, rsv) = (frame.is_fin(), frame.reserved_bits());
         let payload = frame.into_payload();
         // Held messages are for after this one, so it must not be held itself.
-        self.made_of_frames = false;
+        self.backlog().made_of_frames = false;
         if self.can_encode() {
             self.encode(fin, rsv, opcode, payload);
         } else {
-            self.wait(Waiting { opcode, rsv, fin, payload, fragmentable: false });
+            self.backlog().wait(Waiting { opcode, rsv, fin, payload, fragmentable: false });
         }
-        self.made_of_frames = !fin;
+        let backlog = self.backlog();
+        backlog.made_of_frames = !fin;
         if fin {
-            self.waiting_len += std::mem::take(&mut self.held_len);
-            self.waiting.append(&mut self.held);
+            backlog.let_go();
+            self.drop_idle_backlog();
         }
         Ok(())
     }
@@ -184,74 +165,61 @@ impl Outbound {
 
     /// Answers a ping. A flood of pings is answered by the latest one, not by a queue.
     pub fn pong(&mut self, payload: Bytes) {
-        if self.pongs < PONGS_AHEAD && self.latest_pong.is_none() {
+        if let Some(payload) = self.backlog().put_pong_off(payload) {
             self.encode_pong(payload);
-        } else {
-            self.latest_pong = Some(payload);
         }
     }
 
     /// Queues the close frame, behind everything that was queued before. Nothing may be queued
     /// after it.
     pub fn close(&mut self, frame: CloseFrame) {
+        let backlog = self.backlog();
         // What a message unfinished by hand holds back can't follow it any more.
-        self.held.clear();
-        self.held_len = 0;
-        self.close = Some(frame);
+        backlog.discard_held();
+        backlog.close = Some(frame);
         self.fill();
     }
 
     /// Forgets what has not become a frame, for a close that is not to wait for it.
     pub fn discard_waiting(&mut self) {
-        self.waiting.clear();
-        self.waiting_len = 0;
-        self.held.clear();
-        self.held_len = 0;
-        self.latest_pong = None;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.discard_waiting();
+            self.drop_idle_backlog();
+        }
     }
 
     /// Forgets everything, for a transport that is gone.
     pub fn discard(&mut self) {
         // A close frame that is lost here was never written.
         self.close_is_encoded = self.is_close_written();
-        self.discard_waiting();
+        self.backlog = None;
         self.encoded = Vec::new();
         self.written = 0;
-        self.lent.clear();
-        self.lent_len = 0;
-        self.close = None;
     }
 
     /// Makes frames of what waits, up to what is to be ready for writing.
+    #[inline]
     pub fn fill(&mut self) {
+        if self.backlog.is_some() {
+            self.fill_from_backlog();
+        }
+    }
+
+    fn fill_from_backlog(&mut self) {
+        let most = self.max_frame;
         loop {
-            if self.pongs < PONGS_AHEAD
-                && let Some(pong) = self.latest_pong.take()
-            {
+            if let Some(pong) = self.backlog().next_pong() {
                 self.encode_pong(pong);
             }
             if self.remaining() >= AHEAD {
                 return;
             }
-            if let Some(waiting) = self.waiting.front_mut() {
-                let payload = if waiting.fragmentable && waiting.payload.len() > self.max_frame {
-                    waiting.payload.split_to(self.max_frame)
-                } else {
-                    std::mem::take(&mut waiting.payload)
-                };
-                let fin = waiting.fin && waiting.payload.is_empty();
-                let is_last = waiting.payload.is_empty();
-                let (opcode, rsv) = (waiting.opcode, waiting.rsv);
-                waiting.opcode = Opcode::Continuation;
-                waiting.rsv = Rsv::NONE;
-                if is_last {
-                    self.waiting.pop_front();
-                }
-                self.waiting_len -= payload.len();
+            let backlog = self.backlog();
+            if let Some(Waiting { fin, rsv, opcode, payload, .. }) = backlog.next_frame(most) {
                 self.encode(fin, rsv, opcode, payload);
-            } else if let Some(close) = self.close.take() {
+            } else if let Some(close) = backlog.close.take() {
                 // Nothing can be said after it, so what is still to be said comes now.
-                if let Some(pong) = self.latest_pong.take() {
+                if let Some(pong) = backlog.take_pong() {
                     self.encode_pong(pong);
                 }
                 self.close_is_encoded = true;
@@ -263,19 +231,22 @@ impl Outbound {
     }
 
     /// How many bytes wait to be written, framed or not.
+    #[inline]
     pub fn queued_len(&self) -> usize {
-        self.remaining() + self.waiting_len + self.held_len
+        self.remaining() + self.backlog.as_ref().map_or(0, |backlog| backlog.unframed_len())
     }
 
     /// What is queued costs so much memory: a message that waits takes some beside its payload,
     /// which may be empty.
+    #[inline]
     pub fn queued_cost(&self) -> usize {
-        self.cost_before_frame() + self.held_len + self.held.len() * size_of::<Waiting>()
+        let cost = |backlog: &Backlog| backlog.waiting_cost() + backlog.held_cost();
+        self.remaining() + self.backlog.as_deref().map_or(0, cost)
     }
 
     /// The same of what stands before the next frame of a message that is being made of frames.
     pub fn cost_before_frame(&self) -> usize {
-        self.remaining() + self.waiting_len + self.waiting.len() * size_of::<Waiting>()
+        self.remaining() + self.backlog.as_ref().map_or(0, |backlog| backlog.waiting_cost())
     }
 
     /// Whether the close frame, and all before it, has been written.
@@ -285,15 +256,13 @@ impl Outbound {
 
     /// Whether a message made of frames by hand has been begun and not finished.
     pub fn is_message_unfinished(&self) -> bool {
-        self.made_of_frames
+        self.backlog.as_ref().is_some_and(|backlog| backlog.made_of_frames)
     }
 
     /// Whether nothing is left to be written.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        !self.has_remaining()
-            && self.waiting.is_empty()
-            && self.latest_pong.is_none()
-            && self.close.is_none()
+        !self.has_remaining() && !self.backlog.as_ref().is_some_and(|backlog| backlog.has_more())
     }
 
     /// Lends an empty buffer to encode into, so that one can serve many connections in turn. It
@@ -306,6 +275,7 @@ impl Outbound {
     }
 
     /// Whether there is a buffer to encode into.
+    #[inline]
     pub fn has_buffer(&self) -> bool {
         self.encoded.capacity() > 0
     }
@@ -316,18 +286,18 @@ impl Outbound {
     }
 
     /// Whether a message may become a frame right here: nothing stands before it.
+    #[inline]
     fn can_encode(&self) -> bool {
-        self.waiting.is_empty() && !self.made_of_frames
+        !self.backlog.as_ref().is_some_and(|backlog| backlog.keeps_waiting())
     }
 
-    fn wait(&mut self, waiting: Waiting) {
-        let len = waiting.payload.len();
-        if self.made_of_frames {
-            self.held_len += len;
-            self.held.push_back(waiting);
-        } else {
-            self.waiting_len += len;
-            self.waiting.push_back(waiting);
+    fn backlog(&mut self) -> &mut Backlog {
+        self.backlog.get_or_insert_default()
+    }
+
+    fn drop_idle_backlog(&mut self) {
+        if self.backlog.as_ref().is_some_and(|backlog| backlog.is_over()) {
+            self.backlog = None;
         }
     }
 
@@ -339,23 +309,23 @@ impl Outbound {
 
     fn encode_pong(&mut self, payload: Bytes) {
         self.encode(true, Rsv::NONE, Opcode::Pong, payload);
-        self.pongs = self.pongs.saturating_add(1);
-        self.pongs_len = self.remaining();
+        let remaining = self.remaining();
+        self.backlog().note_pong(remaining);
     }
 
     #[inline]
     fn encode(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: Bytes) {
         let mask = self.encode_header(fin, rsv, opcode, payload.len());
-        if mask.is_some() || payload.len() <= COPY_MAX {
+        if mask.is_some() || payload.len() <= Self::COPY_MAX {
             self.encode_payload(mask, &payload);
         } else {
-            self.lent_len += payload.len();
-            self.lent.push_back((self.encoded.len(), payload));
+            let at = self.encoded.len();
+            self.backlog().lend(at, payload);
         }
     }
 
     /// Returns the key that the payload is to be masked with, if it is.
-    #[inline]
+    #[inline(always)]
     fn encode_header(
         &mut self,
         fin: bool,
@@ -365,13 +335,11 @@ impl Outbound {
     ) -> Option<[u8; 4]> {
         let mask = self.masks.then(mask::random_key);
         let header = Header { fin, rsv, opcode, mask, payload_len: payload_len as u64 };
-        let mut bytes = [0; MAX_HEADER_LEN];
-        let header_len = header.encode(&mut bytes);
-        self.encoded.extend_from_slice(&bytes[..header_len]);
+        header.encode(&mut self.encoded);
         mask
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode_payload(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
         match mask {
             Some(key) => mask::extend(key, payload, &mut self.encoded),
@@ -384,24 +352,14 @@ impl Outbound {
         if !self.has_remaining() {
             self.encoded.clear();
             self.written = 0;
-            for queue in [&mut self.waiting, &mut self.held] {
-                release_if_idle(queue);
-            }
-            release_if_idle(&mut self.lent);
+            self.drop_idle_backlog();
         } else if self.written >= AHEAD && self.written >= self.encoded.len() / 2 {
             self.encoded.drain(..self.written);
-            for (at, _) in &mut self.lent {
-                *at -= self.written;
+            if let Some(backlog) = &mut self.backlog {
+                backlog.shift(self.written);
             }
             self.written = 0;
         }
-    }
-}
-
-/// Gives back what a queue has grown to, once it is empty: an idle connection keeps nothing.
-fn release_if_idle<T>(queue: &mut VecDeque<T>) {
-    if queue.is_empty() && queue.capacity() > 0 {
-        *queue = VecDeque::new();
     }
 }
 
@@ -418,63 +376,40 @@ pub(crate) fn check_control(frame: Frame) -> Result<Frame, SendError<Frame>> {
 
 /// What is ready to be written, in order.
 impl Buf for Outbound {
+    #[inline]
     fn remaining(&self) -> usize {
-        self.encoded.len() - self.written + self.lent_len
+        let lent = self.backlog.as_ref().map_or(0, |backlog| backlog.lent_len());
+        self.encoded.len() - self.written + lent
     }
 
+    #[inline]
     fn chunk(&self) -> &[u8] {
-        match self.lent.front() {
-            Some((at, payload)) if *at == self.written => payload,
-            Some((at, _)) => &self.encoded[self.written..*at],
+        match &self.backlog {
+            Some(backlog) => backlog.chunk(&self.encoded, self.written),
             None => &self.encoded[self.written..],
         }
     }
 
     fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut from = self.written;
-        let most = slices.len();
-        let mut count = 0;
-        let mut push = |bytes: &'a [u8]| {
-            if !bytes.is_empty() && count < slices.len() {
-                slices[count] = IoSlice::new(bytes);
-                count += 1;
+        match (&self.backlog, slices) {
+            (_, []) => 0,
+            (Some(backlog), slices) => backlog.chunks(&self.encoded, self.written, slices),
+            (None, [first, ..]) => {
+                *first = IoSlice::new(&self.encoded[self.written..]);
+                usize::from(!first.is_empty())
             }
-        };
-        // Each takes a slice at least: those that find no room need not be looked at.
-        for (at, payload) in self.lent.iter().take(most) {
-            push(&self.encoded[from..*at]);
-            push(payload);
-            from = *at;
         }
-        push(&self.encoded[from..]);
-        count
     }
 
-    fn advance(&mut self, mut count: usize) {
-        self.pongs_len = self.pongs_len.saturating_sub(count);
-        if self.pongs_len == 0 {
-            self.pongs = 0;
-        }
-        while count > 0 {
-            match self.lent.front_mut() {
-                Some((at, payload)) if *at == self.written => {
-                    let part = count.min(payload.len());
-                    payload.advance(part);
-                    self.lent_len -= part;
-                    count -= part;
-                    if payload.is_empty() {
-                        self.lent.pop_front();
-                    }
-                }
-                lent => {
-                    let end = lent.map_or(self.encoded.len(), |(at, _)| *at);
-                    let part = count.min(end - self.written);
-                    assert!(part > 0, "advanced past the end by {count} bytes");
-                    self.written += part;
-                    count -= part;
-                }
+    fn advance(&mut self, count: usize) {
+        let len = self.encoded.len();
+        self.written = match &mut self.backlog {
+            Some(backlog) => backlog.advance(count, self.written, len),
+            None => {
+                assert!(count <= len - self.written, "advanced past the end by {count} bytes");
+                self.written + count
             }
-        }
+        };
         self.forget_written();
     }
 }
