@@ -34,6 +34,14 @@ function checkHeader(bytes, { masked, frameLimit, open }) {
   } else if (size < 126) checkLength(size, 0, frameLimit);
 }
 
+/** Whether the header is there, so that nobody may still wait for its rest. */
+function hasHeader(bytes) {
+  if (bytes.length < 2) return false;
+  const size = bytes[1] & 0x7f;
+  const mask = bytes[1] & 0x80 ? 4 : 0;
+  return bytes.length >= 2 + (size === 127 ? 8 : size === 126 ? 2 : 0) + mask;
+}
+
 /** RFC 6455, 5.2: "the minimal number of bytes MUST be used to encode the length". */
 function checkLength(size, least, limit) {
   refuse(1002, size >= least);
@@ -67,13 +75,16 @@ function expected(bytes, { masked, frameLimit, messageLimit }) {
   let begun = null;
   let rest = bytes;
   let byClose = false;
+  let atHeader;
   try {
     for (;;) {
+      atHeader = true;
       checkHeader(rest, { masked, frameLimit, open: begun !== null });
       const frame = parse(rest);
       if (!frame) return { messages, pings, end: 'open', partial: rest.length > 0 };
       const { opcode, fin, payload, total } = frame;
       rest = rest.subarray(total);
+      atHeader = false;
       byClose = opcode === 'close';
       if (byClose) return { messages, pings, end: 'closed', code: checkClose(payload) };
       if (opcode === 'ping') pings.push(payload.toString('hex'));
@@ -89,6 +100,7 @@ function expected(bytes, { masked, frameLimit, messageLimit }) {
     }
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
+    if (atHeader && !hasHeader(rest)) return { messages, pings, end: 'open', partial: true };
     return { messages, pings, end: 'fault', code: fault.code, byClose };
   }
 }
