@@ -132,8 +132,13 @@ inherit(
     _sendLent(isText, payload, callback) {
       hub.sendStaged();
       native.sendLent(hub.hub, this._id, isText, payload);
-      if (typeof callback === 'function') this._addCallback(this._forLength(callback, payload.length));
-      hub.flush(this);
+      if (typeof callback === 'function') {
+        this._addCallback(this._forLength(callback, payload.length));
+      }
+      // Copied here: the program may do with its payload what it likes.
+      hub.encode(this);
+      this._stagedLen += payload.length;
+      hub.mark(this);
     }
 
     ping(data) {
@@ -497,8 +502,7 @@ inherit(
     _release() {
       if (this._id < 0) return;
       hub.sendStaged();
-      hub.release(this._id);
-      this._id = -1;
+      hub.release(this);
       this._backlog = null;
     }
 

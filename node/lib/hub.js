@@ -9,6 +9,8 @@ const native = require('./native').load();
 
 const hub = native.createHub();
 
+const EMPTY = Buffer.alloc(0);
+
 /** The connections, by their numbers in the native hub. */
 const connections = [];
 
@@ -53,7 +55,13 @@ let entryCount = 0;
 
 /** What is to be written is put here. */
 const OUT_LEN = 128 << 10;
+/** What sockets have kept and given back, to be used again. */
+const SPARE_OUTS = 4;
+const spareOuts = [];
 let out = Buffer.allocUnsafeSlow(OUT_LEN);
+let outLen = 0;
+/** Whose it is that is in `out`. */
+let corked = null;
 
 /** The connections that have something to write. */
 let dirty = [];
@@ -139,40 +147,80 @@ function leave() {
 function flush(connection) {
   connection._isDirty = false;
   connection._stagedLen = 0;
-  const id = connection._id;
-  if (id < 0) return connection._failCallbacks();
-  const { socket } = connection;
-  let length;
-  if (entryCount > 0) {
-    const count = entryCount;
-    entryCount = 0;
-    stagedLen = 0;
-    length = native.sendAndFlush(hub, id, staged, entries, count, out);
-  } else {
-    length = native.flush(hub, id, out);
+  if (connection._id >= 0) {
+    encode(connection);
+    writeOut(connection._takeCallbacks());
+    corked = null;
   }
-  for (;;) {
-    const isLast = length < out.length;
-    if (length > 0) {
-      const callback = isLast ? connection._takeCallbacks() : undefined;
-      connection._isFull = !write(connection, socket, length, callback);
-    }
-    if (isLast) break;
-    length = native.flush(hub, id, out);
-  }
+  // Those of what was written before, or never will be.
   if (connection._callbacks !== null) connection._failCallbacks();
 }
 
+/** Puts what is to be written of a connection into `out`. What finds no room is written. */
+function encode(connection) {
+  if (corked !== connection) {
+    if (corked !== null) flush(corked);
+    corked = connection;
+  }
+  for (;;) {
+    if (entryCount > 0) {
+      const count = entryCount;
+      entryCount = 0;
+      stagedLen = 0;
+      outLen += native.sendAndFlush(hub, connection._id, staged, entries, count, out, outLen);
+    } else {
+      outLen += native.flush(hub, connection._id, out, outLen);
+    }
+    if (outLen < out.length) return;
+    writeOut(undefined);
+  }
+}
+
+/** Writes what is in `out`. */
+function writeOut(callback) {
+  const length = outLen;
+  outLen = 0;
+  if (length > 0) corked._isFull = !write(corked, length, callback);
+  else if (callback !== undefined) process.nextTick(callback, null);
+}
+
 /** Writes the first `length` bytes of `out`; false if the socket has enough of it. */
-function write(connection, socket, length, callback) {
+function write({ _isPlain, socket }, length, callback) {
   // The socket may keep what it can't write at once. A copy of little is cheaper than a new `out`.
-  const mayKeep = !connection._isPlain || socket.writableLength > 0;
+  const mayKeep = !_isPlain || socket.writableLength > 0;
   if (mayKeep && length < OUT_LEN / 4) {
     return socket.write(Buffer.from(out.subarray(0, length)), callback);
   }
-  const isTaken = socket.write(out.subarray(0, length), callback);
-  if (mayKeep || socket.writableLength > 0) out = Buffer.allocUnsafeSlow(OUT_LEN);
-  return isTaken;
+  if (!mayKeep) {
+    const isTaken = socket.write(out.subarray(0, length), callback);
+    if (socket.writableLength === 0) return isTaken;
+    // A part of it is left. An empty write ends when that has been written.
+    const kept = out;
+    socket.write(EMPTY, () => giveOut(kept));
+    out = takeOut();
+    return isTaken;
+  }
+  const kept = out;
+  out = takeOut();
+  return socket.write(kept.subarray(0, length), (error) => {
+    giveOut(kept);
+    callback?.(error);
+  });
+}
+
+function takeOut() {
+  return spareOuts.pop() ?? Buffer.allocUnsafeSlow(OUT_LEN);
+}
+
+function giveOut(buffer) {
+  if (spareOuts.length < SPARE_OUTS) spareOuts.push(buffer);
+}
+
+/** Forgets what was to be written of a connection that is released. */
+function uncork(connection) {
+  if (corked !== connection) return;
+  corked = null;
+  outLen = 0;
 }
 
 /** Whether what such a socket has written at once, it does not keep. */
@@ -242,7 +290,10 @@ function open(connection, isServer, options) {
   return id;
 }
 
-function release(id) {
+function release(connection) {
+  const id = connection._id;
+  connection._id = -1;
+  uncork(connection);
   connections[id] = undefined;
   native.release(hub, id);
 }
@@ -251,6 +302,7 @@ module.exports = {
   Event,
   STAGED_MAX,
   arm,
+  encode,
   enter,
   flush,
   giveTable,

@@ -35,10 +35,11 @@ pub fn send_staged(
     }
 }
 
-/// Writes what is to be written to `out`, and returns how many bytes that are. If `out` is full,
-/// there may be more.
+/// Writes what is to be written to `out`, from `from` on, and returns how many bytes that are. If
+/// `out` is full, there may be more.
 #[napi(catch_unwind)]
-pub fn flush(hub: &mut External<Hub>, id: u32, out: arrays::BytesMut<'_>) -> u32 {
+pub fn flush(hub: &mut External<Hub>, id: u32, out: arrays::BytesMut<'_>, from: u32) -> u32 {
+    let Some(out) = out.get_mut(from as usize..) else { return 0 };
     let Some(connection) = hub.get(id) else { return 0 };
     let mut written = 0;
     while written < out.len()
@@ -63,9 +64,10 @@ pub fn send_and_flush(
     entries: arrays::Words<'_>,
     count: u32,
     out: arrays::BytesMut<'_>,
+    from: u32,
 ) -> u32 {
     send_staged(hub, staged, entries, count);
-    flush(hub, id, out)
+    flush(hub, id, out, from)
 }
 
 /// Sends a message that is too large to be staged. It is not copied: it must stay as it is until
