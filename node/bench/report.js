@@ -14,6 +14,7 @@ function median(numbers) {
 
 /** How many times less ours takes: the median of the ratios of each round. */
 function times(turns, other) {
+  if (!turns[other]) return '';
   const ratio = median(turns[other].map((value, round) => value / turns.towline[round]));
   return `${ratio.toFixed(ratio < 10 ? 2 : 1)} ×`;
 }
@@ -24,7 +25,7 @@ function microseconds(value) {
 }
 
 function row(title, turns, libraries, unit) {
-  const costs = libraries.map((library) => unit(median(turns[library])));
+  const costs = libraries.map((library) => (turns[library] ? unit(median(turns[library])) : ''));
   const ratios = libraries.includes('towline')
     ? THEIRS.filter((other) => libraries.includes(other)).map((other) => times(turns, other)) : [];
   return `| ${[title, ...costs, ...ratios].join(' | ')} |`;
@@ -77,16 +78,17 @@ ${table(results)}
 
 ## Method
 
-Each server is one Node process on a core of its own, loaded over loopback by the generator of
-[testing/bench](../../testing/bench/README.md), a client by hand that belongs to none of the
-libraries, on another core. The servers take turns, ${rounds} rounds of ${seconds} s after a warm-up of half
-that; costs and ratios are medians, a ratio being that of two turns of the same round. All of them
-send a message in one frame, take messages of 16 MiB, do not compress, and send back what they got:
-\`websocket\` and Towline with \`sendUTF\` and \`sendBytes\` in the \`message\` event, \`ws\` with \`send\`,
-with \`bufferutil\` installed. Text is a string in between, also with \`ws\`, which hands it out as a
-Buffer. Keepalive is as each has it by default, so on in Towline and in \`websocket\`. *Bare* is what
-Node's own sockets take to send the bytes back as they come: no frames, nothing unmasked. Memory is what the process has grown by once each of the connections has
-echoed 1 KiB, divided by their number.
+Each server is one Node process on a core of its own, loaded over loopback from another core by the
+generator of [testing/bench](../../testing/bench/README.md), a client by hand that belongs to none of
+the libraries. The servers take turns, ${rounds} rounds of ${seconds} s after a warm-up of half that;
+costs and ratios are medians, a ratio being that of two turns of the same round. All of them send a
+message in one frame, take messages of 16 MiB, compress only where it says so, and send back what
+they got: \`websocket\` and Towline with \`sendUTF\` and \`sendBytes\` in the \`message\` event, \`ws\`
+with \`send\`, and with \`bufferutil\` installed. Text is a string in between, also with \`ws\`, which
+hands it out as a Buffer. Keepalive is as each has it by default, so on in Towline and in
+\`websocket\`. *Bare* is what Node's own sockets take to send the bytes back as they come: no frames,
+nothing unmasked. Memory is what the process has grown by once each of the connections has echoed
+1 KiB, divided by their number.
 
 \`node node/bench/bench.js\` repeats it.
 

@@ -15,6 +15,11 @@ const ECHOES = [
   { name: '16KiB-text', size: 16 * KIB, connections: 16, inFlight: 8, kind: 'text', title: '16 × 16 KiB text, 8 in flight' },
   { name: '1MiB', size: KIB * KIB, connections: 8, inFlight: 2, title: '8 × 1 MiB, 2 in flight' },
   { name: '1MiB-text', size: KIB * KIB, connections: 8, inFlight: 2, kind: 'text', title: '8 × 1 MiB text, 2 in flight' },
+  // The load generator builds its frames before, so each message is compressed for itself.
+  {
+    name: '4KiB-json', size: 4 * KIB, connections: 16, inFlight: 4, kind: 'json', compressed: true,
+    title: '16 × 4 KiB JSON, compressed, 4 in flight', libraries: ['towline', 'ws'],
+  },
 ];
 
 const IDLE = { connections: 10_000, size: KIB };

@@ -4,7 +4,9 @@ const { createHash } = require('node:crypto');
 const http = require('node:http');
 
 const [library, ...flags] = process.argv.slice(2);
-const deflate = flags.includes('--deflate');
+/** As `ws` spells it: each message is compressed for itself, however short it is. */
+const deflate = flags.includes('--deflate')
+  && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 };
 const LARGEST = 16 << 20;
 
 /** The API of npm `websocket`, which this package shares. */

@@ -42,9 +42,10 @@ async function load(command, address, pid, options) {
 const raw = (library) => (library === 'bare' ? { raw: true } : {});
 
 /** What the load generator reports of an echo. */
-function echo(library, { size, connections, inFlight, kind = 'binary', flags = [] }, seconds) {
-  return serving(library, flags, (address, pid) => load('echo', address, pid, {
-    connections, size, kind, 'in-flight': inFlight, 'warm-up': seconds / 2, seconds, ...raw(library),
+function echo(library, { size, connections, inFlight, kind = 'binary', compressed = false }, seconds) {
+  return serving(library, compressed ? ['--deflate'] : [], (address, pid) => load('echo', address, pid, {
+    connections, size, kind, 'in-flight': inFlight, 'warm-up': seconds / 2, seconds,
+    ...raw(library), ...(compressed ? { compress: true } : {}),
   }));
 }
 
