@@ -6,7 +6,7 @@ module.exports = {
   router: require('./lib/router'),
   frame: require('./lib/frame').WebSocketFrame,
   request: require('./lib/request'),
-  connection: require('./lib/connection'),
+  connection: require('./lib/connection').WebSocketConnection,
   w3cwebsocket: require('./lib/w3c'),
   deprecation: require('./lib/deprecation'),
   version: require('./package.json').version,

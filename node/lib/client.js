@@ -5,7 +5,7 @@ const http = require('node:http');
 const https = require('node:https');
 const url = require('node:url');
 
-const WebSocketConnection = require('./connection');
+const { WebSocketConnection } = require('./connection');
 const failure = require('./errors');
 const { native } = require('./hub');
 const inherit = require('./inherit');

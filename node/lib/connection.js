@@ -74,6 +74,7 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   /** What was received and is not emitted yet, as the program has paused. */
   this._backlog = null;
   this._isReceiving = false;
+  this._isPausable = false;
   this._closed = null;
 
   socket.setNoDelay(config.disableNagleAlgorithm);
@@ -81,8 +82,7 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   if (config.keepalive && config.useNativeKeepalive) {
     socket.setKeepAlive(true, config.keepaliveInterval);
   }
-  // Those of Node's HTTP client, say, are of no use to a program.
-  socket.removeAllListeners('error');
+  takeErrors(socket);
 }
 
 inherit(
@@ -235,7 +235,14 @@ inherit(
     // ---- receiving
 
     pause() {
-      this.socket.pause();
+      const { socket } = this;
+      // Few programs pause, and each listener costs memory.
+      if (!this._isPausable) {
+        this._isPausable = true;
+        socket.on('pause', onPause);
+        socket.on('resume', onResume);
+      }
+      socket.pause();
     }
 
     resume() {
@@ -245,12 +252,9 @@ inherit(
     _addSocketEventListeners() {
       const { socket } = this;
       socket[kConnection] = this;
-      socket.on('error', onError);
       socket.on('end', onEnd);
       socket.on('close', onClose);
       socket.on('drain', onDrain);
-      socket.on('pause', onPause);
-      socket.on('resume', onResume);
       socket.on('data', onData);
     }
 
@@ -280,6 +284,7 @@ inherit(
         }
       } finally {
         this._isReceiving = false;
+  this._isPausable = false;
         hub.leave();
         // The program threw. What else there is, it is to have nevertheless.
         if (this._backlog !== null && !this.inputPaused) setImmediate(goOn, this);
@@ -528,9 +533,21 @@ function onData(chunk) {
   this[kConnection].handleSocketData(chunk);
 }
 
+/**
+ * Has nobody else listen to the errors of a socket: those of Node's HTTP client, say, are of no use
+ * to a program. Removing all, and adding ours, would make the socket larger.
+ */
+function takeErrors(socket) {
+  if (!socket.listeners('error').includes(onError)) socket.on('error', onError);
+  for (const listener of socket.listeners('error')) {
+    if (listener !== onError) socket.removeListener('error', listener);
+  }
+}
+
 function onError(error) {
   const connection = this[kConnection];
-  if (connection.state === State.CLOSED) return;
+  // Before it is accepted, its request takes note of its end.
+  if (connection === undefined || connection.state === State.CLOSED) return;
   connection.closeReasonCode = REASONS.CLOSE_REASON_ABNORMAL;
   connection.closeDescription = `Socket Error: ${error.syscall} ${error.code}`;
   connection.connected = false;
@@ -628,4 +645,4 @@ function notOpen() {
   return failure('ERR_CLOSED', 'The connection is not open: a close frame was sent or received.');
 }
 
-module.exports = WebSocketConnection;
+module.exports = { WebSocketConnection, takeErrors };

@@ -4,7 +4,7 @@ const { EventEmitter } = require('node:events');
 const { STATUS_CODES } = require('node:http');
 const url = require('node:url');
 
-const WebSocketConnection = require('./connection');
+const { WebSocketConnection, takeErrors } = require('./connection');
 const cookies = require('./cookies');
 const failure = require('./errors');
 const { native } = require('./hub');
@@ -30,10 +30,8 @@ function WebSocketRequest(socket, httpRequest, serverConfig) {
   socket.on('end', this._socketCloseHandler);
   socket.on('close', this._socketCloseHandler);
   // A client that resets while the program thinks about it is no reason to crash.
-  socket.on('error', ignore);
+  takeErrors(socket);
 }
-
-function ignore() {}
 
 inherit(
   WebSocketRequest,

@@ -26,10 +26,16 @@ enum Due {
     Destroy = 3,
 }
 
+/// How many connections are kept in one piece of memory. Each in its own would lie scattered among
+/// what Node allocates and frees, and cost several times its size.
+const BLOCK: u32 = 64;
+
 /// The connections, by their numbers, and what they share.
 #[derive(Debug, Default)]
 pub struct Hub {
-    connections: Vec<Option<Box<Connection>>>,
+    /// Each of [`BLOCK`] slots.
+    blocks: Vec<Box<[Option<Connection>]>>,
+    /// The numbers of slots that are free.
     free: Vec<u32>,
     timetable: Timetable,
     /// A buffer to encode into, lent to one connection after the other.
@@ -38,12 +44,12 @@ pub struct Hub {
 
 impl Hub {
     pub(crate) fn get(&mut self, id: u32) -> Option<&mut Connection> {
-        self.connections.get_mut(id as usize)?.as_deref_mut()
+        slot(&mut self.blocks, id)?.as_mut()
     }
 
     /// The session of a connection, with a buffer to encode into.
     pub(crate) fn session(&mut self, id: u32) -> Option<&mut Session> {
-        let connection = self.connections.get_mut(id as usize)?.as_deref_mut()?;
+        let connection = slot(&mut self.blocks, id)?.as_mut()?;
         if !connection.session.outbound().has_buffer() {
             connection.session.outbound().lend_buffer(std::mem::take(&mut self.spare));
         }
@@ -64,17 +70,30 @@ impl Hub {
     /// Sees to it that the connection is looked at when its next deadline comes; returns whether
     /// that is sooner than it was.
     pub(crate) fn schedule(&mut self, id: u32) -> bool {
-        let Some(Some(connection)) = self.connections.get_mut(id as usize) else { return false };
+        let Some(Some(connection)) = slot(&mut self.blocks, id) else { return false };
         let Some(at) = connection.session.poll_timeout() else { return false };
         self.timetable.schedule(id, at, &mut connection.scheduled)
+    }
+
+    /// Finds a slot for a connection, and returns its number.
+    fn insert(&mut self, connection: Connection) -> u32 {
+        if self.free.is_empty() {
+            // There are fewer sockets than numbers.
+            let first = u32::try_from(self.blocks.len()).unwrap_or(u32::MAX) * BLOCK;
+            self.blocks.push((0..BLOCK).map(|_| None).collect());
+            self.free.extend((first..first + BLOCK).rev());
+        }
+        let id = self.free.pop().unwrap_or(u32::MAX);
+        if let Some(slot) = slot(&mut self.blocks, id) {
+            *slot = Some(connection);
+        }
+        id
     }
 
     /// Looks at the next connection whose time has come.
     fn next_due(&mut self, now: Instant) -> Option<(u32, Option<Due>)> {
         let (at, id) = self.timetable.pop_due(now)?;
-        let Some(Some(connection)) = self.connections.get_mut(id as usize) else {
-            return Some((id, None));
-        };
+        let Some(Some(connection)) = slot(&mut self.blocks, id) else { return Some((id, None)) };
         if connection.scheduled != Some(at) {
             return Some((id, None));
         }
@@ -96,6 +115,10 @@ impl Hub {
     }
 }
 
+fn slot(blocks: &mut [Box<[Option<Connection>]>], id: u32) -> Option<&mut Option<Connection>> {
+    blocks.get_mut((id / BLOCK) as usize)?.get_mut((id % BLOCK) as usize)
+}
+
 /// A hub without connections.
 #[napi(catch_unwind)]
 pub fn create_hub() -> External<Hub> {
@@ -106,17 +129,7 @@ pub fn create_hub() -> External<Hub> {
 #[napi(catch_unwind)]
 pub fn open(hub: &mut External<Hub>, is_server: bool, options: Options) -> u32 {
     let role = if is_server { Role::Server } else { Role::Client };
-    let connection = Box::new(Connection::new(role, &options.to_config(), Instant::now()));
-    let id = match hub.free.pop() {
-        Some(id) => {
-            hub.connections[id as usize] = Some(connection);
-            id
-        }
-        None => {
-            hub.connections.push(Some(connection));
-            u32::try_from(hub.connections.len() - 1).unwrap_or(u32::MAX)
-        }
-    };
+    let id = hub.insert(Connection::new(role, &options.to_config(), Instant::now()));
     hub.schedule(id);
     id
 }
@@ -124,9 +137,9 @@ pub fn open(hub: &mut External<Hub>, is_server: bool, options: Options) -> u32 {
 /// Removes a connection whose socket is gone. Its number may be given to another.
 #[napi(catch_unwind)]
 pub fn release(hub: &mut External<Hub>, id: u32) {
-    let slot = hub.connections.get_mut(id as usize);
-    if slot.is_some_and(|slot| slot.take().is_some()) {
-        hub.free.push(id);
+    let Hub { blocks, free, .. } = &mut **hub;
+    if slot(blocks, id).is_some_and(|slot| slot.take().is_some()) {
+        free.push(id);
     }
 }
 
