@@ -1,6 +1,6 @@
 'use strict';
-// leaking.js CONNECTIONS: opens and closes so many, ends by itself, and prints the memory before and
-// after as JSON. Needs --expose-gc.
+// leaking.js CONNECTIONS: opens and closes so many, ends by itself, and prints the memory before,
+// at half of it and after as JSON. Needs --expose-gc.
 const { once } = require('node:events');
 const http = require('node:http');
 const { client: Client, server: Server } = require('../support/library.js');
@@ -67,13 +67,15 @@ async function main() {
   await once(httpServer, 'listening');
   for (let n = 0; n < WARM_UP; n += 1) await round();
   const first = await memory();
-  for (let n = 0; n < ROUNDS; n += 1) await round();
+  for (let n = 0; n < ROUNDS; n += 2) await round();
+  const half = await memory();
+  for (let n = 0; n < ROUNDS; n += 2) await round();
   const last = await memory();
   const { connections, pendingRequests } = server;
   server.shutDown();
   httpServer.close();
   console.log(JSON.stringify({
-    first, last, after: { connections: connections.length, pendingRequests: pendingRequests.length },
+    first, half, last, after: { connections: connections.length, pendingRequests: pendingRequests.length },
   }));
 }
 

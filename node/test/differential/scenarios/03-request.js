@@ -242,9 +242,10 @@ scenario('request: what is done to the socket', async (stage) => {
           return original.apply(this, values);
         };
       }
-      request.socket.on('error', () => {});
+      const mine = () => {};
+      request.socket.on('error', mine);
       request.accept(null, null);
-      line('listeners for errors', request.socket.listenerCount('error'));
+      line('still told of errors', request.socket.listeners('error').includes(mine));
     });
   }
 });
