@@ -66,7 +66,8 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a message as [`send`](Self::send) does, and copies it.
+    /// Queues a message as [`send`](Self::send) does, and copies it. A long one that is a
+    /// [`Message`] elsewhere is shared.
     ///
     /// # Errors
     ///

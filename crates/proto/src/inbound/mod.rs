@@ -135,10 +135,10 @@ impl Inbound {
     ) -> Result<MessageRef<'b>, Fault> {
         let payload = whole.take(input);
         if !whole.is_text {
-            return Ok(MessageRef::Binary(payload));
+            return Ok(MessageRef::binary(payload));
         }
         match validate(payload) {
-            Ok(text) => Ok(MessageRef::Text(text)),
+            Ok(text) => Ok(MessageRef::text(text)),
             Err(invalid) => Err(self.fail(invalid.into())),
         }
     }

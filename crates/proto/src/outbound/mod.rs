@@ -82,11 +82,12 @@ impl Outbound {
         }
     }
 
-    /// Queues a message, copied.
+    /// Queues a message, copied; a long one that can be is shared.
     #[inline]
     pub fn message_ref(&mut self, message: MessageRef<'_>) {
         let payload = message.as_bytes();
-        if !self.can_encode() || payload.len() > self.max_frame.min(AHEAD) {
+        let most = if message.is_shareable() { Self::COPY_MAX } else { AHEAD };
+        if !self.can_encode() || payload.len() > self.max_frame.min(most) {
             return self.message(message.to_message());
         }
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };

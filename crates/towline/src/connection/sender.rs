@@ -65,10 +65,10 @@ impl Sender {
         Sending { wait: Wait::new(&self.shared), message: Some(message.into()) }
     }
 
-    /// Sends a copy of a message that lies elsewhere, for instance where
+    /// Sends a message that lies elsewhere, for instance where
     /// [`Receiver::recv_ref`](crate::Receiver::recv_ref) has it: for a small one, this is the
-    /// cheapest way. A large one that could be given away is better [sent](Self::send), which
-    /// copies nothing.
+    /// cheapest way. The payload is copied to where it is written from; one of more than 4 KiB that
+    /// is a [`Message`] already is shared instead.
     ///
     /// # Errors
     ///
