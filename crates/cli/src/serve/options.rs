@@ -20,6 +20,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
     pub(crate) listen: Vec<String>,
 
+    /// Serve on so many threads that share nothing but the port, each with the connections that it
+    /// accepted [default: threads that share the work, one for each core]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
     /// Allow pages of this origin, such as https://app.example or https://*.app.example, or any.
     /// Repeat it for more [default: the page's host and port are those of the server]
     #[arg(long, value_name = "ORIGIN|any", value_parser = origin)]
