@@ -2,7 +2,7 @@
 //! with messages that are borrowed from where they were received.
 
 use anyhow::Result;
-use towline::{Config, Server};
+use towline::{Compression, Config, Deflate, Server};
 use towline_bench_serving::listening;
 use towline_bench_serving::options::Options;
 
@@ -21,11 +21,13 @@ fn main() -> Result<()> {
         _ => Mode::Plain,
     };
     listening::block_on(async move {
-        // Keepalive and all else is as by default.
+        // Keepalive and all else is as by default, but for the level, which is the others'.
+        let deflate = Compression::from(Deflate::server().level(6).threshold(0));
         let config = Config::server()
             .max_received_frame_size(Options::LARGEST)
             .max_received_message_size(Options::LARGEST)
-            .fragment_outgoing_messages(false);
+            .fragment_outgoing_messages(false)
+            .compression(options.compress.then_some(deflate));
         let mut server = Server::builder().config(config).bind(options.listen).await?;
         listening::announce_address(server.local_addr()?)?;
         while let Some(request) = server.next_request().await {
