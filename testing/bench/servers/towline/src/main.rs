@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use tokio::net::TcpListener;
-use towline::{Config, Server};
+use towline::{Compression, Config, Deflate, Server};
 use towline_bench_serving::listening;
 use towline_bench_serving::options::Options;
 
@@ -21,15 +21,18 @@ fn main() -> Result<()> {
         "borrowed" => Mode::Borrowed,
         _ => Mode::Plain,
     };
-    listening::run_on(&options, move |listener| serve(listener, mode))
+    let compress = options.compress;
+    listening::run_on(&options, move |listener| serve(listener, mode, compress))
 }
 
-async fn serve(listener: TcpListener, mode: Mode) -> Result<()> {
-    // Keepalive and all else is as by default.
+async fn serve(listener: TcpListener, mode: Mode, compress: bool) -> Result<()> {
+    // Keepalive and all else is as by default, but for the level, which is the others'.
+    let deflate = Compression::from(Deflate::server().level(6).threshold(0));
     let config = Config::server()
         .max_received_frame_size(Options::LARGEST)
         .max_received_message_size(Options::LARGEST)
-        .fragment_outgoing_messages(false);
+        .fragment_outgoing_messages(false)
+        .compression(compress.then_some(deflate));
     let mut server = Server::builder().config(config).listen(listener);
     while let Some(request) = server.next_request().await {
         match mode {
