@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::buf::Limit;
 use bytes::{BufMut as _, Bytes};
 
-use crate::body::Body;
+use crate::body::{Body, text_of};
 use crate::compression::Inflating;
 use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::incoming::{Incoming, Input};
@@ -119,7 +119,7 @@ impl Open {
         message.frames = message.frames.saturating_add(1);
         if matches!(self.body, Body::None) {
             self.body = if message.is_text && self.assemble {
-                Body::Text(String::new())
+                Body::Ascii(Vec::new())
             } else {
                 Body::Bytes(Vec::new())
             };
@@ -190,9 +190,13 @@ impl Open {
     pub(super) fn payload_buffer(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let OpenFrame { header, received } = self.frame.as_ref()?;
         let missing = usize::try_from(header.payload_len - received).ok()?;
-        // Text is validated, and what is compressed inflated, while it is hot, in the input.
-        let is_text = self.message.as_ref().is_some_and(|message| message.is_text);
-        if missing < DIRECT_READ_MIN || is_text || self.inflating.is_some() {
+        // Text is copied while it is validated, unless it is ASCII; what is compressed is inflated.
+        let is_direct = match self.body {
+            Body::Ascii(_) => true,
+            Body::Bytes(_) => !self.is_text(),
+            Body::None | Body::Text(_) => false,
+        };
+        if missing < DIRECT_READ_MIN || !is_direct || self.inflating.is_some() {
             return None;
         }
         let most = self.most(header);
@@ -200,7 +204,7 @@ impl Open {
         if capacity == len {
             self.body.grow(missing.min(FIRST_RESERVE), RESERVE_FACTOR, most);
         }
-        let Body::Bytes(body) = &mut self.body else { return None };
+        let (Body::Bytes(body) | Body::Ascii(body)) = &mut self.body else { return None };
         let room = missing.min(body.capacity() - body.len());
         Some(body.limit(room))
     }
@@ -209,7 +213,10 @@ impl Open {
         &mut self,
         count: usize,
     ) -> Result<Option<Incoming<'static>>, Fault> {
-        let (Some(frame), Body::Bytes(body)) = (&mut self.frame, &mut self.body) else {
+        let is_text = self.is_text();
+        let (Some(frame), Body::Bytes(body) | Body::Ascii(body)) =
+            (&mut self.frame, &mut self.body)
+        else {
             return Ok(None);
         };
         let start = body.len().saturating_sub(count);
@@ -217,12 +224,21 @@ impl Open {
             mask::apply(key, frame.received, &mut body[start..]);
         }
         frame.received += count as u64;
-        if frame.received < frame.header.payload_len {
+        let header = frame.header;
+        let is_whole = frame.received == header.payload_len;
+        if is_text && !body[start..].is_ascii() {
+            let piece = body.split_off(start);
+            self.append(&header, &piece)?;
+        }
+        if !is_whole {
             return Ok(None);
         }
-        let header = frame.header;
         self.frame = None;
         self.end_of_frame(header)
+    }
+
+    fn is_text(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.is_text)
     }
 
     /// Appends a piece of unmasked payload to the body, and checks it if it is text.
@@ -266,10 +282,15 @@ impl Open {
 
     fn append_plain(&mut self, piece: &[u8], factor: usize, most: usize) -> Result<(), Fault> {
         self.body.grow(self.utf8.pending_len() + piece.len(), factor, most);
+        if matches!(self.body, Body::Ascii(_)) && !piece.is_ascii() {
+            self.body.widen()?;
+        }
+        let is_text = self.is_text();
         match &mut self.body {
+            Body::Ascii(bytes) => bytes.extend_from_slice(piece),
             Body::Text(text) => self.utf8.push(piece, |valid| text.push_str(valid))?,
             Body::Bytes(bytes) => {
-                if self.message.as_ref().is_some_and(|message| message.is_text) {
+                if is_text {
                     self.utf8.push(piece, |_| {})?;
                 }
                 bytes.extend_from_slice(piece);
@@ -290,7 +311,7 @@ impl Open {
     }
 
     fn end_of_frame(&mut self, header: Header) -> Result<Option<Incoming<'static>>, Fault> {
-        let is_text = self.message.as_ref().is_some_and(|message| message.is_text);
+        let is_text = self.is_text();
         if header.fin {
             self.inflate(None)?;
             self.message = None;
@@ -306,6 +327,7 @@ impl Open {
         }
         Ok(match std::mem::take(&mut self.body) {
             Body::Text(text) => Some(Incoming::Text(Cow::Owned(text))),
+            Body::Ascii(bytes) => Some(Incoming::Text(Cow::Owned(text_of(bytes)?))),
             Body::Bytes(bytes) => Some(Incoming::Binary(Cow::Owned(bytes))),
             Body::None => None,
         })
@@ -314,7 +336,7 @@ impl Open {
     /// The frame that the body holds. One that is a message by itself is followed by that.
     fn frame_of_body(&mut self, header: Header) -> Result<Frame, Fault> {
         let payload = match std::mem::take(&mut self.body) {
-            Body::Bytes(bytes) => Bytes::from(bytes),
+            Body::Bytes(bytes) | Body::Ascii(bytes) => Bytes::from(bytes),
             Body::Text(text) => Bytes::from(text),
             Body::None => Bytes::new(),
         };
