@@ -10,6 +10,8 @@ mod bench;
 
 mod test;
 
+mod autobahn;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -28,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Run every check and every test, and sum up
     Test(test::Options),
+    /// Run the Autobahn suite in both roles
+    Autobahn(autobahn::Options),
     /// Measure Towline beside its peers, and write docs/benchmarks
     Bench(bench::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
@@ -52,6 +56,7 @@ fn run(command: Command) -> Result<bool> {
     let workspace = Workspace::load()?;
     match command {
         Command::Test(options) => test::run(workspace, &options),
+        Command::Autobahn(options) => autobahn::run(workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),

@@ -57,8 +57,12 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: serve::Options) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    block_on(runtime, serve::run(options))
+    // Threads that share nothing have a runtime each; this one waits for them.
+    let mut runtime = match options.threads {
+        Some(_) => tokio::runtime::Builder::new_current_thread(),
+        None => tokio::runtime::Builder::new_multi_thread(),
+    };
+    block_on(runtime.enable_all().build(), serve::run(options))
 }
 
 fn connect(options: connect::Options) -> Result<Exit, Failure> {

@@ -1,12 +1,17 @@
 //! What has come of a message, or of a frame where those are handed out.
 
+use crate::text::InvalidUtf8;
+
 /// Nothing, or a buffer that ends with the message.
 #[derive(Debug, Default)]
 pub(crate) enum Body {
     #[default]
     None,
-    Text(String),
     Bytes(Vec<u8>),
+    /// Text as far as it is ASCII. To make a `String` of that takes no copy, and a look that is soon
+    /// over.
+    Ascii(Vec<u8>),
+    Text(String),
 }
 
 impl Body {
@@ -15,7 +20,7 @@ impl Body {
         match self {
             Self::None => (0, 0),
             Self::Text(text) => (text.len(), text.capacity()),
-            Self::Bytes(bytes) => (bytes.len(), bytes.capacity()),
+            Self::Bytes(bytes) | Self::Ascii(bytes) => (bytes.len(), bytes.capacity()),
         }
     }
 
@@ -32,7 +37,20 @@ impl Body {
         match self {
             Self::None => {}
             Self::Text(text) => text.reserve_exact(more),
-            Self::Bytes(bytes) => bytes.reserve_exact(more),
+            Self::Bytes(bytes) | Self::Ascii(bytes) => bytes.reserve_exact(more),
         }
     }
+
+    /// What was ASCII so far becomes text that may be anything.
+    pub(crate) fn widen(&mut self) -> Result<(), InvalidUtf8> {
+        if let Self::Ascii(bytes) = self {
+            *self = Self::Text(text_of(std::mem::take(bytes))?);
+        }
+        Ok(())
+    }
+}
+
+/// It is quick for what is ASCII.
+pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String, InvalidUtf8> {
+    String::from_utf8(bytes).map_err(|_| InvalidUtf8)
 }

@@ -3,6 +3,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use crate::compression::Compression;
+
 /// How a connection behaves: limits, fragmentation, keepalive, closing.
 ///
 /// The two constructors differ in what may be received, and in nothing else; every other default
@@ -67,7 +69,7 @@ pub struct Config {
     ///
     /// If off, every data frame is an event of its own, as it comes, and a message that consists
     /// of a single frame is an event as well. Text is checked to be UTF-8 across fragments either
-    /// way. Default: on.
+    /// way, and there is no compression. Default: on.
     #[doc(alias = "assembleFragments")]
     pub assemble_fragments: bool,
 
@@ -87,6 +89,14 @@ pub struct Config {
     /// that stops reading can make this end hold is this and one message for each sender. Zero
     /// makes each message wait for the one before it. Default: 256 KiB.
     pub send_high_water_mark: usize,
+
+    /// Whether and how messages are compressed, if the peer can do it too, or `None` for as they
+    /// are. Default: `None`.
+    ///
+    /// It takes time and memory, which `Deflate` gives. It is the handshake that makes use of it;
+    /// without `assemble_fragments` it makes none, since a frame of a compressed message means
+    /// nothing by itself.
+    pub compression: Option<Compression>,
 }
 
 impl Config {
@@ -104,6 +114,7 @@ impl Config {
             keepalive: Some(Keepalive::every(Duration::from_secs(20))),
             close_timeout: Duration::from_secs(5),
             send_high_water_mark: 256 << 10,
+            compression: None,
         }
     }
 
@@ -185,6 +196,18 @@ impl Config {
     pub fn send_high_water_mark(mut self, bytes: usize) -> Self {
         self.send_high_water_mark = bytes;
         self
+    }
+
+    /// Sets [`compression`](Self::compression).
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
+    /// The compression for a handshake to negotiate: none without `assemble_fragments`.
+    pub fn negotiable_compression(&self) -> Option<Compression> {
+        self.compression.filter(|_| self.assemble_fragments)
     }
 }
 

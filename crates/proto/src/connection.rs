@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::compression::Negotiated;
 use crate::config::Config;
 use crate::inbound::Inbound;
 use crate::incoming::{Incoming, Input};
@@ -52,6 +53,16 @@ impl Connection {
     /// A connection whose opening handshake is done.
     pub fn new(role: Role, config: &Config, now: Instant) -> Self {
         Self { inbound: Inbound::new(role, config), session: Session::new(role, config, now) }
+    }
+
+    /// The same, with compression as the handshake agreed on it.
+    #[must_use]
+    pub fn with_compression(self, compression: Option<&Negotiated>) -> Self {
+        let Self { inbound, session } = self;
+        Self {
+            inbound: inbound.with_compression(compression),
+            session: session.with_compression(compression),
+        }
     }
 
     /// What comes next in `input`; `None` when all of it has been consumed.

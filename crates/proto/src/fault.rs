@@ -49,7 +49,8 @@ impl std::error::Error for Fault {}
 pub enum Violation {
     /// An opcode without a meaning (section 5.2).
     ReservedOpcode(u8),
-    /// A reserved bit, without an extension that gives it a meaning (section 5.2).
+    /// A reserved bit where no extension gives it a meaning (section 5.2): with compression, RSV1
+    /// stands in the first frame of a message only (RFC 7692, section 6).
     ReservedBits(Rsv),
     /// A length in more bytes than it needs (section 5.2).
     NonMinimalLength(u64),
@@ -69,17 +70,20 @@ pub enum Violation {
     ExpectedContinuation(Opcode),
     /// Text that is not UTF-8 (section 5.6).
     InvalidUtf8,
+    /// A compressed message that is not what deflate makes, or breaks off (RFC 7692, section 7.2).
+    NotInflatable,
     /// A close frame whose payload is not one (sections 5.5.1 and 7.4).
     MalformedClose(MalformedClose),
 }
 
 impl Violation {
-    /// The code that the connection is closed with: 1007 for what is not UTF-8, else 1002.
+    /// The code that the connection is closed with: 1007 for what is not UTF-8 or does not inflate,
+    /// else 1002.
     pub fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::MalformedClose(MalformedClose::ReasonNotUtf8) => {
-                CloseCode::INVALID_DATA
-            }
+            Self::InvalidUtf8
+            | Self::NotInflatable
+            | Self::MalformedClose(MalformedClose::ReasonNotUtf8) => CloseCode::INVALID_DATA,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
@@ -90,7 +94,11 @@ impl fmt::Display for Violation {
         match self {
             Self::ReservedOpcode(bits) => write!(f, "frame with the reserved opcode {bits}"),
             Self::ReservedBits(rsv) => {
-                write!(f, "frame with reserved bits {:#05b} and no extension", rsv.bits() >> 4)
+                write!(
+                    f,
+                    "frame with reserved bits {:#05b}, which mean nothing there",
+                    rsv.bits() >> 4
+                )
             }
             Self::NonMinimalLength(len) => {
                 write!(f, "frame with the length {len} in more bytes than it needs")
@@ -112,6 +120,7 @@ impl fmt::Display for Violation {
                 write!(f, "{opcode:?} frame before the last message ended")
             }
             Self::InvalidUtf8 => f.write_str("text message that is not valid UTF-8"),
+            Self::NotInflatable => f.write_str("compressed message that can't be inflated"),
             Self::MalformedClose(malformed) => malformed.fmt(f),
         }
     }
@@ -134,6 +143,11 @@ pub enum LimitExceeded {
     Message {
         /// The message's payload as far as its size is known, in bytes.
         size: u64,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// A compressed message that inflates to more than `max_received_message_size`.
+    Inflated {
         /// The limit, in bytes.
         limit: usize,
     },
@@ -169,6 +183,12 @@ impl fmt::Display for LimitExceeded {
                 write!(
                     f,
                     "message of {size} bytes: the limit is {limit} (max_received_message_size)"
+                )
+            }
+            Self::Inflated { limit } => {
+                write!(
+                    f,
+                    "message that inflates to more than {limit} bytes (max_received_message_size)"
                 )
             }
             Self::Fragments { limit } => {
@@ -227,6 +247,7 @@ mod tests {
         let longest = [
             Fault::from(LimitExceeded::Message { size: u64::MAX, limit: usize::MAX }),
             Fault::from(LimitExceeded::Frame { size: u64::MAX, limit: usize::MAX }),
+            Fault::from(LimitExceeded::Inflated { limit: usize::MAX }),
             Fault::from(LimitExceeded::Fragments { limit: usize::MAX }),
             Fault::from(LimitExceeded::ControlRate { limit: u32::MAX }),
             Fault::from(Violation::ControlTooLong(Opcode::Close, u64::MAX)),

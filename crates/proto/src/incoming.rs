@@ -78,9 +78,9 @@ pub enum Incoming<'b> {
 impl<'b> From<MessageRef<'b>> for Incoming<'b> {
     #[inline]
     fn from(message: MessageRef<'b>) -> Self {
-        match message {
-            MessageRef::Text(text) => Self::Text(Cow::Borrowed(text)),
-            MessageRef::Binary(bytes) => Self::Binary(Cow::Borrowed(bytes)),
+        match message.as_text() {
+            Some(text) => Self::Text(Cow::Borrowed(text)),
+            None => Self::Binary(Cow::Borrowed(message.as_bytes())),
         }
     }
 }

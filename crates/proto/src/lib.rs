@@ -28,6 +28,8 @@
 
 pub mod role;
 
+pub mod compression;
+
 pub mod config;
 
 pub mod wire;
@@ -60,17 +62,23 @@ pub mod connection;
 
 pub mod handshake;
 
+#[cfg(feature = "deflate")]
+pub mod deflate;
+
 #[cfg(test)]
 mod testing;
 
 pub use closing::{CloseCause, Closed, Initiator, TransportFate};
+pub use compression::{Compress, Compression, Negotiated};
 pub use config::{Config, Keepalive};
 pub use connection::Connection;
+#[cfg(feature = "deflate")]
+pub use deflate::Deflate;
 pub use fault::{Fault, LimitExceeded, Violation};
 pub use inbound::Inbound;
 pub use incoming::{Incoming, Input};
 pub use message::{Message, MessageRef};
-pub use outbound::Outbound;
+pub use outbound::{Broadcast, Outbound};
 pub use refused::{Refused, SendError};
 pub use role::Role;
 pub use session::Session;

@@ -1,6 +1,7 @@
 //! What programs send to each other.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
@@ -91,65 +92,124 @@ impl Message {
 /// assert_eq!(message.as_text(), Some("ship ahoy"));
 /// assert_eq!(message.to_message(), Message::text("ship ahoy"));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageRef<'m> {
-    /// A text message.
+#[derive(Clone, Copy)]
+pub struct MessageRef<'m>(Lent<'m>);
+
+#[derive(Clone, Copy)]
+enum Lent<'m> {
     Text(&'m str),
-    /// A binary message.
     Binary(&'m [u8]),
+    /// One that can be shared where it is to be kept.
+    Message(&'m Message),
 }
 
 impl<'m> MessageRef<'m> {
+    /// A text message.
+    #[inline]
+    pub fn text(text: &'m str) -> Self {
+        Self(Lent::Text(text))
+    }
+
+    /// A binary message.
+    #[inline]
+    pub fn binary(bytes: &'m [u8]) -> Self {
+        Self(Lent::Binary(bytes))
+    }
+
     /// Whether this is text.
+    #[inline]
     pub fn is_text(self) -> bool {
-        matches!(self, Self::Text(_))
+        match self.0 {
+            Lent::Text(_) => true,
+            Lent::Binary(_) => false,
+            Lent::Message(message) => message.is_text(),
+        }
+    }
+
+    /// Whether this is binary.
+    pub fn is_binary(self) -> bool {
+        !self.is_text()
     }
 
     /// The text, where this is text.
     pub fn as_text(self) -> Option<&'m str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Binary(_) => None,
+        match self.0 {
+            Lent::Text(text) => Some(text),
+            Lent::Binary(_) => None,
+            Lent::Message(message) => message.as_text(),
         }
     }
 
     /// The payload.
     #[inline]
     pub fn as_bytes(self) -> &'m [u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(bytes) => bytes,
+        match self.0 {
+            Lent::Text(text) => text.as_bytes(),
+            Lent::Binary(bytes) => bytes,
+            Lent::Message(message) => message.as_bytes(),
         }
     }
 
-    /// A message of one's own: the payload is copied.
+    /// The payload's length in bytes.
+    pub fn len(self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a message of one's own costs no copy.
+    #[inline]
+    pub(crate) fn is_shareable(self) -> bool {
+        matches!(self.0, Lent::Message(_))
+    }
+
+    /// A message of one's own. The payload is copied, or, of what is a [`Message`], shared.
     #[inline]
     pub fn to_message(self) -> Message {
-        match self {
-            Self::Text(text) => Message::Text(text.into()),
-            Self::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
+        match self.0 {
+            Lent::Text(text) => Message::Text(text.into()),
+            Lent::Binary(bytes) => Message::Binary(Bytes::copy_from_slice(bytes)),
+            Lent::Message(message) => message.clone(),
+        }
+    }
+}
+
+/// Messages are equal that are of one kind and have the same payload, wherever they lie.
+impl PartialEq for MessageRef<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_text() == other.is_text() && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for MessageRef<'_> {}
+
+impl fmt::Debug for MessageRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.as_text() {
+            Some(text) => f.debug_tuple("Text").field(&text).finish(),
+            None => f.debug_tuple("Binary").field(&self.as_bytes()).finish(),
         }
     }
 }
 
 impl<'m> From<&'m Message> for MessageRef<'m> {
     fn from(message: &'m Message) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text),
-            Message::Binary(bytes) => Self::Binary(bytes),
-        }
+        Self(Lent::Message(message))
     }
 }
 
 impl<'m> From<&'m str> for MessageRef<'m> {
     fn from(text: &'m str) -> Self {
-        Self::Text(text)
+        Self::text(text)
     }
 }
 
 impl<'m> From<&'m [u8]> for MessageRef<'m> {
     fn from(bytes: &'m [u8]) -> Self {
-        Self::Binary(bytes)
+        Self::binary(bytes)
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Refused {
     NothingToContinue,
     /// The first frame of a message, while another one made of frames is unfinished.
     MessageUnfinished,
+    /// A data frame with RSV1 on a connection with compression, which alone sets it there.
+    CompressedByHand,
     /// A close code or reason that can't be sent.
     InvalidClose(InvalidClose),
     /// A close frame made by hand whose payload is not one.
@@ -39,6 +41,9 @@ impl fmt::Display for Refused {
             Self::MessageUnfinished => {
                 f.write_str("first frame of a message, but the last one is unfinished")
             }
+            Self::CompressedByHand => f.write_str(
+                "data frame with RSV1, which is for the connection's compression to set",
+            ),
             Self::InvalidClose(error) => error.fmt(f),
             Self::MalformedClose(error) => error.fmt(f),
         }

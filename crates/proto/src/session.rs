@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::closing::{CloseCause, Closed, Closing, Initiator, TransportFate};
+use crate::compression::{Compress, Negotiated};
 use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
 use crate::keepalive::{Due, Timer};
 use crate::message::{Message, MessageRef};
-use crate::outbound::{Outbound, check_control};
+use crate::outbound::{Broadcast, Outbound, check_control};
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
@@ -52,6 +53,13 @@ impl Session {
         }
     }
 
+    /// The same, with compression as the handshake agreed on it.
+    #[must_use]
+    pub fn with_compression(mut self, compression: Option<&Negotiated>) -> Self {
+        self.outbound = self.outbound.with_compression(compression);
+        self
+    }
+
     /// Queues a message. It is taken whatever is queued already: ask [`is_full`](Self::is_full).
     ///
     /// # Errors
@@ -59,14 +67,42 @@ impl Session {
     /// [`Refused::Closing`], with the message, once a close frame was sent or received.
     #[inline]
     pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
+        self.send_with(message, Compress::Auto)
+    }
+
+    /// Queues a message as [`send`](Self::send) does, and says whether it is to be compressed.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_with(
+        &mut self,
+        message: Message,
+        compress: Compress,
+    ) -> Result<(), SendError<Message>> {
         if !self.closing.is_open() {
             return Err(SendError::new(Refused::Closing, message));
         }
-        self.outbound.message(message);
+        self.outbound.message(message, compress);
         Ok(())
     }
 
-    /// Queues a message as [`send`](Self::send) does, and copies it.
+    /// Queues a message that goes to other connections as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closing`], once a close frame was sent or received.
+    pub fn send_broadcast(&mut self, broadcast: &mut Broadcast) -> Result<(), Refused> {
+        if !self.closing.is_open() {
+            return Err(Refused::Closing);
+        }
+        self.outbound.broadcast(broadcast);
+        Ok(())
+    }
+
+    /// Queues a message as [`send`](Self::send) does, and copies it. A long one that is a
+    /// [`Message`] elsewhere is shared.
     ///
     /// # Errors
     ///
@@ -76,7 +112,7 @@ impl Session {
         if !self.closing.is_open() {
             return Err(Refused::Closing);
         }
-        self.outbound.message_ref(message);
+        self.outbound.message_ref(message, Compress::Auto);
         Ok(())
     }
 

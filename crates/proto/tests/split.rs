@@ -6,8 +6,8 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytes::{Buf, BufMut};
 use proptest::prelude::*;
-use towline_kit::{Event, FrameBytes, Heard, Peer, frame, join};
-use towline_proto::{Config, Fault, Inbound, Input, Role};
+use towline_kit::{Event, FrameBytes, Heard, Peer, event, frame, join};
+use towline_proto::{Config, Fault, Inbound, Input, Role, Violation};
 
 /// What a peer might say next. `obeys` makes it, by far more often than not, a frame that may
 /// stand here, so that what is said gets somewhere before it goes wrong.
@@ -234,17 +234,46 @@ proptest! {
 }
 
 #[test]
-fn a_long_binary_payload_is_asked_for_and_text_is_not() {
+fn a_long_payload_is_asked_for_unless_it_is_text_that_is_to_be_validated() {
     let config = Config::client();
-    let payload = vec![b'x'; 200_000];
-    for (opcode, is_direct) in [(1, false), (2, true)] {
+    let ascii = vec![b'x'; 200_000];
+    let wide = "ü".repeat(100_000).into_bytes();
+    for (opcode, payload, is_message_direct, is_frame_direct) in
+        [(1, &ascii, true, false), (1, &wide, false, false), (2, &wide, true, true)]
+    {
         for (fin, assemble) in [(true, true), (true, false), (false, false)] {
-            let bytes = frame().opcode(opcode).fin(fin).payload(&payload).bytes();
+            let bytes = frame().opcode(opcode).fin(fin).payload(payload).bytes();
             let config = config.clone().assemble_fragments(assemble);
             let (events, fault, was_direct) = decoded(Role::Client, &config, &bytes, &[1000], true);
             assert_eq!(fault, Ok(()));
             assert_eq!(events.len(), if fin && !assemble { 2 } else { 1 });
+            let is_direct = if assemble { is_message_direct } else { is_frame_direct };
             assert_eq!(was_direct, is_direct, "opcode {opcode}");
+        }
+    }
+}
+
+#[test]
+fn text_that_is_ascii_at_first_may_go_on_as_any_text_and_be_wrong_in_the_end() {
+    let config = Config::client();
+    for at in [70_000, 131_072, 150_000, 199_000] {
+        for (rest, is_text) in [("näivé ⚓ 🚢", true), ("ends here", true), ("bad", false)] {
+            let mut payload = vec![b'x'; at];
+            payload.extend_from_slice(rest.as_bytes());
+            payload.resize(200_000, b'y');
+            if !is_text {
+                payload[at] = 0xFF;
+            }
+            let bytes = frame().opcode(1).payload(&payload).bytes();
+            for pieces in [&[usize::MAX][..], &[1000, 70_000], &[65_537], &[3, 99_999, 1]] {
+                let (events, fault, _) = decoded(Role::Client, &config, &bytes, pieces, true);
+                if is_text {
+                    let text = String::from_utf8(payload.clone()).unwrap();
+                    assert_eq!((events, fault), (vec![event::text(text)], Ok(())));
+                } else {
+                    assert_eq!((events.len(), fault), (0, Err(Violation::InvalidUtf8.into())));
+                }
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Buf;
 use proptest::prelude::*;
 use towline_kit::event::close_frame;
 use towline_kit::{Peer, frame, hear};
-use towline_proto::{CloseCode, Config, Connection, Message, Outbound, Role};
+use towline_proto::{CloseCode, Config, Connection, Message, MessageRef, Outbound, Role};
 
 /// How a host takes bytes to write.
 #[derive(Debug, Clone, Copy)]
@@ -121,6 +121,23 @@ fn a_large_payload_is_lent_and_its_head_stands_beside_it() {
     for (head, body) in [(0, 1), (2, 3), (4, 5)] {
         assert_eq!(slices[head].len(), 10);
         assert_eq!(slices[body].as_ptr(), payload.as_ptr(), "not a copy");
+    }
+}
+
+#[test]
+fn a_large_message_that_is_lent_is_shared_if_it_can_be_and_copied_if_not() {
+    let config = Config::server().fragment_outgoing_messages(false);
+    let message = Message::binary(vec![7; 5000]);
+    for (lent, is_shared) in
+        [(MessageRef::from(&message), true), (MessageRef::binary(message.as_bytes()), false)]
+    {
+        let mut server = Connection::new(Role::Server, &config, towline_kit::start());
+        server.session().send_ref(lent).unwrap();
+        let out = server.session().poll_transmit().unwrap();
+        let mut slices = [IoSlice::new(&[]); 4];
+        let count = out.chunks_vectored(&mut slices);
+        let last = &slices[count - 1];
+        assert_eq!(last.as_ptr() == message.as_bytes().as_ptr(), is_shared);
     }
 }
 

@@ -201,7 +201,8 @@ impl Client {
             Error::new(ErrorKind::InvalidUrl, format!("{url:?} is no URL: {error}"))
                 .with_source(error)
         })?;
-        self.connect.open(&uri).map_err(|error| {
+        let compression = self.config.negotiable_compression();
+        self.connect.clone().compression(compression).open(&uri).map_err(|error| {
             let kind = match error {
                 towline_proto::handshake::RequestError::Uri { .. } => ErrorKind::InvalidUrl,
                 _ => ErrorKind::InvalidHandshakeOption,
@@ -260,7 +261,7 @@ impl Client {
             id: next_id(),
             role: Role::Client,
             protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
-            extensions: agreed.extensions,
+            compression: agreed.compression,
             version: agreed.version,
             remote_address: peer_address.map(|address| address.ip()),
             peer_address,

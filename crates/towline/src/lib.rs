@@ -46,11 +46,14 @@
 //!   bounded amount of memory.
 //! - **Alive or gone.** Keepalive pings, their grace period and the close timeout run although
 //!   nobody receives or sends. A peer is never declared dead while its bytes lie unread.
-//! - **Limits bound memory**, before anything is allocated.
+//! - **Limits bound memory**, before anything is allocated, and while something inflates.
 //! - **A close completes** and says who began, what was said, and why.
 //! - **Safe by default**: pages of other origins are refused unless allowed, and forwarded
 //!   addresses are believed only from trusted proxies.
 //! - **Cheap at rest.** An idle connection holds no buffer.
+//!
+//! With the feature `deflate`, messages can be compressed (permessage-deflate, RFC 7692):
+//! [`Config::compression`] takes a `Deflate`, which says what that costs.
 //!
 //! Where to go on: [`Server`], [`Request`], [`Client`], [`Connection`], [`Config`], [`Error`].
 
@@ -75,13 +78,16 @@ pub use server::{
     Connections, Events, Request, Server, ServerBuilder, ServerEvent, ServerHandle, Shutdown,
     Upgraded,
 };
+#[cfg(feature = "deflate")]
+pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
     Accept, Cookie, Extension, ForwardedHeader, HeadLimits, Origin, OriginPolicy, Param, Rejection,
     SameSite, SetCookie, Subprotocol, TrustedProxies, Version,
 };
 pub use towline_proto::{
-    CloseCause, CloseCode, CloseFrame, Closed, Config, Fault, Frame, Initiator, InvalidUtf8,
-    Keepalive, LimitExceeded, Message, MessageRef, Opcode, Role, Rsv, Text, Violation,
+    CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
+    Initiator, InvalidUtf8, Keepalive, LimitExceeded, Message, MessageRef, Negotiated, Opcode,
+    Role, Rsv, Text, Violation,
 };
 pub use transport::Io;
 

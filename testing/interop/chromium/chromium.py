@@ -5,7 +5,10 @@
   chromium.py -- COMMAND...                   start a server, which prints the 127.0.0.1:PORT it
                                               listens on; end it afterwards
 
-Exit codes: 0 the page works; 1 it does not; 77 skipped: no Chromium ($CHROMIUM, PATH), no Node.
+With --program PROGRAM, the one of testing/interop, messages are also exchanged with compression, each
+parameter in turn.
+
+Exit codes: 0 all works; 1 it does not; 77 skipped: no Chromium ($CHROMIUM, PATH), no Node.
 """
 import argparse
 import contextlib
@@ -19,6 +22,16 @@ sys.path.insert(0, str(HERE.parent))
 
 from harness import Failed, Missing, child, main, node  # noqa: E402
 
+# What the server is set to, and what it is to agree on with a browser.
+TAKEOVER = "send-takeover,receive-takeover"
+COMPRESSED = {
+    TAKEOVER: "",
+    "receive-takeover": "; server_no_context_takeover",
+    "send-takeover": "; client_no_context_takeover",
+    "": "; server_no_context_takeover; client_no_context_takeover",
+    TAKEOVER + ",send-bits=9": "; server_max_window_bits=9",
+    TAKEOVER + ",receive-bits=9": "; client_max_window_bits=9",
+}
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 
 
@@ -50,6 +63,23 @@ def run(options):
             raise Failed("the time given by --timeout is over")
         if status != 0:
             raise Failed(f"the console page; screenshots are in {options.out}")
+    if options.program:
+        run_compressed(options, chromium, javascript)
+
+
+def run_compressed(options, chromium, javascript):
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for settings, answer in COMPRESSED.items():
+            server = stack.enter_context(child(
+                [options.program, "serve", "--listen", "127.0.0.1:0", f"--compress={settings}"]))
+            servers += ["--server", f"permessage-deflate{answer}=ws://{server.address()}/"]
+        test = stack.enter_context(child([javascript, HERE / "deflate.mjs",
+                                          "--chromium", chromium, *servers]))
+        status = test.wait(options.timeout)
+        print("\n".join(test.output))
+        if status != 0:
+            raise Failed("compression in the browser")
 
 
 def arguments():
@@ -58,6 +88,7 @@ def arguments():
     parser.add_argument("--url", help="of a server which is running")
     parser.add_argument("--out", type=Path, default=HERE.parent / "out" / "chromium",
                         help="directory for the screenshots (default: %(default)s)")
+    parser.add_argument("--program", type=Path, help="to exchange compressed messages with")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for the whole run")
     argv = sys.argv[1:]
     split = argv.index("--") if "--" in argv else len(argv)

@@ -98,6 +98,7 @@ async function visit(page, { name, colorScheme }) {
 
   if (await page.locator('#connect').isVisible()) await page.click('#connect');
   await state(page, 'open');
+  const compressed = (await page.locator('#detail').textContent()).includes('permessage-deflate');
 
   const before = await samples(page);
   await page.fill('#message', TEXT);
@@ -105,6 +106,11 @@ async function visit(page, { name, colorScheme }) {
   await row(page, 'out', TEXT).waitFor();
   await row(page, 'in', TEXT).waitFor();
   await grows(page, 'the plot', '#plot', 'data-samples', before + 1);
+  if (compressed) {
+    await row(page, 'in', TEXT).locator('summary').click();
+    await row(page, 'in', TEXT).locator('.ratio').filter({ hasText: / %$/ }).waitFor();
+    await shoot('ratio');
+  }
   await page.click('#ping');
   await grows(page, 'the plot after a ping', '#plot', 'data-samples', before + 2);
 

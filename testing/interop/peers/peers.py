@@ -9,6 +9,8 @@ URL`; README.md has the contract, which the peers keep as well. Exit codes: 0 ev
 1 one is not; 77 skipped, something is missing here.
 """
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -30,11 +32,35 @@ PEERS = {
 }
 
 
-def play(server, client, names, timeout):
+# What compression is tried with: what the other library insists on, and what we do.
+TAKEOVER = "send-takeover,receive-takeover"
+COMPRESSED = {
+    "everything left to the peer": ({}, TAKEOVER),
+    "their server_no_context_takeover": ({"server_no_context_takeover": True}, TAKEOVER),
+    "their client_no_context_takeover": ({"client_no_context_takeover": True}, TAKEOVER),
+    "their server_max_window_bits=9": ({"server_max_window_bits": 9}, TAKEOVER),
+    "their client_max_window_bits=9": ({"client_max_window_bits": 9}, TAKEOVER),
+    "our no_context_takeover, both": ({}, ""),
+    "our no_context_takeover, sending": ({}, "receive-takeover"),
+    "our no_context_takeover, receiving": ({}, "send-takeover"),
+    "our max_window_bits=9, sending": ({}, TAKEOVER + ",send-bits=9"),
+    "our max_window_bits=9, receiving": ({}, TAKEOVER + ",receive-bits=9"),
+}
+COMPRESSED_SCENARIOS = ["echo-text", "echo-binary", "echo-empty", "echo-lengths",
+                        "fragmented-text", "fragmented-binary", "server-ping", "concurrent",
+                        "pipelined"]
+COMPRESSING = ["ws", "websockets"]
+
+
+def play(server, client, names, timeout, compressed=None):
     """Starts `server`, and has `client` run the scenarios; name → "ok" or what went wrong."""
-    with child([*server, "serve", "--listen", "127.0.0.1:0"]) as serving:
+    env = None
+    if compressed is not None:
+        theirs, ours = compressed
+        env = dict(os.environ, TOWLINE_PEER_DEFLATE=json.dumps(theirs), TOWLINE_DEFLATE=ours)
+    with child([*server, "serve", "--listen", "127.0.0.1:0"], env=env) as serving:
         url = f"ws://{serving.address()}"
-        with child([*client, "client", *names, "--url", url]) as playing:
+        with child([*client, "client", *names, "--url", url], env=env) as playing:
             status = playing.wait(timeout)
             outcomes = dict.fromkeys(names, "no result")
             for line in list(playing.output):
@@ -71,6 +97,29 @@ def show(columns):
                 print(f"  {head}, {name}: {outcome}")
 
 
+def run_compressed(options, peers):
+    """Both directions with each of COMPRESSED; how many scenarios were not ok."""
+    names = [name for name in options.scenarios if name in COMPRESSED_SCENARIOS]
+    peers = {peer: command for peer, command in peers.items() if peer in COMPRESSING}
+    if not names or not peers:
+        return 0
+    width, trouble = max(map(len, COMPRESSED)), []
+    heads = [head for peer in peers for head in (f"{peer} → towline", f"towline → {peer}")]
+    print("\n" + "compressed".ljust(width) + "  " + "  ".join(heads))
+    for variant, settings in COMPRESSED.items():
+        marks = []
+        for peer, command in peers.items():
+            for server, client in ((options.program, command), (command, options.program)):
+                outcomes = play(server, client, names, options.timeout, settings)
+                bad = {name: why for name, why in outcomes.items() if why != "ok"}
+                head = heads[len(marks)]
+                trouble += [f"  {variant}, {head}, {name}: {why}" for name, why in bad.items()]
+                marks.append(f"{'FAILED' if bad else 'ok':<{len(head)}}")
+        print(variant.ljust(width) + "  " + "  ".join(marks), flush=True)
+    print("".join(line + "\n" for line in trouble), end="")
+    return len(trouble)
+
+
 def run(options):
     peers, missing = {}, {}
     for peer in options.peers:
@@ -90,6 +139,7 @@ def run(options):
                     columns[head] = play(server, client, names, options.timeout)
         show(columns)
         bad = sum(outcome != "ok" for column in columns.values() for outcome in column.values())
+        bad += run_compressed(options, peers)
         if bad:
             raise Failed(f"{bad} scenarios")
     if missing:

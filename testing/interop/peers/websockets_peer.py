@@ -15,11 +15,21 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import (
+    ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory)
 
 MAX = 64 * 1024 * 1024
 MIB = 1024 * 1024
 FRAGMENT = 997  # a prime: cuts characters of 2, 3 and 4 bytes everywhere
 PROTOCOLS = ("chat.v1", "chat.v2")
+# The parameters of permessage-deflate to insist on, as JSON with the names of the RFC; or none.
+DEFLATE = json.loads(os.environ.get("TOWLINE_PEER_DEFLATE", "null"))
+
+
+def compression(factory, **defaults):
+    if DEFLATE is None:
+        return {"compression": None}
+    return {"compression": None, "extensions": [factory(**{**defaults, **DEFLATE})]}
 
 
 def received_close(connection):
@@ -91,7 +101,8 @@ def screen(connection, request):
 async def run_server(listen):
     host, port = listen.split(":")
     async with serve(accepted, host, int(port), max_size=MAX, process_request=screen,
-                     select_subprotocol=choose_protocol) as server:
+                     select_subprotocol=choose_protocol,
+                     **compression(ServerPerMessageDeflateFactory)) as server:
         print(f"listening on {host}:{server.sockets[0].getsockname()[1]}", flush=True)
         await server.serve_forever()
 
@@ -127,11 +138,15 @@ class Scenarios:
     def __init__(self, base):
         self.base = base
 
-    def connect(self, path, **options):
-        return connect(self.base + path, max_size=MAX, proxy=None, **options)
+    async def connect(self, path, **options):
+        deflate = compression(ClientPerMessageDeflateFactory, client_max_window_bits=True)
+        connection = await connect(self.base + path, max_size=MAX, proxy=None, **deflate, **options)
+        agreed = bool(connection.protocol.extensions)
+        expect(agreed == (DEFLATE is not None), "compression was not agreed on, or unasked")
+        return connection
 
     async def last_close(self, key):
-        async with self.connect(f"/last-close?id={key}") as connection:
+        async with await self.connect(f"/last-close?id={key}") as connection:
             record = json.loads(await connection.recv())
             return record["code"], record["reason"]
 

@@ -3,6 +3,8 @@
 
 mod limits;
 
+mod compression;
+
 mod fragments;
 
 mod closes;
@@ -20,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::client::Scenario;
+use crate::compression::Settings;
 
 #[derive(Parser)]
 #[command(name = "towline-interop", about)]
@@ -35,6 +38,9 @@ enum Command {
         /// Where to listen; port 0 is any that is free
         #[arg(long, value_name = "ADDRESS")]
         listen: String,
+        /// Compress every message; settings are joined by commas
+        #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+        compress: Option<Settings>,
     },
     /// Play scenarios against a server, one after the other
     Client {
@@ -43,6 +49,9 @@ enum Command {
         /// The server, without a path: ws://127.0.0.1:9001
         #[arg(long)]
         url: String,
+        /// Compress every message; settings are joined by commas
+        #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+        compress: Option<Settings>,
     },
     /// Play all cases of an Autobahn fuzzing server
     AutobahnClient {
@@ -52,15 +61,22 @@ enum Command {
         /// What the reports call this program
         #[arg(long, value_name = "NAME")]
         agent: String,
+        /// Compress every message; settings are joined by commas
+        #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+        compress: Option<Settings>,
     },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Serve { listen } => serve::run(&listen).await.map(|()| true),
-        Command::Client { scenarios, url } => Ok(client::play_all(&scenarios, &url).await),
-        Command::AutobahnClient { url, agent } => autobahn::run(&url, &agent).await.map(|()| true),
+        Command::Serve { listen, compress } => serve::run(&listen, compress).await.map(|()| true),
+        Command::Client { scenarios, url, compress } => {
+            Ok(client::play_all(&scenarios, &url, compress).await)
+        }
+        Command::AutobahnClient { url, agent, compress } => {
+            autobahn::run(&url, &agent, compress).await.map(|()| true)
+        }
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

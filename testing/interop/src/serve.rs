@@ -6,17 +6,19 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
-use towline::{Accept, CloseCode, Config, Connection, Event, Request, Server};
+use towline::{Accept, CloseCode, Config, Connection, Event, OriginPolicy, Request, Server};
 
 use crate::closes::Closes;
+use crate::compression::{self, Settings};
 use crate::query::Query;
 use crate::{fragments, limits};
 
 const PROTOCOLS: [&str; 2] = ["chat.v1", "chat.v2"];
 
-pub(crate) async fn run(listen: &str) -> Result<()> {
-    let config = limits::raise(Config::server());
-    let mut server = Server::builder().config(config).bind(listen).await?;
+pub(crate) async fn run(listen: &str, compress: Option<Settings>) -> Result<()> {
+    let config = compression::with(limits::raise(Config::server()), compress);
+    let mut server =
+        Server::builder().config(config).origins(OriginPolicy::Any).bind(listen).await?;
     let mut out = stdout();
     writeln!(out, "listening on {}", server.local_addr()?)?;
     out.flush()?;

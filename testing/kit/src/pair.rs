@@ -5,10 +5,11 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use bytes::Buf;
-use towline_proto::{Closed, Config, Connection, Input, Role, Session, TransportFate};
+use towline_proto::{Closed, Config, Connection, Input, Negotiated, Role, Session, TransportFate};
 
 use crate::clock::start;
 use crate::event::Event;
+use crate::negotiate::negotiate;
 
 /// What the transport holds in each direction before writing to it waits.
 const CAPACITY: usize = 64 << 10;
@@ -51,9 +52,9 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role, config: &Config, now: Instant) -> Self {
+    fn new(role: Role, config: &Config, compression: Option<&Negotiated>, now: Instant) -> Self {
         Self {
-            connection: Connection::new(role, config, now),
+            connection: Connection::new(role, config, now).with_compression(compression),
             events: Vec::new(),
             unread: VecDeque::new(),
             reads: true,
@@ -121,12 +122,14 @@ impl Default for Pair {
 }
 
 impl Pair {
-    /// A client and a server with these configurations, whose opening handshake is done.
+    /// A client and a server with these configurations, whose opening handshake is done. They
+    /// compress as those say.
     pub fn new(client: &Config, server: &Config) -> Self {
         let now = start();
+        let [at_client, at_server] = negotiate(client, server);
         Self {
-            client: End::new(Role::Client, client, now),
-            server: End::new(Role::Server, server, now),
+            client: End::new(Role::Client, client, at_client.as_ref(), now),
+            server: End::new(Role::Server, server, at_server.as_ref(), now),
             now,
             chunks: vec![usize::MAX],
             next_chunk: 0,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use towline_proto::{
-    CloseFrame, Closed, Config, Connection, Fault, Input, Role, Session, TransportFate,
+    CloseFrame, Closed, Config, Connection, Fault, Input, Negotiated, Role, Session, TransportFate,
 };
 
 use crate::clock::start;
@@ -38,6 +38,12 @@ impl Peer {
             events: VecDeque::new(),
             written: Vec::new(),
         }
+    }
+
+    /// The same, with compression as the handshake agreed on it for the connection.
+    #[must_use]
+    pub fn with_compression(self, compression: Option<&Negotiated>) -> Self {
+        Self { connection: self.connection.with_compression(compression), ..self }
     }
 
     /// A peer of a server with the default configuration: a client.

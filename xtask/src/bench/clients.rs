@@ -51,6 +51,11 @@ impl Way {
     }
 }
 
+/// How long each turn is measured.
+pub(crate) fn seconds(quick: bool) -> f64 {
+    if quick { 0.3 } else { 1.5 }
+}
+
 /// A client that fails is left out of that size and direction from then on.
 pub(crate) fn measure(
     bench: &Bench,
@@ -59,7 +64,7 @@ pub(crate) fn measure(
     quick: bool,
     failures: &mut Vec<String>,
 ) -> Vec<ClientSample> {
-    let (warm_up, seconds) = if quick { (0.1, 0.3) } else { (0.5, 1.5) };
+    let (warm_up, seconds) = (if quick { 0.1 } else { 0.5 }, seconds(quick));
     let mut samples: Vec<ClientSample> = Vec::new();
     let mut failed = Vec::new();
     for round in 0..rounds {

@@ -7,7 +7,8 @@ use anyhow::Result;
 use crate::bench::outcome::{EchoResult, EchoSample, EchoScenario};
 use crate::bench::peer::Peer;
 use crate::bench::scenario::Scenario;
-use crate::bench::serving::Bench;
+use crate::bench::serving::{Bench, Setup};
+use crate::bench::threads::Threads;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Pace {
@@ -17,6 +18,14 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
+    pub(crate) fn rounds(self) -> usize {
+        self.rounds
+    }
+
+    pub(crate) fn seconds(self) -> f64 {
+        self.seconds
+    }
+
     pub(crate) fn new(rounds: usize, quick: bool, seconds: Option<f64>) -> Self {
         let (warm_up, default) = if quick { (0.3, 1.0) } else { (1.0, 3.0) };
         Self { rounds, warm_up, seconds: seconds.unwrap_or(default).clamp(0.1, 600.0) }
@@ -47,7 +56,7 @@ pub(crate) fn measure(
                 if failed.contains(&(at, number)) {
                     continue;
                 }
-                match once(bench, scenario, peers[number], pace) {
+                match once(bench, scenario, peers[number], Threads::One, pace) {
                     Ok(sample) => {
                         outcomes[at].results[number].samples.push(EchoSample { round, ..sample })
                     }
@@ -69,8 +78,16 @@ pub(crate) fn measure(
     outcomes
 }
 
-fn once(bench: &Bench, scenario: &Scenario, peer: &Peer, pace: Pace) -> Result<EchoSample> {
-    let server = bench.serve(peer, scenario.size, scenario.in_flight, scenario.compressed)?;
+/// One turn of one server.
+pub(crate) fn once(
+    bench: &Bench,
+    scenario: &Scenario,
+    peer: &Peer,
+    threads: Threads,
+    pace: Pace,
+) -> Result<EchoSample> {
+    let &Scenario { size, in_flight, compressed, .. } = scenario;
+    let server = bench.serve(peer, &Setup { size, in_flight, compressed, threads })?;
     let Pace { warm_up, seconds, .. } = pace;
     let mut arguments = vec![
         "echo".to_owned(),

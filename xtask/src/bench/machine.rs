@@ -64,6 +64,55 @@ impl Machine {
     }
 }
 
+/// What the processors do meanwhile, in ticks.
+pub(crate) struct Watch {
+    ticks: Option<Ticks>,
+}
+
+#[derive(Clone, Copy)]
+struct Ticks {
+    all: u64,
+    idle: u64,
+    /// Of this process and of those that it has waited for.
+    own: u64,
+}
+
+impl Watch {
+    pub(crate) fn start() -> Self {
+        Self { ticks: Ticks::look() }
+    }
+
+    /// The part of all processors that others had since then.
+    pub(crate) fn others(&self) -> Option<f64> {
+        self.ticks.zip(Ticks::look()).and_then(|(first, last)| last.others_since(first))
+    }
+}
+
+impl Ticks {
+    fn look() -> Option<Self> {
+        let stat = fs::read_to_string("/proc/stat").ok()?;
+        let own = fs::read_to_string("/proc/self/stat").ok()?;
+        Self::parse(&stat, &own)
+    }
+
+    fn parse(stat: &str, own: &str) -> Option<Self> {
+        // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+        let line = stat.lines().next()?.strip_prefix("cpu ")?;
+        let all: Vec<u64> = line.split_whitespace().take(8).flat_map(str::parse).collect();
+        // utime, stime, cutime, cstime: the 14th field and those after it.
+        let own = own.rsplit_once(')')?.1.split_whitespace().skip(11).take(4);
+        let own = own.flat_map(str::parse::<u64>).sum();
+        Some(Self { all: all.iter().sum(), idle: all.get(3)? + all.get(4)?, own })
+    }
+
+    fn others_since(self, first: Self) -> Option<f64> {
+        let all = u32::try_from(self.all.checked_sub(first.all)?).ok().filter(|all| *all > 0)?;
+        let used = (self.idle.saturating_sub(first.idle)) + (self.own.saturating_sub(first.own));
+        let others = all.saturating_sub(u32::try_from(used).ok()?);
+        Some(f64::from(others) / f64::from(all))
+    }
+}
+
 fn processor() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
@@ -130,6 +179,17 @@ pub(crate) fn said(command: &mut Command) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn others_are_who_is_neither_idle_nor_ours() {
+        let own = |ticks| format!("7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 {ticks} 10 5 5 0 0");
+        let first = Ticks::parse("cpu  10 0 10 100 0 0 0 0 3 0\ncpu0 1", &own(0));
+        let last = Ticks::parse("cpu  60 0 20 120 10 0 5 5 9 0\n", &own(30));
+        let (first, last) = (first.expect("a line"), last.expect("a line"));
+        // Of a hundred ticks thirty were idle, and thirty ours.
+        assert_eq!(last.others_since(first), Some(0.4));
+        assert_eq!(first.others_since(first), None);
+    }
 
     #[test]
     fn a_kernel_goes_by_its_numbers() {

@@ -7,6 +7,8 @@ mod scenario;
 
 mod peer;
 
+mod threads;
+
 mod outcome;
 
 mod machine;
@@ -19,6 +21,8 @@ mod echoing;
 
 mod standing;
 
+mod cores;
+
 mod clients;
 
 mod table;
@@ -29,21 +33,23 @@ pub(crate) mod instructions;
 
 mod writing;
 
+mod session;
+
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::workspace::Workspace;
-use echoing::Pace;
 use instructions::Verdict;
 use machine::Machine;
 use peer::{Peer, Source};
 use scenario::{SCENARIOS, Scenario};
+use session::Session;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure echoes alone (without one of these four: all of them)
+    /// Measure echoes alone (without one of these five: all of them)
     #[arg(long)]
     echo: bool,
     /// Measure the memory of idle connections alone
@@ -52,6 +58,9 @@ pub(crate) struct Options {
     /// Measure what accepting a connection takes alone
     #[arg(long)]
     accept: bool,
+    /// Measure servers on two threads and both cores alone
+    #[arg(long)]
+    cores: bool,
     /// Measure clients alone, and how fast they mask
     #[arg(long)]
     client: bool,
@@ -79,7 +88,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// Count the instructions of the hot paths instead, and compare with those that were committed
-    #[arg(long, conflicts_with_all = ["echo", "memory", "accept", "client"])]
+    #[arg(long, conflicts_with_all = ["echo", "memory", "accept", "cores", "client"])]
     instructions: bool,
     /// Commit to what is counted: write it as the baseline
     #[arg(long, requires = "instructions")]
@@ -99,49 +108,48 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         list(&scenarios, &peers);
         return Ok(true);
     }
-    let asked = Asked::of(options);
     let machine = Machine::look(workspace, options.uws.as_deref())?;
     if machine.load_average > 0.5 {
         println!("warning: the load average is {:.1}; others are at work", machine.load_average);
     }
-    let bench = building::bench(workspace, options.uws.as_deref());
-    let (out, quick) = (out(workspace, options), options.quick);
-    let rounds = options.rounds.unwrap_or(if quick { 2 } else { 5 });
+    let out = out(workspace, options);
+    let session = Session {
+        bench: building::bench(workspace, options.uws.as_deref()),
+        machine,
+        out: &out,
+        rounds: options.rounds.unwrap_or(if options.quick { 2 } else { 5 }),
+        quick: options.quick,
+        seconds: options.seconds,
+    };
     let mut failures = Vec::new();
-
-    if asked.echo || asked.memory || asked.accept {
+    let asked = Asked::of(options);
+    if asked.echo || asked.memory || asked.accept || asked.cores {
         let (peers, left_out) = building::build(workspace, peers)?;
         failures.extend(left_out);
-        let connections = |full| if quick { 2000 } else { full };
         if asked.echo {
-            let pace = Pace::new(rounds, quick, options.seconds);
-            let results = echoing::measure(&bench, &scenarios, &peers, pace, &mut failures);
-            println!("{}\n{}", table::details(&results), table::echo(&results));
-            println!("{}", table::compressed(&results));
-            writing::keep(&out, "echo", &machine, &results)?;
+            session.echo(&scenarios, &peers, &mut failures)?;
         }
         if asked.memory {
-            let results = standing::memory(&bench, &peers, connections(10_000), &mut failures);
-            println!("\n{}", table::memory(&results));
-            writing::keep(&out, "memory", &machine, &results)?;
+            session.memory(&peers, &mut failures)?;
         }
         if asked.accept {
-            let count = connections(5000);
-            let results = standing::accept(&bench, &peers, count, rounds, &mut failures);
-            println!("\n{}", table::accept(&results));
-            writing::keep(&out, "accept", &machine, &results)?;
+            session.accept(&peers, &mut failures)?;
+        }
+        if asked.cores {
+            let named = !options.scenario.is_empty();
+            let scenarios: Vec<_> = scenarios
+                .into_iter()
+                .filter(|scenario| named || cores::is_usual_scenario(scenario.name))
+                .collect();
+            let named = !options.peer.is_empty();
+            let peers: Vec<_> =
+                peers.iter().filter(|peer| named || cores::is_usual_peer(peer.name)).collect();
+            session.cores(&scenarios, &peers, &mut failures)?;
         }
     }
     if asked.client {
         building::build_clients(workspace)?;
-        let ways: Vec<_> =
-            clients::WAYS.into_iter().filter(|way| way.is_among(&options.peer)).collect();
-        let results = clients::measure(&bench, &ways, rounds, quick, &mut failures);
-        println!("\n{}", table::clients(&results));
-        writing::keep(&out, "client", &machine, &results)?;
-        let speeds = clients::masking(&bench, quick)?;
-        println!("{}", table::masking(&speeds));
-        writing::keep(&out, "masking", &machine, &speeds)?;
+        session.clients(&options.peer, &mut failures)?;
     }
     writing::publish(&out)?;
     println!("written to {}", workspace.relative(&out).display());
@@ -156,19 +164,20 @@ struct Asked {
     echo: bool,
     memory: bool,
     accept: bool,
+    cores: bool,
     client: bool,
 }
 
 impl Asked {
     /// Everything, if nothing was asked for by name.
     fn of(options: &Options) -> Self {
-        let &Options { echo, memory, accept, client, .. } = options;
-        if echo || memory || accept || client {
-            return Self { echo, memory, accept, client };
+        let &Options { echo, memory, accept, cores, client, .. } = options;
+        if echo || memory || accept || cores || client {
+            return Self { echo, memory, accept, cores, client };
         }
         // Who names a scenario wants to see echoes.
         let all = options.scenario.is_empty();
-        Self { echo: true, memory: all, accept: all, client: all }
+        Self { echo: true, memory: all, accept: all, cores: all, client: all }
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bench::peer::Rank;
 use crate::bench::scenario::Kind;
+use crate::bench::threads::Threads;
 
 /// What a process used in the measured interval, as the load generator prints it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -78,6 +79,22 @@ pub(crate) struct AcceptSample {
     pub(crate) connections: u64,
     pub(crate) seconds: f64,
     pub(crate) server: Usage,
+}
+
+/// All turns of one server under one load, on so many threads.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CoresResult {
+    pub(crate) peer: String,
+    pub(crate) scenario: String,
+    pub(crate) threads: Threads,
+    pub(crate) samples: Vec<EchoSample>,
+}
+
+impl CoresResult {
+    /// The median over the rounds.
+    pub(crate) fn median(&self, of: impl Fn(&EchoSample) -> f64) -> f64 {
+        median(self.samples.iter().map(of).collect()).unwrap_or(f64::NAN)
+    }
 }
 
 /// One turn of one client.

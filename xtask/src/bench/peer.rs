@@ -41,7 +41,7 @@ pub(crate) struct Peer {
 }
 
 /// Whose servers take `--compress`. The bare echo sends back what is compressed already.
-const COMPRESSING: [&str; 5] = ["bare", "sockudo-ws", "uWebSockets", "ws", "yawc"];
+const COMPRESSING: [&str; 6] = ["bare", "sockudo-ws", "towline", "uWebSockets", "ws", "yawc"];
 
 const FAST: &str = "fastwebsockets";
 const TOKIO_WS: &str = "tokio-websockets";

@@ -11,7 +11,7 @@ use crate::bench::peer::Rank;
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 270.0;
 const RIGHT: f64 = 40.0;
-const TOP: f64 = 92.0;
+const TOP: f64 = 108.0;
 const ROW: f64 = 46.0;
 const TICKS: [f64; 8] = [1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0];
 
@@ -19,6 +19,7 @@ const STYLE: &str = "\
 text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #6e7781 }
 .title { font-size: 17px; font-weight: 600 }
 .value { font-weight: 600; fill: #1f6feb }
+.run { font-size: 12px }
 .line { stroke: #8b949e; stroke-opacity: .35 }
 .floor { stroke: #8b949e; stroke-width: 1.5 }
 .towline { fill: #1f6feb }
@@ -35,8 +36,8 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #6e778
 }
 ";
 
-/// Of all that are not compressed.
-pub(crate) fn draw(scenarios: &[EchoScenario]) -> String {
+/// Of all that are not compressed. `run` says how they were measured.
+pub(crate) fn draw(scenarios: &[EchoScenario], run: Option<&str>) -> String {
     let scenarios: Vec<_> = scenarios.iter().filter(|scenario| !scenario.compressed).collect();
     let scale = Scale::over(&scenarios);
     let rows = f64::from(u32::try_from(scenarios.len()).unwrap_or(0));
@@ -48,6 +49,9 @@ pub(crate) fn draw(scenarios: &[EchoScenario]) -> String {
          <text class=\"title\" x=\"16\" y=\"30\">CPU time per echoed message, \
          in ratio to a bare TCP echo</text>\n"
     );
+    if let Some(run) = run {
+        let _ = writeln!(svg, "<text class=\"run\" x=\"16\" y=\"50\">{run}</text>");
+    }
     legend(&mut svg);
     for tick in TICKS.into_iter().filter(|tick| *tick <= scale.most) {
         let (x, class) = (scale.x(tick), if tick == 1.0 { "floor" } else { "line" });
@@ -98,8 +102,8 @@ fn legend(svg: &mut String) {
     ];
     let mut x = 22.0;
     for (rank, label) in entries {
-        dot(svg, rank, x, 58.0, label);
-        let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"62.5\">{label}</text>", x + 13.0);
+        dot(svg, rank, x, 76.0, label);
+        let _ = writeln!(svg, "<text x=\"{:.1}\" y=\"80.5\">{label}</text>", x + 13.0);
         x += 180.0;
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 
 use crate::bench::peer::{Peer, Source};
+use crate::bench::threads::Threads;
 
 /// The program of all clients, and of what is on their other end.
 pub(crate) const CLIENT: &str = "towline-bench-client";
@@ -31,6 +32,17 @@ pub(crate) struct Server {
     child: Child,
     address: String,
     raw: bool,
+    /// Where the load generator belongs.
+    load_cores: &'static str,
+}
+
+/// What a server is started for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) size: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) compressed: bool,
+    pub(crate) threads: Threads,
 }
 
 impl Bench {
@@ -44,37 +56,36 @@ impl Bench {
         Self { programs, node, uws, pinned }
     }
 
-    /// Starts a server on core 0, tuned to messages of this size of which so many are in flight.
-    pub(crate) fn serve(
-        &self,
-        peer: &Peer,
-        size: usize,
-        in_flight: usize,
-        compressed: bool,
-    ) -> Result<Server> {
+    /// Starts a server.
+    pub(crate) fn serve(&self, peer: &Peer, setup: &Setup) -> Result<Server> {
+        let &Setup { size, in_flight, compressed, threads } = setup;
+        // Where it has two threads it has both cores, and the load shares them.
+        let (cores, load_cores) = if threads == Threads::One { ("0", "1") } else { ("0,1", "0,1") };
         let mut command = match (&peer.source, &self.uws) {
             (Source::Cargo { library, mode }, _) => {
-                let mut command = self.on_core(0, &self.programs.join(format!("bench-{library}")));
+                let program = self.programs.join(format!("bench-{library}"));
+                let mut command = self.on_cores(cores, &program);
                 let (size, in_flight) = (size.to_string(), in_flight.to_string());
                 command.args(["--mode", mode, "--message-size", &size, "--in-flight", &in_flight]);
                 command
             }
             (Source::Node { library }, _) => {
-                let mut command = self.on_core(0, "node".as_ref());
+                let mut command = self.on_cores(cores, "node".as_ref());
                 command.arg(&self.node).arg(library);
                 command
             }
-            (Source::Given, Some(program)) => self.on_core(0, program),
+            (Source::Given, Some(program)) => self.on_cores(cores, program),
             (Source::Given, None) => bail!("no program was given"),
         };
         command.args(compressed.then_some("--compress"));
-        command.args(["--listen", "127.0.0.1:0"]);
-        Server::start(command, peer.is_floor())
+        command.args(threads.arguments()).args(["--listen", "127.0.0.1:0"]);
+        let server = Server::start(command, peer.is_floor())?;
+        Ok(server.with_load_on(load_cores))
     }
 
     /// Starts what is on the other end of a client, on core 1.
     pub(crate) fn serve_client(&self, what: &str, size: usize) -> Result<Server> {
-        let mut command = self.on_core(1, &self.programs.join(CLIENT));
+        let mut command = self.on_cores("1", &self.programs.join(CLIENT));
         command.args([what, "--size", &size.to_string()]);
         Server::start(command, false)
     }
@@ -85,19 +96,20 @@ impl Bench {
         arguments: &[String],
         at_most: Duration,
     ) -> Result<T> {
-        let mut command = self.on_core(0, &self.programs.join(CLIENT));
+        let mut command = self.on_cores("0", &self.programs.join(CLIENT));
         let output = output_within(command.args(arguments), at_most)?;
         serde_json::from_str(&output).context("cannot read what the client printed")
     }
 
-    /// Runs the load generator on core 1, for no longer than this, and reads what it prints.
+    /// Runs the load generator beside a server, for no longer than this, and reads what it prints.
     pub(crate) fn load<T: DeserializeOwned>(
         &self,
         server: &Server,
         arguments: &[String],
         at_most: Duration,
     ) -> Result<T> {
-        let mut command = self.on_core(1, &self.programs.join("towline-bench-load"));
+        let mut command =
+            self.on_cores(server.load_cores, &self.programs.join("towline-bench-load"));
         command.args(arguments).args(["--address", &server.address, "--pid"]);
         command.arg(server.child.id().to_string()).args(server.raw.then_some("--raw"));
         let output = output_within(&mut command, at_most)?;
@@ -106,13 +118,13 @@ impl Bench {
 
     /// A program with as many open files as the system allows. It has the process that is spawned,
     /// as each of the programs before it puts the next in its own place.
-    fn on_core(&self, core: usize, program: &std::path::Path) -> Command {
+    fn on_cores(&self, cores: &str, program: &std::path::Path) -> Command {
         let mut command = Command::new("sh");
         // An error is one line.
         command.env("RUST_BACKTRACE", "0");
         command.args(["-c", r#"ulimit -n "$(ulimit -Hn)" && exec "$@""#, "sh"]);
         if self.pinned {
-            command.args(["taskset", "--cpu-list", &core.to_string()]);
+            command.args(["taskset", "--cpu-list", cores]);
         }
         command.arg(program);
         command
@@ -125,7 +137,7 @@ impl Server {
         let mut child = command.spawn().context("cannot be started")?;
         let stdout = child.stdout.take();
         // From here on it is ended whatever happens.
-        let mut server = Self { child, address: String::new(), raw };
+        let mut server = Self { child, address: String::new(), raw, load_cores: "1" };
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
@@ -141,6 +153,11 @@ impl Server {
             None => bail!("does not say where it listens"),
         }
         Ok(server)
+    }
+
+    fn with_load_on(mut self, cores: &'static str) -> Self {
+        self.load_cores = cores;
+        self
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::bench::outcome::{AcceptSample, MemorySample};
 use crate::bench::peer::Peer;
-use crate::bench::serving::Bench;
+use crate::bench::serving::{Bench, Setup};
+use crate::bench::threads::Threads;
 
 /// What each connection has echoed before it rests.
 const ECHOED: usize = 1 << 10;
@@ -67,7 +68,10 @@ fn once<T: DeserializeOwned>(
     command: &str,
     connections: usize,
 ) -> Result<T> {
-    let server = bench.serve(peer, ECHOED, 1, false)?;
+    let server = bench.serve(
+        peer,
+        &Setup { size: ECHOED, in_flight: 1, compressed: false, threads: Threads::One },
+    )?;
     let connections = format!("--connections={connections}");
     let arguments = [command.to_owned(), connections, format!("--size={ECHOED}")];
     bench.load(&server, &arguments, AT_MOST)

@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use crate::bench::clients::{DIRECTIONS, SIZES, WAYS, Way};
 use crate::bench::outcome::{
-    AcceptSample, ClientSample, EchoResult, EchoSample, EchoScenario, MemorySample, Speed, median,
+    AcceptSample, ClientSample, CoresResult, EchoResult, EchoSample, EchoScenario, MemorySample,
+    Speed, median,
 };
 use crate::bench::peer::Rank;
 use crate::bench::scenario::size;
+use crate::bench::threads::Threads;
 
 /// Processor time per message: a line for each scenario that is not compressed, and then all
 /// servers.
@@ -178,6 +180,41 @@ pub(crate) fn clients(samples: &[ClientSample]) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Processor time per message and messages per second, on one thread and on two.
+pub(crate) fn cores(results: &[CoresResult]) -> String {
+    let mut scenarios: Vec<&str> = Vec::new();
+    let mut rows: Vec<(&str, Threads)> = Vec::new();
+    for CoresResult { peer, scenario, threads, .. } in results {
+        if !scenarios.contains(&scenario.as_str()) {
+            scenarios.push(scenario);
+        }
+        if !rows.contains(&(peer.as_str(), *threads)) {
+            rows.push((peer, *threads));
+        }
+    }
+    let mut table = format!("| several cores | | {} |\n|", scenarios.join(" | "));
+    let _ = writeln!(table, "{}", " --- |".repeat(scenarios.len() + 2));
+    for (peer, threads) in rows {
+        let cell = |scenario: &&str| {
+            let own = results.iter().find(|result| {
+                result.peer == peer && result.threads == threads && result.scenario == *scenario
+            });
+            own.map_or_else(
+                || "–".to_owned(),
+                |own| {
+                    let each = time(own.median(EchoSample::cpu_ns_per_message));
+                    let rate = own.median(EchoSample::messages_per_second) / 1000.0;
+                    format!("{each}, {rate:.0} k/s")
+                },
+            )
+        };
+        let cells: Vec<_> = scenarios.iter().map(cell).collect();
+        let names = [peer.to_owned(), threads.about().to_owned()];
+        line(&mut table, &[&names[..], &cells[..]].concat());
+    }
+    table
 }
 
 /// Gigabytes a second, in memory.

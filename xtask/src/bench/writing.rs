@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::bench::machine::Machine;
-use crate::bench::outcome::{AcceptSample, ClientSample, EchoScenario, MemorySample, Speed};
+use crate::bench::outcome::{
+    AcceptSample, ClientSample, CoresResult, EchoScenario, MemorySample, Speed,
+};
 use crate::bench::{instructions, plot, table};
 
 const METHOD: &str = "\
@@ -17,12 +19,14 @@ Each server runs on one thread, held to a core of its own; the load generator is
 numbers are processor time of the server's process, user and kernel, divided by the messages that
 were echoed meanwhile. The servers take turns, round by round; a ratio is that of two turns in the
 same round, and the table has the medians. *Bare TCP* is a tokio program that writes back the bytes
-it reads, up to 64 KiB at a time, and knows of no frames. All servers allow messages of 16 MiB, send a message in one frame,
-have no compression, check text to be UTF-8, and have Nagle's algorithm off; keepalive is as each
-library has it by default, so it is on in Towline. Whatever was compiled was compiled alike, for any
-processor of the architecture. Memory is the growth of the resident memory by connections that have
-each echoed 1 KiB and are idle, divided by their number; accepting is processor time from the
-connection to the answer 101.
+it reads, up to 64 KiB at a time, and knows of no frames. All servers allow messages of 16 MiB, send
+a message in one frame, have no compression where none is named, check text to be UTF-8, and have
+Nagle's algorithm off; keepalive is as each library has it by default, so it is on in Towline.
+Whatever was compiled was compiled alike, for any processor of the architecture. Memory is the
+growth of the resident memory by connections that have each echoed 1 KiB and are idle, divided by
+their number; accepting is processor time from the connection to the answer 101. On several cores
+the load generator shares them with the server. Clients talk to a sink or a source on another core,
+and the time is that of the client's process.
 
 The whole method is in [testing/bench](../../testing/bench/README.md), and
 `cargo xtask bench` repeats it.
@@ -31,7 +35,42 @@ The whole method is in [testing/bench](../../testing/bench/README.md), and
 #[derive(Serialize, Deserialize)]
 struct Kept<T> {
     machine: Machine,
+    #[serde(default)]
+    run: Option<Run>,
     results: Vec<T>,
+}
+
+/// How it was measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) rounds: usize,
+    /// That were measured in each turn, where there is a time.
+    pub(crate) seconds: Option<f64>,
+    /// The part of the processors that other programs had meanwhile.
+    pub(crate) others: Option<f64>,
+}
+
+/// More than this, and the numbers are not to be relied on.
+const MUCH: f64 = 0.05;
+
+impl Run {
+    /// A line, as for the picture.
+    pub(crate) fn about(&self) -> String {
+        let rounds = match (self.rounds, self.seconds) {
+            (1, None) => "one round".to_owned(),
+            (rounds, None) => format!("medians of {rounds} rounds"),
+            (1, Some(seconds)) => format!("one round of {seconds} s"),
+            (rounds, Some(seconds)) => format!("medians of {rounds} rounds of {seconds} s"),
+        };
+        match self.others {
+            Some(others) => {
+                let warning = if others > MUCH { ": too much to rely on this" } else { "" };
+                let share = others * 100.0;
+                format!("{rounds}; other programs had {share:.0} % of the processors{warning}")
+            }
+            None => rounds,
+        }
+    }
 }
 
 /// Writes the numbers of one kind.
@@ -39,10 +78,11 @@ pub(crate) fn keep<T: Serialize + Clone>(
     out: &Path,
     name: &str,
     machine: &Machine,
+    run: &Run,
     results: &[T],
 ) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot make {out:?}"))?;
-    let kept = Kept { machine: machine.clone(), results: results.to_vec() };
+    let kept = Kept { machine: machine.clone(), run: Some(run.clone()), results: results.to_vec() };
     let path = out.join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(&kept)? + "\n";
     fs::write(&path, text).with_context(|| format!("cannot write {path:?}"))
@@ -50,53 +90,64 @@ pub(crate) fn keep<T: Serialize + Clone>(
 
 /// Writes the page and the picture.
 pub(crate) fn publish(out: &Path) -> Result<()> {
-    let mut page = String::from("# Benchmarks\n\n");
-    let mut machine = None;
+    let mut page = Page { text: String::from("# Benchmarks\n\n"), machines: Vec::new() };
     if let Some(kept) = read::<EchoScenario>(out, "echo")? {
-        page += "CPU time per message, in ratio to a bare TCP echo: less is better.\n\n";
-        page += "![The same as a picture](echo.svg)\n\n";
-        page += &table::echo(&kept.results);
-        page += "\n";
+        page.text += "CPU time per message, in ratio to a bare TCP echo: less is better.\n\n";
+        page.text += "![The same as a picture](echo.svg)\n\n";
+        let about = kept.run.as_ref().map(Run::about);
+        fs::write(out.join("echo.svg"), plot::draw(&kept.results, about.as_deref()))?;
+        page.put(&kept, table::echo);
         let compressed = table::compressed(&kept.results);
         if !compressed.is_empty() {
-            page += &compressed;
-            page += "\n";
+            page.put(&kept, table::compressed);
         }
-        fs::write(out.join("echo.svg"), plot::draw(&kept.results))?;
-        machine = Some(kept.machine);
     }
-    if let Some(kept) = read::<MemorySample>(out, "memory")? {
-        page += &table::memory(&kept.results);
-        page += "\n";
-        machine = machine.or(Some(kept.machine));
-    }
-    if let Some(kept) = read::<AcceptSample>(out, "accept")? {
-        page += &table::accept(&kept.results);
-        page += "\n";
-        machine = machine.or(Some(kept.machine));
-    }
-    if let Some(kept) = read::<ClientSample>(out, "client")? {
-        page += &table::clients(&kept.results);
-        machine = machine.or(Some(kept.machine));
-    }
-    if let Some(kept) = read::<Speed>(out, "masking")? {
-        page += &table::masking(&kept.results);
-        page += "\n";
-        machine = machine.or(Some(kept.machine));
-    }
+    page.put_kept(read::<MemorySample>(out, "memory")?, table::memory);
+    page.put_kept(read::<AcceptSample>(out, "accept")?, table::accept);
+    page.put_kept(read::<CoresResult>(out, "cores")?, table::cores);
+    page.put_kept(read::<ClientSample>(out, "client")?, table::clients);
+    page.put_kept(read::<Speed>(out, "masking")?, table::masking);
     let counts = out.join("instructions.json");
     if let Ok(text) = fs::read_to_string(&counts) {
         let counts = serde_json::from_str(&text);
-        page += &instructions::table(&counts.context("cannot read instructions.json")?);
-        page += "\n";
+        page.text += &instructions::table(&counts.context("cannot read instructions.json")?);
+        page.text += "\n";
     }
-    page += "## Method\n\n";
-    page += METHOD;
-    if let Some(machine) = machine {
-        page += &about(&machine);
+    page.text += "## Method\n\n";
+    page.text += METHOD;
+    page.text += "\n## Machine and versions\n";
+    for machine in &page.machines {
+        page.text += machine;
     }
     let path = out.join("README.md");
-    fs::write(&path, page).with_context(|| format!("cannot write {path:?}"))
+    fs::write(&path, page.text).with_context(|| format!("cannot write {path:?}"))
+}
+
+struct Page {
+    text: String,
+    /// Where and with what the numbers were taken, each once.
+    machines: Vec<String>,
+}
+
+impl Page {
+    fn put_kept<T>(&mut self, kept: Option<Kept<T>>, table: impl Fn(&[T]) -> String) {
+        if let Some(kept) = kept {
+            self.put(&kept, table);
+        }
+    }
+
+    /// A table, and how it was measured.
+    fn put<T>(&mut self, kept: &Kept<T>, table: impl Fn(&[T]) -> String) {
+        self.text += table(&kept.results).trim_end();
+        self.text += "\n\n";
+        if let Some(run) = &kept.run {
+            self.text += &format!("({}.)\n\n", run.about());
+        }
+        let about = about(&kept.machine);
+        if !self.machines.contains(&about) {
+            self.machines.push(about);
+        }
+    }
 }
 
 fn read<T: DeserializeOwned>(out: &Path, name: &str) -> Result<Option<Kept<T>>> {
@@ -114,7 +165,7 @@ fn about(machine: &Machine) -> String {
         versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let flags = if flags.is_empty() { String::new() } else { format!(" with {flags}") };
     format!(
-        "\n## Machine and versions\n\n{date}: {processor}, {cores} cores, {kernel}, \
+        "\n{date}: {processor}, {cores} cores, {kernel}, \
          {rustc}{flags}.\n\n{}.\n",
         versions.join(", ")
     )

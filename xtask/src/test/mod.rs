@@ -1,13 +1,13 @@
 //! `cargo xtask test`: every check and every test, in one go, with a summary at the end.
 
-mod outcome;
+pub(crate) mod outcome;
 
 mod process;
-mod step;
+pub(crate) mod step;
 
 mod checks;
 mod instructions;
-mod interop;
+pub(crate) mod interop;
 
 use std::env;
 use std::time::Instant;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderName, HeaderValue};
-use towline::{Client, Config, Keepalive};
+use towline::{Client, Compression, Config, Deflate, Keepalive};
 
 use crate::exit::CONNECT_CODES;
 use crate::quantity::{Switch, duration, duration_or_off, size};
@@ -73,6 +73,17 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     max_frame: usize,
 
+    /// Compress messages where the server can do it too: at this level, from 1 (fast) to 9 (short)
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "3",
+        value_parser = clap::value_parser!(u8).range(1..=9),
+    )]
+    compress: Option<u8>,
+
     /// Ping a server that has been silent for so long, and give up on it 10 s later
     #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
     keepalive: Switch<Duration>,
@@ -105,7 +116,10 @@ impl Options {
             .max_received_message_size(self.max_message)
             .max_received_frame_size(self.max_frame)
             .keepalive(self.keepalive.on().map(Keepalive::every))
-            .close_timeout(self.close_timeout);
+            .close_timeout(self.close_timeout)
+            .compression(
+                self.compress.map(|level| Compression::from(Deflate::client().level(level))),
+            );
         let mut client = Client::new()
             .config(config)
             .connect_timeout(self.connect_timeout)

@@ -46,20 +46,23 @@ impl View {
     /// The connection is open.
     pub(crate) fn opened(self, connection: &Connection, url: &str) -> Shown {
         let protocol = connection.protocol();
+        let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
         match self {
             Self::Json => {
                 let headers = connection.response().map(headers).unwrap_or_default();
                 let address = connection.peer_address().map(|address| address.to_string());
                 line(&json!({
                     "event": "open", "url": url, "address": address, "protocol": protocol,
-                    "headers": headers,
+                    "extensions": extensions, "headers": headers,
                 }))
             }
             Self::Prompt { .. } => {
                 let protocol = protocol.map(|name| format!(", speaking {name}"));
                 let protocol = protocol.unwrap_or_default();
+                let with: String =
+                    extensions.iter().map(|extension| format!(", with {extension}")).collect();
                 Shown::UnlessQuiet(format!(
-                    "connected to {url}{protocol}; /help lists the commands"
+                    "connected to {url}{protocol}{with}; /help lists the commands"
                 ))
             }
             _ => {
@@ -69,6 +72,9 @@ impl View {
                 }
                 if let Some(protocol) = protocol {
                     let _ = write!(text, ", speaking {protocol}");
+                }
+                for extension in extensions {
+                    let _ = write!(text, ", with {extension}");
                 }
                 Shown::IfVerbose(text)
             }

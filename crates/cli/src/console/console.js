@@ -93,6 +93,7 @@ function handleMessage({ data }) {
     size,
     name: sent?.name,
     rtt: sent ? now - sent.at : undefined,
+    compressed: isCompressed(),
   });
 }
 
@@ -175,8 +176,12 @@ function send(payload, about) {
   echoes.sent({ ...about, payload, size, at: performance.now() });
   socket.send(payload);
   count("out", size);
-  if (!about.unlogged) log.message({ direction: "out", payload, size, ...about });
+  if (!about.unlogged) log.message({ direction: "out", payload, size, compressed: isCompressed(), ...about });
   watchDraining();
+}
+
+function isCompressed() {
+  return socket?.extensions.includes("permessage-deflate") ?? false;
 }
 
 function isOpen() {

@@ -18,6 +18,13 @@ export function formatSize(bytes) {
   return `${value < 100 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
+// How long a message becomes when it is deflated by itself. It is the browser's own deflate: what went
+// over the wire a page is not told.
+export async function deflatedSize(payload) {
+  const deflated = new Blob([payload]).stream().pipeThrough(new CompressionStream("deflate-raw"));
+  return (await new Response(deflated).arrayBuffer()).byteLength;
+}
+
 export function formatCount(count) {
   return count.toLocaleString("en");
 }

@@ -2,7 +2,7 @@
 //
 // What peers sent is only ever assigned to `textContent`.
 
-import { formatClock, formatMilliseconds, formatSize, hexDump, previewBytes, previewText } from "./format.js";
+import { deflatedSize, formatClock, formatMilliseconds, formatSize, hexDump, previewBytes, previewText } from "./format.js";
 
 const MAX_ROWS = 500;
 const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
@@ -35,7 +35,7 @@ export class Log {
     view.follow.addEventListener("click", () => this.#follow(!this.#following));
   }
 
-  // { direction: "out" | "in", kind, payload: string | Uint8Array, size, name?, rtt? }
+  // { direction: "out" | "in", kind, payload: string | Uint8Array, size, name?, rtt?, compressed? }
   message(entry) {
     this.#add({ ...entry, time: new Date() });
   }
@@ -211,8 +211,18 @@ function messageBody(entry, width) {
   if (payload.length > shown) actions.append(element("span", "hint", `The first ${formatSize(shown)} of ${formatSize(entry.size)}`));
   if (isText && navigator.clipboard) actions.append(button("Copy", () => navigator.clipboard.writeText(payload)));
   actions.append(button("Download", () => download(payload, entry.name ?? `message.${isText ? "txt" : "bin"}`)));
+  if (entry.compressed && entry.size > 0 && "CompressionStream" in window) actions.prepend(ratio(payload, entry.size));
   body.append(actions);
   return body;
+}
+
+// Filled in when it is known. With context takeover the message takes less on the wire.
+function ratio(payload, size) {
+  const hint = element("span", "hint ratio");
+  deflatedSize(payload).then((deflated) => {
+    hint.textContent = `Deflates to ${formatSize(deflated)} by itself, ${Math.round((100 * deflated) / size)} %`;
+  });
+  return hint;
 }
 
 function element(tag, className, text = "") {

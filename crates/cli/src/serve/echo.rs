@@ -27,7 +27,12 @@ impl Echo {
         if self.verbose > 0 {
             let protocol = connection.protocol().map(|name| format!(" ({name})"));
             let protocol = protocol.unwrap_or_default();
-            say::note(format_args!("{peer} connected to {resource}{protocol}"));
+            let with: String = connection
+                .extensions()
+                .iter()
+                .map(|extension| format!(", with {extension}"))
+                .collect();
+            say::note(format_args!("{peer} connected to {resource}{protocol}{with}"));
         }
         let (echoed, error) = self.echo(&mut connection, &peer).await;
         let closed = connection.sender().wait_closed().await;

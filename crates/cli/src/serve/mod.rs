@@ -8,16 +8,21 @@ mod echo;
 
 mod console;
 
+mod listening;
+
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use http::StatusCode;
 use hyper::service::service_fn;
 use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use towline::{CloseCode, Events, Server, ServerEvent};
+use towline::{CloseCode, Events, Server, ServerBuilder, ServerEvent};
 use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
@@ -43,56 +48,131 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 }
 
 async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
-    let mut server = options.server()?.build();
-    let page = |request| async move { Ok::<_, Infallible>(console::answer(&request)) };
-    let http = HttpServer::new(mount(&server, service_fn(page)))
-        .header_timeout(options.handshake_timeout)
-        .disable_nagle_algorithm(!options.nagle);
-    let mut addresses = Vec::new();
-    for address in &options.listen {
-        let listener = listen(address).await?;
-        addresses.push(listener.local_addr().map_err(|error| unable(address, &error))?);
-        http.listen(listener);
-    }
+    let builder = options.server()?;
+    let threads = options.threads.map(NonZeroUsize::get);
+    let (addresses, sockets) = listening::bind(&options.listen, threads).await?;
     announce(&addresses);
-    if options.verbose > 0 {
-        tokio::spawn(report_rejections(server.events()));
-    }
 
     let echo = Arc::new(Echo {
-        protocols: options.protocol,
+        protocols: options.protocol.clone(),
         verbose: options.verbose,
         tally: Tally::default(),
     });
-    let mut echoes = JoinSet::new();
-    accept(&mut server, interrupts, &echo, &mut echoes).await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let worker = Worker { options: Arc::new(options), builder, echo: echo.clone(), tell };
+    let mut workers = JoinSet::new();
+    for sockets in sockets {
+        let serving = worker.clone().serve(sockets, interrupts.clone());
+        match threads {
+            None => drop(workers.spawn(serving)),
+            Some(_) => drop(workers.spawn(on_a_thread(serving)?)),
+        }
+    }
+    drop(worker);
 
-    // Of those that ended before there is nothing to say.
-    while echoes.try_join_next().is_some() {}
-    let deadline = options.close_timeout.saturating_add(MARGIN);
-    let open = server.connections().len();
+    // Each says how many there are, and then closes them.
+    let mut open = 0;
+    for _ in 0..workers.len() {
+        open += told.recv().await.unwrap_or(0);
+    }
     if open > 0 {
-        let connections = count(open as u64, "connection");
+        let connections = count(open, "connection");
         say::note(format_args!("closing {connections}; Ctrl-C again ends at once"));
     }
-    let handle = server.handle();
-    let (_, shutdown, ()) = tokio::join!(
-        http.shutdown(deadline),
-        handle.shutdown(CloseCode::GOING_AWAY, deadline),
-        turn_away(&mut server),
-    );
-    let shutdown = shutdown?;
-    let mut unclean = 0;
-    while let Some(echoed) = echoes.join_next().await {
-        unclean += u64::from(!echoed.unwrap_or(false));
+    let mut ended = Ended::default();
+    while let Some(worker) = workers.join_next().await {
+        let Ended { closed, unclean } =
+            worker.map_err(|error| unclean_end(&error)).and_then(|ended| ended)?;
+        ended.closed += closed;
+        ended.unclean += unclean;
     }
-    let closed = count(shutdown.connections as u64, "connection");
-    let silent = match unclean {
+    let closed = count(ended.closed, "connection");
+    let silent = match ended.unclean {
         0 => String::new(),
         unclean => format!(", {unclean} of them without an answer"),
     };
     say::out(format_args!("shut down: {closed} closed{silent}; {}", echo.tally));
     Ok(Exit::Success)
+}
+
+fn unclean_end(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Exit::Unclean, error.to_string())
+}
+
+/// A runtime of its own for a worker, on a thread of its own. What is returned waits for it.
+fn on_a_thread(
+    serving: impl Future<Output = Result<Ended, Failure>> + Send + 'static,
+) -> Result<impl Future<Output = Result<Ended, Failure>>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| unclean_end(&error))?;
+    let (done, ended) = oneshot::channel();
+    thread::Builder::new()
+        .name("towline-serve".into())
+        .spawn(move || {
+            // Nobody waits any more after a second interrupt.
+            let _ = done.send(runtime.block_on(serving));
+            runtime.shutdown_background();
+        })
+        .map_err(|error| unclean_end(&error))?;
+    Ok(async { ended.await.unwrap_or_else(|error| Err(unclean_end(&error))) })
+}
+
+/// A server, with listening sockets of its own. There is one, or one on each thread.
+#[derive(Clone)]
+struct Worker {
+    options: Arc<Options>,
+    builder: ServerBuilder,
+    echo: Arc<Echo>,
+    /// How many connections are open when no more are accepted.
+    tell: mpsc::UnboundedSender<u64>,
+}
+
+/// How a worker has ended.
+#[derive(Debug, Default)]
+struct Ended {
+    closed: u64,
+    /// Those of them that were not closed as they should be.
+    unclean: u64,
+}
+
+impl Worker {
+    async fn serve(
+        self,
+        sockets: Vec<std::net::TcpListener>,
+        mut interrupts: Interrupts,
+    ) -> Result<Ended, Failure> {
+        let options = self.options;
+        let mut server = self.builder.build();
+        let page = |request| async move { Ok::<_, Infallible>(console::answer(&request)) };
+        let http = HttpServer::new(mount(&server, service_fn(page)))
+            .header_timeout(options.handshake_timeout)
+            .disable_nagle_algorithm(!options.nagle);
+        for socket in sockets {
+            http.listen(TcpListener::from_std(socket).map_err(|error| unclean_end(&error))?);
+        }
+        if options.verbose > 0 {
+            tokio::spawn(report_rejections(server.events()));
+        }
+        let mut echoes = JoinSet::new();
+        accept(&mut server, &mut interrupts, &self.echo, &mut echoes).await;
+
+        // Of those that ended before there is nothing to say.
+        while echoes.try_join_next().is_some() {}
+        let deadline = options.close_timeout.saturating_add(MARGIN);
+        // Whoever asks has gone after a second interrupt.
+        let _ = self.tell.send(server.connections().len() as u64);
+        let handle = server.handle();
+        let (_, shutdown, ()) = tokio::join!(
+            http.shutdown(deadline),
+            handle.shutdown(CloseCode::GOING_AWAY, deadline),
+            turn_away(&mut server),
+        );
+        let mut ended = Ended { closed: shutdown?.connections as u64, unclean: 0 };
+        while let Some(echoed) = echoes.join_next().await {
+            ended.unclean += u64::from(!echoed.unwrap_or(false));
+        }
+        Ok(ended)
+    }
 }
 
 /// Has every request echoed, until the user asks for the end.
@@ -120,21 +200,6 @@ async fn turn_away(server: &mut Server) {
         // A client that does not wait for the answer does not want it.
         let _ = request.reject(StatusCode::SERVICE_UNAVAILABLE, "the server shuts down").await;
     }
-}
-
-async fn listen(address: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| unable(address, &error))
-}
-
-fn unable(address: &str, error: &std::io::Error) -> Failure {
-    let hint = match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            "; another program listens there: choose another port with --listen, or 0 for any"
-        }
-        std::io::ErrorKind::PermissionDenied => "; ports below 1024 may need privileges",
-        _ => "",
-    };
-    Failure::new(Exit::NoConnection, format!("can't listen on {address}: {error}{hint}"))
 }
 
 /// Says where the server is. Scripts wait for these lines.

@@ -4,7 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use clap::Args;
-use towline::{Config, Keepalive, OriginPolicy, Server, ServerBuilder, TrustedProxies};
+use towline::{
+    Compression, Config, Deflate, Keepalive, OriginPolicy, Server, ServerBuilder, TrustedProxies,
+};
 
 use crate::exit::{Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
@@ -19,6 +21,11 @@ pub(crate) struct Options {
     /// Listen here; port 0 is any that is free. Repeat it for more addresses
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
     pub(crate) listen: Vec<String>,
+
+    /// Serve on so many threads that share nothing but the port, each with the connections that it
+    /// accepted [default: threads that share the work, one for each core]
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// Allow pages of this origin, such as https://app.example or https://*.app.example, or any.
     /// Repeat it for more [default: the page's host and port are those of the server]
@@ -49,6 +56,17 @@ pub(crate) struct Options {
     /// Send messages in frames of at most this size
     #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = fragment)]
     fragment: Switch<NonZeroUsize>,
+
+    /// Compress messages where the client can do it too: at this level, from 1 (fast) to 9 (short)
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "3",
+        value_parser = clap::value_parser!(u8).range(1..=9),
+    )]
+    compress: Option<u8>,
 
     /// Ping a client that has been silent for so long
     #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
@@ -105,7 +123,10 @@ impl Options {
             .max_received_control_rate(self.max_control_rate.on())
             .keepalive(keepalive)
             .close_timeout(self.close_timeout)
-            .send_high_water_mark(self.high_water_mark);
+            .send_high_water_mark(self.high_water_mark)
+            .compression(
+                self.compress.map(|level| Compression::from(Deflate::server().level(level))),
+            );
         match self.fragment {
             Switch::Off => config.fragment_outgoing_messages(false),
             Switch::On(threshold) => config.fragmentation_threshold(threshold),
@@ -216,6 +237,7 @@ mod tests {
             "--grace=off",
             "--close-timeout=2s",
             "--high-water-mark=1KiB",
+            "--compress=7",
         ]);
         let expected = Config::server()
             .max_received_message_size(1 << 20)
@@ -225,9 +247,12 @@ mod tests {
             .fragmentation_threshold(NonZeroUsize::new(997).unwrap())
             .keepalive(Keepalive::every(Duration::from_secs(60)).grace(None))
             .close_timeout(Duration::from_secs(2))
-            .send_high_water_mark(1024);
+            .send_high_water_mark(1024)
+            .compression(Deflate::server().level(7));
         assert_eq!(options.config(), expected);
         assert_eq!(parse(&["--keepalive=off"]).config().keepalive, None);
+        let compressed = Config::server().compression(Deflate::server()).compression;
+        assert_eq!(parse(&["--compress"]).config().compression, compressed);
         assert!(!parse(&["--fragment=off"]).config().fragment_outgoing_messages);
     }
 
@@ -242,9 +267,12 @@ mod tests {
             ("--protocol", "two words"),
             ("--trust-proxy", "10.1.0.0/8"),
             ("--max-control-rate", "0"),
+            ("--compress", "10"),
             ("--fragment", "0"),
         ] {
-            let Err(error) = Command::try_parse_from(["serve", option, value]) else {
+            // One that can be left out is joined by a sign.
+            let joined = format!("{option}={value}");
+            let Err(error) = Command::try_parse_from(["serve", joined.as_str()]) else {
                 panic!("{option} {value} was taken");
             };
             let error = error.to_string();

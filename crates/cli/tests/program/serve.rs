@@ -183,6 +183,29 @@ fn an_interrupt_closes_all_connections_and_says_so() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn threads_share_the_port_and_end_together() {
+    let server = Serve::start(&["--threads", "3"]);
+    let mut clients: Vec<_> = (0..12)
+        .map(|_| {
+            let mut client = Program::connect(&[&server.url(), "--json", "-w", "forever"]);
+            assert!(client.line().contains("\"event\":\"open\""));
+            client.stdin.as_mut().unwrap().write_all(b"ahoy\n").unwrap();
+            assert!(client.line().contains("\"text\":\"ahoy\""));
+            client
+        })
+        .collect();
+    server.program.signal("INT");
+    for client in &mut clients {
+        assert!(client.line().contains("\"code\":1001"));
+    }
+    let ended = server.program.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.text(), "shut down: 12 connections closed; 12 messages echoed (48 B)\n");
+    assert!(ended.stderr.contains("closing 12 connections"), "{ended:?}");
+}
+
 #[test]
 fn who_does_not_answer_is_waited_for_and_reported() {
     let server = Serve::start(&["--close-timeout", "50ms"]);

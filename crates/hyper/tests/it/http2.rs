@@ -22,7 +22,7 @@ use towline_hyper::{HttpServer, mount};
 use crate::support::{Front, LONG, echo, page, serve, soon};
 
 /// A client's connection once the server has said that extended CONNECT is welcome.
-async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
+pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     connect_over(TcpStream::connect(address).await.unwrap()).await
 }
 
@@ -41,13 +41,14 @@ where
     requests
 }
 
-fn extended(
+pub(crate) fn extended(
     requests: &mut SendRequest<Bytes>,
     protocol: &str,
 ) -> (ResponseFuture, SendStream<Bytes>) {
     let mut request = Request::connect("https://example.com/chat?room=7")
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Protocol", "chat.v1")
+        .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
         .body(())
         .unwrap();
     request.extensions_mut().insert(Protocol::from(protocol));

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod compression;
 mod early;
 mod http2;
 mod layers;

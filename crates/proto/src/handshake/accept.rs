@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use crate::compression::Compression;
 use crate::handshake::cookie::SetCookie;
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
@@ -29,6 +30,7 @@ pub struct Accept {
     pub(crate) origin: Option<String>,
     pub(crate) cookies: Vec<SetCookie>,
     pub(crate) headers: ExtraHeaders,
+    pub(crate) compression: Option<Compression>,
 }
 
 impl Accept {
@@ -72,6 +74,14 @@ impl Accept {
         V: TryInto<HeaderValue>,
     {
         self.headers.push(name, value);
+        self
+    }
+
+    /// Compresses, if the client offers it in a way that this can meet. Default: no compression.
+    /// `towline` sets it to what the configuration says.
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
         self
     }
 }

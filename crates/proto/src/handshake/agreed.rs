@@ -1,5 +1,6 @@
 //! What a handshake settled.
 
+use crate::compression::Negotiated;
 use crate::handshake::extension::Extension;
 use crate::handshake::subprotocol::Subprotocol;
 use crate::handshake::version::Version;
@@ -12,8 +13,10 @@ pub struct Agreed {
     ///
     /// WebSocket-Node's `protocol` is its [`lower_case`](Subprotocol::lower_case).
     pub protocol: Option<Subprotocol>,
-    /// The extensions in use, as the server's answer names them; at present always empty.
+    /// The extensions in use, as the server's answer names them.
     pub extensions: Vec<Extension>,
+    /// Compression, if it is among the extensions.
+    pub compression: Option<Negotiated>,
     /// The version of the protocol.
     #[doc(alias = "webSocketVersion")]
     pub version: Version,

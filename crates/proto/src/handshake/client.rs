@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 
+use crate::compression::{Compression, Negotiated};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::connect::{Connect, RequestError};
 use crate::handshake::excerpt::excerpt;
@@ -41,7 +42,7 @@ pub struct Opening {
     key: Key,
     target: Target,
     protocols: Vec<Subprotocol>,
-    extensions: Vec<Extension>,
+    compression: Option<Compression>,
     request: Request<()>,
 }
 
@@ -78,8 +79,8 @@ impl Connect {
         }
         .map_err(|_| RequestError::Uri { uri: target.authority().to_owned() })?;
         self.write_headers(request.headers_mut(), &target, &protocols, &extensions)?;
-        let (transport, version) = (self.transport, self.version);
-        Ok(Opening { transport, version, key, target, protocols, extensions, request })
+        let (transport, version, compression) = (self.transport, self.version, self.compression);
+        Ok(Opening { transport, version, key, target, protocols, compression, request })
     }
 
     fn write_headers(
@@ -189,11 +190,10 @@ impl Opening {
                 check_status(response.status(), headers, |status| status.is_success())?;
             }
         }
-        Ok(Agreed {
-            protocol: self.agreed_protocol(headers)?,
-            extensions: self.agreed_extensions(headers)?,
-            version: self.version,
-        })
+        let protocol = self.agreed_protocol(headers)?;
+        let extensions = parse_extensions(headers).map_err(HandshakeError::Extensions)?;
+        let compression = self.agreed_compression(&extensions)?;
+        Ok(Agreed { protocol, extensions, compression, version: self.version })
     }
 
     fn check_accept(&self, headers: &HeaderMap) -> Result<(), HandshakeError> {
@@ -225,15 +225,29 @@ impl Opening {
 
     /// "If … this header field indicates the use of an extension that was not present in the
     /// client's handshake …, the client MUST _Fail the WebSocket Connection_."
-    fn agreed_extensions(&self, headers: &HeaderMap) -> Result<Vec<Extension>, HandshakeError> {
-        let extensions = parse_extensions(headers).map_err(HandshakeError::Extensions)?;
-        let offered = |name: &str| self.extensions.iter().any(|offered| offered.name() == name);
-        match extensions.iter().find(|extension| !offered(extension.name())) {
-            Some(extension) => {
-                Err(HandshakeError::ExtensionNotOffered { extension: extension.to_string() })
+    fn agreed_compression(
+        &self,
+        extensions: &[Extension],
+    ) -> Result<Option<Negotiated>, HandshakeError> {
+        let mut agreed = None;
+        for extension in extensions {
+            let offered =
+                self.compression.filter(|offered| offered.method.name() == extension.name());
+            let Some(wanted) = offered else {
+                return Err(HandshakeError::ExtensionNotOffered {
+                    extension: extension.to_string(),
+                });
+            };
+            let broken = |reason| HandshakeError::ExtensionAnswer {
+                extension: extension.to_string(),
+                reason,
+            };
+            let negotiated = wanted.method.accept(&wanted, &extension.pairs()).map_err(broken)?;
+            if agreed.replace(negotiated).is_some() {
+                return Err(broken("the extension is there twice".to_owned()));
             }
-            None => Ok(extensions),
         }
+        Ok(agreed)
     }
 }
 
@@ -324,6 +338,13 @@ pub enum HandshakeError {
         /// The extension.
         extension: String,
     },
+    /// `Sec-WebSocket-Extensions` answers an offer with what was not offered.
+    ExtensionAnswer {
+        /// The extension.
+        extension: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// `Sec-WebSocket-Extensions` cannot be read.
     Extensions(ExtensionError),
 }
@@ -354,6 +375,9 @@ impl fmt::Display for HandshakeError {
             ),
             Self::ExtensionNotOffered { extension } => {
                 write!(f, "the extension {} was not offered", excerpt(extension))
+            }
+            Self::ExtensionAnswer { extension, reason } => {
+                write!(f, "the extension {} was not offered so: {reason}", excerpt(extension))
             }
             Self::Extensions(error) => error.fmt(f),
         }

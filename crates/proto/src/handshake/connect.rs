@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::{HeaderName, HeaderValue, header};
 
+use crate::compression::Compression;
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::extension::Extension;
 use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
@@ -22,6 +23,7 @@ pub struct Connect {
     pub(crate) version: Version,
     pub(crate) origin: Option<String>,
     pub(crate) headers: ExtraHeaders,
+    pub(crate) compression: Option<Compression>,
     protocols: Vec<String>,
 }
 
@@ -80,6 +82,14 @@ impl Connect {
         self
     }
 
+    /// Offers to compress. Default: no compression. `towline` sets it to what the configuration
+    /// says.
+    #[must_use]
+    pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression = compression.into();
+        self
+    }
+
     /// The subprotocols, checked.
     pub(crate) fn checked_protocols(&self) -> Result<Vec<Subprotocol>, SubprotocolError> {
         let mut seen = HashSet::new();
@@ -93,9 +103,9 @@ impl Connect {
         self.protocols.iter().map(check).collect()
     }
 
-    /// The extensions to offer. None is known yet.
+    /// The extensions to offer.
     pub(crate) fn offered_extensions(&self) -> Vec<Extension> {
-        Vec::new()
+        self.compression.iter().map(Extension::offering).collect()
     }
 
     /// Whether a header of the application has no business in a request.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::{HeaderMap, header};
 
+use crate::compression::{Compression, Method, Negotiated, Params};
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::token::{is_token, is_token_byte, trim};
 
@@ -72,6 +73,31 @@ impl Extension {
     /// The parameters, in their order.
     pub fn params(&self) -> &[Param] {
         &self.params
+    }
+
+    /// What a client offers for this compression.
+    pub(crate) fn offering(wanted: &Compression) -> Self {
+        Self::of(wanted.method, wanted.method.offer(wanted))
+    }
+
+    /// The names and values of the parameters, for the extension that they mean something to.
+    pub(crate) fn pairs(&self) -> Vec<(&str, Option<&str>)> {
+        self.params.iter().map(|param| (param.name(), param.value())).collect()
+    }
+
+    fn of(method: &dyn Method, params: Params) -> Self {
+        let params = params.into_iter().map(|(name, value)| Param {
+            name: name.to_owned(),
+            value: value.map(|value| value.to_string()),
+        });
+        Self { name: method.name().to_owned(), params: params.collect() }
+    }
+}
+
+impl Negotiated {
+    /// What was agreed on, as the server's answer says it; the parameters may be in another order.
+    pub fn extension(&self) -> Extension {
+        Extension::of(self.method, self.method.params(self))
     }
 }
 

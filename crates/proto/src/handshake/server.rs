@@ -2,6 +2,7 @@
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 
+use crate::compression::{Compression, Negotiated};
 use crate::handshake::accept::{Accept, AcceptError};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::cookie::{Cookie, parse_cookies};
@@ -206,7 +207,8 @@ impl Offer {
     ) -> Result<(Response<()>, Agreed), AcceptError> {
         self.check_origin(accept, policy)?;
         let protocol = self.agree_on_protocol(accept)?;
-        let extensions = negotiate(&self.extensions);
+        let compression = self.agree_on_compression(accept.compression.as_ref());
+        let extensions: Vec<_> = compression.iter().map(Negotiated::extension).collect();
 
         let mut response = Response::new(());
         let headers = response.headers_mut();
@@ -230,7 +232,7 @@ impl Offer {
             Transport::ExtendedConnect => StatusCode::OK,
         };
         let protocol = protocol.cloned();
-        Ok((response, Agreed { protocol, extensions, version: self.version }))
+        Ok((response, Agreed { protocol, extensions, compression, version: self.version }))
     }
 
     fn check_origin(&self, accept: &Accept, policy: &OriginPolicy) -> Result<(), AcceptError> {
@@ -262,12 +264,16 @@ impl Offer {
             }),
         }
     }
-}
 
-/// The answer to the extensions that a client offers: the ones agreed on, with the parameters of
-/// the answer. None is known yet.
-fn negotiate(_offered: &[Extension]) -> Vec<Extension> {
-    Vec::new()
+    /// The first offer, in the client's order of preference, that can be met. One that can't is
+    /// declined, and the connection is made without.
+    fn agree_on_compression(&self, wanted: Option<&Compression>) -> Option<Negotiated> {
+        let wanted = wanted?;
+        self.extensions
+            .iter()
+            .filter(|offered| offered.name() == wanted.method.name())
+            .find_map(|offered| wanted.method.answer(wanted, &offered.pairs()))
+    }
 }
 
 /// A value made of tokens or base64, which is always a header value.

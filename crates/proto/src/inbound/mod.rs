@@ -7,7 +7,7 @@
 //!                      fault
 //! ```
 //!
-//! A connection at rest holds no buffer here: what is [open] exists from the first byte that can't
+//! A connection at rest holds no buffer here: what is open exists from the first byte that can't
 //! be lent out of the input to the message's end.
 
 mod open;
@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use bytes::buf::Limit;
 
+use crate::compression::{Inflating, Negotiated};
 use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::incoming::{Incoming, Input};
@@ -46,6 +47,8 @@ pub struct Inbound {
     started: StartedHeader,
     /// What has begun and not ended.
     open: Option<Box<Open>>,
+    /// There if compression was negotiated, and no compressed message is open.
+    inflating: Option<Box<dyn Inflating>>,
     end: Option<End>,
 }
 
@@ -85,8 +88,21 @@ impl Inbound {
             limits,
             started: StartedHeader::default(),
             open: None,
+            inflating: None,
             end: None,
         }
+    }
+
+    /// The same, with compression as the handshake agreed on it.
+    ///
+    /// It is not for a decoder without [`assemble_fragments`](Config::assemble_fragments), whose
+    /// configuration [negotiates none](Config::negotiable_compression).
+    #[must_use]
+    pub fn with_compression(mut self, compression: Option<&Negotiated>) -> Self {
+        self.inflating = compression
+            .filter(|_| self.limits.assemble)
+            .map(|negotiated| negotiated.method.inflating(negotiated));
+        self
     }
 
     /// Decodes what comes next, and consumes what it takes from `input`.
@@ -135,10 +151,10 @@ impl Inbound {
     ) -> Result<MessageRef<'b>, Fault> {
         let payload = whole.take(input);
         if !whole.is_text {
-            return Ok(MessageRef::Binary(payload));
+            return Ok(MessageRef::binary(payload));
         }
         match validate(payload) {
-            Ok(text) => Ok(MessageRef::Text(text)),
+            Ok(text) => Ok(MessageRef::text(text)),
             Err(invalid) => Err(self.fail(invalid.into())),
         }
     }
@@ -171,8 +187,11 @@ impl Inbound {
     }
 
     fn note_between_messages(&mut self) {
-        if self.open.as_ref().is_some_and(|open| open.is_over()) {
-            self.open = None;
+        if self.open.as_ref().is_some_and(|open| open.is_over())
+            && let Some(mut open) = self.open.take()
+            && let Some(inflating) = open.inflating.take()
+        {
+            self.inflating = Some(inflating);
         }
         self.is_between_messages = self.limits.assemble
             && self.started.len == 0
@@ -219,6 +238,7 @@ impl Inbound {
         self.end = Some(end);
         self.is_between_messages = false;
         self.open = None;
+        self.inflating = None;
     }
 
     fn decode_open<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
@@ -251,6 +271,9 @@ impl Inbound {
     fn open_for(&mut self, header: &Header) -> &mut Open {
         let Limits { message, assemble, .. } = self.limits;
         let open = self.open.get_or_insert_with(|| Box::new(Open::new(message, assemble)));
+        if header.rsv != Rsv::NONE {
+            open.inflating = self.inflating.take();
+        }
         open.note(header);
         open
     }
@@ -259,7 +282,7 @@ impl Inbound {
     #[inline]
     fn check(&mut self, header: &Header) -> Result<(), Fault> {
         // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
-        if header.rsv != Rsv::NONE {
+        if header.rsv != Rsv::NONE && !self.begins_compressed(header) {
             return Err(Violation::ReservedBits(header.rsv).into());
         }
         match (self.role, header.mask) {
@@ -282,6 +305,14 @@ impl Inbound {
         }
     }
 
+    /// Whether RSV1 says that a message is compressed. It stands in the first frame of it, with no
+    /// other bit (RFC 7692, section 6).
+    fn begins_compressed(&self, header: &Header) -> bool {
+        self.inflating.is_some()
+            && header.rsv == Rsv::RSV1
+            && matches!(header.opcode, Opcode::Text | Opcode::Binary)
+    }
+
     #[inline]
     fn check_limits(&mut self, header: &Header) -> Result<(), Fault> {
         let Limits { frame, message, fragments, assemble } = self.limits;
@@ -289,7 +320,10 @@ impl Inbound {
             return Err(LimitExceeded::Frame { size: header.payload_len, limit: frame }.into());
         }
         let (before, frames_before) = self.open.as_ref().map_or((0, 0), |open| open.extent());
-        let size = before.saturating_add(header.payload_len);
+        let is_compressed = header.rsv != Rsv::NONE
+            || self.open.as_ref().is_some_and(|open| open.inflating.is_some());
+        // What is compressed is counted while it inflates.
+        let size = before.saturating_add(if is_compressed { 0 } else { header.payload_len });
         if assemble && size > message as u64 {
             return Err(LimitExceeded::Message { size, limit: message }.into());
         }
@@ -312,7 +346,8 @@ impl Inbound {
         if header.opcode.is_control() {
             return self.control(header.opcode, payload).map(Some);
         }
-        if header.fin && self.open.is_none() && self.limits.assemble {
+        let is_plain = header.rsv == Rsv::NONE && self.limits.assemble;
+        if header.fin && self.open.is_none() && is_plain {
             return Ok(Some(match header.opcode {
                 Opcode::Text => Incoming::Text(Cow::Borrowed(validate(payload)?)),
                 _ => Incoming::Binary(Cow::Borrowed(payload)),

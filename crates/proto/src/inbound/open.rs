@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use bytes::buf::Limit;
 use bytes::{BufMut as _, Bytes};
 
-use crate::body::Body;
-use crate::fault::Fault;
+use crate::body::{Body, text_of};
+use crate::compression::Inflating;
+use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::incoming::{Incoming, Input};
 use crate::text::{Text, Utf8Validator};
 use crate::wire::frame::Frame;
@@ -37,6 +38,8 @@ pub(super) struct Open {
     /// What has come of the message, or of the frame where those are handed out.
     body: Body,
     utf8: Utf8Validator,
+    /// There if the message is compressed.
+    pub(super) inflating: Option<Box<dyn Inflating>>,
     /// What has come of a control frame's payload, which may stand between the fragments of a
     /// message and so has no place in the body.
     control: Vec<u8>,
@@ -54,6 +57,7 @@ struct OpenFrame {
 struct OpenMessage {
     is_text: bool,
     frames: usize,
+    /// How much was announced of it; of a compressed one, how much was inflated.
     size: u64,
 }
 
@@ -73,6 +77,7 @@ impl Open {
             message: None,
             body: Body::None,
             utf8: Utf8Validator::default(),
+            inflating: None,
             control: Vec::new(),
             message_of_frame: None,
         }
@@ -108,11 +113,13 @@ impl Open {
             frames: 0,
             size: 0,
         });
-        message.size = message.size.saturating_add(header.payload_len);
+        if self.inflating.is_none() {
+            message.size = message.size.saturating_add(header.payload_len);
+        }
         message.frames = message.frames.saturating_add(1);
         if matches!(self.body, Body::None) {
             self.body = if message.is_text && self.assemble {
-                Body::Text(String::new())
+                Body::Ascii(Vec::new())
             } else {
                 Body::Bytes(Vec::new())
             };
@@ -121,7 +128,7 @@ impl Open {
 
     /// A frame has begun whose payload does not lie in the input as a whole.
     pub(super) fn begin(&mut self, header: Header) {
-        if !header.opcode.is_control() {
+        if !header.opcode.is_control() && self.inflating.is_none() {
             let most = self.most(&header);
             let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
             self.body.grow(payload_len.min(FIRST_RESERVE), 2, most);
@@ -183,9 +190,13 @@ impl Open {
     pub(super) fn payload_buffer(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         let OpenFrame { header, received } = self.frame.as_ref()?;
         let missing = usize::try_from(header.payload_len - received).ok()?;
-        // Text is validated while it is hot, in the input.
-        if missing < DIRECT_READ_MIN || self.message.as_ref().is_some_and(|message| message.is_text)
-        {
+        // Text is copied while it is validated, unless it is ASCII; what is compressed is inflated.
+        let is_direct = match self.body {
+            Body::Ascii(_) => true,
+            Body::Bytes(_) => !self.is_text(),
+            Body::None | Body::Text(_) => false,
+        };
+        if missing < DIRECT_READ_MIN || !is_direct || self.inflating.is_some() {
             return None;
         }
         let most = self.most(header);
@@ -193,7 +204,7 @@ impl Open {
         if capacity == len {
             self.body.grow(missing.min(FIRST_RESERVE), RESERVE_FACTOR, most);
         }
-        let Body::Bytes(body) = &mut self.body else { return None };
+        let (Body::Bytes(body) | Body::Ascii(body)) = &mut self.body else { return None };
         let room = missing.min(body.capacity() - body.len());
         Some(body.limit(room))
     }
@@ -202,7 +213,10 @@ impl Open {
         &mut self,
         count: usize,
     ) -> Result<Option<Incoming<'static>>, Fault> {
-        let (Some(frame), Body::Bytes(body)) = (&mut self.frame, &mut self.body) else {
+        let is_text = self.is_text();
+        let (Some(frame), Body::Bytes(body) | Body::Ascii(body)) =
+            (&mut self.frame, &mut self.body)
+        else {
             return Ok(None);
         };
         let start = body.len().saturating_sub(count);
@@ -210,24 +224,73 @@ impl Open {
             mask::apply(key, frame.received, &mut body[start..]);
         }
         frame.received += count as u64;
-        if frame.received < frame.header.payload_len {
+        let header = frame.header;
+        let is_whole = frame.received == header.payload_len;
+        if is_text && !body[start..].is_ascii() {
+            let piece = body.split_off(start);
+            self.append(&header, &piece)?;
+        }
+        if !is_whole {
             return Ok(None);
         }
-        let header = frame.header;
         self.frame = None;
         self.end_of_frame(header)
     }
 
+    fn is_text(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.is_text)
+    }
+
     /// Appends a piece of unmasked payload to the body, and checks it if it is text.
     fn append(&mut self, header: &Header, piece: &[u8]) -> Result<(), Fault> {
-        let most = self.most(header);
+        if self.inflating.is_some() {
+            return self.inflate(Some(piece));
+        }
         // How long the message will be is known in its last frame only.
         let factor = if header.fin { RESERVE_FACTOR } else { 2 };
+        self.append_plain(piece, factor, self.most(header))
+    }
+
+    /// Inflates a piece of a compressed message and appends what comes of it; without a piece, ends
+    /// the message.
+    fn inflate(&mut self, piece: Option<&[u8]>) -> Result<(), Fault> {
+        let Some(mut inflating) = self.inflating.take() else { return Ok(()) };
+        let mut appended = Ok(());
+        let mut sink = |chunk: &[u8]| {
+            appended = self.append_inflated(chunk);
+            appended.is_ok()
+        };
+        let inflated = match piece {
+            Some(piece) => inflating.inflate(piece, &mut sink),
+            None => inflating.finish(&mut sink),
+        };
+        self.inflating = Some(inflating);
+        appended?;
+        inflated.map_err(|_| Violation::NotInflatable.into())
+    }
+
+    /// Appends what was inflated, as far as the message may be so long.
+    fn append_inflated(&mut self, chunk: &[u8]) -> Result<(), Fault> {
+        let limit = self.message_limit;
+        let Some(message) = &mut self.message else { return Ok(()) };
+        let room = (limit as u64).saturating_sub(message.size);
+        let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(chunk.len());
+        message.size += fitting as u64;
+        self.append_plain(&chunk[..fitting], 2, limit)?;
+        if fitting < chunk.len() { Err(LimitExceeded::Inflated { limit }.into()) } else { Ok(()) }
+    }
+
+    fn append_plain(&mut self, piece: &[u8], factor: usize, most: usize) -> Result<(), Fault> {
         self.body.grow(self.utf8.pending_len() + piece.len(), factor, most);
+        if matches!(self.body, Body::Ascii(_)) && !piece.is_ascii() {
+            self.body.widen()?;
+        }
+        let is_text = self.is_text();
         match &mut self.body {
+            Body::Ascii(bytes) => bytes.extend_from_slice(piece),
             Body::Text(text) => self.utf8.push(piece, |valid| text.push_str(valid))?,
             Body::Bytes(bytes) => {
-                if self.message.as_ref().is_some_and(|message| message.is_text) {
+                if is_text {
                     self.utf8.push(piece, |_| {})?;
                 }
                 bytes.extend_from_slice(piece);
@@ -248,8 +311,9 @@ impl Open {
     }
 
     fn end_of_frame(&mut self, header: Header) -> Result<Option<Incoming<'static>>, Fault> {
-        let is_text = self.message.as_ref().is_some_and(|message| message.is_text);
+        let is_text = self.is_text();
         if header.fin {
+            self.inflate(None)?;
             self.message = None;
             if is_text {
                 self.utf8.finish()?;
@@ -263,6 +327,7 @@ impl Open {
         }
         Ok(match std::mem::take(&mut self.body) {
             Body::Text(text) => Some(Incoming::Text(Cow::Owned(text))),
+            Body::Ascii(bytes) => Some(Incoming::Text(Cow::Owned(text_of(bytes)?))),
             Body::Bytes(bytes) => Some(Incoming::Binary(Cow::Owned(bytes))),
             Body::None => None,
         })
@@ -271,7 +336,7 @@ impl Open {
     /// The frame that the body holds. One that is a message by itself is followed by that.
     fn frame_of_body(&mut self, header: Header) -> Result<Frame, Fault> {
         let payload = match std::mem::take(&mut self.body) {
-            Body::Bytes(bytes) => Bytes::from(bytes),
+            Body::Bytes(bytes) | Body::Ascii(bytes) => Bytes::from(bytes),
             Body::Text(text) => Bytes::from(text),
             Body::None => Bytes::new(),
         };

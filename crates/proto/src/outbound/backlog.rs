@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use bytes::{Buf as _, Bytes};
 
+use crate::compression::Deflated;
 use crate::wire::close::CloseFrame;
 use crate::wire::header::Rsv;
 use crate::wire::opcode::Opcode;
@@ -46,6 +47,8 @@ pub(super) struct Waiting {
     pub(super) payload: Bytes,
     /// Whether this is a message, to be fragmented as configured, and not a frame made by hand.
     pub(super) fragmentable: bool,
+    /// Whether it is a message that is to be deflated.
+    pub(super) deflate: bool,
 }
 
 impl Backlog {
@@ -97,7 +100,30 @@ impl Backlog {
         self.waiting_len -= payload.len();
         let opcode = std::mem::replace(&mut waiting.opcode, Opcode::Continuation);
         let rsv = std::mem::replace(&mut waiting.rsv, Rsv::NONE);
-        Some(Waiting { opcode, rsv, fin: false, payload, fragmentable: true })
+        Some(Waiting { opcode, rsv, fin: false, payload, fragmentable: true, deflate: false })
+    }
+
+    /// What is to be deflated next, if that has its turn: its opcode as of now, and its payload, to
+    /// be given back by [`note_deflated`](Self::note_deflated).
+    pub(super) fn next_to_deflate(&mut self) -> Option<(Opcode, Bytes)> {
+        let waiting = self.waiting.front_mut().filter(|waiting| waiting.deflate)?;
+        self.waiting_len -= waiting.payload.len();
+        Some((waiting.opcode, std::mem::take(&mut waiting.payload)))
+    }
+
+    /// What has become of that, and what is left of its payload.
+    pub(super) fn note_deflated(&mut self, deflated: Deflated, rest: Bytes) {
+        if deflated == (Deflated::Fragment { is_last: true }) {
+            self.waiting.pop_front();
+            return;
+        }
+        let Some(waiting) = self.waiting.front_mut() else { return };
+        self.waiting_len += rest.len();
+        waiting.payload = rest;
+        match deflated {
+            Deflated::Plain => waiting.deflate = false,
+            Deflated::Fragment { .. } => waiting.opcode = Opcode::Continuation,
+        }
     }
 
     /// Drops what stands behind a message made of frames.

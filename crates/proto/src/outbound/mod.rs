@@ -6,15 +6,20 @@
 //!                         pong     close
 //! ```
 //!
-//! A small message becomes a frame at once. A long one waits in the [backlog] and becomes frames
+//! A small message becomes a frame at once. A long one waits in the backlog and becomes frames
 //! no faster than they are written, so that a pong never stands behind all of it.
 
 mod backlog;
+
+mod broadcast;
+
+mod deflated;
 
 use std::io::IoSlice;
 
 use bytes::{Buf, Bytes};
 
+use crate::compression::{Compress, Deflating, Negotiated};
 use crate::config::Config;
 use crate::message::{Message, MessageRef};
 use crate::refused::{Refused, SendError};
@@ -25,6 +30,8 @@ use crate::wire::header::{Header, Rsv};
 use crate::wire::mask;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
+
+pub use broadcast::Broadcast;
 
 /// Long messages are turned into frames until this many bytes are ready to be written: enough
 /// to keep the socket busy, little enough that control frames get between.
@@ -45,6 +52,8 @@ pub struct Outbound {
     written: usize,
     /// Whatever else is queued.
     backlog: Option<Box<Backlog>>,
+    /// There if compression was negotiated.
+    deflating: Option<Box<dyn Deflating>>,
 }
 
 impl Outbound {
@@ -66,32 +75,57 @@ impl Outbound {
             encoded: Vec::new(),
             written: 0,
             backlog: None,
+            deflating: None,
         }
+    }
+
+    /// The same, with compression as the handshake agreed on it.
+    #[must_use]
+    pub fn with_compression(mut self, compression: Option<&Negotiated>) -> Self {
+        self.deflating = compression.and_then(|negotiated| negotiated.method.deflating(negotiated));
+        self
     }
 
     /// Queues a message.
     #[inline]
-    pub fn message(&mut self, message: Message) {
+    pub fn message(&mut self, message: Message, compress: Compress) {
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
         let payload = message.into_bytes();
-        if self.can_encode() && payload.len() <= self.max_frame {
-            self.encode(true, Rsv::NONE, opcode, payload);
+        if self.deflating.is_some() && compress == Compress::Auto {
+            self.deflate(opcode, payload);
         } else {
-            let (rsv, fin, fragmentable) = (Rsv::NONE, true, true);
-            self.backlog().wait(Waiting { opcode, rsv, fin, payload, fragmentable });
+            self.plain(opcode, Rsv::NONE, payload);
         }
     }
 
-    /// Queues a message, copied.
+    /// Queues a message as it is.
     #[inline]
-    pub fn message_ref(&mut self, message: MessageRef<'_>) {
+    fn plain(&mut self, opcode: Opcode, rsv: Rsv, payload: Bytes) {
+        if self.can_encode() && payload.len() <= self.max_frame {
+            self.encode(true, rsv, opcode, payload);
+        } else {
+            let (fin, fragmentable, deflate) = (true, true, false);
+            let waiting = Waiting { opcode, rsv, fin, payload, fragmentable, deflate };
+            self.backlog().wait(waiting);
+        }
+    }
+
+    /// Queues a message, copied; a long one that can be is shared.
+    #[inline]
+    pub fn message_ref(&mut self, message: MessageRef<'_>, compress: Compress) {
         let payload = message.as_bytes();
-        if !self.can_encode() || payload.len() > self.max_frame.min(AHEAD) {
-            return self.message(message.to_message());
+        let most = if message.is_shareable() { Self::COPY_MAX } else { AHEAD };
+        if !self.can_encode() || payload.len() > self.max_frame.min(most) {
+            return self.message(message.to_message(), compress);
         }
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
-        let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
-        self.encode_payload(mask, payload);
+        if self.deflating.is_some()
+            && compress == Compress::Auto
+            && self.deflate_whole(opcode, payload)
+        {
+            return;
+        }
+        self.encode_copy(true, Rsv::NONE, opcode, payload);
     }
 
     /// Queues a small message behind others that are ready to be written, if that is all there is
@@ -102,7 +136,8 @@ impl Outbound {
         let payload = message.as_bytes();
         let is_small = payload.len() <= self.max_frame.min(Self::COPY_MAX);
         let ready = self.encoded.len() - self.written;
-        if self.backlog.is_some() || !is_small || ready == 0 || ready >= most {
+        let is_plain = self.backlog.is_none() && self.deflating.is_none();
+        if !is_plain || !is_small || ready == 0 || ready >= most {
             return false;
         }
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
@@ -130,6 +165,10 @@ impl Outbound {
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
                 return self.control_frame(frame);
             }
+            // The peer would inflate it, and refer to it in what it inflates after it.
+            _ if self.deflating.is_some() && frame.reserved_bits().contains(Rsv::RSV1) => {
+                return Err(SendError::new(Refused::CompressedByHand, frame));
+            }
             _ => {}
         }
         let (fin, rsv) = (frame.is_fin(), frame.reserved_bits());
@@ -139,7 +178,9 @@ impl Outbound {
         if self.can_encode() {
             self.encode(fin, rsv, opcode, payload);
         } else {
-            self.backlog().wait(Waiting { opcode, rsv, fin, payload, fragmentable: false });
+            let (fragmentable, deflate) = (false, false);
+            let waiting = Waiting { opcode, rsv, fin, payload, fragmentable, deflate };
+            self.backlog().wait(waiting);
         }
         let backlog = self.backlog();
         backlog.made_of_frames = !fin;
@@ -186,6 +227,8 @@ impl Outbound {
             backlog.discard_waiting();
             self.drop_idle_backlog();
         }
+        // A message that was under way is not finished, and no other is begun.
+        self.deflating = None;
     }
 
     /// Forgets everything, for a transport that is gone.
@@ -193,6 +236,7 @@ impl Outbound {
         // A close frame that is lost here was never written.
         self.close_is_encoded = self.is_close_written();
         self.backlog = None;
+        self.deflating = None;
         self.encoded = Vec::new();
         self.written = 0;
     }
@@ -213,6 +257,9 @@ impl Outbound {
             }
             if self.remaining() >= AHEAD {
                 return;
+            }
+            if self.deflating.is_some() && self.fill_deflated() {
+                continue;
             }
             let backlog = self.backlog();
             if let Some(Waiting { fin, rsv, opcode, payload, .. }) = backlog.next_frame(most) {
@@ -322,6 +369,12 @@ impl Outbound {
             let at = self.encoded.len();
             self.backlog().lend(at, payload);
         }
+    }
+
+    #[inline]
+    fn encode_copy(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: &[u8]) {
+        let mask = self.encode_header(fin, rsv, opcode, payload.len());
+        self.encode_payload(mask, payload);
     }
 
     /// Returns the key that the payload is to be masked with, if it is.

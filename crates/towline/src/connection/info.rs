@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use towline_proto::Role;
 use towline_proto::handshake::{Extension, Version};
+use towline_proto::{Negotiated, Role};
 
 /// What the opening handshake agreed on, and who the peer is. It does not change.
 #[derive(Debug, Clone)]
@@ -19,8 +19,8 @@ pub struct Info {
     ///
     /// [`Accept::protocol`]: towline_proto::handshake::Accept::protocol
     pub protocol: Option<String>,
-    /// The extensions that were agreed on.
-    pub extensions: Vec<Extension>,
+    /// Compression, if it was agreed on.
+    pub compression: Option<Negotiated>,
     /// The version of the protocol.
     pub version: Version,
     /// The client's address as far as it is to be believed: what trusted proxies say, else
@@ -28,4 +28,11 @@ pub struct Info {
     pub remote_address: Option<IpAddr>,
     /// The address at the other end of the transport, which may be a proxy's.
     pub peer_address: Option<SocketAddr>,
+}
+
+impl Info {
+    /// The extensions that were agreed on, as the server's answer says it.
+    pub fn extensions(&self) -> Vec<Extension> {
+        self.compression.iter().map(Negotiated::extension).collect()
+    }
 }

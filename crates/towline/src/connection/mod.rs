@@ -35,7 +35,9 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 use tokio::time::Instant;
 use towline_proto::handshake::{Extension, Version};
-use towline_proto::{CloseCode, Closed, Config, Frame, Inbound, Message, Role, Session, Text};
+use towline_proto::{
+    CloseCode, Closed, Compress, Config, Frame, Inbound, Message, Role, Session, Text,
+};
 
 pub use event::Event;
 pub use info::Info;
@@ -94,7 +96,7 @@ pub(crate) fn next_id() -> u64 {
 }
 
 impl Connection {
-    /// A connection on a stream whose opening handshake was done elsewhere.
+    /// A connection on a stream whose opening handshake was done elsewhere, without extensions.
     ///
     /// `early` is what was read behind the handshake, and belongs to the connection: leave none
     /// out.
@@ -109,7 +111,7 @@ impl Connection {
             id: next_id(),
             role,
             protocol: None,
-            extensions: Vec::new(),
+            compression: None,
             version: Version::default(),
             remote_address: peer_address.map(|address| address.ip()),
             peer_address,
@@ -126,8 +128,9 @@ impl Connection {
         let Established { stream, early, info, response } = established;
         let now = Instant::now();
         let (half, writer) = stream.split();
-        let inbound = Inbound::new(info.role, config);
-        let session = Session::new(info.role, config, now.into_std());
+        let compression = info.compression.as_ref();
+        let inbound = Inbound::new(info.role, config).with_compression(compression);
+        let session = Session::new(info.role, config, now.into_std()).with_compression(compression);
         let shared = Shared::new(Arc::new(info), session, writer, observer, now);
         shared.has_input.store(!early.is_empty(), Ordering::Relaxed);
         let reader = Reader::new(half, inbound, &early);
@@ -187,6 +190,19 @@ impl Connection {
     /// at all.
     pub fn send(&self, message: impl Into<Message>) -> impl Future<Output = Result<()>> {
         self.sender.send(message)
+    }
+
+    /// Sends a message, and says whether it is to be compressed, see [`Sender::send_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
+        self.sender.send_with(message, compress).await
     }
 
     /// Sends a text message, see [`Sender::send`].
@@ -365,9 +381,10 @@ impl Connection {
         self.info().protocol.as_deref()
     }
 
-    /// The extensions that were agreed on.
-    pub fn extensions(&self) -> &[Extension] {
-        &self.info().extensions
+    /// The extensions that were agreed on, as the server's answer says it: with compression, one;
+    /// else none.
+    pub fn extensions(&self) -> Vec<Extension> {
+        self.info().extensions()
     }
 
     /// The version of the protocol.

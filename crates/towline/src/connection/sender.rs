@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_sink::Sink;
 use towline_proto::{
-    CloseCode, CloseFrame, Closed, Frame, InvalidClose, Message, MessageRef, Refused, SendError,
-    Session, Text,
+    CloseCode, CloseFrame, Closed, Compress, Frame, InvalidClose, Message, MessageRef, Refused,
+    SendError, Session, Text,
 };
 
 use crate::connection::info::Info;
@@ -65,10 +65,31 @@ impl Sender {
         Sending { wait: Wait::new(&self.shared), message: Some(message.into()) }
     }
 
-    /// Sends a copy of a message that lies elsewhere, for instance where
+    /// Sends a message, see [`send`](Self::send), and says whether it is to be compressed where
+    /// [compression](crate::Config::compression) was agreed on: never is for what is compressed
+    /// already, and for secrets, see [`Compress::Never`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`send`](Self::send).
+    pub async fn send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
+        let (mut wait, mut slot) = (Wait::new(&self.shared), Some(message.into()));
+        poll_fn(|cx| {
+            let Wait { shared, place } = &mut wait;
+            let sent = shared.poll_send_with(cx, place, (&mut slot, compress));
+            sent.map_err(|why| shared.unsent(why, slot.take()))
+        })
+        .await
+    }
+
+    /// Sends a message that lies elsewhere, for instance where
     /// [`Receiver::recv_ref`](crate::Receiver::recv_ref) has it: for a small one, this is the
-    /// cheapest way. A large one that could be given away is better [sent](Self::send), which
-    /// copies nothing.
+    /// cheapest way. The payload is copied to where it is written from; one of more than 4 KiB that
+    /// is a [`Message`] already is shared instead.
     ///
     /// # Errors
     ///
@@ -139,11 +160,13 @@ impl Sender {
     /// and what waits behind it is lost then. A close frame does what [`close`](Self::close) does,
     /// without waiting for the end.
     ///
+    /// Frames made by hand are sent as they are, compression or not.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidSend`] for a frame that can't stand here: a control frame of more than
     /// 125 bytes or with `fin` off, a continuation with nothing to continue, a first frame while
-    /// a message is unfinished. [`ErrorKind::Closed`] once the connection is closing.
+    /// a message is unfinished, one with data and RSV1 where compression was agreed on. [`ErrorKind::Closed`] once the connection is closing.
     ///
     /// # Cancel safety
     ///

@@ -20,7 +20,7 @@ pub(crate) enum Until {
     End,
 }
 
-const QUEUES: u64 = 4;
+const QUEUES: usize = 4;
 
 /// Who waits.
 #[derive(Default)]
@@ -31,7 +31,7 @@ struct Queues {
     /// How many places there ever were.
     places: u64,
     /// A place without a waker is that of one who was woken and has not come back yet.
-    queues: [BTreeMap<NonZeroU64, Option<Waker>>; QUEUES as usize],
+    queues: [BTreeMap<NonZeroU64, Option<Waker>>; QUEUES],
 }
 
 /// A place in a queue, or none yet. Every sender and every future that sends has one, so it is
@@ -41,11 +41,11 @@ pub(crate) struct Place(Option<NonZeroU64>);
 
 impl Place {
     fn number(place: u64, until: Until) -> NonZeroU64 {
-        NonZeroU64::MIN.saturating_add(place * QUEUES + until as u64)
+        NonZeroU64::MIN.saturating_add(place * QUEUES as u64 + until as u64)
     }
 
     fn queue(number: NonZeroU64) -> usize {
-        usize::try_from((number.get() - 1) % QUEUES).unwrap_or(0)
+        usize::try_from((number.get() - 1) % QUEUES as u64).unwrap_or(0)
     }
 
     /// Whether there is a place to give up.

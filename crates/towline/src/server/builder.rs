@@ -11,6 +11,7 @@ use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::Server;
 use crate::server::hub::Options;
+use crate::server::listening;
 
 /// How a server is set up; made by [`Server::builder`].
 ///
@@ -32,6 +33,7 @@ use crate::server::hub::Options;
 #[must_use]
 pub struct ServerBuilder {
     options: Options,
+    reuse_port: bool,
 }
 
 impl ServerBuilder {
@@ -103,6 +105,44 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets whether [`bind`](Self::bind) shares the port with others that do so, of the same user
+    /// (`SO_REUSEPORT`): the kernel spreads new connections over the listening sockets. Default:
+    /// off.
+    ///
+    /// This is how a server uses several cores without its threads ever meeting: a runtime of its
+    /// own for each, and on each a server on the same port. Connections stay where they were
+    /// accepted, so a thread may be busier than another; and a program that is started twice is
+    /// not told so. A [`listener`](Self::listen) of your own is as you made it.
+    ///
+    /// ```no_run
+    /// use towline::Server;
+    ///
+    /// let threads = (0..4).map(|_| {
+    ///     std::thread::spawn(|| {
+    ///         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    ///         runtime.block_on(async {
+    ///             let builder = Server::builder().reuse_port(true);
+    ///             let mut server = builder.bind("127.0.0.1:9001").await?;
+    ///             while let Some(request) = server.next_request().await {
+    ///                 // … tokio::spawn(…)
+    ///                 # drop(request);
+    ///             }
+    ///             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    ///         })
+    ///     })
+    /// });
+    /// # for thread in threads.collect::<Vec<_>>() { thread.join().unwrap().unwrap(); }
+    /// ```
+    ///
+    /// # Platforms
+    ///
+    /// Linux and Android spread connections; on other Unix systems one of the sockets may get most
+    /// of them. Where there is no such option, as on Windows, binding fails.
+    pub fn reuse_port(mut self, on: bool) -> Self {
+        self.reuse_port = on;
+        self
+    }
+
     /// A server that listens on this address; port 0 is any that is free.
     ///
     /// # Errors
@@ -118,7 +158,7 @@ impl ServerBuilder {
     /// Outside of a tokio runtime.
     pub async fn bind(self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<Server> {
         let what = format!("{address:?}");
-        match TcpListener::bind(address).await {
+        match listening::bind(address, self.reuse_port).await {
             Ok(listener) => Ok(self.listen(listener)),
             Err(error) => Err(cannot_listen(&what, error)),
         }

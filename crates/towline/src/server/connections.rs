@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use towline_proto::{CloseCode, CloseFrame, Message};
+use towline_proto::{Broadcast, CloseCode, CloseFrame, Compress, Message};
 
 use crate::connection::{Sender, Shared};
 
@@ -57,20 +57,33 @@ impl Connections {
     ///
     /// A connection whose outgoing queue is full doesn't hold up the others, only the return.
     /// Returns how many took it. The payload is shared: it is not copied for each connection,
-    /// but for a small one, which is copied beside its header.
+    /// but for a small one, which is copied beside its header. With
+    /// [compression](crate::Config::compression), it is compressed once for all connections that
+    /// make the same of it, and shared as well; with context takeover in the server's direction,
+    /// once for each.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: those connections that have not taken the message by then don't get it.
     pub async fn broadcast(&self, message: impl Into<Message>) -> usize {
-        let message = message.into();
-        let (mut sent, full) = self.send_to_all(&message);
+        self.broadcast_with(message, Compress::Auto).await
+    }
+
+    /// Sends a message to all connections as [`broadcast`](Self::broadcast) does, and says whether
+    /// it is to be compressed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`broadcast`](Self::broadcast).
+    pub async fn broadcast_with(&self, message: impl Into<Message>, compress: Compress) -> usize {
+        let mut broadcast = Broadcast::new(message.into(), compress);
+        let (mut sent, full) = self.send_to_all(&mut broadcast);
+        let broadcast = Arc::new(Mutex::new(broadcast));
         // One task each: a connection that takes the message does not set off a look at the others.
         let mut waiting = JoinSet::new();
         for shared in full {
-            let (message, runtime) = (message.clone(), shared.timekeeper.runtime().clone());
-            let sender = Sender::new(shared);
-            waiting.spawn_on(async move { sender.send(message).await.is_ok() }, &runtime);
+            let (broadcast, runtime) = (broadcast.clone(), shared.timekeeper.runtime().clone());
+            waiting.spawn_on(async move { shared.broadcast(&broadcast).await.is_ok() }, &runtime);
         }
         while let Some(is_sent) = waiting.join_next().await {
             sent += usize::from(is_sent.unwrap_or(false));
@@ -81,16 +94,17 @@ impl Connections {
     /// Sends a message to those connections whose outgoing queue has room, and passes over the
     /// others. Returns how many took it, and a sender to each of those that were passed over.
     pub fn try_broadcast(&self, message: impl Into<Message>) -> (usize, Vec<Sender>) {
-        let (sent, full) = self.send_to_all(&message.into());
+        let mut broadcast = Broadcast::new(message.into(), Compress::Auto);
+        let (sent, full) = self.send_to_all(&mut broadcast);
         (sent, full.into_iter().map(Sender::new).collect())
     }
 
     /// How many took the message, and which are full.
-    fn send_to_all(&self, message: &Message) -> (usize, Vec<Arc<Shared>>) {
+    fn send_to_all(&self, broadcast: &mut Broadcast) -> (usize, Vec<Arc<Shared>>) {
         let mut sent = 0;
         let mut full = Vec::new();
         for shared in self.all() {
-            match shared.try_send(&mut Some(message.clone())) {
+            match shared.try_broadcast(broadcast) {
                 Some(result) => sent += usize::from(result.is_ok()),
                 None => full.push(shared),
             }

@@ -22,6 +22,8 @@ mod gate;
 
 mod handle;
 
+mod listening;
+
 mod builder;
 
 use std::fmt;

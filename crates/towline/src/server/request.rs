@@ -243,6 +243,7 @@ impl Request {
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
     pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
+        let accept = accept.compression(self.0.hub.options.config.negotiable_compression());
         let (response, agreed) = match self.0.offer.accept(&accept, &self.0.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -334,7 +335,7 @@ impl Request {
             id: next_id(),
             role: Role::Server,
             protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
-            extensions: agreed.extensions,
+            compression: agreed.compression,
             version: agreed.version,
             remote_address: self.0.remote_address,
             peer_address: self.0.peer_address,

@@ -115,7 +115,7 @@ async fn text_that_is_none_is_not_lent() {
     let (mut peer, stream) = duplex(1000);
     peer.write_all(b"\x81\x81\0\0\0\0a\x81\x81\0\0\0\0\xFF").await.unwrap();
     let (sender, mut receiver) = server(stream).split();
-    assert_eq!(receiver.recv_ref().await.unwrap(), Some(MessageRef::Text("a")));
+    assert_eq!(receiver.recv_ref().await.unwrap(), Some(MessageRef::text("a")));
     for _ in 0..2 {
         let error = receiver.recv_ref().await.unwrap_err();
         assert_eq!(error.close_code(), Some(CloseCode::INVALID_DATA), "{error}");

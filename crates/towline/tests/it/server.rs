@@ -254,6 +254,30 @@ async fn a_port_in_use_is_an_error_that_says_so() {
     assert!(error.to_string().contains(&address.port().to_string()), "{error}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_port_is_shared_by_those_who_say_so() {
+    let builder = || Server::builder().reuse_port(true).auto_accept(true);
+    let mut first = builder().bind("127.0.0.1:0").await.unwrap();
+    let address = first.local_addr().unwrap();
+    let mut second = builder().bind(address).await.unwrap();
+    assert_eq!(second.local_addr().unwrap(), address);
+    let error = Server::bind(address).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Listen);
+
+    let url = format!("ws://{address}/");
+    let (mut at_first, mut at_second) = (0, 0);
+    // On which of them a connection ends up is up to the kernel; on Linux, to chance.
+    while cfg!(target_os = "linux") && (at_first == 0 || at_second == 0) {
+        let _connection = Client::new().connect(&url).await.unwrap();
+        tokio::select! {
+            connection = first.next_connection() => at_first += usize::from(connection.is_some()),
+            connection = second.next_connection() => at_second += usize::from(connection.is_some()),
+        }
+        assert!(at_first + at_second < 200, "{at_first} and {at_second}");
+    }
+}
+
 async fn connected(
     server: &mut Server,
     count: usize,

@@ -1,12 +1,17 @@
-//! The listening socket and the runtime.
+//! The listening sockets, the runtimes and the threads.
 
 use std::io::{Write, stdout};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Result, bail};
 use clap::Parser;
+use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Builder;
 
 use crate::options::Options;
 
@@ -17,31 +22,101 @@ use crate::options::Options;
 /// If there is no such mode, or nothing can be listened on.
 pub fn run<F, S>(modes: &[&str], serve: F) -> Result<()>
 where
-    F: Fn(TcpStream, Arc<Options>) -> S,
+    F: Fn(TcpStream, Arc<Options>) -> S + Send + Sync + 'static,
     S: Future<Output = Result<()>> + Send + 'static,
 {
     let options = Arc::new(parse(modes)?);
-    block_on(async {
-        let listener = TcpListener::bind(options.listen).await?;
-        announce(&listener)?;
-        loop {
-            // Out of descriptors, or a client that has gone already: the next one may do better.
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::task::yield_now().await;
-                continue;
-            };
-            stream.set_nodelay(true)?;
-            let served = serve(stream, options.clone());
-            let verbose = options.verbose;
-            tokio::spawn(async move {
-                if let Err(error) = served.await
-                    && verbose
-                {
-                    eprintln!("{error:#}");
-                }
-            });
-        }
+    let serve = Arc::new(serve);
+    run_on(&options.clone(), move |listener| accept(listener, options.clone(), serve.clone()))
+}
+
+async fn accept<F, S>(listener: TcpListener, options: Arc<Options>, serve: Arc<F>) -> Result<()>
+where
+    F: Fn(TcpStream, Arc<Options>) -> S,
+    S: Future<Output = Result<()>> + Send + 'static,
+{
+    loop {
+        // Out of descriptors, or a client that has gone already: the next one may do better.
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        stream.set_nodelay(true)?;
+        let served = serve(stream, options.clone());
+        let verbose = options.verbose;
+        tokio::spawn(async move {
+            if let Err(error) = served.await
+                && verbose
+            {
+                eprintln!("{error:#}");
+            }
+        });
+    }
+}
+
+/// Runs a server on as many threads as the options say, with as many descriptors as the system
+/// allows, and tells whoever started it where it listens. `serve` is called once, or on each thread
+/// that is apart.
+///
+/// # Errors
+///
+/// Those of the server, and what it can't be started for.
+pub fn run_on<F, S>(options: &Options, serve: F) -> Result<()>
+where
+    F: Fn(TcpListener) -> S + Send + Sync + 'static,
+    S: Future<Output = Result<()>> + Send + 'static,
+{
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
+    let first = listen(options.listen, options.apart)?;
+    let address = first.local_addr()?;
+    if options.threads == 1 {
+        announce(address)?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        return runtime.block_on(async { serve(TcpListener::from_std(first)?).await });
+    }
+    if !options.apart {
+        announce(address)?;
+        let workers = options.threads;
+        let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
+        let serving = async move { serve(TcpListener::from_std(first)?).await };
+        return runtime.block_on(async { tokio::spawn(serving).await? });
+    }
+    let mut listeners = vec![first];
+    while listeners.len() < options.threads {
+        listeners.push(listen(address, true)?);
+    }
+    // All of them listen by now, so all get connections.
+    announce(address)?;
+    let serve = &serve;
+    let serve_one = move |listener| {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async { serve(TcpListener::from_std(listener)?).await })
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| scope.spawn(move || serve_one(listener)))
+            .collect();
+        threads.into_iter().try_for_each(|thread| match thread.join() {
+            Ok(served) => served,
+            Err(_) => bail!("a thread panicked"),
+        })
     })
+}
+
+/// A listening socket, for a runtime to take over.
+fn listen(address: SocketAddr, shared: bool) -> Result<std::net::TcpListener> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    if shared {
+        set_socket_reuseport(&socket, true)?;
+    }
+    bind(&socket, &address)?;
+    net::listen(&socket, 1024)?;
+    Ok(socket.into())
 }
 
 /// The options, if the mode is one of these.
@@ -57,32 +132,10 @@ pub fn parse(modes: &[&str]) -> Result<Options> {
     Ok(options)
 }
 
-/// Runs a future on a runtime of this thread, with as many descriptors as the system allows.
-///
-/// # Errors
-///
-/// Those of the future, and what the runtime can't be made for.
-pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
-}
-
-/// Tells whoever started this server where it listens.
-///
-/// # Errors
-///
-/// If that cannot be found out or written.
-pub fn announce(listener: &TcpListener) -> Result<()> {
-    announce_address(listener.local_addr()?)
-}
-
-/// Tells whoever started this server where it listens.
-///
 /// # Errors
 ///
 /// If it cannot be written.
-pub fn announce_address(address: std::net::SocketAddr) -> Result<()> {
+fn announce(address: SocketAddr) -> Result<()> {
     let mut stdout = stdout().lock();
     writeln!(stdout, "listening {address}")?;
     Ok(stdout.flush()?)

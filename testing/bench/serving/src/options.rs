@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Parser;
 
-/// Serves echoes on one thread, until it is ended.
+/// Serves echoes until it is ended, on one thread if not told otherwise.
 ///
 /// The first line it prints is `listening ADDRESS`.
 #[derive(Debug, Clone, Parser)]
@@ -29,6 +29,14 @@ pub struct Options {
     /// that have none leave it out
     #[arg(long)]
     pub compress: bool,
+
+    /// On how many threads to serve: workers of one runtime
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+
+    /// Give each thread a runtime and a listening socket of its own, on the same port
+    #[arg(long)]
+    pub apart: bool,
 
     /// Say why connections end
     #[arg(long)]

@@ -3,7 +3,19 @@ import { createServer } from 'node:http';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Connection, Rejected, REJECT_REASON } from '../connection.mjs';
 
-const LIMITS = { maxPayload: 64 * 1024 * 1024, maxFragments: 128 * 1024 };
+// The parameters of permessage-deflate to insist on, as JSON with the names of the RFC; or none.
+const DEFLATE = process.env.TOWLINE_PEER_DEFLATE && JSON.parse(process.env.TOWLINE_PEER_DEFLATE);
+const camel = (name) => name.replace(/_./g, (part) => part[1].toUpperCase());
+const LIMITS = {
+  maxPayload: 64 * 1024 * 1024,
+  maxFragments: 128 * 1024,
+  perMessageDeflate: DEFLATE
+    ? {
+      threshold: 0,
+      ...Object.fromEntries(Object.entries(DEFLATE).map(([name, value]) => [camel(name), value])),
+    }
+    : false,
+};
 
 class WsConnection extends Connection {
   constructor(ws) {
@@ -46,6 +58,10 @@ export function connect(url, { protocols = [], headers = {}, opened } = {}) {
     const ws = new WebSocket(url, protocols, { headers, ...LIMITS });
     // Inside `open`: what came with the handshake is emitted right after it.
     ws.once('open', () => {
+      if (DEFLATE && !ws.extensions.includes('permessage-deflate')) {
+        reject(new Error('compression was not agreed on'));
+        return;
+      }
       const connection = new WsConnection(ws);
       opened?.(connection);
       resolve(connection);

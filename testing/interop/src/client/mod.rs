@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 use towline::{Client, CloseCode, Config, Connection, Message};
 
+use crate::compression::{self, Settings};
 use crate::limits;
 
 /// How long a scenario may take.
@@ -34,11 +35,17 @@ pub(crate) enum Scenario {
 }
 
 /// Plays scenarios one after the other and prints the outcome of each. True if all are ok.
-pub(crate) async fn play_all(scenarios: &[Scenario], url: &str) -> bool {
+pub(crate) async fn play_all(
+    scenarios: &[Scenario],
+    url: &str,
+    compress: Option<Settings>,
+) -> bool {
     let mut all_ok = true;
     for scenario in scenarios {
         let name = scenario.to_possible_value().map_or_else(String::new, |v| v.get_name().into());
-        let played = tokio::time::timeout(TIME, scenarios::play(*scenario, &Server::at(url))).await;
+        let played =
+            tokio::time::timeout(TIME, scenarios::play(*scenario, &Server::at(url, compress)))
+                .await;
         match played.unwrap_or_else(|_| Err(anyhow::anyhow!("not done after {TIME:?}"))) {
             Ok(()) => println!("ok {name}"),
             Err(error) => {
@@ -54,11 +61,12 @@ pub(crate) async fn play_all(scenarios: &[Scenario], url: &str) -> bool {
 #[derive(Clone)]
 struct Server {
     url: String,
+    compress: Option<Settings>,
 }
 
 impl Server {
-    fn at(url: &str) -> Self {
-        Self { url: url.trim_end_matches('/').to_owned() }
+    fn at(url: &str, compress: Option<Settings>) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned(), compress }
     }
 
     async fn connect(&self, path: &str) -> towline::Result<Connection> {
@@ -66,8 +74,15 @@ impl Server {
     }
 
     async fn connect_with(&self, client: Client, path: &str) -> towline::Result<Connection> {
-        let client = client.config(limits::raise(Config::client()));
-        client.connect(format!("{}{path}", self.url)).await
+        let client =
+            client.config(compression::with(limits::raise(Config::client()), self.compress));
+        let connection = client.connect(format!("{}{path}", self.url)).await?;
+        assert_eq!(
+            self.compress.is_some(),
+            !connection.extensions().is_empty(),
+            "compression was not agreed on, or unasked"
+        );
+        Ok(connection)
     }
 }
 

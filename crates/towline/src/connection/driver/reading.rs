@@ -165,13 +165,12 @@ impl Reader {
     fn take_whole(&mut self, whole: WholeMessage) -> Result<Message, Fault> {
         let Self { inbound, received, .. } = self;
         let shared_from = received.shared_from();
-        Ok(match received.decode(|input| inbound.take_whole(whole, input))? {
-            MessageRef::Binary(bytes) if bytes.len() >= shared_from => {
-                let payload_len = bytes.len();
-                Message::Binary(received.share(payload_len))
-            }
-            message => message.to_message(),
-        })
+        let message = received.decode(|input| inbound.take_whole(whole, input))?;
+        let payload_len = message.len();
+        if payload_len < shared_from || message.is_text() {
+            return Ok(message.to_message());
+        }
+        Ok(Message::Binary(received.share(payload_len)))
     }
 
     /// Waits until there is something to hand out. `None` is the end.

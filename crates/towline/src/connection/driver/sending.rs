@@ -1,15 +1,18 @@
 //! Queueing what is sent, and when to write it.
 
+use std::future::poll_fn;
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{Frame, Message, MessageRef, Opcode, Outbound, Refused, SendError, Session};
+use towline_proto::{
+    Broadcast, Compress, Frame, Message, MessageRef, Opcode, Outbound, Refused, SendError, Session,
+};
 
 use crate::connection::buffers;
-use crate::connection::shared::{Flusher, Shared, State};
+use crate::connection::shared::{Flusher, Shared, State, Wait};
 use crate::connection::waiting::{Place, Until};
 
 /// So much is queued at the most before it is written, whatever else there is to do.
@@ -68,6 +71,17 @@ impl Shared {
         self.poll_queue(cx, place, |session| send_from(session, slot))
     }
 
+    /// Queues the message in `slot`, compressed or not, once there is room, and has it written. A
+    /// message that is refused stays there.
+    pub(crate) fn poll_send_with(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+        (slot, compress): (&mut Option<Message>, Compress),
+    ) -> Poll<Result<(), Refused>> {
+        self.poll_queue(cx, place, |session| take_and_send(session, slot, compress))
+    }
+
     /// Queues the copy of a message once there is room, and has it written.
     #[inline]
     pub(crate) fn poll_send_ref(
@@ -121,6 +135,30 @@ impl Shared {
                 .has_room(state, Session::is_full)
                 .then(|| shared.queue(state, |session| send_from(session, slot)))
         })
+    }
+
+    /// Queues a message for many connections if there is room; else returns `None`.
+    pub(crate) fn try_broadcast(
+        self: &Arc<Self>,
+        broadcast: &mut Broadcast,
+    ) -> Option<Result<(), Refused>> {
+        self.update(|shared, state| {
+            shared
+                .has_room(state, Session::is_full)
+                .then(|| shared.queue(state, |session| session.send_broadcast(broadcast)))
+        })
+    }
+
+    /// Queues a message for many connections once there is room, and has it written.
+    pub(crate) async fn broadcast(
+        self: &Arc<Self>,
+        broadcast: &Mutex<Broadcast>,
+    ) -> Result<(), Refused> {
+        let mut wait = Wait::new(self);
+        let send = |session: &mut Session| {
+            session.send_broadcast(&mut broadcast.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        poll_fn(|cx| self.poll_queue(cx, &mut wait.place, send)).await
     }
 
     /// Queues a frame made by hand once there is room, and has it written. `sender` is who makes
@@ -211,14 +249,18 @@ fn send_from(session: &mut Session, slot: &mut Option<Message>) -> Result<(), Re
         Some(message) if message.as_bytes().len() <= Outbound::COPY_MAX => {
             session.send_ref(message)
         }
-        Some(_) => take_and_send(session, slot),
+        Some(_) => take_and_send(session, slot, Compress::Auto),
         None => Ok(()),
     }
 }
 
-fn take_and_send(session: &mut Session, slot: &mut Option<Message>) -> Result<(), Refused> {
+fn take_and_send(
+    session: &mut Session,
+    slot: &mut Option<Message>,
+    compress: Compress,
+) -> Result<(), Refused> {
     let Some(message) = slot.take() else { return Ok(()) };
-    session.send(message).map_err(|error| {
+    session.send_with(message, compress).map_err(|error| {
         let (why, message) = error.split();
         *slot = Some(message);
         why

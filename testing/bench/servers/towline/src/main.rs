@@ -2,7 +2,8 @@
 //! with messages that are borrowed from where they were received.
 
 use anyhow::Result;
-use towline::{Config, Server};
+use tokio::net::TcpListener;
+use towline::{Compression, Config, Deflate, Server};
 use towline_bench_serving::listening;
 use towline_bench_serving::options::Options;
 
@@ -20,40 +21,44 @@ fn main() -> Result<()> {
         "borrowed" => Mode::Borrowed,
         _ => Mode::Plain,
     };
-    listening::block_on(async move {
-        // Keepalive and all else is as by default.
-        let config = Config::server()
-            .max_received_frame_size(Options::LARGEST)
-            .max_received_message_size(Options::LARGEST)
-            .fragment_outgoing_messages(false);
-        let mut server = Server::builder().config(config).bind(options.listen).await?;
-        listening::announce_address(server.local_addr()?)?;
-        while let Some(request) = server.next_request().await {
-            match mode {
-                Mode::Plain => tokio::spawn(async move {
-                    let mut connection = request.accept().await?;
-                    while let Some(message) = connection.recv().await? {
-                        connection.send(message).await?;
-                    }
-                    towline::Result::Ok(())
-                }),
-                Mode::Split => tokio::spawn(async move {
-                    let (first, mut receiver) = request.accept().await?.split();
-                    let sender = first.clone();
-                    while let Some(message) = receiver.recv().await? {
-                        sender.send(message).await?;
-                    }
-                    towline::Result::Ok(())
-                }),
-                Mode::Borrowed => tokio::spawn(async move {
-                    let (sender, mut receiver) = request.accept().await?.split();
-                    while let Some(message) = receiver.recv_ref().await? {
-                        sender.send_ref(message).await?;
-                    }
-                    towline::Result::Ok(())
-                }),
-            };
-        }
-        Ok(())
-    })
+    let compress = options.compress;
+    listening::run_on(&options, move |listener| serve(listener, mode, compress))
+}
+
+async fn serve(listener: TcpListener, mode: Mode, compress: bool) -> Result<()> {
+    // Keepalive and all else is as by default, but for the level, which is the others'.
+    let deflate = Compression::from(Deflate::server().level(6).threshold(0));
+    let config = Config::server()
+        .max_received_frame_size(Options::LARGEST)
+        .max_received_message_size(Options::LARGEST)
+        .fragment_outgoing_messages(false)
+        .compression(compress.then_some(deflate));
+    let mut server = Server::builder().config(config).listen(listener);
+    while let Some(request) = server.next_request().await {
+        match mode {
+            Mode::Plain => tokio::spawn(async move {
+                let mut connection = request.accept().await?;
+                while let Some(message) = connection.recv().await? {
+                    connection.send(message).await?;
+                }
+                towline::Result::Ok(())
+            }),
+            Mode::Split => tokio::spawn(async move {
+                let (first, mut receiver) = request.accept().await?.split();
+                let sender = first.clone();
+                while let Some(message) = receiver.recv().await? {
+                    sender.send(message).await?;
+                }
+                towline::Result::Ok(())
+            }),
+            Mode::Borrowed => tokio::spawn(async move {
+                let (sender, mut receiver) = request.accept().await?.split();
+                while let Some(message) = receiver.recv_ref().await? {
+                    sender.send_ref(message).await?;
+                }
+                towline::Result::Ok(())
+            }),
+        };
+    }
+    Ok(())
 }

@@ -1,0 +1,60 @@
+//! One message for many connections.
+
+use bytes::Bytes;
+
+use crate::compression::{Compress, Deflating};
+use crate::message::Message;
+
+/// A message for many connections, which is compressed once for all that make the same of it.
+///
+/// Those are the connections with the same level and window, and no context takeover in the
+/// direction of the message; on the others it is compressed for each.
+///
+/// ```
+/// use towline_proto::{Broadcast, Compress, Message, Session};
+///
+/// fn to_all(sessions: &mut [Session], message: Message) {
+///     let mut broadcast = Broadcast::new(message, Compress::Auto);
+///     for session in sessions {
+///         session.send_broadcast(&mut broadcast).ok();
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Broadcast {
+    message: Message,
+    compress: Compress,
+    /// What has become of it, by the kind of deflater; nothing where it is better sent as it is.
+    deflated: Vec<(u16, Option<Bytes>)>,
+}
+
+impl Broadcast {
+    /// A message for many connections.
+    pub fn new(message: Message, compress: Compress) -> Self {
+        Self { message, compress, deflated: Vec::new() }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Whether it is to be compressed.
+    pub fn compress(&self) -> Compress {
+        self.compress
+    }
+
+    /// What a deflater makes of the message, if it is one that can share that with others, and
+    /// makes it shorter.
+    pub(super) fn deflated(&mut self, kind: u16, deflating: &mut dyn Deflating) -> Option<Bytes> {
+        if let Some((_, deflated)) = self.deflated.iter().find(|(other, _)| *other == kind) {
+            return deflated.clone();
+        }
+        let mut deflated = None;
+        deflating.whole(self.message.as_bytes(), &mut |whole| {
+            deflated = Some(Bytes::copy_from_slice(whole));
+        });
+        self.deflated.push((kind, deflated.clone()));
+        deflated
+    }
+}

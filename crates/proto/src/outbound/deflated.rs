@@ -1,0 +1,83 @@
+//! What is different where compression was negotiated.
+
+use bytes::Bytes;
+
+use crate::compression::{Compress, Deflated};
+use crate::outbound::Outbound;
+use crate::outbound::backlog::Waiting;
+use crate::outbound::broadcast::Broadcast;
+use crate::wire::header::Rsv;
+use crate::wire::opcode::Opcode;
+
+impl Outbound {
+    /// Queues a message that goes to other connections as well.
+    pub fn broadcast(&mut self, broadcast: &mut Broadcast) {
+        let compress = broadcast.compress();
+        if compress == Compress::Auto
+            && let Some(deflating) = &mut self.deflating
+            && deflating.wants(broadcast.message().len())
+            && let Some(kind) = deflating.kind()
+        {
+            if let Some(deflated) = broadcast.deflated(kind, deflating.as_mut()) {
+                let is_text = broadcast.message().is_text();
+                let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+                return self.plain(opcode, Rsv::RSV1, deflated);
+            }
+            return self.message(broadcast.message().clone(), Compress::Never);
+        }
+        self.message(broadcast.message().clone(), compress);
+    }
+
+    /// Queues a message that is to be deflated, if it is long enough for that.
+    pub(super) fn deflate(&mut self, opcode: Opcode, payload: Bytes) {
+        let wants = self.deflating.as_ref().is_some_and(|deflating| deflating.wants(payload.len()));
+        if wants && (payload.len() > self.max_frame || !self.can_encode()) {
+            let (fin, rsv, fragmentable, deflate) = (true, Rsv::NONE, true, true);
+            let waiting = Waiting { opcode, rsv, fin, payload, fragmentable, deflate };
+            self.backlog().wait(waiting);
+        } else if !wants || !self.deflate_whole(opcode, &payload) {
+            self.plain(opcode, Rsv::NONE, payload);
+        }
+    }
+
+    /// Makes a frame of a message that is no longer than one, deflated. Returns `false` where it is
+    /// to be sent as it is.
+    pub(super) fn deflate_whole(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
+        let Some(mut deflating) = self.deflating.take() else { return false };
+        let is_deflated = deflating.wants(payload.len())
+            && deflating.whole(payload, &mut |deflated| {
+                let (mut rest, mut opcode, mut rsv) = (deflated, opcode, Rsv::RSV1);
+                // It may have become longer by some bytes.
+                while let Some((fragment, after)) = rest.split_at_checked(self.max_frame)
+                    && !after.is_empty()
+                {
+                    self.encode_copy(false, rsv, opcode, fragment);
+                    (rest, opcode, rsv) = (after, Opcode::Continuation, Rsv::NONE);
+                }
+                self.encode_copy(true, rsv, opcode, rest);
+            });
+        self.deflating = Some(deflating);
+        is_deflated
+    }
+
+    /// Makes the next frame of the message whose turn it is, deflated. Returns `false` where none is
+    /// to be deflated.
+    pub(super) fn fill_deflated(&mut self) -> bool {
+        let Some((opcode, mut rest)) = self.backlog().next_to_deflate() else { return false };
+        let is_first = opcode != Opcode::Continuation;
+        let mut deflated = Deflated::Plain;
+        if is_first && rest.len() <= self.max_frame {
+            if self.deflate_whole(opcode, &rest) {
+                deflated = Deflated::Fragment { is_last: true };
+            }
+        } else if let Some(mut deflating) = self.deflating.take() {
+            let rsv = if is_first { Rsv::RSV1 } else { Rsv::NONE };
+            deflated = deflating.fragment(&mut rest, self.max_frame, &mut |fragment, is_last| {
+                self.encode_copy(is_last, rsv, opcode, fragment);
+            });
+            self.deflating = Some(deflating);
+        }
+        self.backlog().note_deflated(deflated, rest);
+        true
+    }
+}
