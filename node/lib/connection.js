@@ -38,7 +38,15 @@ const State = {
   CLOSED: 'closed',
 };
 
-function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, config) {
+/** `compression` is what the handshake agreed on, if it did. */
+function WebSocketConnection(
+  socket,
+  extensions,
+  protocol,
+  maskOutgoingPackets,
+  config,
+  compression,
+) {
   EventEmitter.call(this);
   checkKeepalive(config);
 
@@ -63,7 +71,7 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   /** Who is told of the end before the program is: the server. */
   this._owner = null;
   /** The number in the hub; negative once that knows this no more. */
-  this._id = hub.open(this, !maskOutgoingPackets, optionsOf(config));
+  this._id = hub.open(this, !maskOutgoingPackets, optionsOf(config), compression);
   this._isPlain = hub.isPlain(socket);
   this._isDirty = false;
   this._isFull = false;
