@@ -197,9 +197,13 @@ inherit(
       return this.socket.readableEnded;
     }
 
-    /** Whether a program that has more to send had better wait for `drain`. */
+    /**
+     * Whether a program that has more to send had better wait for `drain`. Only the socket knows
+     * whether that will come, so that much is written first.
+     */
     get outputBufferFull() {
-      return this._isFull || this._stagedLen >= this.socket.writableHighWaterMark;
+      if (this._stagedLen >= this.socket.writableHighWaterMark) hub.flush(this);
+      return this._isFull;
     }
 
     /** How many bytes wait to be written. */
@@ -453,6 +457,7 @@ inherit(
      */
     _hasUnread() {
       const { bytesRead, readableHighWaterMark, readableLength } = this.socket;
+      if (readableLength === 0) return false;
       const isNews = bytesRead !== this._bytesRead;
       this._bytesRead = bytesRead;
       return isNews || readableLength >= readableHighWaterMark;
