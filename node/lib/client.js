@@ -5,7 +5,7 @@ const http = require('node:http');
 const https = require('node:https');
 const url = require('node:url');
 
-const { WebSocketConnection } = require('./connection');
+const { WebSocketConnection, agreedOn } = require('./connection');
 const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
@@ -196,15 +196,8 @@ inherit(
     succeedHandshake() {
       const { config, firstDataChunk, protocol, socket } = this;
       const extensions = offeredExtensions(this.response.headers['sec-websocket-extensions']);
-      const compression = this._compression;
-      const connection = new WebSocketConnection(
-        socket,
-        extensions,
-        protocol,
-        true,
-        config,
-        compression,
-      );
+      if (this._compression) agreedOn.set(socket, this._compression);
+      const connection = new WebSocketConnection(socket, extensions, protocol, true, config);
       connection.webSocketVersion = config.webSocketVersion;
       connection._addSocketEventListeners();
       this.firstDataChunk = null;

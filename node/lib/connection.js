@@ -39,15 +39,10 @@ const State = {
   CLOSED: 'closed',
 };
 
-/** `compression` is what the handshake agreed on, if it did. */
-function WebSocketConnection(
-  socket,
-  extensions,
-  protocol,
-  maskOutgoingPackets,
-  config,
-  compression,
-) {
+/** What handshakes agreed on as to compression, by their sockets. */
+const agreedOn = new WeakMap();
+
+function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, config) {
   EventEmitter.call(this);
   checkKeepalive(config);
 
@@ -72,7 +67,8 @@ function WebSocketConnection(
   /** Who is told of the end before the program is: the server. */
   this._owner = null;
   /** The number in the hub; negative once that knows this no more. */
-  this._id = hub.open(this, !maskOutgoingPackets, optionsOf(config), compression);
+  this._id = hub.open(this, !maskOutgoingPackets, optionsOf(config), agreedOn.get(socket));
+  agreedOn.delete(socket);
   this._isPlain = hub.isPlain(socket);
   this._isDirty = false;
   this._isFull = false;
@@ -602,6 +598,8 @@ function onPause() {
 }
 
 function onResume() {
+  // One that was under way when the program paused comes nevertheless.
+  if (this.isPaused()) return;
   const connection = this[kConnection];
   connection.inputPaused = false;
   connection.emit('resume');
@@ -617,4 +615,4 @@ function notOpen() {
   return failure('ERR_CLOSED', 'The connection is not open: a close frame was sent or received.');
 }
 
-module.exports = { WebSocketConnection, takeErrors };
+module.exports = { WebSocketConnection, agreedOn, takeErrors };

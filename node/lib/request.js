@@ -4,7 +4,7 @@ const { EventEmitter } = require('node:events');
 const { STATUS_CODES } = require('node:http');
 const url = require('node:url');
 
-const { WebSocketConnection, takeErrors } = require('./connection');
+const { WebSocketConnection, agreedOn, takeErrors } = require('./connection');
 const cookies = require('./cookies');
 const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
@@ -117,13 +117,15 @@ inherit(
       this._resolve();
       const { socket } = this;
       const protocol = acceptedProtocol ? acceptedProtocol.toLowerCase() : acceptedProtocol;
+      const answer = this._answer;
+      if (answer) agreedOn.set(socket, answer.negotiated);
+      const extensions = offeredExtensions(answer?.header);
       const connection = new WebSocketConnection(
         socket,
-        this._answer ? this.parseExtensions(this._answer.header) : [],
+        extensions,
         protocol,
         false,
         this.serverConfig,
-        this._answer?.negotiated,
       );
       connection.webSocketVersion = this.webSocketVersion;
       connection.remoteAddress = this.remoteAddress;
