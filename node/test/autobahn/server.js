@@ -26,7 +26,7 @@ const server = new WebSocketServer({
   maxReceivedMessageSize: LARGEST,
   maxReceivedFragments: 131_072,
   fragmentOutgoingMessages: false,
-  perMessageDeflate: values.deflate,
+  perMessageDeflate: values.deflate && { threshold: 0 },
 });
 server.on('connect', (connection) => {
   connection.on('error', () => {}); // the suite resets connections
