@@ -1,4 +1,5 @@
-//! `proto <- towline <- {hyper, axum, h3, cli, node}`: which crate may be built with which.
+//! `proto <- towline <- {hyper, axum, h3, cli}` and `proto <- node`: which crate may be built with
+//! which.
 
 use std::path::Path;
 
@@ -31,6 +32,8 @@ enum Layer {
     Protocol,
     Library,
     Adapter,
+    /// Another host of the protocol, with a runtime of its own.
+    Host,
     /// Tests and tools.
     Unpublished,
 }
@@ -40,6 +43,7 @@ impl Layer {
         match package.name.as_str() {
             "towline-proto" => Self::Protocol,
             "towline" => Self::Library,
+            "towline-node" => Self::Host,
             _ if package.is_published() => Self::Adapter,
             _ => Self::Unpublished,
         }
@@ -48,7 +52,7 @@ impl Layer {
     fn may_use(self, other: Self) -> bool {
         match self {
             Self::Protocol => false,
-            Self::Library => other == Self::Protocol,
+            Self::Library | Self::Host => other == Self::Protocol,
             // Adapters live on the public API of the library, and may live on each other.
             Self::Adapter => other == Self::Library || other == Self::Adapter,
             Self::Unpublished => true,
@@ -141,8 +145,10 @@ mod tests {
                 ("towline", &["towline-proto", "tokio"]),
                 ("towline-hyper", &["towline", "?towline-proto"]),
                 ("towline-cli", &["towline", "towline-hyper"]),
+                ("towline-node", &["towline-proto", "napi"]),
                 ("test-kit", &["towline-proto"]),
                 ("bytes", &[]),
+                ("napi", &[]),
                 ("tokio", &["mio"]),
                 ("mio", &[]),
             ]),
@@ -157,6 +163,8 @@ mod tests {
             ("towline", "towline-hyper"),
             ("towline-hyper", "towline-proto"),
             ("towline-hyper", "test-kit"),
+            ("towline-node", "towline"),
+            ("towline-cli", "towline-node"),
         ] {
             let expected =
                 format!("error: {name}/Cargo.toml: {name} must not be built with {needs}");

@@ -16,6 +16,7 @@ mod names;
 mod order;
 mod size;
 mod unfinished;
+mod unsafety;
 
 use std::fs;
 use std::path::Path;
@@ -51,6 +52,7 @@ fn of_package(workspace: &Workspace, package: &Package) -> Result<Vec<Finding>> 
         findings.extend(names::check(&source));
         findings.extend(size::check(&source));
         findings.extend(unfinished::check(&source));
+        findings.extend(unsafety::check(&source));
     }
     let reader = |path: &Path| fs::read_to_string(workspace.root.join(path)).ok();
     for target in package.targets.iter().filter(|target| target.has_modules()) {

@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 5] = [
+pub(crate) const STEPS: [Step; 6] = [
     Step { name: "programs", about: "the programs that the suites run", slow: true, run: programs },
     Step {
         name: "autobahn-server",
@@ -26,6 +26,7 @@ pub(crate) const STEPS: [Step; 5] = [
     },
     Step { name: "peers", about: "libraries from npm and PyPI, both ways", slow: true, run: peers },
     Step { name: "console", about: "the console in Chromium", slow: true, run: console },
+    Step { name: "node", about: "the npm package: its build, its tests", slow: true, run: node },
 ];
 
 const ON_ANY_PORT: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
@@ -68,6 +69,29 @@ fn console(context: &Context) -> Result<Outcome> {
     command.arg("--program").arg(context.program("towline-interop"));
     command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT).arg("--compress");
     judge(context, &mut command)
+}
+
+fn node(context: &Context) -> Result<Outcome> {
+    for program in ["node", "npm"] {
+        let version = Command::new(program).arg("--version").output();
+        if !version.is_ok_and(|output| output.status.success()) {
+            return Ok(Outcome::Skipped(format!("{program} is not installed")));
+        }
+    }
+    let npm = |arguments: &[&str]| {
+        let mut command = Command::new("npm");
+        command.current_dir(context.workspace.root.join("node")).args(arguments);
+        command
+    };
+    // The module is built below, whether an older one is there or not.
+    let fetched = run(&mut npm(&["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+    if fetched != Outcome::Passed {
+        return Ok(Outcome::Skipped("npm cannot fetch what the tests need".into()));
+    }
+    match run(&mut npm(&["run", "build"]))? {
+        Outcome::Passed => run(&mut npm(&["test"])),
+        failed => Ok(failed),
+    }
 }
 
 fn suite(context: &Context, script: &str) -> Command {

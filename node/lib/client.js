@@ -1,0 +1,238 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const http = require('node:http');
+const https = require('node:https');
+const url = require('node:url');
+
+const { WebSocketConnection } = require('./connection');
+const failure = require('./errors');
+const { native } = require('./hub');
+const inherit = require('./inherit');
+const { illegalIn, listOf } = require('./tokens');
+
+const DEFAULTS = {
+  maxReceivedFrameSize: 0x100000,
+  maxReceivedMessageSize: 0x800000,
+  maxReceivedFragments: 0x10000,
+  fragmentOutgoingMessages: true,
+  fragmentationThreshold: 0x4000,
+  webSocketVersion: 13,
+  assembleFragments: true,
+  disableNagleAlgorithm: true,
+  closeTimeout: 5000,
+};
+
+const DEFAULT_PORTS = { 'ws:': '80', 'wss:': '443' };
+
+/** What of `tlsOptions` is not for TLS. */
+const NOT_TLS = new Set(['hostname', 'port', 'method', 'path', 'headers']);
+
+/** Opens connections. One at a time: each has its own client. */
+function WebSocketClient(config) {
+  EventEmitter.call(this);
+  this.config = { ...DEFAULTS, ...config, tlsOptions: { ...config?.tlsOptions } };
+  if (config?.webSocketVersion === undefined && config?.websocketVersion !== undefined) {
+    this.config.webSocketVersion = config.websocketVersion;
+  }
+  this._req = null;
+  if (this.config.webSocketVersion !== 8 && this.config.webSocketVersion !== 13) {
+    throw failure(
+      'ERR_INVALID_HANDSHAKE_OPTION',
+      'Requested webSocketVersion is not supported. Allowed values are 8 and 13.',
+    );
+  }
+}
+
+inherit(
+  WebSocketClient,
+  class {
+    connect(requestUrl, protocols, origin, headers, extraRequestOptions) {
+      this.protocols = listOfProtocols(protocols);
+      this.origin = origin;
+      this.protocol = undefined;
+      this.url = parseUrl(requestUrl);
+      this.secure = this.url.protocol === 'wss:';
+      if (!this.url.port) this.url.port = DEFAULT_PORTS[this.url.protocol];
+      this.base64nonce = native.generateKey();
+
+      const options = {
+        agent: false,
+        ...extraRequestOptions,
+        hostname: this.url.hostname,
+        port: this.url.port,
+        method: 'GET',
+        path: pathOf(this.url),
+        headers: this._requestHeaders(headers),
+      };
+      if (this.secure) {
+        for (const [key, value] of Object.entries(this.config.tlsOptions)) {
+          if (!NOT_TLS.has(key)) options[key] = value;
+        }
+      }
+      this._request((this.secure ? https : http).request(options));
+    }
+
+    _requestHeaders(headers) {
+      const { config, url: target } = this;
+      const all = { ...(this.secure ? config.tlsOptions.headers : undefined), ...headers };
+      const isDefault = target.port === DEFAULT_PORTS[target.protocol];
+      const hostname = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname;
+      Object.assign(all, {
+        Upgrade: 'websocket',
+        Connection: 'Upgrade',
+        'Sec-WebSocket-Version': String(config.webSocketVersion),
+        'Sec-WebSocket-Key': this.base64nonce,
+        Host: all.Host || (isDefault ? hostname : `${hostname}:${target.port}`),
+      });
+      if (this.protocols.length > 0) all['Sec-WebSocket-Protocol'] = this.protocols.join(', ');
+      if (this.origin) {
+        all[config.webSocketVersion === 8 ? 'Sec-WebSocket-Origin' : 'Origin'] = this.origin;
+      }
+      return all;
+    }
+
+    _request(request) {
+      this._req = request;
+      const onError = (error) => {
+        this._req = null;
+        this.emit('connectFailed', error);
+      };
+      request.on('error', onError);
+      request.on('upgrade', (response, socket, head) => {
+        this._req = null;
+        request.removeListener('error', onError);
+        // Whatever becomes of the request has nothing to do with the connection.
+        request.on('error', () => {});
+        this.socket = socket;
+        this.response = response;
+        this.firstDataChunk = head;
+        this.validateHandshake();
+      });
+      request.on('response', (response) => {
+        this._req = null;
+        this._handleResponse(response);
+      });
+      request.end();
+    }
+
+    /** The server speaks HTTP, and no WebSocket. */
+    _handleResponse(response) {
+      if (this.listenerCount('httpResponse') > 0) {
+        this.emit('httpResponse', response, this);
+        response.socket?.end();
+        return;
+      }
+      const headers = Object.entries(response.headers).map(([name, value]) => `${name}: ${value}`);
+      const error = failure(
+        'ERR_HTTP_RESPONSE',
+        `Server responded with a non-101 status: ${response.statusCode} ${response.statusMessage}` +
+          `\nResponse Headers Follow:\n${headers.join('\n')}\n`,
+      );
+      error.statusCode = response.statusCode;
+      error.headers = response.headers;
+      response.socket?.end();
+      this.emit('connectFailed', error);
+    }
+
+    validateHandshake() {
+      const wrong = this._whatIsWrong(this.response.headers);
+      if (wrong === undefined) this.succeedHandshake();
+      else this.failHandshake(wrong);
+    }
+
+    _whatIsWrong(headers) {
+      const protocol = headers['sec-websocket-protocol'];
+      if (this.protocols.length > 0 && !protocol) {
+        return 'Expected a Sec-WebSocket-Protocol header.';
+      }
+      if (protocol && !this.protocols.includes(protocol)) {
+        return 'Server did not respond with a requested protocol.';
+      }
+      this.protocol = protocol;
+
+      const has = (name, token) =>
+        listOf(headers[name]).some((item) => item.toLowerCase() === token);
+      if (!has('connection', 'upgrade')) {
+        return 'Expected a Connection: Upgrade header from the server';
+      }
+      if (!has('upgrade', 'websocket')) {
+        return 'Expected an Upgrade: websocket header from the server';
+      }
+      const accept = headers['sec-websocket-accept'];
+      if (!accept) return 'Expected Sec-WebSocket-Accept header from server';
+      const expected = native.acceptKey(this.base64nonce);
+      if (accept !== expected) {
+        return (
+          "Sec-WebSocket-Accept header from server didn't match expected value of " + expected
+        );
+      }
+      if (headers['sec-websocket-extensions']) {
+        return 'Server responded with an extension that was not requested.';
+      }
+      return undefined;
+    }
+
+    failHandshake(errorDescription) {
+      if (this.socket?.writable) this.socket.end();
+      this.emit('connectFailed', failure('ERR_HANDSHAKE', errorDescription));
+    }
+
+    succeedHandshake() {
+      const { config, firstDataChunk, protocol, socket } = this;
+      const connection = new WebSocketConnection(socket, [], protocol, true, config);
+      connection.webSocketVersion = config.webSocketVersion;
+      connection._addSocketEventListeners();
+      this.firstDataChunk = null;
+      this.emit('connect', connection);
+      if (firstDataChunk.length > 0) connection.handleSocketData(firstDataChunk);
+    }
+
+    /** Gives up connecting; `connectFailed` tells. Without effect on an open connection. */
+    abort() {
+      if (this._req) this._req.destroy();
+    }
+  },
+);
+
+function listOfProtocols(protocols) {
+  let list = [];
+  if (typeof protocols === 'string') list = protocols === '' ? [] : [protocols];
+  else if (Array.isArray(protocols)) list = protocols;
+  for (const protocol of list) {
+    const illegal = illegalIn(protocol);
+    if (illegal !== undefined) {
+      throw failure(
+        'ERR_INVALID_HANDSHAKE_OPTION',
+        `Protocol list contains invalid character "${illegal}"`,
+      );
+    }
+  }
+  return list;
+}
+
+function parseUrl(requestUrl) {
+  // Programs pass strings, and what `url.parse` made of one.
+  const isParsed = typeof requestUrl === 'object' && !(requestUrl instanceof URL);
+  const parsed = isParsed ? requestUrl : url.parse(String(requestUrl));
+  if (!parsed.protocol) {
+    throw failure(
+      'ERR_INVALID_URL',
+      'You must specify a full WebSocket URL, including protocol.',
+    );
+  }
+  if (!parsed.host) {
+    throw failure(
+      'ERR_INVALID_URL',
+      'You must specify a full WebSocket URL, including hostname. Relative URLs are not supported.',
+    );
+  }
+  return parsed;
+}
+
+function pathOf(target) {
+  if (target.pathname) return target.path;
+  return target.path ? `/${target.path}` : '/';
+}
+
+module.exports = WebSocketClient;

@@ -1,0 +1,230 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { STATUS_CODES } = require('node:http');
+const url = require('node:url');
+
+const { WebSocketConnection, takeErrors } = require('./connection');
+const cookies = require('./cookies');
+const failure = require('./errors');
+const { native } = require('./hub');
+const inherit = require('./inherit');
+const { illegalIn, listOf, oneLine } = require('./tokens');
+
+/** A client that asks for a connection: to be accepted or rejected, once. */
+function WebSocketRequest(socket, httpRequest, serverConfig) {
+  EventEmitter.call(this);
+  this.socket = socket;
+  this.httpRequest = httpRequest;
+  this.resource = httpRequest.url;
+  this.remoteAddress = socket.remoteAddress;
+  this.remoteAddresses = [this.remoteAddress];
+  this.serverConfig = serverConfig;
+
+  this._resolved = false;
+  this._socketIsClosing = false;
+  this._socketCloseHandler = () => {
+    this._socketIsClosing = true;
+    this._removeSocketCloseListeners();
+  };
+  socket.on('end', this._socketCloseHandler);
+  socket.on('close', this._socketCloseHandler);
+  // A client that resets while the program thinks about it is no reason to crash.
+  takeErrors(socket);
+}
+
+inherit(
+  WebSocketRequest,
+  class {
+    /** Reads the handshake. Throws for one that is none, with the status to answer it. */
+    readHandshake() {
+      const { headers } = this.httpRequest;
+      this.resourceURL = url.parse(this.resource, true);
+
+      this.host = headers.host;
+      if (!this.host) throw bad('Client must provide a Host header.');
+
+      this.key = headers['sec-websocket-key'];
+      if (!this.key) throw bad('Client must provide a value for Sec-WebSocket-Key.');
+
+      this.webSocketVersion = parseInt(headers['sec-websocket-version'], 10);
+      if (!this.webSocketVersion) {
+        throw bad('Client must provide a value for Sec-WebSocket-Version.');
+      }
+      if (this.webSocketVersion !== 8 && this.webSocketVersion !== 13) {
+        const error = bad(
+          `Unsupported websocket client version: ${this.webSocketVersion}` +
+            'Only versions 8 and 13 are supported.',
+        );
+        error.httpCode = 426;
+        error.headers = { 'Sec-WebSocket-Version': '13' };
+        throw error;
+      }
+
+      this._accept = native.acceptKey(this.key);
+      if (this._accept === null) {
+        throw bad('Sec-WebSocket-Key must be 16 bytes in base64.');
+      }
+
+      this.origin = headers[this.webSocketVersion === 8 ? 'sec-websocket-origin' : 'origin'];
+
+      this.protocolFullCaseMap = {};
+      this.requestedProtocols = listOf(headers['sec-websocket-protocol']).map((protocol) => {
+        const lowerCase = protocol.toLowerCase();
+        this.protocolFullCaseMap[lowerCase] = protocol;
+        return lowerCase;
+      });
+
+      if (!this.serverConfig.ignoreXForwardedFor && headers['x-forwarded-for']) {
+        this.remoteAddresses = [
+          ...headers['x-forwarded-for'].split(/,\s*/),
+          this.socket.remoteAddress,
+        ];
+        this.remoteAddress = this.remoteAddresses[0];
+      }
+
+      this.requestedExtensions = this.serverConfig.parseExtensions
+        ? this.parseExtensions(headers['sec-websocket-extensions'])
+        : [];
+      this.cookies = this.serverConfig.parseCookies ? this.parseCookies(headers.cookie) : [];
+    }
+
+    parseExtensions(value) {
+      if (!value) return [];
+      return native.offeredExtensions(value.toLowerCase()).map(({ name, params }) => ({
+        name,
+        params: params.map((param) => ({ name: param.name, value: param.value })),
+      }));
+    }
+
+    parseCookies(value) {
+      return cookies.parse(value);
+    }
+
+    /**
+     * Accepts the request. The protocol is one that was asked for, in any case, or null; the origin
+     * goes back to the client; the cookies are set.
+     */
+    accept(acceptedProtocol, allowedOrigin, setCookies) {
+      this._verifyResolution();
+      let head;
+      try {
+        head = this._responseHead(acceptedProtocol, allowedOrigin, setCookies);
+      } catch (error) {
+        this.reject(500);
+        throw error;
+      }
+      this.protocolFullCaseMap = null;
+      this.requestedProtocols = null;
+
+      this._resolve();
+      const { socket } = this;
+      const protocol = acceptedProtocol ? acceptedProtocol.toLowerCase() : acceptedProtocol;
+      const connection = new WebSocketConnection(socket, [], protocol, false, this.serverConfig);
+      connection.webSocketVersion = this.webSocketVersion;
+      connection.remoteAddress = this.remoteAddress;
+      connection.remoteAddresses = this.remoteAddresses;
+
+      this._removeSocketCloseListeners();
+      if (this._socketIsClosing) {
+        giveUp(connection);
+      } else {
+        socket.write(head, 'latin1', (error) => {
+          if (error) giveUp(connection);
+          else connection._addSocketEventListeners();
+        });
+      }
+      this.emit('requestAccepted', connection);
+      return connection;
+    }
+
+    _responseHead(acceptedProtocol, allowedOrigin, setCookies) {
+      const lines = [
+        'HTTP/1.1 101 Switching Protocols',
+        'Upgrade: websocket',
+        'Connection: Upgrade',
+        `Sec-WebSocket-Accept: ${this._accept}`,
+      ];
+      if (acceptedProtocol) {
+        lines.push(`Sec-WebSocket-Protocol: ${this._requestedSpelling(acceptedProtocol)}`);
+      }
+      if (allowedOrigin) {
+        const name = this.webSocketVersion === 8 ? 'Sec-WebSocket-Origin' : 'Origin';
+        lines.push(`${name}: ${oneLine(allowedOrigin)}`);
+      }
+      if (setCookies) {
+        lines.push(...cookies.format(setCookies).map((cookie) => `Set-Cookie: ${cookie}`));
+      }
+      return `${lines.join('\r\n')}\r\n\r\n`;
+    }
+
+    /** The protocol as the client wrote it. */
+    _requestedSpelling(protocol) {
+      const illegal = illegalIn(protocol);
+      if (illegal !== undefined) {
+        throw badOption(`Illegal character "${illegal}" in subprotocol.`);
+      }
+      const lowerCase = protocol.toLowerCase();
+      if (!this.requestedProtocols.includes(lowerCase)) {
+        throw badOption('Specified protocol was not requested by the client.');
+      }
+      return this.protocolFullCaseMap[lowerCase];
+    }
+
+    /** Rejects the request: 403 without a word of the program. */
+    reject(status, reason, extraHeaders) {
+      this._verifyResolution();
+      this._resolve();
+
+      const code = typeof status === 'number' ? status : 403;
+      const lines = [`HTTP/1.1 ${code} ${STATUS_CODES[code] ?? 'Unknown'}`, 'Connection: close'];
+      if (reason) lines.push(`X-WebSocket-Reject-Reason: ${oneLine(reason)}`);
+      for (const name in extraHeaders) {
+        lines.push(`${oneLine(name)}: ${oneLine(extraHeaders[name])}`);
+      }
+      const { socket } = this;
+      this._removeSocketCloseListeners();
+      socket.end(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+      // A client that keeps its side open is not waited for.
+      socket.setTimeout(this.serverConfig?.closeTimeout ?? 5000, () => socket.destroy());
+
+      this.emit('requestRejected', this);
+    }
+
+    _verifyResolution() {
+      if (this._resolved) {
+        throw failure(
+          'ERR_REQUEST_GONE',
+          'WebSocketRequest may only be accepted or rejected one time.',
+        );
+      }
+    }
+
+    _resolve() {
+      this._resolved = true;
+      this.emit('requestResolved', this);
+    }
+
+    _removeSocketCloseListeners() {
+      this.socket.removeListener('end', this._socketCloseHandler);
+      this.socket.removeListener('close', this._socketCloseHandler);
+    }
+  },
+);
+
+/** A connection whose socket is gone already: the program has it in hand, and is told next. */
+function giveUp(connection) {
+  process.nextTick(() => {
+    connection.drop(1006, 'TCP connection lost before handshake completed.', true);
+  });
+}
+
+function bad(message) {
+  return failure('ERR_HANDSHAKE', message);
+}
+
+function badOption(message) {
+  return failure('ERR_INVALID_HANDSHAKE_OPTION', message);
+}
+
+module.exports = WebSocketRequest;

@@ -1,0 +1,58 @@
+'use strict';
+
+// Builds the native module with cargo and puts it where `lib/native.js` looks for it. As `npm
+// install` calls it, with --if-needed, only where no prebuilt package fits.
+
+const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const { built, load, target } = require('../lib/native');
+
+const root = path.join(__dirname, '..', '..');
+
+function isLoadable() {
+  try {
+    load();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function fail(message) {
+  console.error(`towline: ${message}`);
+  process.exit(1);
+}
+
+/** The library that cargo names among what it has made. */
+function libraryOf(output) {
+  const isOurs = ({ reason, target }) =>
+    reason === 'compiler-artifact' && target.kind.includes('cdylib');
+  const artifacts = output.split('\n').filter(Boolean).map(JSON.parse).filter(isOurs);
+  const files = artifacts.flatMap(({ filenames }) => filenames);
+  return files.find((file) => /\.(so|dylib|dll)$/.test(file));
+}
+
+if (process.argv.includes('--if-needed') && isLoadable()) process.exit(0);
+
+if (!fs.existsSync(path.join(root, 'node', 'Cargo.toml'))) {
+  fail(`there is no prebuilt module for ${target()}, and no source here to build one from`);
+}
+const args = ['build', '--release', '--package', 'towline-node', '--message-format', 'json'];
+const cargo = spawnSync('cargo', args, {
+  cwd: root,
+  encoding: 'utf8',
+  maxBuffer: 64 << 20,
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+if (cargo.error?.code === 'ENOENT') {
+  fail(`there is no prebuilt module for ${target()}; to build one takes Rust: https://rustup.rs`);
+}
+if (cargo.status !== 0) fail('cargo has failed');
+
+const library = libraryOf(cargo.stdout);
+if (library === undefined) fail('cargo has made no library');
+// A copy beside it, then a rename: a process that has the old one loaded is left alone.
+fs.copyFileSync(library, `${built}.new`);
+fs.renameSync(`${built}.new`, built);

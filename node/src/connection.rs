@@ -1,0 +1,57 @@
+//! One connection: the core, and what waits for JavaScript to take it.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use towline_proto::{CloseFrame, Config, Fault, Inbound, Role, Session};
+
+/// A connection, from the end of the opening handshake to the end of its socket.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) inbound: Inbound,
+    pub(crate) session: Session,
+    /// What events of the table are about, in their order, where that is not in the chunk.
+    pub(crate) owned: VecDeque<Owned>,
+    /// How the peer's part of the conversation ended. The session learns it when the program has
+    /// had all that came before, and could answer it.
+    pub(crate) ending: Option<Ending>,
+    /// When the timetable will look at this.
+    pub(crate) scheduled: Option<Instant>,
+}
+
+/// A payload or a text that did not lie whole in a chunk.
+#[derive(Debug)]
+pub(crate) enum Owned {
+    Text(String),
+    Binary(Vec<u8>),
+    Shared(Bytes),
+}
+
+/// The last of what a peer said.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Close(CloseFrame),
+    Fault(Fault),
+}
+
+impl Connection {
+    pub(crate) fn new(role: Role, config: &Config, now: Instant) -> Self {
+        Self {
+            inbound: Inbound::new(role, config),
+            session: Session::new(role, config, now),
+            owned: VecDeque::new(),
+            ending: None,
+            scheduled: None,
+        }
+    }
+
+    /// What the next event is about. An idle connection keeps nothing.
+    pub(crate) fn take_owned(&mut self) -> Option<Owned> {
+        let owned = self.owned.pop_front();
+        if self.owned.is_empty() {
+            self.owned = VecDeque::new();
+        }
+        owned
+    }
+}
