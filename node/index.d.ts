@@ -50,10 +50,32 @@ export interface IConfig {
   fragmentationThreshold?: number;
   /** Whether fragments are put together. If not, each is a `frame` event. Default: true. */
   assembleFragments?: boolean;
+  /**
+   * Whether messages are compressed, if the peer can do it too: it takes time, and memory where
+   * messages may refer to earlier ones. Without effect if `assembleFragments` is off. Default:
+   * false.
+   */
+  perMessageDeflate?: boolean | IPerMessageDeflateOptions;
   /** How long the peer has to answer a close frame. Default: 5000. */
   closeTimeout?: number;
   /** Whether small packets are sent at once. Default: true. */
   disableNagleAlgorithm?: boolean;
+}
+
+/** How to compress, as the package `ws` spells it. What it has beside these is ignored. */
+export interface IPerMessageDeflateOptions {
+  /** From how many bytes on a message is compressed. Default: 256. */
+  threshold?: number;
+  /** Level 1 to 9. Default: 3. */
+  zlibDeflateOptions?: { level?: number };
+  /** Whether the server's messages stand alone. Default: true on a server, false on a client. */
+  serverNoContextTakeover?: boolean;
+  /** The same of the client's. */
+  clientNoContextTakeover?: boolean;
+  /** How far back the server's messages refer: 9 to 15, as a power of two. */
+  serverMaxWindowBits?: number;
+  /** The same of the client's. */
+  clientMaxWindowBits?: boolean | number;
 }
 
 export interface IServerConfig extends IConfig {

@@ -7,6 +7,7 @@ const url = require('node:url');
 
 const { WebSocketConnection } = require('./connection');
 const failure = require('./errors');
+const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
 const { illegalIn, listOf } = require('./tokens');
@@ -19,6 +20,7 @@ const DEFAULTS = {
   fragmentationThreshold: 0x4000,
   webSocketVersion: 13,
   assembleFragments: true,
+  perMessageDeflate: false,
   disableNagleAlgorithm: true,
   closeTimeout: 5000,
 };
@@ -86,6 +88,10 @@ inherit(
         Host: all.Host || (isDefault ? hostname : `${hostname}:${target.port}`),
       });
       if (this.protocols.length > 0) all['Sec-WebSocket-Protocol'] = this.protocols.join(', ');
+      const wanted = deflateOptions(config, false);
+      this._offer = wanted && native.offer(wanted);
+      this._compression = undefined;
+      if (this._offer) all['Sec-WebSocket-Extensions'] = this._offer.header;
       if (this.origin) {
         all[config.webSocketVersion === 8 ? 'Sec-WebSocket-Origin' : 'Origin'] = this.origin;
       }
@@ -167,10 +173,19 @@ inherit(
           "Sec-WebSocket-Accept header from server didn't match expected value of " + expected
         );
       }
-      if (headers['sec-websocket-extensions']) {
-        return 'Server responded with an extension that was not requested.';
+      return this._agree(headers['sec-websocket-extensions']);
+    }
+
+    /** Settles the extensions; returns what is wrong with the server's answer, if anything is. */
+    _agree(answered) {
+      if (!answered) return undefined;
+      if (!this._offer) return 'Server responded with an extension that was not requested.';
+      try {
+        this._compression = native.agree(this._offer.opening, answered);
+        return undefined;
+      } catch ({ message }) {
+        return message;
       }
-      return undefined;
     }
 
     failHandshake(errorDescription) {
@@ -180,7 +195,16 @@ inherit(
 
     succeedHandshake() {
       const { config, firstDataChunk, protocol, socket } = this;
-      const connection = new WebSocketConnection(socket, [], protocol, true, config);
+      const extensions = offeredExtensions(this.response.headers['sec-websocket-extensions']);
+      const compression = this._compression;
+      const connection = new WebSocketConnection(
+        socket,
+        extensions,
+        protocol,
+        true,
+        config,
+        compression,
+      );
       connection.webSocketVersion = config.webSocketVersion;
       connection._addSocketEventListeners();
       this.firstDataChunk = null;

@@ -38,7 +38,15 @@ const State = {
   CLOSED: 'closed',
 };
 
-function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, config) {
+/** `compression` is what the handshake agreed on, if it did. */
+function WebSocketConnection(
+  socket,
+  extensions,
+  protocol,
+  maskOutgoingPackets,
+  config,
+  compression,
+) {
   EventEmitter.call(this);
   checkKeepalive(config);
 
@@ -63,7 +71,7 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   /** Who is told of the end before the program is: the server. */
   this._owner = null;
   /** The number in the hub; negative once that knows this no more. */
-  this._id = hub.open(this, !maskOutgoingPackets, optionsOf(config));
+  this._id = hub.open(this, !maskOutgoingPackets, optionsOf(config), compression);
   this._isPlain = hub.isPlain(socket);
   this._isDirty = false;
   this._isFull = false;
@@ -189,9 +197,13 @@ inherit(
       return this.socket.readableEnded;
     }
 
-    /** Whether a program that has more to send had better wait for `drain`. */
+    /**
+     * Whether a program that has more to send had better wait for `drain`. Only the socket knows
+     * whether that will come, so that much is written first.
+     */
     get outputBufferFull() {
-      return this._isFull || this._stagedLen >= this.socket.writableHighWaterMark;
+      if (this._stagedLen >= this.socket.writableHighWaterMark) hub.flush(this);
+      return this._isFull;
     }
 
     /** How many bytes wait to be written. */
@@ -445,6 +457,7 @@ inherit(
      */
     _hasUnread() {
       const { bytesRead, readableHighWaterMark, readableLength } = this.socket;
+      if (readableLength === 0) return false;
       const isNews = bytesRead !== this._bytesRead;
       this._bytesRead = bytesRead;
       return isNews || readableLength >= readableHighWaterMark;

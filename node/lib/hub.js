@@ -283,8 +283,8 @@ function judge(connection) {
 // ---- connections
 
 /** Gives a connection its number. */
-function open(connection, isServer, options) {
-  const id = native.open(hub, isServer, options);
+function open(connection, isServer, options, compression) {
+  const id = native.open(hub, isServer, options, compression);
   connections[id] = connection;
   arm();
   return id;

@@ -7,6 +7,7 @@ const url = require('node:url');
 const { WebSocketConnection, takeErrors } = require('./connection');
 const cookies = require('./cookies');
 const failure = require('./errors');
+const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
 const { illegalIn, listOf, oneLine } = require('./tokens');
@@ -90,11 +91,7 @@ inherit(
     }
 
     parseExtensions(value) {
-      if (!value) return [];
-      return native.offeredExtensions(value.toLowerCase()).map(({ name, params }) => ({
-        name,
-        params: params.map((param) => ({ name: param.name, value: param.value })),
-      }));
+      return offeredExtensions(value);
     }
 
     parseCookies(value) {
@@ -120,7 +117,14 @@ inherit(
       this._resolve();
       const { socket } = this;
       const protocol = acceptedProtocol ? acceptedProtocol.toLowerCase() : acceptedProtocol;
-      const connection = new WebSocketConnection(socket, [], protocol, false, this.serverConfig);
+      const connection = new WebSocketConnection(
+        socket,
+        this._answer ? this.parseExtensions(this._answer.header) : [],
+        protocol,
+        false,
+        this.serverConfig,
+        this._answer?.negotiated,
+      );
       connection.webSocketVersion = this.webSocketVersion;
       connection.remoteAddress = this.remoteAddress;
       connection.remoteAddresses = this.remoteAddresses;
@@ -148,6 +152,8 @@ inherit(
       if (acceptedProtocol) {
         lines.push(`Sec-WebSocket-Protocol: ${this._requestedSpelling(acceptedProtocol)}`);
       }
+      this._answer = this._answerExtensions();
+      if (this._answer) lines.push(`Sec-WebSocket-Extensions: ${this._answer.header}`);
       if (allowedOrigin) {
         const name = this.webSocketVersion === 8 ? 'Sec-WebSocket-Origin' : 'Origin';
         lines.push(`${name}: ${oneLine(allowedOrigin)}`);
@@ -156,6 +162,13 @@ inherit(
         lines.push(...cookies.format(setCookies).map((cookie) => `Set-Cookie: ${cookie}`));
       }
       return `${lines.join('\r\n')}\r\n\r\n`;
+    }
+
+    /** What of the client's extensions is used: the header, and what it means to the core. */
+    _answerExtensions() {
+      const offered = this.httpRequest.headers['sec-websocket-extensions'];
+      const options = deflateOptions(this.serverConfig, true);
+      return offered && options ? native.answer(offered, options) : null;
     }
 
     /** The protocol as the client wrote it. */

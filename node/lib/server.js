@@ -19,6 +19,7 @@ const DEFAULTS = {
   keepaliveGracePeriod: 10000,
   useNativeKeepalive: false,
   assembleFragments: true,
+  perMessageDeflate: false,
   autoAcceptConnections: false,
   ignoreXForwardedFor: false,
   parseCookies: true,

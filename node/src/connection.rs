@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use towline_proto::{CloseFrame, Config, Fault, Inbound, Role, Session};
+use towline_proto::{CloseFrame, Config, Fault, Inbound, Negotiated, Role, Session};
 
 /// A connection, from the end of the opening handshake to the end of its socket.
 #[derive(Debug)]
@@ -36,10 +36,15 @@ pub(crate) enum Ending {
 }
 
 impl Connection {
-    pub(crate) fn new(role: Role, config: &Config, now: Instant) -> Self {
+    pub(crate) fn new(
+        role: Role,
+        config: &Config,
+        compression: Option<&Negotiated>,
+        now: Instant,
+    ) -> Self {
         Self {
-            inbound: Inbound::new(role, config),
-            session: Session::new(role, config, now),
+            inbound: Inbound::new(role, config).with_compression(compression),
+            session: Session::new(role, config, now).with_compression(compression),
             owned: VecDeque::new(),
             ending: None,
             scheduled: None,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
-use towline_proto::{Role, Session};
+use towline_proto::{Negotiated, Role, Session};
 
 use crate::arrays::WordsMut;
 use crate::connection::Connection;
@@ -127,9 +127,19 @@ pub fn create_hub() -> External<Hub> {
 
 /// Adds a connection whose opening handshake is done, and returns its number.
 #[napi(catch_unwind)]
-pub fn open(hub: &mut External<Hub>, is_server: bool, options: Options) -> u32 {
+pub fn open(
+    hub: &mut External<Hub>,
+    is_server: bool,
+    options: Options,
+    compression: Option<&External<Negotiated>>,
+) -> u32 {
     let role = if is_server { Role::Server } else { Role::Client };
-    let id = hub.insert(Connection::new(role, &options.to_config(), Instant::now()));
+    let id = hub.insert(Connection::new(
+        role,
+        &options.to_config(),
+        compression.map(|negotiated| &**negotiated),
+        Instant::now(),
+    ));
     hub.schedule(id);
     id
 }

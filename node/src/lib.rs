@@ -36,3 +36,5 @@ pub mod sending;
 pub mod closing;
 
 pub mod handshake;
+
+pub mod extensions;

@@ -158,9 +158,9 @@ pub fn random_mask() -> u32 {
 fn send_ref(session: &mut Session, is_text: bool, payload: &[u8]) {
     let message = if is_text {
         // JavaScript's encoder makes nothing else.
-        validate(payload).ok().map(MessageRef::Text)
+        validate(payload).ok().map(MessageRef::text)
     } else {
-        Some(MessageRef::Binary(payload))
+        Some(MessageRef::binary(payload))
     };
     if let Some(message) = message {
         // JavaScript asks before whether the connection is open.

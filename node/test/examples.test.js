@@ -27,6 +27,7 @@ function findBrowser() {
 }
 
 function findDriver() {
+  if (Number(process.versions.node.split('.')[0]) < 20) return undefined; // where it ends the process
   try {
     return require('playwright-core');
   } catch {
@@ -69,7 +70,7 @@ async function start(t, directory) {
 
 const { executablePath, missing } = findBrowser();
 const driver = findDriver();
-const why = missing ?? (driver ? undefined : 'playwright-core is not installed');
+const why = missing ?? (driver ? undefined : 'playwright-core is not installed, or not for this Node');
 const skip = process.env.CI === 'true' ? false : why ?? false;
 let browser;
 before(async () => {

@@ -4,57 +4,18 @@
 //
 //   TOWLINE_FUZZ_SEED=7 TOWLINE_FUZZ_RUNS=5000 node --test …/fuzz.test.js
 const assert = require('node:assert/strict');
-const http = require('node:http');
-const net = require('node:net');
 const { once } = require('node:events');
-const { after, before, test } = require('node:test');
-const { Peer, dial, upgradeResponse } = require('../support/wire.js');
+const { test } = require('node:test');
 const { Random } = require('../support/random.js');
 const { expected } = require('./model.js');
 const { chunks, stream } = require('./stream.js');
-const library = require('../support/library.js');
+const { connect } = require('./fuzzed.js');
 
 const SEED = Number(process.env.TOWLINE_FUZZ_SEED ?? 1);
 const RUNS = Number(process.env.TOWLINE_FUZZ_RUNS ?? 250);
 const CONFIG = {
   maxReceivedFrameSize: 2000, maxReceivedMessageSize: 4000, fragmentOutgoingMessages: false, closeTimeout: 500,
 };
-
-let httpServer;
-let rawServer;
-before(async () => {
-  httpServer = http.createServer();
-  rawServer = net.createServer();
-  for (const server of [httpServer, rawServer]) {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-  }
-});
-after(() => {
-  httpServer.close();
-  rawServer.close();
-});
-
-/** A connection under test in that role, and the peer at its other end. */
-async function connect(role, config) {
-  if (role === 'server') {
-    const server = new library.server({ httpServer, autoAcceptConnections: true, ...config });
-    const connected = once(server, 'connect');
-    const peer = dial(httpServer.address().port);
-    const [connection] = await connected;
-    server.unmount();
-    await peer.head();
-    return { connection, peer };
-  }
-  const client = new library.client(config);
-  const arrived = once(rawServer, 'connection');
-  const connected = once(client, 'connect');
-  client.connect(`ws://127.0.0.1:${rawServer.address().port}/`);
-  const [socket] = await arrived;
-  const peer = new Peer(socket);
-  peer.write(upgradeResponse(await peer.head()));
-  return { connection: (await connected)[0], peer };
-}
 
 /** Sends the stream, hangs up, and returns all that either side has seen. */
 async function play(role, bytes, random, config) {

@@ -56,7 +56,7 @@ scenario('send: what cannot be sent', async (stage) => {
 bothRoles('send: callbacks', async (stage, role) => {
   const { connection, peer } = await stage.connection(role, { fragmentationThreshold: 10 });
   const line = stage.log('callbacks');
-  const done = (name) => (...values) => line(name, ...values);
+  const done = (name) => (error) => line(name, error ?? 'no error');
   connection.sendUTF('text', done('sendUTF'));
   connection.sendBytes(Buffer.from('bytes'), done('sendBytes'));
   connection.send('auto', done('send'));
