@@ -10,7 +10,11 @@ const path = require('node:path');
 function target() {
   if (platform === 'win32') return `${platform}-${arch}-msvc`;
   if (platform !== 'linux') return `${platform}-${arch}`;
+  // Only the header is wanted, and looking up the names of open connections takes time.
+  const { excludeNetwork } = process.report;
+  process.report.excludeNetwork = true;
   const { glibcVersionRuntime } = process.report.getReport().header;
+  process.report.excludeNetwork = excludeNetwork;
   return `${platform}-${arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`;
 }
 
