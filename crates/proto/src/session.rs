@@ -116,9 +116,10 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a copy of a small message behind others that are ready to be written, if that is all
-    /// there is to do: the connection is open, no more than `most` bytes are ready, and the queue
-    /// is below its high-water mark. Else, `false`, and it is for [`send_ref`](Self::send_ref).
+    /// Queues a copy of a message of 4 KiB at the most behind others that are ready to be written,
+    /// if that is all there is to do: the connection is open, fewer than `most` bytes are ready, and
+    /// the queue is below its high-water mark. Else, `false`, and it is for
+    /// [`send_ref`](Self::send_ref).
     #[inline]
     pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
         self.closing.is_open() && self.outbound.join(message, most.min(self.send_high_water_mark))

@@ -12,7 +12,7 @@ const BINARY: u8 = FIN | Opcode::Binary as u8;
 
 /// A message in a single frame, all of which is there: where it was found, it can be
 /// [taken](crate::inbound::Inbound::take_whole).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct WholeMessage {
     pub(crate) payload_len: usize,
     pub(crate) header_len: u8,
@@ -52,7 +52,7 @@ impl WholeMessage {
 
     /// Takes its payload out of the input in which it was found.
     #[inline]
-    pub(crate) fn take<'b>(self, input: &mut Input<'b>) -> &'b mut [u8] {
+    pub(crate) fn take<'b>(&self, input: &mut Input<'b>) -> &'b mut [u8] {
         input.take(usize::from(self.header_len));
         let payload = input.take(self.payload_len);
         if let Some(key) = self.mask {

@@ -16,7 +16,7 @@ use crate::wire::opcode::Opcode;
 /// most recently processed Ping frame."
 const PONGS_AHEAD: u8 = 16;
 
-/// It exists while there is something in it: most connections never have one.
+/// It exists while there is something in it.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// Payloads to be written between the encoded bytes, each with its place among those.

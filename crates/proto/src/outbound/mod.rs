@@ -128,9 +128,10 @@ impl Outbound {
         self.encode_copy(true, Rsv::NONE, opcode, payload);
     }
 
-    /// Queues a small message behind others that are ready to be written, if that is all there is
-    /// to do: no more than `most` bytes are ready before it, and none wait for anything. `false`
-    /// says that it is for [`message_ref`](Self::message_ref).
+    /// Queues a message that is copied in any case (4 KiB at the most, and no longer than a frame)
+    /// behind others that are ready to be written, if that is all there is to do: fewer than `most`
+    /// bytes are ready before it, nothing waits, and nothing is compressed. `false` says that it is
+    /// for [`message_ref`](Self::message_ref).
     #[inline]
     pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
         let payload = message.as_bytes();
@@ -174,7 +175,7 @@ impl Outbound {
         let (fin, rsv) = (frame.is_fin(), frame.reserved_bits());
         let payload = frame.into_payload();
         // Held messages are for after this one, so it must not be held itself.
-        self.backlog().made_of_frames = false;
+        self.set_made_of_frames(false);
         if self.can_encode() {
             self.encode(fin, rsv, opcode, payload);
         } else {
@@ -182,13 +183,20 @@ impl Outbound {
             let waiting = Waiting { opcode, rsv, fin, payload, fragmentable, deflate };
             self.backlog().wait(waiting);
         }
-        let backlog = self.backlog();
-        backlog.made_of_frames = !fin;
-        if fin {
+        self.set_made_of_frames(!fin);
+        if fin && let Some(backlog) = &mut self.backlog {
             backlog.let_go();
             self.drop_idle_backlog();
         }
         Ok(())
+    }
+
+    fn set_made_of_frames(&mut self, made_of_frames: bool) {
+        if made_of_frames {
+            self.backlog().made_of_frames = true;
+        } else if let Some(backlog) = &mut self.backlog {
+            backlog.made_of_frames = false;
+        }
     }
 
     /// Queues a ping or pong frame in front of all messages that wait.

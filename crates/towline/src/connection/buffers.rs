@@ -178,7 +178,8 @@ impl Received {
     /// Gives the buffer back to the thread. What is left is dropped.
     #[inline]
     pub(crate) fn release(&mut self) {
-        if self.bytes.capacity() > 0 {
+        // Of a buffer that has been handed out to its last byte, there is no capacity left.
+        if self.is_lent || self.bytes.capacity() > 0 {
             self.release_buffer();
         }
     }
@@ -195,5 +196,43 @@ impl Received {
 impl Drop for Received {
     fn drop(&mut self) {
         self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use towline_proto::{Config, Inbound, Role};
+
+    use super::*;
+
+    /// Receives a message that leaves so many bytes of the buffer over, and shares its payload.
+    fn share_all_but(left_over: usize) {
+        let mut inbound = Inbound::new(Role::Client, &Config::client());
+        let mut received = Received::default();
+        let mut room = received.room();
+        let payload_len = room.remaining_mut() - left_over - 10;
+        room.put_slice(&[0x82, 127]);
+        room.put_u64(payload_len as u64);
+        room.put_bytes(0, payload_len);
+        received.note_read();
+        received.decode(|input| {
+            let whole = inbound.find_whole(input.as_slice()).unwrap();
+            assert_eq!(inbound.take_whole(whole, input).unwrap().len(), payload_len);
+        });
+        let payload = received.share(payload_len);
+        received.release();
+        assert!(!received.is_lent);
+        drop(payload);
+    }
+
+    #[test]
+    fn a_buffer_comes_back_to_the_thread_though_it_was_handed_out_to_the_last_byte() {
+        for left_over in [1, 0] {
+            share_all_but(left_over);
+            let kept = POOL.with_borrow(|pool| pool.receive.len());
+            assert_eq!(kept, 1, "{left_over} bytes left over");
+        }
     }
 }

@@ -440,3 +440,19 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection").field("info", self.info()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_refused_leaves_no_buffer_behind() {
+        let (near, _far) = tokio::io::duplex(1000);
+        let connection =
+            Connection::from_stream(near, Role::Server, &Config::server(), Bytes::new());
+        connection.ping(vec![0; 126]).await.unwrap_err();
+        assert!(!connection.shared().lock().session.outbound().has_buffer());
+    }
+}

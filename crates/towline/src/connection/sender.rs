@@ -102,10 +102,10 @@ impl Sender {
         &self,
         message: impl Into<MessageRef<'m>>,
     ) -> impl Future<Output = Result<()>> {
-        let (mut wait, message) = (Wait::new(&self.shared), message.into());
+        let (mut wait, mut message) = (Wait::new(&self.shared), Some(message.into()));
         poll_fn(move |cx| {
             let Wait { shared, place } = &mut wait;
-            let sent = shared.poll_send_ref(cx, place, message);
+            let sent = shared.poll_send_ref(cx, place, &mut message);
             sent.map_err(|why| shared.refused(why))
         })
     }

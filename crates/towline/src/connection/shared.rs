@@ -219,7 +219,10 @@ impl State {
     /// Whether the transport is as it should be: open, with nothing left to be written.
     #[inline]
     pub(crate) fn has_nothing_to_write(&mut self) -> bool {
-        self.session.is_open() && !self.unflushed && self.session.outbound().is_empty()
+        let outbound = self.session.outbound();
+        // A buffer is there for what was refused then, and is to be given back.
+        let is_done = outbound.is_empty() && !outbound.has_buffer();
+        is_done && !self.unflushed && self.session.is_open()
     }
 
     /// Whether everything queued has reached the transport, or never will.

@@ -6,8 +6,8 @@ use http::StatusCode;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use towline::{
-    Accept, Client, CloseCause, CloseCode, Config, ErrorKind, Message, Rejection, Server,
-    ServerEvent, SetCookie, Version,
+    Accept, Client, CloseCause, CloseCode, Config, ErrorKind, Keepalive, Message, Rejection,
+    Server, ServerEvent, SetCookie, Version,
 };
 use towline_kit::frame;
 
@@ -371,4 +371,27 @@ async fn a_broadcast_reaches_all_and_is_held_up_by_none() {
     drop(pairs);
     settle().await;
     assert!(connections.is_empty() && connections.get(id).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broadcast_does_not_keep_a_connection_that_the_program_has_dropped() {
+    let config = Config::server().send_high_water_mark(1).keepalive(None::<Keepalive>);
+    let mut server = Server::builder().config(config).build();
+    let (request, mut far) = arrives(&mut server, &[]).await;
+    let connection = request.accept().await.unwrap();
+    head(&mut far).await;
+    connection.send(vec![0; 100_000]).await.unwrap();
+    let all = server.connections();
+    let broadcast = tokio::spawn({
+        let all = all.clone();
+        async move { all.broadcast("ship ahoy").await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!broadcast.is_finished(), "it waits for a peer that does not read");
+    drop(connection);
+    assert_eq!(broadcast.await.unwrap(), 0);
+    // The close timeout passes, in virtual time.
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(all.is_empty());
+    drop(far);
 }

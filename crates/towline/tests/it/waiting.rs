@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
+use futures_util::FutureExt as _;
 use towline::{CloseCode, Config, Frame, Keepalive, Message, Opcode, Role};
 use towline_kit::frame;
 
@@ -70,6 +71,42 @@ async fn who_waits_first_sends_first() {
     }
     let expected: Vec<_> = (0..20).filter(|index| *index != 3).collect();
     assert_eq!(*order.lock().unwrap(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_future_that_is_kept_when_it_is_done_holds_nobody_up() {
+    let (connection, far) = connect(Role::Server, &config());
+    far.stalls();
+    connection.send(vec![0; MARK]).await.unwrap();
+    let sender = connection.sender();
+    let mut first = pin!(sender.send("first"));
+    assert!(first.as_mut().now_or_never().is_none(), "it waits");
+    let other = connection.sender();
+    let second = tokio::spawn(async move { other.send("second").await });
+    settle().await;
+    far.flows();
+    settle().await;
+    // Something is queued that will be written: others may join it.
+    for message in ["third", "fourth"] {
+        connection.send(message).await.unwrap();
+    }
+    assert!(first.as_mut().now_or_never().is_some(), "there is room");
+    settle().await;
+    assert!(second.is_finished());
+    second.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_sent_once_however_often_its_future_is_polled() {
+    let (connection, far) = connect(Role::Server, &config());
+    let sender = connection.sender();
+    let (mut owned, mut lent) = (pin!(sender.send("owned")), pin!(sender.send_ref("lent")));
+    for _ in 0..3 {
+        owned.as_mut().now_or_never().unwrap().unwrap();
+        lent.as_mut().now_or_never().unwrap().unwrap();
+    }
+    settle().await;
+    assert_eq!(far.hears().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -65,7 +65,8 @@ impl Shared {
         place: &mut Place,
         slot: &mut Option<Message>,
     ) -> Poll<Result<(), Refused>> {
-        if self.join_queue(slot.as_ref().map(MessageRef::from)) {
+        if self.join_queue(place, slot.as_ref().map(MessageRef::from)) {
+            *slot = None;
             return Poll::Ready(Ok(()));
         }
         self.poll_queue(cx, place, |session| send_from(session, slot))
@@ -82,25 +83,33 @@ impl Shared {
         self.poll_queue(cx, place, |session| take_and_send(session, slot, compress))
     }
 
-    /// Queues the copy of a message once there is room, and has it written.
+    /// Queues a copy of the message in `slot` once there is room, and has it written.
     #[inline]
     pub(crate) fn poll_send_ref(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
-        message: MessageRef<'_>,
+        slot: &mut Option<MessageRef<'_>>,
     ) -> Poll<Result<(), Refused>> {
-        if self.join_queue(Some(message)) {
+        if self.join_queue(place, *slot) {
+            *slot = None;
             return Poll::Ready(Ok(()));
         }
-        self.poll_queue(cx, place, |session| session.send_ref(message))
+        self.poll_queue(cx, place, |session| match slot.take() {
+            Some(message) => session.send_ref(message),
+            None => Ok(()),
+        })
     }
 
     /// Queues a small message behind others which somebody is going to write already: the most
-    /// frequent case, at the least expense.
+    /// frequent case, at the least expense. Who has waited for room goes the long way, on which the
+    /// place is given up, and what is left of the room handed on.
     #[inline]
-    fn join_queue(&self, message: Option<MessageRef<'_>>) -> bool {
+    fn join_queue(&self, place: &Place, message: Option<MessageRef<'_>>) -> bool {
         let Some(message) = message else { return false };
+        if place.is_taken() {
+            return false;
+        }
         let mut state = self.lock();
         let is_to_be_written = matches!(state.flusher, Flusher::Scheduled);
         is_to_be_written && state.session.join(message, WRITE_AT)
@@ -247,7 +256,7 @@ impl Shared {
 fn send_from(session: &mut Session, slot: &mut Option<Message>) -> Result<(), Refused> {
     match slot.as_ref().map(MessageRef::from) {
         Some(message) if message.as_bytes().len() <= Outbound::COPY_MAX => {
-            session.send_ref(message)
+            session.send_ref(message).map(|()| *slot = None)
         }
         Some(_) => take_and_send(session, slot, Compress::Auto),
         None => Ok(()),
