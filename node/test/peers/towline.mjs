@@ -5,6 +5,23 @@ import { parse } from '../support/wire.js';
 
 const LARGEST = 64 * 1024 * 1024;
 const CONFIG = { maxReceivedFrameSize: LARGEST, maxReceivedMessageSize: LARGEST, maxReceivedFragments: 131_072 };
+/** What TOWLINE_DEFLATE asks for, as `perMessageDeflate`; nothing, if it is not there. */
+function compression(isServer) {
+  const { TOWLINE_DEFLATE: settings } = process.env;
+  if (settings === undefined) return false;
+  const words = new Map(settings.split(',').map((word) => word.split('=')));
+  const number = (name) => (words.has(name) ? Number(words.get(name)) : undefined);
+  const [send, receive] = isServer ? ['server', 'client'] : ['client', 'server'];
+  return {
+    threshold: 0,
+    [`${send}NoContextTakeover`]: !words.has('send-takeover'),
+    [`${receive}NoContextTakeover`]: !words.has('receive-takeover'),
+    [`${send}MaxWindowBits`]: number('send-bits'),
+    [`${receive}MaxWindowBits`]: number('receive-bits'),
+    zlibDeflateOptions: { level: number('level') },
+  };
+}
+
 const FROM_NOBODY = { code: 1006, reason: '' };
 
 class NodeConnection extends Connection {
@@ -61,7 +78,7 @@ function closeFrame(chunks) {
 export function library({ client: WebSocketClient, server: WebSocketServer }) {
   function connect(url, { protocols = [], headers = {}, opened } = {}) {
     return new Promise((resolve, reject) => {
-      const client = new WebSocketClient(CONFIG);
+      const client = new WebSocketClient({ ...CONFIG, perMessageDeflate: compression(false) });
       client.on('connect', (inner) => {
         const connection = new NodeConnection(inner);
         opened?.(connection);
@@ -77,7 +94,7 @@ export function library({ client: WebSocketClient, server: WebSocketServer }) {
 
   function listen(host, port, { chooseProtocol, accepted }) {
     const http = createServer((_, response) => response.writeHead(426).end());
-    const server = new WebSocketServer({ ...CONFIG, httpServer: http });
+    const server = new WebSocketServer({ ...CONFIG, httpServer: http, perMessageDeflate: compression(true) });
     server.on('request', (request) => {
       if (request.resourceURL.pathname === '/reject') {
         request.reject(403, REJECT_REASON);
