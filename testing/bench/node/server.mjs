@@ -1,22 +1,22 @@
-// An echo server on Node: `node server.mjs ws|websocket [--listen 127.0.0.1:0] [--compress]`. Other
-// options of the Rust servers are taken and ignored.
+// An echo server on Node: `node server.mjs ws|websocket [--listen 127.0.0.1:0] [--compress
+// [--takeover]]`. Other options of the Rust servers are taken and ignored.
 
 import { createServer } from 'node:http';
 
 const LARGEST = 16 << 20;
-const COMPRESSION = {
-  serverNoContextTakeover: true,
-  clientNoContextTakeover: true,
+const compression = (takeover) => ({
+  serverNoContextTakeover: !takeover,
+  clientNoContextTakeover: !takeover,
   threshold: 0,
-};
+});
 
 const libraries = {
-  async ws(http, compress) {
+  async ws(http, deflate) {
     const { WebSocketServer } = await import('ws');
     const server = new WebSocketServer({
       server: http,
       maxPayload: LARGEST,
-      perMessageDeflate: compress && COMPRESSION,
+      perMessageDeflate: deflate,
       clientTracking: false,
     });
     server.on('connection', (socket) => {
@@ -53,7 +53,8 @@ const at = rest.indexOf('--listen');
 const [host, port] = (at < 0 ? '127.0.0.1:0' : rest[at + 1]).split(':');
 
 const http = createServer();
-await libraries[name](http, rest.includes('--compress'));
+const deflate = rest.includes('--compress') && compression(rest.includes('--takeover'));
+await libraries[name](http, deflate);
 http.listen({ host, port: Number(port), backlog: 1024 }, () => {
   const address = http.address();
   console.log(`listening ${address.address}:${address.port}`);

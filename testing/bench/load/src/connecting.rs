@@ -9,21 +9,14 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::frames::Compression;
+
 /// How long a server may take for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 // The key and the answer to it are those of RFC 6455, section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
-/// What a request offers beside the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offer {
-    Nothing,
-    /// permessage-deflate, each message for itself: so frames can be built before, and replies
-    /// inflated one in so many.
-    Compression,
-}
 
 /// Raises the limit on open files as far as it goes.
 ///
@@ -36,7 +29,7 @@ pub(crate) fn allow_many_descriptors() -> Result<()> {
 }
 
 /// Opens so many connections, `together` at a time: those that connect, then their requests, then
-/// the answers.
+/// the answers. Each offers this compression.
 ///
 /// # Errors
 ///
@@ -45,14 +38,15 @@ pub(crate) fn connect(
     address: SocketAddr,
     connections: usize,
     together: usize,
-    offer: Offer,
+    offer: Compression,
 ) -> Result<Vec<TcpStream>> {
     let extensions = match offer {
-        Offer::Nothing => "",
-        Offer::Compression => {
+        Compression::Off => "",
+        Compression::Alone => {
             "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
              client_no_context_takeover\r\n"
         }
+        Compression::Takeover => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
     };
     let request = format!(
         "GET / HTTP/1.1\r\n\
@@ -97,7 +91,7 @@ fn open(address: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn read_answer(stream: &mut TcpStream, offer: Offer) -> Result<()> {
+fn read_answer(stream: &mut TcpStream, offer: Compression) -> Result<()> {
     let mut head = [0; 4096];
     let mut length = 0;
     while !head[..length].ends_with(b"\r\n\r\n") {
@@ -119,12 +113,20 @@ fn read_answer(stream: &mut TcpStream, offer: Offer) -> Result<()> {
     let extensions: Vec<_> =
         lower.lines().filter(|line| line.starts_with("sec-websocket-extensions:")).collect();
     match offer {
-        Offer::Nothing => ensure!(extensions.is_empty(), "an extension nobody asked for"),
-        Offer::Compression => {
+        Compression::Off => ensure!(extensions.is_empty(), "an extension nobody asked for"),
+        Compression::Alone => {
             let agreed = extensions.iter().any(|line| {
                 line.contains("permessage-deflate") && line.contains("server_no_context_takeover")
             });
             ensure!(agreed, "no compression, or none that is the same for every message");
+        }
+        Compression::Takeover => {
+            // What would make it less than it could be.
+            let refused = ["no_context_takeover", "max_window_bits"];
+            let agreed = extensions.iter().any(|line| {
+                line.contains("permessage-deflate") && !refused.iter().any(|no| line.contains(no))
+            });
+            ensure!(agreed, "no compression, or none with context takeover and whole windows");
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use serde::Serialize;
 
-use crate::connecting::{Offer, PATIENCE, connect};
+use crate::connecting::{PATIENCE, connect};
 use crate::conversation::Conversation;
 use crate::frames::{Expected, Traffic};
 use crate::process::{Usage, Watched};
@@ -49,8 +49,7 @@ pub(crate) fn run(
     expected: &Expected,
     server: &Watched,
 ) -> Result<Report> {
-    let offer = if expected.compressed { Offer::Compression } else { Offer::Nothing };
-    let streams = connect(plan.address, plan.connections, 32, offer)?;
+    let streams = connect(plan.address, plan.connections, 32, expected.compression)?;
     let conversations = streams.into_iter().map(Conversation::new).collect::<Result<Vec<_>>>()?;
     let mut crowd = Crowd::new(conversations, traffic, expected)?;
     for conversation in &mut crowd.conversations {

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::payloads::{Random, binary, compressed, text};
+use crate::payloads::{Random, binary, compressed, deflater, text};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
@@ -22,15 +22,28 @@ impl Kind {
     }
 }
 
+/// Whether messages are compressed, by permessage-deflate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Off,
+    /// Each for itself: no context takeover in either direction.
+    Alone,
+    /// Each may refer to those before it, in both directions.
+    Takeover,
+}
+
 /// What there is to be sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) kind: Kind,
     /// Bytes of payload in a message, before it is compressed.
     pub(crate) size: usize,
-    /// By permessage-deflate, each message for itself.
-    pub(crate) compressed: bool,
+    pub(crate) compression: Compression,
 }
+
+/// With context takeover, all messages together are longer than this: twice the largest window, so
+/// that none is found there when its turn has come again.
+const BEYOND_WINDOWS: usize = 64 << 10;
 
 /// Masked frames, one behind the other. A connection sends them round and round.
 pub(crate) struct Traffic {
@@ -48,8 +61,12 @@ impl Traffic {
     /// Enough different frames for what is in flight, and so many more that one reply in the place
     /// of another is noticed.
     pub(crate) fn new(shape: Shape, in_flight: usize) -> Self {
-        let Shape { kind, size, .. } = shape;
-        let frames = in_flight.max(8.min((4 << 20) / (size + 14))).max(1);
+        let Shape { kind, size, compression } = shape;
+        let mut frames = in_flight.max(8.min((4 << 20) / (size + 14))).max(1);
+        if compression == Compression::Takeover {
+            frames = frames.max(BEYOND_WINDOWS / size.max(1) + 1);
+        }
+        let mut deflater = deflater();
         let mut random = Random::default();
         let mut traffic =
             Self { shape, wire: Vec::new(), starts: vec![0], heads: vec![], messages: vec![] };
@@ -61,18 +78,25 @@ impl Traffic {
                 Kind::Text => text(size, number),
                 Kind::Json => crate::payloads::json(size, &mut random),
             };
-            traffic.put(message, key);
+            // The first refers to none, so the frames can be sent round and round.
+            let deflated = match compression {
+                Compression::Off => None,
+                Compression::Alone => {
+                    deflater.reset();
+                    Some(compressed(&message, &mut deflater))
+                }
+                Compression::Takeover => Some(compressed(&message, &mut deflater)),
+            };
+            traffic.put(message, deflated, key);
         }
         traffic
     }
 
-    fn put(&mut self, message: Vec<u8>, key: [u8; 4]) {
-        let Shape { kind, compressed: is_compressed, .. } = self.shape;
-        let rsv1 = if is_compressed { 0x40 } else { 0 };
+    fn put(&mut self, message: Vec<u8>, deflated: Option<Vec<u8>>, key: [u8; 4]) {
+        let rsv1 = if deflated.is_some() { 0x40 } else { 0 };
         let start = self.wire.len();
-        let deflated = is_compressed.then(|| compressed(&message));
         let payload = deflated.as_deref().unwrap_or(&message);
-        put_header(&mut self.wire, rsv1 | kind.opcode(), payload.len(), 0x80);
+        put_header(&mut self.wire, rsv1 | self.shape.kind.opcode(), payload.len(), 0x80);
         self.wire.extend_from_slice(&key);
         self.heads.push(self.wire.len() - start);
         self.wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
@@ -99,7 +123,7 @@ pub(crate) struct Expected {
     /// Whether they are the very bytes that were sent.
     pub(crate) raw: bool,
     /// Whether they may be compressed: how, and so how long they are, is for the server to choose.
-    pub(crate) compressed: bool,
+    pub(crate) compression: Compression,
     pub(crate) compare_every: u64,
     /// The frames, or where they may be compressed, the messages.
     wire: Vec<u8>,
@@ -109,7 +133,8 @@ pub(crate) struct Expected {
 
 impl Expected {
     pub(crate) fn new(traffic: &Traffic, raw: bool, compare_every: u64) -> Self {
-        let Shape { kind, compressed, .. } = traffic.shape;
+        let Shape { kind, compression, .. } = traffic.shape;
+        let compression = if raw { Compression::Off } else { compression };
         let (mut wire, mut starts, mut heads) = (Vec::new(), vec![0], Vec::new());
         if raw {
             wire.clone_from(&traffic.wire);
@@ -118,7 +143,7 @@ impl Expected {
         } else {
             for message in &traffic.messages {
                 let start = wire.len();
-                if !compressed {
+                if compression == Compression::Off {
                     put_header(&mut wire, kind.opcode(), message.len(), 0);
                 }
                 heads.push(wire.len() - start);
@@ -129,12 +154,21 @@ impl Expected {
         Self {
             opcode: kind.opcode(),
             raw,
-            compressed: compressed && !raw,
-            compare_every: compare_every.max(1),
+            compression,
+            // Where they refer to each other, whoever inflates one inflates all.
+            compare_every: match compression {
+                Compression::Takeover => 1,
+                Compression::Off | Compression::Alone => compare_every.max(1),
+            },
             wire,
             starts,
             heads,
         }
+    }
+
+    /// Whether they may be compressed.
+    pub(crate) fn may_be_compressed(&self) -> bool {
+        self.compression != Compression::Off
     }
 
     /// How many there are before they begin again.
@@ -161,7 +195,7 @@ impl Expected {
     pub(crate) fn longest(&self, slot: usize) -> usize {
         let length = self.payload(slot).len();
         // What can't be compressed grows by a few bytes in every stored block.
-        if self.compressed { length + length / 64 + 64 } else { length }
+        if self.may_be_compressed() { length + length / 64 + 64 } else { length }
     }
 }
 
@@ -183,9 +217,10 @@ fn put_header(wire: &mut Vec<u8>, first: u8, size: usize, mask: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payloads::{inflated, inflater};
 
     fn shape(kind: Kind, size: usize) -> Shape {
-        Shape { kind, size, compressed: false }
+        Shape { kind, size, compression: Compression::Off }
     }
 
     #[test]
@@ -213,12 +248,33 @@ mod tests {
 
     #[test]
     fn compressed_frames_differ_in_length_and_say_the_same() {
-        let traffic = Traffic::new(Shape { kind: Kind::Json, size: 1000, compressed: true }, 9);
+        let shape = Shape { kind: Kind::Json, size: 1000, compression: Compression::Alone };
+        let traffic = Traffic::new(shape, 9);
         assert_eq!(traffic.wire[0], 0xc1);
         assert_eq!(traffic.length(7, 9 * 4), 4 * traffic.wire.len() as u64);
         assert!(traffic.wire.len() < 9 * 800, "it is hardly compressed");
         let expected = Expected::new(&traffic, false, 1);
         assert_eq!((expected.frames(), expected.payload(8).len()), (9, 1000));
         assert_eq!(expected.payload(8), expected.frame(8));
+    }
+
+    #[test]
+    fn frames_with_context_takeover_can_be_inflated_round_and_round() {
+        let shape = Shape { kind: Kind::Json, size: 1000, compression: Compression::Takeover };
+        let (traffic, alone) = (
+            Traffic::new(shape, 4),
+            Traffic::new(Shape { compression: Compression::Alone, ..shape }, 66),
+        );
+        assert!(traffic.wire.len() * 4 < alone.wire.len() * 3, "they refer to nothing");
+        let (frames, mut inflater) = (Expected::new(&traffic, true, 1), inflater());
+        assert_eq!(frames.frames(), 66);
+        for slot in (0..66).chain(0..66) {
+            let frame = frames.frame(slot);
+            let (key, payload) = (&frame[frames.heads[slot] - 4..], frames.payload(slot));
+            let payload = payload.iter().zip(key[..4].iter().cycle());
+            let payload = payload.map(|(byte, key)| byte ^ key).collect();
+            let came = inflated(payload, 1000, &mut inflater);
+            assert_eq!(came.as_ref(), Some(&traffic.messages[slot]), "{slot}");
+        }
     }
 }

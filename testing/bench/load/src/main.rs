@@ -30,7 +30,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::frames::{Expected, Kind, Shape, Traffic};
+use crate::frames::{Compression, Expected, Kind, Shape, Traffic};
 use crate::process::Watched;
 
 #[derive(Parser)]
@@ -65,9 +65,12 @@ struct Target {
     size: usize,
     #[arg(long, value_enum, default_value_t = Kind::Binary)]
     kind: Kind,
-    /// Negotiate permessage-deflate, without context takeover on either side
+    /// Negotiate permessage-deflate, if not told otherwise without context takeover on either side
     #[arg(long)]
     compress: bool,
+    /// And with context takeover on both sides
+    #[arg(long, requires = "compress")]
+    takeover: bool,
     /// The server returns the bytes as they came, masked
     #[arg(long)]
     raw: bool,
@@ -75,7 +78,12 @@ struct Target {
 
 impl Target {
     fn shape(&self) -> Shape {
-        Shape { kind: self.kind, size: self.size, compressed: self.compress }
+        let compression = match (self.compress, self.takeover) {
+            (false, _) => Compression::Off,
+            (true, false) => Compression::Alone,
+            (true, true) => Compression::Takeover,
+        };
+        Shape { kind: self.kind, size: self.size, compression }
     }
 }
 

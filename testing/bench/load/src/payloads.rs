@@ -1,6 +1,6 @@
 //! What messages say.
 
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
 
 /// Any bytes.
 pub(crate) fn binary(size: usize, random: &mut Random) -> Vec<u8> {
@@ -52,9 +52,19 @@ pub(crate) fn json(size: usize, random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// A message as permessage-deflate has it (RFC 7692, section 7.2.1), on its own.
-pub(crate) fn compressed(message: &[u8]) -> Vec<u8> {
-    let mut deflater = Compress::new(Compression::default(), false);
+/// What compresses a connection's messages.
+pub(crate) fn deflater() -> Compress {
+    Compress::new(Level::default(), false)
+}
+
+/// What they are inflated with.
+pub(crate) fn inflater() -> Decompress {
+    Decompress::new(false)
+}
+
+/// A message as permessage-deflate has it (RFC 7692, section 7.2.1). It refers to what the deflater
+/// had before.
+pub(crate) fn compressed(message: &[u8], deflater: &mut Compress) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + message.len() / 64 + 64);
     // Nothing stops it: there is room for whatever it makes of the message.
     let _ = deflater.compress_vec(message, &mut out, FlushCompress::Sync);
@@ -64,13 +74,17 @@ pub(crate) fn compressed(message: &[u8]) -> Vec<u8> {
 }
 
 /// The message of that, if it has no more than so many bytes.
-pub(crate) fn inflated(mut payload: Vec<u8>, most: usize) -> Option<Vec<u8>> {
+pub(crate) fn inflated(
+    mut payload: Vec<u8>,
+    most: usize,
+    inflater: &mut Decompress,
+) -> Option<Vec<u8>> {
     payload.extend_from_slice(&[0, 0, 0xff, 0xff]);
-    let mut inflater = Decompress::new(false);
+    let start = inflater.total_in();
     let mut out = Vec::with_capacity(most + 1);
     loop {
         let before = (inflater.total_in(), out.len());
-        let rest = &payload[usize::try_from(before.0).ok()?..];
+        let rest = &payload[usize::try_from(before.0 - start).ok()?..];
         let status = inflater.decompress_vec(rest, &mut out, FlushDecompress::Sync).ok()?;
         let is_stuck = before == (inflater.total_in(), out.len());
         if status == Status::StreamEnd || rest.is_empty() || is_stuck {
@@ -116,13 +130,14 @@ mod tests {
         for size in [0, 1, 100, 70_000] {
             let messages = [json(size, &mut random), binary(size, &mut random)];
             for message in messages {
-                let payload = compressed(&message);
-                assert_eq!(inflated(payload.clone(), size).as_ref(), Some(&message), "{size}");
+                let payload = compressed(&message, &mut deflater());
+                let came = inflated(payload.clone(), size, &mut inflater());
+                assert_eq!(came.as_ref(), Some(&message), "{size}");
                 if size > 0 {
-                    assert_eq!(inflated(payload, size - 1), None);
+                    assert_eq!(inflated(payload, size - 1, &mut inflater()), None);
                 }
             }
         }
-        assert_eq!(inflated(vec![0xff; 20], 100), None);
+        assert_eq!(inflated(vec![0xff; 20], 100, &mut inflater()), None);
     }
 }

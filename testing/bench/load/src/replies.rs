@@ -1,9 +1,10 @@
 //! The replies of one connection, counted and checked as they come in.
 
 use anyhow::{Result, bail, ensure};
+use flate2::Decompress;
 
-use crate::frames::Expected;
-use crate::payloads::inflated;
+use crate::frames::{Compression, Expected};
+use crate::payloads::{inflated, inflater};
 
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
@@ -29,6 +30,8 @@ pub(crate) struct Replies {
     deflated: bool,
     /// What has come of it, if it is to be compared and may be compressed.
     gathered: Vec<u8>,
+    /// Once there was something to inflate. With context takeover, it knows the replies until now.
+    inflater: Option<Decompress>,
     at: Place,
 }
 
@@ -115,7 +118,7 @@ impl Replies {
             &mut Place::Payload { first, left } => {
                 let (now, rest) = bytes.split_at(left.min(bytes.len()));
                 if first & CONTROL == 0 && self.is_sampled(expected) {
-                    if expected.compressed {
+                    if expected.may_be_compressed() {
                         self.gathered.extend_from_slice(now);
                     } else {
                         let sent = expected.payload(self.slot);
@@ -133,7 +136,7 @@ impl Replies {
         let opcode = first & 0x0f;
         let is_first = opcode & CONTROL == 0 && !self.fragmented;
         let may_be_set = match is_first {
-            true if expected.compressed => RSV1,
+            true if expected.may_be_compressed() => RSV1,
             true => expected.frame(self.slot)[0] & RSV1,
             false => 0,
         };
@@ -170,7 +173,7 @@ impl Replies {
         }
         self.at = Place::default();
         if first & CONTROL == 0 && first & FIN != 0 {
-            if expected.compressed {
+            if expected.may_be_compressed() {
                 self.compare_gathered(expected)?;
             } else {
                 let (came, size) = (self.received, expected.payload(self.slot).len());
@@ -185,7 +188,15 @@ impl Replies {
         let gathered = std::mem::take(&mut self.gathered);
         if self.is_sampled(expected) {
             let sent = expected.payload(self.slot);
-            let came = if self.deflated { inflated(gathered, sent.len()) } else { Some(gathered) };
+            let came = if self.deflated {
+                let inflater = self.inflater.get_or_insert_with(inflater);
+                if expected.compression != Compression::Takeover {
+                    inflater.reset(false);
+                }
+                inflated(gathered, sent.len(), inflater)
+            } else {
+                Some(gathered)
+            };
             ensure!(came.is_some_and(|came| came == sent), "a reply differs");
         }
         Ok(())
@@ -207,7 +218,7 @@ impl Replies {
 
 /// Whether a complete reply comes first, in one frame and as it is expected.
 fn is_whole(bytes: &[u8], expected: &Expected, slot: usize) -> bool {
-    !expected.compressed
+    !expected.may_be_compressed()
         && bytes.len() >= expected.frame(slot).len()
         && bytes.starts_with(expected.header(slot))
 }
@@ -235,10 +246,10 @@ fn payload_length(header: &[u8; 14]) -> usize {
 mod tests {
     use super::*;
     use crate::frames::{Kind, Shape, Traffic};
-    use crate::payloads::compressed;
+    use crate::payloads::{compressed, deflater};
 
     fn expected(size: usize, raw: bool) -> Expected {
-        let shape = Shape { kind: Kind::Text, size, compressed: false };
+        let shape = Shape { kind: Kind::Text, size, compression: Compression::Off };
         Expected::new(&Traffic::new(shape, 4), raw, 2)
     }
 
@@ -300,10 +311,10 @@ mod tests {
 
     #[test]
     fn a_compressed_reply_is_inflated_and_compared() {
-        let shape = Shape { kind: Kind::Json, size: 2000, compressed: true };
+        let shape = Shape { kind: Kind::Json, size: 2000, compression: Compression::Alone };
         let traffic = Traffic::new(shape, 4);
         let expected = Expected::new(&traffic, false, 1);
-        let payload = compressed(expected.payload(0));
+        let payload = compressed(expected.payload(0), &mut deflater());
         let (first, second) = payload.split_at(100);
         let plain = expected.payload(1);
         // In two frames; then one that the server has not compressed.
@@ -320,5 +331,23 @@ mod tests {
         assert_eq!(replies.bytes, (payload.len() + plain.len()) as u64);
         bytes[50] ^= 1;
         assert!(Replies::default().take(&bytes, &expected).is_err());
+    }
+
+    #[test]
+    fn replies_with_context_takeover_are_all_inflated() {
+        let shape = Shape { kind: Kind::Json, size: 100, compression: Compression::Takeover };
+        let expected = Expected::new(&Traffic::new(shape, 4), false, 16);
+        let (mut bytes, mut deflater) = (Vec::new(), deflater());
+        for slot in 0..8 {
+            let payload = compressed(expected.payload(slot), &mut deflater);
+            bytes.extend([0xc1, u8::try_from(payload.len()).expect("short")]);
+            bytes.extend(payload);
+        }
+        let mut replies = Replies::default();
+        assert_eq!(replies.take(&bytes, &expected).expect("echoes"), 8);
+        assert_eq!(replies.compared, 8);
+        // The second refers to the first, which is missing.
+        let second = 2 + usize::from(bytes[1]);
+        assert!(Replies::default().take(&bytes[second..], &expected).is_err());
     }
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::connecting::{Offer, connect};
-use crate::frames::{Expected, Shape, Traffic};
+use crate::connecting::connect;
+use crate::frames::{Compression, Expected, Shape, Traffic};
 use crate::process::{Usage, Watched};
 use crate::replies::Replies;
 
@@ -25,8 +25,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn offer(&self) -> Offer {
-        if self.shape.compressed && !self.raw { Offer::Compression } else { Offer::Nothing }
+    fn offer(&self) -> Compression {
+        if self.raw { Compression::Off } else { self.shape.compression }
     }
 }
 

@@ -9,9 +9,15 @@ use tokio::net::TcpStream;
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What is agreed to where there is to be compression; the client is trusted to have offered it.
-pub const COMPRESSION: &str =
-    "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+/// What is agreed to where there is to be compression, with context takeover in both directions or
+/// in none; the client is trusted to have offered it.
+pub fn compression(takeover: bool) -> &'static str {
+    if takeover {
+        "permessage-deflate"
+    } else {
+        "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
+    }
+}
 
 /// Reads the request and answers with 101. The client is trusted to send no frame before that.
 ///

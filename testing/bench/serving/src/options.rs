@@ -30,6 +30,10 @@ pub struct Options {
     #[arg(long)]
     pub compress: bool,
 
+    /// And to context takeover in both directions, with windows of 15 bits; without this, to none
+    #[arg(long, requires = "compress")]
+    pub takeover: bool,
+
     /// On how many threads to serve: workers of one runtime
     #[arg(long, default_value_t = 1)]
     pub threads: usize,

@@ -26,10 +26,11 @@ async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
     };
     let is_plain = options.mode == "plain";
     if options.compress {
-        handshake::upgrade_with(&mut stream, Some(handshake::COMPRESSION)).await?;
+        handshake::upgrade_with(&mut stream, Some(handshake::compression(options.takeover)))
+            .await?;
         let deflate = DeflateConfig {
-            server_no_context_takeover: true,
-            client_no_context_takeover: true,
+            server_no_context_takeover: !options.takeover,
+            client_no_context_takeover: !options.takeover,
             compression_threshold: 0,
             ..DeflateConfig::default()
         };

@@ -21,18 +21,23 @@ fn main() -> Result<()> {
         "borrowed" => Mode::Borrowed,
         _ => Mode::Plain,
     };
-    let compress = options.compress;
-    listening::run_on(&options, move |listener| serve(listener, mode, compress))
+    // The level is the others'.
+    let deflate = Deflate::server()
+        .level(6)
+        .threshold(0)
+        .send_context_takeover(options.takeover)
+        .receive_context_takeover(options.takeover);
+    let compression = options.compress.then(|| Compression::from(deflate));
+    listening::run_on(&options, move |listener| serve(listener, mode, compression))
 }
 
-async fn serve(listener: TcpListener, mode: Mode, compress: bool) -> Result<()> {
-    // Keepalive and all else is as by default, but for the level, which is the others'.
-    let deflate = Compression::from(Deflate::server().level(6).threshold(0));
+async fn serve(listener: TcpListener, mode: Mode, compression: Option<Compression>) -> Result<()> {
+    // Keepalive and all else is as by default.
     let config = Config::server()
         .max_received_frame_size(Options::LARGEST)
         .max_received_message_size(Options::LARGEST)
         .fragment_outgoing_messages(false)
-        .compression(compress.then_some(deflate));
+        .compression(compression);
     let mut server = Server::builder().config(config).listen(listener);
     while let Some(request) = server.next_request().await {
         match mode {

@@ -23,33 +23,32 @@ fn main() -> Result<()> {
 
 async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
     if options.mode == "plain" {
-        let wanted = wanted(options.compress);
+        let wanted = wanted(&options);
         let service = service_fn(move |request| answer(request, wanted.clone()));
         let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         return Ok(http.with_upgrades().await?);
     }
-    let extensions = options.compress.then_some(handshake::COMPRESSION);
+    let extensions = options.compress.then(|| handshake::compression(options.takeover));
     handshake::upgrade_with(&mut stream, extensions).await?;
-    let tuned = wanted(options.compress)
-        .with_read_buffer_capacity(128 << 10)
-        .with_backpressure_boundary(64 << 10);
+    let tuned =
+        wanted(&options).with_read_buffer_capacity(128 << 10).with_backpressure_boundary(64 << 10);
     let socket = WebSocket::from_stream_with_extensions(stream, Role::Server, extensions, tuned)?;
     batching::echo_in_batches(socket, step).await
 }
 
-fn wanted(compress: bool) -> yawc::Options {
+fn wanted(options: &Options) -> yawc::Options {
     // The first of the limits is exclusive.
-    let options = yawc::Options::default()
+    let wanted = yawc::Options::default()
         .with_limits(Options::LARGEST + 1, 2 * Options::LARGEST)
         .with_utf8()
         .with_no_delay();
-    if compress {
-        options
+    match (options.compress, options.takeover) {
+        (false, _) => wanted.without_compression(),
+        (true, true) => wanted.with_balanced_compression(),
+        (true, false) => wanted
             .with_balanced_compression()
             .server_no_context_takeover()
-            .client_no_context_takeover()
-    } else {
-        options.without_compression()
+            .client_no_context_takeover(),
     }
 }
 
