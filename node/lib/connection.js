@@ -448,16 +448,9 @@ inherit(
       this.socket.end();
     }
 
-    /**
-     * Whether bytes of the peer have come since this was asked last, or may have: a socket that is
-     * not read to the end of what it holds reads no more.
-     */
+    /** Whether bytes of the peer lie unread: then it has not been silent, the program is deaf. */
     _hasUnread() {
-      const { bytesRead, readableHighWaterMark, readableLength } = this.socket;
-      if (readableLength === 0) return false;
-      const isNews = bytesRead !== this._bytesRead;
-      this._bytesRead = bytesRead;
-      return isNews || readableLength >= readableHighWaterMark;
+      return this.socket.readableLength > 0;
     }
 
     // ---- closing
