@@ -10,6 +10,20 @@ const withoutOurCodes = (line) => line.replace(OUR_CODES, 'Error: ');
 
 const list = [
   {
+    title: 'A peer is not dropped while bytes of it lie unread.',
+    scenarios: {
+      'keepalive: a paused connection': {
+        theirs: [
+          "connection: 'close' 1006 \"Peer not responding.\"",
+          'connection: in the end false 1006',
+        ],
+        ours: [
+          'connection: in the end true -1',
+        ],
+      },
+    },
+  },
+  {
     title: 'Methods that were never documented may be gone.',
     scenarios: {
       'exports: names, kinds, names of the classes': {

@@ -75,21 +75,41 @@ function compared(theirs, ours) {
   return [...only.map((line) => `theirs  ${line}`), ...left.map((line) => `ours    ${line}`)].join('\n');
 }
 
+/** Fails if a scenario is broken, or shows a difference that is not listed. */
+function judge(name, theirs, ours) {
+  assert.ok(theirs.get(name).length, 'a scenario that observes nothing');
+  const broken = theirs.get(name).filter((line) => /^process: (failed|not done)|^the process/.test(line));
+  assert.deepEqual(broken, [], 'the scenario itself is broken');
+  const rests = [[theirs, 'theirs'], [ours, 'ours']].map(([logs, whose]) => {
+    const listed = OURS === THEIRS ? [] : listedLines(name, whose);
+    return without(logs.get(name).map(differences.withoutOurCodes), listed, whose);
+  });
+  if (rests[0].join('\n') !== rests[1].join('\n')) assert.fail(compared(...rests));
+}
+
+function isGood(name, theirs, ours) {
+  try {
+    judge(name, theirs, ours);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Time is real here: a few scenarios that a busy machine has spoilt are played again. */
+const FEW = 10;
+
 test('differential', async (t) => {
   const names = [...scenarios.keys()];
   const [theirs, ours] = await Promise.all([play(THEIRS, names), play(OURS, names)]);
-  for (const name of names) {
-    await t.test(name, () => {
-      assert.ok(theirs.get(name).length, 'a scenario that observes nothing');
-      const broken = theirs.get(name).filter((line) => /^process: (failed|not done)|^the process/.test(line));
-      assert.deepEqual(broken, [], 'the scenario itself is broken');
-      const rests = [[theirs, 'theirs'], [ours, 'ours']].map(([logs, whose]) => {
-        const listed = OURS === THEIRS ? [] : listedLines(name, whose);
-        return without(logs.get(name).map(differences.withoutOurCodes), listed, whose);
-      });
-      if (rests[0].join('\n') !== rests[1].join('\n')) assert.fail(compared(...rests));
-    });
+  for (let again = 0; again < 2; again += 1) {
+    const bad = names.filter((name) => !isGood(name, theirs, ours));
+    if (bad.length === 0 || bad.length > FEW) break;
+    for (const [logs, library] of [[theirs, THEIRS], [ours, OURS]]) {
+      for (const [name, lines] of await play(library, bad)) logs.set(name, lines);
+    }
   }
+  for (const name of names) await t.test(name, () => judge(name, theirs, ours));
 });
 
 test('every listed difference is of a scenario, and is explained in COMPATIBILITY.md', () => {

@@ -71,7 +71,7 @@ scenario('keepalive: a paused connection', async (stage) => {
   const { connection, peer } = await stage.watched('server', FAST);
   connection.pause();
   peer.send({ payload: 'unread' });
-  await Promise.race([stage.event(connection, 'close'), nothingFor(250)]);
+  await Promise.race([stage.event(connection, 'close'), nothingFor(2000)]);
   stage.log('connection')('in the end', connection.connected, connection.closeReasonCode);
 });
 
