@@ -41,7 +41,7 @@ pub(crate) fn measure(
     failures: &mut Vec<String>,
 ) -> Vec<EchoScenario> {
     let able = |scenario: &Scenario| -> Vec<&Peer> {
-        peers.iter().filter(|peer| !scenario.compressed || peer.compresses()).collect()
+        peers.iter().filter(|peer| !scenario.is_compressed() || peer.compresses()).collect()
     };
     let mut outcomes: Vec<_> =
         scenarios.iter().map(|scenario| prepare(scenario, &able(scenario))).collect();
@@ -86,8 +86,8 @@ pub(crate) fn once(
     threads: Threads,
     pace: Pace,
 ) -> Result<EchoSample> {
-    let &Scenario { size, in_flight, compressed, .. } = scenario;
-    let server = bench.serve(peer, &Setup { size, in_flight, compressed, threads })?;
+    let &Scenario { size, in_flight, compression, .. } = scenario;
+    let server = bench.serve(peer, &Setup { size, in_flight, compression, threads })?;
     let Pace { warm_up, seconds, .. } = pace;
     let mut arguments = vec![
         "echo".to_owned(),
@@ -98,9 +98,7 @@ pub(crate) fn once(
         format!("--warm-up={warm_up}"),
         format!("--seconds={seconds}"),
     ];
-    if scenario.compressed {
-        arguments.push("--compress".to_owned());
-    }
+    arguments.extend(compression.arguments());
     let at_most = Duration::from_secs_f64(warm_up + seconds + 40.0);
     bench.load(&server, &arguments, at_most)
 }
@@ -120,7 +118,7 @@ fn prepare(scenario: &Scenario, peers: &[&Peer]) -> EchoScenario {
         size: scenario.size,
         kind: scenario.kind,
         in_flight: scenario.in_flight,
-        compressed: scenario.compressed,
+        compression: scenario.compression,
         goal: scenario.goal,
         results: peers.iter().map(result).collect(),
     }

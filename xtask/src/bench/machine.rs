@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::workspace::Workspace;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,

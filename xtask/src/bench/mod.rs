@@ -49,9 +49,12 @@ use session::Session;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure echoes alone (without one of these five: all of them)
+    /// Measure echoes without compression alone (without one of these six: all of them)
     #[arg(long)]
     echo: bool,
+    /// Measure compressed echoes, and the memory of idle connections with compression, alone
+    #[arg(long)]
+    compressed: bool,
     /// Measure the memory of idle connections alone
     #[arg(long)]
     memory: bool,
@@ -73,8 +76,7 @@ pub(crate) struct Options {
     /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// These scenarios alone, by the start of their names; only echoes have any [default: all that
-    /// are not compressed]
+    /// These scenarios alone, by the start of their names; only echoes have any [default: all]
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     scenario: Vec<String>,
     /// These peers alone, by name or by library; the bare echo and that of --uws are always there
@@ -88,7 +90,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// Count the instructions of the hot paths instead, and compare with those that were committed
-    #[arg(long, conflicts_with_all = ["echo", "memory", "accept", "cores", "client"])]
+    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "cores", "client"])]
     instructions: bool,
     /// Commit to what is counted: write it as the baseline
     #[arg(long, requires = "instructions")]
@@ -123,29 +125,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     };
     let mut failures = Vec::new();
     let asked = Asked::of(options);
-    if asked.echo || asked.memory || asked.accept || asked.cores {
+    if asked.servers() {
         let (peers, left_out) = building::build(workspace, peers)?;
         failures.extend(left_out);
-        if asked.echo {
-            session.echo(&scenarios, &peers, &mut failures)?;
-        }
-        if asked.memory {
-            session.memory(&peers, &mut failures)?;
-        }
-        if asked.accept {
-            session.accept(&peers, &mut failures)?;
-        }
-        if asked.cores {
-            let named = !options.scenario.is_empty();
-            let scenarios: Vec<_> = scenarios
-                .into_iter()
-                .filter(|scenario| named || cores::is_usual_scenario(scenario.name))
-                .collect();
-            let named = !options.peer.is_empty();
-            let peers: Vec<_> =
-                peers.iter().filter(|peer| named || cores::is_usual_peer(peer.name)).collect();
-            session.cores(&scenarios, &peers, &mut failures)?;
-        }
+        measure_servers(&session, &asked, options, &scenarios, &peers, &mut failures)?;
     }
     if asked.client {
         building::build_clients(workspace)?;
@@ -159,10 +142,53 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     Ok(failures.is_empty())
 }
 
+fn measure_servers(
+    session: &Session<'_>,
+    asked: &Asked,
+    options: &Options,
+    scenarios: &[&Scenario],
+    peers: &[Peer],
+    failures: &mut Vec<String>,
+) -> Result<()> {
+    let (compressed, plain): (Vec<_>, Vec<_>) =
+        scenarios.iter().copied().partition(|scenario| scenario.is_compressed());
+    // Where none was chosen, the file of an earlier run is left as it is.
+    if asked.echo && !plain.is_empty() {
+        session.echo(&plain, peers, failures)?;
+    }
+    if asked.compressed && !compressed.is_empty() {
+        session.compressed(&compressed, peers, failures)?;
+    }
+    if asked.memory {
+        session.memory(peers, failures)?;
+    }
+    if asked.compressed_memory {
+        session.compressed_memory(peers, failures)?;
+    }
+    if asked.accept {
+        session.accept(peers, failures)?;
+    }
+    if asked.cores {
+        let named = !options.scenario.is_empty();
+        let scenarios: Vec<_> = scenarios
+            .iter()
+            .copied()
+            .filter(|scenario| named || cores::is_usual_scenario(scenario.name))
+            .collect();
+        let named = !options.peer.is_empty();
+        let peers: Vec<_> =
+            peers.iter().filter(|peer| named || cores::is_usual_peer(peer.name)).collect();
+        session.cores(&scenarios, &peers, failures)?;
+    }
+    Ok(())
+}
+
 /// What is to be measured.
 struct Asked {
     echo: bool,
+    compressed: bool,
     memory: bool,
+    compressed_memory: bool,
     accept: bool,
     cores: bool,
     client: bool,
@@ -171,13 +197,26 @@ struct Asked {
 impl Asked {
     /// Everything, if nothing was asked for by name.
     fn of(options: &Options) -> Self {
-        let &Options { echo, memory, accept, cores, client, .. } = options;
-        if echo || memory || accept || cores || client {
-            return Self { echo, memory, accept, cores, client };
-        }
+        let &Options { echo, compressed, memory, accept, cores, client, .. } = options;
         // Who names a scenario wants to see echoes.
         let all = options.scenario.is_empty();
-        Self { echo: true, memory: all, accept: all, cores: all, client: all }
+        if echo || compressed || memory || accept || cores || client {
+            let compressed_memory = compressed && all;
+            return Self { echo, compressed, memory, compressed_memory, accept, cores, client };
+        }
+        Self {
+            echo: true,
+            compressed: true,
+            memory: all,
+            compressed_memory: all,
+            accept: all,
+            cores: all,
+            client: all,
+        }
+    }
+
+    fn servers(&self) -> bool {
+        self.echo || self.compressed || self.memory || self.accept || self.cores
     }
 }
 
@@ -213,8 +252,7 @@ fn out(workspace: &Workspace, options: &Options) -> PathBuf {
 fn choose_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
     let chosen = |scenario: &&Scenario| {
         let mut names = options.scenario.iter();
-        let is_named = names.any(|name| scenario.name.starts_with(name.as_str()));
-        is_named || options.scenario.is_empty() && (scenario.is_usual() || options.list)
+        options.scenario.is_empty() || names.any(|name| scenario.name.starts_with(name.as_str()))
     };
     let scenarios: Vec<_> = SCENARIOS.iter().filter(chosen).collect();
     for name in &options.scenario {
@@ -222,6 +260,12 @@ fn choose_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
             let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
             bail!("there is no scenario {name:?}; there are {}", names.join(", "));
         }
+    }
+    if options.echo && scenarios.iter().all(|scenario| scenario.is_compressed()) {
+        bail!("--echo is for scenarios without compression; these are for --compressed");
+    }
+    if options.compressed && !scenarios.iter().any(|scenario| scenario.is_compressed()) {
+        bail!("--compressed is for scenarios with compression; these are for --echo");
     }
     Ok(scenarios)
 }

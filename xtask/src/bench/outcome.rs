@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bench::peer::Rank;
-use crate::bench::scenario::Kind;
+use crate::bench::scenario::{Compression, Kind};
 use crate::bench::threads::Threads;
 
 /// What a process used in the measured interval, as the load generator prints it.
@@ -54,7 +54,7 @@ pub(crate) struct EchoScenario {
     pub(crate) kind: Kind,
     pub(crate) in_flight: usize,
     #[serde(default)]
-    pub(crate) compressed: bool,
+    pub(crate) compression: Compression,
     pub(crate) goal: Option<f64>,
     pub(crate) results: Vec<EchoResult>,
 }
@@ -64,6 +64,8 @@ pub(crate) struct EchoScenario {
 pub(crate) struct MemorySample {
     #[serde(default)]
     pub(crate) peer: String,
+    #[serde(default)]
+    pub(crate) compression: Compression,
     pub(crate) connections: u64,
     pub(crate) before: u64,
     pub(crate) after: u64,
@@ -274,7 +276,7 @@ mod tests {
             size: 1,
             kind: Kind::Binary,
             in_flight: 1,
-            compressed: false,
+            compression: Compression::Off,
             goal: Some(1.0),
             results: vec![
                 result("bare", Rank::Floor, &[(0, 100)]),

@@ -40,7 +40,8 @@ pub(crate) struct Peer {
     pub(crate) about: &'static str,
 }
 
-/// Whose servers take `--compress`. The bare echo sends back what is compressed already.
+/// Whose servers take `--compress` and `--takeover`. The bare echo sends back what is compressed
+/// already.
 const COMPRESSING: [&str; 6] = ["bare", "sockudo-ws", "towline", "uWebSockets", "ws", "yawc"];
 
 const FAST: &str = "fastwebsockets";
@@ -135,6 +136,11 @@ impl Peer {
     /// Whether it has compression.
     pub(crate) fn compresses(&self) -> bool {
         COMPRESSING.contains(&self.library())
+    }
+
+    /// Whether it stands for its library: used as the documentation shows it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.name == self.library()
     }
 
     fn library(&self) -> &'static str {

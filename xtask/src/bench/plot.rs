@@ -36,10 +36,9 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #6e778
 }
 ";
 
-/// Of all that are not compressed. `run` says how they were measured.
+/// `run` says how they were measured.
 pub(crate) fn draw(scenarios: &[EchoScenario], run: Option<&str>) -> String {
-    let scenarios: Vec<_> = scenarios.iter().filter(|scenario| !scenario.compressed).collect();
-    let scale = Scale::over(&scenarios);
+    let scale = Scale::over(scenarios);
     let rows = f64::from(u32::try_from(scenarios.len()).unwrap_or(0));
     let height = TOP + rows * ROW + 40.0;
     let mut svg = format!(
@@ -78,7 +77,7 @@ struct Scale {
 }
 
 impl Scale {
-    fn over(scenarios: &[&EchoScenario]) -> Self {
+    fn over(scenarios: &[EchoScenario]) -> Self {
         let ratios = scenarios.iter().flat_map(|scenario| &scenario.results);
         let ratios = ratios.filter_map(|result| result.ratio_to_bare);
         let (least, most) = ratios.fold((0.9, 2.0), |(least, most): (f64, f64), ratio| {

@@ -20,14 +20,46 @@ impl Kind {
     }
 }
 
+/// Whether permessage-deflate is negotiated, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compression {
+    #[default]
+    Off,
+    /// Each message for itself: no context takeover in either direction.
+    Alone,
+    /// Each may refer to those before it, in both directions.
+    Takeover,
+}
+
+impl Compression {
+    /// As it stands in the tables.
+    pub(crate) fn about(self) -> &'static str {
+        match self {
+            Compression::Off => "no compression",
+            Compression::Alone => "no context takeover",
+            Compression::Takeover => "context takeover",
+        }
+    }
+
+    /// What servers and the load generator are told.
+    pub(crate) fn arguments(self) -> Vec<String> {
+        let arguments: &[&str] = match self {
+            Compression::Off => &[],
+            Compression::Alone => &["--compress"],
+            Compression::Takeover => &["--compress", "--takeover"],
+        };
+        arguments.iter().map(|&argument| argument.to_owned()).collect()
+    }
+}
+
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) connections: usize,
     pub(crate) size: usize,
     pub(crate) kind: Kind,
     pub(crate) in_flight: usize,
-    /// Whether permessage-deflate is negotiated.
-    pub(crate) compressed: bool,
+    pub(crate) compression: Compression,
     /// What Towline shall take, in ratio to the bare echo.
     pub(crate) goal: Option<f64>,
 }
@@ -37,17 +69,16 @@ const fn scenario(
     (connections, size, kind, in_flight): (usize, usize, Kind, usize),
     goal: f64,
 ) -> Scenario {
-    Scenario { name, connections, size, kind, in_flight, compressed: false, goal: Some(goal) }
+    let (compression, goal) = (Compression::Off, Some(goal));
+    Scenario { name, connections, size, kind, in_flight, compression, goal }
 }
 
-/// Each message compressed for itself, so that there is no history to keep and the load can be
-/// built before.
-const fn compressed(name: &'static str, size: usize) -> Scenario {
-    let kind = Kind::Json;
-    Scenario { name, connections: 16, size, kind, in_flight: 4, compressed: true, goal: None }
+const fn compressed(name: &'static str, size: usize, compression: Compression) -> Scenario {
+    let (connections, kind, in_flight) = (16, Kind::Json, 4);
+    Scenario { name, connections, size, kind, in_flight, compression, goal: None }
 }
 
-pub(crate) const SCENARIOS: [Scenario; 12] = [
+pub(crate) const SCENARIOS: [Scenario; 16] = [
     scenario("32B-one", (64, 32, Kind::Binary, 1), 1.02),
     scenario("32B-flight", (64, 32, Kind::Binary, 64), 1.40),
     scenario("1KiB-flight", (64, 1 << 10, Kind::Binary, 16), 1.10),
@@ -56,16 +87,19 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
     scenario("1MiB-binary", (8, 1 << 20, Kind::Binary, 2), 1.05),
     scenario("1MiB-text", (8, 1 << 20, Kind::Text, 2), 1.10),
     scenario("512B-many", (500, 512, Kind::Binary, 1), 0.97),
-    compressed("json-100B", 100),
-    compressed("json-1KiB", 1 << 10),
-    compressed("json-4KiB", 4 << 10),
-    compressed("json-64KiB", 64 << 10),
+    compressed("json-100B", 100, Compression::Alone),
+    compressed("json-1KiB", 1 << 10, Compression::Alone),
+    compressed("json-4KiB", 4 << 10, Compression::Alone),
+    compressed("json-64KiB", 64 << 10, Compression::Alone),
+    compressed("json-takeover-100B", 100, Compression::Takeover),
+    compressed("json-takeover-1KiB", 1 << 10, Compression::Takeover),
+    compressed("json-takeover-4KiB", 4 << 10, Compression::Takeover),
+    compressed("json-takeover-64KiB", 64 << 10, Compression::Takeover),
 ];
 
 impl Scenario {
-    /// Whether it is part of a run for which none were named.
-    pub(crate) fn is_usual(&self) -> bool {
-        !self.compressed
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compression != Compression::Off
     }
 
     /// As it stands in the tables.
@@ -75,7 +109,10 @@ impl Scenario {
             1 => "one at a time".to_owned(),
             in_flight => format!("{in_flight} in flight"),
         };
-        let kind = if *kind == Kind::Json { "JSON, compressed" } else { kind.name() };
+        let kind = match self.compression {
+            Compression::Off => kind.name().to_owned(),
+            compression => format!("JSON, {}", compression.about()),
+        };
         format!("{connections} × {} {kind}, {flight}", size(self.size))
     }
 }
@@ -96,6 +133,6 @@ mod tests {
     fn a_scenario_says_what_it_is() {
         assert_eq!(SCENARIOS[0].about(), "64 × 32 B binary, one at a time");
         assert_eq!(SCENARIOS[6].about(), "8 × 1 MiB text, 2 in flight");
-        assert_eq!(SCENARIOS[9].about(), "16 × 1 KiB JSON, compressed, 4 in flight");
+        assert_eq!(SCENARIOS[9].about(), "16 × 1 KiB JSON, no context takeover, 4 in flight");
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 
 use crate::bench::peer::{Peer, Source};
+use crate::bench::scenario::Compression;
 use crate::bench::threads::Threads;
 
 /// The program of all clients, and of what is on their other end.
@@ -41,7 +42,7 @@ pub(crate) struct Server {
 pub(crate) struct Setup {
     pub(crate) size: usize,
     pub(crate) in_flight: usize,
-    pub(crate) compressed: bool,
+    pub(crate) compression: Compression,
     pub(crate) threads: Threads,
 }
 
@@ -58,7 +59,7 @@ impl Bench {
 
     /// Starts a server.
     pub(crate) fn serve(&self, peer: &Peer, setup: &Setup) -> Result<Server> {
-        let &Setup { size, in_flight, compressed, threads } = setup;
+        let &Setup { size, in_flight, compression, threads } = setup;
         // Where it has two threads it has both cores, and the load shares them.
         let (cores, load_cores) = if threads == Threads::One { ("0", "1") } else { ("0,1", "0,1") };
         let mut command = match (&peer.source, &self.uws) {
@@ -77,7 +78,7 @@ impl Bench {
             (Source::Given, Some(program)) => self.on_cores(cores, program),
             (Source::Given, None) => bail!("no program was given"),
         };
-        command.args(compressed.then_some("--compress"));
+        command.args(compression.arguments());
         command.args(threads.arguments()).args(["--listen", "127.0.0.1:0"]);
         let server = Server::start(command, peer.is_floor())?;
         Ok(server.with_load_on(load_cores))

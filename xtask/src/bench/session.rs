@@ -33,8 +33,31 @@ impl Session<'_> {
         let (watch, pace) = (Watch::start(), self.pace());
         let results = echoing::measure(&self.bench, scenarios, peers, pace, failures);
         println!("{}\n{}", table::details(&results), table::echo(&results));
-        println!("{}", table::compressed(&results));
         self.keep("echo", &self.run(Some(pace.seconds()), &watch), &results)
+    }
+
+    pub(crate) fn compressed(
+        &self,
+        scenarios: &[&Scenario],
+        peers: &[Peer],
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
+        let (watch, pace) = (Watch::start(), self.pace());
+        let results = echoing::measure(&self.bench, scenarios, peers, pace, failures);
+        println!("{}\n{}", table::details(&results), table::compressed(&results));
+        self.keep("compressed", &self.run(Some(pace.seconds()), &watch), &results)
+    }
+
+    pub(crate) fn compressed_memory(
+        &self,
+        peers: &[Peer],
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
+        let (watch, count) = (Watch::start(), self.connections(10_000));
+        let results = standing::compressed_memory(&self.bench, peers, count, failures);
+        println!("\n{}", table::compressed_memory(&results));
+        let run = Run { rounds: 1, ..self.run(None, &watch) };
+        self.keep("compressed-memory", &run, &results)
     }
 
     pub(crate) fn memory(&self, peers: &[Peer], failures: &mut Vec<String>) -> Result<()> {

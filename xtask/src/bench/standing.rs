@@ -6,14 +6,28 @@ use anyhow::Result;
 use serde::de::DeserializeOwned;
 
 use crate::bench::outcome::{AcceptSample, MemorySample};
-use crate::bench::peer::Peer;
+use crate::bench::peer::{Peer, Rank};
+use crate::bench::scenario::{Compression, Kind};
 use crate::bench::serving::{Bench, Setup};
 use crate::bench::threads::Threads;
 
-/// What each connection has echoed before it rests.
-const ECHOED: usize = 1 << 10;
-
 const AT_MOST: Duration = Duration::from_secs(120);
+
+/// No server gets so many compressed connections that it takes more memory than this, in bytes.
+const MOST_MEMORY: u64 = 4_000_000_000;
+
+/// By so many connections it is found out what each takes.
+const FEW: usize = 200;
+
+/// What each connection has echoed before it rests.
+#[derive(Clone, Copy)]
+struct Echoed {
+    size: usize,
+    kind: Kind,
+    compression: Compression,
+}
+
+const PLAIN: Echoed = Echoed { size: 1 << 10, kind: Kind::Binary, compression: Compression::Off };
 
 /// Resident memory: with so many connections, each after one message of 1 KiB, and before. The bare
 /// echo is left out, as it does nothing to save any.
@@ -26,12 +40,57 @@ pub(crate) fn memory(
     let mut samples = Vec::new();
     for peer in peers.iter().filter(|peer| !peer.is_floor()) {
         println!("memory: {}", peer.name);
-        match once::<MemorySample>(bench, peer, "hold", connections) {
-            Ok(sample) => samples.push(MemorySample { peer: peer.name.to_owned(), ..sample }),
+        match hold(bench, peer, PLAIN, connections) {
+            Ok(sample) => samples.push(sample),
             Err(error) => failures.push(format!("{}, memory: {error:#}", peer.name)),
         }
     }
     samples
+}
+
+/// The same after one message of 4 KiB of JSON that was compressed, with fewer connections where
+/// so many would take too much. Only of libraries as their documentation shows them; and for
+/// comparison of Towline with no compression.
+pub(crate) fn compressed_memory(
+    bench: &Bench,
+    peers: &[Peer],
+    connections: usize,
+    failures: &mut Vec<String>,
+) -> Vec<MemorySample> {
+    let mut samples = Vec::new();
+    for compression in [Compression::Off, Compression::Alone, Compression::Takeover] {
+        let is_compared = |peer: &&Peer| {
+            let compared = peer.rank == Rank::Towline || compression != Compression::Off;
+            compared && peer.is_plain() && peer.compresses() && !peer.is_floor()
+        };
+        let echoed = Echoed { size: 4 << 10, kind: Kind::Json, compression };
+        for peer in peers.iter().filter(is_compared) {
+            println!("memory, {}: {}", compression.about(), peer.name);
+            let sample = hold(bench, peer, echoed, FEW.min(connections))
+                .and_then(|few| hold(bench, peer, echoed, affordable(&few, connections)));
+            match sample {
+                Ok(sample) => samples.push(sample),
+                Err(error) => failures.push(format!(
+                    "{}, memory, {}: {error:#}",
+                    peer.name,
+                    compression.about()
+                )),
+            }
+        }
+    }
+    samples
+}
+
+/// So many connections as wanted, or half as many, or half of those, as memory allows if each takes
+/// as much as each of a few has taken.
+fn affordable(few: &MemorySample, wanted: usize) -> usize {
+    let growth = few.after.saturating_sub(few.before);
+    let is_too_much = |count: usize| growth * count as u64 > MOST_MEMORY * few.connections;
+    let mut count = wanted;
+    while count > 1 && is_too_much(count) {
+        count /= 2;
+    }
+    count
 }
 
 /// Processor time from the connection to the 101. Only for libraries that have a handshake, and
@@ -48,7 +107,7 @@ pub(crate) fn accept(
     let mut samples = Vec::new();
     for round in 0..rounds {
         println!("accepting: round {} of {rounds}", round + 1);
-        peers.retain(|peer| match once::<AcceptSample>(bench, peer, "accept", connections) {
+        peers.retain(|peer| match once(bench, peer, "accept", PLAIN, connections) {
             Ok(sample) => {
                 samples.push(AcceptSample { peer: peer.name.to_owned(), round, ..sample });
                 true
@@ -62,17 +121,47 @@ pub(crate) fn accept(
     samples
 }
 
+fn hold(bench: &Bench, peer: &Peer, echoed: Echoed, connections: usize) -> Result<MemorySample> {
+    let sample = once::<MemorySample>(bench, peer, "hold", echoed, connections)?;
+    Ok(MemorySample { peer: peer.name.to_owned(), compression: echoed.compression, ..sample })
+}
+
 fn once<T: DeserializeOwned>(
     bench: &Bench,
     peer: &Peer,
     command: &str,
+    echoed: Echoed,
     connections: usize,
 ) -> Result<T> {
-    let server = bench.serve(
-        peer,
-        &Setup { size: ECHOED, in_flight: 1, compressed: false, threads: Threads::One },
-    )?;
-    let connections = format!("--connections={connections}");
-    let arguments = [command.to_owned(), connections, format!("--size={ECHOED}")];
+    let Echoed { size, kind, compression } = echoed;
+    let setup = Setup { size, in_flight: 1, compression, threads: Threads::One };
+    let server = bench.serve(peer, &setup)?;
+    let mut arguments = vec![
+        command.to_owned(),
+        format!("--connections={connections}"),
+        format!("--size={size}"),
+        format!("--kind={}", kind.name()),
+    ];
+    arguments.extend(compression.arguments());
     bench.load(&server, &arguments, AT_MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_server_gets_more_connections_than_memory_allows() {
+        let each = |bytes: u64| MemorySample {
+            peer: String::new(),
+            compression: Compression::Takeover,
+            connections: 200,
+            before: 7,
+            after: 7 + bytes * 200,
+        };
+        assert_eq!(affordable(&each(400_000), 10_000), 10_000);
+        assert_eq!(affordable(&each(400_001), 10_000), 5000);
+        assert_eq!(affordable(&each(1_000_000), 10_000), 2500);
+        assert_eq!(affordable(&each(0), 10_000), 10_000);
+    }
 }

@@ -8,13 +8,11 @@ use crate::bench::outcome::{
     Speed, median,
 };
 use crate::bench::peer::Rank;
-use crate::bench::scenario::size;
+use crate::bench::scenario::{Compression, size};
 use crate::bench::threads::Threads;
 
-/// Processor time per message: a line for each scenario that is not compressed, and then all
-/// servers.
+/// Processor time per message: a line for each scenario, and then all servers.
 pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
-    let scenarios: Vec<_> = scenarios.iter().filter(|scenario| !scenario.compressed).collect();
     if scenarios.is_empty() {
         return String::new();
     }
@@ -23,7 +21,7 @@ pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
          | best other language | **towline** | **towline, split** | to the best Rust library \
          | goal |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
-    for scenario in &scenarios {
+    for scenario in scenarios {
         let floor = scenario.floor().map(|floor| time(floor.cpu_ns_per_message));
         let plain = scenario.ranked(|rank| rank == Rank::Plain);
         let range = match (plain.first(), plain.last()) {
@@ -47,11 +45,11 @@ pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
         ];
         line(&mut table, &columns);
     }
-    table + "\n" + &everyone(&scenarios)
+    table + "\n" + &everyone(scenarios)
 }
 
 /// The ratio to the bare echo, for every server and scenario.
-fn everyone(scenarios: &[&EchoScenario]) -> String {
+fn everyone(scenarios: &[EchoScenario]) -> String {
     let heads = scenarios.iter().map(|scenario| scenario.name.clone());
     let mut table = String::new();
     line(
@@ -59,7 +57,7 @@ fn everyone(scenarios: &[&EchoScenario]) -> String {
         &["ratio to bare TCP".to_owned()].into_iter().chain(heads).collect::<Vec<_>>(),
     );
     line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
-    for name in names(scenarios) {
+    for name in names(scenarios.iter()) {
         let cells = scenarios
             .iter()
             .map(|scenario| scenario.of(name).map_or_else(|| "–".to_owned(), ratio));
@@ -71,33 +69,37 @@ fn everyone(scenarios: &[&EchoScenario]) -> String {
 /// Processor time per message where it is compressed, and what is left of it: a ratio to the bare
 /// echo, which compresses nothing, would say little.
 pub(crate) fn compressed(scenarios: &[EchoScenario]) -> String {
-    let scenarios: Vec<_> = scenarios.iter().filter(|scenario| scenario.compressed).collect();
-    if scenarios.is_empty() {
-        return String::new();
+    let mut text = String::new();
+    for compression in [Compression::Alone, Compression::Takeover] {
+        let own: Vec<_> =
+            scenarios.iter().filter(|scenario| scenario.compression == compression).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let about = format!("JSON echo, {}", compression.about());
+        let heads = own.iter().map(|scenario| size(scenario.size));
+        line(&mut text, &[about].into_iter().chain(heads).collect::<Vec<_>>());
+        line(&mut text, &vec!["---".to_owned(); own.len() + 1]);
+        for name in names(own.iter().copied()) {
+            let cells = own
+                .iter()
+                .map(|scenario| scenario.of(name).map_or_else(|| "–".to_owned(), time_and_bytes));
+            line(&mut text, &[name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+        }
+        text.push('\n');
     }
-    let heads = scenarios.iter().map(|scenario| scenario.about.clone());
-    let mut table = String::new();
-    line(&mut table, &["compressed echo".to_owned()].into_iter().chain(heads).collect::<Vec<_>>());
-    line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
-    for name in names(&scenarios) {
-        let cells = scenarios.iter().map(|scenario| {
-            scenario.of(name).map_or_else(
-                || "–".to_owned(),
-                |result| {
-                    let bytes = result.median(|sample| sample.reply_bytes);
-                    format!("{}, {bytes:.0} B", time(result.cpu_ns_per_message))
-                },
-            )
-        });
-        line(&mut table, &[name.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
-    }
-    table
+    text
+}
+
+fn time_and_bytes(result: &EchoResult) -> String {
+    let bytes = result.median(|sample| sample.reply_bytes);
+    format!("{}, {bytes:.0} B", time(result.cpu_ns_per_message))
 }
 
 /// The servers of these scenarios, each once.
-fn names<'a>(scenarios: &[&'a EchoScenario]) -> Vec<&'a str> {
+fn names<'a>(scenarios: impl Iterator<Item = &'a EchoScenario>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
-    for result in scenarios.iter().flat_map(|scenario| &scenario.results) {
+    for result in scenarios.flat_map(|scenario| &scenario.results) {
         if !names.contains(&result.peer.as_str()) {
             names.push(&result.peer);
         }
@@ -257,6 +259,22 @@ pub(crate) fn memory(samples: &[MemorySample]) -> String {
     table
 }
 
+/// Memory of an idle connection, by how it compresses.
+pub(crate) fn compressed_memory(samples: &[MemorySample]) -> String {
+    let mut sorted: Vec<_> = samples.iter().collect();
+    sorted.sort_by(|a, b| a.per_connection().total_cmp(&b.per_connection()));
+    let mut table = String::from(
+        "| memory of an idle connection, after 4 KiB of JSON | | | connections |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for sample in sorted {
+        let (about, held) = (sample.compression.about(), bytes(sample.per_connection()));
+        let count = sample.connections.to_string();
+        line(&mut table, &[sample.peer.clone(), about.to_owned(), held, count]);
+    }
+    table
+}
+
 /// Processor time of an accepted connection, and its ratio to the bare echo's.
 pub(crate) fn accept(samples: &[AcceptSample]) -> String {
     let mut names: Vec<&str> = samples.iter().map(|sample| sample.peer.as_str()).collect();
@@ -319,6 +337,8 @@ fn bytes(bytes: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::outcome::Usage;
+    use crate::bench::scenario::Kind;
 
     #[test]
     fn numbers_have_as_many_digits_as_mean_something() {
@@ -327,5 +347,43 @@ mod tests {
         assert_eq!((time(112.4), time(7034.0)), ("112 ns".into(), "7.03 µs".into()));
         assert_eq!(time(430_400.0), "430 µs");
         assert_eq!((bytes(272.0), bytes(1536.0)), ("272 B".into(), "1.5 KiB".into()));
+    }
+
+    #[test]
+    fn compressed_echoes_have_a_table_for_each_way() {
+        let scenario = |compression, size, cpu_ns, reply_bytes| {
+            let server = Usage { cpu_ns, ..Usage::default() };
+            let sample = EchoSample { messages: 10, reply_bytes, server, ..EchoSample::default() };
+            let mut scenario = EchoScenario {
+                name: "n".into(),
+                about: "a".into(),
+                connections: 1,
+                size,
+                kind: Kind::Json,
+                in_flight: 1,
+                compression,
+                goal: None,
+                results: vec![EchoResult {
+                    peer: "p".into(),
+                    rank: Rank::Towline,
+                    cpu_ns_per_message: 0.0,
+                    ratio_to_bare: None,
+                    samples: vec![sample],
+                }],
+            };
+            scenario.sum_up();
+            scenario
+        };
+        let scenarios = [
+            scenario(Compression::Alone, 100, 1000, 90.0),
+            scenario(Compression::Alone, 1024, 20_000, 350.4),
+            scenario(Compression::Takeover, 100, 2000, 30.0),
+        ];
+        assert_eq!(
+            compressed(&scenarios),
+            "| JSON echo, no context takeover | 100 B | 1 KiB |\n| --- | --- | --- |\n\
+             | p | 100 ns, 90 B | 2.00 µs, 350 B |\n\n\
+             | JSON echo, context takeover | 100 B |\n| --- | --- |\n| p | 200 ns, 30 B |\n\n"
+        );
     }
 }

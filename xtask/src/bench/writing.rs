@@ -12,6 +12,7 @@ use crate::bench::machine::Machine;
 use crate::bench::outcome::{
     AcceptSample, ClientSample, CoresResult, EchoScenario, MemorySample, Speed,
 };
+use crate::bench::scenario::Kind;
 use crate::bench::{instructions, plot, table};
 
 const METHOD: &str = "\
@@ -27,6 +28,9 @@ growth of the resident memory by connections that have each echoed 1 KiB and are
 their number; accepting is processor time from the connection to the answer 101. On several cores
 the load generator shares them with the server. Clients talk to a sink or a source on another core,
 and the time is that of the client's process.
+
+Where there is compression, all compress at level 6, whatever the size, and the table has what a
+reply took after it. *Context takeover* is in both directions, with windows of 32 KiB.
 
 The whole method is in [testing/bench](../../testing/bench/README.md), and
 `cargo xtask bench` repeats it.
@@ -91,18 +95,16 @@ pub(crate) fn keep<T: Serialize + Clone>(
 /// Writes the page and the picture.
 pub(crate) fn publish(out: &Path) -> Result<()> {
     let mut page = Page { text: String::from("# Benchmarks\n\n"), machines: Vec::new() };
-    if let Some(kept) = read::<EchoScenario>(out, "echo")? {
+    if let Some(kept) = read(out, "echo")?.and_then(uncompressed) {
         page.text += "CPU time per message, in ratio to a bare TCP echo: less is better.\n\n";
         page.text += "![The same as a picture](echo.svg)\n\n";
         let about = kept.run.as_ref().map(Run::about);
         fs::write(out.join("echo.svg"), plot::draw(&kept.results, about.as_deref()))?;
         page.put(&kept, table::echo);
-        let compressed = table::compressed(&kept.results);
-        if !compressed.is_empty() {
-            page.put(&kept, table::compressed);
-        }
     }
+    page.put_kept(read::<EchoScenario>(out, "compressed")?, table::compressed);
     page.put_kept(read::<MemorySample>(out, "memory")?, table::memory);
+    page.put_kept(read::<MemorySample>(out, "compressed-memory")?, table::compressed_memory);
     page.put_kept(read::<AcceptSample>(out, "accept")?, table::accept);
     page.put_kept(read::<CoresResult>(out, "cores")?, table::cores);
     page.put_kept(read::<ClientSample>(out, "client")?, table::clients);
@@ -150,6 +152,12 @@ impl Page {
     }
 }
 
+/// Without compressed echoes, which were among them before they had a file of their own.
+fn uncompressed(mut kept: Kept<EchoScenario>) -> Option<Kept<EchoScenario>> {
+    kept.results.retain(|scenario| scenario.kind != Kind::Json);
+    (!kept.results.is_empty()).then_some(kept)
+}
+
 fn read<T: DeserializeOwned>(out: &Path, name: &str) -> Result<Option<Kept<T>>> {
     let path = out.join(format!("{name}.json"));
     if !path.exists() {
@@ -169,4 +177,32 @@ fn about(machine: &Machine) -> String {
          {rustc}{flags}.\n\n{}.\n",
         versions.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::scenario::Compression;
+
+    #[test]
+    fn results_from_before_compression_had_its_files_are_read() {
+        let scenario = |kind: &str| {
+            let text = format!(
+                r#"{{"name": "n", "about": "a", "connections": 1, "size": 1, "kind": "{kind}",
+                "in_flight": 1, "compressed": true, "goal": null, "results": []}}"#
+            );
+            serde_json::from_str::<EchoScenario>(&text).unwrap()
+        };
+        let kept = |results| Kept { machine: Machine::default(), run: None, results };
+        let left = uncompressed(kept(vec![scenario("text"), scenario("json")])).unwrap();
+        assert_eq!(left.results.len(), 1);
+        assert_eq!(
+            (left.results[0].kind, left.results[0].compression),
+            (Kind::Text, Compression::Off)
+        );
+        assert!(uncompressed(kept(vec![scenario("json")])).is_none());
+        let sample = r#"{"peer": "p", "connections": 1, "before": 1, "after": 3}"#;
+        let sample: MemorySample = serde_json::from_str(sample).unwrap();
+        assert_eq!((sample.compression, sample.after), (Compression::Off, 3));
+    }
 }
