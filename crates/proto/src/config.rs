@@ -37,6 +37,9 @@ pub struct Config {
     /// A larger one closes the connection with 1009. It is what a peer can make this end hold
     /// at once. Without `assemble_fragments` nothing is held, and it does not apply. Default:
     /// 1 MiB on a server, 8 MiB on a client.
+    ///
+    /// Of a compressed message, it is what it inflates to that counts. As it comes it may take twice
+    /// as much, and 64 KiB.
     #[doc(alias = "maxReceivedMessageSize")]
     pub max_received_message_size: usize,
 

@@ -146,6 +146,14 @@ pub enum LimitExceeded {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// A compressed message that is, as it came, larger than twice `max_received_message_size` and
+    /// 64 KiB: it inflates to little or nothing.
+    Compressed {
+        /// The message's payload as far as its size is known, in bytes.
+        size: u64,
+        /// The limit, in bytes.
+        limit: usize,
+    },
     /// A compressed message that inflates to more than `max_received_message_size`.
     Inflated {
         /// The limit, in bytes.
@@ -183,6 +191,13 @@ impl fmt::Display for LimitExceeded {
                 write!(
                     f,
                     "message of {size} bytes: the limit is {limit} (max_received_message_size)"
+                )
+            }
+            Self::Compressed { size, limit } => {
+                write!(
+                    f,
+                    "compressed message of {size} bytes: the limit is {limit} (twice \
+                     max_received_message_size, and 64 KiB)"
                 )
             }
             Self::Inflated { limit } => {

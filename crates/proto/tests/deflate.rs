@@ -160,6 +160,28 @@ fn the_limit_of_a_message_is_for_what_it_inflates_to() {
     assert_eq!(peer.events(), [event::binary(noise)]);
 }
 
+#[test]
+fn a_compressed_message_that_inflates_to_nothing_is_refused_in_the_end() {
+    let config = server().max_received_message_size(1000);
+    let limit = 2 * 1000 + (64 << 10);
+    let empty_blocks = [0, 0, 0, 0xFF, 0xFF].repeat(limit / 5 + 1);
+    for piece in [limit + 1, 1000] {
+        let frames: Vec<_> = empty_blocks[..=limit]
+            .chunks(piece)
+            .enumerate()
+            .map(|(at, piece)| match at {
+                0 => frame().binary(piece).fin(false).rsv(RSV1),
+                _ => frame().continuation(piece).fin(false),
+            })
+            .collect();
+        let mut peer = peer_of(&config.clone().max_received_frame_size(limit + 1));
+        peer.says_all(frames);
+        let fault = LimitExceeded::Compressed { size: limit as u64 + 1, limit };
+        assert_eq!(peer.fault(), Some(fault.into()));
+        assert_eq!(peer.hears_close().code().get(), 1009);
+    }
+}
+
 fn sends(config: &Config, what: impl FnOnce(&mut Session)) -> Vec<Heard> {
     let mut peer = peer_of(config);
     what(peer.session());

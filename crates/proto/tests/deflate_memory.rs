@@ -37,7 +37,7 @@ fn inbound(config: &Config) -> Inbound {
 fn a_megabyte_that_inflates_to_a_gigabyte_is_refused_at_the_limit_with_bounded_memory() {
     let payload = zeros().repeat(1024);
     assert!(payload.len() < 2 * MIB, "{} bytes", payload.len());
-    for (opcode, limit) in [(1, 64 * KIB), (2, MIB), (1, 4 * MIB)] {
+    for (opcode, limit) in [(1, 512 * KIB), (2, MIB), (1, 4 * MIB)] {
         for in_fragments in [false, true] {
             let bytes = if in_fragments {
                 let mut frames: Vec<_> = payload

@@ -203,6 +203,8 @@ fn the_words_for_a_limit_name_the_value_the_limit_and_the_option() {
     let limits = [
         (LimitExceeded::Frame { size: 70_001, limit: 70_000 }, "max_received_frame_size"),
         (LimitExceeded::Message { size: 70_001, limit: 70_000 }, "max_received_message_size"),
+        (LimitExceeded::Compressed { size: 70_001, limit: 70_000 }, "max_received_message_size"),
+        (LimitExceeded::Inflated { limit: 70_000 }, "max_received_message_size"),
         (LimitExceeded::Fragments { limit: 70_000 }, "max_received_fragments"),
         (LimitExceeded::ControlRate { limit: 70_000 }, "max_received_control_rate"),
     ];

@@ -132,6 +132,22 @@ mod tests {
     }
 
     #[test]
+    fn as_many_streams_may_end_within_a_message_as_what_it_inflates_to_is_worth() {
+        // "Hello" as a stream that ends, and empty ones behind it.
+        let hello = &b"\xf3\x48\xcd\xc9\xc9\x07\x00"[..];
+        let ends = |count| [hello, &END.repeat(count), b"\x00"].concat();
+        assert_eq!(inflated(&[&ends(3), &ends(3)], 9), Ok(vec![b"Hello".to_vec(); 2]));
+        for piece in [1, 9, 99_999] {
+            assert_eq!(inflated(&[&ends(4)], piece), Err(NotInflatable));
+            assert_eq!(inflated(&[&ends(30_000)], piece), Err(NotInflatable));
+        }
+        // A kilobyte in a stored block that ends its stream, many times over.
+        let kilobyte = [&[1, 0, 4, 0xFF, 0xFB][..], &[b'x'; 1 << 10]].concat();
+        let message = [&kilobyte.repeat(50)[..], b"\x00"].concat();
+        assert_eq!(inflated(&[&message], 999), Ok(vec![vec![b'x'; 50 << 10]]));
+    }
+
+    #[test]
     fn an_empty_message_has_an_empty_block_or_nothing() {
         for message in
             [&b""[..], b"\x00", b"\x02\x00", b"\x00\x00\x00\xff\xff\x00", b"\x03\x00\x00"]

@@ -19,6 +19,13 @@ pub(super) const CHUNK: usize = 32 << 10;
 /// 4,096 symbols do not make JSON any shorter.
 const MEM_LEVEL: i32 = 6;
 
+/// So many streams may end within a message, and [one more](INFLATED_PER_END) for what inflates.
+/// Each takes two bytes of the peer's, and a window to be told to the engine.
+const FREE_ENDS: u64 = 4;
+
+/// For so many bytes inflated, another stream may end within a message.
+const INFLATED_PER_END: u64 = 1 << 10;
+
 thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool {
         deflaters: Vec::new(),
@@ -135,6 +142,9 @@ pub(super) struct InflateEngine {
     pub(super) window: Window,
     /// Whether the last of it was the end of a deflate stream.
     is_at_end: bool,
+    /// How many streams have ended within the message, and what it has inflated to.
+    ends: u64,
+    inflated: u64,
 }
 
 impl InflateEngine {
@@ -143,11 +153,13 @@ impl InflateEngine {
         let kept = with_pool(|pool| pool.inflaters.pop()).flatten();
         let mut this = kept.unwrap_or_else(|| {
             let engine = zlib_rs::Inflate::new(false, MAX_BITS);
-            Box::new(Self { engine, window: Window::default(), is_at_end: false })
+            let (window, is_at_end, ends, inflated) = (Window::default(), false, 0, 0);
+            Box::new(Self { engine, window, is_at_end, ends, inflated })
         });
         if !window.as_slice().is_empty() {
             this.window = window;
         }
+        (this.ends, this.inflated) = (0, 0);
         this.restart();
         this
     }
@@ -189,6 +201,10 @@ impl InflateEngine {
             if self.is_at_end && !input.is_empty() {
                 // "If a DEFLATE block with the "BFINAL" bit set to 1 is received", what follows is
                 // another stream, with the same window (RFC 7692, section 7.2.3.4).
+                self.ends += 1;
+                if self.ends > FREE_ENDS + self.inflated / INFLATED_PER_END {
+                    return Err(NotInflatable);
+                }
                 self.restart();
             }
             let before = (self.engine.total_in(), self.engine.total_out());
@@ -196,6 +212,7 @@ impl InflateEngine {
             let read = count(self.engine.total_in() - before.0);
             let made = count(self.engine.total_out() - before.1);
             input = &input[read..];
+            self.inflated += made as u64;
             if made > 0 {
                 let inflated = &chunk[..made];
                 self.window.push(inflated, window_bits);

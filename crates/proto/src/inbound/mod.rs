@@ -31,6 +31,11 @@ use crate::wire::mask;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use open::{Open, Piece};
 
+/// A compressed message may come in so many bytes, and twice as many as it may inflate to: senders
+/// that flush after every few bytes make it longer than it was. Blocks that hold nothing could go
+/// on for ever.
+const COMPRESSED_MIN: usize = 64 << 10;
+
 /// The decoder: bytes in, [`Incoming`] out.
 ///
 /// It knows nothing of sending or of time, so that a receiving half can own it alone.
@@ -322,9 +327,14 @@ impl Inbound {
         let (before, frames_before) = self.open.as_ref().map_or((0, 0), |open| open.extent());
         let is_compressed = header.rsv != Rsv::NONE
             || self.open.as_ref().is_some_and(|open| open.inflating.is_some());
-        // What is compressed is counted while it inflates.
-        let size = before.saturating_add(if is_compressed { 0 } else { header.payload_len });
-        if assemble && size > message as u64 {
+        let size = before.saturating_add(header.payload_len);
+        if is_compressed {
+            // The message is counted while it inflates, which it need not do.
+            let limit = message.saturating_mul(2).saturating_add(COMPRESSED_MIN);
+            if size > limit as u64 {
+                return Err(LimitExceeded::Compressed { size, limit }.into());
+            }
+        } else if assemble && size > message as u64 {
             return Err(LimitExceeded::Message { size, limit: message }.into());
         }
         if assemble && frames_before >= fragments {

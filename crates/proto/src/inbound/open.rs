@@ -57,7 +57,9 @@ struct OpenFrame {
 struct OpenMessage {
     is_text: bool,
     frames: usize,
-    /// How much was announced of it; of a compressed one, how much was inflated.
+    /// How much was announced of it.
+    announced: u64,
+    /// How long it is so far: what was announced or, of a compressed one, what was inflated.
     size: u64,
 }
 
@@ -97,9 +99,9 @@ impl Open {
         self.frame.is_some() || self.message_of_frame.is_some()
     }
 
-    /// The size of the open message so far, and its number of frames.
+    /// How much was announced of the open message so far, and in how many frames.
     pub(super) fn extent(&self) -> (u64, usize) {
-        self.message.as_ref().map_or((0, 0), |message| (message.size, message.frames))
+        self.message.as_ref().map_or((0, 0), |message| (message.announced, message.frames))
     }
 
     /// Takes note of a frame, which has been checked. A frame with data is a part of a message,
@@ -111,10 +113,12 @@ impl Open {
         let message = self.message.get_or_insert_with(|| OpenMessage {
             is_text: header.opcode == Opcode::Text,
             frames: 0,
+            announced: 0,
             size: 0,
         });
+        message.announced = message.announced.saturating_add(header.payload_len);
         if self.inflating.is_none() {
-            message.size = message.size.saturating_add(header.payload_len);
+            message.size = message.announced;
         }
         message.frames = message.frames.saturating_add(1);
         if matches!(self.body, Body::None) {
