@@ -31,8 +31,9 @@ impl Inflater {
     }
 
     fn run(&mut self, piece: &[u8], sink: Sink<'_>) -> Result<(), NotInflatable> {
-        let window = &mut self.window;
-        let engine = self.engine.get_or_insert_with(|| InflateEngine::take(std::mem::take(window)));
+        let window = self.takeover.map(|_| &mut self.window);
+        let engine =
+            self.engine.get_or_insert_with(|| InflateEngine::take(window.map(std::mem::take)));
         let bits = self.takeover.unwrap_or(MAX_BITS);
         with_scratch(|chunk| {
             chunk.resize(CHUNK, 0);
@@ -81,6 +82,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::deflate::pool::{DeflateEngine, Make};
 
     /// What these messages inflate to, with context takeover, each cut into pieces of this length.
     fn inflated(messages: &[&[u8]], piece: usize) -> Result<Vec<Vec<u8>>, NotInflatable> {
@@ -153,6 +155,49 @@ mod tests {
             [&b""[..], b"\x00", b"\x02\x00", b"\x00\x00\x00\xff\xff\x00", b"\x03\x00\x00"]
         {
             assert_eq!(inflated(&[message], 9), Ok(vec![Vec::new()]), "{message:02x?}");
+        }
+    }
+
+    /// What an engine of the widest window makes of a message.
+    fn deflated(message: &[u8]) -> Vec<u8> {
+        let mut deflated = Vec::new();
+        DeflateEngine::new(Make { level: 1, window_bits: 15 }).deflate(
+            message,
+            true,
+            &mut deflated,
+        );
+        deflated.truncate(deflated.len() - TAIL.len());
+        deflated
+    }
+
+    fn inflate(inflater: &mut Inflater, message: &[u8]) -> Result<Vec<u8>, NotInflatable> {
+        let mut inflated = Vec::new();
+        let mut sink = |chunk: &[u8]| {
+            inflated.extend_from_slice(chunk);
+            true
+        };
+        inflater.inflate(message, &mut sink)?;
+        inflater.finish(&mut sink)?;
+        Ok(inflated)
+    }
+
+    #[test]
+    fn nothing_of_another_connection_can_be_referred_to() {
+        let five_back = b"\xf2\x00\x11\x00\x00";
+        let mut seed = 0u32;
+        let next = || {
+            seed = seed.wrapping_add(0x9E37_79B1);
+            seed.to_be_bytes()[0]
+        };
+        // The long one fills the window.
+        let secrets = [b"Hello".to_vec(), std::iter::repeat_with(next).take(200_000).collect()];
+        for secret in secrets {
+            for [takeover, spies] in [[false, false], [false, true], [true, false], [true, true]] {
+                let told = inflate(&mut Inflater::new(takeover, None), &deflated(&secret));
+                assert!(told.as_ref() == Ok(&secret));
+                let mut spy = Inflater::new(spies, None);
+                assert_eq!(inflate(&mut spy, five_back), Err(NotInflatable));
+            }
         }
     }
 

@@ -148,15 +148,18 @@ pub(super) struct InflateEngine {
 }
 
 impl InflateEngine {
-    /// One of the thread's, with this window.
-    pub(super) fn take(window: Window) -> Box<Self> {
+    /// One of the thread's, with the window of a connection that keeps one from one message to the
+    /// next; else with the engine's own, which is as empty.
+    pub(super) fn take(window: Option<Window>) -> Box<Self> {
         let kept = with_pool(|pool| pool.inflaters.pop()).flatten();
         let mut this = kept.unwrap_or_else(|| {
             let engine = zlib_rs::Inflate::new(false, MAX_BITS);
             let (window, is_at_end, ends, inflated) = (Window::default(), false, 0, 0);
             Box::new(Self { engine, window, is_at_end, ends, inflated })
         });
-        if !window.as_slice().is_empty() {
+        if let Some(window) = window {
+            // An empty one too: the engine's own has room for the widest, and would stay with the
+            // connection.
             this.window = window;
         }
         (this.ends, this.inflated) = (0, 0);
