@@ -233,6 +233,30 @@ fn a_long_message_is_one_stream_over_its_fragments_and_pongs_come_in_between() {
 }
 
 #[test]
+fn what_becomes_very_short_is_deflated_no_faster_than_it_is_written() {
+    let [_, at_server] = negotiate(&client(), &server());
+    let now = towline_kit::start();
+    let mut session =
+        Session::new(Role::Server, &server(), now).with_compression(at_server.as_ref());
+    session.send(Message::binary(vec![0; 5 << 20])).unwrap();
+    let (mut bytes, mut before, mut rounds) = (Vec::new(), session.outbound().queued_len(), 0);
+    while let Some(out) = session.poll_transmit() {
+        assert!(before - out.queued_len() <= 3 << 19, "{before}, then {}", out.queued_len());
+        assert!(out.has_remaining());
+        while out.has_remaining() {
+            bytes.extend_from_slice(out.chunk());
+            out.advance(out.chunk().len());
+        }
+        (before, rounds) = (out.queued_len(), rounds + 1);
+    }
+    assert!((4..=6).contains(&rounds), "{rounds}");
+    let config = client().max_received_message_size(5 << 20);
+    let (events, fault) = heard_in_pieces(&config, &bytes, &[usize::MAX]);
+    assert_eq!(fault, None);
+    assert!(events == [event::binary(vec![0; 5 << 20])]);
+}
+
+#[test]
 fn a_message_that_would_become_longer_is_sent_as_it_is() {
     let noise = noise(40_000);
     let config = Config::server().compression(Deflate::server().threshold(1));

@@ -10,6 +10,11 @@ use crate::deflate::window::Window;
 /// message is worth it.
 const PIECE: usize = 64 << 10;
 
+/// At most so much of a message, beside its first piece, is deflated for one fragment. Where that
+/// comes to less than a fragment may hold, it is a shorter one: what shrinks a thousand times would
+/// else take as many times the time of others.
+const FRAGMENT_INPUT: usize = 4 * PIECE;
+
 /// What flushing leaves at the end, to be cut off: "Remove 4 octets (that are 0x00 0x00 0xff 0xff)
 /// from the tail end" (RFC 7692, section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
@@ -91,6 +96,13 @@ impl Deflater {
         }
     }
 
+    /// Deflates the first piece of a long message, flushed, so that all it becomes can be seen.
+    /// Returns whether it becomes shorter.
+    fn begins_well(engine: &mut DeflateEngine, piece: &[u8], deflated: &mut Vec<u8>) -> bool {
+        engine.deflate(piece, true, deflated);
+        deflated.len() < piece.len() + TAIL.len()
+    }
+
     /// How long a message of this length may become and still be sent so.
     fn most(&self, len: usize) -> usize {
         match self.context.as_deref() {
@@ -117,7 +129,17 @@ impl Deflating for Deflater {
         let most = self.most(message.len());
         with_scratch(|deflated| {
             deflated.clear();
-            engine.deflate(message, true, deflated);
+            let mut rest = message;
+            if let Some((piece, after)) = message.split_at_checked(PIECE)
+                && !after.is_empty()
+            {
+                if !Self::begins_well(&mut engine, piece, deflated) {
+                    self.abandon(engine);
+                    return false;
+                }
+                rest = after;
+            }
+            engine.deflate(rest, true, deflated);
             match deflated.strip_suffix(&TAIL) {
                 Some(deflated) if deflated.len() <= most => {
                     self.end(engine, message);
@@ -145,9 +167,7 @@ impl Deflating for Deflater {
                 let mut open =
                     Box::new(Open { engine: self.begin(), message, deflated: Vec::new() });
                 let piece = rest.slice(..PIECE.min(rest.len()));
-                // Flushed, so that all it becomes can be seen.
-                open.engine.deflate(&piece, true, &mut open.deflated);
-                if open.deflated.len() >= piece.len() + TAIL.len() {
+                if !Self::begins_well(&mut open.engine, &piece, &mut open.deflated) {
                     self.abandon(open.engine);
                     return Deflated::Plain;
                 }
@@ -156,9 +176,13 @@ impl Deflating for Deflater {
             }
         };
         // What is to be cut off at the end must not have been handed out by then.
-        while !rest.is_empty() && open.deflated.len() <= most.saturating_add(TAIL.len()) {
-            let piece = rest.split_to(PIECE.min(rest.len()));
-            open.engine.deflate(&piece, rest.is_empty(), &mut open.deflated);
+        let mut room = FRAGMENT_INPUT;
+        while !rest.is_empty() && room > 0 && open.deflated.len() <= most.saturating_add(TAIL.len())
+        {
+            let piece = rest.split_to(PIECE.min(rest.len()).min(room));
+            room -= piece.len();
+            // Flushed, too, for a fragment that is shorter, so that there is something in it.
+            open.engine.deflate(&piece, rest.is_empty() || room == 0, &mut open.deflated);
         }
         let len = match open.deflated.strip_suffix(&TAIL) {
             Some(deflated) if rest.is_empty() => deflated.len(),
@@ -169,7 +193,7 @@ impl Deflating for Deflater {
         if is_last {
             self.end(open.engine, &open.message);
         } else {
-            open.deflated.drain(..most);
+            open.deflated.drain(..len.min(most));
             self.open = Some(open);
         }
         Deflated::Fragment { is_last }
@@ -266,7 +290,9 @@ mod tests {
             for message in messages {
                 let Some(fragments) = deflated(&mut deflater, &message, most) else { continue };
                 let (last, others) = fragments.split_last().unwrap();
-                prop_assert!(others.iter().all(|fragment| fragment.len() == most));
+                prop_assert!(others.iter().all(|fragment| (1..=most).contains(&fragment.len())));
+                let shorter = others.iter().filter(|fragment| fragment.len() < most).count();
+                prop_assert!(shorter <= message.len() / FRAGMENT_INPUT);
                 prop_assert!(last.len() <= most);
                 let mut inflated = Vec::new();
                 let mut sink = |chunk: &[u8]| {
@@ -302,6 +328,32 @@ mod tests {
         let fragments = deflated(&mut deflater, &short, 1000).unwrap();
         assert!(fragments[0].len() <= short.len() + 6);
         assert_eq!(deflated(&mut deflater, &long, 1000), None);
+    }
+
+    #[test]
+    fn a_fragment_takes_no_more_than_so_much_of_a_message() {
+        for most in [16 << 10, usize::MAX - 1] {
+            let mut deflater = deflater(15, false);
+            let mut inflater = Inflater::new(false, None);
+            let message = Bytes::from(vec![b'a'; 2 << 20]);
+            let (mut rest, mut inflated, mut fragments) = (message.clone(), 0, 0);
+            let mut is_last = false;
+            while !is_last {
+                let before = rest.len();
+                deflater.fragment(&mut rest, most, &mut |fragment, last| {
+                    assert!(!fragment.is_empty() && fragment.len() <= most);
+                    (fragments, is_last) = (fragments + 1, last);
+                    let sink = &mut |chunk: &[u8]| {
+                        inflated += chunk.len();
+                        true
+                    };
+                    inflater.inflate(fragment, sink).unwrap();
+                });
+                assert!(before - rest.len() <= PIECE + FRAGMENT_INPUT);
+            }
+            inflater.finish(&mut |chunk| chunk.is_empty()).unwrap();
+            assert_eq!((inflated, fragments), (message.len(), 8));
+        }
     }
 
     #[test]

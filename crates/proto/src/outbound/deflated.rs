@@ -60,13 +60,15 @@ impl Outbound {
         is_deflated
     }
 
-    /// Makes the next frame of the message whose turn it is, deflated. Returns `false` where none is
-    /// to be deflated.
-    pub(super) fn fill_deflated(&mut self) -> bool {
-        let Some((opcode, mut rest)) = self.backlog().next_to_deflate() else { return false };
+    /// Makes the next frame of the message whose turn it is, deflated. Returns how much of that it
+    /// took, or `None` where nothing is to be deflated.
+    pub(super) fn fill_deflated(&mut self) -> Option<usize> {
+        let (opcode, mut rest) = self.backlog().next_to_deflate()?;
+        let before = rest.len();
         let is_first = opcode != Opcode::Continuation;
         let mut deflated = Deflated::Plain;
-        if is_first && rest.len() <= self.max_frame {
+        let is_whole = is_first && rest.len() <= self.max_frame;
+        if is_whole {
             if self.deflate_whole(opcode, &rest) {
                 deflated = Deflated::Fragment { is_last: true };
             }
@@ -77,7 +79,8 @@ impl Outbound {
             });
             self.deflating = Some(deflating);
         }
+        let taken = if is_whole { before } else { before - rest.len() };
         self.backlog().note_deflated(deflated, rest);
-        true
+        Some(taken)
     }
 }

@@ -37,6 +37,10 @@ pub use broadcast::Broadcast;
 /// to keep the socket busy, little enough that control frames get between.
 const AHEAD: usize = 128 << 10;
 
+/// Once so much has been deflated, what came of it is written first, however short that is: no call
+/// takes the time for more.
+const DEFLATED_AT_ONCE: usize = 1 << 20;
+
 /// The encoder and its queue.
 ///
 /// What is to be written reads off it as a [`Buf`]. It is told what to send and in which order;
@@ -259,6 +263,7 @@ impl Outbound {
 
     fn fill_from_backlog(&mut self) {
         let most = self.max_frame;
+        let mut deflated = 0;
         loop {
             if let Some(pong) = self.backlog().next_pong() {
                 self.encode_pong(pong);
@@ -266,8 +271,15 @@ impl Outbound {
             if self.remaining() >= AHEAD {
                 return;
             }
-            if self.deflating.is_some() && self.fill_deflated() {
-                continue;
+            if self.deflating.is_some() {
+                // Who finds nothing to write would not come back.
+                if deflated >= DEFLATED_AT_ONCE && self.has_remaining() {
+                    return;
+                }
+                if let Some(taken) = self.fill_deflated() {
+                    deflated += taken;
+                    continue;
+                }
             }
             let backlog = self.backlog();
             if let Some(Waiting { fin, rsv, opcode, payload, .. }) = backlog.next_frame(most) {
