@@ -56,7 +56,11 @@ pub struct Negotiated {
 #[non_exhaustive]
 pub enum Compress {
     /// If compression was negotiated, the message is not below the threshold, and it becomes
-    /// shorter.
+    /// shorter. Of a message longer than 64 KiB, the first 64 KiB decide on that.
+    ///
+    /// Where later messages may refer to it (context takeover), it may become longer: by up to
+    /// 8 bytes with a window of 9 to 12 bits, if it takes no more than a quarter of that; and with 13
+    /// to 15 bits a message of up to 64 KiB is compressed whatever comes of it.
     #[default]
     Auto,
     /// Never. For data that is compressed already (images, audio, archives), which costs time and

@@ -26,9 +26,9 @@ use crate::compression::Compression;
 pub struct Config {
     /// The largest frame that is received, in bytes of payload.
     ///
-    /// A message that comes in one frame is bound by it too. A larger frame closes the
-    /// connection with 1009, before anything is allocated for it. Default: 64 KiB on a server,
-    /// 1 MiB on a client.
+    /// A message that comes in one frame is bound by it too; a compressed one as it comes, and not
+    /// in what it inflates to. A larger frame closes the connection with 1009, before anything is
+    /// allocated for it. Default: 64 KiB on a server, 1 MiB on a client.
     #[doc(alias = "maxReceivedFrameSize")]
     pub max_received_frame_size: usize,
 
@@ -39,7 +39,7 @@ pub struct Config {
     /// 1 MiB on a server, 8 MiB on a client.
     ///
     /// Of a compressed message, it is what it inflates to that counts. As it comes it may take twice
-    /// as much, and 64 KiB.
+    /// as much, and 64 KiB. Until it has come whole, it holds an inflater of about 80 KiB as well.
     #[doc(alias = "maxReceivedMessageSize")]
     pub max_received_message_size: usize,
 
@@ -90,7 +90,9 @@ pub struct Config {
     ///
     /// A message is taken while less than this is waiting, whatever its own size: what a peer
     /// that stops reading can make this end hold is this and one message for each sender. Zero
-    /// makes each message wait for the one before it. Default: 256 KiB.
+    /// makes each message wait for the one before it. A message that is longer than a frame and is
+    /// being compressed counts as far as that has not been done, but is held whole until the end,
+    /// with a deflater of 165 to 290 KiB. Default: 256 KiB.
     pub send_high_water_mark: usize,
 
     /// Whether and how messages are compressed, if the peer can do it too, or `None` for as they

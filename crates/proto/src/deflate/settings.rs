@@ -61,9 +61,11 @@ impl Deflate {
         })
     }
 
-    /// Short messages, for an end with few connections: context takeover in both directions, if
-    /// the server likes; with a window of 12 bits for what is sent and any for what is received,
-    /// so a connection that is at rest holds at most 36 KiB. Level 3, messages from 256 bytes on.
+    /// For an end with few connections, which can afford to make messages shorter: context takeover
+    /// in both directions, if the server likes; with a window of 12 bits for what is sent and any
+    /// for what is received, so a connection that is at rest holds at most 36 KiB. Level 3, messages
+    /// from 256 bytes on: a lower [`threshold`](Self::threshold) is worth it for short messages
+    /// that are alike.
     pub fn client() -> Self {
         Self::server()
             .send_context_takeover(true)
