@@ -247,8 +247,13 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::config::Config;
     use crate::deflate::settings::Deflate;
     use crate::handshake::{Accept, Agreed, Connect, HandshakeError, Offer, OriginPolicy};
+    use crate::outbound::Outbound;
+    use crate::refused::Refused;
+    use crate::wire::frame::Frame;
+    use crate::wire::header::Rsv;
     use http::{Request, Response, header};
     use proptest::prelude::*;
 
@@ -450,6 +455,11 @@ mod tests {
     fn a_client_told_to_use_a_window_that_it_can_not_sends_all_as_it_is() {
         let agreed = accepts(generous(), "permessage-deflate; client_max_window_bits=8").unwrap();
         assert!(agreed.method.deflating(&agreed).is_none());
+        // The server inflates what has RSV1 all the same.
+        let mut outbound =
+            Outbound::new(Role::Client, &Config::client()).with_compression(Some(&agreed));
+        let error = outbound.frame(Frame::text("x").rsv(Rsv::RSV1)).unwrap_err();
+        assert_eq!(error.why(), Refused::CompressedByHand);
     }
 
     #[test]

@@ -56,7 +56,9 @@ pub struct Outbound {
     written: usize,
     /// Whatever else is queued.
     backlog: Option<Box<Backlog>>,
-    /// There if compression was negotiated.
+    /// Whether compression was negotiated, so that the peer inflates what has RSV1.
+    is_compression_agreed: bool,
+    /// There if it was, and messages are to be compressed.
     deflating: Option<Box<dyn Deflating>>,
 }
 
@@ -79,6 +81,7 @@ impl Outbound {
             encoded: Vec::new(),
             written: 0,
             backlog: None,
+            is_compression_agreed: false,
             deflating: None,
         }
     }
@@ -86,6 +89,7 @@ impl Outbound {
     /// The same, with compression as the handshake agreed on it.
     #[must_use]
     pub fn with_compression(mut self, compression: Option<&Negotiated>) -> Self {
+        self.is_compression_agreed = compression.is_some();
         self.deflating = compression.and_then(|negotiated| negotiated.method.deflating(negotiated));
         self
     }
@@ -171,7 +175,7 @@ impl Outbound {
                 return self.control_frame(frame);
             }
             // The peer would inflate it, and refer to it in what it inflates after it.
-            _ if self.deflating.is_some() && frame.reserved_bits().contains(Rsv::RSV1) => {
+            _ if self.is_compression_agreed && frame.reserved_bits().contains(Rsv::RSV1) => {
                 return Err(SendError::new(Refused::CompressedByHand, frame));
             }
             _ => {}
