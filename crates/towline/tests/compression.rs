@@ -164,6 +164,31 @@ async fn a_connection_goes_on_after_a_declined_offer() {
 }
 
 #[tokio::test]
+async fn what_is_sent_without_waiting_is_compressed_or_not_as_it_is_told() {
+    let (mut server, url) = server(Deflate::server()).await;
+    let connections = server.connections();
+    let (connection, mut stream) = connect_bare(&mut server, &url, "permessage-deflate").await;
+    let secret = "x".repeat(1000);
+    let sender = connection.sender();
+    for (compress, first_byte) in [(Compress::Never, 0x81), (Compress::Auto, 0xC1)] {
+        connection.try_send_with(&*secret, compress).unwrap();
+        sender.try_send_with(&*secret, compress).unwrap();
+        assert_eq!(connections.try_broadcast_with(&*secret, compress).0, 1);
+        for _ in 0..3 {
+            let mut header = [0; 2];
+            stream.read_exact(&mut header).await.unwrap();
+            assert_eq!(header[0], first_byte);
+            let len = match header[1] {
+                126 => usize::from(stream.read_u16().await.unwrap()),
+                len => usize::from(len),
+            };
+            assert_eq!(len == 1000, compress == Compress::Never);
+            stream.read_exact(&mut vec![0; len]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_answer_that_breaks_the_offer_fails_the_handshake_and_says_why() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());

@@ -242,6 +242,16 @@ impl Connection {
         self.sender.try_send(message)
     }
 
+    /// Sends a message if there is room for it now, and says whether it is to be compressed, see
+    /// [`Sender::try_send_with`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sender::try_send`].
+    pub fn try_send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
+        self.sender.try_send_with(message, compress)
+    }
+
     /// Sends a frame made by hand, see [`Sender::send_frame`].
     ///
     /// # Errors

@@ -91,6 +91,9 @@ impl Sender {
     /// cheapest way. The payload is copied to where it is written from; one of more than 4 KiB that
     /// is a [`Message`] already is shared instead.
     ///
+    /// Where compression was agreed on it is compressed as [`Compress::Auto`] says: what must not
+    /// be is for [`send_with`](Self::send_with).
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Closed`] once the connection is closing.
@@ -147,6 +150,20 @@ impl Sender {
     pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
         let mut slot = Some(message.into());
         match self.shared.try_send(&mut slot) {
+            Some(sent) => sent.map_err(|why| self.shared.unsent(why, slot)),
+            None => Err(self.shared.full(slot)),
+        }
+    }
+
+    /// Sends a message if there is room for it now, see [`try_send`](Self::try_send), and says
+    /// whether it is to be compressed, as [`send_with`](Self::send_with) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    pub fn try_send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
+        let mut slot = Some(message.into());
+        match self.shared.try_send_with(&mut slot, compress) {
             Some(sent) => sent.map_err(|why| self.shared.unsent(why, slot)),
             None => Err(self.shared.full(slot)),
         }

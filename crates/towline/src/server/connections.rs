@@ -94,7 +94,17 @@ impl Connections {
     /// Sends a message to those connections whose outgoing queue has room, and passes over the
     /// others. Returns how many took it, and a sender to each of those that were passed over.
     pub fn try_broadcast(&self, message: impl Into<Message>) -> (usize, Vec<Sender>) {
-        let mut broadcast = Broadcast::new(message.into(), Compress::Auto);
+        self.try_broadcast_with(message, Compress::Auto)
+    }
+
+    /// Sends a message to those that have room as [`try_broadcast`](Self::try_broadcast) does, and
+    /// says whether it is to be compressed.
+    pub fn try_broadcast_with(
+        &self,
+        message: impl Into<Message>,
+        compress: Compress,
+    ) -> (usize, Vec<Sender>) {
+        let mut broadcast = Broadcast::new(message.into(), compress);
         let (sent, full) = self.send_to_all(&mut broadcast);
         (sent, full.into_iter().map(Sender::new).collect())
     }

@@ -146,6 +146,19 @@ impl Shared {
         })
     }
 
+    /// The same, compressed or not.
+    pub(crate) fn try_send_with(
+        self: &Arc<Self>,
+        slot: &mut Option<Message>,
+        compress: Compress,
+    ) -> Option<Result<(), Refused>> {
+        self.update(|shared, state| {
+            shared
+                .has_room(state, Session::is_full)
+                .then(|| shared.queue(state, |session| take_and_send(session, slot, compress)))
+        })
+    }
+
     /// Queues a message for many connections if there is room; else returns `None`.
     pub(crate) fn try_broadcast(
         self: &Arc<Self>,
