@@ -91,8 +91,8 @@ pub struct Config {
     /// A message is taken while less than this is waiting, whatever its own size: what a peer
     /// that stops reading can make this end hold is this and one message for each sender. Zero
     /// makes each message wait for the one before it. A message that is longer than a frame and is
-    /// being compressed counts as far as that has not been done, but is held whole until the end,
-    /// with a deflater of 165 to 290 KiB. Default: 256 KiB.
+    /// being compressed counts as far as that has not been done, but is held whole until it has
+    /// been, and a deflater of 165 to 290 KiB with it until the end. Default: 256 KiB.
     pub send_high_water_mark: usize,
 
     /// Whether and how messages are compressed, if the peer can do it too, or `None` for as they

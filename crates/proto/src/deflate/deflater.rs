@@ -47,7 +47,6 @@ enum Context {
 #[derive(Debug)]
 struct Open {
     engine: Box<DeflateEngine>,
-    message: Bytes,
     /// What the message has become so far, and was not handed out.
     deflated: Vec<u8>,
 }
@@ -73,14 +72,17 @@ impl Deflater {
         }
     }
 
-    /// The message was sent deflated.
-    fn end(&mut self, engine: Box<DeflateEngine>, message: &[u8]) {
+    /// A message, or a piece of it, is sent deflated.
+    fn note(&mut self, piece: &[u8]) {
+        if let Some(Context::Told(window)) = self.context.as_deref_mut() {
+            window.push(piece, self.make.window_bits);
+        }
+    }
+
+    /// All of the message has been.
+    fn end(&mut self, engine: Box<DeflateEngine>) {
         match self.context.as_deref_mut() {
-            None => engine.give(),
-            Some(Context::Told(window)) => {
-                window.push(message, self.make.window_bits);
-                engine.give();
-            }
+            None | Some(Context::Told(_)) => engine.give(),
             Some(Context::Kept(kept)) => *kept = Some(engine),
         }
     }
@@ -142,7 +144,8 @@ impl Deflating for Deflater {
             engine.deflate(rest, true, deflated);
             match deflated.strip_suffix(&TAIL) {
                 Some(deflated) if deflated.len() <= most => {
-                    self.end(engine, message);
+                    self.note(message);
+                    self.end(engine);
                     sink(deflated);
                     true
                 }
@@ -163,15 +166,14 @@ impl Deflating for Deflater {
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
-                let message = rest.clone();
-                let mut open =
-                    Box::new(Open { engine: self.begin(), message, deflated: Vec::new() });
+                let mut open = Box::new(Open { engine: self.begin(), deflated: Vec::new() });
                 let piece = rest.slice(..PIECE.min(rest.len()));
                 if !Self::begins_well(&mut open.engine, &piece, &mut open.deflated) {
                     self.abandon(open.engine);
                     return Deflated::Plain;
                 }
                 drop(rest.split_to(piece.len()));
+                self.note(&piece);
                 open
             }
         };
@@ -181,6 +183,7 @@ impl Deflating for Deflater {
         {
             let piece = rest.split_to(PIECE.min(rest.len()).min(room));
             room -= piece.len();
+            self.note(&piece);
             // Flushed, too, for a fragment that is shorter, so that there is something in it.
             open.engine.deflate(&piece, rest.is_empty() || room == 0, &mut open.deflated);
         }
@@ -191,7 +194,7 @@ impl Deflating for Deflater {
         let is_last = rest.is_empty() && len <= most;
         sink(&open.deflated[..len.min(most)], is_last);
         if is_last {
-            self.end(open.engine, &open.message);
+            self.end(open.engine);
         } else {
             open.deflated.drain(..len.min(most));
             self.open = Some(open);
@@ -353,6 +356,29 @@ mod tests {
             }
             inflater.finish(&mut |chunk| chunk.is_empty()).unwrap();
             assert_eq!((inflated, fragments), (message.len(), 8));
+        }
+    }
+
+    #[test]
+    fn a_message_is_not_held_once_all_of_it_is_deflated() {
+        for (window_bits, takeover) in [(15, false), (12, true), (15, true)] {
+            let mut deflater = deflater(window_bits, takeover);
+            let message = Bytes::from(EASY.concat().repeat(4000));
+            let mut rest = message.clone();
+            let mut deflated = Deflated::Plain;
+            while !rest.is_empty() {
+                deflated = deflater.fragment(&mut rest, 10, &mut |_, _| {});
+            }
+            assert_eq!(deflated, Deflated::Fragment { is_last: false });
+            assert!(message.is_unique(), "{window_bits} bits");
+        }
+    }
+
+    #[test]
+    fn the_first_of_a_long_message_decides_for_one_in_a_single_frame_too() {
+        let message = [noise(PIECE, 4), vec![0; 4 * PIECE]].concat();
+        for most in [1000, usize::MAX] {
+            assert_eq!(deflated(&mut deflater(15, false), &message, most), None);
         }
     }
 
