@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::bench::echoing::Pace;
 use crate::bench::machine::{Machine, Watch};
+use crate::bench::outcome::EchoScenario;
 use crate::bench::peer::Peer;
 use crate::bench::scenario::Scenario;
 use crate::bench::serving::Bench;
@@ -30,10 +31,7 @@ impl Session<'_> {
         peers: &[Peer],
         failures: &mut Vec<String>,
     ) -> Result<()> {
-        let (watch, pace) = (Watch::start(), self.pace());
-        let results = echoing::measure(&self.bench, scenarios, peers, pace, failures);
-        println!("{}\n{}", table::details(&results), table::echo(&results));
-        self.keep("echo", &self.run(Some(pace.seconds()), &watch), &results)
+        self.echoes("echo", table::echo, (scenarios, peers), failures)
     }
 
     pub(crate) fn compressed(
@@ -42,10 +40,20 @@ impl Session<'_> {
         peers: &[Peer],
         failures: &mut Vec<String>,
     ) -> Result<()> {
+        self.echoes("compressed", table::compressed, (scenarios, peers), failures)
+    }
+
+    fn echoes(
+        &self,
+        name: &str,
+        table: fn(&[EchoScenario]) -> String,
+        (scenarios, peers): (&[&Scenario], &[Peer]),
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
         let (watch, pace) = (Watch::start(), self.pace());
         let results = echoing::measure(&self.bench, scenarios, peers, pace, failures);
-        println!("{}\n{}", table::details(&results), table::compressed(&results));
-        self.keep("compressed", &self.run(Some(pace.seconds()), &watch), &results)
+        println!("{}\n{}", table::details(&results), table(&results));
+        self.keep(name, &self.run(Some(pace.seconds()), &watch), &results)
     }
 
     pub(crate) fn compressed_memory(
