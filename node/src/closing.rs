@@ -14,7 +14,8 @@ use crate::words::{close_frame, describe};
 #[napi(catch_unwind)]
 pub fn close(hub: &mut External<Hub>, id: u32, code: u32, reason: String) {
     if let Some(session) = hub.session(id) {
-        session.close(Instant::now(), close_frame(code, &reason));
+        // One that is closing already ends as it will.
+        let _ = session.close(Instant::now(), close_frame(code, &reason));
         hub.schedule(id);
     }
 }
@@ -41,7 +42,8 @@ pub fn handle_ending(hub: &mut External<Hub>, id: u32) {
         Ending::Fault(fault) => {
             // What waits is not worth waiting for; the words are those that the program gets.
             session.outbound().discard_waiting();
-            session.close(now, close_frame(fault.close_code().get().into(), &describe(fault)));
+            let _ =
+                session.close(now, close_frame(fault.close_code().get().into(), &describe(fault)));
         }
     }
     hub.schedule(id);

@@ -164,7 +164,7 @@ fn send_ref(session: &mut Session, is_text: bool, payload: &[u8]) {
     };
     if let Some(message) = message {
         // JavaScript asks before whether the connection is open.
-        let _ = session.send_ref(message);
+        let _ = session.send(message);
     }
 }
 

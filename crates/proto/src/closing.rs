@@ -67,6 +67,8 @@ pub enum CloseCause {
     LimitExceeded(LimitExceeded),
     /// The peer showed no sign of life within the keepalive's grace period.
     PeerUnresponsive,
+    /// The peer took nothing of what was sent to it for as long as `send_timeout`.
+    SendTimeout,
     /// The peer did not answer the close frame within `close_timeout`.
     CloseTimeout,
     /// This end's program ended the connection without waiting for the peer.
@@ -84,6 +86,9 @@ impl fmt::Display for CloseCause {
             Self::Violation(violation) => write!(f, "the peer broke the protocol: {violation}"),
             Self::LimitExceeded(limit) => write!(f, "the peer exceeded a limit: {limit}"),
             Self::PeerUnresponsive => f.write_str("the peer does not respond (keepalive)"),
+            Self::SendTimeout => {
+                f.write_str("the peer takes nothing of what is sent to it (send_timeout)")
+            }
             Self::CloseTimeout => {
                 f.write_str("the peer did not answer the close frame (close_timeout)")
             }

@@ -86,6 +86,14 @@ pub struct Config {
     #[doc(alias = "closeTimeout")]
     pub close_timeout: Duration,
 
+    /// How long the peer may take nothing at all while something is queued for it, or `None` for
+    /// ever.
+    ///
+    /// It is what frees the memory that a peer holds which stops reading, and keeps its senders
+    /// from waiting for ever. Whoever takes a little now and then is borne with, however slow. A
+    /// connection that is closing has the `close_timeout` instead. Default: 60 s.
+    pub send_timeout: Option<Duration>,
+
     /// How many bytes may wait to be written to the peer before sending waits, too.
     ///
     /// A message is taken while less than this is waiting, whatever its own size: what a peer
@@ -118,6 +126,7 @@ impl Config {
             assemble_fragments: true,
             keepalive: Some(Keepalive::every(Duration::from_secs(20))),
             close_timeout: Duration::from_secs(5),
+            send_timeout: Some(Duration::from_secs(60)),
             send_high_water_mark: 256 << 10,
             compression: None,
         }
@@ -193,6 +202,13 @@ impl Config {
     #[must_use]
     pub fn close_timeout(mut self, timeout: Duration) -> Self {
         self.close_timeout = timeout;
+        self
+    }
+
+    /// Sets [`send_timeout`](Self::send_timeout).
+    #[must_use]
+    pub fn send_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.send_timeout = timeout.into();
         self
     }
 

@@ -24,7 +24,7 @@ use crate::session::Session;
 ///     let mut input = Input::new(bytes);
 ///     while let Some(incoming) = connection.poll_incoming(now, &mut input) {
 ///         if let Incoming::Text(text) = incoming {
-///             connection.session().send(text.into_owned().into()).ok();
+///             connection.session().send(text).ok();
 ///         }
 ///     }
 ///     while let Some(out) = connection.session().poll_transmit() {

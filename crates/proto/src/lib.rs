@@ -48,13 +48,21 @@ pub mod whole;
 
 pub mod inbound;
 
+mod ahead;
+
 pub mod refused;
+
+pub mod broadcast;
+
+pub mod outgoing;
 
 pub mod outbound;
 
 pub mod closing;
 
 pub mod keepalive;
+
+mod stall;
 
 pub mod session;
 
@@ -68,6 +76,8 @@ pub mod deflate;
 #[cfg(test)]
 mod testing;
 
+pub use ahead::latest_ping;
+pub use broadcast::Broadcast;
 pub use closing::{CloseCause, Closed, Initiator, TransportFate};
 pub use compression::{Compress, Compression, Negotiated};
 pub use config::{Config, Keepalive};
@@ -78,7 +88,8 @@ pub use fault::{Fault, LimitExceeded, Violation};
 pub use inbound::Inbound;
 pub use incoming::{Incoming, Input};
 pub use message::{Message, MessageRef};
-pub use outbound::{Broadcast, Outbound};
+pub use outbound::{Mark, Outbound};
+pub use outgoing::Outgoing;
 pub use refused::{Refused, SendError};
 pub use role::Role;
 pub use session::Session;

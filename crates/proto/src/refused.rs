@@ -17,6 +17,8 @@ pub enum Refused {
     FragmentedControl,
     /// A continuation, and no unfinished message to continue.
     NothingToContinue,
+    /// A continuation of a message that another sender has begun.
+    OthersMessage,
     /// The first frame of a message, while another one made of frames is unfinished.
     MessageUnfinished,
     /// A data frame with RSV1 on a connection with compression, which alone sets it there.
@@ -37,6 +39,9 @@ impl fmt::Display for Refused {
             Self::FragmentedControl => f.write_str("a control frame can't be a fragment"),
             Self::NothingToContinue => {
                 f.write_str("continuation frame, but no message is unfinished")
+            }
+            Self::OthersMessage => {
+                f.write_str("continuation frame, but the unfinished message is another sender's")
             }
             Self::MessageUnfinished => {
                 f.write_str("first frame of a message, but the last one is unfinished")

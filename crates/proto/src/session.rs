@@ -9,18 +9,20 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::closing::{CloseCause, Closed, Closing, Initiator, TransportFate};
-use crate::compression::{Compress, Negotiated};
+use crate::compression::Negotiated;
 use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
 use crate::keepalive::{Due, Timer};
-use crate::message::{Message, MessageRef};
-use crate::outbound::{Broadcast, Outbound, check_control};
+use crate::message::MessageRef;
+use crate::outbound::{Outbound, check_control};
+use crate::outgoing::Outgoing;
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
+use crate::stall::Stall;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
-use crate::wire::opcode::Opcode;
+use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 
 /// Sending, closing and keepalive of a connection.
 ///
@@ -33,6 +35,7 @@ pub struct Session {
     outbound: Outbound,
     closing: Closing,
     keepalive: Timer,
+    stall: Stall,
     control_rate: ControlRate,
     send_high_water_mark: usize,
 }
@@ -44,6 +47,7 @@ impl Session {
             outbound: Outbound::new(role, config),
             closing: Closing::new(role, config.close_timeout),
             keepalive: Timer::new(config.keepalive, now),
+            stall: Stall::new(config.send_timeout),
             control_rate: ControlRate {
                 limit: config.max_received_control_rate,
                 second: now,
@@ -66,60 +70,33 @@ impl Session {
     ///
     /// [`Refused::Closing`], with the message, once a close frame was sent or received.
     #[inline]
-    pub fn send(&mut self, message: Message) -> Result<(), SendError<Message>> {
-        self.send_with(message, Compress::Auto)
-    }
-
-    /// Queues a message as [`send`](Self::send) does, and says whether it is to be compressed.
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    #[inline]
-    pub fn send_with(
+    pub fn send<'m>(
         &mut self,
-        message: Message,
-        compress: Compress,
-    ) -> Result<(), SendError<Message>> {
-        if !self.closing.is_open() {
-            return Err(SendError::new(Refused::Closing, message));
-        }
-        self.outbound.message(message, compress);
-        Ok(())
+        message: impl Into<Outgoing<'m>>,
+    ) -> Result<(), SendError<Outgoing<'m>>> {
+        let mut outgoing = message.into();
+        self.send_from(&mut outgoing).map_err(|why| SendError::new(why, outgoing))
     }
 
-    /// Queues a message that goes to other connections as well.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused::Closing`], once a close frame was sent or received.
-    pub fn send_broadcast(&mut self, broadcast: &mut Broadcast) -> Result<(), Refused> {
-        if !self.closing.is_open() {
-            return Err(Refused::Closing);
-        }
-        self.outbound.broadcast(broadcast);
-        Ok(())
-    }
-
-    /// Queues a message as [`send`](Self::send) does, and copies it. A long one that is a
-    /// [`Message`] elsewhere is shared.
+    /// Queues a message as [`send`](Self::send) does, from where it is: what was owned is taken
+    /// out of it, and what is refused is left as it was.
     ///
     /// # Errors
     ///
     /// [`Refused::Closing`], once a close frame was sent or received.
     #[inline]
-    pub fn send_ref(&mut self, message: MessageRef<'_>) -> Result<(), Refused> {
+    pub fn send_from(&mut self, outgoing: &mut Outgoing<'_>) -> Result<(), Refused> {
         if !self.closing.is_open() {
             return Err(Refused::Closing);
         }
-        self.outbound.message_ref(message, Compress::Auto);
+        self.outbound.send(outgoing);
         Ok(())
     }
 
-    /// Queues a copy of a message of 4 KiB at the most behind others that are ready to be written,
-    /// if that is all there is to do: the connection is open, fewer than `most` bytes are ready, and
-    /// the queue is below its high-water mark. Else, `false`, and it is for
-    /// [`send_ref`](Self::send_ref).
+    /// Queues a message of 4 KiB at the most behind others that are ready to be written, if that
+    /// is all there is to do: the connection is open, fewer than `most` bytes are ready, and the
+    /// queue is below its high-water mark. Else, `false`, and it is for
+    /// [`send_from`](Self::send_from).
     #[inline]
     pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
         self.closing.is_open() && self.outbound.join(message, most.min(self.send_high_water_mark))
@@ -140,10 +117,7 @@ impl Session {
         }
         let frame = check_control(frame)?;
         match CloseFrame::decode(frame.payload()) {
-            Ok(close) => {
-                self.close(now, close);
-                Ok(())
-            }
+            Ok(close) => self.close(now, close).map_err(|why| SendError::new(why, frame)),
             Err(malformed) => Err(SendError::new(Refused::MalformedClose(malformed), frame)),
         }
     }
@@ -167,11 +141,17 @@ impl Session {
     }
 
     /// Begins to close: what is queued is sent, then `frame`, then the peer's is awaited for as
-    /// long as the close timeout says. Without effect if the connection is closing already.
-    pub fn close(&mut self, now: Instant, frame: CloseFrame) {
-        if self.closing.handle_close(now, &frame) {
-            self.outbound.close(frame);
+    /// long as the close timeout says.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closing`] if the connection is closing already. Nothing has changed then.
+    pub fn close(&mut self, now: Instant, frame: CloseFrame) -> Result<(), Refused> {
+        if !self.closing.handle_close(now, &frame) {
+            return Err(Refused::Closing);
         }
+        self.outbound.close(frame);
+        Ok(())
     }
 
     /// Ends the connection without waiting for the peer. What has become frames is worth one
@@ -186,6 +166,28 @@ impl Session {
     /// Takes note that bytes of the peer came at `at`: a sign of life.
     pub fn handle_received(&mut self, at: Instant) {
         self.keepalive.handle_received(at);
+    }
+
+    /// Takes note that bytes of the peer lie unread at `now`, so that it is not to be taken for
+    /// dead; and asks it again, so that it hears of this end, whose program may be busy for long.
+    pub fn handle_unread(&mut self, now: Instant) {
+        if self.closing.is_open() {
+            self.ask(now);
+        }
+    }
+
+    /// Answers a ping that lies unread, for a program that is too busy to receive. It is answered
+    /// once more when it is received, which is allowed (section 5.5.3).
+    pub fn handle_unread_ping(&mut self, payload: Bytes) {
+        if self.closing.is_open() && payload.len() <= MAX_CONTROL_PAYLOAD {
+            self.outbound.pong(payload);
+        }
+    }
+
+    /// The transport takes no more at `now`. If it takes nothing until the send timeout has passed,
+    /// that is the end.
+    pub fn handle_full(&mut self, now: Instant) {
+        self.stall.handle_full(now, self.outbound.written_ever());
     }
 
     /// Takes note of what was decoded: answers a ping, goes on with closing.
@@ -251,14 +253,13 @@ impl Session {
         self.closing.handle_timeout(now, is_written);
         if self.closing.is_open() {
             match self.keepalive.poll_due(now) {
-                Some(Due::Ping) => {
-                    self.keepalive.handle_ping_sent(now);
-                    // An empty payload is not too long.
-                    let _ = self.outbound.control(Opcode::Ping, Bytes::new());
-                }
+                Some(Due::Ping) => self.ask(now),
                 Some(Due::Dead) => self.end(Initiator::Local, CloseCause::PeerUnresponsive),
                 None => {}
             }
+        }
+        if self.closing.is_open() && self.poll_stalled().is_some_and(|deadline| now >= deadline) {
+            self.end(Initiator::Local, CloseCause::SendTimeout);
         }
         if self.closing.closed().is_some() {
             self.outbound.discard();
@@ -278,9 +279,26 @@ impl Session {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is next to be called. It moves: later with
-    /// everything that is received, earlier with a close.
+    /// everything that is received and written, earlier with a close and with a full transport.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.closing.is_open() { self.keepalive.poll_timeout() } else { self.closing.deadline() }
+        if !self.closing.is_open() {
+            return self.closing.deadline();
+        }
+        match (self.keepalive.poll_timeout(), self.poll_stalled()) {
+            (Some(keepalive), Some(stalled)) => Some(keepalive.min(stalled)),
+            (keepalive, stalled) => keepalive.or(stalled),
+        }
+    }
+
+    /// When the peer is given up if it takes nothing of what is queued for it.
+    fn poll_stalled(&self) -> Option<Instant> {
+        self.stall.deadline(self.outbound.written_ever()).filter(|_| !self.outbound.is_empty())
+    }
+
+    fn ask(&mut self, now: Instant) {
+        self.keepalive.handle_ping_sent(now);
+        // An empty payload is not too long.
+        let _ = self.outbound.control(Opcode::Ping, Bytes::new());
     }
 
     /// What to do with the transport. To be asked after writing.

@@ -15,7 +15,7 @@ const BYE: CloseCode = CloseCode::GOING_AWAY;
 
 fn closes(peer: &mut Peer, frame: CloseFrame) {
     let now = peer.now();
-    peer.session().close(now, frame);
+    peer.session().close(now, frame).unwrap();
 }
 
 #[test]
@@ -104,13 +104,14 @@ fn nothing_is_heard_after_the_peers_close_frame() {
 fn nothing_is_said_after_our_close_frame() {
     let mut peer = Peer::of_client();
     closes(&mut peer, close_frame(BYE, "bye"));
-    closes(&mut peer, close_frame(CloseCode::NORMAL, "once more"));
     let now = peer.now();
     let session = peer.session();
+    let again = session.close(now, close_frame(CloseCode::NORMAL, "once more"));
+    assert_eq!(again, Err(Refused::Closing));
     assert!(!session.is_open());
     let error = session.send(Message::text("late")).unwrap_err();
     assert_eq!(error.why(), Refused::Closing);
-    assert_eq!(error.into_inner(), Message::text("late"), "it is given back");
+    assert_eq!(error.into_inner().into_message(), Message::text("late"), "it is given back");
     assert_eq!(session.ping("late".into()).unwrap_err().why(), Refused::Closing);
     assert_eq!(session.pong("late".into()).unwrap_err().why(), Refused::Closing);
     assert!(session.send_frame(now, Frame::text("late")).is_err());
@@ -239,7 +240,7 @@ fn a_peer_that_does_not_read_the_close_frame_is_given_up_too() {
     let server = pair.session(Role::Server);
     server.send(Message::binary(vec![0; 1 << 20])).unwrap();
     let now = pair.now();
-    pair.session(Role::Server).close(now, close_frame(BYE, ""));
+    pair.session(Role::Server).close(now, close_frame(BYE, "")).unwrap();
     pair.run();
     assert!(!pair.session(Role::Server).outbound().is_empty());
     pair.pass(Duration::from_secs(5));
@@ -255,7 +256,7 @@ fn both_ends_close_whoever_begins_and_however_it_is_split() {
             let now = pair.now();
             pair.session(Role::Client).send(Message::text("c")).unwrap();
             pair.session(Role::Server).send(Message::text("s")).unwrap();
-            pair.session(beginner).close(now, close_frame(BYE, "bye"));
+            pair.session(beginner).close(now, close_frame(BYE, "bye")).unwrap();
             pair.run();
             assert!(pair.is_over());
             let other = if beginner == Role::Client { Role::Server } else { Role::Client };
@@ -269,8 +270,8 @@ fn both_ends_close_whoever_begins_and_however_it_is_split() {
 fn ends_that_close_at_the_same_time_both_close_cleanly() {
     let mut pair = Pair::default();
     let now = pair.now();
-    pair.session(Role::Client).close(now, close_frame(BYE, "client"));
-    pair.session(Role::Server).close(now, close_frame(CloseCode::NORMAL, "server"));
+    pair.session(Role::Client).close(now, close_frame(BYE, "client")).unwrap();
+    pair.session(Role::Server).close(now, close_frame(CloseCode::NORMAL, "server")).unwrap();
     pair.run();
     for role in [Role::Client, Role::Server] {
         let closed = pair.closed(role);

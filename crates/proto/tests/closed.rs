@@ -30,7 +30,7 @@ fn view(closed: &Closed) -> (Initiator, Option<u16>, Option<u16>, CloseCause, u1
 
 fn closes(peer: &mut Peer) {
     let now = peer.now();
-    peer.session().close(now, close_frame(BYE, "bye"));
+    peer.session().close(now, close_frame(BYE, "bye")).unwrap();
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn what_the_transport_does_after_the_handshake_changes_nothing() {
 fn both_ends_tell_the_same_story() {
     let mut pair = Pair::default();
     let now = pair.now();
-    pair.session(Role::Client).close(now, close_frame(BYE, "bye"));
+    pair.session(Role::Client).close(now, close_frame(BYE, "bye")).unwrap();
     pair.run();
     let (client, server) = (pair.closed(Role::Client), pair.closed(Role::Server));
     assert_eq!((client.initiator(), server.initiator()), (Local, Remote));

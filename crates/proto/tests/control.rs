@@ -139,7 +139,7 @@ fn the_latest_pong_leaves_before_the_close_frame() {
         peer.says(frame().ping(format!("{number}")));
     }
     let now = peer.now();
-    peer.session().close(now, event::close_frame(CloseCode::NORMAL, ""));
+    peer.session().close(now, event::close_frame(CloseCode::NORMAL, "")).unwrap();
     let heard = peer.hears();
     assert_eq!(heard[heard.len() - 1].opcode(), Opcode::Close);
     assert_eq!(heard[heard.len() - 2].text(), "99");
@@ -149,7 +149,7 @@ fn the_latest_pong_leaves_before_the_close_frame() {
 fn after_our_close_frame_a_ping_is_not_answered() {
     let mut peer = Peer::of_server();
     let now = peer.now();
-    peer.session().close(now, event::close_frame(CloseCode::NORMAL, ""));
+    peer.session().close(now, event::close_frame(CloseCode::NORMAL, "")).unwrap();
     peer.hears_close();
     peer.says(frame().ping("late"));
     assert_eq!(peer.events(), [event::ping("late")]);

@@ -6,8 +6,8 @@ use bytes::{Buf as _, Bytes};
 use proptest::prelude::*;
 use towline_kit::{Event, FrameBytes, Heard, Pair, Peer, event, frame, join, negotiate};
 use towline_proto::{
-    Broadcast, Compress, Config, Deflate, Fault, Frame, LimitExceeded, Message, Opcode, Refused,
-    Role, Rsv, Session, Violation,
+    Broadcast, Compress, Config, Deflate, Fault, Frame, LimitExceeded, Message, Opcode, Outgoing,
+    Refused, Role, Rsv, Session, Violation,
 };
 use zlib_rs::{DeflateConfig, DeflateFlush};
 
@@ -199,9 +199,9 @@ fn messages_are_compressed_from_the_threshold_on_unless_told_not_to() {
     let heard = sends(&config, |session| {
         session.send(short.clone()).unwrap();
         session.send(long.clone()).unwrap();
-        session.send_with(long.clone(), Compress::Never).unwrap();
-        session.send_ref((&short).into()).unwrap();
-        session.send_ref((&long).into()).unwrap();
+        session.send(Outgoing::from(long.clone()).compress(Compress::Never)).unwrap();
+        session.send(&short).unwrap();
+        session.send(&long).unwrap();
     });
     assert_eq!(
         heard.iter().map(is_compressed).collect::<Vec<_>>(),
@@ -222,7 +222,7 @@ fn a_long_message_is_one_stream_over_its_fragments_and_pongs_come_in_between() {
     peer.says(frame().ping("?"));
     let heard = peer.hears();
     let pong = heard.iter().position(|heard| heard.opcode() == Opcode::Pong).unwrap();
-    assert!(pong > 10 && pong < heard.len() - 10, "{pong} of {}", heard.len());
+    assert!(pong > 0 && pong < heard.len() - 10, "{pong} of {}", heard.len());
     let data: Vec<_> = heard.iter().filter(|heard| heard.opcode() != Opcode::Pong).collect();
     let (first, others) = data.split_first().unwrap();
     assert!(is_compressed(first) && !others.iter().any(|heard| is_compressed(heard)));
@@ -241,7 +241,7 @@ fn what_becomes_very_short_is_deflated_no_faster_than_it_is_written() {
     session.send(Message::binary(vec![0; 5 << 20])).unwrap();
     let (mut bytes, mut before, mut rounds) = (Vec::new(), session.outbound().queued_len(), 0);
     while let Some(out) = session.poll_transmit() {
-        assert!(before - out.queued_len() <= 3 << 19, "{before}, then {}", out.queued_len());
+        assert!(before - out.queued_len() <= 3 << 17, "{before}, then {}", out.queued_len());
         assert!(out.has_remaining());
         while out.has_remaining() {
             bytes.extend_from_slice(out.chunk());
@@ -249,7 +249,7 @@ fn what_becomes_very_short_is_deflated_no_faster_than_it_is_written() {
         }
         (before, rounds) = (out.queued_len(), rounds + 1);
     }
-    assert!((4..=6).contains(&rounds), "{rounds}");
+    assert!((14..=80).contains(&rounds), "{rounds}");
     let config = client().max_received_message_size(5 << 20);
     let (events, fault) = heard_in_pieces(&config, &bytes, &[usize::MAX]);
     assert_eq!(fault, None);
@@ -297,9 +297,9 @@ fn a_broadcast_is_compressed_once_for_all_that_make_the_same_of_it() {
     // One has said something before: that makes no difference without takeover.
     peers[2].session().send(Message::text(&text)).unwrap();
     peers[2].hears();
-    let mut broadcast = Broadcast::new(Message::text(&text), Compress::Auto);
+    let mut broadcast = Broadcast::new(Message::text(&text));
     for peer in &mut peers {
-        peer.session().send_broadcast(&mut broadcast).unwrap();
+        peer.session().send(&mut broadcast).unwrap();
     }
     let heard = peers.map(|mut peer| peer.hears());
     assert_eq!(heard[0].iter().map(|heard| heard.payload.len()).sum::<usize>(), text.len());
@@ -312,8 +312,10 @@ fn a_broadcast_is_compressed_once_for_all_that_make_the_same_of_it() {
         listener.says(frame().text(payload).rsv(RSV1));
         assert_eq!(listener.events(), [event::text(&text)]);
     }
-    let mut never = Broadcast::new(Message::text(&text), Compress::Never);
-    let heard = sends(&small, |session| session.send_broadcast(&mut never).unwrap());
+    let mut never = Broadcast::new(Message::text(&text));
+    let heard = sends(&small, |session| {
+        session.send(Outgoing::from(&mut never).compress(Compress::Never)).unwrap()
+    });
     assert!(!heard.iter().any(is_compressed));
 }
 
@@ -363,7 +365,7 @@ fn settings() -> impl Strategy<Value = Deflate> {
 fn perform(session: &mut Session, does: Does) -> Event {
     match does {
         Does::Sends(message, compress) => {
-            session.send_with(message.clone(), compress).unwrap();
+            session.send(Outgoing::from(message.clone()).compress(compress)).unwrap();
             match message {
                 Message::Text(text) => event::text(text.as_str()),
                 Message::Binary(bytes) => event::binary(bytes),

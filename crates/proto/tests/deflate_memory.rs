@@ -103,7 +103,7 @@ fn used(deflate: Deflate, messages: usize) -> Connection {
     let mut input = Input::new(&mut bytes);
     while let Some(incoming) = client.poll_incoming(now, &mut input) {
         let Incoming::Text(text) = incoming else { panic!("{incoming:?}") };
-        client.session().send(text.into_owned().into()).unwrap();
+        client.session().send(text.into_owned()).unwrap();
         while let Some(out) = client.session().poll_transmit() {
             out.advance(out.chunk().len());
         }

@@ -95,7 +95,7 @@ fn an_interval_beyond_the_end_of_time_is_none() {
     let mut peer = Peer::new(Role::Server, &config);
     assert_eq!(peer.pass_to_deadline(), None);
     let now = peer.now();
-    peer.session().close(now, close_frame(CloseCode::NORMAL, ""));
+    peer.session().close(now, close_frame(CloseCode::NORMAL, "")).unwrap();
     peer.says(frame().opcode(3));
     peer.pass(SECOND);
     peer.ends();
@@ -176,10 +176,60 @@ fn an_end_that_closes_asks_no_more() {
     let mut peer = Peer::of_server();
     peer.pass(19 * SECOND);
     let now = peer.now();
-    peer.session().close(now, close_frame(CloseCode::NORMAL, ""));
+    peer.session().close(now, close_frame(CloseCode::NORMAL, "")).unwrap();
     peer.hears_close();
     peer.pass(4 * SECOND);
     assert_eq!(peer.hears(), []);
     assert_eq!(peer.pass_to_deadline(), Some(SECOND));
     assert_eq!(peer.closed().cause(), CloseCause::CloseTimeout);
+}
+
+/// Nothing taken for as long as the send timeout, while something is queued: that is the end.
+#[test]
+fn a_peer_that_takes_nothing_is_given_up_with_a_cause_of_its_own() {
+    let config = Config::server().keepalive(None::<Keepalive>);
+    let mut peer = Peer::new(Role::Server, &config);
+    peer.session().send(vec![1; 1000]).unwrap();
+    assert_eq!(peer.session().poll_timeout(), None);
+    let now = peer.now();
+    peer.session().handle_full(now);
+    peer.pass(59 * SECOND);
+    assert!(peer.session().is_open());
+    peer.pass(SECOND);
+    assert_eq!(peer.session().closed().unwrap().cause(), CloseCause::SendTimeout);
+}
+
+#[test]
+fn a_peer_that_takes_a_little_now_and_then_is_borne_with() {
+    let mut peer = Peer::new(Role::Server, &Config::server().keepalive(None::<Keepalive>));
+    peer.session().send(vec![1; 1000]).unwrap();
+    for _ in 0..100 {
+        let now = peer.now();
+        peer.session().handle_full(now);
+        peer.pass(59 * SECOND);
+        peer.takes(1);
+    }
+    assert!(peer.session().is_open());
+    // What was queued long after the last time that it was full is not the worse for it.
+    peer.takes(usize::MAX);
+    peer.pass(600 * SECOND);
+    peer.session().send("late").unwrap();
+    assert_eq!(peer.session().poll_timeout(), None);
+    peer.pass(600 * SECOND);
+    assert!(peer.session().is_open());
+}
+
+/// A peer whose bytes lie unread is alive, and hears of this end all the while.
+#[test]
+fn a_peer_whose_bytes_lie_unread_is_asked_again_and_again() {
+    let mut peer = Peer::of_server();
+    peer.pass_to_deadline();
+    assert!(is_ping(&mut peer));
+    for _ in 0..10 {
+        peer.pass(9 * SECOND);
+        let now = peer.now();
+        peer.session().handle_unread(now);
+        assert!(is_ping(&mut peer));
+    }
+    assert!(peer.session().is_open());
 }

@@ -154,7 +154,7 @@ fn a_close_leaves_an_unfinished_message_and_what_it_holds() {
     sends_frame(&mut peer, Frame::text("a").fin(false));
     sends(&mut peer, "held");
     let now = peer.now();
-    peer.session().close(now, close_frame(CloseCode::NORMAL, ""));
+    peer.session().close(now, close_frame(CloseCode::NORMAL, "")).unwrap();
     assert_eq!(texts(&peer.hears()), ["a", "(close)"]);
     assert_eq!(peer.session().outbound().queued_len(), 0);
 }
@@ -333,4 +333,50 @@ proptest! {
         let asked = events.iter().filter(|event| matches!(event, event::Event::Ping(_)));
         prop_assert_eq!(asked.count(), pings);
     }
+}
+
+#[test]
+fn a_mark_is_reached_when_what_stands_before_it_is_written_whatever_comes_after_it() {
+    let mut peer = Peer::of_server();
+    assert!(peer.session().outbound().is_empty());
+    let nothing = peer.session().outbound().mark();
+    assert!(peer.session().outbound().has_reached(nothing), "nothing stands before it");
+    for size in [10, 300_000] {
+        peer.session().send(vec![1; size]).unwrap();
+        let mark = peer.session().outbound().mark();
+        // More than all of it, so that there is always something queued.
+        let mut taken = 0;
+        while !peer.session().outbound().has_reached(mark) {
+            assert!(taken <= size + 1000, "{taken} bytes were taken");
+            peer.session().send(vec![2; 2000]).unwrap();
+            taken += peer.takes(1000);
+        }
+        assert!(taken >= size, "{taken} bytes were taken");
+        peer.takes(usize::MAX);
+    }
+}
+
+#[test]
+fn a_mark_behind_what_is_held_back_is_reached_when_that_is_written() {
+    let mut peer = Peer::of_server();
+    let now = peer.now();
+    peer.session().send_frame(now, Frame::text("Hel").fin(false)).unwrap();
+    peer.session().send("held back").unwrap();
+    let mark = peer.session().outbound().mark();
+    peer.takes(usize::MAX);
+    assert!(!peer.session().outbound().has_reached(mark));
+    peer.session().send_frame(now, Frame::continuation("lo")).unwrap();
+    assert!(!peer.session().outbound().has_reached(mark));
+    peer.takes(usize::MAX);
+    assert!(peer.session().outbound().has_reached(mark));
+    assert!(peer.session().outbound().is_empty());
+}
+
+#[test]
+fn a_mark_behind_what_is_given_up_is_reached() {
+    let mut peer = Peer::of_server();
+    peer.session().send(vec![1; 300_000]).unwrap();
+    let mark = peer.session().outbound().mark();
+    peer.session().abort(close_frame(CloseCode::NORMAL, ""));
+    assert!(peer.session().outbound().has_reached(mark));
 }

@@ -61,7 +61,7 @@ fn does(peer: &mut Peer, act: Act) {
             drop(peer.session().send_frame(now, Frame::new(opcode, "").fin(fin)));
         }
         Act::Ping => drop(peer.session().ping("?".into())),
-        Act::Close => peer.session().close(now, close_frame(CloseCode::NORMAL, "done")),
+        Act::Close => drop(peer.session().close(now, close_frame(CloseCode::NORMAL, "done"))),
         Act::Abort => peer.session().abort(close_frame(CloseCode::POLICY, "enough")),
         Act::PeerSays(opcode, fin, len) => {
             peer.says(frame().opcode(opcode).fin(fin).payload(vec![b'x'; len]));

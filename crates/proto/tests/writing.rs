@@ -132,7 +132,7 @@ fn a_large_message_that_is_lent_is_shared_if_it_can_be_and_copied_if_not() {
         [(MessageRef::from(&message), true), (MessageRef::binary(message.as_bytes()), false)]
     {
         let mut server = Connection::new(Role::Server, &config, towline_kit::start());
-        server.session().send_ref(lent).unwrap();
+        server.session().send(lent).unwrap();
         let out = server.session().poll_transmit().unwrap();
         let mut slices = [IoSlice::new(&[]); 4];
         let count = out.chunks_vectored(&mut slices);
@@ -180,7 +180,7 @@ fn the_close_frame_is_written_when_all_before_it_is() {
     let mut peer = Peer::of_server();
     let now = peer.now();
     peer.session().send(Message::binary(vec![0; 300_000])).unwrap();
-    peer.session().close(now, close_frame(CloseCode::NORMAL, ""));
+    peer.session().close(now, close_frame(CloseCode::NORMAL, "")).unwrap();
     while peer.session().poll_transmit().is_some() {
         assert!(!peer.session().outbound().is_close_written());
         peer.takes(10_000);

@@ -48,6 +48,11 @@ pub enum ErrorKind {
     LimitExceeded,
     /// The peer showed no sign of life within the keepalive's grace period.
     PeerUnresponsive,
+    /// The peer closed with a code that says that something went wrong there, or that this end did
+    /// wrong: any but 1000, 1001 and none. The message names code and reason.
+    ClosedByPeer,
+    /// The peer took nothing of what was sent to it for as long as the send timeout.
+    SendTimeout,
     /// The peer did not answer the close frame within the close timeout.
     CloseTimeout,
     /// The transport ended or failed without a close frame of the peer.
@@ -98,6 +103,8 @@ impl ErrorKind {
             Self::PeerViolation => "ERR_PEER_VIOLATION",
             Self::LimitExceeded => "ERR_LIMIT_EXCEEDED",
             Self::PeerUnresponsive => "ERR_PEER_UNRESPONSIVE",
+            Self::ClosedByPeer => "ERR_CLOSED_BY_PEER",
+            Self::SendTimeout => "ERR_SEND_TIMEOUT",
             Self::CloseTimeout => "ERR_CLOSE_TIMEOUT",
             Self::ConnectionLost => "ERR_CONNECTION_LOST",
             Self::QueueFull => "ERR_QUEUE_FULL",
@@ -129,6 +136,8 @@ impl ErrorKind {
             Self::PeerViolation
             | Self::LimitExceeded
             | Self::PeerUnresponsive
+            | Self::ClosedByPeer
+            | Self::SendTimeout
             | Self::CloseTimeout
             | Self::ConnectionLost
             | Self::Connect
@@ -178,19 +187,28 @@ impl Error {
 
     /// The error that the end of a connection is to who receives from it.
     pub(crate) fn from_closed(closed: &Closed) -> Self {
-        let kind = match closed.cause() {
+        let (mut message, mut kind) = (closed.to_string(), Self::kind_of(closed.cause()));
+        if let Some(frame) = closed.received() {
+            // Whatever became of the transport then, that is why.
+            (message, kind) = (format!("closed by the peer with {frame}"), ErrorKind::ClosedByPeer);
+        }
+        let mut error = Self::new(kind, message);
+        error.0.closed = Some(closed.clone());
+        error
+    }
+
+    fn kind_of(cause: CloseCause) -> ErrorKind {
+        match cause {
             CloseCause::Violation(_) => ErrorKind::PeerViolation,
             CloseCause::LimitExceeded(_) => ErrorKind::LimitExceeded,
             CloseCause::PeerUnresponsive => ErrorKind::PeerUnresponsive,
+            CloseCause::SendTimeout => ErrorKind::SendTimeout,
             CloseCause::CloseTimeout => ErrorKind::CloseTimeout,
             CloseCause::TransportEnded | CloseCause::TransportFailed(_) => {
                 ErrorKind::ConnectionLost
             }
             _ => ErrorKind::Closed,
-        };
-        let mut error = Self::new(kind, closed.to_string());
-        error.0.closed = Some(closed.clone());
-        error
+        }
     }
 
     /// The error that a connection which is closing or closed is to who sends to it. Only who
@@ -209,7 +227,8 @@ impl Error {
                 Some(
                     CloseCause::Violation(_)
                     | CloseCause::LimitExceeded(_)
-                    | CloseCause::PeerUnresponsive,
+                    | CloseCause::PeerUnresponsive
+                    | CloseCause::SendTimeout,
                 ),
                 _,
             )
@@ -335,7 +354,7 @@ mod tests {
         let now = Instant::now();
         let mut session = Session::new(Role::Server, &Config::server(), now);
         happens(&mut session, now);
-        let refused = session.send("late".into()).unwrap_err();
+        let refused = session.send("late").unwrap_err();
         let error = Error::refused(refused.why(), &session);
         assert_eq!(error.kind(), ErrorKind::Closed);
         assert_eq!(error.closed(), session.outcome());
@@ -354,7 +373,7 @@ mod tests {
     }
 
     fn closes(session: &mut Session, now: Instant) {
-        session.close(now, CloseFrame::new(CloseCode::NORMAL, "").unwrap());
+        session.close(now, CloseFrame::new(CloseCode::NORMAL, "").unwrap()).unwrap();
     }
 
     #[test]

@@ -75,8 +75,8 @@ pub use client::Client;
 pub use connection::{Connection, Event, Info, Receiver, Sender};
 pub use error::{Blame, Error, ErrorKind, Result};
 pub use server::{
-    Connections, Events, Request, Server, ServerBuilder, ServerEvent, ServerHandle, Shutdown,
-    Upgraded,
+    Broadcasting, Connections, Delivery, Events, Request, Server, ServerBuilder, ServerEvent,
+    ServerHandle, Shutdown, Upgraded, WhenFull,
 };
 #[cfg(feature = "deflate")]
 pub use towline_proto::Deflate;
@@ -87,7 +87,7 @@ pub use towline_proto::handshake::{
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
     Initiator, InvalidUtf8, Keepalive, LimitExceeded, Message, MessageRef, Negotiated, Opcode,
-    Role, Rsv, Text, Violation,
+    Outgoing, Role, Rsv, Text, Violation,
 };
 pub use transport::Io;
 

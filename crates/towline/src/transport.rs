@@ -20,6 +20,9 @@ use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
 
+/// So many bytes are seen of those that lie unread.
+pub(crate) const SEEN: usize = 16 << 10;
+
 /// What can carry a connection: any stream of bytes in both directions.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
@@ -233,10 +236,10 @@ impl Other {
     }
 
     fn has_unread(&mut self) -> bool {
-        if self.ahead.is_empty()
+        if self.ahead.len() < SEEN
             && let Some(read) = &mut self.read
         {
-            let mut bytes = [0; 1024];
+            let mut bytes = [0; 2048];
             let mut buffer = ReadBuf::new(&mut bytes);
             // Whoever waits to read must go on being woken: the stream knows one waker only.
             let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
@@ -271,6 +274,39 @@ impl WriteHalf {
                 has_unread
             }
         }
+    }
+
+    /// What `look` sees in the first of the bytes that lie unread.
+    pub(crate) fn look_ahead<T>(&self, look: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
+        let mut bytes = vec![0; SEEN];
+        // To peek into memory that is known to be initialized takes a handle of std's.
+        let mut peek = |socket: SockRef<'_>| {
+            std::net::TcpStream::from(socket.try_clone().ok()?).peek(&mut bytes).ok()
+        };
+        let count = match self {
+            Self::Tcp(write) => peek(SockRef::from(write.as_ref()))?,
+            #[cfg(unix)]
+            Self::Unix(write) => peek(SockRef::from(write.as_ref()))?,
+            Self::Other { other, .. } => return look(&lock(other).ahead),
+        };
+        look(&bytes[..count])
+    }
+
+    /// Whether it may hold back what was written until it is flushed. The kernel's sockets don't.
+    pub(crate) fn holds_back(&self) -> bool {
+        matches!(self, Self::Other { .. })
+    }
+
+    /// Has the kernel take no more than it can send, and so many bytes: what waits for the peer
+    /// waits here then, where it can be seen.
+    pub(crate) fn bound_unsent(&self, bytes: u32) {
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        if let Self::Tcp(write) = self {
+            // It is no matter if it can't be done.
+            let _ = SockRef::from(write.as_ref()).set_tcp_notsent_lowat(bytes);
+        }
+        #[cfg(not(any(target_os = "android", target_os = "linux")))]
+        let _ = bytes;
     }
 
     /// Ends the stream in both directions, though the other half may be held for longer. What

@@ -10,7 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use towline::proto::handshake::{HeadLimits, Offer, parse_request};
 use towline::{
-    Client, CloseCode, Compress, Config, Connection, Deflate, ErrorKind, Keepalive, Message, Server,
+    Client, CloseCode, Compress, Config, Connection, Deflate, ErrorKind, Keepalive, Message,
+    Outgoing, Server,
 };
 
 /// All that can be left to the peer is.
@@ -87,7 +88,10 @@ async fn both_ends_know_what_was_agreed_on_and_messages_arrive() {
             echoes(&mut ends, "").await;
         }
         let [mut at_server, at_client] = ends;
-        at_client.send_with("secret".repeat(100), Compress::Never).await.unwrap();
+        at_client
+            .send(Outgoing::from("secret".repeat(100)).compress(Compress::Never))
+            .await
+            .unwrap();
         assert_eq!(at_server.recv().await.unwrap(), Some("secret".repeat(100).into()));
         at_client.start_close(CloseCode::NORMAL, "").unwrap();
         assert_eq!(at_server.recv().await.unwrap(), None);
@@ -171,9 +175,10 @@ async fn what_is_sent_without_waiting_is_compressed_or_not_as_it_is_told() {
     let secret = "x".repeat(1000);
     let sender = connection.sender();
     for (compress, first_byte) in [(Compress::Never, 0x81), (Compress::Auto, 0xC1)] {
-        connection.try_send_with(&*secret, compress).unwrap();
-        sender.try_send_with(&*secret, compress).unwrap();
-        assert_eq!(connections.try_broadcast_with(&*secret, compress).0, 1);
+        connection.try_send(Outgoing::from(&*secret).compress(compress)).unwrap();
+        sender.try_send(Outgoing::from(&*secret).compress(compress)).unwrap();
+        let broadcast = Outgoing::from(&*secret).compress(compress);
+        assert_eq!(connections.broadcast(broadcast).await.sent, 1);
         for _ in 0..3 {
             let mut header = [0; 2];
             stream.read_exact(&mut header).await.unwrap();
@@ -227,7 +232,8 @@ async fn what_inflates_to_more_than_the_limit_is_closed_with_1009() {
     assert_eq!(error.kind(), ErrorKind::LimitExceeded);
     assert_eq!(error.close_code(), Some(CloseCode::MESSAGE_TOO_BIG));
     assert!(error.to_string().contains("max_received_message_size"), "{error}");
-    assert_eq!(at_client.recv().await.unwrap(), None);
+    let error = at_client.recv().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ClosedByPeer);
     assert_eq!(at_client.closed().unwrap().code(), CloseCode::MESSAGE_TOO_BIG);
 }
 
@@ -248,13 +254,13 @@ async fn a_broadcast_reaches_all_whatever_they_agreed_on() {
     for compress in [Compress::Auto, Compress::Never, Compress::Auto] {
         let text = "ship ahoy, ".repeat(50_000);
         let connections = server.connections();
-        let sent = connections.broadcast_with(text.clone(), compress);
+        let sent = connections.broadcast(Outgoing::from(&text).compress(compress)).into_future();
         let receiving = async {
             for [_, at_client] in &mut ends {
                 assert!(at_client.recv().await.unwrap() == Some(text.clone().into()));
             }
         };
-        assert_eq!(tokio::join!(sent, receiving).0, clients.len());
+        assert_eq!(tokio::join!(sent, receiving).0.sent, clients.len());
     }
 }
 

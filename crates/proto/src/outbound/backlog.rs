@@ -36,6 +36,8 @@ pub(super) struct Backlog {
     pongs_len: usize,
     /// The pong that follows when those have been written.
     latest_pong: Option<Bytes>,
+    /// Marks behind a byte, of all that was ever written.
+    marks: VecDeque<(u64, u32)>,
     pub(super) close: Option<CloseFrame>,
 }
 
@@ -49,6 +51,21 @@ pub(super) struct Waiting {
     pub(super) fragmentable: bool,
     /// Whether it is a message that is to be deflated.
     pub(super) deflate: bool,
+    /// Nothing to be sent, but a mark behind what stands before it.
+    pub(super) mark: Option<u32>,
+}
+
+impl Waiting {
+    /// A whole message, to be fragmented as configured.
+    pub(super) fn message(opcode: Opcode, rsv: Rsv, payload: Bytes) -> Self {
+        let (fin, fragmentable, deflate) = (true, true, false);
+        Self { opcode, rsv, fin, payload, fragmentable, deflate, mark: None }
+    }
+
+    /// A frame made by hand.
+    pub(super) fn frame(fin: bool, opcode: Opcode, rsv: Rsv, payload: Bytes) -> Self {
+        Self { fin, fragmentable: false, ..Self::message(opcode, rsv, payload) }
+    }
 }
 
 impl Backlog {
@@ -59,6 +76,43 @@ impl Backlog {
             && self.held.is_empty()
             && !self.made_of_frames
             && self.pongs == 0
+            && self.marks.is_empty()
+    }
+
+    /// Whether something has not become frames.
+    pub(super) fn has_unframed(&self) -> bool {
+        !self.waiting.is_empty() || !self.held.is_empty()
+    }
+
+    /// Puts a mark behind all that has not become frames.
+    pub(super) fn mark(&mut self, mark: u32) {
+        let queue = if self.held.is_empty() { &mut self.waiting } else { &mut self.held };
+        let nothing = Waiting::message(Opcode::Continuation, Rsv::NONE, Bytes::new());
+        queue.push_back(Waiting { mark: Some(mark), ..nothing });
+    }
+
+    /// Has marks that stand in front of what waits stand behind this byte.
+    pub(super) fn pass_marks(&mut self, end: u64) {
+        while let Some(Waiting { mark: Some(mark), .. }) = self.waiting.front() {
+            self.marks.push_back((end, *mark));
+            self.waiting.pop_front();
+        }
+    }
+
+    /// So many bytes were ever written.
+    pub(super) fn reach_marks(&mut self, written: u64) {
+        while self.marks.front().is_some_and(|(end, _)| *end <= written) {
+            self.marks.pop_front();
+        }
+    }
+
+    /// Whether a mark has not been reached.
+    pub(super) fn is_ahead(&self, mark: u32) -> bool {
+        let in_queue =
+            |queue: &VecDeque<Waiting>| queue.iter().any(|waiting| waiting.mark == Some(mark));
+        self.marks.iter().any(|(_, ahead)| *ahead == mark)
+            || in_queue(&self.waiting)
+            || in_queue(&self.held)
     }
 
     /// Whether something is to become bytes that can be written.
@@ -100,7 +154,7 @@ impl Backlog {
         self.waiting_len -= payload.len();
         let opcode = std::mem::replace(&mut waiting.opcode, Opcode::Continuation);
         let rsv = std::mem::replace(&mut waiting.rsv, Rsv::NONE);
-        Some(Waiting { opcode, rsv, fin: false, payload, fragmentable: true, deflate: false })
+        Some(Waiting { fin: false, ..Waiting::message(opcode, rsv, payload) })
     }
 
     /// What is to be deflated next, if that has its turn: its opcode as of now, and its payload, to

@@ -2,39 +2,41 @@
 
 use bytes::Bytes;
 
+use crate::broadcast::Broadcast;
 use crate::compression::{Compress, Deflated};
 use crate::outbound::Outbound;
 use crate::outbound::backlog::Waiting;
-use crate::outbound::broadcast::Broadcast;
 use crate::wire::header::Rsv;
 use crate::wire::opcode::Opcode;
 
 impl Outbound {
     /// Queues a message that goes to other connections as well.
-    pub fn broadcast(&mut self, broadcast: &mut Broadcast) {
-        let compress = broadcast.compress();
+    pub(super) fn broadcast(&mut self, broadcast: &mut Broadcast, compress: Compress) {
         if compress == Compress::Auto
             && let Some(deflating) = &mut self.deflating
             && deflating.wants(broadcast.message().len())
             && let Some(kind) = deflating.kind()
         {
-            if let Some(deflated) = broadcast.deflated(kind, deflating.as_mut()) {
+            let (deflated, is_first) = broadcast.deflated(kind, deflating.as_mut());
+            if is_first {
+                self.deflated_ever += broadcast.message().len() as u64;
+            }
+            if let Some(deflated) = deflated {
                 let is_text = broadcast.message().is_text();
                 let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
                 return self.plain(opcode, Rsv::RSV1, deflated);
             }
-            return self.message(broadcast.message().clone(), Compress::Never);
+            return self.lent(broadcast.message().into(), Compress::Never);
         }
-        self.message(broadcast.message().clone(), compress);
+        self.lent(broadcast.message().into(), compress);
     }
 
     /// Queues a message that is to be deflated, if it is long enough for that.
     pub(super) fn deflate(&mut self, opcode: Opcode, payload: Bytes) {
         let wants = self.deflating.as_ref().is_some_and(|deflating| deflating.wants(payload.len()));
         if wants && (payload.len() > self.max_frame || !self.can_encode()) {
-            let (fin, rsv, fragmentable, deflate) = (true, Rsv::NONE, true, true);
-            let waiting = Waiting { opcode, rsv, fin, payload, fragmentable, deflate };
-            self.backlog().wait(waiting);
+            let waiting = Waiting::message(opcode, Rsv::NONE, payload);
+            self.backlog().wait(Waiting { deflate: true, ..waiting });
         } else if !wants || !self.deflate_whole(opcode, &payload) {
             self.plain(opcode, Rsv::NONE, payload);
         }
@@ -44,18 +46,22 @@ impl Outbound {
     /// to be sent as it is.
     pub(super) fn deflate_whole(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
         let Some(mut deflating) = self.deflating.take() else { return false };
-        let is_deflated = deflating.wants(payload.len())
-            && deflating.whole(payload, &mut |deflated| {
-                let (mut rest, mut opcode, mut rsv) = (deflated, opcode, Rsv::RSV1);
-                // It may have become longer by some bytes.
-                while let Some((fragment, after)) = rest.split_at_checked(self.max_frame)
-                    && !after.is_empty()
-                {
-                    self.encode_copy(false, rsv, opcode, fragment);
-                    (rest, opcode, rsv) = (after, Opcode::Continuation, Rsv::NONE);
-                }
-                self.encode_copy(true, rsv, opcode, rest);
-            });
+        if !deflating.wants(payload.len()) {
+            self.deflating = Some(deflating);
+            return false;
+        }
+        self.deflated_ever += payload.len() as u64;
+        let is_deflated = deflating.whole(payload, &mut |deflated| {
+            let (mut rest, mut opcode, mut rsv) = (deflated, opcode, Rsv::RSV1);
+            // It may have become longer by some bytes.
+            while let Some((fragment, after)) = rest.split_at_checked(self.max_frame)
+                && !after.is_empty()
+            {
+                self.encode_copy(false, rsv, opcode, fragment);
+                (rest, opcode, rsv) = (after, Opcode::Continuation, Rsv::NONE);
+            }
+            self.encode_copy(true, rsv, opcode, rest);
+        });
         self.deflating = Some(deflating);
         is_deflated
     }
@@ -80,6 +86,9 @@ impl Outbound {
             self.deflating = Some(deflating);
         }
         let taken = if is_whole { before } else { before - rest.len() };
+        if !is_whole {
+            self.deflated_ever += taken as u64;
+        }
         self.backlog().note_deflated(deflated, rest);
         Some(taken)
     }

@@ -11,17 +11,17 @@
 
 mod backlog;
 
-mod broadcast;
-
 mod deflated;
 
 use std::io::IoSlice;
+use std::num::NonZeroU64;
 
 use bytes::{Buf, Bytes};
 
 use crate::compression::{Compress, Deflating, Negotiated};
 use crate::config::Config;
 use crate::message::{Message, MessageRef};
+use crate::outgoing::{Outgoing, Payload};
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
@@ -31,15 +31,46 @@ use crate::wire::mask;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
 
-pub use broadcast::Broadcast;
-
 /// Long messages are turned into frames until this many bytes are ready to be written: enough
 /// to keep the socket busy, little enough that control frames get between.
 const AHEAD: usize = 128 << 10;
 
 /// Once so much has been deflated, what came of it is written first, however short that is: no call
 /// takes the time for more.
-const DEFLATED_AT_ONCE: usize = 1 << 20;
+const DEFLATED_AT_ONCE: usize = 64 << 10;
+
+/// A place in what is queued, see [`Outbound::mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(NonZeroU64);
+
+/// What a mark stands behind.
+enum Place {
+    /// So many bytes of all that was ever written.
+    Byte(u64),
+    /// What waited: the backlog knows this one while it is there.
+    Waiting(u32),
+}
+
+impl Mark {
+    /// Half of the numbers are for bytes, which is more than can be written in a thousand years.
+    const WAITING: u64 = 1 << 63;
+
+    fn of(place: Place) -> Self {
+        let number = match place {
+            Place::Byte(end) => end & !Self::WAITING,
+            Place::Waiting(mark) => Self::WAITING | u64::from(mark),
+        };
+        Self(NonZeroU64::MIN.saturating_add(number))
+    }
+
+    fn place(self) -> Place {
+        let number = self.0.get() - 1;
+        if number & Self::WAITING == 0 {
+            return Place::Byte(number);
+        }
+        Place::Waiting(u32::try_from(number & !Self::WAITING).unwrap_or(u32::MAX))
+    }
+}
 
 /// The encoder and its queue.
 ///
@@ -54,6 +85,12 @@ pub struct Outbound {
     encoded: Vec<u8>,
     /// How much of `encoded` has been written.
     written: usize,
+    /// How many bytes were ever written.
+    written_ever: u64,
+    /// How many bytes were ever given to the deflater.
+    deflated_ever: u64,
+    /// How many marks were made behind what waited.
+    marks: u32,
     /// Whatever else is queued.
     backlog: Option<Box<Backlog>>,
     /// Whether compression was negotiated, so that the peer inflates what has RSV1.
@@ -80,6 +117,9 @@ impl Outbound {
             max_frame,
             encoded: Vec::new(),
             written: 0,
+            written_ever: 0,
+            deflated_ever: 0,
+            marks: 0,
             backlog: None,
             is_compression_agreed: false,
             deflating: None,
@@ -94,9 +134,24 @@ impl Outbound {
         self
     }
 
-    /// Queues a message.
+    /// Queues a message. What was owned is taken out of `outgoing`.
     #[inline]
-    pub fn message(&mut self, message: Message, compress: Compress) {
+    pub fn send(&mut self, outgoing: &mut Outgoing<'_>) {
+        let compress = outgoing.compress;
+        match &mut outgoing.payload {
+            Payload::Lent(message) => self.lent(*message, compress),
+            // A small message is copied from where it is, which is less than to move it about.
+            Payload::Owned(message) if message.len() <= Self::COPY_MAX => {
+                self.lent(MessageRef::from(&*message), compress);
+            }
+            Payload::Owned(_) => self.owned(outgoing.take_message(), compress),
+            Payload::Broadcast(broadcast) => self.broadcast(broadcast, compress),
+        }
+    }
+
+    /// Queues a message of one's own.
+    #[inline]
+    fn owned(&mut self, message: Message, compress: Compress) {
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
         let payload = message.into_bytes();
         if self.deflating.is_some() && compress == Compress::Auto {
@@ -112,19 +167,17 @@ impl Outbound {
         if self.can_encode() && payload.len() <= self.max_frame {
             self.encode(true, rsv, opcode, payload);
         } else {
-            let (fin, fragmentable, deflate) = (true, true, false);
-            let waiting = Waiting { opcode, rsv, fin, payload, fragmentable, deflate };
-            self.backlog().wait(waiting);
+            self.backlog().wait(Waiting::message(opcode, rsv, payload));
         }
     }
 
     /// Queues a message, copied; a long one that can be is shared.
     #[inline]
-    pub fn message_ref(&mut self, message: MessageRef<'_>, compress: Compress) {
+    fn lent(&mut self, message: MessageRef<'_>, compress: Compress) {
         let payload = message.as_bytes();
         let most = if message.is_shareable() { Self::COPY_MAX } else { AHEAD };
         if !self.can_encode() || payload.len() > self.max_frame.min(most) {
-            return self.message(message.to_message(), compress);
+            return self.owned(message.to_message(), compress);
         }
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
         if self.deflating.is_some()
@@ -139,7 +192,7 @@ impl Outbound {
     /// Queues a message that is copied in any case (4 KiB at the most, and no longer than a frame)
     /// behind others that are ready to be written, if that is all there is to do: fewer than `most`
     /// bytes are ready before it, nothing waits, and nothing is compressed. `false` says that it is
-    /// for [`message_ref`](Self::message_ref).
+    /// for [`send`](Self::send).
     #[inline]
     pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
         let payload = message.as_bytes();
@@ -187,9 +240,7 @@ impl Outbound {
         if self.can_encode() {
             self.encode(fin, rsv, opcode, payload);
         } else {
-            let (fragmentable, deflate) = (false, false);
-            let waiting = Waiting { opcode, rsv, fin, payload, fragmentable, deflate };
-            self.backlog().wait(waiting);
+            self.backlog().wait(Waiting::frame(fin, opcode, rsv, payload));
         }
         self.set_made_of_frames(!fin);
         if fin && let Some(backlog) = &mut self.backlog {
@@ -272,6 +323,7 @@ impl Outbound {
             if let Some(pong) = self.backlog().next_pong() {
                 self.encode_pong(pong);
             }
+            self.pass_marks();
             if self.remaining() >= AHEAD {
                 return;
             }
@@ -296,9 +348,55 @@ impl Outbound {
                 self.close_is_encoded = true;
                 self.encode(true, Rsv::NONE, Opcode::Close, close.encode().into());
             } else {
-                return;
+                return self.drop_idle_backlog();
             }
         }
+    }
+
+    /// A mark behind all that is queued now.
+    ///
+    /// What is queued later doesn't count, though it may be written first: a pong, say.
+    pub fn mark(&mut self) -> Mark {
+        if !self.backlog.as_ref().is_some_and(|backlog| backlog.has_unframed()) {
+            return Mark::of(Place::Byte(self.encoded_ever()));
+        }
+        self.marks = self.marks.wrapping_add(1);
+        let mark = self.marks;
+        self.backlog().mark(mark);
+        Mark::of(Place::Waiting(mark))
+    }
+
+    /// Whether everything before the mark has been written, or was given up.
+    pub fn has_reached(&self, mark: Mark) -> bool {
+        match mark.place() {
+            Place::Byte(end) => self.written_ever >= end,
+            Place::Waiting(mark) => {
+                !self.backlog.as_ref().is_some_and(|backlog| backlog.is_ahead(mark))
+            }
+        }
+    }
+
+    /// How many bytes were ever written.
+    pub fn written_ever(&self) -> u64 {
+        self.written_ever
+    }
+
+    /// How many bytes were ever given to the deflater, which is the most work there is here.
+    pub fn deflated_ever(&self) -> u64 {
+        self.deflated_ever
+    }
+
+    /// How many bytes have become frames, written or not.
+    fn encoded_ever(&self) -> u64 {
+        self.written_ever + self.remaining() as u64
+    }
+
+    /// Marks that stand in front of everything else that waits are behind a byte now.
+    fn pass_marks(&mut self) {
+        let (end, written) = (self.encoded_ever(), self.written_ever);
+        let backlog = self.backlog();
+        backlog.pass_marks(end);
+        backlog.reach_marks(written);
     }
 
     /// How many bytes wait to be written, framed or not.
@@ -487,6 +585,10 @@ impl Buf for Outbound {
                 self.written + count
             }
         };
+        self.written_ever += count as u64;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.reach_marks(self.written_ever);
+        }
         self.forget_written();
     }
 }

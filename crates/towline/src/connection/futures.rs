@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use futures_sink::Sink;
-use towline_proto::{CloseCode, Message};
+use towline_proto::Message;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -18,26 +18,23 @@ impl Stream for Connection {
     }
 }
 
-/// Messages are sent without a flush; flushing waits until the operating system has them. Closing
-/// the sink closes the connection with 1000.
+/// As a [`Sender`](crate::Sender) is one.
 impl Sink<Message> for Connection {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.sender.poll_ready(cx)
+        Pin::new(&mut self.sender).poll_ready(cx)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<()> {
-        self.sender.start_send(message)
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<()> {
+        Pin::new(&mut self.sender).start_send(message)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.sender.poll_flush(cx)
+        Pin::new(&mut self.sender).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.start_close(CloseCode::NORMAL, "")?;
-        let Self { sender, receiver, .. } = &mut *self;
-        receiver.poll_closed(cx, &mut sender.place).map(|_| Ok(()))
+        Pin::new(&mut self.sender).poll_close(cx)
     }
 }

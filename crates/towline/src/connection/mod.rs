@@ -9,9 +9,15 @@ mod event;
 
 mod info;
 
+mod sync;
+
+mod work;
+
 mod timekeeper;
 
 mod waiting;
+
+mod writer;
 
 mod shared;
 
@@ -36,7 +42,7 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 use towline_proto::handshake::{Extension, Version};
 use towline_proto::{
-    CloseCode, Closed, Compress, Config, Frame, Inbound, Message, Role, Session, Text,
+    CloseCode, Closed, Config, Frame, Inbound, Message, Outgoing, Role, Session, Text,
 };
 
 pub use event::Event;
@@ -46,10 +52,12 @@ pub use sender::Sender;
 
 use crate::connection::driver::Reader;
 use crate::connection::shared::Wait;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::transport::{AnyStream, Io};
 
+pub(crate) use driver::{Delivered, NoRoom};
 pub(crate) use shared::{Observer, Shared};
+pub(crate) use work::Work;
 
 /// An established connection, of a server or of a client: after the handshake, the two are the
 /// same.
@@ -132,7 +140,7 @@ impl Connection {
         let inbound = Inbound::new(info.role, config).with_compression(compression);
         let session = Session::new(info.role, config, now.into_std()).with_compression(compression);
         let shared = Shared::new(Arc::new(info), session, writer, observer, now);
-        shared.has_input.store(!early.is_empty(), Ordering::Relaxed);
+        shared.heard.set_has_input(!early.is_empty());
         let reader = Reader::new(half, inbound, &early);
         Self {
             sender: Sender::new(shared.clone()),
@@ -178,7 +186,7 @@ impl Connection {
         self.receiver.next_event()
     }
 
-    /// Sends a message, see [`Sender::send`].
+    /// Queues a message to be sent, see [`Sender::send`].
     ///
     /// # Errors
     ///
@@ -188,21 +196,9 @@ impl Connection {
     ///
     /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
     /// at all.
-    pub fn send(&self, message: impl Into<Message>) -> impl Future<Output = Result<()>> {
+    #[inline]
+    pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<()>> {
         self.sender.send(message)
-    }
-
-    /// Sends a message, and says whether it is to be compressed, see [`Sender::send_with`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::send`].
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    pub async fn send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
-        self.sender.send_with(message, compress).await
     }
 
     /// Sends a text message, see [`Sender::send`].
@@ -238,18 +234,8 @@ impl Connection {
     /// # Errors
     ///
     /// As [`Sender::try_send`].
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
+    pub fn try_send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<()> {
         self.sender.try_send(message)
-    }
-
-    /// Sends a message if there is room for it now, and says whether it is to be compressed, see
-    /// [`Sender::try_send_with`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Sender::try_send`].
-    pub fn try_send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
-        self.sender.try_send_with(message, compress)
     }
 
     /// Sends a frame made by hand, see [`Sender::send_frame`].
@@ -302,7 +288,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidSend`](crate::ErrorKind::InvalidSend) for a code that must not be sent
+    /// [`ErrorKind::InvalidSend`] for a code that must not be sent
     /// or a reason of more than 123 bytes. Nothing has happened then.
     ///
     /// # Cancel safety
@@ -310,8 +296,11 @@ impl Connection {
     /// Cancel safe: closing has begun when this is first polled, and ends at the latest with the
     /// close timeout, whatever becomes of this future.
     pub async fn close(&mut self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
-        self.start_close(code, reason)?;
-        Ok(self.wait_closed().await)
+        // One that is closing already ends as it will.
+        match self.start_close(code, reason) {
+            Err(error) if error.kind() != ErrorKind::Closed => return Err(error),
+            _ => Ok(self.wait_closed().await),
+        }
     }
 
     /// Begins to close, as [`close`](Self::close) does, and returns. Go on receiving until the
@@ -319,7 +308,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`close`](Self::close).
+    /// As [`close`](Self::close), and [`ErrorKind::Closed`] if the connection is closing already.
     pub fn start_close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<()> {
         self.sender.start_close(code, reason)
     }

@@ -60,14 +60,14 @@ impl Receiver {
     /// the end after a clean close.
     ///
     /// For programs that read a message and are done with it, or send it on with
-    /// [`Sender::send_ref`]. Until this or another method receives again, a buffer of 128 KiB of the
+    /// [`Sender::send`]. Until this or another method receives again, a buffer of 128 KiB of the
     /// thread's is held, which [`recv`](Self::recv) gives back with the last message in it.
     ///
     /// ```
     /// # async fn example(connection: towline::Connection) -> towline::Result<()> {
     /// let (sender, mut receiver) = connection.split();
     /// while let Some(message) = receiver.recv_ref().await? {
-    ///     sender.send_ref(message).await?;
+    ///     sender.send(message).await?;
     /// }
     /// # Ok(())
     /// # }
@@ -81,7 +81,7 @@ impl Receiver {
     ///
     /// As [`recv`](Self::recv).
     ///
-    /// [`Sender::send_ref`]: crate::Sender::send_ref
+    /// [`Sender::send`]: crate::Sender::send
     pub async fn recv_ref(&mut self) -> Result<Option<MessageRef<'_>>> {
         if !poll_fn(|cx| self.poll_lendable(cx)).await? {
             return Ok(None);
@@ -205,7 +205,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.retire();
         self.shared.leave(&mut self.place);
-        self.shared.lock().receiver_is_gone = true;
+        self.shared.lock().receiver.is_gone = true;
         self.shared.close_if_abandoned();
     }
 }

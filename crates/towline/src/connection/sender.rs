@@ -5,18 +5,18 @@ use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_sink::Sink;
 use towline_proto::{
-    CloseCode, CloseFrame, Closed, Compress, Frame, InvalidClose, Message, MessageRef, Refused,
-    SendError, Session, Text,
+    CloseCode, CloseFrame, Closed, Frame, InvalidClose, Mark, Message, Outgoing, Refused, Text,
 };
 
+use crate::connection::driver::{ByHand, Control};
 use crate::connection::info::Info;
 use crate::connection::shared::{Shared, Wait};
+use crate::connection::sync::{AtomicU64, Ordering};
 use crate::connection::waiting::Place;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -36,21 +36,40 @@ pub struct Sender {
     pub(crate) shared: Arc<Shared>,
     /// What it is [known by](Self::maker), if it has ever made a frame by hand.
     maker: AtomicU64,
-    /// Where it waits as a `Sink`.
-    pub(crate) place: Place,
+    /// Where it waits as a `Sink`, and what it waits to have flushed.
+    place: Place,
+    mark: Option<Mark>,
 }
 
 impl Sender {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         shared.senders.fetch_add(1, Ordering::Relaxed);
-        Self { shared, maker: AtomicU64::new(0), place: Place::default() }
+        Self { shared, maker: AtomicU64::new(0), place: Place::default(), mark: None }
     }
 
-    /// Sends a message.
+    /// Queues a message to be sent, and waits while there is no room for it.
     ///
-    /// Returns when the message is queued; it is written, without further ado, as soon as the
-    /// transport takes it. A message above
+    /// It takes everything that is text or bytes, owned or lent: see [`Outgoing`], by which one also
+    /// says that a message is not to be compressed.
+    ///
+    /// When this returns, the message is queued, and not yet with the peer. It is written, without
+    /// further ado, as soon as the transport takes it, and at the latest when this task next yields.
+    /// To know that it was, await [`flushed`](Self::flushed): a program that exits right after this
+    /// loses it. A message above
     /// [`fragmentation_threshold`](crate::Config::fragmentation_threshold) goes out in fragments.
+    ///
+    /// Those who wait for room have it in the order in which they came.
+    ///
+    /// ```
+    /// # async fn example(sender: towline::Sender) -> towline::Result<()> {
+    /// use towline::{Compress, Outgoing};
+    ///
+    /// sender.send("ship ahoy").await?;
+    /// sender.send(vec![1, 2, 3]).await?;
+    /// sender.send(Outgoing::from("secret").compress(Compress::Never)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -61,56 +80,9 @@ impl Sender {
     ///
     /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
     /// at all.
-    pub fn send(&self, message: impl Into<Message>) -> impl Future<Output = Result<()>> {
+    #[inline]
+    pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<()>> {
         Sending { wait: Wait::new(&self.shared), message: Some(message.into()) }
-    }
-
-    /// Sends a message, see [`send`](Self::send), and says whether it is to be compressed where
-    /// [compression](crate::Config::compression) was agreed on: never is for what is compressed
-    /// already, and for secrets, see [`Compress::Never`].
-    ///
-    /// # Errors
-    ///
-    /// As [`send`](Self::send).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    pub async fn send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
-        let (mut wait, mut slot) = (Wait::new(&self.shared), Some(message.into()));
-        poll_fn(|cx| {
-            let Wait { shared, place } = &mut wait;
-            let sent = shared.poll_send_with(cx, place, (&mut slot, compress));
-            sent.map_err(|why| shared.unsent(why, slot.take()))
-        })
-        .await
-    }
-
-    /// Sends a message that lies elsewhere, for instance where
-    /// [`Receiver::recv_ref`](crate::Receiver::recv_ref) has it: for a small one, this is the
-    /// cheapest way. The payload is copied to where it is written from; one of more than 4 KiB that
-    /// is a [`Message`] already is shared instead.
-    ///
-    /// Where compression was agreed on it is compressed as [`Compress::Auto`] says: what must not
-    /// be is for [`send_with`](Self::send_with).
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Closed`] once the connection is closing.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`send`](Self::send).
-    pub fn send_ref<'m>(
-        &self,
-        message: impl Into<MessageRef<'m>>,
-    ) -> impl Future<Output = Result<()>> {
-        let (mut wait, mut message) = (Wait::new(&self.shared), Some(message.into()));
-        poll_fn(move |cx| {
-            let Wait { shared, place } = &mut wait;
-            let sent = shared.poll_send_ref(cx, place, &mut message);
-            sent.map_err(|why| shared.refused(why))
-        })
     }
 
     /// Sends a text message, see [`send`](Self::send).
@@ -124,7 +96,7 @@ impl Sender {
     /// As [`send`](Self::send).
     #[doc(alias("sendUTF", "send_utf8"))]
     pub fn send_text(&self, text: impl Into<Text>) -> impl Future<Output = Result<()>> {
-        self.send(Message::Text(text.into()))
+        self.send(text.into())
     }
 
     /// Sends a binary message, see [`send`](Self::send).
@@ -138,7 +110,7 @@ impl Sender {
     /// As [`send`](Self::send).
     #[doc(alias = "sendBytes")]
     pub fn send_binary(&self, bytes: impl Into<Bytes>) -> impl Future<Output = Result<()>> {
-        self.send(Message::Binary(bytes.into()))
+        self.send(bytes.into())
     }
 
     /// Sends a message if there is room for it now. For any thread, inside a runtime or not.
@@ -147,32 +119,19 @@ impl Sender {
     ///
     /// [`ErrorKind::QueueFull`] where [`send`](Self::send) would wait, [`ErrorKind::Closed`] once
     /// the connection is closing; either [gives the message back](Error::into_message).
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<()> {
-        let mut slot = Some(message.into());
-        match self.shared.try_send(&mut slot) {
-            Some(sent) => sent.map_err(|why| self.shared.unsent(why, slot)),
-            None => Err(self.shared.full(slot)),
-        }
-    }
-
-    /// Sends a message if there is room for it now, see [`try_send`](Self::try_send), and says
-    /// whether it is to be compressed, as [`send_with`](Self::send_with) does.
-    ///
-    /// # Errors
-    ///
-    /// As [`try_send`](Self::try_send).
-    pub fn try_send_with(&self, message: impl Into<Message>, compress: Compress) -> Result<()> {
-        let mut slot = Some(message.into());
-        match self.shared.try_send_with(&mut slot, compress) {
-            Some(sent) => sent.map_err(|why| self.shared.unsent(why, slot)),
-            None => Err(self.shared.full(slot)),
+    pub fn try_send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<()> {
+        let mut message = message.into();
+        match self.shared.try_send(&mut message) {
+            Some(sent) => sent.map_err(|why| self.shared.unsent(why, Some(message))),
+            None => Err(self.shared.full(message)),
         }
     }
 
     /// Sends a frame made by hand.
     ///
-    /// Messages that are sent before the message it belongs to is finished wait for that, whoever
-    /// sends them: finish it. If this sender is dropped before, the connection is closed with 1011,
+    /// A message made of frames belongs to the sender that began it. Messages that are sent before it
+    /// is finished wait for that, whoever sends them, and so does another sender's first frame:
+    /// finish it. If this sender is dropped before, the connection is closed with 1011,
     /// for nothing could ever be sent after it; and a close, by whomever, is not kept waiting by it,
     /// and what waits behind it is lost then. A close frame does what [`close`](Self::close) does,
     /// without waiting for the end.
@@ -182,21 +141,20 @@ impl Sender {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidSend`] for a frame that can't stand here: a control frame of more than
-    /// 125 bytes or with `fin` off, a continuation with nothing to continue, a first frame while
-    /// a message is unfinished, one with data and RSV1 where compression was agreed on. [`ErrorKind::Closed`] once the connection is closing.
+    /// 125 bytes or with `fin` off, a continuation with nothing to continue or of another sender's
+    /// message, a first frame while this sender's message is unfinished, one with data and RSV1 where
+    /// compression was agreed on. [`ErrorKind::Closed`] once the connection is closing.
     ///
     /// # Cancel safety
     ///
     /// As [`send`](Self::send).
     #[doc(alias = "sendFrame")]
     pub async fn send_frame(&self, frame: Frame) -> Result<()> {
-        let mut frame = Some(frame);
-        let maker = self.maker();
+        let mut by_hand = ByHand { frame, maker: self.maker() };
         let mut wait = Wait::new(&self.shared);
-        let sent =
-            poll_fn(|cx| self.shared.poll_send_frame(cx, &mut wait.place, (&mut frame, maker)))
-                .await;
-        sent.map_err(|error| self.shared.refused(error.why()))
+        poll_fn(|cx| self.shared.poll_send(cx, &mut wait.place, &mut by_hand))
+            .await
+            .map_err(|why| self.shared.refused(why))
     }
 
     /// Sends a ping with up to 125 bytes of payload, in front of messages that wait. The pong
@@ -213,8 +171,7 @@ impl Sender {
     ///
     /// As [`send`](Self::send).
     pub async fn ping(&self, payload: impl Into<Bytes>) -> Result<()> {
-        let payload = payload.into();
-        self.queue(|session| session.ping(payload.clone())).await
+        self.control(Control { is_ping: true, payload: payload.into() }).await
     }
 
     /// Sends a pong that answers no ping. Pings are answered without this.
@@ -227,20 +184,21 @@ impl Sender {
     ///
     /// As [`send`](Self::send).
     pub async fn pong(&self, payload: impl Into<Bytes>) -> Result<()> {
-        let payload = payload.into();
-        self.queue(|session| session.pong(payload.clone())).await
+        self.control(Control { is_ping: false, payload: payload.into() }).await
     }
 
-    /// Waits until everything that was sent so far has been handed to the operating system.
+    /// Waits until everything that was sent before this was called has been handed to the operating
+    /// system, or never will be. What others send meanwhile is not waited for.
     ///
-    /// Nothing needs this in order to be sent: it is for who wants to know.
+    /// Nothing needs this in order to be sent: it is for whoever wants to know.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: it only waits.
     pub async fn flushed(&self) {
+        let mark = self.shared.mark();
         let mut wait = Wait::new(&self.shared);
-        poll_fn(|cx| self.shared.poll_flush(cx, &mut wait.place)).await;
+        poll_fn(|cx| self.shared.poll_flush(cx, &mut wait.place, mark)).await;
     }
 
     /// Closes: what was sent so far is written, then a close frame with this code and reason, and
@@ -262,7 +220,8 @@ impl Sender {
     ///
     /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
     pub async fn close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
-        self.start_close(code, reason)?;
+        // One that is closing already ends as it will.
+        let _ = self.shared.close(close_frame(code, reason.as_ref())?);
         Ok(self.wait_closed().await)
     }
 
@@ -270,11 +229,11 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// As [`close`](Self::close).
+    /// As [`close`](Self::close), and [`ErrorKind::Closed`] if the connection is closing already,
+    /// whoever began: nothing has happened then.
     pub fn start_close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<()> {
         let frame = close_frame(code, reason.as_ref())?;
-        self.shared.close(frame);
-        Ok(())
+        self.shared.close(frame).map_err(|why| self.shared.refused(why))
     }
 
     /// Ends the connection at once: a close frame with this code and reason is sent if that can be
@@ -334,44 +293,35 @@ impl Sender {
         known.err().and_then(NonZeroU64::new).unwrap_or(maker)
     }
 
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.shared.poll_room(cx, &mut self.place).map(Ok)
-    }
-
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.shared.poll_flush(cx, &mut self.place).map(Ok)
-    }
-
-    async fn queue(
-        &self,
-        mut what: impl FnMut(&mut Session) -> std::result::Result<(), SendError<Bytes>>,
-    ) -> Result<()> {
+    async fn control(&self, mut control: Control) -> Result<()> {
         let mut wait = Wait::new(&self.shared);
-        let sent = poll_fn(|cx| self.shared.poll_queue(cx, &mut wait.place, &mut what)).await;
-        sent.map_err(|error| self.shared.refused(error.why()))
-    }
-
-    pub(crate) fn start_send(&self, message: Message) -> Result<()> {
-        // Room was made sure of before. If others have taken it since, it was promised still.
-        let mut slot = Some(message);
-        self.shared.send_beyond_room(&mut slot).map_err(|why| self.shared.unsent(why, slot))
+        poll_fn(|cx| self.shared.poll_send(cx, &mut wait.place, &mut control))
+            .await
+            .map_err(|why| self.shared.refused(why))
     }
 }
 
 /// A message on its way to the queue.
-struct Sending<'s> {
+struct Sending<'s, 'm> {
     wait: Wait<'s>,
-    message: Option<Message>,
+    /// `None` once it was sent or refused.
+    message: Option<Outgoing<'m>>,
 }
 
-impl Future for Sending<'_> {
+impl Future for Sending<'_, '_> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Self { wait: Wait { shared, place }, message } = &mut *self;
-        let sent = shared.poll_send(cx, place, message);
-        sent.map_err(|why| shared.unsent(why, message.take()))
+        let Self { wait: Wait { shared, place }, message: slot } = &mut *self;
+        let Some(message) = slot else { return Poll::Ready(Ok(())) };
+        match ready!(shared.poll_send(cx, place, message)) {
+            Ok(()) => {
+                *slot = None;
+                Poll::Ready(Ok(()))
+            }
+            Err(why) => Poll::Ready(Err(shared.unsent(why, slot.take()))),
+        }
     }
 }
 
@@ -382,15 +332,16 @@ impl Shared {
     }
 
     #[cold]
-    fn unsent(&self, why: Refused, message: Option<Message>) -> Error {
-        self.refused(why).with_unsent(message)
+    fn unsent(&self, why: Refused, message: Option<Outgoing<'_>>) -> Error {
+        self.refused(why).with_unsent(message.map(Outgoing::into_message))
     }
 
     #[cold]
-    fn full(&self, message: Option<Message>) -> Error {
+    fn full(&self, message: Outgoing<'_>) -> Error {
         let session = &mut self.lock().session;
         let queued = session.outbound().queued_cost();
-        Error::queue_full(queued, session.send_high_water_mark()).with_unsent(message)
+        let error = Error::queue_full(queued, session.send_high_water_mark());
+        error.with_unsent(Some(message.into_message()))
     }
 }
 
@@ -418,27 +369,39 @@ impl Drop for Sender {
     }
 }
 
-/// Messages are sent without a flush; flushing waits until the operating system has them. Closing
-/// the sink closes the connection with 1000, see [`close`](Self::close).
+/// Messages are sent without a flush. Flushing waits until the operating system has what was sent
+/// before. Closing the sink begins to close the connection with 1000, and is done when the close
+/// frame has been written: the end, and what the peer says until then, is for whoever receives.
 impl Sink<Message> for Sender {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Self::poll_ready(&mut self, cx)
+        let Self { shared, place, .. } = &mut *self;
+        shared.poll_room(cx, place).map(Ok)
     }
 
-    fn start_send(self: Pin<&mut Self>, message: Message) -> Result<()> {
-        Self::start_send(&self, message)
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<()> {
+        // Room was made sure of before. If others have taken it since, it was promised still.
+        self.mark = None;
+        let mut message = Outgoing::from(message);
+        let sent = self.shared.send_beyond_room(&mut message);
+        sent.map_err(|why| self.shared.unsent(why, Some(message)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        Self::poll_flush(&mut self, cx)
+        let Self { shared, place, mark, .. } = &mut *self;
+        let behind = *mark.get_or_insert_with(|| shared.mark());
+        ready!(shared.poll_flush(cx, place, behind));
+        *mark = None;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.start_close(CloseCode::NORMAL, "")?;
-        let Self { shared, place, .. } = &mut *self;
-        shared.poll_closed(cx, place).map(|_| Ok(()))
+        // What was waited for until now is not all there is to wait for.
+        if self.shared.close(close_frame(CloseCode::NORMAL, "")?).is_ok() {
+            self.mark = None;
+        }
+        self.poll_flush(cx)
     }
 }
 

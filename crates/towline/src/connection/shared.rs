@@ -1,21 +1,27 @@
-//! What the halves of a connection, its tasks and its timer share.
+//! What the halves of a connection, its tasks and its timer share: the lock, and little else.
 //!
-//! One lock, held for the encoding of a frame or a write that does not block, and practically
-//! never contended. Nobody is woken while it is held.
+//! The lock is held for the encoding of a frame or a write that does not block, and practically
+//! never contended. Nobody is woken, no task is made and no code of the program's is run while it is
+//! held, but for the transport's.
 
+use std::future::poll_fn;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Waker;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::thread::ThreadId;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::Instant;
-use towline_proto::{Closed, Session};
+use towline_proto::{Closed, Outgoing, Session};
 
 use crate::connection::info::Info;
+use crate::connection::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, yield_now,
+};
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
+use crate::connection::writer::{Receiving, Writer};
 use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
@@ -23,11 +29,7 @@ pub(crate) struct Shared {
     /// Knows where tasks of this connection run, too, whoever starts them.
     pub(crate) timekeeper: Timekeeper,
     observer: Option<Arc<dyn Observer>>,
-    opened: Instant,
-    /// When the last bytes came, in nanoseconds after `opened`.
-    received_at: AtomicU64,
-    /// Whether the receiver holds bytes that the program has not received as messages yet.
-    pub(crate) has_input: AtomicBool,
+    pub(crate) heard: Heard,
     /// How many [`Sender`](crate::Sender)s there are, and how many have ever made frames by hand.
     pub(crate) senders: AtomicUsize,
     pub(crate) frame_makers: AtomicU64,
@@ -39,39 +41,50 @@ pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed);
 }
 
+/// What the receiver says without taking the lock.
+pub(crate) struct Heard {
+    opened: Instant,
+    /// When the last bytes came, in nanoseconds after `opened`.
+    at: AtomicU64,
+    /// Whether the receiver holds bytes that the program has not received as messages yet.
+    has_input: AtomicBool,
+}
+
 pub(crate) struct State {
     pub(crate) session: Session,
-    /// `None` once nothing is to be written any more.
-    pub(crate) writer: Option<WriteHalf>,
-    /// Whether the transport holds written bytes back until it is flushed.
-    pub(crate) unflushed: bool,
-    /// Whether the writing side has been shut down.
-    pub(crate) is_shut_down: bool,
-    pub(crate) flusher: Flusher,
-    /// Whether something was written since the receiver last found nothing to hand out.
-    pub(crate) wrote_this_turn: bool,
-    /// Whether a transport that was full has taken more since the last deadline.
-    pub(crate) peer_took_more: bool,
-    pub(crate) receiver_is_gone: bool,
-    /// The receiver, while it waits.
-    pub(crate) receiver: Option<Waker>,
+    pub(crate) writer: Writer,
     pub(crate) waiting: Waiting,
+    pub(crate) receiver: ReceiverState,
     /// Which sender has begun a message made of frames and not finished it.
     pub(crate) unfinished_by: Option<NonZeroU64>,
+    /// A broadcast that found no room, to be sent as soon as there is some.
+    pub(crate) newest: Option<Box<Outgoing<'static>>>,
     /// When the timekeeper will call.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
     knows_outcome: bool,
 }
 
-/// The task that writes what the caller who queued it did not.
-pub(crate) enum Flusher {
-    None,
-    /// It will run as soon as the task that queued something yields.
-    Scheduled,
-    /// It waits for the transport to take more. Nobody else may write: the transport knows one
-    /// waker only.
-    Blocked(Waker),
+/// The receiver, as far as others need to know.
+#[derive(Default)]
+pub(crate) struct ReceiverState {
+    pub(crate) is_gone: bool,
+    /// It, while it waits.
+    pub(crate) waker: Option<Waker>,
+    /// When bytes had come last as its last turn ended.
+    heard_before: u64,
+    /// Whether it stopped in the middle of a frame.
+    pub(crate) is_mid_frame: bool,
+    /// What lies unread, where some of it was seen to.
+    pub(crate) unread: Option<Box<Unread>>,
+}
+
+/// Bytes that lie unread.
+pub(crate) struct Unread {
+    /// When others had come last, by [`Heard::at`]: until then, these are the same ones.
+    pub(crate) behind: u64,
+    /// Where the ping among them begins that was answered.
+    pub(crate) answered: Option<usize>,
 }
 
 /// What is to be done once the state is unlocked.
@@ -79,40 +92,37 @@ pub(crate) enum Flusher {
 #[derive(Default)]
 struct Aftermath {
     wake: Vec<Waker>,
+    spawns_flusher: bool,
     closed: Option<Closed>,
     /// What is left of the transport. To drop it may run code of the program's.
     remains: Option<Remains>,
 }
 
+/// Where those stand who wait for room.
+const LINES: [Until; 2] = [Until::RoomToContinue, Until::Room];
+
 impl Shared {
     pub(crate) fn new(
         info: Arc<Info>,
         session: Session,
-        writer: WriteHalf,
+        half: WriteHalf,
         observer: Option<Arc<dyn Observer>>,
         opened: Instant,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
             info,
-            timekeeper: Timekeeper::of(&Handle::current()),
+            timekeeper: Timekeeper::here(),
             observer,
-            opened,
-            received_at: AtomicU64::new(0),
-            has_input: AtomicBool::new(false),
+            heard: Heard { opened, at: AtomicU64::new(0), has_input: AtomicBool::new(false) },
             senders: AtomicUsize::new(0),
             frame_makers: AtomicU64::new(0),
             state: Mutex::new(State {
                 session,
-                writer: Some(writer),
-                unflushed: false,
-                is_shut_down: false,
-                flusher: Flusher::None,
-                wrote_this_turn: false,
-                peer_took_more: false,
-                receiver_is_gone: false,
-                receiver: None,
+                writer: Writer::new(half),
                 waiting: Waiting::default(),
+                receiver: ReceiverState::default(),
                 unfinished_by: None,
+                newest: None,
                 deadline: None,
                 is_ended: false,
                 knows_outcome: false,
@@ -123,19 +133,21 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic with the lock held is a bug of ours; the state is as good as it was before.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(|poisoned| {
+            // The program's stream has panicked.
+            let mut state = poisoned.into_inner();
+            let State { session, writer, .. } = &mut *state;
+            writer.give_up(session);
+            state
+        })
     }
 
     /// Changes the state, and sees to what follows from it.
     #[inline]
-    pub(crate) fn update<R>(
-        self: &Arc<Self>,
-        change: impl FnOnce(&Arc<Self>, &mut State) -> R,
-    ) -> R {
+    pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
-        let result = change(self, &mut state);
-        if state.session.is_open() && state.waiting.is_empty() {
+        let result = change(&mut state);
+        if state.is_settled() {
             return result;
         }
         let after = self.settle(&mut state);
@@ -144,61 +156,41 @@ impl Shared {
         result
     }
 
-    /// Notes that bytes came. No lock, and a clock that the vDSO answers.
-    pub(crate) fn note_received(&self) {
-        let since = Instant::now().saturating_duration_since(self.opened);
-        // 584 years are enough.
-        let nanos = since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
-        self.received_at.store(nanos, Ordering::Relaxed);
-    }
-
-    pub(crate) fn received_at(&self) -> Instant {
-        self.opened + Duration::from_nanos(self.received_at.load(Ordering::Relaxed))
-    }
-
     /// Looks at what a change has led to: who is to be woken, whether this was the end, when the
     /// timekeeper is to call.
     fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
         let mut after = Aftermath::default();
-        if state.is_flushed() {
-            state.waiting.wake_all(Until::Flushed, &mut after.wake);
+        state.serve(&mut after.wake);
+        if !state.session.is_open() {
+            self.settle_closing(state, &mut after);
         }
-        if state.session.is_open() {
-            if !state.session.is_full() {
-                state.waiting.wake_first(Until::Room, &mut after.wake);
-            }
-            if !state.session.is_full_to_continue() {
-                state.waiting.wake_first(Until::RoomToContinue, &mut after.wake);
-            }
-            return after;
-        }
-        state.waiting.wake_all(Until::Room, &mut after.wake);
-        state.waiting.wake_all(Until::RoomToContinue, &mut after.wake);
-        if state.session.outcome().is_some() && !std::mem::replace(&mut state.knows_outcome, true) {
-            state.waiting.wake_all(Until::End, &mut after.wake);
-            after.wake.extend(state.receiver.take());
-        }
-        match state.session.closed() {
-            None => self.reschedule(state),
-            Some(closed) if !state.is_ended => {
-                after.closed = Some(closed.clone());
-                self.end(state, &mut after);
-            }
-            Some(_) => {}
-        }
+        self.reschedule(state);
+        after.spawns_flusher = state.writer.take_spawn();
         after
+    }
+
+    fn settle_closing(self: &Arc<Self>, state: &mut State, after: &mut Aftermath) {
+        state.newest = None;
+        if state.session.outcome().is_some() && !std::mem::replace(&mut state.knows_outcome, true) {
+            state.waiting.wake_if(&mut after.wake, |until| until == Until::End);
+            after.wake.extend(state.receiver.waker.take());
+        }
+        if let Some(closed) = state.session.closed()
+            && !state.is_ended
+        {
+            after.closed = Some(closed.clone());
+            self.end(state, after);
+        }
     }
 
     fn end(&self, state: &mut State, after: &mut Aftermath) {
         state.is_ended = true;
-        after.remains = state.writer.take().map(WriteHalf::close);
+        let (remains, flusher) = state.writer.end();
+        after.remains = remains;
         state.session.outbound().discard();
-        state.waiting.wake_all(Until::Flushed, &mut after.wake);
-        state.waiting.wake_all(Until::End, &mut after.wake);
-        after.wake.extend(state.receiver.take());
-        if let Flusher::Blocked(waker) = std::mem::replace(&mut state.flusher, Flusher::None) {
-            after.wake.push(waker);
-        }
+        state.waiting.wake_if(&mut after.wake, |_| true);
+        after.wake.extend(state.receiver.waker.take());
+        after.wake.extend(flusher);
         if let Some(deadline) = state.deadline.take() {
             self.timekeeper.cancel(deadline, self.info.id);
         }
@@ -206,41 +198,216 @@ impl Shared {
 
     /// Has the timekeeper call when the session wants it to, if that is earlier than it will.
     pub(crate) fn reschedule(self: &Arc<Self>, state: &mut State) {
-        let Some(next) = state.session.poll_timeout().map(Instant::from_std) else { return };
+        if let Some(next) = state.session.poll_timeout().map(Instant::from_std) {
+            self.call_at(state, next);
+        }
+    }
+
+    /// Has the timekeeper call at this time, if that is earlier than it will.
+    pub(crate) fn call_at(self: &Arc<Self>, state: &mut State, next: Instant) {
         if state.deadline.is_none_or(|deadline| next < deadline) {
             let timed: Weak<Self> = Arc::downgrade(self);
             self.timekeeper.schedule(state.deadline, next, self.info.id, timed);
             state.deadline = Some(next);
         }
     }
+
+    fn spawn_flusher(self: &Arc<Self>) {
+        let flusher = Flusher(self.clone());
+        self.timekeeper.runtime().spawn(flusher.run(std::thread::current().id()));
+    }
+
+    /// How much is queued just now.
+    fn queued(&self) -> usize {
+        self.lock().session.outbound().queued_len()
+    }
+}
+
+/// The task of the flusher, see `writer.rs`.
+struct Flusher(Arc<Shared>);
+
+impl Flusher {
+    /// Where it runs on another thread than the task that queued something, that task may not have
+    /// yielded yet: as long as it goes on queueing, the flusher lets it.
+    async fn run(self, scheduled_on: ThreadId) {
+        let shared = &self.0;
+        if std::thread::current().id() != scheduled_on {
+            let mut queued = shared.queued();
+            loop {
+                yield_now().await;
+                if std::mem::replace(&mut queued, shared.queued()) == queued {
+                    break;
+                }
+            }
+        }
+        poll_fn(|cx| shared.update(|state| state.poll_flusher(&shared.heard, cx))).await;
+    }
+}
+
+impl Drop for Flusher {
+    /// A flusher that has panicked, in the program's stream, was the last one: that is the end.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.update(|_| ());
+        }
+    }
 }
 
 impl State {
-    /// Whether the transport is as it should be: open, with nothing left to be written.
+    /// Whether nothing follows from a change but what everybody sees for themselves.
     #[inline]
-    pub(crate) fn has_nothing_to_write(&mut self) -> bool {
-        let outbound = self.session.outbound();
-        // A buffer is there for what was refused then, and is to be given back.
-        let is_done = outbound.is_empty() && !outbound.has_buffer();
-        is_done && !self.unflushed && self.session.is_open()
+    fn is_settled(&self) -> bool {
+        let nobody_waits = self.waiting.is_empty() && self.newest.is_none();
+        self.session.is_open() && nobody_waits && self.writer.is_settled()
     }
 
-    /// Whether everything queued has reached the transport, or never will.
-    pub(crate) fn is_flushed(&mut self) -> bool {
-        // What is held back behind a message made of frames is queued, though it can't be written.
-        let is_written = self.session.outbound().is_empty() && !self.unflushed;
-        self.writer.is_none() || (is_written && self.session.outbound().queued_len() == 0)
+    /// Whether there is no room for who waits in this line.
+    #[inline]
+    pub(crate) fn is_full(&self, until: Until) -> bool {
+        self.session.is_open()
+            && match until {
+                Until::RoomToContinue => self.session.is_full_to_continue(),
+                _ => self.session.is_full(),
+            }
+    }
+
+    /// Gives what there is to those who wait for it. Of those who wait for room, the next one is
+    /// woken when the one before it has come; the flusher sees to it that one who does not come
+    /// holds nobody up.
+    fn serve(&mut self, wake: &mut Vec<Waker>) {
+        self.send_newest();
+        let Self { session, writer, waiting, unfinished_by, .. } = self;
+        if waiting.is_empty() {
+            return;
+        }
+        let is_open = session.is_open();
+        let has_flushed = writer.has_flushed();
+        let is_free = unfinished_by.is_none();
+        waiting.wake_if(wake, |until| match until {
+            Until::Flushed(_) => has_flushed,
+            Until::Finished => is_free || !is_open,
+            Until::End => false,
+            Until::Room | Until::RoomToContinue => !is_open,
+        });
+        for line in LINES {
+            if self.is_full(line) || !self.waiting.is_waiting(line) {
+                continue;
+            }
+            if !self.waiting.is_expected(line) {
+                self.waiting.wake_next(line, wake);
+            }
+            if self.waiting.is_waiting(line) {
+                self.writer.schedule();
+                wake.extend(self.writer.blocked().cloned());
+            }
+        }
+    }
+
+    /// A broadcast that found no room is sent now, if there is some.
+    fn send_newest(&mut self) {
+        if self.newest.is_some()
+            && !self.is_full(Until::Room)
+            && let Some(mut newest) = self.newest.take()
+            && self.session.is_open()
+        {
+            self.writer.prepare(&mut self.session);
+            let _ = self.session.send_from(&mut newest);
+            self.writer.see_to(&mut self.session);
+        }
+    }
+
+    /// Writes, and sees to it that room is given to all who wait for it: who was woken before this
+    /// had its chance, so that the next one is woken after it.
+    fn poll_flusher(&mut self, heard: &Heard, cx: &mut Context<'_>) -> Poll<()> {
+        let written = self.writer.run(&mut self.session, cx);
+        self.receiver.heard_before = heard.at();
+        let mut is_serving = false;
+        for line in LINES {
+            if !self.is_full(line) {
+                is_serving |= self.waiting.is_waiting(line);
+                self.waiting.pass(line);
+            }
+        }
+        if is_serving {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if written.is_ready() {
+            self.writer.rest();
+        }
+        written
+    }
+
+    /// The receiver has nothing more to hand out, and is about to wait with this waker.
+    pub(crate) fn end_turn(&mut self, heard: &Heard, waker: &Waker) {
+        self.writer.turn_ended(&mut self.session);
+        self.receiver.heard_before = heard.at();
+        match &mut self.receiver.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// What there is to know of the receiver's turn.
+    #[inline]
+    pub(crate) fn receiving(&self, heard: &Heard) -> Receiving {
+        if heard.has_input() {
+            Receiving::HasMore
+        } else if heard.at() != self.receiver.heard_before {
+            Receiving::HandedOut
+        } else {
+            Receiving::Waits
+        }
+    }
+}
+
+impl Heard {
+    /// Notes that bytes came. No lock, and a clock that the vDSO answers.
+    pub(crate) fn note(&self) {
+        let since = Instant::now().saturating_duration_since(self.opened);
+        // 584 years are enough.
+        let nanos = since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
+        self.at.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Another number each time that bytes come.
+    pub(crate) fn at(&self) -> u64 {
+        self.at.load(Ordering::Relaxed)
+    }
+
+    /// When bytes came last.
+    pub(crate) fn last(&self) -> Instant {
+        self.opened + Duration::from_nanos(self.at())
+    }
+
+    #[inline]
+    pub(crate) fn has_input(&self) -> bool {
+        self.has_input.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_has_input(&self, has_input: bool) {
+        if self.has_input() != has_input {
+            self.has_input.store(has_input, Ordering::Relaxed);
+        }
     }
 }
 
 impl Aftermath {
-    fn run(self, shared: &Shared) {
-        drop(self.remains);
+    fn run(self, shared: &Arc<Shared>) {
+        if self.spawns_flusher {
+            shared.spawn_flusher();
+        }
+        // The program's stream may panic as it goes. Others are to hear of the end all the same.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(self.remains)));
         for waker in self.wake {
             waker.wake();
         }
         if let (Some(closed), Some(observer)) = (self.closed, &shared.observer) {
             observer.closed(&shared.info, &closed);
+        }
+        if let Err(panic) = dropped {
+            resume_unwind(panic);
         }
     }
 }
@@ -269,7 +436,7 @@ impl Shared {
     #[inline]
     pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
         if place.is_taken() {
-            self.update(|_, state| state.waiting.leave(place));
+            self.update(|state| state.waiting.leave(place));
         }
     }
 }

@@ -1,35 +1,40 @@
-//! One timer for many connections.
+//! One timer for many connections: for those that were made on one thread of a runtime.
 //!
 //! A connection has one entry, with the earliest moment at which something might be due. That it
 //! isn't, because bytes have come since, is found when the moment comes: receiving costs no timer.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
 
-use tokio::runtime::{self, Handle};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use crate::connection::sync::{Mutex, MutexGuard, Runtime, yield_now};
+
+/// So many connections are looked after before other tasks have their turn.
+const BATCH: usize = 32;
 
 /// What has deadlines.
 pub(crate) trait Timed: Send + Sync {
     /// Does what is due. What is due next is scheduled anew.
     fn handle_deadline(self: Arc<Self>, now: Instant);
+
+    /// That has panicked, in code of the program's.
+    fn handle_panic(self: Arc<Self>);
 }
 
-/// Calls the connections of a runtime at their deadlines. Clones are the same timekeeper; its task
-/// runs while there is a deadline.
+/// Calls connections at their deadlines. Clones are the same timekeeper; its task runs while there
+/// is a deadline.
 #[derive(Clone)]
 pub(crate) struct Timekeeper(Arc<Inner>);
 
 struct Inner {
-    runtime: Handle,
+    runtime: Runtime,
     state: Mutex<State>,
     earlier: Notify,
 }
-
-/// A timekeeper for each runtime that has connections: one that is shared between runtimes would
-/// stand still with the one that its task is on.
-static TIMEKEEPERS: Mutex<Vec<(runtime::Id, Weak<Inner>)>> = Mutex::new(Vec::new());
 
 #[derive(Default)]
 struct State {
@@ -37,24 +42,35 @@ struct State {
     is_running: bool,
 }
 
+thread_local! {
+    /// The timekeeper of the connections that are made on this thread. It is no other thread's, so
+    /// that threads don't wait for each other, and one runtime's only: its task would stand still
+    /// with any other.
+    static LOCAL: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
+}
+
 impl Timekeeper {
-    /// The timekeeper of this runtime.
-    pub(crate) fn of(runtime: &Handle) -> Self {
-        let mut all = TIMEKEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(_, known)| known.strong_count() > 0);
-        let known = all.iter().find(|(id, _)| *id == runtime.id());
-        if let Some(known) = known.and_then(|(_, known)| known.upgrade()) {
+    /// The timekeeper of this thread, for the runtime that this is called in.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without time.
+    pub(crate) fn here() -> Self {
+        let known = LOCAL.try_with(|local| local.borrow().upgrade()).ok().flatten();
+        if let Some(known) = known.filter(|known| known.runtime.is_current()) {
             return Self(known);
         }
-        let inner =
-            Inner { runtime: runtime.clone(), state: Mutex::default(), earlier: Notify::new() };
-        let new = Self(Arc::new(inner));
-        all.push((runtime.id(), Arc::downgrade(&new.0)));
-        new
+        let runtime = Runtime::current();
+        Runtime::check_time();
+        let (state, earlier) = (Mutex::new(State::default()), Notify::new());
+        let new = Arc::new(Inner { runtime, state, earlier });
+        // A thread that is ending has nowhere to keep it.
+        let _ = LOCAL.try_with(|local| local.replace(Arc::downgrade(&new)));
+        Self(new)
     }
 
     /// Where its task runs, and those of its connections do.
-    pub(crate) fn runtime(&self) -> &Handle {
+    pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.runtime
     }
 
@@ -88,13 +104,15 @@ impl Timekeeper {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Those whose time has come, or as many of them as are looked after in one go.
     fn take_due(&self, now: Instant) -> Vec<Arc<dyn Timed>> {
         let mut due = Vec::new();
         let mut state = self.lock();
-        while let Some(entry) = state.deadlines.first_entry()
+        while due.len() < BATCH
+            && let Some(entry) = state.deadlines.first_entry()
             && entry.key().0 <= now
         {
             due.extend(entry.remove().upgrade());
@@ -114,8 +132,18 @@ impl Timekeeper {
 async fn run(mut running: Running) {
     loop {
         let now = Instant::now();
-        for timed in running.timekeeper.take_due(now) {
-            timed.handle_deadline(now);
+        let due = running.timekeeper.take_due(now);
+        let there_may_be_more = due.len() == BATCH;
+        for timed in due {
+            // What one connection's stream or observer does wrong is no matter to the others.
+            let handled = catch_unwind(AssertUnwindSafe(|| timed.clone().handle_deadline(now)));
+            if handled.is_err() {
+                let _ = catch_unwind(AssertUnwindSafe(|| timed.handle_panic()));
+            }
+        }
+        if there_may_be_more {
+            yield_now().await;
+            continue;
         }
         let Some(next) = running.timekeeper.next() else {
             // From here on another task may be the running one.

@@ -2,36 +2,55 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
-use towline_proto::{Broadcast, CloseCode, CloseFrame, Compress, Message};
+use towline_proto::{CloseCode, CloseFrame};
 
 use crate::connection::{Sender, Shared};
 
+/// Connections are kept in so many parts, so that those which come and go on different threads
+/// don't wait for each other.
+const PARTS: usize = 16;
+
 /// The connections that a server has now, see
 /// [`ServerHandle::connections`](crate::ServerHandle::connections).
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Connections(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
-    state: Mutex<State>,
+    parts: Box<[Mutex<Part>]>,
+    len: AtomicUsize,
     fewer: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Part {
     open: HashMap<u64, Weak<Shared>>,
     /// What connections that come during a shutdown are closed with.
     shutdown: Option<CloseFrame>,
 }
 
 impl Connections {
+    /// Room for the connections of a server.
+    pub(crate) fn of_server() -> Self {
+        Self::in_parts(PARTS)
+    }
+
+    /// Room for the connection of a request by itself.
+    pub(crate) fn of_request() -> Self {
+        Self::in_parts(1)
+    }
+
+    fn in_parts(parts: usize) -> Self {
+        let parts = (0..parts).map(|_| Mutex::default()).collect();
+        Self(Arc::new(Inner { parts, len: AtomicUsize::new(0), fewer: Notify::new() }))
+    }
+
     /// How many there are, those included that are closing.
     pub fn len(&self) -> usize {
-        self.lock().open.len()
+        self.0.len.load(Ordering::Acquire)
     }
 
     /// Whether there is none.
@@ -41,7 +60,7 @@ impl Connections {
 
     /// A sender to the connection with this [`id`](crate::Info::id), if there is one.
     pub fn get(&self, id: u64) -> Option<Sender> {
-        let shared = self.lock().open.get(&id)?.upgrade()?;
+        let shared = self.part(id).open.get(&id)?.upgrade()?;
         Some(Sender::new(shared))
     }
 
@@ -53,104 +72,41 @@ impl Connections {
         self.all().into_iter().map(Sender::new).collect()
     }
 
-    /// Sends a message to all connections, and waits until each has taken it or has ended.
-    ///
-    /// A connection whose outgoing queue is full doesn't hold up the others, only the return.
-    /// Returns how many took it. The payload is shared: it is not copied for each connection,
-    /// but for a small one, which is copied beside its header. With
-    /// [compression](crate::Config::compression), it is compressed once for all connections that
-    /// make the same of it, and shared as well; with context takeover in the server's direction,
-    /// once for each.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: those connections that have not taken the message by then don't get it.
-    pub async fn broadcast(&self, message: impl Into<Message>) -> usize {
-        self.broadcast_with(message, Compress::Auto).await
-    }
-
-    /// Sends a message to all connections as [`broadcast`](Self::broadcast) does, and says whether
-    /// it is to be compressed.
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`broadcast`](Self::broadcast).
-    pub async fn broadcast_with(&self, message: impl Into<Message>, compress: Compress) -> usize {
-        let mut broadcast = Broadcast::new(message.into(), compress);
-        let (mut sent, full) = self.send_to_all(&mut broadcast);
-        let broadcast = Arc::new(Mutex::new(broadcast));
-        // One task each: a connection that takes the message does not set off a look at the others.
-        let mut waiting = JoinSet::new();
-        for shared in full {
-            let (broadcast, runtime) = (broadcast.clone(), shared.timekeeper.runtime().clone());
-            waiting.spawn_on(async move { shared.broadcast(&broadcast).await.is_ok() }, &runtime);
-        }
-        while let Some(is_sent) = waiting.join_next().await {
-            sent += usize::from(is_sent.unwrap_or(false));
-        }
-        sent
-    }
-
-    /// Sends a message to those connections whose outgoing queue has room, and passes over the
-    /// others. Returns how many took it, and a sender to each of those that were passed over.
-    pub fn try_broadcast(&self, message: impl Into<Message>) -> (usize, Vec<Sender>) {
-        self.try_broadcast_with(message, Compress::Auto)
-    }
-
-    /// Sends a message to those that have room as [`try_broadcast`](Self::try_broadcast) does, and
-    /// says whether it is to be compressed.
-    pub fn try_broadcast_with(
-        &self,
-        message: impl Into<Message>,
-        compress: Compress,
-    ) -> (usize, Vec<Sender>) {
-        let mut broadcast = Broadcast::new(message.into(), compress);
-        let (sent, full) = self.send_to_all(&mut broadcast);
-        (sent, full.into_iter().map(Sender::new).collect())
-    }
-
-    /// How many took the message, and which are full.
-    fn send_to_all(&self, broadcast: &mut Broadcast) -> (usize, Vec<Arc<Shared>>) {
-        let mut sent = 0;
-        let mut full = Vec::new();
-        for shared in self.all() {
-            match shared.try_broadcast(broadcast) {
-                Some(result) => sent += usize::from(result.is_ok()),
-                None => full.push(shared),
-            }
-        }
-        (sent, full)
-    }
-
     pub(crate) fn add(&self, shared: &Arc<Shared>) {
+        let id = shared.info.id;
         let shutdown = {
-            let mut state = self.lock();
-            state.open.insert(shared.info.id, Arc::downgrade(shared));
-            state.shutdown.clone()
+            let mut part = self.part(id);
+            part.open.insert(id, Arc::downgrade(shared));
+            self.0.len.fetch_add(1, Ordering::AcqRel);
+            part.shutdown.clone()
         };
         if let Some(frame) = shutdown {
-            shared.close(frame);
+            let _ = shared.close(frame);
         }
         // It may have ended before it was known.
         if shared.lock().session.closed().is_some() {
-            self.remove(shared.info.id);
+            self.remove(id);
         }
     }
 
     /// Has connections that are still to come closed with this, or left open.
-    pub(crate) fn set_shutdown(&self, frame: Option<CloseFrame>) {
-        self.lock().shutdown = frame;
+    pub(crate) fn set_shutdown(&self, frame: Option<&CloseFrame>) {
+        for part in &self.0.parts {
+            lock(part).shutdown = frame.cloned();
+        }
     }
 
     pub(crate) fn remove(&self, id: u64) {
-        self.lock().open.remove(&id);
-        self.0.fewer.notify_waiters();
+        if self.part(id).open.remove(&id).is_some() {
+            self.0.len.fetch_sub(1, Ordering::AcqRel);
+            self.0.fewer.notify_waiters();
+        }
     }
 
     pub(crate) fn start_close_all(&self, frame: &CloseFrame) -> usize {
         let all = self.all();
         for shared in &all {
-            shared.close(frame.clone());
+            let _ = shared.close(frame.clone());
         }
         all.len()
     }
@@ -175,13 +131,22 @@ impl Connections {
         }
     }
 
-    fn all(&self) -> Vec<Arc<Shared>> {
-        self.lock().open.values().filter_map(Weak::upgrade).collect()
+    pub(crate) fn all(&self) -> Vec<Arc<Shared>> {
+        let mut all = Vec::with_capacity(self.len());
+        for part in &self.0.parts {
+            all.extend(lock(part).open.values().filter_map(Weak::upgrade));
+        }
+        all
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn part(&self, id: u64) -> MutexGuard<'_, Part> {
+        let parts = &self.0.parts;
+        lock(&parts[usize::try_from(id % parts.len() as u64).unwrap_or(0)])
     }
+}
+
+fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
+    part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Connections {

@@ -15,6 +15,7 @@ use crate::connection::Connection;
 use crate::error::Result;
 use crate::head::{ReadError, read_head};
 use crate::server::answer::Answer;
+use crate::server::connections::Connections;
 use crate::server::hub::{Hub, Options, Pending};
 use crate::server::request::Request;
 use crate::transport::AnyStream;
@@ -45,7 +46,7 @@ impl Gate {
     /// The gate, and where what comes through it comes out.
     pub(crate) fn new(options: Options) -> (Self, mpsc::UnboundedReceiver<Arrival>) {
         let (arrivals, arrived) = mpsc::unbounded_channel();
-        (Self { hub: Hub::new(options), arrivals }, arrived)
+        (Self { hub: Hub::new(options, Connections::of_server()), arrivals }, arrived)
     }
 
     /// A place among the handshakes, once there is one.

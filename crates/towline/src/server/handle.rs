@@ -206,7 +206,7 @@ impl ServerHandle {
         let frame = CloseFrame::new(code, "")
             .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
         self.unmount();
-        self.gate.hub.connections.set_shutdown(Some(frame.clone()));
+        self.gate.hub.connections.set_shutdown(Some(&frame));
         let mut connections = self.gate.hub.connections.start_close_all(&frame);
         let ended = self.gate.hub.connections.wait_for_none();
         let aborted = match tokio::time::timeout(deadline, ended).await {

@@ -68,9 +68,9 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(options: Options) -> Arc<Self> {
+    pub(crate) fn new(options: Options, connections: Connections) -> Arc<Self> {
         Arc::new(Self {
-            connections: Connections::default(),
+            connections,
             handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
             requests: Arc::new(Semaphore::new(options.max_pending_requests)),
             events: OnceLock::new(),
@@ -146,9 +146,10 @@ impl Hub {
 
 impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed) {
-        tracing::debug!(id = info.id, %closed, "connection closed");
-        self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
+        // What may be the program's own code comes last: it may panic.
         self.connections.remove(info.id);
+        self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
+        tracing::debug!(id = info.id, %closed, "connection closed");
     }
 }
 

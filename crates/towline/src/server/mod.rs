@@ -10,6 +10,8 @@ mod event;
 
 mod connections;
 
+mod broadcast;
+
 mod hub;
 
 mod answer;
@@ -37,6 +39,7 @@ use tokio::sync::mpsc;
 use towline_proto::handshake::Accept;
 
 pub use answer::Upgraded;
+pub use broadcast::{Broadcasting, Delivery, WhenFull};
 pub use builder::ServerBuilder;
 pub use connections::Connections;
 pub use event::{Events, ServerEvent};

@@ -17,6 +17,7 @@ use towline_proto::{Config, Role};
 use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::Answer;
+use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, Options};
 use crate::server::see_through::SeeThrough;
@@ -85,7 +86,7 @@ impl Request {
         early: Bytes,
         config: Config,
     ) -> std::result::Result<Self, Rejection> {
-        let hub = Hub::new(Options { config, ..Options::default() });
+        let hub = Hub::new(Options { config, ..Options::default() }, Connections::of_request());
         let stream = AnyStream::new(stream);
         let peer = stream.peer_address();
         let transport = Transport::of(&http);

@@ -83,7 +83,9 @@ async fn a_close_that_the_peer_begins() {
         assert_eq!(connection.recv().await.unwrap(), Some(Message::text("last")));
         assert!(connection.is_open());
         for _ in 0..3 {
-            assert_eq!(connection.recv().await.unwrap(), None);
+            let error = connection.recv().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ClosedByPeer);
+            assert_eq!(error.to_string(), "closed by the peer with 4002 \"enough\"");
         }
         assert!(!connection.is_open());
         far.ends();
@@ -206,7 +208,8 @@ async fn a_transport_that_fails_to_be_written() {
         let cause = CloseCause::TransportFailed(IoErrorKind::BrokenPipe);
         if says_why {
             assert_eq!(connection.recv().await.unwrap(), Some(Message::text("last words")));
-            assert_eq!(connection.recv().await.unwrap(), None);
+            let error = connection.recv().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ClosedByPeer);
             let closed = connection.closed().unwrap();
             assert_closed(&closed, Initiator::Remote, cause);
             assert_eq!(closed.received(), Some(&frame_of(4003, "why")));

@@ -91,6 +91,7 @@ async fn a_sender_is_a_sink_that_is_ready_while_there_is_room() {
         assert_eq!(sender.queued_bytes(), 0);
         drop(receiver);
         futures_util::SinkExt::close(&mut sender).await.unwrap();
+        assert_eq!(sender.wait_closed().await.code(), CloseCode::NORMAL);
         assert_eq!(sender.closed().map(|closed| closed.code()), Some(CloseCode::NORMAL));
     });
     settle().await;

@@ -78,7 +78,7 @@ async fn a_borrowed_message_is_sent_as_an_owned_one_is() {
     let (sender, mut receiver) = server.split();
     tokio::spawn(async move {
         while let Some(message) = receiver.recv_ref().await.unwrap() {
-            sender.send_ref(message).await.unwrap();
+            sender.send(message).await.unwrap();
         }
     });
     let (sender, mut receiver) = client.split();

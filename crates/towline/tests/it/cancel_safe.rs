@@ -188,6 +188,7 @@ fn a_stream_and_a_sink_lose_nothing_when_their_futures_are_dropped() {
         }
         insist(&[1, 3], async || futures_util::SinkExt::close(&mut client).await).await.unwrap();
         assert_eq!(receiving.await.unwrap(), expected);
+        assert!(client.next().await.is_none());
         assert!(client.closed().unwrap().is_clean());
     });
 }

@@ -20,12 +20,12 @@ async fn a_message_is_echoed_and_the_connection_closed_from_the_client() {
         client.send(message.clone()).await.unwrap();
         assert_eq!(client.recv().await.unwrap(), Some(message));
     }
-    let at_client = client.close(CloseCode::new(4001), "bye").await.unwrap();
+    let at_client = client.close(CloseCode::GOING_AWAY, "bye").await.unwrap();
     let at_server = echo.await.unwrap();
     assert_eq!(at_client.cause(), CloseCause::Handshake);
     assert_eq!(at_client.initiator(), Initiator::Local);
     assert_eq!(at_server.initiator(), Initiator::Remote);
-    assert_eq!((at_server.code(), at_server.reason()), (CloseCode::new(4001), "bye"));
+    assert_eq!((at_server.code(), at_server.reason()), (CloseCode::GOING_AWAY, "bye"));
 }
 
 #[tokio::test]

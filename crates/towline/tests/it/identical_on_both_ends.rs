@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use towline::{CloseCode, Config, Event, Frame, Keepalive, Message, Role};
+use towline::{CloseCode, Config, ErrorKind, Event, Frame, Keepalive, Message, Role};
 use towline_kit::frame;
 
 use crate::wire::{Far, connect, settle};
@@ -102,7 +102,7 @@ async fn either_end_closes_and_either_end_hears_of_it() {
         let (mut one, mut other) = if swap { (server, client) } else { (client, server) };
         let listening = tokio::spawn(async move {
             assert_eq!(other.recv().await.unwrap(), Some(Message::text("hi")));
-            assert_eq!(other.recv().await.unwrap(), None);
+            assert_eq!(other.recv().await.unwrap_err().kind(), ErrorKind::ClosedByPeer);
             other.sender().wait_closed().await
         });
         one.send("hi").await.unwrap();

@@ -15,6 +15,8 @@ mod nothing_stuck;
 
 mod backpressure;
 
+mod broadcast;
+
 mod waiting;
 
 mod alive_or_gone;

@@ -153,9 +153,9 @@ async fn a_message_made_of_frames_can_be_finished_however_much_is_held_behind_it
     connection.send(vec![2; 900]).await.unwrap();
     far.stalls();
     connection.send_frame(Frame::continuation(vec![0; 2000]).fin(false)).await.unwrap();
-    let sender = connection.sender();
     let finishing = tokio::spawn(async move {
-        sender.send_frame(Frame::continuation("end")).await.unwrap();
+        connection.send_frame(Frame::continuation("end")).await.unwrap();
+        connection
     });
     settle().await;
     assert!(!finishing.is_finished());

@@ -31,6 +31,6 @@ fn futures(server: &'static mut Server, first: Request, second: Request, connect
     is_sent(&server.next_connection());
     is_sent(&first.accept());
     is_sent(&second.reject(http::StatusCode::NOT_FOUND, ""));
-    is_sent(&connections.broadcast(""));
+    is_sent(&connections.broadcast("").into_future());
     is_sent(&Client::new().connect(""));
 }

@@ -100,7 +100,7 @@ async fn a_future_that_is_kept_when_it_is_done_holds_nobody_up() {
 async fn a_message_is_sent_once_however_often_its_future_is_polled() {
     let (connection, far) = connect(Role::Server, &config());
     let sender = connection.sender();
-    let (mut owned, mut lent) = (pin!(sender.send("owned")), pin!(sender.send_ref("lent")));
+    let (mut owned, mut lent) = (pin!(sender.send("owned")), pin!(sender.send("lent")));
     for _ in 0..3 {
         owned.as_mut().now_or_never().unwrap().unwrap();
         lent.as_mut().now_or_never().unwrap().unwrap();
@@ -150,7 +150,9 @@ async fn a_sender_of_a_ping_in_between_may_go() {
     connection.send_frame(Frame::text("Hel").fin(false)).await.unwrap();
     let other = connection.sender();
     other.send_frame(Frame::new(Opcode::Ping, "?")).await.unwrap();
-    other.send_frame(Frame::text("refused")).await.unwrap_err();
+    connection.send_frame(Frame::text("refused")).await.unwrap_err();
+    other.send_frame(Frame::continuation("refused")).await.unwrap_err();
+    assert_eq!(left_behind(other.send_frame(Frame::text("waits"))), 0);
     drop(other);
     settle().await;
     assert!(connection.is_open());

@@ -112,7 +112,7 @@ async fn towline(
             let sender = connection.sender();
             let payload = flow.payload.clone();
             loop {
-                sender.send_ref(MessageRef::binary(&payload)).await?;
+                sender.send(MessageRef::binary(&payload)).await?;
                 if !flow.meter.count() {
                     return Ok(());
                 }

@@ -69,7 +69,7 @@ pub(crate) fn echo_borrowed(in_flight: usize, times: usize) -> Result<()> {
         let (sender, mut receiver) = connection.split();
         let server = tokio::spawn(async move {
             while let Some(message) = receiver.recv_ref().await? {
-                sender.send_ref(message).await?;
+                sender.send(message).await?;
             }
             towline::Result::Ok(())
         });

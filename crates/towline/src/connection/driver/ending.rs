@@ -2,42 +2,40 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{CloseCause, CloseCode, CloseFrame, Closed};
+use towline_proto::{CloseCause, CloseCode, CloseFrame, Closed, Initiator, Refused};
 
 use crate::connection::shared::{Shared, State};
-use crate::connection::timekeeper::Timed;
+use crate::connection::sync::Ordering;
 use crate::connection::waiting::{Place, Until};
 use crate::error::{Error, Result};
 
 impl Shared {
-    /// Begins to close, if that has not begun.
-    pub(crate) fn close(self: &Arc<Self>, frame: CloseFrame) {
-        self.update(|shared, state| shared.begin_to_close(state, frame));
-    }
-
-    fn begin_to_close(self: &Arc<Self>, state: &mut State, frame: CloseFrame) {
-        state.session.close(Instant::now().into_std(), frame);
-        self.flush(state);
+    /// Begins to close, unless the connection is closing already.
+    pub(crate) fn close(self: &Arc<Self>, frame: CloseFrame) -> std::result::Result<(), Refused> {
+        self.update(|state| state.close(frame))
     }
 
     /// Ends the connection at once. What can be written without waiting is.
     pub(crate) fn abort(self: &Arc<Self>, frame: CloseFrame) {
-        self.update(|shared, state| {
+        self.update(|state| {
             state.session.abort(frame);
-            let _ = shared.write_now(state);
+            state.writer.write_last(&mut state.session);
         });
     }
 
-    /// Closes a connection that the program holds no handle of any more.
+    /// Closes a connection that the program holds no handle of any more. One that was dropped by a
+    /// panic is closed with 1011.
     pub(crate) fn close_if_abandoned(self: &Arc<Self>) {
-        self.update(|shared, state| {
-            if state.receiver_is_gone && shared.senders.load(Ordering::Acquire) == 0 {
-                let frame = CloseFrame::new(CloseCode::GOING_AWAY, "").unwrap_or(CloseFrame::EMPTY);
-                shared.begin_to_close(state, frame);
+        self.update(|state| {
+            if state.receiver.is_gone && self.senders.load(Ordering::Acquire) == 0 {
+                let code = match std::thread::panicking() {
+                    true => CloseCode::INTERNAL_ERROR,
+                    false => CloseCode::GOING_AWAY,
+                };
+                let _ = state.close(CloseFrame::new(code, "").unwrap_or(CloseFrame::EMPTY));
             }
         });
     }
@@ -45,11 +43,11 @@ impl Shared {
     /// Closes where a sender is gone that has left a message made of frames unfinished: nothing
     /// could be sent after it, by anyone.
     pub(crate) fn close_if_unfinished(self: &Arc<Self>, sender: NonZeroU64) {
-        self.update(|shared, state| {
+        self.update(|state| {
             if state.unfinished_by == Some(sender) {
                 let reason = "a message made of frames was left unfinished";
                 let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, reason);
-                shared.begin_to_close(state, frame.unwrap_or(CloseFrame::EMPTY));
+                let _ = state.close(frame.unwrap_or(CloseFrame::EMPTY));
             }
         });
     }
@@ -60,24 +58,7 @@ impl Shared {
         cx: &mut Context<'_>,
         place: &mut Place,
     ) -> Poll<()> {
-        self.poll_when(
-            cx,
-            (place, Until::End),
-            |_, state| state.session.outcome().is_some(),
-            |_, _| (),
-        )
-    }
-
-    /// What the end is to who receives.
-    pub(crate) fn end_of_receiving(&self) -> Result<()> {
-        match self.lock().session.outcome() {
-            // The peer's close frame is the end of the stream, whatever became of ours; and what
-            // this end's program aborted is no surprise to it.
-            Some(closed) if closed.received().is_some() => Ok(()),
-            Some(closed) if closed.cause() == CloseCause::Aborted => Ok(()),
-            Some(closed) => Err(Error::from_closed(closed)),
-            None => Ok(()),
-        }
+        self.poll_end(cx, place, |state| state.session.outcome().map(|_| ()))
     }
 
     /// Waits for the end.
@@ -86,43 +67,46 @@ impl Shared {
         cx: &mut Context<'_>,
         place: &mut Place,
     ) -> Poll<Closed> {
-        let mut closed = None;
-        self.poll_when(
-            cx,
-            (place, Until::End),
-            |_, state| {
-                closed = state.session.closed().cloned();
-                closed.is_some()
-            },
-            |_, _| (),
-        )
-        .map(|()| closed.expect("it was there"))
+        self.poll_end(cx, place, |state| state.session.closed().cloned())
+    }
+
+    fn poll_end<T>(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+        end: impl FnOnce(&State) -> Option<T>,
+    ) -> Poll<T> {
+        self.update(|state| match end(state) {
+            Some(end) => {
+                state.waiting.leave(place);
+                Poll::Ready(end)
+            }
+            None => {
+                state.waiting.wait(Until::End, place, cx.waker());
+                Poll::Pending
+            }
+        })
+    }
+
+    /// What the end is to whoever receives. A peer that closes because something went wrong says so
+    /// by the code; what this end's program began is no surprise to it.
+    pub(crate) fn end_of_receiving(&self) -> Result<()> {
+        let state = self.lock();
+        let Some(closed) = state.session.outcome() else { return Ok(()) };
+        let is_expected = match closed.received().map(CloseFrame::code) {
+            _ if closed.cause() == CloseCause::Aborted => true,
+            Some(CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS) => true,
+            Some(_) => closed.initiator() == Initiator::Local,
+            None => false,
+        };
+        if is_expected { Ok(()) } else { Err(Error::from_closed(closed)) }
     }
 }
 
-impl Timed for Shared {
-    fn handle_deadline(self: Arc<Self>, now: Instant) {
-        let mut wake = None;
-        self.update(|shared, state| {
-            state.deadline = None;
-            let session = &mut state.session;
-            session.handle_received(shared.received_at().into_std());
-            // A peer that takes what is sent is alive too, though it may be too busy to answer.
-            let is_taking = std::mem::take(&mut state.peer_took_more);
-            if session.is_peer_overdue(now.into_std()) {
-                let has_unread = is_taking
-                    || shared.has_input.load(Ordering::Relaxed)
-                    || state.writer.as_ref().is_some_and(|writer| writer.has_unread(&mut wake));
-                if has_unread {
-                    session.handle_received(now.into_std());
-                }
-            }
-            session.handle_timeout(now.into_std());
-            shared.flush(state);
-            shared.reschedule(state);
-        });
-        if let Some(waker) = wake {
-            waker.wake();
-        }
+impl State {
+    fn close(&mut self, frame: CloseFrame) -> std::result::Result<(), Refused> {
+        self.session.close(Instant::now().into_std(), frame)?;
+        self.writer.write_now(&mut self.session);
+        Ok(())
     }
 }

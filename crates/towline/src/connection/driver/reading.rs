@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
@@ -14,6 +13,7 @@ use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef, WholeM
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
 use crate::connection::shared::Shared;
+use crate::connection::work::Work;
 use crate::transport::ReadHalf;
 
 /// So much is read and dropped at the most for a peer that goes on sending after it did wrong.
@@ -32,8 +32,11 @@ pub(crate) struct Reader {
     is_drained: bool,
     /// Whether the beginning of a frame may stay in the buffer, since the rest may be there.
     gathers: bool,
-    /// Events handed out since the task's budget was last asked.
-    handed_out: u8,
+    /// Whether control frames were dealt with that may have been answered, and nothing was done yet
+    /// to have that written.
+    has_answered: bool,
+    /// What was done since it was last paid for.
+    work: Work,
 }
 
 /// What whoever receives wants to have.
@@ -42,6 +45,9 @@ pub(crate) trait Wanted: Sized {
 
     /// `None` where such a thing is passed over.
     fn of_other(event: Event) -> Option<Self>;
+
+    /// How long its payload is.
+    fn len(&self) -> usize;
 }
 
 impl Wanted for Message {
@@ -52,6 +58,11 @@ impl Wanted for Message {
     fn of_other(_: Event) -> Option<Self> {
         None
     }
+
+    #[inline]
+    fn len(&self) -> usize {
+        Message::len(self)
+    }
 }
 
 impl Wanted for Event {
@@ -61,6 +72,14 @@ impl Wanted for Event {
 
     fn of_other(event: Event) -> Option<Self> {
         Some(event)
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Message(message) => message.len(),
+            Self::Frame(frame) => frame.len(),
+            Self::Ping(payload) | Self::Pong(payload) => payload.len(),
+        }
     }
 }
 
@@ -78,14 +97,12 @@ enum Decoded {
     Control(Incoming<'static>),
 }
 
-/// So many events are handed out for one unit of the task's budget.
-const EVENTS_PER_UNIT: u8 = 64;
-
 impl Reader {
     pub(crate) fn new(half: ReadHalf, inbound: Inbound, early: &[u8]) -> Self {
         let received = Received::early(early);
-        let (lent, is_drained, gathers, handed_out) = (None, false, true, 0);
-        Self { half, inbound, received, lent, is_drained, gathers, handed_out }
+        let (lent, is_drained, gathers, has_answered) = (None, false, true, false);
+        let work = Work::default();
+        Self { half, inbound, received, lent, is_drained, gathers, has_answered, work }
     }
 
     /// What comes next. `None` is the end of what can be received; the session knows why.
@@ -131,33 +148,33 @@ impl Reader {
                 None => return Poll::Ready(false),
             }
         }
-        self.handed_out += 1;
+        if self.has_answered {
+            self.see_to_answers(shared);
+        }
         Poll::Ready(true)
     }
 
     /// The message that there is, where it lies.
     #[inline]
     pub(crate) fn lend(&mut self, shared: &Shared) -> Result<Option<MessageRef<'_>>, Fault> {
-        let Self { inbound, received, lent, .. } = self;
+        let Self { inbound, received, lent, work, .. } = self;
         if let Some(message) = lent {
+            work.add_message(message.len());
             return Ok(Some(MessageRef::from(&**message)));
         }
         // To find it again is less than to remember it.
         let Some(whole) = inbound.find_whole(received.unread()) else { return Ok(None) };
         received.decode(|input| {
             let message = inbound.take_whole(whole, input)?;
-            shared.set_has_input(!input.is_empty());
+            work.add_message(message.len());
+            shared.heard.set_has_input(!input.is_empty());
             Ok(Some(message))
         })
     }
 
     #[inline]
     fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.handed_out >= EVENTS_PER_UNIT {
-            ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
-            self.handed_out = 0;
-        }
-        Poll::Ready(())
+        if self.work.is_due() { self.work.poll_pay(cx) } else { Poll::Ready(()) }
     }
 
     /// Takes a message that lies whole in the buffer.
@@ -195,11 +212,8 @@ impl Reader {
                 Ok(Some(Decoded::Message(message))) => Some(W::of_message(message)),
                 Ok(Some(Decoded::Frame(frame))) => W::of_other(Event::Frame(frame)),
                 Ok(Some(Decoded::Control(incoming))) => {
-                    let item = shared.handle_control(incoming).and_then(W::of_other);
-                    if item.is_some() {
-                        shared.schedule_what_is_queued();
-                    }
-                    item
+                    self.has_answered = true;
+                    shared.handle_control(incoming).and_then(W::of_other)
                 }
                 Ok(None) => continue,
                 Err(fault) => {
@@ -212,21 +226,31 @@ impl Reader {
             }
             if !shared.is_receiving() {
                 self.received.release();
-                shared.set_has_input(false);
+                shared.heard.set_has_input(false);
                 return Poll::Ready(None);
             }
         }
     }
 
     #[inline(always)]
-    fn hand_out<W>(&mut self, shared: &Shared, item: W) -> Poll<Option<W>> {
-        self.handed_out += 1;
+    fn hand_out<W: Wanted>(&mut self, shared: &Arc<Shared>, item: W) -> Poll<Option<W>> {
+        self.work.add_message(item.len());
+        if self.has_answered {
+            self.see_to_answers(shared);
+        }
         // The program may be long in coming back.
         if self.received.is_empty() {
             self.received.release();
         }
-        shared.set_has_input(!self.received.is_empty());
+        shared.heard.set_has_input(!self.received.is_empty());
         Poll::Ready(Some(item))
+    }
+
+    /// Has answers written though the program may not come back to receive.
+    #[cold]
+    fn see_to_answers(&mut self, shared: &Arc<Shared>) {
+        self.has_answered = false;
+        shared.see_to_answers();
     }
 
     /// Decodes what has been read. `None` asks for more.
@@ -253,9 +277,10 @@ impl Reader {
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Option<Decoded>, Fault>>> {
-        if !shared.end_turn(cx) {
+        if !shared.end_turn(cx, !self.inbound.is_between_messages()) {
             return Poll::Ready(None);
         }
+        self.has_answered = false;
         if let Some(mut payload) = self.inbound.payload_buffer() {
             let result = ready!(self.half.poll_read_buf(cx, &mut payload));
             let Some(count) = shared.handle_read(result) else { return Poll::Ready(None) };
@@ -296,7 +321,7 @@ impl Reader {
         discarded: &mut usize,
     ) -> Poll<()> {
         loop {
-            let _ = shared.end_turn(cx);
+            let _ = shared.end_turn(cx, true);
             if shared.lock().session.closed().is_some() {
                 return Poll::Ready(());
             }
@@ -305,7 +330,7 @@ impl Reader {
             self.received.release();
             *discarded += count;
             if *discarded > DISCARD_MAX {
-                shared.update(|_, state| state.session.handle_transport_end());
+                shared.update(|state| state.session.handle_transport_end());
                 return Poll::Ready(());
             }
         }
@@ -314,12 +339,6 @@ impl Reader {
 
 /// Receiving.
 impl Shared {
-    fn set_has_input(&self, has_input: bool) {
-        if self.has_input.load(Ordering::Relaxed) != has_input {
-            self.has_input.store(has_input, Ordering::Relaxed);
-        }
-    }
-
     fn is_receiving(&self) -> bool {
         self.lock().session.is_receiving()
     }
@@ -327,11 +346,11 @@ impl Shared {
     /// Takes note of a control frame, and has it answered. It is an event of its own if it does
     /// not end anything.
     fn handle_control(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
-        self.update(|shared, state| {
+        self.update(|state| {
             let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
             // Nothing comes after a close frame, so there is no turn to wait for the end of.
             if !state.session.is_open() {
-                shared.flush(state);
+                state.writer.write_now(&mut state.session);
             }
             result.ok()
         })?;
@@ -342,31 +361,28 @@ impl Shared {
         }
     }
 
-    /// Has an answer written though the program may not come back to receive.
-    fn schedule_what_is_queued(self: &Arc<Self>) {
-        let mut state = self.lock();
-        if !state.session.outbound().is_empty() {
-            self.schedule_flusher(&mut state);
-        }
+    /// Has answers written though the program may not come back to receive.
+    fn see_to_answers(self: &Arc<Self>) {
+        self.update(|state| state.writer.see_to(&mut state.session));
     }
 
     pub(crate) fn handle_fault(self: &Arc<Self>, fault: Fault) {
-        self.update(|shared, state| {
+        self.update(|state| {
             state.session.handle_fault(Instant::now().into_std(), fault);
-            shared.flush(state);
+            state.writer.write_now(&mut state.session);
         });
     }
 
     /// What a read has come to: how many bytes, or `None` where that was the end.
     fn handle_read(self: &Arc<Self>, result: io::Result<usize>) -> Option<usize> {
         match result {
-            Ok(0) => self.update(|_, state| state.session.handle_transport_end()),
+            Ok(0) => self.update(|state| state.session.handle_transport_end()),
             Ok(count) => {
-                self.note_received();
+                self.heard.note();
                 return Some(count);
             }
             Err(error) => {
-                self.update(|_, state| state.session.handle_transport_error(error.kind()));
+                self.update(|state| state.session.handle_transport_error(error.kind()));
             }
         }
         None
@@ -374,15 +390,11 @@ impl Shared {
 
     /// The receiver has nothing more to hand out: what its turn has led to is written, and it is
     /// known to wait. `false` if nothing can be received any more.
-    fn end_turn(self: &Arc<Self>, cx: &mut Context<'_>) -> bool {
-        self.set_has_input(false);
-        self.update(|shared, state| {
-            shared.flush(state);
-            state.wrote_this_turn = false;
-            match &mut state.receiver {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
+    fn end_turn(self: &Arc<Self>, cx: &mut Context<'_>, is_mid_frame: bool) -> bool {
+        self.heard.set_has_input(false);
+        self.update(|state| {
+            state.receiver.is_mid_frame = is_mid_frame;
+            state.end_turn(&self.heard, cx.waker());
             state.session.is_receiving()
         })
     }

@@ -1,290 +1,316 @@
-//! Queueing what is sent, and when to write it.
+//! Queueing what is sent: one way for all of it, whoever sends it and however.
 
-use std::future::poll_fn;
 use std::num::NonZeroU64;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::time::Instant;
-use towline_proto::{
-    Broadcast, Compress, Frame, Message, MessageRef, Opcode, Outbound, Refused, SendError, Session,
-};
+use towline_proto::{CloseCode, CloseFrame, Frame, Mark, Opcode, Outgoing, Refused};
 
-use crate::connection::buffers;
-use crate::connection::shared::{Flusher, Shared, State, Wait};
+use crate::connection::shared::{Shared, State};
 use crate::connection::waiting::{Place, Until};
+use crate::connection::work::Work;
+use crate::connection::writer::WRITE_AT;
 
-/// So much is queued at the most before it is written, whatever else there is to do.
-const WRITE_AT: usize = 64 << 10;
+/// What can be queued.
+pub(crate) trait Item {
+    /// Where it waits for its turn.
+    fn line(&self, state: &State) -> Until;
+
+    /// Queues it, or says why it can't be: it is as it was then.
+    fn queue(&mut self, state: &mut State) -> Result<(), Refused>;
+
+    /// How long its payload is.
+    fn len(&self) -> usize;
+
+    /// Queues it behind others that somebody is going to write already, if that is all there is to
+    /// do: the most frequent case, at the least expense.
+    #[inline]
+    fn join(&mut self, _: &mut State) -> bool {
+        false
+    }
+}
+
+impl Item for Outgoing<'_> {
+    fn line(&self, _: &State) -> Until {
+        Until::Room
+    }
+
+    #[inline]
+    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
+        state.session.send_from(self)
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        self.message().len()
+    }
+
+    #[inline]
+    fn join(&mut self, state: &mut State) -> bool {
+        let message = self.message();
+        let joins = state.writer.can_join() && state.session.join(message, WRITE_AT);
+        if joins {
+            state.writer.work.add_message(message.len());
+        }
+        joins
+    }
+}
+
+/// A frame made by hand, by the sender with this number.
+pub(crate) struct ByHand {
+    pub(crate) frame: Frame,
+    pub(crate) maker: NonZeroU64,
+}
+
+impl ByHand {
+    /// Whether a message is unfinished that another sender has begun.
+    fn is_others_turn(&self, state: &State) -> bool {
+        state.unfinished_by.is_some_and(|maker| maker != self.maker)
+    }
+}
+
+impl Item for ByHand {
+    fn line(&self, state: &State) -> Until {
+        match self.frame.opcode() {
+            Opcode::Continuation => Until::RoomToContinue,
+            Opcode::Text | Opcode::Binary if self.is_others_turn(state) => Until::Finished,
+            _ => Until::Room,
+        }
+    }
+
+    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
+        let opcode = self.frame.opcode();
+        if opcode == Opcode::Continuation && self.is_others_turn(state) {
+            return Err(Refused::OthersMessage);
+        }
+        let sent = state.session.send_frame(Instant::now().into_std(), self.frame.clone());
+        sent.map_err(|error| error.why())?;
+        // A ping in between is no part of the message.
+        if !opcode.is_control() {
+            let is_unfinished = state.session.outbound().is_message_unfinished();
+            state.unfinished_by = is_unfinished.then_some(self.maker);
+        }
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        self.frame.len()
+    }
+}
+
+/// A ping, or a pong that answers none.
+pub(crate) struct Control {
+    pub(crate) is_ping: bool,
+    pub(crate) payload: Bytes,
+}
+
+impl Item for Control {
+    fn line(&self, _: &State) -> Until {
+        Until::Room
+    }
+
+    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
+        let (session, payload) = (&mut state.session, self.payload.clone());
+        let sent = if self.is_ping { session.ping(payload) } else { session.pong(payload) };
+        sent.map_err(|error| error.why())
+    }
+
+    fn len(&self) -> usize {
+        self.payload.len()
+    }
+}
 
 impl Shared {
-    /// Does `then` once `is_ready` says so; until then, waits at `place`.
-    #[inline]
-    pub(crate) fn poll_when<R>(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        (place, until): (&mut Place, Until),
-        is_ready: impl FnOnce(&Arc<Self>, &mut State) -> bool,
-        then: impl FnOnce(&Arc<Self>, &mut State) -> R,
-    ) -> Poll<R> {
-        self.update(|shared, state| {
-            if !is_ready(shared, state) {
-                state.waiting.wait(until, place, cx.waker());
-                return Poll::Pending;
-            }
-            if place.is_taken() {
-                state.waiting.leave(place);
-            }
-            Poll::Ready(then(shared, state))
-        })
-    }
-
-    /// Queues what `what` queues once there is room, and has it written.
-    #[inline]
-    pub(crate) fn poll_queue<R>(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        place: &mut Place,
-        what: impl FnOnce(&mut Session) -> R,
-    ) -> Poll<R> {
-        self.poll_when(
-            cx,
-            (place, Until::Room),
-            |shared, state| shared.has_room(state, Session::is_full),
-            |shared, state| shared.queue(state, what),
-        )
-    }
-
-    /// Queues the message in `slot` once there is room, and has it written. A message that is
-    /// refused stays there.
+    /// Queues the item once it has its turn and there is room, and has it written.
     #[inline]
     pub(crate) fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
-        slot: &mut Option<Message>,
+        item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        if self.join_queue(place, slot.as_ref().map(MessageRef::from)) {
-            *slot = None;
+        // Who has waited goes the long way, on which the place is given up.
+        if !place.is_taken() && item.join(&mut self.lock()) {
             return Poll::Ready(Ok(()));
         }
-        self.poll_queue(cx, place, |session| send_from(session, slot))
+        self.poll_queue(cx, place, item)
     }
 
-    /// Queues the message in `slot`, compressed or not, once there is room, and has it written. A
-    /// message that is refused stays there.
-    pub(crate) fn poll_send_with(
+    fn poll_queue(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
-        (slot, compress): (&mut Option<Message>, Compress),
+        item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        self.poll_queue(cx, place, |session| take_and_send(session, slot, compress))
-    }
-
-    /// Queues a copy of the message in `slot` once there is room, and has it written.
-    #[inline]
-    pub(crate) fn poll_send_ref(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        place: &mut Place,
-        slot: &mut Option<MessageRef<'_>>,
-    ) -> Poll<Result<(), Refused>> {
-        if self.join_queue(place, *slot) {
-            *slot = None;
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_queue(cx, place, |session| match slot.take() {
-            Some(message) => session.send_ref(message),
-            None => Ok(()),
+        std::task::ready!(self.poll_pay(cx));
+        self.update(|state| {
+            let line = item.line(state);
+            if state.must_wait(line, place) {
+                state.waiting.wait(line, place, cx.waker());
+                return Poll::Pending;
+            }
+            state.waiting.leave(place);
+            Poll::Ready(self.queue(state, item))
         })
     }
 
-    /// Queues a small message behind others which somebody is going to write already: the most
-    /// frequent case, at the least expense. Who has waited for room goes the long way, on which the
-    /// place is given up, and what is left of the room handed on.
+    /// Queues the item if it has its turn and there is room; `None` if not.
     #[inline]
-    fn join_queue(&self, place: &Place, message: Option<MessageRef<'_>>) -> bool {
-        let Some(message) = message else { return false };
-        if place.is_taken() {
-            return false;
-        }
-        let mut state = self.lock();
-        let is_to_be_written = matches!(state.flusher, Flusher::Scheduled);
-        is_to_be_written && state.session.join(message, WRITE_AT)
+    pub(crate) fn try_send(self: &Arc<Self>, item: &mut impl Item) -> Option<Result<(), Refused>> {
+        self.update(|state| {
+            let is_full = state.is_full_after_writing(item.line(state));
+            (!is_full).then(|| self.queue(state, item))
+        })
     }
 
-    /// Queues the message in `slot` whether there is room or not.
-    pub(crate) fn send_beyond_room(
+    /// Queues the item whether there is room or not.
+    pub(crate) fn send_beyond_room(self: &Arc<Self>, item: &mut impl Item) -> Result<(), Refused> {
+        self.update(|state| self.queue(state, item))
+    }
+
+    /// Queues a message for many connections if there is room for it; else does what is to be done
+    /// then. What that took is added to `work`.
+    pub(crate) fn send_broadcast(
         self: &Arc<Self>,
-        slot: &mut Option<Message>,
-    ) -> Result<(), Refused> {
-        self.update(|shared, state| shared.queue(state, |session| send_from(session, slot)))
+        outgoing: &mut Outgoing<'_>,
+        no_room: NoRoom,
+        work: &mut Work,
+    ) -> Delivered {
+        self.update(|state| {
+            if !state.session.is_open() {
+                return Delivered::Closing;
+            }
+            if state.is_full_after_writing(Until::Room) {
+                state.have_no_room_for(outgoing, no_room);
+                return Delivered::Full;
+            }
+            // What is newer than what was kept is in its place.
+            state.newest = None;
+            let before = std::mem::take(&mut state.writer.work);
+            let sent = self.queue(state, outgoing);
+            work.add(std::mem::replace(&mut state.writer.work, before));
+            work.add_write();
+            if sent.is_ok() { Delivered::Sent } else { Delivered::Closing }
+        })
     }
 
     /// Waits until there is room.
     pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>, place: &mut Place) -> Poll<()> {
-        self.poll_when(
-            cx,
-            (place, Until::Room),
-            |shared, state| shared.has_room(state, Session::is_full),
-            |_, _| (),
-        )
-    }
-
-    /// Queues the message in `slot` if there is room; `None` if there is none.
-    #[inline]
-    pub(crate) fn try_send(
-        self: &Arc<Self>,
-        slot: &mut Option<Message>,
-    ) -> Option<Result<(), Refused>> {
-        self.update(|shared, state| {
-            shared
-                .has_room(state, Session::is_full)
-                .then(|| shared.queue(state, |session| send_from(session, slot)))
+        std::task::ready!(self.poll_pay(cx));
+        self.update(|state| {
+            if state.must_wait(Until::Room, place) {
+                state.waiting.wait(Until::Room, place, cx.waker());
+                return Poll::Pending;
+            }
+            state.waiting.leave(place);
+            Poll::Ready(())
         })
     }
 
-    /// The same, compressed or not.
-    pub(crate) fn try_send_with(
-        self: &Arc<Self>,
-        slot: &mut Option<Message>,
-        compress: Compress,
-    ) -> Option<Result<(), Refused>> {
-        self.update(|shared, state| {
-            shared
-                .has_room(state, Session::is_full)
-                .then(|| shared.queue(state, |session| take_and_send(session, slot, compress)))
-        })
+    /// A mark behind all that is queued now.
+    pub(crate) fn mark(&self) -> Mark {
+        self.lock().session.outbound().mark()
     }
 
-    /// Queues a message for many connections if there is room; else returns `None`.
-    pub(crate) fn try_broadcast(
-        self: &Arc<Self>,
-        broadcast: &mut Broadcast,
-    ) -> Option<Result<(), Refused>> {
-        self.update(|shared, state| {
-            shared
-                .has_room(state, Session::is_full)
-                .then(|| shared.queue(state, |session| session.send_broadcast(broadcast)))
-        })
-    }
-
-    /// Queues a message for many connections once there is room, and has it written.
-    pub(crate) async fn broadcast(
-        self: &Arc<Self>,
-        broadcast: &Mutex<Broadcast>,
-    ) -> Result<(), Refused> {
-        let mut wait = Wait::new(self);
-        let send = |session: &mut Session| {
-            session.send_broadcast(&mut broadcast.lock().unwrap_or_else(PoisonError::into_inner))
-        };
-        poll_fn(|cx| self.poll_queue(cx, &mut wait.place, send)).await
-    }
-
-    /// Queues a frame made by hand once there is room, and has it written. `sender` is who makes
-    /// it.
-    pub(crate) fn poll_send_frame(
-        self: &Arc<Self>,
-        cx: &mut Context<'_>,
-        place: &mut Place,
-        (frame, sender): (&mut Option<Frame>, NonZeroU64),
-    ) -> Poll<Result<(), SendError<Frame>>> {
-        let Some(next) = frame.as_ref() else { return Poll::Ready(Ok(())) };
-        let until = match next.opcode() {
-            Opcode::Continuation => Until::RoomToContinue,
-            _ => Until::Room,
-        };
-        let next = next.clone();
-        self.poll_when(
-            cx,
-            (place, until),
-            |shared, state| shared.has_room(state, |session| session.is_full_for(&next)),
-            |shared, state| {
-                let now = Instant::now().into_std();
-                let Some(frame) = frame.take() else { return Ok(()) };
-                let is_control = frame.opcode().is_control();
-                let sent = shared.queue(state, |session| session.send_frame(now, frame));
-                // Neither a ping in between nor a frame that was refused is a part of the message.
-                if sent.is_ok() && !is_control {
-                    let is_unfinished = state.session.outbound().is_message_unfinished();
-                    state.unfinished_by = is_unfinished.then_some(sender);
-                }
-                sent
-            },
-        )
-    }
-
-    /// Waits until everything queued has been written.
+    /// Waits until everything before the mark has been written.
     pub(crate) fn poll_flush(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
+        mark: Mark,
     ) -> Poll<()> {
-        self.poll_when(
-            cx,
-            (place, Until::Flushed),
-            |shared, state| {
-                shared.flush(state);
-                state.is_flushed()
-            },
-            |_, _| (),
-        )
+        self.update(|state| {
+            let State { session, writer, waiting, .. } = state;
+            writer.flush_at(mark);
+            writer.write_now(session);
+            if !writer.is_flushed(session, mark) {
+                writer.flush_at(mark);
+                waiting.wait(Until::Flushed(mark), place, cx.waker());
+                return Poll::Pending;
+            }
+            waiting.leave(place);
+            Poll::Ready(())
+        })
     }
 
-    /// Whether there is room to send, possibly made by writing. A connection that is closing has
-    /// it: sending fails at once.
-    #[inline]
-    fn has_room(self: &Arc<Self>, state: &mut State, is_full: impl Fn(&Session) -> bool) -> bool {
-        let has_room = |state: &State| !state.session.is_open() || !is_full(&state.session);
-        if has_room(state) {
-            return true;
+    /// Has the task pay for what was done for senders, so that a loop that sends lets others run.
+    fn poll_pay(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut work = {
+            let writer = &mut self.lock().writer;
+            if !writer.work.is_due() {
+                return Poll::Ready(());
+            }
+            std::mem::take(&mut writer.work)
+        };
+        let paid = work.poll_pay(cx);
+        if paid.is_pending() {
+            self.lock().writer.work = work;
         }
-        self.flush(state);
-        has_room(state)
+        paid
     }
 
     #[inline]
-    fn queue<R>(self: &Arc<Self>, state: &mut State, what: impl FnOnce(&mut Session) -> R) -> R {
+    fn queue(&self, state: &mut State, item: &mut impl Item) -> Result<(), Refused> {
+        let receiving = state.receiving(&self.heard);
         let is_first = state.session.outbound().is_empty();
-        if !state.session.outbound().has_buffer() {
-            state.session.outbound().lend_buffer(buffers::take_send());
-        }
-        let result = what(&mut state.session);
-        let may_go_on = state.wrote_this_turn || self.has_input.load(Ordering::Relaxed);
-        if (is_first && !may_go_on) || state.session.outbound().queued_len() >= WRITE_AT {
-            state.wrote_this_turn = true;
-            self.flush(state);
-        } else {
-            self.schedule_flusher(state);
-        }
+        state.writer.prepare(&mut state.session);
+        let len = item.len();
+        let result = item.queue(state);
+        state.writer.work.add_message(len);
+        state.writer.queued(&mut state.session, is_first, receiving);
         result
     }
 }
 
-/// A small message is copied from where it is, which is less than to move it about. A long one is
-/// taken, and put back if it is refused.
-#[inline]
-fn send_from(session: &mut Session, slot: &mut Option<Message>) -> Result<(), Refused> {
-    match slot.as_ref().map(MessageRef::from) {
-        Some(message) if message.as_bytes().len() <= Outbound::COPY_MAX => {
-            session.send_ref(message).map(|()| *slot = None)
-        }
-        Some(_) => take_and_send(session, slot, Compress::Auto),
-        None => Ok(()),
-    }
+/// What a broadcast has come to at one connection.
+pub(crate) enum Delivered {
+    Sent,
+    Full,
+    Closing,
 }
 
-fn take_and_send(
-    session: &mut Session,
-    slot: &mut Option<Message>,
-    compress: Compress,
-) -> Result<(), Refused> {
-    let Some(message) = slot.take() else { return Ok(()) };
-    session.send_with(message, compress).map_err(|error| {
-        let (why, message) = error.split();
-        *slot = Some(message);
-        why
-    })
+/// What is done with a broadcast for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    Skip,
+    KeepNewest,
+    End,
+}
+
+impl State {
+    fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, no_room: NoRoom) {
+        match no_room {
+            NoRoom::Skip => {}
+            NoRoom::KeepNewest => self.newest = Some(Box::new(outgoing.to_owned())),
+            NoRoom::End => {
+                let frame = CloseFrame::new(CloseCode::POLICY, "too slow");
+                self.session.abort(frame.unwrap_or(CloseFrame::EMPTY));
+                self.writer.write_last(&mut self.session);
+            }
+        }
+    }
+
+    /// Whether somebody has to wait for room, or for a turn. A connection that is closing has room:
+    /// sending fails at once.
+    #[inline]
+    fn must_wait(&mut self, line: Until, place: &Place) -> bool {
+        if !self.session.is_open() {
+            return false;
+        }
+        self.is_full_after_writing(line) || !self.waiting.may_go(line, place)
+    }
+
+    /// Whether there is no room, though it was tried to make some.
+    #[inline]
+    fn is_full_after_writing(&mut self, line: Until) -> bool {
+        if line == Until::Finished {
+            return self.session.is_open();
+        }
+        if self.is_full(line) {
+            self.writer.write_now(&mut self.session);
+        }
+        self.is_full(line)
+    }
 }

@@ -59,7 +59,7 @@ async fn serve(listener: TcpListener, mode: Mode, compression: Option<Compressio
             Mode::Borrowed => tokio::spawn(async move {
                 let (sender, mut receiver) = request.accept().await?.split();
                 while let Some(message) = receiver.recv_ref().await? {
-                    sender.send_ref(message).await?;
+                    sender.send(message).await?;
                 }
                 towline::Result::Ok(())
             }),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::compression::{Compress, Deflating};
+use crate::compression::Deflating;
 use crate::message::Message;
 
 /// A message for many connections, which is compressed once for all that make the same of it.
@@ -11,27 +11,26 @@ use crate::message::Message;
 /// direction of the message; on the others it is compressed for each.
 ///
 /// ```
-/// use towline_proto::{Broadcast, Compress, Message, Session};
+/// use towline_proto::{Broadcast, Message, Session};
 ///
 /// fn to_all(sessions: &mut [Session], message: Message) {
-///     let mut broadcast = Broadcast::new(message, Compress::Auto);
+///     let mut broadcast = Broadcast::new(message);
 ///     for session in sessions {
-///         session.send_broadcast(&mut broadcast).ok();
+///         session.send(&mut broadcast).ok();
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Broadcast {
     message: Message,
-    compress: Compress,
     /// What has become of it, by the kind of deflater; nothing where it is better sent as it is.
     deflated: Vec<(u16, Option<Bytes>)>,
 }
 
 impl Broadcast {
     /// A message for many connections.
-    pub fn new(message: Message, compress: Compress) -> Self {
-        Self { message, compress, deflated: Vec::new() }
+    pub fn new(message: impl Into<Message>) -> Self {
+        Self { message: message.into(), deflated: Vec::new() }
     }
 
     /// The message.
@@ -39,22 +38,21 @@ impl Broadcast {
         &self.message
     }
 
-    /// Whether it is to be compressed.
-    pub fn compress(&self) -> Compress {
-        self.compress
-    }
-
     /// What a deflater makes of the message, if it is one that can share that with others, and
-    /// makes it shorter.
-    pub(super) fn deflated(&mut self, kind: u16, deflating: &mut dyn Deflating) -> Option<Bytes> {
+    /// makes it shorter. And whether it was done just now.
+    pub(crate) fn deflated(
+        &mut self,
+        kind: u16,
+        deflating: &mut dyn Deflating,
+    ) -> (Option<Bytes>, bool) {
         if let Some((_, deflated)) = self.deflated.iter().find(|(other, _)| *other == kind) {
-            return deflated.clone();
+            return (deflated.clone(), false);
         }
         let mut deflated = None;
         deflating.whole(self.message.as_bytes(), &mut |whole| {
             deflated = Some(Bytes::copy_from_slice(whole));
         });
         self.deflated.push((kind, deflated.clone()));
-        deflated
+        (deflated, true)
     }
 }

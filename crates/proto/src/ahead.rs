@@ -1,0 +1,50 @@
+//! What can be told of bytes that lie unread.
+
+use bytes::Bytes;
+
+use crate::wire::header::Header;
+use crate::wire::mask;
+use crate::wire::opcode::Opcode;
+
+/// The last ping in `unread`, which begins with a frame, and where it begins: for a host whose
+/// program is too busy to receive, and that answers it all the same.
+///
+/// ```
+/// use towline_proto::latest_ping;
+///
+/// let unread = [0x82, 1, 7, 0x89, 1, b'1', 0x89, 1, b'2', 0x82, 100];
+/// assert_eq!(latest_ping(&unread), Some((6, "2".into())));
+/// ```
+pub fn latest_ping(unread: &[u8]) -> Option<(usize, Bytes)> {
+    let mut latest = None;
+    let mut at = 0;
+    while let Ok(Some((header, header_len))) = Header::decode(&unread[at..]) {
+        let begin = at + header_len;
+        let end = usize::try_from(header.payload_len).ok().and_then(|len| begin.checked_add(len));
+        let Some(payload) = end.and_then(|end| unread.get(begin..end)) else { break };
+        if header.opcode == Opcode::Ping {
+            let mut payload = payload.to_vec();
+            if let Some(key) = header.mask {
+                mask::apply(key, 0, &mut payload);
+            }
+            latest = Some((at, Bytes::from(payload)));
+        }
+        at = begin + payload.len();
+    }
+    latest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_ping_is_read_and_what_is_no_frame_is_the_end() {
+        let ping = [0x89, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2];
+        for rest in [&[][..], &[0x89], &[0x83, 0], &[0x89, 0x82, 1, 2, 3, 4, 5]] {
+            let unread = [&ping[..], rest].concat();
+            assert_eq!(latest_ping(&unread), Some((0, "hi".into())), "{rest:?}");
+        }
+        assert_eq!(latest_ping(&[0x82, 0xFF, 255, 255, 255, 255, 255, 255, 255, 255]), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! What is to be sent: a message of one's own or one that lies elsewhere, and whether to compress it.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::broadcast::Broadcast;
+use crate::compression::Compress;
+use crate::message::{Message, MessageRef};
+use crate::text::Text;
+
+/// A message on its way out.
+///
+/// Everything that is text or bytes becomes one. What is owned is taken over. What is lent (`&str`,
+/// `&[u8]`, a [`MessageRef`]) is copied to where it is written from, which for a small message is the
+/// cheapest way. A `&Message` or a [`Broadcast`] is shared if it is long.
+///
+/// ```
+/// use towline_proto::{Compress, Outgoing};
+///
+/// let plain = Outgoing::from("ship ahoy");
+/// let secret = Outgoing::from("the rum is in the hold").compress(Compress::Never);
+/// assert_eq!(plain.message().len(), 9);
+/// # let _ = secret;
+/// ```
+#[derive(Debug)]
+pub struct Outgoing<'m> {
+    pub(crate) payload: Payload<'m>,
+    pub(crate) compress: Compress,
+}
+
+#[derive(Debug)]
+pub(crate) enum Payload<'m> {
+    Owned(Message),
+    Lent(MessageRef<'m>),
+    Broadcast(&'m mut Broadcast),
+}
+
+impl<'m> Outgoing<'m> {
+    #[inline]
+    fn new(payload: Payload<'m>) -> Self {
+        Self { payload, compress: Compress::Auto }
+    }
+
+    /// Sets whether the message is compressed where compression was agreed on. Default:
+    /// [`Compress::Auto`].
+    #[must_use]
+    pub fn compress(mut self, compress: Compress) -> Self {
+        self.compress = compress;
+        self
+    }
+
+    /// The message, where it lies.
+    #[inline]
+    pub fn message(&self) -> MessageRef<'_> {
+        match &self.payload {
+            Payload::Owned(message) => message.into(),
+            Payload::Lent(message) => *message,
+            Payload::Broadcast(broadcast) => broadcast.message().into(),
+        }
+    }
+
+    /// The message as one of one's own, and whether to compress it.
+    pub fn into_parts(self) -> (Message, Compress) {
+        let compress = self.compress;
+        (self.into_message(), compress)
+    }
+
+    /// The same, independent of what was lent. What can be shared is.
+    pub fn to_owned(&self) -> Outgoing<'static> {
+        Outgoing::from(self.message().to_message()).compress(self.compress)
+    }
+
+    /// The message as one of one's own. What is lent is copied.
+    pub fn into_message(self) -> Message {
+        match self.payload {
+            Payload::Owned(message) => message,
+            Payload::Lent(message) => message.to_message(),
+            Payload::Broadcast(broadcast) => broadcast.message().clone(),
+        }
+    }
+
+    /// The same, taken out of here. Nothing is left of what was owned.
+    pub(crate) fn take_message(&mut self) -> Message {
+        match &mut self.payload {
+            Payload::Owned(message) => std::mem::replace(message, Message::Binary(Bytes::new())),
+            Payload::Lent(message) => message.to_message(),
+            Payload::Broadcast(broadcast) => broadcast.message().clone(),
+        }
+    }
+}
+
+impl<'m> From<MessageRef<'m>> for Outgoing<'m> {
+    #[inline]
+    fn from(message: MessageRef<'m>) -> Self {
+        Self::new(Payload::Lent(message))
+    }
+}
+
+impl<'m> From<&'m Message> for Outgoing<'m> {
+    fn from(message: &'m Message) -> Self {
+        MessageRef::from(message).into()
+    }
+}
+
+impl<'m> From<&'m str> for Outgoing<'m> {
+    fn from(text: &'m str) -> Self {
+        MessageRef::text(text).into()
+    }
+}
+
+impl<'m> From<&'m String> for Outgoing<'m> {
+    fn from(text: &'m String) -> Self {
+        MessageRef::text(text).into()
+    }
+}
+
+impl<'m> From<&'m [u8]> for Outgoing<'m> {
+    fn from(bytes: &'m [u8]) -> Self {
+        MessageRef::binary(bytes).into()
+    }
+}
+
+impl<'m> From<&'m Vec<u8>> for Outgoing<'m> {
+    fn from(bytes: &'m Vec<u8>) -> Self {
+        MessageRef::binary(bytes).into()
+    }
+}
+
+impl<'m, const N: usize> From<&'m [u8; N]> for Outgoing<'m> {
+    fn from(bytes: &'m [u8; N]) -> Self {
+        MessageRef::binary(bytes).into()
+    }
+}
+
+impl<'m> From<&'m mut Broadcast> for Outgoing<'m> {
+    fn from(broadcast: &'m mut Broadcast) -> Self {
+        Self::new(Payload::Broadcast(broadcast))
+    }
+}
+
+impl<'m> From<Cow<'m, str>> for Outgoing<'m> {
+    fn from(text: Cow<'m, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => text.into(),
+            Cow::Owned(text) => text.into(),
+        }
+    }
+}
+
+macro_rules! from_owned {
+    ($($owned:ty),*) => {$(
+        impl From<$owned> for Outgoing<'_> {
+            #[inline]
+            fn from(message: $owned) -> Self {
+                Self::new(Payload::Owned(message.into()))
+            }
+        }
+    )*};
+}
+
+from_owned!(Message, Text, String, Box<str>, Bytes, BytesMut, Vec<u8>);
+
+impl<const N: usize> From<[u8; N]> for Outgoing<'_> {
+    fn from(bytes: [u8; N]) -> Self {
+        Self::new(Payload::Owned(bytes.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lent_is_not_copied_before_it_is_sent() {
+        let text = String::from("ship ahoy");
+        for outgoing in [Outgoing::from(&text), text.as_str().into(), Cow::Borrowed(&*text).into()]
+        {
+            assert_eq!(outgoing.message().as_bytes().as_ptr(), text.as_ptr());
+            assert_eq!(outgoing.into_message(), Message::text("ship ahoy"));
+        }
+    }
+
+    #[test]
+    fn what_was_owned_is_moved_and_not_copied() {
+        let bytes = Bytes::from(vec![7; 100]);
+        let at = bytes.as_ptr();
+        let mut outgoing = Outgoing::from(bytes);
+        assert_eq!(outgoing.take_message().as_bytes().as_ptr(), at);
+        assert!(outgoing.message().is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! What is due at deadlines; and a look at what lies unread while the program is busy.
+//!
+//! Pings are answered by whoever receives, so a program that is long in coming back would be taken
+//! for dead by its peers. The timekeeper looks at every connection now and then. Where bytes lie
+//! unread from one look to the next, it answers the latest ping among them without taking them: that
+//! needs no task, and nothing of those who receive. A ping is seen if it lies within the first
+//! [`SEEN`](crate::transport::SEEN) bytes, and begins no message that was received in part.
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use towline_proto::latest_ping;
+
+use crate::connection::shared::{Shared, State, Unread};
+use crate::connection::timekeeper::Timed;
+use crate::connection::writer::Receiving;
+
+/// How long after one look the next one is: where nothing is going on, and where the program has
+/// something to do. Peers commonly wait 10 s for an answer, or 20.
+const REST: Duration = Duration::from_secs(20);
+const BUSY: Duration = Duration::from_secs(4);
+
+impl Timed for Shared {
+    fn handle_deadline(self: Arc<Self>, now: Instant) {
+        let mut wake = None;
+        self.update(|state| {
+            state.deadline = None;
+            state.session.handle_received(self.heard.last().into_std());
+            let is_busy = self.look_out(state, now, &mut wake);
+            state.session.handle_timeout(now.into_std());
+            state.writer.write_now(&mut state.session);
+            self.reschedule(state);
+            if state.session.is_open() {
+                self.call_at(state, now + if is_busy { BUSY } else { REST });
+            }
+        });
+        if let Some(waker) = wake {
+            waker.wake();
+        }
+    }
+
+    fn handle_panic(self: Arc<Self>) {
+        self.update(|_| ());
+    }
+}
+
+impl Shared {
+    /// Looks for signs of life that nobody has received, and for pings among them. Returns whether
+    /// the program has something to do that it may be long in coming back from.
+    fn look_out(&self, state: &mut State, now: Instant, wake: &mut Option<Waker>) -> bool {
+        let is_overdue = state.session.is_peer_overdue(now.into_std());
+        // A peer that takes what is sent is alive too, though it may be too busy to answer.
+        let is_taking = state.writer.took_more();
+        let has_input = self.heard.has_input();
+        let has_unread = has_input || state.writer.half().is_some_and(|half| half.has_unread(wake));
+        if is_overdue && has_unread {
+            state.session.handle_unread(now.into_std());
+        } else if is_overdue && is_taking {
+            state.session.handle_received(now.into_std());
+        }
+        let behind = self.heard.at();
+        let lay_before = state.receiver.unread.as_ref().is_some_and(|it| it.behind == behind);
+        if !has_unread {
+            state.receiver.unread = None;
+        } else if !lay_before {
+            state.receiver.unread = Some(Box::new(Unread { behind, answered: None }));
+        } else if !has_input && !state.receiver.is_mid_frame {
+            state.answer_unread_ping();
+        }
+        has_unread || state.receiving(&self.heard) != Receiving::Waits
+    }
+}
+
+impl State {
+    /// Answers the latest ping that lies unread, unless that was done before.
+    fn answer_unread_ping(&mut self) {
+        let Self { session, writer, receiver, .. } = self;
+        let ping = writer.half().and_then(|half| half.look_ahead(latest_ping));
+        if let (Some((at, payload)), Some(unread)) = (ping, &mut receiver.unread)
+            && unread.answered.replace(at) != Some(at)
+        {
+            session.handle_unread_ping(payload);
+        }
+    }
+}

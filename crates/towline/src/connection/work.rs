@@ -1,0 +1,69 @@
+//! What is done for one connection in one go, counted so that others have their turn.
+
+use std::task::{Context, Poll, ready};
+
+/// Work, in parts of a unit of tokio's budget. A task has 128 units before it must yield, which are
+/// to take it less than a millisecond: so a unit is what takes some microseconds.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Work(u64);
+
+const UNIT: u64 = 1 << 16;
+
+/// A message, whatever its length.
+const MESSAGE: u64 = UNIT / 64;
+
+/// A byte that is copied, masked or validated: 32 KiB a unit.
+const BYTE: u64 = UNIT / (32 << 10);
+
+/// A byte that came of inflating: 2 KiB a unit.
+#[allow(dead_code)]
+const INFLATED: u64 = UNIT / (2 << 10);
+
+/// A byte that was deflated: 1 KiB a unit.
+const DEFLATED: u64 = UNIT / (1 << 10);
+
+impl Work {
+    /// A message of this length was received or sent.
+    #[inline]
+    pub(crate) fn add_message(&mut self, len: usize) {
+        self.0 += MESSAGE + BYTE * len as u64;
+    }
+
+    /// So many bytes came of inflating.
+    pub(crate) fn add_inflated(&mut self, bytes: u64) {
+        self.0 += INFLATED * bytes;
+    }
+
+    /// So many bytes were deflated.
+    pub(crate) fn add_deflated(&mut self, bytes: u64) {
+        self.0 += DEFLATED * bytes;
+    }
+
+    /// The transport was written to.
+    pub(crate) fn add_write(&mut self) {
+        self.0 += UNIT / 2;
+    }
+
+    /// What was counted elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0 += other.0;
+    }
+
+    /// Whether so much has been done that it is to be paid for.
+    #[inline]
+    pub(crate) fn is_due(self) -> bool {
+        self.0 >= UNIT
+    }
+
+    /// Pays for what was done with the budget of the task; waits for its next turn if that is used
+    /// up.
+    pub(crate) fn poll_pay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // What one message took beyond a whole budget is not counted against those after it.
+        self.0 = self.0.min(128 * UNIT);
+        while self.is_due() {
+            ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+            self.0 -= UNIT;
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,423 @@
+//! The one that writes: it alone has the write half, and knows who is going to write next.
+//!
+//! # The invariant
+//!
+//! Whenever the connection's lock is free and something is queued, the flusher is not `Idle`. So
+//! whatever was queued leaves without anybody's help, be it by the flusher or by whoever writes
+//! before it. The states, and what each verb does in them:
+//!
+//! | flusher | means | `queued` | `write_now` | `run` (the flusher's poll) |
+//! | --- | --- | --- | --- | --- |
+//! | `Idle` | nothing is queued | writes, or → `Scheduled` | writes; what is left → `Scheduled` | – |
+//! | `Scheduled` | its task runs when the task that queued something yields | joins what is queued, or writes at 64 KiB | writes | writes: all → `Idle`, full → `Blocked`, enough for one go → stays |
+//! | `Blocked` | the transport is full, and wakes it | joins | nothing: the transport knows one waker only | writes on |
+//!
+//! - Whoever writes in passing does so without waiting, outside of the task's budget, and no more
+//!   than [`AT_ONCE`]; what is left is the flusher's.
+//! - A task that sends for the first time in its *turn* writes at once; what follows waits for
+//!   company. The receiver's turn ends when it has nothing more to hand out, and it writes then; a
+//!   turn without a receiver is over after [`COMPANY`].
+//! - The flusher also gives room to those who wait for it, one by one, as long as there is some:
+//!   see [`State::serve`](crate::connection::shared::State).
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Buf as _;
+use tokio::io::AsyncWrite as _;
+use tokio::task::unconstrained;
+use tokio::time::Instant;
+use towline_proto::{Mark, Outbound, Session, TransportFate};
+
+use crate::connection::buffers;
+use crate::connection::work::Work;
+use crate::transport::{Remains, WriteHalf};
+
+/// So much is queued at the most before it is written, whatever else there is to do.
+pub(crate) const WRITE_AT: usize = 64 << 10;
+
+/// So much is written in one go, and so much deflated for it, before others have their turn.
+const AT_ONCE: u64 = 512 << 10;
+const DEFLATED_AT_ONCE: u64 = 128 << 10;
+
+/// So long after a write, what is sent next belongs to the same turn, if there is no receiver's
+/// turn to tell by. A loop sends many messages in this time; one who waits in between sends none.
+const COMPANY: Duration = Duration::from_micros(50);
+
+/// So many pieces are written by one call: headers and lent payloads in turn.
+const SLICES: usize = 64;
+
+/// Once so much has been written, the kernel is told to hold back no more than this of what it can't
+/// send yet. Else it takes megabytes for a slow peer: pings would stand behind those, and nobody
+/// could see that the peer takes anything.
+const UNSENT_MAX: u32 = 128 << 10;
+
+pub(crate) struct Writer {
+    /// `None` once nothing is to be written any more.
+    half: Option<WriteHalf>,
+    flusher: Flusher,
+    /// Whether the flusher is scheduled, and its task is still to be made.
+    is_to_be_spawned: bool,
+    /// Whether the session has been told that the transport is full, and so may have a deadline.
+    has_deadline: bool,
+    turn: Turn,
+    /// Whether the transport holds written bytes back until it is flushed.
+    unflushed: bool,
+    /// What somebody waits to have flushed.
+    flush_mark: Option<Mark>,
+    /// Whether the writing side has been shut down.
+    is_shut_down: bool,
+    /// Whether the kernel was told what to hold back at the most.
+    is_bounded: bool,
+    /// Whether a transport that was full has taken more since the last deadline.
+    took_more: bool,
+    /// What was done for senders since they last paid for it.
+    pub(crate) work: Work,
+    deflated_before: u64,
+}
+
+/// The task that writes what whoever queued it did not.
+enum Flusher {
+    Idle,
+    Scheduled,
+    Blocked(Waker),
+}
+
+/// What was written since the receiver last found nothing to hand out, or a flusher ran.
+#[derive(Clone, Copy)]
+enum Turn {
+    Nothing,
+    /// An answer, in a turn of the receiver's.
+    Answer,
+    /// Something else, at this time.
+    Else(Instant),
+}
+
+/// What came of writing in one go.
+enum Wrote {
+    All,
+    /// Enough for now.
+    Enough,
+}
+
+impl Writer {
+    pub(crate) fn new(half: WriteHalf) -> Self {
+        Self {
+            half: Some(half),
+            flusher: Flusher::Idle,
+            is_to_be_spawned: false,
+            has_deadline: false,
+            turn: Turn::Nothing,
+            unflushed: false,
+            flush_mark: None,
+            is_shut_down: false,
+            is_bounded: false,
+            took_more: false,
+            work: Work::default(),
+            deflated_before: 0,
+        }
+    }
+
+    /// Whether nothing is to be written any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.half.is_none()
+    }
+
+    /// Whether everything before the mark has reached the transport, or never will.
+    pub(crate) fn is_flushed(&self, session: &mut Session, mark: Mark) -> bool {
+        self.is_over() || (session.outbound().has_reached(mark) && !self.unflushed)
+    }
+
+    /// Has the transport flushed when the mark is reached, and whoever waits for such a thing woken
+    /// then.
+    pub(crate) fn flush_at(&mut self, mark: Mark) {
+        self.flush_mark.get_or_insert(mark);
+    }
+
+    /// Whether whoever waits for a flush is to look whether it was theirs.
+    pub(crate) fn has_flushed(&self) -> bool {
+        self.flush_mark.is_none() || self.is_over()
+    }
+
+    /// Whether what is queued is to be written by the flusher, so that a small message need only
+    /// join it.
+    #[inline]
+    pub(crate) fn can_join(&self) -> bool {
+        matches!(self.flusher, Flusher::Scheduled) && !self.work.is_due()
+    }
+
+    /// A buffer for what is about to be queued.
+    #[inline]
+    pub(crate) fn prepare(&mut self, session: &mut Session) {
+        if !session.outbound().has_buffer() {
+            session.outbound().lend_buffer(buffers::take_send());
+        }
+    }
+
+    /// Something was queued, behind nothing if it `is_first`. `receiver` is what there is to know
+    /// of the receiver's turn.
+    #[inline]
+    pub(crate) fn queued(&mut self, session: &mut Session, is_first: bool, receiver: Receiving) {
+        if is_first && receiver != Receiving::HasMore && !self.is_in_company() {
+            self.turn = match receiver {
+                Receiving::HandedOut => Turn::Answer,
+                _ => Turn::Else(Instant::now()),
+            };
+            self.write_now(session);
+        } else if session.outbound().queued_len() >= WRITE_AT {
+            self.write_now(session);
+        } else {
+            self.schedule();
+        }
+        let deflated = session.outbound().deflated_ever();
+        if deflated != self.deflated_before {
+            self.work.add_deflated(deflated - self.deflated_before);
+            self.deflated_before = deflated;
+        }
+    }
+
+    /// Has what is queued written, by the flusher if nobody comes before it.
+    pub(crate) fn see_to(&mut self, session: &mut Session) {
+        if !session.outbound().is_empty() {
+            self.schedule();
+        }
+    }
+
+    /// The receiver has nothing more to hand out: what its turn has led to is written.
+    pub(crate) fn turn_ended(&mut self, session: &mut Session) {
+        self.write_now(session);
+        self.turn = Turn::Nothing;
+    }
+
+    /// Writes without waiting, and leaves the rest to the flusher.
+    pub(crate) fn write_now(&mut self, session: &mut Session) {
+        if matches!(self.flusher, Flusher::Blocked(_)) || self.has_nothing_to_write(session) {
+            return;
+        }
+        let write = pin!(unconstrained(poll_fn(|cx| self.poll_write(session, cx))));
+        match write.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Wrote::All) => {}
+            Poll::Ready(Wrote::Enough) => self.schedule(),
+            Poll::Pending => {
+                self.full(session);
+                self.schedule();
+            }
+        }
+    }
+
+    /// The last attempt, for a transport that is about to go.
+    pub(crate) fn write_last(&mut self, session: &mut Session) {
+        let write = pin!(unconstrained(poll_fn(|cx| self.poll_write(session, cx))));
+        let _ = write.poll(&mut Context::from_waker(Waker::noop()));
+    }
+
+    /// The flusher's poll: writes, and waits for the transport where that is full. `Pending` with
+    /// the waker woken says that others have their turn first.
+    pub(crate) fn run(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
+        let was_blocked = matches!(self.flusher, Flusher::Blocked(_));
+        let before = session.outbound().written_ever();
+        let result = self.poll_write(session, cx);
+        self.took_more |= was_blocked && session.outbound().written_ever() != before;
+        self.turn = Turn::Nothing;
+        match result {
+            Poll::Ready(Wrote::All) => {
+                self.flusher = Flusher::Scheduled;
+                Poll::Ready(())
+            }
+            Poll::Ready(Wrote::Enough) => {
+                self.flusher = Flusher::Scheduled;
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Pending => {
+                self.full(session);
+                self.flusher = Flusher::Blocked(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The flusher has nothing more to do.
+    pub(crate) fn rest(&mut self) {
+        self.flusher = Flusher::Idle;
+    }
+
+    /// Has the flusher run, though there may be nothing to write.
+    #[inline]
+    pub(crate) fn schedule(&mut self) {
+        if matches!(self.flusher, Flusher::Idle) {
+            self.flusher = Flusher::Scheduled;
+            self.is_to_be_spawned = true;
+        }
+    }
+
+    /// The flusher, where it waits for the transport: to be woken for something else.
+    pub(crate) fn blocked(&self) -> Option<&Waker> {
+        match &self.flusher {
+            Flusher::Blocked(waker) => Some(waker),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing follows from what was done: no task is to be made, and no timer set.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        !self.is_to_be_spawned && !self.has_deadline
+    }
+
+    /// Whether the flusher's task is to be made, once. Deadlines have been looked after.
+    pub(crate) fn take_spawn(&mut self) -> bool {
+        self.has_deadline = false;
+        std::mem::take(&mut self.is_to_be_spawned)
+    }
+
+    /// Whether a transport that was full has taken more since this was last asked.
+    pub(crate) fn took_more(&mut self) -> bool {
+        std::mem::take(&mut self.took_more)
+    }
+
+    /// The half, to look at what lies unread at the other side of it.
+    pub(crate) fn half(&self) -> Option<&WriteHalf> {
+        self.half.as_ref()
+    }
+
+    /// The connection has ended. Returns what is left of the transport, to be dropped where nothing
+    /// is locked, and the flusher, to be woken.
+    pub(crate) fn end(&mut self) -> (Option<Remains>, Option<Waker>) {
+        let waker = match std::mem::replace(&mut self.flusher, Flusher::Idle) {
+            Flusher::Blocked(waker) => Some(waker),
+            _ => None,
+        };
+        (self.half.take().map(WriteHalf::close), waker)
+    }
+
+    /// Writing has come to nothing: the program's stream has panicked in the middle of it.
+    pub(crate) fn give_up(&mut self, session: &mut Session) {
+        if self.half.take().is_some() {
+            session.handle_transport_error(io::ErrorKind::Other);
+            self.flusher = Flusher::Idle;
+        }
+    }
+
+    /// Whether what was written in this turn is going to be followed by more soon.
+    #[inline]
+    fn is_in_company(&mut self) -> bool {
+        match self.turn {
+            Turn::Nothing => false,
+            Turn::Answer => true,
+            Turn::Else(at) => at.elapsed() < COMPANY,
+        }
+    }
+
+    /// Whether the transport is as it should be: open, with nothing left to be written.
+    #[inline]
+    fn has_nothing_to_write(&self, session: &mut Session) -> bool {
+        let outbound = session.outbound();
+        // A buffer is there for what was refused then, and is to be given back.
+        let is_done = outbound.is_empty() && !outbound.has_buffer();
+        is_done && !self.unflushed && self.flush_mark.is_none() && session.is_open()
+    }
+
+    #[cold]
+    fn full(&mut self, session: &mut Session) {
+        session.handle_full(Instant::now().into_std());
+        self.has_deadline = true;
+    }
+
+    /// Writes what is queued, up to what is enough for one go, then does with the transport what
+    /// is due.
+    fn poll_write(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<Wrote> {
+        let outbound = session.outbound();
+        let enough = outbound.written_ever() + AT_ONCE;
+        let enough_deflated = outbound.deflated_ever() + DEFLATED_AT_ONCE;
+        while let Some(result) = ready!(self.poll_step(session, cx)) {
+            if let Err(error) = result {
+                self.half = None;
+                session.handle_write_error(Instant::now().into_std(), error.kind());
+            }
+            let outbound = session.outbound();
+            let is_enough =
+                outbound.written_ever() >= enough || outbound.deflated_ever() >= enough_deflated;
+            if is_enough && !outbound.is_empty() {
+                return Poll::Ready(Wrote::Enough);
+            }
+        }
+        if let Some(buffer) = session.outbound().reclaim_buffer() {
+            buffers::give_send(buffer);
+        }
+        Poll::Ready(Wrote::All)
+    }
+
+    /// The next thing to do with the transport; `None` where there is none.
+    fn poll_step(
+        &mut self,
+        session: &mut Session,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<()>>> {
+        let Some(half) = &mut self.half else { return Poll::Ready(None) };
+        if self.flush_mark.is_some_and(|mark| session.outbound().has_reached(mark)) {
+            let result = ready!(Pin::new(half).poll_flush(cx));
+            (self.unflushed, self.flush_mark) = (false, None);
+            return Poll::Ready(Some(result));
+        }
+        if let Some(out) = session.poll_transmit() {
+            if !self.is_bounded && out.written_ever() + out.remaining() as u64 > WRITE_AT as u64 {
+                self.is_bounded = true;
+                half.bound_unsent(UNSENT_MAX);
+            }
+            self.unflushed = half.holds_back();
+            return poll_write_some(half, cx, out).map(Some);
+        }
+        if self.unflushed {
+            let result = ready!(Pin::new(half).poll_flush(cx));
+            self.unflushed = false;
+            return Poll::Ready(Some(result));
+        }
+        let is_over = session.poll_transport() != TransportFate::Open;
+        if is_over && !self.is_shut_down {
+            let result = ready!(Pin::new(half).poll_shutdown(cx));
+            self.is_shut_down = true;
+            return Poll::Ready(Some(result));
+        }
+        if session.poll_transport() == TransportFate::Close {
+            session.handle_transport_end();
+        }
+        Poll::Ready(None)
+    }
+}
+
+/// What there is to know of the receiver's turn when something is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receiving {
+    /// It holds bytes that the program has not received as messages yet.
+    HasMore,
+    /// It has handed out what it had, and will come for more.
+    HandedOut,
+    /// It waits.
+    Waits,
+}
+
+/// Writes some of `out`, as one or as several pieces.
+fn poll_write_some(
+    half: &mut WriteHalf,
+    cx: &mut Context<'_>,
+    out: &mut Outbound,
+) -> Poll<io::Result<()>> {
+    let mut half = Pin::new(half);
+    let first = out.chunk();
+    let count = if first.len() == out.remaining() || !half.is_write_vectored() {
+        ready!(half.as_mut().poll_write(cx, first))?
+    } else {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let used = out.chunks_vectored(&mut slices);
+        ready!(half.as_mut().poll_write_vectored(cx, &slices[..used]))?
+    };
+    if count == 0 {
+        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+    }
+    out.advance(count);
+    Poll::Ready(Ok(()))
+}

@@ -1,0 +1,125 @@
+//! One message to all connections of a server.
+
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use towline_proto::{Broadcast, Compress, Message, Outgoing};
+
+use crate::connection::{Delivered, Info, NoRoom, Work};
+use crate::server::connections::Connections;
+
+/// What becomes of a broadcast to a connection whose outgoing queue is
+/// [full](crate::Config::send_high_water_mark).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// The connection does not get it. For messages that each stand alone, and where a gap does no
+    /// harm or is told by [`Delivery::full`].
+    #[default]
+    Skip,
+    /// The connection gets it as soon as there is room, unless a newer broadcast comes before: of
+    /// those that found no room, the newest is kept. For messages that say how things are now. It
+    /// takes the memory of one message for each such connection, which is shared among them.
+    KeepNewest,
+    /// The connection is ended with 1008: a peer that can't keep up has to connect anew. For messages
+    /// of which none may be missing.
+    Close,
+}
+
+/// What a broadcast has come to.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// How many connections have taken the message into their outgoing queues.
+    pub sent: usize,
+    /// The connections that had no room for it: left out, kept waiting, or closed, as
+    /// [`WhenFull`] says.
+    pub full: Vec<Arc<Info>>,
+}
+
+/// A message on its way to all connections, made by [`Connections::broadcast`]. Await it.
+#[derive(Debug)]
+#[must_use = "a broadcast is sent when it is awaited"]
+pub struct Broadcasting {
+    connections: Connections,
+    message: Message,
+    compress: Compress,
+    when_full: WhenFull,
+}
+
+impl Connections {
+    /// Sends a message to all connections, and waits for none of them: what becomes of those that
+    /// have no room is for [`when_full`](Broadcasting::when_full) to say.
+    ///
+    /// The payload is shared: it is not copied for each connection, but for a small one, which is
+    /// copied beside its header. With [compression](crate::Config::compression), it is compressed
+    /// once for all connections that make the same of it, and shared as well; with context takeover
+    /// in the server's direction, once for each.
+    ///
+    /// Other tasks have their turn after some hundred connections.
+    ///
+    /// ```
+    /// # async fn example(server: towline::ServerHandle) {
+    /// use towline::WhenFull;
+    ///
+    /// server.connections().broadcast("ship ahoy").await;
+    /// let prices = server.connections().broadcast("{\"rum\": 7}").when_full(WhenFull::KeepNewest);
+    /// let delivery = prices.await;
+    /// println!("{} sent, {} are slow", delivery.sent, delivery.full.len());
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: those connections whose turn had not come by then don't get the message.
+    pub fn broadcast<'m>(&self, message: impl Into<Outgoing<'m>>) -> Broadcasting {
+        let (message, compress) = message.into().into_parts();
+        Broadcasting {
+            connections: self.clone(),
+            message,
+            compress,
+            when_full: WhenFull::default(),
+        }
+    }
+}
+
+impl Broadcasting {
+    /// Sets what becomes of connections that have no room. Default: [`WhenFull::Skip`].
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.when_full = when_full;
+        self
+    }
+
+    async fn send(self) -> Delivery {
+        let Self { connections, message, compress, when_full } = self;
+        let mut broadcast = Broadcast::new(message);
+        let mut delivery = Delivery::default();
+        let mut work = Work::default();
+        let no_room = match when_full {
+            WhenFull::Skip => NoRoom::Skip,
+            WhenFull::KeepNewest => NoRoom::KeepNewest,
+            WhenFull::Close => NoRoom::End,
+        };
+        for shared in connections.all() {
+            let mut outgoing = Outgoing::from(&mut broadcast).compress(compress);
+            match shared.send_broadcast(&mut outgoing, no_room, &mut work) {
+                Delivered::Sent => delivery.sent += 1,
+                Delivered::Full => delivery.full.push(shared.info.clone()),
+                Delivered::Closing => {}
+            }
+            drop(shared);
+            poll_fn(|cx| work.poll_pay(cx)).await;
+        }
+        delivery
+    }
+}
+
+impl IntoFuture for Broadcasting {
+    type Output = Delivery;
+    type IntoFuture = Pin<Box<dyn Future<Output = Delivery> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
