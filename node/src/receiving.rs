@@ -7,7 +7,7 @@ use bytes::Bytes;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Either, External, Latin1String};
 use napi::{Env, Result};
 use napi_derive::napi;
-use towline_proto::{Frame, Incoming, Input, Rsv};
+use towline_proto::{Fault, Frame, Incoming, Input, Rsv};
 
 use crate::arrays::{BytesMut, WordsMut};
 use crate::connection::{Connection, Ending, Owned};
@@ -93,18 +93,12 @@ impl Connection {
             if !writer.has_room() {
                 return false;
             }
-            match self.inbound.decode(input) {
-                Ok(Some(incoming)) => {
-                    let end = len - input.len();
-                    self.note(incoming, end, now, flags, writer);
-                }
-                Ok(None) => return true,
-                Err(fault) => {
-                    writer.push(Kind::Fault, fault.close_code().get().into(), 0);
-                    self.owned.push_back(Owned::Text(describe(fault)));
-                    self.ending = Some(Ending::Fault(fault));
-                }
+            let incoming = self.inbound.poll(input);
+            if incoming == Incoming::More {
+                return true;
             }
+            let end = len - input.len();
+            self.note(incoming, end, now, flags, writer);
         }
         // Nothing counts any more.
         *input = Input::new(&mut []);
@@ -151,6 +145,7 @@ impl Connection {
                 self.own(writer, Kind::Close, frame.code().get().into(), reason);
                 self.ending = Some(Ending::Close(frame));
             }
+            Incoming::Fault(fault) => self.note_fault(fault, writer),
             _ => {}
         }
     }
@@ -171,12 +166,16 @@ impl Connection {
         match self.session.handle_incoming(now, incoming) {
             Ok(()) => true,
             Err(fault) => {
-                writer.push(Kind::Fault, fault.close_code().get().into(), 0);
-                self.owned.push_back(Owned::Text(describe(fault)));
-                self.ending = Some(Ending::Fault(fault));
+                self.note_fault(fault, writer);
                 false
             }
         }
+    }
+
+    fn note_fault(&mut self, fault: Fault, writer: &mut Writer<'_>) {
+        let code = usize::from(fault.close_code().get());
+        self.own(writer, Kind::Fault, code, Owned::Text(describe(fault)));
+        self.ending = Some(Ending::Fault(fault));
     }
 
     fn own(&mut self, writer: &mut Writer<'_>, kind: Kind, first: usize, owned: Owned) {

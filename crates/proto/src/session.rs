@@ -188,16 +188,24 @@ impl Session {
         self.keepalive.handle_received(at);
     }
 
-    /// Takes note of what was decoded: answers a ping, goes on with closing.
+    /// Takes note of what was decoded: answers a ping, goes on with closing, closes after a fault.
     ///
     /// # Errors
     ///
-    /// A [`Fault`], which it has dealt with itself, where the limit of control frames a second is
-    /// exceeded.
+    /// A [`Fault`], which it has dealt with: the one that was decoded, or that the limit of control
+    /// frames a second is exceeded.
     #[inline]
     pub fn handle_incoming(&mut self, now: Instant, incoming: &Incoming<'_>) -> Result<(), Fault> {
         match incoming {
-            Incoming::Text(_) | Incoming::Binary(_) | Incoming::Frame(_) => Ok(()),
+            Incoming::Text(_)
+            | Incoming::Binary(_)
+            | Incoming::Frame(_)
+            | Incoming::More
+            | Incoming::End => Ok(()),
+            Incoming::Fault(fault) => {
+                self.handle_fault(now, *fault);
+                Err(*fault)
+            }
             Incoming::Ping(payload) => {
                 self.count_control(now)?;
                 if self.closing.is_open() {

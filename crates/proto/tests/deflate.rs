@@ -6,8 +6,8 @@ use bytes::{Buf as _, Bytes};
 use proptest::prelude::*;
 use towline_kit::{Event, FrameBytes, Heard, Pair, Peer, event, frame, join, negotiate};
 use towline_proto::{
-    Broadcast, Compress, Config, Deflate, Fault, Frame, LimitExceeded, Message, Opcode, Refused,
-    Role, Rsv, Session, Violation,
+    Broadcast, Compress, Config, Deflate, Fault, Frame, Inbound, Incoming, Input, LimitExceeded,
+    Message, Opcode, Refused, Role, Rsv, Session, Violation,
 };
 use zlib_rs::{DeflateConfig, DeflateFlush};
 
@@ -158,6 +158,26 @@ fn the_limit_of_a_message_is_for_what_it_inflates_to() {
     let mut peer = peer_of(&server().max_received_message_size(1000));
     peer.says(frame().binary(blocks).rsv(RSV1));
     assert_eq!(peer.events(), [event::binary(noise)]);
+}
+
+#[test]
+fn what_was_inflated_is_counted_over_messages_whole_open_and_refused() {
+    let config = Config::server().compression(deflate()).max_received_message_size(1000);
+    let [_, negotiated] = negotiate(&client(), &config);
+    let mut inbound = Inbound::new(Role::Server, &config).with_compression(negotiated.as_ref());
+    let mut receives = |frame: FrameBytes| {
+        let mut bytes = frame.by(Role::Client).bytes();
+        let mut input = Input::new(&mut bytes);
+        while !matches!(inbound.poll(&mut input), Incoming::More | Incoming::Fault(_)) {}
+        inbound.inflated()
+    };
+    assert_eq!(receives(frame().binary("as it is")), 0);
+    assert_eq!(receives(frame().binary(deflated([b'a'; 700])).rsv(RSV1)), 700);
+    assert_eq!(receives(frame().binary(deflated([b'b'; 500])).rsv(RSV1).fin(false)), 1200);
+    assert_eq!(receives(frame().ping("")), 1200);
+    assert_eq!(receives(frame().continuation("")), 1200);
+    // The work was done, though it was for nothing.
+    assert_eq!(receives(frame().binary(deflated([b'c'; 2000])).rsv(RSV1)), 3200);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
 use tokio::time::Instant;
-use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef, WholeMessage};
+use towline_proto::{Inbound, Incoming, Input, Message, MessageRef};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -30,52 +30,48 @@ pub(crate) struct Reader {
     /// Whether the last read took all that there was: no buffer is taken for the next one before
     /// there is more.
     is_drained: bool,
-    /// Whether the beginning of a frame may stay in the buffer, since the rest may be there.
-    gathers: bool,
+    /// Whether nothing can be received any more; the session knows why.
+    is_over: bool,
     /// Events handed out since the task's budget was last asked.
     handed_out: u8,
 }
 
 /// What whoever receives wants to have.
 pub(crate) trait Wanted: Sized {
+    /// Whether that is more than messages.
+    const IS_MORE: bool;
+
     fn of_message(message: Message) -> Self;
 
     /// `None` where such a thing is passed over.
-    fn of_other(event: Event) -> Option<Self>;
+    fn of_event(event: Event) -> Option<Self>;
 }
 
 impl Wanted for Message {
+    const IS_MORE: bool = false;
+
     fn of_message(message: Message) -> Self {
         message
     }
 
-    fn of_other(_: Event) -> Option<Self> {
-        None
+    fn of_event(event: Event) -> Option<Self> {
+        match event {
+            Event::Message(message) => Some(message),
+            _ => None,
+        }
     }
 }
 
 impl Wanted for Event {
+    const IS_MORE: bool = true;
+
     fn of_message(message: Message) -> Self {
         Self::Message(message)
     }
 
-    fn of_other(event: Event) -> Option<Self> {
+    fn of_event(event: Event) -> Option<Self> {
         Some(event)
     }
-}
-
-/// What there is to hand out.
-enum Arrival<W> {
-    /// A message lies whole in the buffer.
-    Whole(WholeMessage),
-    Other(W),
-}
-
-/// Something decoded that is independent of the input.
-enum Decoded {
-    Message(Message),
-    Frame(Frame),
-    Control(Incoming<'static>),
 }
 
 /// So many events are handed out for one unit of the task's budget.
@@ -84,8 +80,8 @@ const EVENTS_PER_UNIT: u8 = 64;
 impl Reader {
     pub(crate) fn new(half: ReadHalf, inbound: Inbound, early: &[u8]) -> Self {
         let received = Received::early(early);
-        let (lent, is_drained, gathers, handed_out) = (None, false, true, 0);
-        Self { half, inbound, received, lent, is_drained, gathers, handed_out }
+        let (lent, is_drained, is_over, handed_out) = (None, false, false, 0);
+        Self { half, inbound, received, lent, is_drained, is_over, handed_out }
     }
 
     /// What comes next. `None` is the end of what can be received; the session knows why.
@@ -100,17 +96,15 @@ impl Reader {
     ) -> Poll<Option<W>> {
         ready!(self.poll_budget(cx));
         loop {
-            let whole = match self.inbound.find_whole(self.received.unread()) {
-                Some(whole) => whole,
-                None => match ready!(self.poll_arrival(shared, cx)) {
-                    Some(Arrival::Whole(whole)) => whole,
-                    Some(Arrival::Other(item)) => return self.hand_out(shared, item),
-                    None => return Poll::Ready(None),
-                },
-            };
-            // A fault is met again above, by who looks for what comes next.
-            if let Ok(message) = self.take_whole(whole) {
+            if let Some(message) = self.take_message() {
                 return self.hand_out(shared, W::of_message(message));
+            }
+            let event = ready!(self.poll_other(shared, cx, W::IS_MORE));
+            if let Some(item) = event.and_then(W::of_event) {
+                return self.hand_out(shared, item);
+            }
+            if self.is_over {
+                return Poll::Ready(None);
             }
         }
     }
@@ -124,31 +118,33 @@ impl Reader {
     ) -> Poll<bool> {
         ready!(self.poll_budget(cx));
         self.lent = None;
-        if self.inbound.find_whole(self.received.unread()).is_none() {
-            match ready!(self.poll_arrival(shared, cx)) {
-                Some(Arrival::Whole(_)) => {}
-                Some(Arrival::Other(message)) => self.lent = Some(Box::new(message)),
-                None => return Poll::Ready(false),
+        while !self.inbound.has_whole(self.received.unread()) {
+            if let Some(Event::Message(message)) = ready!(self.poll_other(shared, cx, false)) {
+                self.lent = Some(Box::new(message));
+                break;
+            }
+            if self.is_over {
+                return Poll::Ready(false);
             }
         }
         self.handed_out += 1;
         Poll::Ready(true)
     }
 
-    /// The message that there is, where it lies.
+    /// The message that there is, where it lies. `None` if it is a fault, which is the end.
     #[inline]
-    pub(crate) fn lend(&mut self, shared: &Shared) -> Result<Option<MessageRef<'_>>, Fault> {
+    pub(crate) fn lend(&mut self, shared: &Arc<Shared>) -> Option<MessageRef<'_>> {
         let Self { inbound, received, lent, .. } = self;
         if let Some(message) = lent {
-            return Ok(Some(MessageRef::from(&**message)));
+            return Some(MessageRef::from(&**message));
         }
-        // To find it again is less than to remember it.
-        let Some(whole) = inbound.find_whole(received.unread()) else { return Ok(None) };
-        received.decode(|input| {
-            let message = inbound.take_whole(whole, input)?;
-            shared.set_has_input(!input.is_empty());
-            Ok(Some(message))
-        })
+        let mut input = received.input();
+        let message = inbound.poll_whole(&mut input);
+        shared.set_has_input(!input.is_empty());
+        if message.is_none() {
+            shared.handle_incoming(inbound.poll(&mut Input::new(&mut [])));
+        }
+        message
     }
 
     #[inline]
@@ -161,61 +157,14 @@ impl Reader {
     }
 
     /// Takes a message that lies whole in the buffer.
-    #[inline]
-    fn take_whole(&mut self, whole: WholeMessage) -> Result<Message, Fault> {
-        let Self { inbound, received, .. } = self;
-        let shared_from = received.shared_from();
-        let message = received.decode(|input| inbound.take_whole(whole, input))?;
+    #[inline(always)]
+    fn take_message(&mut self) -> Option<Message> {
+        let message = self.inbound.poll_whole(&mut self.received.input())?;
+        if message.is_text() {
+            return Some(message.to_message());
+        }
         let payload_len = message.len();
-        if payload_len < shared_from || message.is_text() {
-            return Ok(message.to_message());
-        }
-        Ok(Message::Binary(received.share(payload_len)))
-    }
-
-    /// Waits until there is something to hand out. `None` is the end.
-    #[inline(never)]
-    fn poll_arrival<W: Wanted>(
-        &mut self,
-        shared: &Arc<Shared>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Arrival<W>>> {
-        loop {
-            if let Some(whole) = self.inbound.find_whole(self.received.unread()) {
-                return Poll::Ready(Some(Arrival::Whole(whole)));
-            }
-            let decoded = match self.decode() {
-                Ok(None) => match ready!(self.poll_read(shared, cx)) {
-                    Some(decoded) => decoded,
-                    None => return Poll::Ready(None),
-                },
-                decoded => decoded,
-            };
-            let item = match decoded {
-                Ok(Some(Decoded::Message(message))) => Some(W::of_message(message)),
-                Ok(Some(Decoded::Frame(frame))) => W::of_other(Event::Frame(frame)),
-                Ok(Some(Decoded::Control(incoming))) => {
-                    let item = shared.handle_control(incoming).and_then(W::of_other);
-                    if item.is_some() {
-                        shared.schedule_what_is_queued();
-                    }
-                    item
-                }
-                Ok(None) => continue,
-                Err(fault) => {
-                    shared.handle_fault(fault);
-                    None
-                }
-            };
-            if item.is_some() {
-                return Poll::Ready(item.map(Arrival::Other));
-            }
-            if !shared.is_receiving() {
-                self.received.release();
-                shared.set_has_input(false);
-                return Poll::Ready(None);
-            }
-        }
+        Some(Message::Binary(self.received.payload(payload_len)))
     }
 
     #[inline(always)]
@@ -229,48 +178,55 @@ impl Reader {
         Poll::Ready(Some(item))
     }
 
-    /// Decodes what has been read. `None` asks for more.
-    fn decode(&mut self) -> Result<Option<Decoded>, Fault> {
-        let Self { inbound, received, gathers, .. } = self;
-        if received.is_empty() && inbound.is_between_messages() {
-            received.release();
-            return Ok(None);
-        }
-        let unfinished = if *gathers { inbound.unfinished(received.unread()) } else { None };
-        if unfinished.is_some_and(Received::can_gather) {
-            return Ok(None);
-        }
-        let decoded = received.decode(|input| inbound.decode(input).map(|it| it.map(own)));
-        if let Ok(None) = decoded {
-            received.release();
-        }
-        decoded
-    }
-
-    /// Reads once. `None` is the end.
-    fn poll_read(
+    /// Takes what comes next and is no message that lies whole in the buffer, or reads. `None` says
+    /// to look again, unless it is over.
+    #[inline(never)]
+    fn poll_other(
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Option<Decoded>, Fault>>> {
-        if !shared.end_turn(cx) {
-            return Poll::Ready(None);
+        wants_more: bool,
+    ) -> Poll<Option<Event>> {
+        let incoming = self.inbound.poll(&mut self.received.input());
+        let event = match incoming {
+            Incoming::More => return self.poll_read(shared, cx).map(|()| None),
+            Incoming::Frame(frame) => Some(Event::Frame(frame)),
+            Incoming::Text(text) => Some(Event::Message(text.into())),
+            Incoming::Binary(Cow::Borrowed(bytes)) => Some(Event::Message(bytes.into())),
+            Incoming::Binary(Cow::Owned(bytes)) => Some(Event::Message(bytes.into())),
+            other => shared.handle_incoming(other.into_owned()).filter(|_| wants_more),
+        };
+        if event.is_none() && (self.inbound.is_ended() || !shared.is_receiving()) {
+            self.end(shared);
         }
-        if let Some(mut payload) = self.inbound.payload_buffer() {
-            let result = ready!(self.half.poll_read_buf(cx, &mut payload));
-            let Some(count) = shared.handle_read(result) else { return Poll::Ready(None) };
-            let incoming = self.inbound.payload_received(count);
-            return Poll::Ready(Some(incoming.map(|incoming| incoming.map(own))));
+        // The program may not come back to receive, and the answer to a ping is to be written.
+        if let Some(Event::Ping(_) | Event::Pong(_)) = event {
+            shared.schedule_what_is_queued();
         }
-        let result = self.poll_read_shared(cx);
-        if !matches!(result, Poll::Ready(Ok(1..) | Err(_))) && !self.received.is_empty() {
-            // Nothing more for now: the beginning of a frame is the decoder's to keep.
-            self.gathers = false;
-            return Poll::Ready(Some(Ok(None)));
+        Poll::Ready(event)
+    }
+
+    /// Reads once, to where what comes next belongs.
+    fn poll_read(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.received.is_empty() {
+            self.received.release();
         }
-        let count = shared.handle_read(ready!(result));
-        self.gathers = true;
-        Poll::Ready(count.map(|_| Ok(None)))
+        let result = if !shared.end_turn(cx) {
+            None
+        } else if let Some(mut room) = self.inbound.payload_room() {
+            shared.handle_read(ready!(self.half.poll_read_buf(cx, &mut room)))
+        } else {
+            let result = self.poll_read_shared(cx);
+            if !matches!(result, Poll::Ready(Ok(1..) | Err(_))) && !self.received.is_empty() {
+                self.received.settle();
+                return Poll::Ready(());
+            }
+            shared.handle_read(ready!(result))
+        };
+        if result.is_none() {
+            self.is_over = true;
+        }
+        Poll::Ready(())
     }
 
     fn poll_read_shared(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -281,11 +237,16 @@ impl Reader {
         let most = room.remaining_mut();
         let result = self.half.poll_read_buf(cx, &mut room);
         self.is_drained = !matches!(result, Poll::Ready(Ok(count)) if count == most);
-        self.received.note_read();
         if self.received.is_empty() {
             self.received.release();
         }
         result
+    }
+
+    fn end(&mut self, shared: &Shared) {
+        self.received.release();
+        shared.set_has_input(false);
+        self.is_over = true;
     }
 
     /// Reads and drops what comes, until the end.
@@ -324,9 +285,9 @@ impl Shared {
         self.lock().session.is_receiving()
     }
 
-    /// Takes note of a control frame, and has it answered. It is an event of its own if it does
-    /// not end anything.
-    fn handle_control(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
+    /// Takes note of a control frame or a fault, and has it answered. A ping or a pong is an event
+    /// of its own.
+    pub(crate) fn handle_incoming(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
         self.update(|shared, state| {
             let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
             // Nothing comes after a close frame, so there is no turn to wait for the end of.
@@ -348,13 +309,6 @@ impl Shared {
         if !state.session.outbound().is_empty() {
             self.schedule_flusher(&mut state);
         }
-    }
-
-    pub(crate) fn handle_fault(self: &Arc<Self>, fault: Fault) {
-        self.update(|shared, state| {
-            state.session.handle_fault(Instant::now().into_std(), fault);
-            shared.flush(state);
-        });
     }
 
     /// What a read has come to: how many bytes, or `None` where that was the end.
@@ -403,15 +357,5 @@ impl Shared {
             let mut discarded = 0;
             poll_fn(|cx| reader.poll_discard(&shared, cx, &mut discarded)).await;
         });
-    }
-}
-
-fn own(incoming: Incoming<'_>) -> Decoded {
-    match incoming {
-        Incoming::Frame(frame) => Decoded::Frame(frame),
-        Incoming::Text(text) => Decoded::Message(Message::Text(text.into())),
-        Incoming::Binary(Cow::Borrowed(bytes)) => Decoded::Message(bytes.into()),
-        Incoming::Binary(Cow::Owned(bytes)) => Decoded::Message(bytes.into()),
-        control => Decoded::Control(control.into_owned()),
     }
 }
