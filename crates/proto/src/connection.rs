@@ -1,10 +1,11 @@
 //! One end of a connection, whole: decoder and session together.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Buf as _;
 
+use crate::closing::TransportFate;
 use crate::compression::Negotiated;
 use crate::config::Config;
 use crate::inbound::Inbound;
@@ -16,7 +17,8 @@ use crate::session::Session;
 /// One end of a connection, without I/O.
 ///
 /// It is for a host that owns a connection alone. Received bytes go in, with the time; what they
-/// mean comes out, and what is to be written, and when to come back:
+/// mean comes out, and what is to be written, and when to come back. On a stream that blocks,
+/// [`read_from`](Self::read_from) and [`write_to`](Self::write_to) are the rest. Elsewhere:
 ///
 /// ```
 /// use std::time::Instant;
@@ -78,8 +80,7 @@ impl Connection {
     /// a close frame too, and a fault of the peer closes the connection.
     ///
     /// After a close frame or a fault, [`Incoming::End`] is all that comes: go on writing and
-    /// reading until [`Session::closed`] says that it is over. A read comes before
-    /// [`Incoming::More`] is said again.
+    /// reading until [`Session::closed`] says that it is over.
     pub fn poll<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Incoming<'b> {
         if std::mem::take(&mut self.has_read) || !input.is_empty() {
             self.session.handle_received(now);
@@ -127,12 +128,24 @@ impl Connection {
         Ok(self.has_read)
     }
 
-    /// Writes to a blocking stream what there is to be written. Its failure is told to the session.
+    /// How long a read may wait: until the next deadline, of which
+    /// [`Session::handle_timeout`] is to be told. It is never zero, which sockets refuse.
+    pub fn read_timeout(&self, now: Instant) -> Option<Duration> {
+        let deadline = self.session.poll_timeout()?;
+        Some(deadline.saturating_duration_since(now).max(Duration::from_millis(1)))
+    }
+
+    /// Writes to a blocking stream what there is to be written, and says what becomes of the stream
+    /// then. A failure to write is told to the session.
     ///
     /// # Errors
     ///
     /// As those of [`read_from`](Self::read_from). What has been written is not written again.
-    pub fn write_to(&mut self, now: Instant, stream: &mut impl io::Write) -> io::Result<()> {
+    pub fn write_to(
+        &mut self,
+        now: Instant,
+        stream: &mut impl io::Write,
+    ) -> io::Result<TransportFate> {
         while let Some(out) = self.session.poll_transmit() {
             match stream.write(out.chunk()) {
                 Ok(0) => self.session.handle_write_error(now, io::ErrorKind::WriteZero),
@@ -142,7 +155,7 @@ impl Connection {
             }
         }
         self.session.outbound().reclaim_buffer();
-        Ok(())
+        Ok(self.session.poll_transport())
     }
 
     /// Sending, closing and keepalive.

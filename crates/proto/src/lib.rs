@@ -22,6 +22,7 @@
 //! - [`Connection`] is one end, whole. [`Inbound`] and [`Session`] are its two parts, for a host
 //!   that splits receiving from sending, or tells the session later.
 //! - [`ReadBuffer`] is what to read into, for a host that has no buffers of its own.
+//!   `examples/blocking.rs` is all of a client and a server on sockets that block.
 //! - [`handshake`] is what comes before: the opening handshake of both ends.
 //! - What a peer does wrong is a [`Fault`]. It never panics and is never blamed on the caller.
 //!

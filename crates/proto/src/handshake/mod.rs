@@ -82,6 +82,7 @@ pub use extra_headers::HeaderError;
 pub use forwarded::{CidrError, ForwardedHeader, TrustedProxies};
 pub use head::{
     HeadError, HeadLimits, encode_request, encode_response, parse_request, parse_response,
+    read_head,
 };
 pub use key::{Key, KeyError};
 pub use origin::{Origin, OriginError, OriginList, OriginPolicy};
