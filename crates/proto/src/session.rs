@@ -223,9 +223,24 @@ impl Session {
         }
     }
 
+    /// Takes note of a ping that the program answers itself: it counts against the limit of control
+    /// frames a second, and gets no pong from here.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_incoming`](Self::handle_incoming).
+    pub fn handle_unanswered_ping(&mut self, now: Instant) -> Result<(), Fault> {
+        self.count_control(now)
+    }
+
     /// Takes note of a fault of the peer: what waits is given up, and the close frame sent.
     pub fn handle_fault(&mut self, now: Instant, fault: Fault) {
-        if let Some(frame) = self.closing.handle_fault(now, fault) {
+        self.handle_fault_in_words(now, fault, &fault.to_string());
+    }
+
+    /// The same, with a reason of the host's in the close frame, of which as much is sent as fits.
+    pub fn handle_fault_in_words(&mut self, now: Instant, fault: Fault, reason: &str) {
+        if let Some(frame) = self.closing.handle_fault(now, fault, reason) {
             self.outbound.discard_waiting();
             self.outbound.close(frame);
         }

@@ -77,7 +77,7 @@ pub use agreed::Agreed;
 pub use client::{HandshakeError, Opening};
 pub use connect::{Connect, RequestError};
 pub use cookie::{Cookie, CookieError, SameSite, SetCookie, parse_cookies};
-pub use extension::{Extension, ExtensionError, Param, parse_extensions};
+pub use extension::{Extension, ExtensionError, Param, parse_extension_list, parse_extensions};
 pub use extra_headers::HeaderError;
 pub use forwarded::{CidrError, ForwardedHeader, TrustedProxies};
 pub use head::{
