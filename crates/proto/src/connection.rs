@@ -25,14 +25,15 @@ use crate::session::Session;
 /// use bytes::Buf;
 /// use towline_proto::{Config, Connection, Incoming, Input, Role, TransportFate};
 ///
-/// /// What a host does whenever bytes have come: here, it echoes text.
+/// /// What a host does whenever bytes have come: here, it echoes.
 /// fn on_bytes(connection: &mut Connection, bytes: &mut [u8], socket: &mut Vec<u8>, now: Instant) {
 ///     let mut input = Input::new(bytes);
 ///     loop {
-///         match connection.poll(now, &mut input) {
-///             Incoming::Text(text) => connection.session().send_ref((&*text).into()).unwrap_or(()),
-///             Incoming::More | Incoming::End => break,
-///             _ => {}
+///         let incoming = connection.poll(now, &mut input);
+///         if let Some(message) = incoming.as_message() {
+///             connection.session().send_ref(message).ok();
+///         } else if matches!(incoming, Incoming::More | Incoming::End) {
+///             break;
 ///         }
 ///     }
 ///     while let Some(out) = connection.session().poll_transmit() {

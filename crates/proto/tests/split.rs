@@ -205,10 +205,25 @@ fn buffered(
             buffer.settle();
         }
         loop {
+            let has_whole = inbound.has_whole(buffer.unread());
+            if has_whole
+                && number % 2 == 0
+                && let Some(message) = inbound.poll_whole(&mut buffer.input())
+            {
+                events.push(Incoming::from(message).into_owned());
+                continue;
+            }
             match inbound.poll(&mut buffer.input()) {
                 Incoming::More | Incoming::End => break,
                 Incoming::Fault(fault) => return (events, Err(fault)),
-                incoming => events.push(incoming.into_owned()),
+                incoming => {
+                    let is_borrowed = matches!(
+                        incoming,
+                        Incoming::Text(Cow::Borrowed(_)) | Incoming::Binary(Cow::Borrowed(_))
+                    );
+                    assert!(is_borrowed || !has_whole, "{incoming:?}");
+                    events.push(incoming.into_owned());
+                }
             }
         }
         assert!(buffer.is_empty() || !is_end, "what is settled is left");
