@@ -181,7 +181,7 @@ inherit(
       if (!answered) return undefined;
       if (!this._offer) return 'Server responded with an extension that was not requested.';
       try {
-        this._compression = native.agree(this._offer.opening, answered);
+        this._compression = native.agree(this._offer.compression, answered);
         return undefined;
       } catch ({ message }) {
         return message;

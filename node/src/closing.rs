@@ -6,7 +6,6 @@ use napi::bindgen_prelude::External;
 use napi_derive::napi;
 use towline_proto::Incoming;
 
-use crate::connection::Ending;
 use crate::hub::Hub;
 use crate::words::{close_frame, describe};
 
@@ -35,16 +34,10 @@ pub fn handle_ending(hub: &mut External<Hub>, id: u32) {
     let Some(ending) = hub.get(id).and_then(|connection| connection.ending.take()) else { return };
     let Some(session) = hub.session(id) else { return };
     match ending {
-        Ending::Close(frame) => {
-            // Only control frames too many a second are refused, and this one is the last.
-            let _ = session.handle_incoming(now, &Incoming::Close(frame));
-        }
-        Ending::Fault(fault) => {
-            // What waits is not worth waiting for; the words are those that the program gets.
-            session.outbound().discard_waiting();
-            let _ =
-                session.close(now, close_frame(fault.close_code().get().into(), &describe(fault)));
-        }
+        // The words are those that the program gets.
+        Incoming::Fault(fault) => session.handle_fault_in_words(now, fault, &describe(fault)),
+        // Only control frames too many a second are refused, and a close frame is the last.
+        close => drop(session.handle_incoming(now, &close)),
     }
     hub.schedule(id);
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use towline_proto::{CloseFrame, Config, Fault, Inbound, Negotiated, Role, Session};
+use towline_proto::{Config, Inbound, Incoming, Negotiated, Role, Session};
 
 /// A connection, from the end of the opening handshake to the end of its socket.
 #[derive(Debug)]
@@ -13,9 +13,9 @@ pub(crate) struct Connection {
     pub(crate) session: Session,
     /// What events of the table are about, in their order, where that is not in the chunk.
     pub(crate) owned: VecDeque<Owned>,
-    /// How the peer's part of the conversation ended. The session learns it when the program has
-    /// had all that came before, and could answer it.
-    pub(crate) ending: Option<Ending>,
+    /// The last of what the peer said: its close frame, or a fault. The session learns of it when
+    /// the program has had all that came before, and could answer it.
+    pub(crate) ending: Option<Incoming<'static>>,
     /// When the timetable will look at this.
     pub(crate) scheduled: Option<Instant>,
 }
@@ -26,13 +26,6 @@ pub(crate) enum Owned {
     Text(String),
     Binary(Vec<u8>),
     Shared(Bytes),
-}
-
-/// The last of what a peer said.
-#[derive(Debug)]
-pub(crate) enum Ending {
-    Close(CloseFrame),
-    Fault(Fault),
 }
 
 impl Connection {

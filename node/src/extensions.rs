@@ -1,18 +1,13 @@
 //! The extensions that a handshake settles: compression.
 //!
 //! JavaScript owns the handshake, as it owns HTTP; what the two ends make of
-//! `Sec-WebSocket-Extensions` is for the core, which wants a whole handshake. So it gets one, with
-//! this header in it.
+//! `Sec-WebSocket-Extensions` is for the core.
 
-use http::{Request, Response, Uri, header};
 use napi::bindgen_prelude::External;
 use napi::{Error, Result, Status};
 use napi_derive::napi;
-use towline_proto::handshake::{Accept, Connect, Offer, Opening, OriginPolicy};
+use towline_proto::handshake::{Extension, HandshakeError, parse_extension_list};
 use towline_proto::{Compression, Deflate, Negotiated};
-
-/// A key, for a handshake that nobody sees.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// How to compress, as `perMessageDeflate` says it. What is absent is as the core has it.
 #[napi(object, object_to_js = false)]
@@ -72,7 +67,7 @@ pub struct Offered {
     /// The header.
     pub header: String,
     /// For [`agree`], with the answer.
-    pub opening: External<Opening>,
+    pub compression: External<Compression>,
 }
 
 /// What a server answers to the extensions that a client offers, if there is anything to agree on.
@@ -82,39 +77,19 @@ pub struct Offered {
 /// If the header is malformed.
 #[napi(catch_unwind)]
 pub fn answer(offered: String, options: DeflateOptions) -> Result<Option<Answer>> {
-    let request = Request::get("/")
-        .header(header::HOST, "localhost")
-        .header(header::UPGRADE, "websocket")
-        .header(header::CONNECTION, "Upgrade")
-        .header(header::SEC_WEBSOCKET_KEY, KEY)
-        .header(header::SEC_WEBSOCKET_VERSION, "13")
-        .header(header::SEC_WEBSOCKET_EXTENSIONS, offered)
-        .body(())
-        .map_err(refused)?;
-    let offer = Offer::from_request(&request).map_err(|rejection| refused(rejection.reason()))?;
-    let accept = Accept::new().compression(options.compression(true));
-    let (response, agreed) = offer.accept(&accept, &OriginPolicy::Any).map_err(refused)?;
-    let header = response.headers().get(header::SEC_WEBSOCKET_EXTENSIONS);
-    let header = header.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    Ok(header
-        .zip(agreed.compression)
-        .map(|(header, negotiated)| Answer { header, negotiated: External::new(negotiated) }))
+    let offered = parse_extension_list(offered).map_err(refused)?;
+    let negotiated = options.compression(true).answer(&offered);
+    Ok(negotiated.map(|negotiated| Answer {
+        header: negotiated.extension().to_string(),
+        negotiated: External::new(negotiated),
+    }))
 }
 
 /// What a client offers.
-///
-/// # Errors
-///
-/// If the operating system has no random numbers.
 #[napi(catch_unwind)]
-pub fn offer(options: DeflateOptions) -> Result<Offered> {
-    let opening = Connect::new()
-        .compression(options.compression(false))
-        .open(&Uri::from_static("ws://localhost/"))
-        .map_err(refused)?;
-    let header = opening.request().headers().get(header::SEC_WEBSOCKET_EXTENSIONS);
-    let header = header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    Ok(Offered { header, opening: External::new(opening) })
+pub fn offer(options: DeflateOptions) -> Offered {
+    let compression = options.compression(false);
+    Offered { header: compression.offer().to_string(), compression: External::new(compression) }
 }
 
 /// What a client makes of the server's answer to its offer.
@@ -124,19 +99,13 @@ pub fn offer(options: DeflateOptions) -> Result<Offered> {
 /// If that is none.
 #[napi(catch_unwind)]
 pub fn agree(
-    opening: &External<Opening>,
+    compression: &External<Compression>,
     answered: String,
 ) -> Result<Option<External<Negotiated>>> {
-    let response = Response::builder()
-        .status(101)
-        .header(header::UPGRADE, "websocket")
-        .header(header::CONNECTION, "Upgrade")
-        .header(header::SEC_WEBSOCKET_ACCEPT, opening.key().accept())
-        .header(header::SEC_WEBSOCKET_EXTENSIONS, answered)
-        .body(())
-        .map_err(refused)?;
-    let agreed = opening.verify(&response).map_err(refused)?;
-    Ok(agreed.compression.map(External::new))
+    let answered = parse_extension_list(answered).map_err(HandshakeError::Extensions);
+    let verify = |answered: Vec<Extension>| compression.verify(&answered);
+    let negotiated = answered.and_then(verify).map_err(refused)?;
+    Ok(negotiated.map(External::new))
 }
 
 fn refused(why: impl ToString) -> Error {

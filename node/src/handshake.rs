@@ -1,10 +1,9 @@
 //! The parts of the opening handshake that are more than a look into a header.
 
-use http::{HeaderMap, HeaderValue, header};
 use napi::bindgen_prelude::Null;
 use napi::{Either, Error, Result, Status};
 use napi_derive::napi;
-use towline_proto::handshake::{Key, parse_extensions};
+use towline_proto::handshake::{ExtensionError, Key, parse_extension_list};
 
 /// An extension that a client offers.
 #[napi(object, object_from_js = false)]
@@ -51,10 +50,8 @@ pub fn accept_key(key: String) -> Either<String, Null> {
 /// If the header is malformed.
 #[napi(catch_unwind)]
 pub fn offered_extensions(value: String) -> Result<Vec<RequestedExtension>> {
-    let malformed = |why: String| Error::new(Status::InvalidArg, why);
-    let value = HeaderValue::from_str(&value).map_err(|error| malformed(error.to_string()))?;
-    let headers = HeaderMap::from_iter([(header::SEC_WEBSOCKET_EXTENSIONS, value)]);
-    let extensions = parse_extensions(&headers).map_err(|error| malformed(error.to_string()))?;
+    let malformed = |error: ExtensionError| Error::new(Status::InvalidArg, error.to_string());
+    let extensions = parse_extension_list(value).map_err(malformed)?;
     let offered = extensions.iter().map(|extension| RequestedExtension {
         name: extension.name().to_owned(),
         params: extension

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
+use napi::Env;
 use napi::bindgen_prelude::{Buffer, BufferSlice, Either, External, Latin1String};
-use napi::{Env, Result};
 use napi_derive::napi;
-use towline_proto::{Frame, Incoming, Input, Rsv};
+use towline_proto::{Fault, Frame, Incoming, Input, Rsv};
 
 use crate::arrays::{BytesMut, WordsMut};
-use crate::connection::{Connection, Ending, Owned};
+use crate::connection::{Connection, Owned};
 use crate::hub::Hub;
 use crate::table::{Kind, State, Writer};
 use crate::words::describe;
@@ -68,7 +68,7 @@ pub fn take_bytes<'env>(
     env: &'env Env,
     hub: &mut External<Hub>,
     id: u32,
-) -> Result<Either<BufferSlice<'env>, Buffer>> {
+) -> napi::Result<Either<BufferSlice<'env>, Buffer>> {
     let copied = |bytes: &[u8]| BufferSlice::copy_from(env, bytes).map(Either::A);
     match hub.get(id).and_then(Connection::take_owned) {
         Some(Owned::Binary(bytes)) if bytes.len() > COPY_MAX => Ok(Either::B(bytes.into())),
@@ -93,16 +93,11 @@ impl Connection {
             if !writer.has_room() {
                 return false;
             }
-            match self.inbound.decode(input) {
-                Ok(Some(incoming)) => {
+            match self.inbound.poll(input) {
+                Incoming::More | Incoming::End => return true,
+                incoming => {
                     let end = len - input.len();
                     self.note(incoming, end, now, flags, writer);
-                }
-                Ok(None) => return true,
-                Err(fault) => {
-                    writer.push(Kind::Fault, fault.close_code().get().into(), 0);
-                    self.owned.push_back(Owned::Text(describe(fault)));
-                    self.ending = Some(Ending::Fault(fault));
                 }
             }
         }
@@ -139,44 +134,50 @@ impl Connection {
                 writer.push(Kind::Frame, first_byte(&frame), masked);
                 self.owned.push_back(Owned::Shared(frame.into_payload()));
             }
-            Incoming::Ping(payload) => self.note_ping(payload, now, flags, writer),
+            Incoming::Ping(payload) if flags & PINGS_BY_HAND != 0 => {
+                let noted = self.session.handle_unanswered_ping(now);
+                self.note_control(noted, Some((Kind::Ping, 1, payload)), writer);
+            }
+            Incoming::Ping(payload) => {
+                let noted = self.session.handle_incoming(now, &Incoming::Ping(payload.clone()));
+                let event = (flags & CONTROL_FRAMES != 0).then_some((Kind::Ping, 0, payload));
+                self.note_control(noted, event, writer);
+            }
             Incoming::Pong(payload) => {
-                let pong = Incoming::Pong(payload.clone());
-                if self.handle(now, &pong, writer) && flags & CONTROL_FRAMES != 0 {
-                    self.own(writer, Kind::Pong, 0, Owned::Shared(payload));
-                }
+                let noted = self.session.handle_incoming(now, &Incoming::Pong(payload.clone()));
+                let event = (flags & CONTROL_FRAMES != 0).then_some((Kind::Pong, 0, payload));
+                self.note_control(noted, event, writer);
             }
             Incoming::Close(frame) => {
                 let reason = Owned::Text(frame.reason().to_owned());
                 self.own(writer, Kind::Close, frame.code().get().into(), reason);
-                self.ending = Some(Ending::Close(frame));
+                self.ending = Some(Incoming::Close(frame));
             }
+            Incoming::Fault(fault) => self.note_fault(fault, writer),
             _ => {}
         }
     }
 
-    fn note_ping(&mut self, payload: Bytes, now: Instant, flags: u32, writer: &mut Writer<'_>) {
-        let by_hand = flags & PINGS_BY_HAND != 0;
-        // A pong asks for no answer, and counts as much against the limit of control frames.
-        let incoming =
-            if by_hand { Incoming::Pong(Bytes::new()) } else { Incoming::Ping(payload.clone()) };
-        let wanted = by_hand || flags & CONTROL_FRAMES != 0;
-        if self.handle(now, &incoming, writer) && wanted {
-            self.own(writer, Kind::Ping, by_hand.into(), Owned::Shared(payload));
+    /// Writes down a control frame that the session has taken note of, or that it was too much.
+    fn note_control(
+        &mut self,
+        noted: Result<(), Fault>,
+        event: Option<(Kind, usize, Bytes)>,
+        writer: &mut Writer<'_>,
+    ) {
+        match (noted, event) {
+            (Err(fault), _) => self.note_fault(fault, writer),
+            (Ok(()), Some((kind, first, payload))) => {
+                self.own(writer, kind, first, Owned::Shared(payload));
+            }
+            (Ok(()), None) => {}
         }
     }
 
-    /// Tells the session; false if that is too much for it.
-    fn handle(&mut self, now: Instant, incoming: &Incoming<'_>, writer: &mut Writer<'_>) -> bool {
-        match self.session.handle_incoming(now, incoming) {
-            Ok(()) => true,
-            Err(fault) => {
-                writer.push(Kind::Fault, fault.close_code().get().into(), 0);
-                self.owned.push_back(Owned::Text(describe(fault)));
-                self.ending = Some(Ending::Fault(fault));
-                false
-            }
-        }
+    fn note_fault(&mut self, fault: Fault, writer: &mut Writer<'_>) {
+        let code = usize::from(fault.close_code().get());
+        self.own(writer, Kind::Fault, code, Owned::Text(describe(fault)));
+        self.ending = Some(Incoming::Fault(fault));
     }
 
     fn own(&mut self, writer: &mut Writer<'_>, kind: Kind, first: usize, owned: Owned) {

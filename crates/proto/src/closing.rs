@@ -319,11 +319,16 @@ impl Closing {
         answer
     }
 
-    /// The peer did wrong. Returns the close frame to send, if none was.
-    pub(crate) fn handle_fault(&mut self, now: Instant, fault: Fault) -> Option<CloseFrame> {
+    /// The peer did wrong. Returns the close frame to send, if none was, with this reason.
+    pub(crate) fn handle_fault(
+        &mut self,
+        now: Instant,
+        fault: Fault,
+        reason: &str,
+    ) -> Option<CloseFrame> {
         let (sent, to_send, deadline) = match &self.state {
             State::Open => {
-                let frame = CloseFrame::of(fault.close_code(), &fault.to_string());
+                let frame = CloseFrame::of(fault.close_code(), reason);
                 (Some(frame.clone()), Some(frame), now.checked_add(self.timeout))
             }
             State::Closing { sent, deadline } => (Some(CloseFrame::clone(sent)), None, *deadline),

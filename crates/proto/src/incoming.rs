@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::fault::Fault;
 use crate::message::{Message, MessageRef};
 use crate::text::Text;
 use crate::wire::close::CloseFrame;
@@ -11,16 +12,26 @@ use crate::wire::frame::Frame;
 
 /// Received bytes, consumed from the front.
 ///
-/// They are unmasked where they lie, hence mutable; what is decoded borrows from them.
+/// They are unmasked where they lie, hence mutable; what is decoded borrows from them. A
+/// [`ReadBuffer`](crate::read_buffer::ReadBuffer) makes one of what lies in it.
 #[derive(Debug)]
 pub struct Input<'b> {
     bytes: &'b mut [u8],
+    /// Where a buffer counts how much of it has been consumed.
+    consumed: Option<&'b mut usize>,
+    gathers: usize,
 }
 
 impl<'b> Input<'b> {
-    /// Input of these bytes.
+    /// Input of these bytes. All of them are consumed before more is asked for.
     pub fn new(bytes: &'b mut [u8]) -> Self {
-        Self { bytes }
+        Self { bytes, consumed: None, gathers: 0 }
+    }
+
+    /// What lies in a buffer behind `consumed`.
+    #[inline]
+    pub(crate) fn of_buffer(buffer: &'b mut [u8], consumed: &'b mut usize, gathers: usize) -> Self {
+        Self { bytes: &mut buffer[*consumed..], consumed: Some(consumed), gathers }
     }
 
     /// How many bytes have not been consumed.
@@ -38,13 +49,27 @@ impl<'b> Input<'b> {
         self.bytes
     }
 
+    /// How long a frame may be, header included, of which the beginning stays here until its rest
+    /// has come.
+    pub(crate) fn gathers(&self) -> usize {
+        self.gathers
+    }
+
     /// Consumes `count` bytes, or all where there are fewer.
     #[inline]
     pub(crate) fn take(&mut self, count: usize) -> &'b mut [u8] {
         let bytes = std::mem::take(&mut self.bytes);
         let (taken, rest) = bytes.split_at_mut(count.min(bytes.len()));
         self.bytes = rest;
+        if let Some(consumed) = &mut self.consumed {
+            **consumed += taken.len();
+        }
         taken
+    }
+
+    /// Consumes all that is left.
+    pub(crate) fn discard(&mut self) {
+        self.take(usize::MAX);
     }
 }
 
@@ -54,7 +79,7 @@ impl<'b> From<&'b mut [u8]> for Input<'b> {
     }
 }
 
-/// What received bytes mean.
+/// What comes of received bytes.
 ///
 /// A message that lies whole in the input is borrowed from it; one that came in pieces is owned.
 /// [`into_message`](Self::into_message) makes either one's own.
@@ -67,12 +92,18 @@ pub enum Incoming<'b> {
     Binary(Cow<'b, [u8]>),
     /// A data frame, where `assemble_fragments` is off.
     Frame(Frame),
-    /// A ping. Its pong is on its way; there is nothing to do.
+    /// A ping. The [session](crate::session::Session) that is told of it answers.
     Ping(Bytes),
     /// A pong.
     Pong(Bytes),
-    /// The peer's close frame: nothing comes after it. The answer is on its way.
+    /// The peer's close frame: nothing comes after it. The session that is told of it answers.
     Close(CloseFrame),
+    /// The peer did wrong: nothing comes after it. The session that is told of it closes.
+    Fault(Fault),
+    /// Nothing yet: more is to be read.
+    More,
+    /// Nothing any more: a close frame or a fault has been. What is still read is thrown away.
+    End,
 }
 
 impl<'b> From<MessageRef<'b>> for Incoming<'b> {
@@ -100,6 +131,15 @@ impl Incoming<'_> {
         }
     }
 
+    /// The message, if it is one, where it lies.
+    pub fn as_message(&self) -> Option<MessageRef<'_>> {
+        match self {
+            Self::Text(text) => Some(MessageRef::text(text)),
+            Self::Binary(bytes) => Some(MessageRef::binary(bytes)),
+            _ => None,
+        }
+    }
+
     /// The same, independent of the input.
     pub fn into_owned(self) -> Incoming<'static> {
         match self {
@@ -109,6 +149,9 @@ impl Incoming<'_> {
             Self::Ping(payload) => Incoming::Ping(payload),
             Self::Pong(payload) => Incoming::Pong(payload),
             Self::Close(frame) => Incoming::Close(frame),
+            Self::Fault(fault) => Incoming::Fault(fault),
+            Self::More => Incoming::More,
+            Self::End => Incoming::End,
         }
     }
 }

@@ -5,19 +5,24 @@
 //! on tokio; use that unless you are writing another.
 //!
 //! ```text
-//!               read                                              write
-//!      socket ───────▶ Inbound ──▶ Incoming ──▶ program            socket
-//!                         │            │           │                 ▲
-//!                       fault    ping, close     send, close         │
-//!                         │            │           │                 │
-//!                         ▼            ▼           ▼                 │
-//!                      Session: [closing] [keepalive] [outbound] ────┘
+//!            read              poll
+//!      socket ───▶ Input ─▶ Inbound ─▶ Incoming ─▶ program         socket
+//!        ▲                                │  │        │               ▲
+//!        └──────────── more ──────────────┘  │   send, close          │ write
+//!                                   ping, close,      │               │
+//!                                       fault         │               │
+//!                                            ▼        ▼               │
+//!                      Session: [closing] [keepalive] [outbound] ─────┘
 //!                         ▲                     │
 //!                 clock ──┘ handle_timeout      └─▶ poll_timeout, poll_transport
 //! ```
 //!
+//! - All that comes in comes of one call, [`Inbound::poll`]: a message, a control frame, a fault, or
+//!   the word that more is to be read.
 //! - [`Connection`] is one end, whole. [`Inbound`] and [`Session`] are its two parts, for a host
-//!   that splits receiving from sending.
+//!   that splits receiving from sending, or tells the session later.
+//! - [`ReadBuffer`] is what to read into, for a host that has no buffers of its own.
+//!   `examples/blocking.rs` is all of a client and a server on sockets that block.
 //! - [`handshake`] is what comes before: the opening handshake of both ends.
 //! - What a peer does wrong is a [`Fault`]. It never panics and is never blamed on the caller.
 //!
@@ -42,9 +47,11 @@ pub mod fault;
 
 pub mod incoming;
 
+pub mod read_buffer;
+
 mod body;
 
-pub mod whole;
+mod whole;
 
 pub mod inbound;
 
@@ -90,11 +97,11 @@ pub use incoming::{Incoming, Input};
 pub use message::{Message, MessageRef};
 pub use outbound::{Mark, Outbound};
 pub use outgoing::Outgoing;
+pub use read_buffer::ReadBuffer;
 pub use refused::{Refused, SendError};
 pub use role::Role;
 pub use session::Session;
 pub use text::{InvalidUtf8, Text, Utf8Validator};
-pub use whole::WholeMessage;
 pub use wire::close::{CloseCode, CloseFrame, InvalidClose, MalformedClose};
 pub use wire::frame::Frame;
 pub use wire::header::{Header, Rsv};

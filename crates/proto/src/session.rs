@@ -190,16 +190,24 @@ impl Session {
         self.stall.handle_full(now, self.outbound.written_ever());
     }
 
-    /// Takes note of what was decoded: answers a ping, goes on with closing.
+    /// Takes note of what was decoded: answers a ping, goes on with closing, closes after a fault.
     ///
     /// # Errors
     ///
-    /// A [`Fault`], which it has dealt with itself, where the limit of control frames a second is
-    /// exceeded.
+    /// A [`Fault`], which it has dealt with: the one that was decoded, or that the limit of control
+    /// frames a second is exceeded.
     #[inline]
     pub fn handle_incoming(&mut self, now: Instant, incoming: &Incoming<'_>) -> Result<(), Fault> {
         match incoming {
-            Incoming::Text(_) | Incoming::Binary(_) | Incoming::Frame(_) => Ok(()),
+            Incoming::Text(_)
+            | Incoming::Binary(_)
+            | Incoming::Frame(_)
+            | Incoming::More
+            | Incoming::End => Ok(()),
+            Incoming::Fault(fault) => {
+                self.handle_fault(now, *fault);
+                Err(*fault)
+            }
             Incoming::Ping(payload) => {
                 self.count_control(now)?;
                 if self.closing.is_open() {
@@ -217,9 +225,24 @@ impl Session {
         }
     }
 
+    /// Takes note of a ping that the program answers itself: it counts against the limit of control
+    /// frames a second, and gets no pong from here.
+    ///
+    /// # Errors
+    ///
+    /// As [`handle_incoming`](Self::handle_incoming).
+    pub fn handle_unanswered_ping(&mut self, now: Instant) -> Result<(), Fault> {
+        self.count_control(now)
+    }
+
     /// Takes note of a fault of the peer: what waits is given up, and the close frame sent.
     pub fn handle_fault(&mut self, now: Instant, fault: Fault) {
-        if let Some(frame) = self.closing.handle_fault(now, fault) {
+        self.handle_fault_in_words(now, fault, &fault.to_string());
+    }
+
+    /// The same, with a reason of the host's in the close frame, of which as much is sent as fits.
+    pub fn handle_fault_in_words(&mut self, now: Instant, fault: Fault, reason: &str) {
+        if let Some(frame) = self.closing.handle_fault(now, fault, reason) {
             self.outbound.discard_waiting();
             self.outbound.close(frame);
         }

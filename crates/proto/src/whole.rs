@@ -1,4 +1,4 @@
-//! What can be told of bytes in front of which a message may begin, without consuming them.
+//! A message in a single frame, all of which lies in the input: the common case.
 
 use crate::incoming::Input;
 use crate::role::Role;
@@ -10,13 +10,12 @@ const FIN: u8 = 0x80;
 const TEXT: u8 = FIN | Opcode::Text as u8;
 const BINARY: u8 = FIN | Opcode::Binary as u8;
 
-/// A message in a single frame, all of which is there: where it was found, it can be
-/// [taken](crate::inbound::Inbound::take_whole).
+/// Where such a message lies.
 #[derive(Debug)]
-pub struct WholeMessage {
-    pub(crate) payload_len: usize,
-    pub(crate) header_len: u8,
-    pub(crate) mask: Option<[u8; 4]>,
+pub(crate) struct WholeMessage {
+    payload_len: usize,
+    header_len: u8,
+    mask: Option<[u8; 4]>,
     pub(crate) is_text: bool,
 }
 

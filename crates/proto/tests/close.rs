@@ -312,3 +312,19 @@ fn a_close_frame_made_by_hand_closes() {
     assert_eq!(error.why(), Refused::MalformedClose(MalformedClose::OneByte));
     assert!(peer.session().is_open());
 }
+
+#[test]
+fn a_fault_may_be_told_in_other_words_as_far_as_they_fit() {
+    for (words, told) in
+        [("Invalid UTF-8 Data Received", None), (&*"é".repeat(80), Some("é".repeat(61)))]
+    {
+        let mut peer = Peer::of_server();
+        let now = peer.now();
+        let fault = Violation::InvalidUtf8.into();
+        peer.session().handle_fault_in_words(now, fault, words);
+        assert_eq!(peer.fault(), Some(fault));
+        let close = peer.hears_close();
+        assert_eq!((close.code().get(), close.reason()), (1007, told.as_deref().unwrap_or(words)));
+        assert_eq!(peer.transport(), TransportFate::ShutDown);
+    }
+}

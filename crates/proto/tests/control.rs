@@ -183,6 +183,21 @@ fn more_control_frames_in_a_second_than_allowed_close_with_1008() {
 }
 
 #[test]
+fn a_ping_that_the_program_answers_itself_is_counted_and_gets_no_pong() {
+    let config = Config::server().max_received_control_rate(NonZeroU32::new(10));
+    let mut peer = Peer::new(Role::Server, &config);
+    let now = peer.now();
+    for _ in 0..10 {
+        assert_eq!(peer.session().handle_unanswered_ping(now), Ok(()));
+    }
+    assert_eq!(peer.hears(), []);
+    let fault = LimitExceeded::ControlRate { limit: 10 }.into();
+    assert_eq!(peer.session().handle_unanswered_ping(now), Err(fault));
+    assert_eq!(peer.fault(), Some(fault));
+    assert_eq!(peer.hears_close().code(), CloseCode::POLICY);
+}
+
+#[test]
 fn a_ping_of_the_program_takes_125_bytes_and_gives_more_back() {
     let mut peer = Peer::of_client();
     peer.session().ping(Bytes::from(vec![1; 125])).unwrap();

@@ -5,9 +5,10 @@
 use bytes::{Buf as _, Bytes};
 use proptest::prelude::*;
 use towline_kit::{Event, FrameBytes, Heard, Pair, Peer, event, frame, join, negotiate};
+use towline_proto::handshake::{HandshakeError, parse_extension_list};
 use towline_proto::{
-    Broadcast, Compress, Config, Deflate, Fault, Frame, LimitExceeded, Message, Opcode, Outgoing,
-    Refused, Role, Rsv, Session, Violation,
+    Broadcast, Compress, Compression, Config, Deflate, Fault, Frame, Inbound, Incoming, Input,
+    LimitExceeded, Message, Opcode, Outgoing, Refused, Role, Rsv, Session, Violation,
 };
 use zlib_rs::{DeflateConfig, DeflateFlush};
 
@@ -158,6 +159,44 @@ fn the_limit_of_a_message_is_for_what_it_inflates_to() {
     let mut peer = peer_of(&server().max_received_message_size(1000));
     peer.says(frame().binary(blocks).rsv(RSV1));
     assert_eq!(peer.events(), [event::binary(noise)]);
+}
+
+#[test]
+fn what_a_host_negotiates_itself_is_what_a_handshake_agrees_on() {
+    let wanted = [Deflate::client(), deflate()].map(Compression::from);
+    for (client, server) in [(wanted[0], wanted[1]), (wanted[1], wanted[0])] {
+        let offered = parse_extension_list(client.offer().to_string()).unwrap();
+        let at_server = server.answer(&offered).unwrap();
+        let answered = parse_extension_list(at_server.extension().to_string()).unwrap();
+        let at_client = client.verify(&answered).unwrap();
+        let [client, server] = [client, server].map(|wanted| Config::client().compression(wanted));
+        assert_eq!([at_client, Some(at_server)], negotiate(&client, &server));
+    }
+    let others = parse_extension_list("x-other, permessage-deflate; unheard_of").unwrap();
+    assert_eq!(wanted[0].answer(&others), None);
+    assert_eq!(wanted[0].verify(&[]), Ok(None), "declined");
+    let refused = wanted[0].verify(&others).unwrap_err();
+    assert!(matches!(refused, HandshakeError::ExtensionNotOffered { .. }), "{refused}");
+}
+
+#[test]
+fn what_was_inflated_is_counted_over_messages_whole_open_and_refused() {
+    let config = Config::server().compression(deflate()).max_received_message_size(1000);
+    let [_, negotiated] = negotiate(&client(), &config);
+    let mut inbound = Inbound::new(Role::Server, &config).with_compression(negotiated.as_ref());
+    let mut receives = |frame: FrameBytes| {
+        let mut bytes = frame.by(Role::Client).bytes();
+        let mut input = Input::new(&mut bytes);
+        while !matches!(inbound.poll(&mut input), Incoming::More | Incoming::Fault(_)) {}
+        inbound.take_inflated()
+    };
+    assert_eq!(receives(frame().binary("as it is")), 0);
+    assert_eq!(receives(frame().binary(deflated([b'a'; 700])).rsv(RSV1)), 700);
+    assert_eq!(receives(frame().binary(deflated([b'b'; 500])).rsv(RSV1).fin(false)), 500);
+    assert_eq!(receives(frame().ping("")), 0);
+    assert_eq!(receives(frame().continuation("")), 0);
+    // The work was done, though it was for nothing.
+    assert_eq!(receives(frame().binary(deflated([b'c'; 2000])).rsv(RSV1)), 2000);
 }
 
 #[test]

@@ -59,12 +59,12 @@ fn a_megabyte_that_inflates_to_a_gigabyte_is_refused_at_the_limit_with_bounded_m
                 let info = measure(|| {
                     for read in bytes.chunks_mut(read) {
                         let mut input = Input::new(read);
-                        match inbound.decode(&mut input) {
-                            Ok(incoming) => assert!(incoming.is_none()),
-                            Err(found) => {
+                        match inbound.poll(&mut input) {
+                            Incoming::Fault(found) => {
                                 fault = Some(found);
                                 break;
                             }
+                            incoming => assert_eq!(incoming, Incoming::More),
                         }
                     }
                 });
@@ -101,8 +101,12 @@ fn used(deflate: Deflate, messages: usize) -> Connection {
     }
     let mut client = make(Role::Client, &at_client, &negotiated);
     let mut input = Input::new(&mut bytes);
-    while let Some(incoming) = client.poll_incoming(now, &mut input) {
-        let Incoming::Text(text) = incoming else { panic!("{incoming:?}") };
+    loop {
+        let text = match client.poll(now, &mut input) {
+            Incoming::Text(text) => text,
+            Incoming::More => break,
+            incoming => panic!("{incoming:?}"),
+        };
         client.session().send(text.into_owned()).unwrap();
         while let Some(out) = client.session().poll_transmit() {
             out.advance(out.chunk().len());

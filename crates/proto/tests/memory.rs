@@ -22,8 +22,11 @@ fn decodes(inbound: &mut Inbound, reads: impl IntoIterator<Item = Vec<u8>>) -> A
     measure(|| {
         for read in &mut reads {
             let mut input = Input::new(read);
-            while let Ok(Some(incoming)) = inbound.decode(&mut input) {
-                drop(incoming);
+            loop {
+                match inbound.poll(&mut input) {
+                    Incoming::More | Incoming::Fault(_) | Incoming::End => break,
+                    incoming => drop(incoming),
+                }
             }
         }
     })
@@ -78,7 +81,7 @@ fn the_allowed_maximum_announced_and_one_byte_sent_gets_128_kib_at_most() {
             let head = frame().opcode(opcode).announcing(announced).head();
             let info = decodes(&mut inbound, [head, vec![b'x']]);
             assert!(info.bytes_max <= 128 * KIB + OPEN, "{info:?}");
-            assert!(inbound.payload_buffer().is_none_or(|room| room.remaining_mut() < 128 << 10));
+            assert!(inbound.payload_room().is_none_or(|room| room.remaining_mut() < 128 << 10));
         }
     }
 }
@@ -92,10 +95,10 @@ fn memory_grows_with_what_has_come_and_not_with_what_was_announced() {
         let mut received = 1;
         let info = measure(|| {
             while received < 1 << 20 {
-                let mut buffer = inbound.payload_buffer().unwrap();
-                let part = buffer.remaining_mut().min(10_000);
-                buffer.put_bytes(0, part);
-                inbound.payload_received(part).unwrap();
+                let mut room = inbound.payload_room().unwrap();
+                let part = room.remaining_mut().min(10_000);
+                room.put_bytes(0, part);
+                assert_eq!(inbound.poll(&mut Input::new(&mut [])), Incoming::More);
                 received += part;
             }
         });
@@ -113,17 +116,15 @@ fn a_message_that_has_come_whole_is_held_in_about_its_size() {
         let info = measure(|| {
             let mut rest = &mut bytes[..];
             while !rest.is_empty() {
-                if direct && let Some(mut buffer) = inbound.payload_buffer() {
-                    let part = buffer.remaining_mut().min(rest.len());
-                    buffer.put_slice(&rest[..part]);
+                let mut now = &mut [][..];
+                if direct && let Some(mut room) = inbound.payload_room() {
+                    let part = room.remaining_mut().min(rest.len());
+                    room.put_slice(&rest[..part]);
                     rest = &mut rest[part..];
-                    message = inbound.payload_received(part).unwrap();
                 } else {
-                    let (now, later) = rest.split_at_mut(rest.len().min(10_000));
-                    message =
-                        inbound.decode(&mut Input::new(now)).unwrap().map(Incoming::into_owned);
-                    rest = later;
+                    (now, rest) = rest.split_at_mut(rest.len().min(10_000));
                 }
+                message = inbound.poll(&mut Input::new(now)).into_owned().into_message();
             }
         });
         assert!(message.is_some());
@@ -161,16 +162,16 @@ fn long_fragments_that_are_read_straight_to_their_place_are_not_copied_over_and_
         for number in 0..300 {
             let opcode = if number == 0 { 2 } else { 0 };
             let mut head = frame().opcode(opcode).fin(false).announcing(100_000).head();
-            assert_eq!(inbound.decode(&mut Input::new(&mut head)), Ok(None));
+            assert_eq!(inbound.poll(&mut Input::new(&mut head)), Incoming::More);
             let mut left = 100_000;
             while left > 0 {
-                let Some(mut buffer) = inbound.payload_buffer() else {
-                    assert_eq!(inbound.decode(&mut Input::new(&mut vec![0; left])), Ok(None));
+                let Some(mut room) = inbound.payload_room() else {
+                    assert_eq!(inbound.poll(&mut Input::new(&mut vec![0; left])), Incoming::More);
                     break;
                 };
-                let part = buffer.remaining_mut();
-                buffer.put_bytes(0, part);
-                inbound.payload_received(part).unwrap();
+                let part = room.remaining_mut();
+                room.put_bytes(0, part);
+                assert_eq!(inbound.poll(&mut Input::new(&mut [])), Incoming::More);
                 left -= part;
             }
         }
@@ -256,7 +257,7 @@ fn a_connection_at_rest_holds_no_buffer_whatever_came_before() {
     let held = at_rest(now, |connection| {
         let mut pings = frame().ping([b'p'; 125]).by(Role::Client).bytes().repeat(500);
         let mut input = Input::new(&mut pings);
-        while connection.poll_incoming(now, &mut input).is_some() {}
+        while connection.poll(now, &mut input) != Incoming::More {}
     });
     assert!(held <= 512, "{held} bytes after many pings");
 }
@@ -272,7 +273,7 @@ fn a_connection_that_is_over_holds_nothing() {
             }
             let mut half = frame().binary([1; 1000]).by(Role::Client).bytes();
             half.truncate(500);
-            connection.poll_incoming(now, &mut Input::new(&mut half));
+            assert_eq!(connection.poll(now, &mut Input::new(&mut half)), Incoming::More);
             match end {
                 0 => connection.session().handle_transport_end(),
                 1 => {

@@ -2,12 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::borrow::Cow;
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use bytes::{Buf, BufMut};
 use proptest::prelude::*;
 use towline_kit::{Event, FrameBytes, Heard, Peer, event, frame, join};
-use towline_proto::{Config, Fault, Inbound, Input, Role, Violation};
+use towline_proto::{Config, Fault, Inbound, Incoming, Input, ReadBuffer, Role, Violation};
 
 /// What a peer might say next. `obeys` makes it, by far more often than not, a frame that may
 /// stand here, so that what is said gets somewhere before it goes wrong.
@@ -145,21 +146,24 @@ fn decoded(
     let mut was_direct = false;
     let mut step = |events: &mut Vec<Event>, piece: usize, bytes: &mut &[u8]| {
         let piece = piece.min(bytes.len());
-        if direct && let Some(mut buffer) = inbound.payload_buffer() {
+        let mut input = Vec::new();
+        if direct && let Some(mut room) = inbound.payload_room() {
             was_direct = true;
-            let piece = piece.min(buffer.remaining_mut());
-            buffer.put_slice(&bytes[..piece]);
+            let piece = piece.min(room.remaining_mut());
+            room.put_slice(&bytes[..piece]);
             bytes.advance(piece);
-            events.extend(inbound.payload_received(piece)?);
         } else {
-            let mut piece = bytes[..piece].to_vec();
-            bytes.advance(piece.len());
-            let mut input = Input::new(&mut piece);
-            while let Some(incoming) = inbound.decode(&mut input)? {
-                events.push(incoming.into_owned());
+            input.extend_from_slice(&bytes[..piece]);
+            bytes.advance(piece);
+        }
+        let mut input = Input::new(&mut input);
+        loop {
+            match inbound.poll(&mut input) {
+                Incoming::More | Incoming::End => return Ok(()),
+                Incoming::Fault(fault) => return Err(fault),
+                incoming => events.push(incoming.into_owned()),
             }
         }
-        Ok(())
     };
     for piece in pieces.iter().cycle() {
         // Once more at the end, for the message that follows a frame.
@@ -172,6 +176,62 @@ fn decoded(
         }
     }
     (events, Ok(()), was_direct)
+}
+
+/// The same of what is read into a buffer, where the beginning of a frame may stay, or may not if
+/// there is nothing more to read for now.
+fn buffered(
+    role: Role,
+    config: &Config,
+    mut bytes: &[u8],
+    pieces: &[usize],
+) -> (Vec<Event>, Result<(), Fault>) {
+    let mut inbound = Inbound::new(role, config);
+    let mut buffer = ReadBuffer::new();
+    let mut events = Vec::new();
+    for (number, piece) in pieces.iter().cycle().enumerate() {
+        let is_end = bytes.is_empty();
+        let put = |room: &mut dyn BufMut| {
+            let piece = (*piece).min(bytes.len()).min(room.remaining_mut());
+            room.put_slice(&bytes[..piece]);
+            piece
+        };
+        let put = match inbound.payload_room() {
+            Some(mut room) => put(&mut room),
+            None => put(&mut buffer.room()),
+        };
+        bytes.advance(put);
+        if is_end || number % 3 == 1 {
+            buffer.settle();
+        }
+        loop {
+            let has_whole = inbound.has_whole(buffer.unread());
+            if has_whole
+                && number % 2 == 0
+                && let Some(message) = inbound.poll_whole(&mut buffer.input())
+            {
+                events.push(Incoming::from(message).into_owned());
+                continue;
+            }
+            match inbound.poll(&mut buffer.input()) {
+                Incoming::More | Incoming::End => break,
+                Incoming::Fault(fault) => return (events, Err(fault)),
+                incoming => {
+                    let is_borrowed = matches!(
+                        incoming,
+                        Incoming::Text(Cow::Borrowed(_)) | Incoming::Binary(Cow::Borrowed(_))
+                    );
+                    assert!(is_borrowed || !has_whole, "{incoming:?}");
+                    events.push(incoming.into_owned());
+                }
+            }
+        }
+        assert!(buffer.is_empty() || !is_end, "what is settled is left");
+        if is_end {
+            break;
+        }
+    }
+    (events, Ok(()))
 }
 
 proptest! {
@@ -200,16 +260,24 @@ proptest! {
     ) {
         let at_once = decoded(role, &config, &bytes, &[usize::MAX], false);
         prop_assert_eq!(&decoded(role, &config, &bytes, &pieces, true), &at_once);
+        prop_assert_eq!(
+            &buffered(role, &config, &bytes, &pieces),
+            &(at_once.0.clone(), at_once.1)
+        );
         if let Err(fault) = at_once.1 {
             let mut inbound = Inbound::new(role, &config);
             let mut bytes = bytes;
             let mut input = Input::new(&mut bytes);
-            while let Ok(incoming) = inbound.decode(&mut input) {
-                prop_assert!(incoming.is_some(), "the fault is gone");
+            loop {
+                match inbound.poll(&mut input) {
+                    Incoming::Fault(found) => break prop_assert_eq!(found, fault),
+                    incoming => prop_assert!(incoming != Incoming::More, "the fault is gone"),
+                }
             }
             for mut more in [more.clone(), more, Vec::new()] {
-                prop_assert_eq!(inbound.decode(&mut Input::new(&mut more)), Err(fault));
-                prop_assert!(inbound.payload_buffer().is_none());
+                let again = inbound.poll(&mut Input::new(&mut more));
+                prop_assert_eq!(again, Incoming::Fault(fault));
+                prop_assert!(inbound.payload_room().is_none());
             }
         }
     }
@@ -229,7 +297,9 @@ proptest! {
         let bytes = bytes_of(role, all);
         let at_once = decoded(role, &config, &bytes, &[usize::MAX], false);
         let direct = decoded(role, &config, &bytes, &pieces, true);
-        prop_assert_eq!((direct.0, direct.1), (at_once.0, at_once.1));
+        let at_once = (at_once.0, at_once.1);
+        prop_assert_eq!(&(direct.0, direct.1), &at_once);
+        prop_assert_eq!(&buffered(role, &config, &bytes, &pieces), &at_once);
     }
 }
 
@@ -250,6 +320,35 @@ fn a_long_payload_is_asked_for_unless_it_is_text_that_is_to_be_validated() {
             let is_direct = if assemble { is_message_direct } else { is_frame_direct };
             assert_eq!(was_direct, is_direct, "opcode {opcode}");
         }
+    }
+}
+
+#[test]
+fn the_beginning_of_a_frame_stays_in_the_buffer_while_its_rest_may_be_there() {
+    let mut inbound = Inbound::new(Role::Client, &Config::client());
+    let mut buffer = ReadBuffer::new();
+    for (payload_len, head) in [(1000, 1), (1000, 3), (1000, 500), (60_000, 30_000)] {
+        let bytes = frame().binary(vec![b'x'; payload_len]).bytes();
+        let (beginning, rest) = bytes.split_at(head);
+        buffer.room().put_slice(beginning);
+        assert_eq!(inbound.poll(&mut buffer.input()), Incoming::More);
+        assert_eq!(buffer.unread(), beginning);
+        buffer.room().put_slice(rest);
+        assert!(inbound.has_whole(buffer.unread()));
+        let incoming = inbound.poll(&mut buffer.input());
+        assert!(matches!(incoming, Incoming::Binary(Cow::Borrowed(_))), "in one piece");
+    }
+    // One that is too long, or whose rest is not there, is the decoder's.
+    for (payload_len, is_settled) in [(70_000, false), (1000, true)] {
+        let bytes = frame().binary(vec![b'x'; payload_len]).bytes();
+        buffer.room().put_slice(&bytes[..500]);
+        if is_settled {
+            buffer.settle();
+        }
+        assert_eq!(inbound.poll(&mut buffer.input()), Incoming::More);
+        assert!(buffer.is_empty());
+        let incoming = inbound.poll(&mut Input::new(&mut bytes[500..].to_vec())).into_owned();
+        assert_eq!(incoming, event::binary(vec![b'x'; payload_len]));
     }
 }
 

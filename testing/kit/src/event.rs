@@ -1,8 +1,9 @@
 //! Received events in a few letters.
 
 use std::borrow::Cow;
+use std::time::Instant;
 
-use towline_proto::{CloseCode, CloseFrame, Frame, Incoming};
+use towline_proto::{CloseCode, CloseFrame, Connection, Frame, Incoming, Input};
 
 /// What was received, independent of the input that it came in.
 pub type Event = Incoming<'static>;
@@ -44,4 +45,21 @@ pub fn frame(frame: Frame) -> Event {
 /// Where such a frame can't be sent.
 pub fn close_frame(code: CloseCode, reason: &str) -> CloseFrame {
     CloseFrame::new(code, reason.to_owned()).expect("a close frame that can be sent")
+}
+
+/// What a connection makes of this input. A fault is known to its session.
+pub(crate) fn received(
+    connection: &mut Connection,
+    now: Instant,
+    mut input: Input<'_>,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        match connection.poll(now, &mut input) {
+            Incoming::More | Incoming::Fault(_) | Incoming::End => break,
+            incoming => events.push(incoming.into_owned()),
+        }
+    }
+    assert!(input.is_empty(), "{} bytes were not consumed", input.len());
+    events
 }

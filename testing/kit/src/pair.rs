@@ -8,7 +8,7 @@ use bytes::Buf;
 use towline_proto::{Closed, Config, Connection, Input, Negotiated, Role, Session, TransportFate};
 
 use crate::clock::start;
-use crate::event::Event;
+use crate::event::{Event, received};
 use crate::negotiate::negotiate;
 
 /// What the transport holds in each direction before writing to it waits.
@@ -69,11 +69,8 @@ impl End {
             return false;
         }
         let mut bytes: Vec<u8> = self.unread.drain(..count.min(self.unread.len())).collect();
-        let mut input = Input::new(&mut bytes);
-        let came = !input.is_empty();
-        while let Some(incoming) = self.connection.poll_incoming(now, &mut input) {
-            self.events.push(incoming.into_owned());
-        }
+        let came = !bytes.is_empty();
+        self.events.extend(received(&mut self.connection, now, Input::new(&mut bytes)));
         if !came && self.is_last {
             self.is_over = true;
             self.connection.session().handle_transport_end();

@@ -9,7 +9,7 @@ use towline_proto::{
 };
 
 use crate::clock::start;
-use crate::event::Event;
+use crate::event::{Event, received};
 use crate::frame::FrameBytes;
 use crate::heard::Heard;
 
@@ -105,11 +105,7 @@ impl Peer {
     /// Says these bytes as they are.
     pub fn says_bytes(&mut self, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
-        let mut input = Input::new(&mut bytes);
-        while let Some(incoming) = self.connection.poll_incoming(self.now, &mut input) {
-            self.events.push_back(incoming.into_owned());
-        }
-        assert!(input.is_empty(), "{} bytes were not consumed", input.len());
+        self.events.extend(received(&mut self.connection, self.now, Input::new(&mut bytes)));
     }
 
     /// Says these bytes one by one, each in a read of its own.

@@ -192,7 +192,7 @@ impl Opening {
         }
         let protocol = self.agreed_protocol(headers)?;
         let extensions = parse_extensions(headers).map_err(HandshakeError::Extensions)?;
-        let compression = self.agreed_compression(&extensions)?;
+        let compression = agreed_compression(self.compression.as_ref(), &extensions)?;
         Ok(Agreed { protocol, extensions, compression, version: self.version })
     }
 
@@ -222,33 +222,42 @@ impl Opening {
             }),
         }
     }
+}
 
-    /// "If … this header field indicates the use of an extension that was not present in the
-    /// client's handshake …, the client MUST _Fail the WebSocket Connection_."
-    fn agreed_compression(
-        &self,
-        extensions: &[Extension],
-    ) -> Result<Option<Negotiated>, HandshakeError> {
-        let mut agreed = None;
-        for extension in extensions {
-            let offered =
-                self.compression.filter(|offered| offered.method.name() == extension.name());
-            let Some(wanted) = offered else {
-                return Err(HandshakeError::ExtensionNotOffered {
-                    extension: extension.to_string(),
-                });
-            };
-            let broken = |reason| HandshakeError::ExtensionAnswer {
-                extension: extension.to_string(),
-                reason,
-            };
-            let negotiated = wanted.method.accept(&wanted, &extension.pairs()).map_err(broken)?;
-            if agreed.replace(negotiated).is_some() {
-                return Err(broken("the extension is there twice".to_owned()));
-            }
-        }
-        Ok(agreed)
+impl Compression {
+    /// What a client makes of the extensions in the server's answer to its
+    /// [`offer`](Self::offer); `None` where the server declined. It is for a host whose handshake is
+    /// made elsewhere: [`Opening::verify`] does it for itself.
+    ///
+    /// # Errors
+    ///
+    /// A [`HandshakeError`] for an extension that was not offered, and for an answer that is none to
+    /// this offer.
+    pub fn verify(&self, answered: &[Extension]) -> Result<Option<Negotiated>, HandshakeError> {
+        agreed_compression(Some(self), answered)
     }
+}
+
+/// "If … this header field indicates the use of an extension that was not present in the client's
+/// handshake …, the client MUST _Fail the WebSocket Connection_."
+fn agreed_compression(
+    offered: Option<&Compression>,
+    answered: &[Extension],
+) -> Result<Option<Negotiated>, HandshakeError> {
+    let mut agreed = None;
+    for extension in answered {
+        let Some(wanted) = offered.filter(|offered| offered.method.name() == extension.name())
+        else {
+            return Err(HandshakeError::ExtensionNotOffered { extension: extension.to_string() });
+        };
+        let broken =
+            |reason| HandshakeError::ExtensionAnswer { extension: extension.to_string(), reason };
+        let negotiated = wanted.method.accept(wanted, &extension.pairs()).map_err(broken)?;
+        if agreed.replace(negotiated).is_some() {
+            return Err(broken("the extension is there twice".to_owned()));
+        }
+    }
+    Ok(agreed)
 }
 
 fn check_status(

@@ -105,7 +105,7 @@ impl Connect {
 
     /// The extensions to offer.
     pub(crate) fn offered_extensions(&self) -> Vec<Extension> {
-        self.compression.iter().map(Extension::offering).collect()
+        self.compression.iter().map(Compression::offer).collect()
     }
 
     /// Whether a header of the application has no business in a request.

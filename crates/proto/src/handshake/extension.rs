@@ -75,11 +75,6 @@ impl Extension {
         &self.params
     }
 
-    /// What a client offers for this compression.
-    pub(crate) fn offering(wanted: &Compression) -> Self {
-        Self::of(wanted.method, wanted.method.offer(wanted))
-    }
-
     /// The names and values of the parameters, for the extension that they mean something to.
     pub(crate) fn pairs(&self) -> Vec<(&str, Option<&str>)> {
         self.params.iter().map(|param| (param.name(), param.value())).collect()
@@ -91,6 +86,28 @@ impl Extension {
             value: value.map(|value| value.to_string()),
         });
         Self { name: method.name().to_owned(), params: params.collect() }
+    }
+}
+
+/// Negotiation, for a host whose handshake is made elsewhere: [`Offer`] and [`Opening`] do it for
+/// themselves.
+///
+/// [`Offer`]: crate::handshake::server::Offer
+/// [`Opening`]: crate::handshake::client::Opening
+impl Compression {
+    /// What a client offers.
+    pub fn offer(&self) -> Extension {
+        Extension::of(self.method, self.method.offer(self))
+    }
+
+    /// What a server agrees on, of all the extensions that a client offers: the first offer, in the
+    /// client's order of preference, that can be met. [`Negotiated::extension`] is the answer; `None`
+    /// declines, and the connection is made without.
+    pub fn answer(&self, offered: &[Extension]) -> Option<Negotiated> {
+        offered
+            .iter()
+            .filter(|offered| offered.name() == self.method.name())
+            .find_map(|offered| self.method.answer(self, &offered.pairs()))
     }
 }
 
@@ -149,6 +166,17 @@ pub fn parse_extensions(headers: &HeaderMap) -> Result<Vec<Extension>, Extension
     for line in headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS) {
         parse_line(line.as_bytes(), &mut extensions)?;
     }
+    Ok(extensions)
+}
+
+/// The same of the value of a single header.
+///
+/// # Errors
+///
+/// As [`parse_extensions`].
+pub fn parse_extension_list(value: impl AsRef<[u8]>) -> Result<Vec<Extension>, ExtensionError> {
+    let mut extensions = Vec::new();
+    parse_line(value.as_ref(), &mut extensions)?;
     Ok(extensions)
 }
 

@@ -1,6 +1,6 @@
 //! The head of an HTTP/1.1 message: the start line and the headers, up to the empty line.
 
-use std::fmt;
+use std::{fmt, io};
 
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version,
@@ -10,6 +10,7 @@ use httparse::Status;
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::header::write_spelt;
 use crate::handshake::rejection::Rejection;
+use crate::read_buffer::ReadBuffer;
 
 /// How large the head of a message may be.
 ///
@@ -232,6 +233,35 @@ impl fmt::Display for HeadError {
 }
 
 impl std::error::Error for HeadError {}
+
+/// Reads from a blocking stream until `parse` has a head ([`parse_request`], [`parse_response`]), and
+/// leaves in `buffer` what came behind it.
+///
+/// # Errors
+///
+/// Those of the stream, its end among them, and what `parse` says, as
+/// [`InvalidData`](io::ErrorKind::InvalidData).
+pub fn read_head<T, E>(
+    stream: &mut impl io::Read,
+    buffer: &mut ReadBuffer,
+    limits: &HeadLimits,
+    parse: impl Fn(&[u8], &HeadLimits) -> Result<Option<(T, usize)>, E>,
+) -> io::Result<T>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    loop {
+        let parsed = parse(buffer.unread(), limits);
+        let parsed = parsed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if let Some((head, len)) = parsed {
+            buffer.consume(len);
+            return Ok(head);
+        }
+        if buffer.read_from(stream)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
 
 /// Appends the head of a request as HTTP/1.1 has it.
 ///

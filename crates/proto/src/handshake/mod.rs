@@ -77,11 +77,12 @@ pub use agreed::Agreed;
 pub use client::{HandshakeError, Opening};
 pub use connect::{Connect, RequestError};
 pub use cookie::{Cookie, CookieError, SameSite, SetCookie, parse_cookies};
-pub use extension::{Extension, ExtensionError, Param, parse_extensions};
+pub use extension::{Extension, ExtensionError, Param, parse_extension_list, parse_extensions};
 pub use extra_headers::HeaderError;
 pub use forwarded::{CidrError, ForwardedHeader, TrustedProxies};
 pub use head::{
     HeadError, HeadLimits, encode_request, encode_response, parse_request, parse_response,
+    read_head,
 };
 pub use key::{Key, KeyError};
 pub use origin::{Origin, OriginError, OriginList, OriginPolicy};

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 
-use crate::compression::{Compression, Negotiated};
+use crate::compression::Negotiated;
 use crate::handshake::accept::{Accept, AcceptError};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::cookie::{Cookie, parse_cookies};
@@ -207,7 +207,8 @@ impl Offer {
     ) -> Result<(Response<()>, Agreed), AcceptError> {
         self.check_origin(accept, policy)?;
         let protocol = self.agree_on_protocol(accept)?;
-        let compression = self.agree_on_compression(accept.compression.as_ref());
+        let compression =
+            accept.compression.as_ref().and_then(|wanted| wanted.answer(&self.extensions));
         let extensions: Vec<_> = compression.iter().map(Negotiated::extension).collect();
 
         let mut response = Response::new(());
@@ -263,16 +264,6 @@ impl Offer {
                 offered: self.protocols.iter().map(ToString::to_string).collect(),
             }),
         }
-    }
-
-    /// The first offer, in the client's order of preference, that can be met. One that can't is
-    /// declined, and the connection is made without.
-    fn agree_on_compression(&self, wanted: Option<&Compression>) -> Option<Negotiated> {
-        let wanted = wanted?;
-        self.extensions
-            .iter()
-            .filter(|offered| offered.name() == wanted.method.name())
-            .find_map(|offered| wanted.method.answer(wanted, &offered.pairs()))
     }
 }
 

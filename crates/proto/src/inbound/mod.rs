@@ -10,6 +10,8 @@
 //! A connection at rest holds no buffer here: what is open exists from the first byte that can't
 //! be lent out of the input to the message's end.
 
+mod started;
+
 mod open;
 
 use std::borrow::Cow;
@@ -24,12 +26,13 @@ use crate::incoming::{Incoming, Input};
 use crate::message::MessageRef;
 use crate::role::Role;
 use crate::text::validate;
-use crate::whole::{self, WholeMessage};
+use crate::whole::{WholeMessage, unfinished};
 use crate::wire::close::CloseFrame;
-use crate::wire::header::{Header, MAX_HEADER_LEN, Rsv};
+use crate::wire::header::{Header, Rsv};
 use crate::wire::mask;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use open::{Open, Piece};
+use started::StartedHeader;
 
 /// A compressed message may come in so many bytes, and twice as many as it may inflate to: senders
 /// that flush after every few bytes make it longer than it was. Blocks that hold nothing could go
@@ -54,6 +57,10 @@ pub struct Inbound {
     open: Option<Box<Open>>,
     /// There if compression was negotiated, and no compressed message is open.
     inflating: Option<Box<dyn Inflating>>,
+    /// What was inflated of messages that are not open any more.
+    inflated: u64,
+    /// How many frames came that were no message in the input by themselves.
+    frames: u32,
     end: Option<End>,
 }
 
@@ -63,12 +70,6 @@ struct Limits {
     message: usize,
     fragments: usize,
     assemble: bool,
-}
-
-#[derive(Debug, Default)]
-struct StartedHeader {
-    bytes: [u8; MAX_HEADER_LEN],
-    len: u8,
 }
 
 #[derive(Debug)]
@@ -94,6 +95,8 @@ impl Inbound {
             started: StartedHeader::default(),
             open: None,
             inflating: None,
+            inflated: 0,
+            frames: 0,
             end: None,
         }
     }
@@ -110,123 +113,118 @@ impl Inbound {
         self
     }
 
-    /// Decodes what comes next, and consumes what it takes from `input`.
+    /// What comes next, of what was put into the [`payload_room`](Self::payload_room) and of `input`.
     ///
-    /// `None` says that more bytes are needed; all of `input` has been consumed then. After a
-    /// close frame, everything is consumed and nothing decoded.
-    ///
-    /// # Errors
-    ///
-    /// The [`Fault`] of the peer. It is the end: every later call returns it again.
-    #[inline]
-    pub fn decode<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
-        match self.find_whole(input.as_slice()) {
-            Some(whole) => self.take_whole(whole, input).map(|message| Some(message.into())),
-            None => self.decode_any(input),
+    /// [`Incoming::More`] asks for a read: into that room, if there is any, or behind what is left
+    /// of the input. That is nothing, unless the input is a
+    /// [`ReadBuffer`](crate::read_buffer::ReadBuffer)'s, which keeps the beginning of a frame. After a
+    /// close frame, [`Incoming::End`] is all that comes, and after a fault that fault: what there is
+    /// is consumed then.
+    #[inline(always)]
+    pub fn poll<'b>(&mut self, input: &mut Input<'b>) -> Incoming<'b> {
+        match self.poll_whole(input) {
+            Some(message) => message.into(),
+            None => self.poll_any(input),
         }
     }
 
-    /// What comes next, if that is a message in a single frame, all of which lies in `input`: the
-    /// common case, to be had at the least expense by [`take_whole`](Self::take_whole). Else it is
-    /// for [`decode`](Self::decode).
+    /// The short way of [`poll`](Self::poll), which a host can do without: what comes next, if that
+    /// is a message which lies whole in front of `input`. Everything else is for `poll`.
+    #[inline(always)]
+    pub fn poll_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<MessageRef<'b>> {
+        let whole = self.find_whole(input.as_slice())?;
+        let payload = whole.take(input);
+        if !whole.is_text {
+            return Some(MessageRef::binary(payload));
+        }
+        match validate(payload) {
+            Ok(text) => Some(MessageRef::text(text)),
+            Err(invalid) => {
+                self.finish(End::Failed(invalid.into()));
+                None
+            }
+        }
+    }
+
+    /// Whether a message lies whole in front of `input`: [`poll_whole`](Self::poll_whole) takes it, or
+    /// finds that its text is no UTF-8. For a host that waits first and takes it later.
     #[inline]
-    pub fn find_whole(&self, input: &[u8]) -> Option<WholeMessage> {
+    pub fn has_whole(&self, input: &[u8]) -> bool {
+        self.find_whole(input).is_some()
+    }
+
+    #[inline]
+    fn find_whole(&self, input: &[u8]) -> Option<WholeMessage> {
         if !self.is_between_messages {
             return None;
         }
         WholeMessage::find(input, self.role, self.most_whole)
     }
 
-    /// Whether nothing has begun: without input, there is nothing to decode.
-    #[inline]
-    pub fn is_between_messages(&self) -> bool {
-        self.is_between_messages
-    }
-
-    /// Takes the message that [`find_whole`](Self::find_whole) found in this input.
-    ///
-    /// # Errors
-    ///
-    /// As [`decode`](Self::decode).
-    #[inline(always)]
-    pub fn take_whole<'b>(
-        &mut self,
-        whole: WholeMessage,
-        input: &mut Input<'b>,
-    ) -> Result<MessageRef<'b>, Fault> {
-        let payload = whole.take(input);
-        if !whole.is_text {
-            return Ok(MessageRef::binary(payload));
-        }
-        match validate(payload) {
-            Ok(text) => Ok(MessageRef::text(text)),
-            Err(invalid) => Err(self.fail(invalid.into())),
-        }
-    }
-
-    /// How long the frame is that begins `input` and does not end in it, header included; as long
-    /// as the header is not there, the longest that one can be.
-    ///
-    /// Whoever has the room and can get the rest at once may put it behind, and spare the frame
-    /// the way through a buffer of its own. [`decode`](Self::decode) takes it as it is.
-    pub fn unfinished(&self, input: &[u8]) -> Option<usize> {
-        if input.is_empty() || !self.is_between_messages {
-            return None;
-        }
-        whole::unfinished(input)
-    }
-
     /// Whatever comes next, whole or in pieces.
-    fn decode_any<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
-        match self.end {
-            None => {}
-            Some(End::Closed) => {
-                input.take(usize::MAX);
-                return Ok(None);
-            }
-            Some(End::Failed(fault)) => return Err(fault),
+    #[inline(never)]
+    fn poll_any<'b>(&mut self, input: &mut Input<'b>) -> Incoming<'b> {
+        if let Some(end) = &self.end {
+            input.discard();
+            return match end {
+                End::Closed => Incoming::End,
+                End::Failed(fault) => Incoming::Fault(*fault),
+            };
         }
-        let result = self.decode_open(input).map_err(|fault| self.fail(fault));
+        if self.is_between_messages && (input.is_empty() || is_gathering(input)) {
+            return Incoming::More;
+        }
+        let result = self.decode(input);
         self.note_between_messages();
-        result
+        match result {
+            Ok(Some(incoming)) => incoming,
+            Ok(None) => Incoming::More,
+            Err(fault) => {
+                self.finish(End::Failed(fault));
+                input.discard();
+                Incoming::Fault(fault)
+            }
+        }
     }
 
     fn note_between_messages(&mut self) {
         if self.open.as_ref().is_some_and(|open| open.is_over())
             && let Some(mut open) = self.open.take()
-            && let Some(inflating) = open.inflating.take()
         {
-            self.inflating = Some(inflating);
+            self.inflated += open.inflated;
+            if let Some(inflating) = open.inflating.take() {
+                self.inflating = Some(inflating);
+            }
         }
         self.is_between_messages = self.limits.assemble
-            && self.started.len == 0
+            && self.started.is_empty()
             && self.open.is_none()
             && self.end.is_none();
     }
 
-    /// Where to put the payload that comes next, if so much of it is missing that it is better
-    /// read straight to where it belongs: report with [`payload_received`](Self::payload_received)
-    /// what was. Only when [`decode`](Self::decode) has consumed all of the input.
-    pub fn payload_buffer(&mut self) -> Option<Limit<&mut Vec<u8>>> {
-        self.open.as_mut()?.payload_buffer()
+    /// Where the payload that comes next belongs, if so much of it is missing that it is better
+    /// read straight to there: ask when [`poll`](Self::poll) has said [`Incoming::More`], and poll
+    /// again. A host may leave it alone, and read all of its input.
+    pub fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+        self.open.as_mut()?.payload_room()
     }
 
-    /// Takes note of `count` bytes that were put into the [`payload_buffer`](Self::payload_buffer).
-    ///
-    /// Where it returns a frame, ask [`decode`](Self::decode) too, though there is no more input:
-    /// the message that consists of that frame follows.
-    ///
-    /// # Errors
-    ///
-    /// As [`decode`](Self::decode).
-    pub fn payload_received(&mut self, count: usize) -> Result<Option<Incoming<'static>>, Fault> {
-        if let Some(End::Failed(fault)) = self.end {
-            return Err(fault);
-        }
-        let Some(open) = &mut self.open else { return Ok(None) };
-        let result = open.payload_received(count).map_err(|fault| self.fail(fault));
-        self.note_between_messages();
-        result
+    /// How many bytes compressed messages have been inflated to since this was last asked: a measure
+    /// of the work that was done.
+    pub fn take_inflated(&mut self) -> u64 {
+        let open = self.open.as_mut().map_or(0, |open| std::mem::take(&mut open.inflated));
+        std::mem::take(&mut self.inflated) + open
+    }
+
+    /// How many frames have come since this was last asked that were no message in the input by
+    /// themselves, as control frames and fragments are: a measure of work as well.
+    pub fn take_frames(&mut self) -> u32 {
+        std::mem::take(&mut self.frames)
+    }
+
+    /// Whether the next byte is the first of a frame.
+    pub fn is_between_frames(&self) -> bool {
+        self.started.is_empty() && !self.open.as_ref().is_some_and(|open| open.is_at_work())
     }
 
     /// Whether a close frame or a fault has ended this: nothing is decoded any more.
@@ -234,19 +232,16 @@ impl Inbound {
         self.end.is_some()
     }
 
-    fn fail(&mut self, fault: Fault) -> Fault {
-        self.finish(End::Failed(fault));
-        fault
-    }
-
+    #[cold]
     fn finish(&mut self, end: End) {
         self.end = Some(end);
         self.is_between_messages = false;
+        self.inflated = self.take_inflated();
         self.open = None;
         self.inflating = None;
     }
 
-    fn decode_open<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
+    fn decode<'b>(&mut self, input: &mut Input<'b>) -> Result<Option<Incoming<'b>>, Fault> {
         loop {
             if let Some(open) = &mut self.open
                 && open.is_at_work()
@@ -262,6 +257,7 @@ impl Inbound {
             }
             let Some(header) = self.started.complete(input)? else { return Ok(None) };
             self.check(&header)?;
+            self.frames = self.frames.saturating_add(1);
             // Checked against a limit that is a usize.
             let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
             if payload_len > input.len() {
@@ -381,26 +377,10 @@ impl Inbound {
     }
 }
 
-impl StartedHeader {
-    /// The next header, once all of it has come.
-    #[inline]
-    fn complete(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, Fault> {
-        if self.len == 0
-            && let Some((header, header_len)) = Header::decode(input.as_slice())?
-        {
-            input.take(header_len);
-            return Ok(Some(header));
-        }
-        while let [byte] = input.take(1) {
-            self.bytes[usize::from(self.len)] = *byte;
-            self.len += 1;
-            if let Some((header, _)) = Header::decode(&self.bytes[..usize::from(self.len)])? {
-                self.len = 0;
-                return Ok(Some(header));
-            }
-        }
-        Ok(None)
-    }
+/// Whether the input begins with a frame that goes on after it, and is to stay for that.
+fn is_gathering(input: &Input<'_>) -> bool {
+    input.gathers() > 0
+        && unfinished(input.as_slice()).is_some_and(|frame_len| frame_len <= input.gathers())
 }
 
 /// "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be

@@ -38,6 +38,8 @@ pub(super) struct Open {
     /// What has come of the message, or of the frame where those are handed out.
     body: Body,
     utf8: Utf8Validator,
+    /// What was inflated of it.
+    pub(super) inflated: u64,
     /// There if the message is compressed.
     pub(super) inflating: Option<Box<dyn Inflating>>,
     /// What has come of a control frame's payload, which may stand between the fragments of a
@@ -51,6 +53,8 @@ pub(super) struct Open {
 struct OpenFrame {
     header: Header,
     received: u64,
+    /// How long the body was when room in it was lent: what is behind that has been read there.
+    placed_from: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -79,6 +83,7 @@ impl Open {
             message: None,
             body: Body::None,
             utf8: Utf8Validator::default(),
+            inflated: 0,
             inflating: None,
             control: Vec::new(),
             message_of_frame: None,
@@ -137,7 +142,7 @@ impl Open {
             let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
             self.body.grow(payload_len.min(FIRST_RESERVE), 2, most);
         }
-        self.frame = Some(OpenFrame { header, received: 0 });
+        self.frame = Some(OpenFrame { header, received: 0, placed_from: None });
     }
 
     /// A frame with data that lay whole in the input, unmasked.
@@ -160,6 +165,12 @@ impl Open {
             let header = frame.header;
             return Ok(self.go_on_with_control(input, header));
         }
+        if let Some(from) = frame.placed_from.take()
+            && let Some(incoming) = self.take_placed(from)?
+        {
+            return Ok(Some(Piece::Incoming(incoming)));
+        }
+        let Some(frame) = &mut self.frame else { return Ok(None) };
         let missing = usize::try_from(frame.header.payload_len - frame.received);
         let piece = input.take(missing.unwrap_or(usize::MAX));
         if let Some(key) = frame.header.mask {
@@ -191,21 +202,27 @@ impl Open {
         Some(Piece::Control(header.opcode, payload))
     }
 
-    pub(super) fn payload_buffer(&mut self) -> Option<Limit<&mut Vec<u8>>> {
-        let OpenFrame { header, received } = self.frame.as_ref()?;
-        let missing = usize::try_from(header.payload_len - received).ok()?;
+    pub(super) fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
+        let OpenFrame { header, received, placed_from } = self.frame.as_mut()?;
         // Text is copied while it is validated, unless it is ASCII; what is compressed is inflated.
         let is_direct = match self.body {
             Body::Ascii(_) => true,
-            Body::Bytes(_) => !self.is_text(),
+            Body::Bytes(_) => !self.message.as_ref().is_some_and(|message| message.is_text),
             Body::None | Body::Text(_) => false,
         };
-        if missing < DIRECT_READ_MIN || !is_direct || self.inflating.is_some() {
+        if !is_direct || self.inflating.is_some() {
             return None;
         }
-        let most = self.most(header);
         let (len, capacity) = self.body.extent();
+        let placed = len - placed_from.unwrap_or(len);
+        let missing = usize::try_from(header.payload_len - *received).ok()?.checked_sub(placed)?;
+        if missing < DIRECT_READ_MIN {
+            return None;
+        }
+        placed_from.get_or_insert(len);
+        let header = *header;
         if capacity == len {
+            let most = self.most(&header);
             self.body.grow(missing.min(FIRST_RESERVE), RESERVE_FACTOR, most);
         }
         let (Body::Bytes(body) | Body::Ascii(body)) = &mut self.body else { return None };
@@ -213,17 +230,15 @@ impl Open {
         Some(body.limit(room))
     }
 
-    pub(super) fn payload_received(
-        &mut self,
-        count: usize,
-    ) -> Result<Option<Incoming<'static>>, Fault> {
+    /// Takes note of what was read straight into the body, which was so long before.
+    fn take_placed(&mut self, start: usize) -> Result<Option<Incoming<'static>>, Fault> {
         let is_text = self.is_text();
         let (Some(frame), Body::Bytes(body) | Body::Ascii(body)) =
             (&mut self.frame, &mut self.body)
         else {
             return Ok(None);
         };
-        let start = body.len().saturating_sub(count);
+        let count = body.len().saturating_sub(start);
         if let Some(key) = frame.header.mask {
             mask::apply(key, frame.received, &mut body[start..]);
         }
@@ -276,6 +291,7 @@ impl Open {
     /// Appends what was inflated, as far as the message may be so long.
     fn append_inflated(&mut self, chunk: &[u8]) -> Result<(), Fault> {
         let limit = self.message_limit;
+        self.inflated += chunk.len() as u64;
         let Some(message) = &mut self.message else { return Ok(()) };
         let room = (limit as u64).saturating_sub(message.size);
         let fitting = usize::try_from(room).unwrap_or(usize::MAX).min(chunk.len());

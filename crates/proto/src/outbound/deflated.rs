@@ -19,7 +19,7 @@ impl Outbound {
         {
             let (deflated, is_first) = broadcast.deflated(kind, deflating.as_mut());
             if is_first {
-                self.deflated_ever += broadcast.message().len() as u64;
+                self.deflated += broadcast.message().len() as u64;
             }
             if let Some(deflated) = deflated {
                 let is_text = broadcast.message().is_text();
@@ -50,7 +50,7 @@ impl Outbound {
             self.deflating = Some(deflating);
             return false;
         }
-        self.deflated_ever += payload.len() as u64;
+        self.deflated += payload.len() as u64;
         let is_deflated = deflating.whole(payload, &mut |deflated| {
             let (mut rest, mut opcode, mut rsv) = (deflated, opcode, Rsv::RSV1);
             // It may have become longer by some bytes.
@@ -87,7 +87,7 @@ impl Outbound {
         }
         let taken = if is_whole { before } else { before - rest.len() };
         if !is_whole {
-            self.deflated_ever += taken as u64;
+            self.deflated += taken as u64;
         }
         self.backlog().note_deflated(deflated, rest);
         Some(taken)

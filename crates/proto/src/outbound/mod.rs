@@ -87,8 +87,8 @@ pub struct Outbound {
     written: usize,
     /// How many bytes were ever written.
     written_ever: u64,
-    /// How many bytes were ever given to the deflater.
-    deflated_ever: u64,
+    /// How many bytes were given to the deflater since that was last asked.
+    deflated: u64,
     /// How many marks were made behind what waited.
     marks: u32,
     /// Whatever else is queued.
@@ -118,7 +118,7 @@ impl Outbound {
             encoded: Vec::new(),
             written: 0,
             written_ever: 0,
-            deflated_ever: 0,
+            deflated: 0,
             marks: 0,
             backlog: None,
             is_compression_agreed: false,
@@ -381,9 +381,15 @@ impl Outbound {
         self.written_ever
     }
 
-    /// How many bytes were ever given to the deflater, which is the most work there is here.
-    pub fn deflated_ever(&self) -> u64 {
-        self.deflated_ever
+    /// How many bytes were given to the deflater since they were last taken: that is the most work
+    /// there is here.
+    pub fn deflated(&self) -> u64 {
+        self.deflated
+    }
+
+    /// The same, counted anew from here.
+    pub fn take_deflated(&mut self) -> u64 {
+        std::mem::take(&mut self.deflated)
     }
 
     /// How many bytes have become frames, written or not.

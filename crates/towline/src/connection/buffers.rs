@@ -7,25 +7,8 @@
 use std::cell::RefCell;
 
 use bytes::buf::Limit;
-use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
-use towline_proto::Input;
-
-/// Bytes that one read may bring.
-const RECEIVE: usize = 128 << 10;
-
-/// A frame up to this may gather in the buffer; the rest of a longer one goes to its own place.
-const GATHER_MAX: usize = RECEIVE / 2;
-
-/// A read into less room than this would be a system call for little.
-const ROOM_MIN: usize = RECEIVE / 4;
-
-/// A payload from this on may be handed out as a part of the buffer, without a copy. As long as it
-/// lives it keeps the whole buffer, …
-const SHARE_MIN: usize = 8 << 10;
-
-/// … so there must be so much in the buffer: messages that are kept take up at most four times
-/// their size. (One whose neighbours are dropped, sixteen times.)
-const SHARE_FILL: usize = RECEIVE / 4;
+use bytes::{Bytes, BytesMut};
+use towline_proto::{Input, ReadBuffer};
 
 /// A buffer that has grown past this while sending is freed rather than kept.
 const SEND_MAX: usize = 256 << 10;
@@ -67,16 +50,16 @@ pub(crate) fn give_send(buffer: Vec<u8>) {
 fn take_receive() -> BytesMut {
     let take = |pool: &mut Pool| {
         if let Some(mut last) = pool.receive.pop() {
-            if last.try_reclaim(RECEIVE) {
+            if last.try_reclaim(ReadBuffer::CAPACITY) {
                 return Some(last);
             }
             pool.receive.push(last);
         }
-        let is_back = |buffer: &mut BytesMut| buffer.try_reclaim(RECEIVE);
+        let is_back = |buffer: &mut BytesMut| buffer.try_reclaim(ReadBuffer::CAPACITY);
         let free = pool.receive.iter_mut().rposition(is_back)?;
         Some(pool.receive.remove(free))
     };
-    with_pool(take).unwrap_or_else(|| BytesMut::with_capacity(RECEIVE))
+    with_pool(take).unwrap_or_else(|| BytesMut::with_capacity(ReadBuffer::CAPACITY))
 }
 
 fn give_receive(mut buffer: BytesMut) {
@@ -96,63 +79,41 @@ fn with_pool<R>(f: impl FnOnce(&mut Pool) -> Option<R>) -> Option<R> {
     POOL.try_with(|pool| f(&mut pool.borrow_mut())).ok().flatten()
 }
 
-/// Bytes that were read and not decoded yet.
+/// Bytes that were read and not decoded yet, in memory of the thread's.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
-    /// Without capacity where no buffer is held.
-    bytes: BytesMut,
-    /// How many of them have been consumed.
-    start: usize,
-    /// Whether the buffer is one of the thread's.
+    buffer: ReadBuffer,
+    /// Whether the memory is the thread's.
     is_lent: bool,
-    /// Whether enough lies in the buffer for payloads to be handed out as parts of it.
-    is_shareable: bool,
 }
 
 impl Received {
     /// Bytes that came before the connection did: behind the handshake, in the same packet.
     pub(crate) fn early(bytes: &[u8]) -> Self {
-        Self { bytes: BytesMut::from(bytes), ..Self::default() }
+        Self { buffer: bytes.into(), is_lent: false }
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
+        self.buffer.is_empty()
     }
 
     /// What is left.
     #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        self.buffer.unread()
     }
 
-    /// Has what is left decoded. What is consumed is left no more.
+    /// What is left, for the decoder.
     #[inline]
-    pub(crate) fn decode<'b, R>(&'b mut self, decode: impl FnOnce(&mut Input<'b>) -> R) -> R {
-        let Self { bytes, start, .. } = self;
-        let end = bytes.len();
-        let mut input = Input::new(&mut bytes[*start..]);
-        let decoded = decode(&mut input);
-        *start = end - input.len();
-        decoded
-    }
-
-    /// From which length on a payload is handed out by [`share`](Self::share), and not copied.
-    #[inline]
-    pub(crate) fn shared_from(&self) -> usize {
-        if self.is_shareable { SHARE_MIN } else { usize::MAX }
+    pub(crate) fn input(&mut self) -> Input<'_> {
+        self.buffer.input()
     }
 
     /// The payload of this length that was consumed last.
-    pub(crate) fn share(&mut self, payload_len: usize) -> Bytes {
-        self.bytes.advance(self.start - payload_len);
-        self.start = 0;
-        self.bytes.split_to(payload_len).freeze()
-    }
-
-    /// Whether a frame of this length, which has begun, may gather in the buffer.
-    pub(crate) fn can_gather(frame_len: usize) -> bool {
-        frame_len <= GATHER_MAX
+    #[inline]
+    pub(crate) fn payload(&mut self, payload_len: usize) -> Bytes {
+        self.buffer.payload(payload_len)
     }
 
     /// Room for the next read, behind what is left.
@@ -160,33 +121,31 @@ impl Received {
         if self.is_empty() {
             self.release();
         }
-        if !self.is_lent || self.bytes.capacity() - self.bytes.len() < ROOM_MIN {
-            let mut next = take_receive();
-            next.extend_from_slice(self.unread());
-            self.release();
-            (self.bytes, self.is_lent) = (next, true);
+        if !self.is_lent || !self.buffer.has_room() {
+            let old = self.buffer.replace(take_receive());
+            if std::mem::replace(&mut self.is_lent, true) {
+                give_receive(old);
+            }
         }
-        let room = self.bytes.capacity() - self.bytes.len();
-        (&mut self.bytes).limit(room)
+        self.buffer.room()
     }
 
-    /// The next read has brought something.
-    pub(crate) fn note_read(&mut self) {
-        self.is_shareable = self.bytes.len() >= SHARE_FILL;
+    /// There is nothing more to read for now: the decoder takes over what is left.
+    pub(crate) fn settle(&mut self) {
+        self.buffer.settle();
     }
 
-    /// Gives the buffer back to the thread. What is left is dropped.
+    /// Gives the memory back to the thread. What is left is dropped.
     #[inline]
     pub(crate) fn release(&mut self) {
-        // Of a buffer that has been handed out to its last byte, there is no capacity left.
-        if self.is_lent || self.bytes.capacity() > 0 {
-            self.release_buffer();
+        // Of memory that has been handed out to its last byte, there is no capacity left.
+        if self.is_lent || self.buffer.has_memory() {
+            self.release_memory();
         }
     }
 
-    fn release_buffer(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.start = 0;
+    fn release_memory(&mut self) {
+        let bytes = self.buffer.take();
         if std::mem::take(&mut self.is_lent) {
             give_receive(bytes);
         }
@@ -203,7 +162,8 @@ impl Drop for Received {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use towline_proto::{Config, Inbound, Role};
+    use bytes::BufMut as _;
+    use towline_proto::{Config, Inbound, Incoming, Role};
 
     use super::*;
 
@@ -216,12 +176,9 @@ mod tests {
         room.put_slice(&[0x82, 127]);
         room.put_u64(payload_len as u64);
         room.put_bytes(0, payload_len);
-        received.note_read();
-        received.decode(|input| {
-            let whole = inbound.find_whole(input.as_slice()).unwrap();
-            assert_eq!(inbound.take_whole(whole, input).unwrap().len(), payload_len);
-        });
-        let payload = received.share(payload_len);
+        let Incoming::Binary(message) = inbound.poll(&mut received.input()) else { panic!() };
+        assert_eq!(message.len(), payload_len);
+        let payload = received.payload(payload_len);
         received.release();
         assert!(!received.is_lent);
         drop(payload);

@@ -88,11 +88,8 @@ impl Receiver {
         }
         let Self { shared, reader: Some(reader), .. } = self else { return Ok(None) };
         match reader.lend(shared) {
-            Ok(message) => Ok(message),
-            Err(fault) => {
-                shared.handle_fault(fault);
-                shared.end_of_receiving().map(|()| None)
-            }
+            None => shared.end_of_receiving().map(|()| None),
+            message => Ok(message),
         }
     }
 

@@ -5,48 +5,55 @@ use std::task::{Context, Poll, ready};
 /// Work, in parts of a unit of tokio's budget. A task has 128 units before it must yield, which are
 /// to take it less than a millisecond: so a unit is what takes some microseconds.
 #[derive(Debug, Default, Clone, Copy)]
-pub(crate) struct Work(u64);
+pub(crate) struct Work(u32);
 
-const UNIT: u64 = 1 << 16;
+const UNIT: u32 = 1 << 16;
 
 /// A message, whatever its length.
-const MESSAGE: u64 = UNIT / 64;
+const MESSAGE: u32 = UNIT / 64;
+
+/// A frame that is no message by itself.
+const FRAME: u32 = UNIT / 256;
 
 /// A byte that is copied, masked or validated: 32 KiB a unit.
-const BYTE: u64 = UNIT / (32 << 10);
+const BYTE: u32 = UNIT / (32 << 10);
 
 /// A byte that came of inflating: 2 KiB a unit.
-#[allow(dead_code)]
-const INFLATED: u64 = UNIT / (2 << 10);
+const INFLATED: u32 = UNIT / (2 << 10);
 
 /// A byte that was deflated: 1 KiB a unit.
-const DEFLATED: u64 = UNIT / (1 << 10);
+const DEFLATED: u32 = UNIT / (1 << 10);
 
 impl Work {
     /// A message of this length was received or sent.
     #[inline]
     pub(crate) fn add_message(&mut self, len: usize) {
-        self.0 += MESSAGE + BYTE * len as u64;
+        self.0 = self.0.saturating_add(MESSAGE).saturating_add(times(BYTE, len as u64));
+    }
+
+    /// So many frames were received that are no messages by themselves.
+    pub(crate) fn add_frames(&mut self, frames: u32) {
+        self.0 = self.0.saturating_add(times(FRAME, frames.into()));
     }
 
     /// So many bytes came of inflating.
     pub(crate) fn add_inflated(&mut self, bytes: u64) {
-        self.0 += INFLATED * bytes;
+        self.0 = self.0.saturating_add(times(INFLATED, bytes));
     }
 
     /// So many bytes were deflated.
     pub(crate) fn add_deflated(&mut self, bytes: u64) {
-        self.0 += DEFLATED * bytes;
+        self.0 = self.0.saturating_add(times(DEFLATED, bytes));
     }
 
     /// The transport was written to.
     pub(crate) fn add_write(&mut self) {
-        self.0 += UNIT / 2;
+        self.0 = self.0.saturating_add(UNIT / 2);
     }
 
     /// What was counted elsewhere.
     pub(crate) fn add(&mut self, other: Self) {
-        self.0 += other.0;
+        self.0 = self.0.saturating_add(other.0);
     }
 
     /// Whether so much has been done that it is to be paid for.
@@ -66,4 +73,10 @@ impl Work {
         }
         Poll::Ready(())
     }
+}
+
+/// So much for so many bytes.
+#[inline]
+fn times(each: u32, count: u64) -> u32 {
+    each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
 }

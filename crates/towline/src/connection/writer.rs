@@ -76,7 +76,6 @@ pub(crate) struct Writer {
     took_more: bool,
     /// What was done for senders since they last paid for it.
     pub(crate) work: Work,
-    deflated_before: u64,
 }
 
 /// The task that writes what whoever queued it did not.
@@ -117,7 +116,6 @@ impl Writer {
             is_bounded: false,
             took_more: false,
             work: Work::default(),
-            deflated_before: 0,
         }
     }
 
@@ -172,10 +170,8 @@ impl Writer {
         } else {
             self.schedule();
         }
-        let deflated = session.outbound().deflated_ever();
-        if deflated != self.deflated_before {
-            self.work.add_deflated(deflated - self.deflated_before);
-            self.deflated_before = deflated;
+        if session.outbound().deflated() > 0 {
+            self.work.add_deflated(session.outbound().take_deflated());
         }
     }
 
@@ -220,6 +216,8 @@ impl Writer {
         let was_blocked = matches!(self.flusher, Flusher::Blocked(_));
         let before = session.outbound().written_ever();
         let result = self.poll_write(session, cx);
+        // That was this task's work, and no sender's.
+        session.outbound().take_deflated();
         self.took_more |= was_blocked && session.outbound().written_ever() != before;
         self.turn = Turn::Nothing;
         match result {
@@ -332,7 +330,7 @@ impl Writer {
     fn poll_write(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<Wrote> {
         let outbound = session.outbound();
         let enough = outbound.written_ever() + AT_ONCE;
-        let enough_deflated = outbound.deflated_ever() + DEFLATED_AT_ONCE;
+        let enough_deflated = outbound.deflated() + DEFLATED_AT_ONCE;
         while let Some(result) = ready!(self.poll_step(session, cx)) {
             if let Err(error) = result {
                 self.half = None;
@@ -340,7 +338,7 @@ impl Writer {
             }
             let outbound = session.outbound();
             let is_enough =
-                outbound.written_ever() >= enough || outbound.deflated_ever() >= enough_deflated;
+                outbound.written_ever() >= enough || outbound.deflated() >= enough_deflated;
             if is_enough && !outbound.is_empty() {
                 return Poll::Ready(Wrote::Enough);
             }

@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::io::IoSlice;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bytes::{Buf, Bytes};
-use towline::proto::{Config, Inbound, Input, Message, Role, Session};
+use towline::proto::{Config, Inbound, Incoming, Input, Message, Role, Session};
 
 use crate::frames::{self, BINARY, TEXT, put, together};
 
@@ -28,8 +28,12 @@ fn parse(first: u8, payload: &[u8], times: usize) -> Result<()> {
     for _ in 0..times.div_ceil(together) {
         let mut input = Input::new(black_box(&mut wire));
         let mut came = 0;
-        while let Some(incoming) = inbound.decode(&mut input)? {
-            black_box(&incoming);
+        loop {
+            match inbound.poll(&mut input) {
+                Incoming::More => break,
+                Incoming::Fault(fault) => bail!(fault),
+                incoming => black_box(&incoming),
+            };
             came += 1;
         }
         ensure!(came == together, "{came} messages of {together}");
@@ -61,8 +65,14 @@ fn assemble(wire: &mut [u8], read: usize, times: usize) -> Result<()> {
         let mut messages = 0;
         for piece in wire.chunks_mut(read) {
             let mut input = Input::new(piece);
-            while let Some(incoming) = inbound.decode(&mut input)? {
-                messages += usize::from(black_box(incoming.into_message()).is_some());
+            loop {
+                match inbound.poll(&mut input) {
+                    Incoming::More => break,
+                    Incoming::Fault(fault) => bail!(fault),
+                    incoming => {
+                        messages += usize::from(black_box(incoming.into_message()).is_some());
+                    }
+                }
             }
         }
         ensure!(messages == 1, "{messages} messages in place of one");

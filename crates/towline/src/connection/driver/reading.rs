@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
 use tokio::time::Instant;
-use towline_proto::{Fault, Frame, Inbound, Incoming, Message, MessageRef, WholeMessage};
+use towline_proto::{Inbound, Incoming, Input, Message, MessageRef};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -30,10 +30,10 @@ pub(crate) struct Reader {
     /// Whether the last read took all that there was: no buffer is taken for the next one before
     /// there is more.
     is_drained: bool,
-    /// Whether the beginning of a frame may stay in the buffer, since the rest may be there.
-    gathers: bool,
-    /// Whether control frames were dealt with that may have been answered, and nothing was done yet
-    /// to have that written.
+    /// Whether nothing can be received any more; the session knows why.
+    is_over: bool,
+    /// Whether the session was told of something that it may answer, and nothing was done yet to
+    /// have that written.
     has_answered: bool,
     /// What was done since it was last paid for.
     work: Work,
@@ -41,36 +41,46 @@ pub(crate) struct Reader {
 
 /// What whoever receives wants to have.
 pub(crate) trait Wanted: Sized {
+    /// Whether that is more than messages.
+    const IS_MORE: bool;
+
     fn of_message(message: Message) -> Self;
 
     /// `None` where such a thing is passed over.
-    fn of_other(event: Event) -> Option<Self>;
+    fn of_event(event: Event) -> Option<Self>;
 
     /// How long its payload is.
     fn len(&self) -> usize;
 }
 
 impl Wanted for Message {
+    const IS_MORE: bool = false;
+
     fn of_message(message: Message) -> Self {
         message
     }
 
-    fn of_other(_: Event) -> Option<Self> {
-        None
+    fn of_event(event: Event) -> Option<Self> {
+        match event {
+            Event::Message(message) => Some(message),
+            _ => None,
+        }
     }
 
     #[inline]
     fn len(&self) -> usize {
-        Message::len(self)
+        Self::len(self)
     }
 }
 
 impl Wanted for Event {
+    const IS_MORE: bool = true;
+
     fn of_message(message: Message) -> Self {
         Self::Message(message)
     }
 
-    fn of_other(event: Event) -> Option<Self> {
+    fn of_event(event: Event) -> Option<Self> {
         Some(event)
     }
 
@@ -83,26 +93,18 @@ impl Wanted for Event {
     }
 }
 
-/// What there is to hand out.
-enum Arrival<W> {
-    /// A message lies whole in the buffer.
-    Whole(WholeMessage),
-    Other(W),
-}
-
-/// Something decoded that is independent of the input.
-enum Decoded {
-    Message(Message),
-    Frame(Frame),
-    Control(Incoming<'static>),
-}
-
 impl Reader {
     pub(crate) fn new(half: ReadHalf, inbound: Inbound, early: &[u8]) -> Self {
-        let received = Received::early(early);
-        let (lent, is_drained, gathers, has_answered) = (None, false, true, false);
-        let work = Work::default();
-        Self { half, inbound, received, lent, is_drained, gathers, has_answered, work }
+        Self {
+            half,
+            inbound,
+            received: Received::early(early),
+            lent: None,
+            is_drained: false,
+            is_over: false,
+            has_answered: false,
+            work: Work::default(),
+        }
     }
 
     /// What comes next. `None` is the end of what can be received; the session knows why.
@@ -115,19 +117,17 @@ impl Reader {
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<W>> {
-        ready!(self.poll_budget(cx));
         loop {
-            let whole = match self.inbound.find_whole(self.received.unread()) {
-                Some(whole) => whole,
-                None => match ready!(self.poll_arrival(shared, cx)) {
-                    Some(Arrival::Whole(whole)) => whole,
-                    Some(Arrival::Other(item)) => return self.hand_out(shared, item),
-                    None => return Poll::Ready(None),
-                },
-            };
-            // A fault is met again above, by who looks for what comes next.
-            if let Ok(message) = self.take_whole(whole) {
+            ready!(self.poll_budget(cx));
+            if let Some(message) = self.take_message() {
                 return self.hand_out(shared, W::of_message(message));
+            }
+            let event = ready!(self.poll_other(shared, cx, W::IS_MORE));
+            if let Some(item) = event.and_then(W::of_event) {
+                return self.hand_out(shared, item);
+            }
+            if self.is_over {
+                return Poll::Ready(None);
             }
         }
     }
@@ -141,35 +141,36 @@ impl Reader {
     ) -> Poll<bool> {
         ready!(self.poll_budget(cx));
         self.lent = None;
-        if self.inbound.find_whole(self.received.unread()).is_none() {
-            match ready!(self.poll_arrival(shared, cx)) {
-                Some(Arrival::Whole(_)) => {}
-                Some(Arrival::Other(message)) => self.lent = Some(Box::new(message)),
-                None => return Poll::Ready(false),
+        while !self.inbound.has_whole(self.received.unread()) {
+            ready!(self.poll_budget(cx));
+            if let Some(Event::Message(message)) = ready!(self.poll_other(shared, cx, false)) {
+                self.lent = Some(Box::new(message));
+                break;
+            }
+            if self.is_over {
+                return Poll::Ready(false);
             }
         }
-        if self.has_answered {
-            self.see_to_answers(shared);
-        }
+        self.look_after_answers(shared);
         Poll::Ready(true)
     }
 
-    /// The message that there is, where it lies.
+    /// The message that there is, where it lies. `None` if it is a fault, which is the end.
     #[inline]
-    pub(crate) fn lend(&mut self, shared: &Shared) -> Result<Option<MessageRef<'_>>, Fault> {
+    pub(crate) fn lend(&mut self, shared: &Arc<Shared>) -> Option<MessageRef<'_>> {
         let Self { inbound, received, lent, work, .. } = self;
         if let Some(message) = lent {
             work.add_message(message.len());
-            return Ok(Some(MessageRef::from(&**message)));
+            return Some(MessageRef::from(&**message));
         }
-        // To find it again is less than to remember it.
-        let Some(whole) = inbound.find_whole(received.unread()) else { return Ok(None) };
-        received.decode(|input| {
-            let message = inbound.take_whole(whole, input)?;
-            work.add_message(message.len());
-            shared.heard.set_has_input(!input.is_empty());
-            Ok(Some(message))
-        })
+        let mut input = received.input();
+        let message = inbound.poll_whole(&mut input);
+        shared.heard.set_has_input(!input.is_empty());
+        match message {
+            Some(message) => work.add_message(message.len()),
+            None => drop(shared.handle_incoming(inbound.poll(&mut Input::new(&mut [])))),
+        }
+        message
     }
 
     #[inline]
@@ -178,66 +179,20 @@ impl Reader {
     }
 
     /// Takes a message that lies whole in the buffer.
-    #[inline]
-    fn take_whole(&mut self, whole: WholeMessage) -> Result<Message, Fault> {
-        let Self { inbound, received, .. } = self;
-        let shared_from = received.shared_from();
-        let message = received.decode(|input| inbound.take_whole(whole, input))?;
+    #[inline(always)]
+    fn take_message(&mut self) -> Option<Message> {
+        let message = self.inbound.poll_whole(&mut self.received.input())?;
+        if message.is_text() {
+            return Some(message.to_message());
+        }
         let payload_len = message.len();
-        if payload_len < shared_from || message.is_text() {
-            return Ok(message.to_message());
-        }
-        Ok(Message::Binary(received.share(payload_len)))
-    }
-
-    /// Waits until there is something to hand out. `None` is the end.
-    #[inline(never)]
-    fn poll_arrival<W: Wanted>(
-        &mut self,
-        shared: &Arc<Shared>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Arrival<W>>> {
-        loop {
-            if let Some(whole) = self.inbound.find_whole(self.received.unread()) {
-                return Poll::Ready(Some(Arrival::Whole(whole)));
-            }
-            let decoded = match self.decode() {
-                Ok(None) => match ready!(self.poll_read(shared, cx)) {
-                    Some(decoded) => decoded,
-                    None => return Poll::Ready(None),
-                },
-                decoded => decoded,
-            };
-            let item = match decoded {
-                Ok(Some(Decoded::Message(message))) => Some(W::of_message(message)),
-                Ok(Some(Decoded::Frame(frame))) => W::of_other(Event::Frame(frame)),
-                Ok(Some(Decoded::Control(incoming))) => {
-                    self.has_answered = true;
-                    shared.handle_control(incoming).and_then(W::of_other)
-                }
-                Ok(None) => continue,
-                Err(fault) => {
-                    shared.handle_fault(fault);
-                    None
-                }
-            };
-            if item.is_some() {
-                return Poll::Ready(item.map(Arrival::Other));
-            }
-            if !shared.is_receiving() {
-                self.received.release();
-                shared.heard.set_has_input(false);
-                return Poll::Ready(None);
-            }
-        }
+        Some(Message::Binary(self.received.payload(payload_len)))
     }
 
     #[inline(always)]
     fn hand_out<W: Wanted>(&mut self, shared: &Arc<Shared>, item: W) -> Poll<Option<W>> {
         self.work.add_message(item.len());
-        if self.has_answered {
-            self.see_to_answers(shared);
-        }
+        self.look_after_answers(shared);
         // The program may be long in coming back.
         if self.received.is_empty() {
             self.received.release();
@@ -246,56 +201,71 @@ impl Reader {
         Poll::Ready(Some(item))
     }
 
-    /// Has answers written though the program may not come back to receive.
-    #[cold]
-    fn see_to_answers(&mut self, shared: &Arc<Shared>) {
-        self.has_answered = false;
-        shared.see_to_answers();
+    /// The program may not come back to receive, and what the session has answered is to be written.
+    #[inline]
+    fn look_after_answers(&mut self, shared: &Arc<Shared>) {
+        if std::mem::take(&mut self.has_answered) {
+            shared.see_to_answers();
+        }
     }
 
-    /// Decodes what has been read. `None` asks for more.
-    fn decode(&mut self) -> Result<Option<Decoded>, Fault> {
-        let Self { inbound, received, gathers, .. } = self;
-        if received.is_empty() && inbound.is_between_messages() {
-            received.release();
-            return Ok(None);
-        }
-        let unfinished = if *gathers { inbound.unfinished(received.unread()) } else { None };
-        if unfinished.is_some_and(Received::can_gather) {
-            return Ok(None);
-        }
-        let decoded = received.decode(|input| inbound.decode(input).map(|it| it.map(own)));
-        if let Ok(None) = decoded {
-            received.release();
-        }
-        decoded
+    /// What the decoder has done beside handing out messages that lay there whole.
+    fn count_work(&mut self) {
+        self.work.add_frames(self.inbound.take_frames());
+        self.work.add_inflated(self.inbound.take_inflated());
     }
 
-    /// Reads once. `None` is the end.
-    fn poll_read(
+    /// Takes what comes next and is no message that lies whole in the buffer, or reads. `None` says
+    /// to look again, unless it is over.
+    #[inline(never)]
+    fn poll_other(
         &mut self,
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Option<Decoded>, Fault>>> {
-        if !shared.end_turn(cx, !self.inbound.is_between_messages()) {
-            return Poll::Ready(None);
+        wants_more: bool,
+    ) -> Poll<Option<Event>> {
+        let incoming = self.inbound.poll(&mut self.received.input());
+        let event = match incoming {
+            Incoming::More => return self.poll_read(shared, cx).map(|()| None),
+            Incoming::Frame(frame) => Some(Event::Frame(frame)),
+            Incoming::Text(text) => Some(Event::Message(text.into())),
+            Incoming::Binary(Cow::Borrowed(bytes)) => Some(Event::Message(bytes.into())),
+            Incoming::Binary(Cow::Owned(bytes)) => Some(Event::Message(bytes.into())),
+            other => {
+                self.has_answered = true;
+                shared.handle_incoming(other.into_owned()).filter(|_| wants_more)
+            }
+        };
+        self.count_work();
+        if event.is_none() && (self.inbound.is_ended() || !shared.is_receiving()) {
+            self.end(shared);
+        }
+        Poll::Ready(event)
+    }
+
+    /// Reads once, to where what comes next belongs.
+    fn poll_read(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.received.is_empty() {
+            self.received.release();
         }
         self.has_answered = false;
-        if let Some(mut payload) = self.inbound.payload_buffer() {
-            let result = ready!(self.half.poll_read_buf(cx, &mut payload));
-            let Some(count) = shared.handle_read(result) else { return Poll::Ready(None) };
-            let incoming = self.inbound.payload_received(count);
-            return Poll::Ready(Some(incoming.map(|incoming| incoming.map(own))));
+        self.count_work();
+        let result = if !shared.end_turn(cx, self.inbound.is_between_frames()) {
+            None
+        } else if let Some(mut room) = self.inbound.payload_room() {
+            shared.handle_read(ready!(self.half.poll_read_buf(cx, &mut room)))
+        } else {
+            let result = self.poll_read_shared(cx);
+            if !matches!(result, Poll::Ready(Ok(1..) | Err(_))) && !self.received.is_empty() {
+                self.received.settle();
+                return Poll::Ready(());
+            }
+            shared.handle_read(ready!(result))
+        };
+        if result.is_none() {
+            self.is_over = true;
         }
-        let result = self.poll_read_shared(cx);
-        if !matches!(result, Poll::Ready(Ok(1..) | Err(_))) && !self.received.is_empty() {
-            // Nothing more for now: the beginning of a frame is the decoder's to keep.
-            self.gathers = false;
-            return Poll::Ready(Some(Ok(None)));
-        }
-        let count = shared.handle_read(ready!(result));
-        self.gathers = true;
-        Poll::Ready(count.map(|_| Ok(None)))
+        Poll::Ready(())
     }
 
     fn poll_read_shared(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -306,11 +276,16 @@ impl Reader {
         let most = room.remaining_mut();
         let result = self.half.poll_read_buf(cx, &mut room);
         self.is_drained = !matches!(result, Poll::Ready(Ok(count)) if count == most);
-        self.received.note_read();
         if self.received.is_empty() {
             self.received.release();
         }
         result
+    }
+
+    fn end(&mut self, shared: &Shared) {
+        self.received.release();
+        shared.heard.set_has_input(false);
+        self.is_over = true;
     }
 
     /// Reads and drops what comes, until the end.
@@ -321,7 +296,7 @@ impl Reader {
         discarded: &mut usize,
     ) -> Poll<()> {
         loop {
-            let _ = shared.end_turn(cx, true);
+            let _ = shared.end_turn(cx, false);
             if shared.lock().session.closed().is_some() {
                 return Poll::Ready(());
             }
@@ -343,9 +318,9 @@ impl Shared {
         self.lock().session.is_receiving()
     }
 
-    /// Takes note of a control frame, and has it answered. It is an event of its own if it does
-    /// not end anything.
-    fn handle_control(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
+    /// Takes note of a control frame or a fault, and has it answered. A ping or a pong is an event
+    /// of its own.
+    pub(crate) fn handle_incoming(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
         self.update(|state| {
             let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
             // Nothing comes after a close frame, so there is no turn to wait for the end of.
@@ -362,15 +337,9 @@ impl Shared {
     }
 
     /// Has answers written though the program may not come back to receive.
+    #[cold]
     fn see_to_answers(self: &Arc<Self>) {
         self.update(|state| state.writer.see_to(&mut state.session));
-    }
-
-    pub(crate) fn handle_fault(self: &Arc<Self>, fault: Fault) {
-        self.update(|state| {
-            state.session.handle_fault(Instant::now().into_std(), fault);
-            state.writer.write_now(&mut state.session);
-        });
     }
 
     /// What a read has come to: how many bytes, or `None` where that was the end.
@@ -390,10 +359,10 @@ impl Shared {
 
     /// The receiver has nothing more to hand out: what its turn has led to is written, and it is
     /// known to wait. `false` if nothing can be received any more.
-    fn end_turn(self: &Arc<Self>, cx: &mut Context<'_>, is_mid_frame: bool) -> bool {
+    fn end_turn(self: &Arc<Self>, cx: &mut Context<'_>, is_between_frames: bool) -> bool {
         self.heard.set_has_input(false);
         self.update(|state| {
-            state.receiver.is_mid_frame = is_mid_frame;
+            state.receiver.is_mid_frame = !is_between_frames;
             state.end_turn(&self.heard, cx.waker());
             state.session.is_receiving()
         })
@@ -415,15 +384,5 @@ impl Shared {
             let mut discarded = 0;
             poll_fn(|cx| reader.poll_discard(&shared, cx, &mut discarded)).await;
         });
-    }
-}
-
-fn own(incoming: Incoming<'_>) -> Decoded {
-    match incoming {
-        Incoming::Frame(frame) => Decoded::Frame(frame),
-        Incoming::Text(text) => Decoded::Message(Message::Text(text.into())),
-        Incoming::Binary(Cow::Borrowed(bytes)) => Decoded::Message(bytes.into()),
-        Incoming::Binary(Cow::Owned(bytes)) => Decoded::Message(bytes.into()),
-        control => Decoded::Control(control.into_owned()),
     }
 }

@@ -1,0 +1,244 @@
+//! A buffer to read into, and to decode from.
+
+use std::io;
+
+use bytes::buf::Limit;
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
+
+use crate::incoming::Input;
+
+/// A payload from this on may be handed out as a part of the buffer, without a copy. As long as it
+/// lives it keeps the whole buffer, …
+const SHARE_MIN: usize = 8 << 10;
+
+/// … so there must be so much in the buffer: messages that are kept take up at most four times
+/// their size. (One whose neighbours are dropped, sixteen times.)
+const SHARE_FILL: usize = ReadBuffer::CAPACITY / 4;
+
+/// A frame up to this may gather in the buffer; the rest of a longer one goes to its own place.
+const GATHER_MAX: usize = ReadBuffer::CAPACITY / 2;
+
+/// A read into less room than this would be a system call for little.
+const ROOM_MIN: usize = ReadBuffer::CAPACITY / 4;
+
+/// What a blocking read brings at the most.
+const CHUNK: usize = 16 << 10;
+
+/// Bytes that were read and not decoded yet.
+///
+/// Reads go into its [`room`](Self::room), and the [`input`](Self::input) is what lies in it. The
+/// beginning of a frame stays where it is while its rest may be there, so that it is decoded in one
+/// piece; where a read says that there is nothing more for now, [`settle`](Self::settle) has the
+/// decoder take it over.
+///
+/// A new one holds no memory, and [`take`](Self::take) makes it one again, so that a host may lend
+/// the same memory to many connections.
+///
+/// ```
+/// use towline_proto::{Config, Inbound, Incoming, ReadBuffer, Role};
+///
+/// let mut inbound = Inbound::new(Role::Client, &Config::client());
+/// let mut buffer = ReadBuffer::new();
+/// let mut socket = &b"\x81\x02hi"[..];
+/// let text = loop {
+///     match inbound.poll(&mut buffer.input()) {
+///         Incoming::More => buffer.read_from(&mut socket)?,
+///         Incoming::Text(text) => break text,
+///         other => panic!("{other:?}"),
+///     };
+/// };
+/// assert_eq!(text, "hi");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct ReadBuffer {
+    /// Without capacity where there is no memory.
+    bytes: BytesMut,
+    /// How many of them have been consumed.
+    start: usize,
+    /// Whether nothing more is there for now.
+    is_settled: bool,
+    /// Whether enough lay in the buffer for payloads to be handed out as parts of it.
+    is_shareable: bool,
+}
+
+impl ReadBuffer {
+    /// How much memory one has, and so what a read may bring.
+    pub const CAPACITY: usize = 128 << 10;
+
+    /// An empty buffer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether everything has been consumed.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// What has not been consumed.
+    #[inline]
+    pub fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// The same, for the decoder.
+    #[inline]
+    pub fn input(&mut self) -> Input<'_> {
+        let gathers = if self.is_settled { 0 } else { GATHER_MAX };
+        Input::of_buffer(&mut self.bytes, &mut self.start, gathers)
+    }
+
+    /// Consumes `count` bytes, or all where there are fewer: the head of a handshake, say.
+    pub fn consume(&mut self, count: usize) {
+        self.input().take(count);
+    }
+
+    /// Room for the next read, behind what has not been consumed.
+    pub fn room(&mut self) -> Limit<&mut BytesMut> {
+        if self.is_empty() {
+            self.bytes.clear();
+            self.start = 0;
+        }
+        if !self.has_room() {
+            self.bytes.advance(self.start);
+            self.start = 0;
+            self.bytes.reserve(Self::CAPACITY.saturating_sub(self.bytes.len()).max(ROOM_MIN));
+        }
+        self.is_settled = false;
+        self.is_shareable = false;
+        let room = self.bytes.capacity() - self.bytes.len();
+        (&mut self.bytes).limit(room)
+    }
+
+    /// Whether the memory that there is has room for a read.
+    pub fn has_room(&self) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= ROOM_MIN
+    }
+
+    /// Takes note that there is nothing more to read for now: the beginning of a frame is the
+    /// decoder's to keep.
+    pub fn settle(&mut self) {
+        self.is_settled = true;
+    }
+
+    /// Reads once from a blocking stream; 0 is the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream.
+    pub fn read_from(&mut self, stream: &mut impl io::Read) -> io::Result<usize> {
+        read(stream, &mut self.room())
+    }
+
+    /// The payload that was consumed last, of this length: a long one as a part of the buffer, where
+    /// that keeps no more memory than it is worth, and else a copy.
+    #[inline]
+    pub fn payload(&mut self, payload_len: usize) -> Bytes {
+        if payload_len >= SHARE_MIN && self.is_shareable() {
+            return self.share(payload_len);
+        }
+        Bytes::copy_from_slice(&self.bytes[self.start.saturating_sub(payload_len)..self.start])
+    }
+
+    fn is_shareable(&mut self) -> bool {
+        self.is_shareable |= self.bytes.len() >= SHARE_FILL;
+        self.is_shareable
+    }
+
+    #[inline(never)]
+    fn share(&mut self, payload_len: usize) -> Bytes {
+        self.bytes.advance(self.start.saturating_sub(payload_len));
+        let payload = self.bytes.split_to(payload_len.min(self.start));
+        self.start = 0;
+        payload.freeze()
+    }
+
+    /// Whether there is memory at all.
+    #[inline]
+    pub fn has_memory(&self) -> bool {
+        self.bytes.capacity() > 0
+    }
+
+    /// Goes on in other memory, which is empty; what has not been consumed is copied there. Returns
+    /// the memory that there was.
+    pub fn replace(&mut self, mut next: BytesMut) -> BytesMut {
+        next.extend_from_slice(self.unread());
+        self.start = 0;
+        std::mem::replace(&mut self.bytes, next)
+    }
+
+    /// Takes the memory. What has not been consumed is dropped.
+    pub fn take(&mut self) -> BytesMut {
+        self.start = 0;
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl From<&[u8]> for ReadBuffer {
+    fn from(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.into(), ..Self::default() }
+    }
+}
+
+/// Reads once into `room`.
+pub(crate) fn read(stream: &mut impl io::Read, room: &mut impl BufMut) -> io::Result<usize> {
+    // `Read` wants bytes that have been written before.
+    let mut chunk = [0; CHUNK];
+    let most = CHUNK.min(room.remaining_mut());
+    let count = stream.read(&mut chunk[..most])?;
+    room.put_slice(&chunk[..count]);
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn filled(bytes: usize) -> ReadBuffer {
+        let mut buffer = ReadBuffer::new();
+        buffer.room().put_bytes(7, bytes);
+        buffer
+    }
+
+    #[test]
+    fn what_is_left_stays_in_front_of_what_is_read_next() {
+        let mut buffer = filled(ReadBuffer::CAPACITY);
+        buffer.consume(ReadBuffer::CAPACITY - 3);
+        let mut room = buffer.room();
+        assert!(room.remaining_mut() >= ROOM_MIN);
+        room.put_slice(b"more");
+        assert_eq!(buffer.unread(), b"\x07\x07\x07more");
+    }
+
+    #[test]
+    fn memory_is_used_again_once_nothing_is_left_in_it() {
+        let mut buffer = filled(ReadBuffer::CAPACITY);
+        let place = buffer.unread().as_ptr();
+        buffer.consume(usize::MAX);
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.room().remaining_mut(), ReadBuffer::CAPACITY);
+        buffer.room().put_u8(1);
+        assert_eq!(buffer.unread().as_ptr(), place);
+    }
+
+    #[test]
+    fn a_payload_is_shared_if_that_keeps_no_more_than_it_is_worth() {
+        for (fill, payload_len, is_shared) in [
+            (SHARE_FILL, SHARE_MIN, true),
+            (SHARE_FILL - 1, SHARE_MIN, false),
+            (SHARE_FILL, SHARE_MIN - 1, false),
+        ] {
+            let mut buffer = filled(fill);
+            let place = buffer.unread().as_ptr();
+            buffer.consume(payload_len);
+            let payload = buffer.payload(payload_len);
+            assert_eq!(payload, vec![7; payload_len]);
+            assert_eq!(payload.as_ptr() == place, is_shared);
+            assert_eq!(buffer.unread().len(), fill - payload_len);
+        }
+    }
+}

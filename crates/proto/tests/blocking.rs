@@ -1,0 +1,174 @@
+//! The example of a host on blocking sockets, over loopback.
+
+#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host has a clock")]
+
+#[path = "../examples/blocking.rs"]
+#[allow(dead_code, reason = "its `main`")]
+mod blocking;
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use towline_kit::event::{self, close_frame};
+use towline_kit::frame;
+use towline_proto::handshake::{HeadLimits, parse_request, read_head};
+use towline_proto::{
+    CloseCause, CloseCode, Config, Connection, Incoming, Initiator, Message, ReadBuffer, Role,
+};
+
+use blocking::{Socket, echo};
+
+#[test]
+fn a_client_and_an_echo_on_blocking_sockets() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server =
+        thread::spawn(move || echo(Socket::accept(listener.accept().unwrap().0).unwrap()).unwrap());
+    let mut client = Socket::connect(&address).unwrap();
+    let long = vec![7; 1_000_000];
+
+    let session = client.connection.session();
+    session.send("ship ahoy").unwrap();
+    session.ping("are you there".into()).unwrap();
+    let heard = [client.receive().unwrap().unwrap(), client.receive().unwrap().unwrap()];
+    // A pong passes messages that are not frames yet.
+    assert!(heard.contains(&event::text("ship ahoy")), "{heard:?}");
+    assert!(heard.contains(&event::pong("are you there")), "{heard:?}");
+    client.connection.session().send(Message::binary(long.clone())).unwrap();
+    assert_eq!(client.receive().unwrap(), Some(event::binary(long)));
+
+    let farewell = close_frame(CloseCode::NORMAL, "done");
+    client.connection.session().close(Instant::now(), farewell.clone()).unwrap();
+    assert_eq!(client.receive().unwrap(), Some(event::close(CloseCode::NORMAL, "")));
+    assert_eq!(client.receive().unwrap(), None);
+    let closed = client.connection.session().closed().unwrap();
+    assert!(closed.is_clean());
+    assert_eq!((closed.initiator(), closed.sent()), (Initiator::Local, Some(&farewell)));
+    let mut server = server.join().unwrap();
+    let closed = server.connection.session().closed().unwrap();
+    assert!(closed.is_clean());
+    assert_eq!((closed.initiator(), closed.received()), (Initiator::Remote, Some(&farewell)));
+}
+
+#[test]
+fn a_long_payload_is_read_from_a_stream_straight_to_its_place() {
+    let now = towline_kit::start();
+    let mut connection = Connection::new(Role::Client, &Config::client(), now);
+    let mut buffer = ReadBuffer::new();
+    let bytes = frame().binary(vec![7; 300_000]).bytes();
+    let mut stream = &bytes[..];
+    let mut through_buffer = 0;
+    let message = loop {
+        match connection.poll(now, &mut buffer.input()) {
+            Incoming::More => {}
+            incoming => break incoming.into_owned(),
+        }
+        assert!(connection.read_from(&mut stream, &mut buffer).unwrap());
+        through_buffer += buffer.unread().len();
+    };
+    assert_eq!(message, event::binary(vec![7; 300_000]));
+    assert!(through_buffer < 100_000, "{through_buffer} bytes took the other way");
+    assert!(!connection.read_from(&mut stream, &mut buffer).unwrap(), "the end");
+    let closed = connection.session().closed().unwrap();
+    assert_eq!(closed.cause(), CloseCause::TransportEnded);
+}
+
+/// A stream of which every second attempt is in vain.
+struct Halting(bool, Vec<u8>);
+
+impl Halting {
+    fn halts(&mut self) -> io::Result<()> {
+        self.0 = !self.0;
+        if self.0 { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+    }
+}
+
+impl io::Read for Halting {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.halts()?;
+        let count = self.1.len().min(bytes.len()).min(10);
+        bytes[..count].copy_from_slice(&self.1[..count]);
+        self.1.drain(..count);
+        Ok(count)
+    }
+}
+
+impl io::Write for Halting {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.halts()?;
+        let count = bytes.len().min(10);
+        self.1.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_that_is_not_ready_loses_nothing() {
+    let now = towline_kit::start();
+    let mut server = Connection::new(Role::Server, &Config::server(), now);
+    let mut client = Connection::new(Role::Client, &Config::client(), now);
+    let text = "ship ahoy, ".repeat(100);
+    let mut stream = Halting(false, Vec::new());
+    server.session().send(text.as_str()).unwrap();
+    while server.write_to(now, &mut stream).is_err() {}
+    let mut buffer = ReadBuffer::new();
+    let (mut reads, mut in_vain) = (0, 0);
+    let message = loop {
+        match client.poll(now, &mut buffer.input()) {
+            Incoming::More => reads += 1,
+            incoming => break incoming.into_owned(),
+        }
+        in_vain += usize::from(client.read_from(&mut stream, &mut buffer).is_err());
+    };
+    assert_eq!(message, event::text(text));
+    assert!(in_vain >= 100 && reads >= 2 * in_vain - 1, "{in_vain} of {reads}");
+    assert!(client.session().is_open());
+}
+
+#[test]
+fn a_stream_that_fails_ends_the_connection_with_what_it_says() {
+    struct Failing;
+
+    impl io::Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+    }
+
+    let now = towline_kit::start();
+    let mut connection = Connection::new(Role::Client, &Config::client(), now);
+    assert!(!connection.read_from(&mut Failing, &mut ReadBuffer::new()).unwrap());
+    let closed = connection.session().closed().unwrap();
+    assert_eq!(closed.cause(), CloseCause::TransportFailed(io::ErrorKind::ConnectionReset));
+    assert_eq!(connection.read_timeout(now), None);
+}
+
+#[test]
+fn a_read_waits_until_the_next_deadline_and_never_for_no_time() {
+    let now = towline_kit::start();
+    let connection = Connection::new(Role::Client, &Config::client(), now);
+    assert_eq!(connection.read_timeout(now), Some(Duration::from_secs(20)));
+    let late = now + Duration::from_secs(30);
+    assert_eq!(connection.read_timeout(late), Some(Duration::from_millis(1)));
+}
+
+#[test]
+fn a_head_is_read_and_what_follows_it_is_left() {
+    let limits = HeadLimits::default();
+    let bytes = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n\x81\x00";
+    let mut buffer = ReadBuffer::new();
+    let request = read_head(&mut &bytes[..], &mut buffer, &limits, parse_request).unwrap();
+    assert_eq!((request.uri().path(), buffer.unread()), ("/", &b"\x81\x00"[..]));
+    for (bytes, kind) in
+        [(&bytes[..20], io::ErrorKind::UnexpectedEof), (b"SSH-2.0\r\n", io::ErrorKind::InvalidData)]
+    {
+        let head = read_head(&mut &bytes[..], &mut ReadBuffer::new(), &limits, parse_request);
+        assert_eq!(head.unwrap_err().kind(), kind);
+    }
+}
