@@ -36,6 +36,13 @@ pub(crate) enum Payload<'m> {
     Broadcast(&'m mut Broadcast),
 }
 
+/// Whether a message is text, and its payload: what a frame is made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parts<'m> {
+    pub(crate) is_text: bool,
+    pub(crate) payload: &'m [u8],
+}
+
 impl<'m> Outgoing<'m> {
     #[inline]
     fn new(payload: Payload<'m>) -> Self {
@@ -58,6 +65,34 @@ impl<'m> Outgoing<'m> {
             Payload::Lent(message) => *message,
             Payload::Broadcast(broadcast) => broadcast.message().into(),
         }
+    }
+
+    /// The message, as what a frame is made of.
+    #[inline(always)]
+    pub(crate) fn parts(&self) -> Parts<'_> {
+        match &self.payload {
+            Payload::Owned(message) => {
+                Parts { is_text: message.is_text(), payload: message.as_bytes() }
+            }
+            Payload::Lent(message) => {
+                Parts { is_text: message.is_text(), payload: message.as_bytes() }
+            }
+            Payload::Broadcast(broadcast) => {
+                let message = broadcast.message();
+                Parts { is_text: message.is_text(), payload: message.as_bytes() }
+            }
+        }
+    }
+
+    /// How long the payload is.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.parts().payload.len()
+    }
+
+    /// Whether the payload is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The message as one of one's own, and whether to compress it.

@@ -14,7 +14,6 @@ use crate::config::Config;
 use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
 use crate::keepalive::{Due, Timer};
-use crate::message::MessageRef;
 use crate::outbound::{Outbound, check_control};
 use crate::outgoing::Outgoing;
 use crate::refused::{Refused, SendError};
@@ -84,7 +83,7 @@ impl Session {
     /// # Errors
     ///
     /// [`Refused::Closing`], once a close frame was sent or received.
-    #[inline]
+    #[inline(always)]
     pub fn send_from(&mut self, outgoing: &mut Outgoing<'_>) -> Result<(), Refused> {
         if !self.closing.is_open() {
             return Err(Refused::Closing);
@@ -97,9 +96,9 @@ impl Session {
     /// is all there is to do: the connection is open, fewer than `most` bytes are ready, and the
     /// queue is below its high-water mark. Else, `false`, and it is for
     /// [`send_from`](Self::send_from).
-    #[inline]
-    pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
-        self.closing.is_open() && self.outbound.join(message, most.min(self.send_high_water_mark))
+    #[inline(always)]
+    pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> bool {
+        self.closing.is_open() && self.outbound.join(outgoing, most.min(self.send_high_water_mark))
     }
 
     /// Queues a frame made by hand, in its turn. Messages queued while a message is unfinished

@@ -209,6 +209,12 @@ impl Inbound {
         self.open.as_mut()?.payload_room()
     }
 
+    /// Whether there may have been work since that was last taken.
+    #[inline]
+    pub fn has_worked(&self) -> bool {
+        self.frames > 0 || self.inflated > 0 || self.open.is_some()
+    }
+
     /// How many bytes compressed messages have been inflated to since this was last asked: a measure
     /// of the work that was done.
     pub fn take_inflated(&mut self) -> u64 {

@@ -91,15 +91,24 @@ impl Backlog {
         queue.push_back(Waiting { mark: Some(mark), ..nothing });
     }
 
-    /// Has marks that stand in front of what waits stand behind this byte.
-    pub(super) fn pass_marks(&mut self, end: u64) {
+    /// Whether a mark stands in front of what waits.
+    #[inline]
+    pub(super) fn begins_with_mark(&self) -> bool {
+        self.waiting.front().is_some_and(|waiting| waiting.mark.is_some())
+    }
+
+    /// Has marks that stand in front of what waits stand behind the byte `end`, of which so many
+    /// have been written.
+    pub(super) fn pass_marks(&mut self, end: u64, written: u64) {
         while let Some(Waiting { mark: Some(mark), .. }) = self.waiting.front() {
             self.marks.push_back((end, *mark));
             self.waiting.pop_front();
         }
+        self.reach_marks(written);
     }
 
     /// So many bytes were ever written.
+    #[inline]
     pub(super) fn reach_marks(&mut self, written: u64) {
         while self.marks.front().is_some_and(|(end, _)| *end <= written) {
             self.marks.pop_front();

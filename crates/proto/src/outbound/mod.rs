@@ -21,7 +21,7 @@ use bytes::{Buf, Bytes};
 use crate::compression::{Compress, Deflating, Negotiated};
 use crate::config::Config;
 use crate::message::{Message, MessageRef};
-use crate::outgoing::{Outgoing, Payload};
+use crate::outgoing::{Outgoing, Parts, Payload};
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
@@ -135,18 +135,37 @@ impl Outbound {
     }
 
     /// Queues a message. What was owned is taken out of `outgoing`.
-    #[inline]
+    ///
+    /// A small one that may become a frame right here is copied from where it is, which is less than
+    /// to move it about.
+    #[inline(always)]
     pub fn send(&mut self, outgoing: &mut Outgoing<'_>) {
+        let parts = outgoing.parts();
+        let is_plain = self.deflating.is_none() || outgoing.compress == Compress::Never;
+        if is_plain && self.is_small(parts.payload) && self.can_encode() {
+            self.encode_small(parts);
+        } else {
+            self.send_any(outgoing);
+        }
+    }
+
+    #[inline(never)]
+    fn send_any(&mut self, outgoing: &mut Outgoing<'_>) {
         let compress = outgoing.compress;
         match &mut outgoing.payload {
             Payload::Lent(message) => self.lent(*message, compress),
-            // A small message is copied from where it is, which is less than to move it about.
-            Payload::Owned(message) if message.len() <= Self::COPY_MAX => {
+            Payload::Owned(message) if self.is_small(message.as_bytes()) => {
                 self.lent(MessageRef::from(&*message), compress);
             }
             Payload::Owned(_) => self.owned(outgoing.take_message(), compress),
             Payload::Broadcast(broadcast) => self.broadcast(broadcast, compress),
         }
+    }
+
+    /// Whether a payload is copied in any case, and fits into a frame.
+    #[inline]
+    fn is_small(&self, payload: &[u8]) -> bool {
+        payload.len() <= self.max_frame.min(Self::COPY_MAX)
     }
 
     /// Queues a message of one's own.
@@ -193,18 +212,15 @@ impl Outbound {
     /// behind others that are ready to be written, if that is all there is to do: fewer than `most`
     /// bytes are ready before it, nothing waits, and nothing is compressed. `false` says that it is
     /// for [`send`](Self::send).
-    #[inline]
-    pub fn join(&mut self, message: MessageRef<'_>, most: usize) -> bool {
-        let payload = message.as_bytes();
-        let is_small = payload.len() <= self.max_frame.min(Self::COPY_MAX);
+    #[inline(always)]
+    pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> bool {
+        let parts = outgoing.parts();
         let ready = self.encoded.len() - self.written;
         let is_plain = self.backlog.is_none() && self.deflating.is_none();
-        if !is_plain || !is_small || ready == 0 || ready >= most {
+        if !is_plain || !self.is_small(parts.payload) || ready == 0 || ready >= most {
             return false;
         }
-        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
-        let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
-        self.encode_payload(mask, payload);
+        self.encode_small(parts);
         true
     }
 
@@ -399,10 +415,10 @@ impl Outbound {
 
     /// Marks that stand in front of everything else that waits are behind a byte now.
     fn pass_marks(&mut self) {
-        let (end, written) = (self.encoded_ever(), self.written_ever);
-        let backlog = self.backlog();
-        backlog.pass_marks(end);
-        backlog.reach_marks(written);
+        if self.backlog().begins_with_mark() {
+            let (end, written) = (self.encoded_ever(), self.written_ever);
+            self.backlog().pass_marks(end, written);
+        }
     }
 
     /// How many bytes wait to be written, framed or not.
@@ -499,7 +515,14 @@ impl Outbound {
         }
     }
 
-    #[inline]
+    /// A message that is short: on the way of every one, and so inlined into it.
+    #[inline(always)]
+    fn encode_small(&mut self, Parts { is_text, payload }: Parts<'_>) {
+        let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+        let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
+        self.encode_payload(mask, payload);
+    }
+
     fn encode_copy(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: &[u8]) {
         let mask = self.encode_header(fin, rsv, opcode, payload.len());
         self.encode_payload(mask, payload);

@@ -139,7 +139,7 @@ impl Connection {
         let compression = info.compression.as_ref();
         let inbound = Inbound::new(info.role, config).with_compression(compression);
         let session = Session::new(info.role, config, now.into_std()).with_compression(compression);
-        let shared = Shared::new(Arc::new(info), session, writer, observer, now);
+        let shared = Shared::new(Arc::new(info), session, writer, observer);
         shared.heard.set_has_input(!early.is_empty());
         let reader = Reader::new(half, inbound, &early);
         Self {

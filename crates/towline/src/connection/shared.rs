@@ -10,14 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::thread::ThreadId;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use towline_proto::{Closed, Outgoing, Session};
 
 use crate::connection::info::Info;
 use crate::connection::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, yield_now,
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, yield_now,
 };
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
@@ -41,11 +40,11 @@ pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed);
 }
 
-/// What the receiver says without taking the lock.
+/// What the receiver says without taking the lock. Nobody else writes it.
+#[derive(Default)]
 pub(crate) struct Heard {
-    opened: Instant,
-    /// When the last bytes came, in nanoseconds after `opened`.
-    at: AtomicU64,
+    /// How many reads have brought something.
+    reads: AtomicU32,
     /// Whether the receiver holds bytes that the program has not received as messages yet.
     has_input: AtomicBool,
 }
@@ -71,8 +70,10 @@ pub(crate) struct ReceiverState {
     pub(crate) is_gone: bool,
     /// It, while it waits.
     pub(crate) waker: Option<Waker>,
-    /// When bytes had come last as its last turn ended.
-    heard_before: u64,
+    /// How many reads had brought something when its last turn ended, or was over for its answers.
+    reads_before: u32,
+    /// Of how many the session knows.
+    reads_known: u32,
     /// Whether it stopped in the middle of a frame.
     pub(crate) is_mid_frame: bool,
     /// What lies unread, where some of it was seen to.
@@ -81,8 +82,8 @@ pub(crate) struct ReceiverState {
 
 /// Bytes that lie unread.
 pub(crate) struct Unread {
-    /// When others had come last, by [`Heard::at`]: until then, these are the same ones.
-    pub(crate) behind: u64,
+    /// How many reads there had been: until there is another, these are the same ones.
+    pub(crate) behind: u32,
     /// Where the ping among them begins that was answered.
     pub(crate) answered: Option<usize>,
 }
@@ -107,13 +108,12 @@ impl Shared {
         session: Session,
         half: WriteHalf,
         observer: Option<Arc<dyn Observer>>,
-        opened: Instant,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
             info,
             timekeeper: Timekeeper::here(),
             observer,
-            heard: Heard { opened, at: AtomicU64::new(0), has_input: AtomicBool::new(false) },
+            heard: Heard::default(),
             senders: AtomicUsize::new(0),
             frame_makers: AtomicU64::new(0),
             state: Mutex::new(State {
@@ -132,14 +132,20 @@ impl Shared {
         shared
     }
 
+    #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| {
-            // The program's stream has panicked.
-            let mut state = poisoned.into_inner();
-            let State { session, writer, .. } = &mut *state;
-            writer.give_up(session);
-            state
-        })
+        match self.state.lock() {
+            Ok(state) => state,
+            Err(poisoned) => Self::recover(poisoned.into_inner()),
+        }
+    }
+
+    /// The program's stream has panicked.
+    #[cold]
+    fn recover(mut state: MutexGuard<'_, State>) -> MutexGuard<'_, State> {
+        let State { session, writer, .. } = &mut *state;
+        writer.give_up(session);
+        state
     }
 
     /// Changes the state, and sees to what follows from it.
@@ -320,7 +326,7 @@ impl State {
     /// had its chance, so that the next one is woken after it.
     fn poll_flusher(&mut self, heard: &Heard, cx: &mut Context<'_>) -> Poll<()> {
         let written = self.writer.run(&mut self.session, cx);
-        self.receiver.heard_before = heard.at();
+        self.receiver.reads_before = heard.reads();
         let mut is_serving = false;
         for line in LINES {
             if !self.is_full(line) {
@@ -338,13 +344,26 @@ impl State {
         written
     }
 
-    /// The receiver has nothing more to hand out, and is about to wait with this waker.
-    pub(crate) fn end_turn(&mut self, heard: &Heard, waker: &Waker) {
+    /// The receiver has nothing more to hand out, and is about to wait with this waker. Since its
+    /// last turn, bytes came last at `heard_at`, if any did.
+    pub(crate) fn end_turn(&mut self, heard: &Heard, heard_at: Option<Instant>, waker: &Waker) {
+        if let Some(at) = heard_at {
+            self.session.handle_received(at.into_std());
+        }
         self.writer.turn_ended(&mut self.session);
-        self.receiver.heard_before = heard.at();
+        self.receiver.reads_before = heard.reads();
+        self.receiver.reads_known = heard.reads();
         match &mut self.receiver.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
+        }
+    }
+
+    /// Bytes may have come in a turn of the receiver's that has not ended: when, only it knows.
+    pub(crate) fn hear(&mut self, heard: &Heard, now: Instant) {
+        if self.receiver.reads_known != heard.reads() {
+            self.receiver.reads_known = heard.reads();
+            self.session.handle_received(now.into_std());
         }
     }
 
@@ -353,7 +372,7 @@ impl State {
     pub(crate) fn receiving(&self, heard: &Heard) -> Receiving {
         if heard.has_input() {
             Receiving::HasMore
-        } else if heard.at() != self.receiver.heard_before {
+        } else if heard.reads() != self.receiver.reads_before {
             Receiving::HandedOut
         } else {
             Receiving::Waits
@@ -362,22 +381,15 @@ impl State {
 }
 
 impl Heard {
-    /// Notes that bytes came. No lock, and a clock that the vDSO answers.
+    /// Notes that a read has brought something.
     pub(crate) fn note(&self) {
-        let since = Instant::now().saturating_duration_since(self.opened);
-        // 584 years are enough.
-        let nanos = since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos());
-        self.at.store(nanos, Ordering::Relaxed);
+        self.reads.store(self.reads().wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// Another number each time that bytes come.
-    pub(crate) fn at(&self) -> u64 {
-        self.at.load(Ordering::Relaxed)
-    }
-
-    /// When bytes came last.
-    pub(crate) fn last(&self) -> Instant {
-        self.opened + Duration::from_nanos(self.at())
+    /// How many reads have brought something.
+    #[inline]
+    pub(crate) fn reads(&self) -> u32 {
+        self.reads.load(Ordering::Relaxed)
     }
 
     #[inline]

@@ -28,7 +28,9 @@ impl Work {
     /// A message of this length was received or sent.
     #[inline]
     pub(crate) fn add_message(&mut self, len: usize) {
-        self.0 = self.0.saturating_add(MESSAGE).saturating_add(times(BYTE, len as u64));
+        // A longer one is more than a task has anyway.
+        let bytes = u32::try_from(len).unwrap_or(u32::MAX).min(1 << 24);
+        self.0 = self.0.saturating_add(MESSAGE + BYTE * bytes);
     }
 
     /// So many frames were received that are no messages by themselves.

@@ -27,7 +27,7 @@ impl Timed for Shared {
         let mut wake = None;
         self.update(|state| {
             state.deadline = None;
-            state.session.handle_received(self.heard.last().into_std());
+            state.hear(&self.heard, now);
             let is_busy = self.look_out(state, now, &mut wake);
             state.session.handle_timeout(now.into_std());
             state.writer.write_now(&mut state.session);
@@ -60,7 +60,7 @@ impl Shared {
         } else if is_overdue && is_taking {
             state.session.handle_received(now.into_std());
         }
-        let behind = self.heard.at();
+        let behind = self.heard.reads();
         let lay_before = state.receiver.unread.as_ref().is_some_and(|it| it.behind == behind);
         if !has_unread {
             state.receiver.unread = None;

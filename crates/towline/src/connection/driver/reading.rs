@@ -37,6 +37,8 @@ pub(crate) struct Reader {
     has_answered: bool,
     /// What was done since it was last paid for.
     work: Work,
+    /// When bytes came last that the session does not know of.
+    heard_at: Option<Instant>,
 }
 
 /// What whoever receives wants to have.
@@ -104,6 +106,7 @@ impl Reader {
             is_over: false,
             has_answered: false,
             work: Work::default(),
+            heard_at: None,
         }
     }
 
@@ -204,15 +207,18 @@ impl Reader {
     /// The program may not come back to receive, and what the session has answered is to be written.
     #[inline]
     fn look_after_answers(&mut self, shared: &Arc<Shared>) {
-        if std::mem::take(&mut self.has_answered) {
+        if self.has_answered {
+            self.has_answered = false;
             shared.see_to_answers();
         }
     }
 
     /// What the decoder has done beside handing out messages that lay there whole.
     fn count_work(&mut self) {
-        self.work.add_frames(self.inbound.take_frames());
-        self.work.add_inflated(self.inbound.take_inflated());
+        if self.inbound.has_worked() {
+            self.work.add_frames(self.inbound.take_frames());
+            self.work.add_inflated(self.inbound.take_inflated());
+        }
     }
 
     /// Takes what comes next and is no message that lies whole in the buffer, or reads. `None` says
@@ -250,17 +256,18 @@ impl Reader {
         }
         self.has_answered = false;
         self.count_work();
-        let result = if !shared.end_turn(cx, self.inbound.is_between_frames()) {
+        let result = if !self.end_turn(shared, cx) {
             None
         } else if let Some(mut room) = self.inbound.payload_room() {
-            shared.handle_read(ready!(self.half.poll_read_buf(cx, &mut room)))
+            let result = ready!(self.half.poll_read_buf(cx, &mut room));
+            self.handle_read(shared, result)
         } else {
             let result = self.poll_read_shared(cx);
             if !matches!(result, Poll::Ready(Ok(1..) | Err(_))) && !self.received.is_empty() {
                 self.received.settle();
                 return Poll::Ready(());
             }
-            shared.handle_read(ready!(result))
+            self.handle_read(shared, ready!(result))
         };
         if result.is_none() {
             self.is_over = true;
@@ -282,6 +289,35 @@ impl Reader {
         result
     }
 
+    /// What a read has come to: how many bytes, or `None` where that was the end.
+    fn handle_read(&mut self, shared: &Arc<Shared>, result: io::Result<usize>) -> Option<usize> {
+        match result {
+            Ok(0) => shared.update(|state| state.session.handle_transport_end()),
+            Ok(count) => {
+                self.heard_at = Some(Instant::now());
+                shared.heard.note();
+                return Some(count);
+            }
+            Err(error) => {
+                shared.update(|state| state.session.handle_transport_error(error.kind()));
+            }
+        }
+        None
+    }
+
+    /// There is nothing more to hand out: what the turn has led to is written, and the receiver is
+    /// known to wait. `false` if nothing can be received any more.
+    fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
+        let heard_at = self.heard_at.take();
+        let is_mid_frame = !self.inbound.is_between_frames();
+        shared.heard.set_has_input(false);
+        shared.update(|state| {
+            state.receiver.is_mid_frame = is_mid_frame;
+            state.end_turn(&shared.heard, heard_at, cx.waker());
+            state.session.is_receiving()
+        })
+    }
+
     fn end(&mut self, shared: &Shared) {
         self.received.release();
         shared.heard.set_has_input(false);
@@ -296,12 +332,12 @@ impl Reader {
         discarded: &mut usize,
     ) -> Poll<()> {
         loop {
-            let _ = shared.end_turn(cx, false);
+            let _ = self.end_turn(shared, cx);
             if shared.lock().session.closed().is_some() {
                 return Poll::Ready(());
             }
             let result = ready!(self.poll_read_shared(cx));
-            let Some(count) = shared.handle_read(result) else { return Poll::Ready(()) };
+            let Some(count) = self.handle_read(shared, result) else { return Poll::Ready(()) };
             self.received.release();
             *discarded += count;
             if *discarded > DISCARD_MAX {
@@ -340,32 +376,6 @@ impl Shared {
     #[cold]
     fn see_to_answers(self: &Arc<Self>) {
         self.update(|state| state.writer.see_to(&mut state.session));
-    }
-
-    /// What a read has come to: how many bytes, or `None` where that was the end.
-    fn handle_read(self: &Arc<Self>, result: io::Result<usize>) -> Option<usize> {
-        match result {
-            Ok(0) => self.update(|state| state.session.handle_transport_end()),
-            Ok(count) => {
-                self.heard.note();
-                return Some(count);
-            }
-            Err(error) => {
-                self.update(|state| state.session.handle_transport_error(error.kind()));
-            }
-        }
-        None
-    }
-
-    /// The receiver has nothing more to hand out: what its turn has led to is written, and it is
-    /// known to wait. `false` if nothing can be received any more.
-    fn end_turn(self: &Arc<Self>, cx: &mut Context<'_>, is_between_frames: bool) -> bool {
-        self.heard.set_has_input(false);
-        self.update(|state| {
-            state.receiver.is_mid_frame = !is_between_frames;
-            state.end_turn(&self.heard, cx.waker());
-            state.session.is_receiving()
-        })
     }
 
     /// Has a reader read on where the program does not: what is decoded answers pings and closes

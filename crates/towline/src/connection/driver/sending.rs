@@ -37,22 +37,21 @@ impl Item for Outgoing<'_> {
         Until::Room
     }
 
-    #[inline]
+    #[inline(always)]
     fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
         state.session.send_from(self)
     }
 
     #[inline]
     fn len(&self) -> usize {
-        self.message().len()
+        Outgoing::len(self)
     }
 
-    #[inline]
+    #[inline(always)]
     fn join(&mut self, state: &mut State) -> bool {
-        let message = self.message();
-        let joins = state.writer.can_join() && state.session.join(message, WRITE_AT);
+        let joins = state.writer.can_join() && state.session.join(self, WRITE_AT);
         if joins {
-            state.writer.work.add_message(message.len());
+            state.writer.work.add_message(Outgoing::len(self));
         }
         joins
     }
@@ -124,7 +123,7 @@ impl Item for Control {
 
 impl Shared {
     /// Queues the item once it has its turn and there is room, and has it written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -138,6 +137,7 @@ impl Shared {
         self.poll_queue(cx, place, item)
     }
 
+    #[inline(never)]
     fn poll_queue(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
