@@ -29,11 +29,11 @@ use crate::peer_address::PeerAddress;
 /// }
 ///
 /// let server = towline::Server::builder().build();
-/// let service = towline_hyper::mount(&server, service_fn(page));
+/// let service = towline_hyper::mount(server.handle(), service_fn(page));
 /// ```
 #[doc(alias = "httpServer")]
-pub fn mount<S>(server: &ServerHandle, inner: S) -> Mount<S> {
-    Mount { server: server.clone(), peer_address: None, inner }
+pub fn mount<S>(server: ServerHandle, inner: S) -> Mount<S> {
+    Mount { server, peer_address: None, inner }
 }
 
 /// The layer that [mounts](mount()) a server on a tower service.
@@ -50,7 +50,7 @@ pub fn mount<S>(server: &ServerHandle, inner: S) -> Mount<S> {
 /// let server = towline::Server::builder().build();
 /// let service = ServiceBuilder::new()
 ///     // … layers which see the handshakes as well
-///     .layer(MountLayer::new(&server))
+///     .layer(MountLayer::new(server.handle()))
 ///     // … layers which don't
 ///     .service(service_fn(async |_: Request<Incoming>| {
 ///         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("ship ahoy")))
@@ -63,8 +63,8 @@ pub struct MountLayer {
 
 impl MountLayer {
     /// The layer that mounts this server.
-    pub fn new(server: &ServerHandle) -> Self {
-        Self { server: server.clone() }
+    pub fn new(server: ServerHandle) -> Self {
+        Self { server }
     }
 }
 
@@ -72,7 +72,7 @@ impl<S> Layer<S> for MountLayer {
     type Service = Mount<S>;
 
     fn layer(&self, inner: S) -> Mount<S> {
-        mount(&self.server, inner)
+        mount(self.server.clone(), inner)
     }
 }
 

@@ -28,12 +28,14 @@ mod builder;
 
 use std::fmt;
 use std::future::Future as _;
-use std::ops::Deref;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::mpsc;
+use towline_proto::CloseCode;
 use towline_proto::handshake::Accept;
 
 pub use answer::Upgraded;
@@ -49,6 +51,7 @@ use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::server::gate::{Arrival, Arrived, Gate};
 use crate::server::hub::Options;
+use crate::transport::Io;
 
 /// A WebSocket server.
 ///
@@ -71,8 +74,8 @@ use crate::server::hub::Options;
 /// # }
 /// ```
 ///
-/// Whatever else there is to do with it is done through its [`ServerHandle`], to which it
-/// dereferences. Dropped, it is unmounted; connections live on.
+/// Requests are taken from the `Server`; all else is done through its [`handle`](Self::handle), from
+/// any task. What is wanted most is here as well. Dropped, it is unmounted; connections live on.
 #[doc(alias = "WebSocketServer")]
 pub struct Server {
     handle: ServerHandle,
@@ -116,9 +119,69 @@ impl Server {
         Self { handle: ServerHandle::new(gate), arrived }
     }
 
-    /// A handle for other tasks.
+    /// A handle, for other tasks and for all that can be done with a server. A clone is cheap.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
+    }
+
+    /// The address that is listened on; see [`ServerHandle::local_addr`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Listen`] where there is none.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        self.handle.local_addr()
+    }
+
+    /// Listens on one more socket; see [`ServerHandle::mount`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn mount(&self, listener: TcpListener) {
+        self.handle.mount(listener);
+    }
+
+    /// Takes no further requests; see [`ServerHandle::unmount`].
+    pub fn unmount(&self) {
+        self.handle.unmount();
+    }
+
+    /// Reads a request from a stream; see [`ServerHandle::serve`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
+        self.handle.serve(stream, peer_address);
+    }
+
+    /// The connections there are now; see [`ServerHandle::connections`].
+    pub fn connections(&self) -> Connections {
+        self.handle.connections()
+    }
+
+    /// What happens from now on; see [`ServerHandle::events`].
+    pub fn events(&self) -> Events {
+        self.handle.events()
+    }
+
+    /// Unmounts and closes all connections; see [`ServerHandle::shutdown`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSend`] for a code that must not be sent. Nothing has happened then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was begun goes on, but nothing is aborted.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[doc(alias = "shutDown")]
+    pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
+        self.handle.shutdown(code, deadline).await
     }
 
     /// The next request. `None` once the server is [unmounted](ServerHandle::unmount) and all
@@ -187,14 +250,6 @@ impl Server {
             self.arrived.poll_recv(cx)
         })
         .await
-    }
-}
-
-impl Deref for Server {
-    type Target = ServerHandle;
-
-    fn deref(&self) -> &ServerHandle {
-        &self.handle
     }
 }
 

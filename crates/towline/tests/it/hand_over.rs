@@ -125,7 +125,7 @@ async fn a_server_that_is_not_mounted_answers_with_503() {
     let answer = answer(far).await;
     assert_eq!(status(&answer), 503);
     assert_eq!(header(&answer, "x-websocket-reject-reason"), Some("the server takes no requests"));
-    let response = server.upgrade(http_request(), None, std::future::pending()).await;
+    let response = server.handle().upgrade(http_request(), None, std::future::pending()).await;
     assert_eq!(response.status(), 503);
     for _ in 0..2 {
         let event = events.next().await;

@@ -204,7 +204,7 @@ async fn next_connection_passes_over_what_is_refused() {
 async fn several_listeners_are_mounted_and_unmounted_without_harm_to_connections() {
     let (mut server, first) = bind().await;
     server.mount(TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let addresses = server.local_addresses();
+    let addresses = server.handle().local_addresses();
     assert_eq!(addresses.len(), 2);
     let second = format!("ws://{}/", addresses[1]);
     let mut pairs = Vec::new();
@@ -216,7 +216,7 @@ async fn several_listeners_are_mounted_and_unmounted_without_harm_to_connections
         pairs.push((connection.unwrap(), request));
     }
     server.unmount();
-    assert!(!server.is_mounted() && server.local_addresses().is_empty());
+    assert!(!server.handle().is_mounted() && server.handle().local_addresses().is_empty());
     assert!(server.next_request().await.is_none());
     for url in [&first, &second] {
         let error = Client::new().connect(url).await.unwrap_err();
@@ -309,9 +309,9 @@ async fn close_all_closes_all_and_waits_for_their_ends() {
             })
         })
         .collect();
-    let closing = server.close_all(CloseCode::new(4009), "that was it");
-    assert_eq!(closing.await.unwrap(), 3);
-    assert!(server.is_mounted() && server.connections().is_empty());
+    let handle = server.handle();
+    assert_eq!(handle.close_all(CloseCode::new(4009), "that was it").await.unwrap(), 3);
+    assert!(server.handle().is_mounted() && server.connections().is_empty());
     for client in clients {
         let closed = client.await.unwrap();
         assert_eq!((closed.code(), closed.reason()), (CloseCode::new(4009), "that was it"));
@@ -334,7 +334,7 @@ async fn shutdown_aborts_what_has_not_ended_by_the_deadline() {
     let shutdown = server.shutdown(CloseCode::GOING_AWAY, 2 * SECOND).await.unwrap();
     assert_eq!((shutdown.connections, shutdown.aborted), (5, 2));
     assert_eq!(began.elapsed().as_secs(), 2);
-    assert!(server.connections().is_empty() && !server.is_mounted());
+    assert!(server.connections().is_empty() && !server.handle().is_mounted());
     for (_, server) in &pairs {
         assert!(!server.is_open());
     }
