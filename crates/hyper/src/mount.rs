@@ -83,8 +83,9 @@ impl<S> Layer<S> for MountLayer {
 /// [`Server::next_request`](towline::Server::next_request), and the response is what is answered
 /// there; those that are not valid are answered with 400, 405 or 426 and never get so far.
 ///
-/// Every other request goes to the inner service; so does everything once the server is
-/// [unmounted](ServerHandle::unmount) or dropped. Open connections don't notice that.
+/// Every other request goes to the inner service; so does everything while the server is
+/// [unmounted](ServerHandle::unmount), and once it is shut down or dropped. An unmount leaves
+/// open connections alone.
 ///
 /// It is a tower service around a tower service, and a hyper service around a hyper service. To
 /// serve the former with hyper, wrap it in `hyper_util::service::TowerToHyperService`.

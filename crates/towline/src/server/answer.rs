@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use towline_proto::handshake::{Rejection, Transport, encode_response};
 
+use crate::server::accepting::OnItsWay;
 use crate::server::event::ServerEvent;
 use crate::server::hub::Hub;
 use crate::transport::{AnyStream, Io};
@@ -31,6 +33,14 @@ pub(crate) enum Answer {
 
 /// The stream, once the library is done with it.
 pub(crate) type UpgradeFuture = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
+
+/// The stream of a request that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) stream: AnyStream,
+    pub(crate) early: Vec<u8>,
+    /// Drop it when the connection is known.
+    pub(crate) on_its_way: Option<OnItsWay>,
+}
 
 /// The stream of a request that came through an HTTP library, once that is done with it.
 pub struct Upgraded {
@@ -54,20 +64,28 @@ impl Upgraded {
 }
 
 impl Answer {
+    /// An answer on a stream from which nothing was read behind the request.
+    pub(crate) fn on(stream: AnyStream) -> Self {
+        Self::Stream { stream, early: Vec::new() }
+    }
+
     /// Answers with this, and makes the stream the connection's.
     pub(crate) async fn accept(
         self,
         hub: &Hub,
         response: http::Response<()>,
-    ) -> io::Result<(AnyStream, Vec<u8>)> {
+    ) -> io::Result<Accepted> {
         let answering = async {
             match self {
-                Self::Stream { mut stream, early } => {
-                    let mut head = Vec::with_capacity(256);
+                Self::Stream { mut stream, mut early } => {
+                    // The request's buffer is large enough, and in most cases of no use any more.
+                    let mut head =
+                        if early.is_empty() { mem::take(&mut early) } else { Vec::new() };
+                    head.reserve(256);
                     encode_response(&response, &mut head);
                     stream.write_all(&head).await?;
                     stream.flush().await?;
-                    Ok::<_, io::Error>((stream, early))
+                    Ok((stream, early))
                 }
                 Self::Upgrade { respond, stream } => {
                     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
@@ -76,9 +94,11 @@ impl Answer {
                 }
             }
         };
-        let (stream, early) = timeout(hub.options.handshake_timeout, answering).await??;
+        let answering = hub.accepting.wait(answering);
+        let ((stream, early), on_its_way) =
+            timeout(hub.options.handshake_timeout, answering).await??;
         stream.set_nodelay(hub.options.disable_nagle_algorithm);
-        Ok((stream, early))
+        Ok(Accepted { stream, early, on_its_way })
     }
 
     /// Answers with a rejection, and tells who watches the server.

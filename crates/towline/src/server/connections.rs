@@ -24,7 +24,7 @@ struct Inner {
 #[derive(Default)]
 struct State {
     open: HashMap<u64, Weak<Shared>>,
-    /// What connections that come during a shutdown are closed with.
+    /// What connections that come during a shutdown, or after it, are closed with.
     shutdown: Option<CloseFrame>,
 }
 
@@ -137,9 +137,9 @@ impl Connections {
         }
     }
 
-    /// Has connections that are still to come closed with this, or left open.
-    pub(crate) fn set_shutdown(&self, frame: Option<CloseFrame>) {
-        self.lock().shutdown = frame;
+    /// Has connections that are still to come closed with this, if they are not already.
+    pub(crate) fn set_shutdown(&self, frame: CloseFrame) {
+        self.lock().shutdown.get_or_insert(frame);
     }
 
     pub(crate) fn remove(&self, id: u64) {

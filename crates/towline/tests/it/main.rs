@@ -29,6 +29,8 @@ mod server;
 
 mod hand_over;
 
+mod mounting;
+
 mod send_and_sync;
 
 mod client;

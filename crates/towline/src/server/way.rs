@@ -1,0 +1,133 @@
+//! The way in: from a stream or an HTTP library to the program.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use towline_proto::handshake::{Rejection, Transport, parse_request};
+
+use crate::connection::Connection;
+use crate::head::{ReadError, read_head};
+use crate::server::answer::Answer;
+use crate::server::hub::{Hub, Options};
+use crate::server::request::Request;
+use crate::server::standing::Term;
+use crate::transport::AnyStream;
+
+/// The way to the program. Whoever may bring something has it: once nobody does, nothing more can
+/// come, and who waits for it learns so.
+pub(crate) struct Way {
+    pub(crate) hub: Arc<Hub>,
+    /// Together they hold no more than there are places in the hub.
+    requests: mpsc::UnboundedSender<Request>,
+    connections: mpsc::UnboundedSender<Connection>,
+}
+
+/// Where the way ends: what has come, each kind for itself.
+pub(crate) struct Arrived {
+    pub(crate) requests: mpsc::UnboundedReceiver<Request>,
+    pub(crate) connections: mpsc::UnboundedReceiver<Connection>,
+}
+
+impl Way {
+    pub(crate) fn new(hub: Arc<Hub>) -> (Arc<Self>, Arrived) {
+        let (requests, to_requests) = mpsc::unbounded_channel();
+        let (connections, to_connections) = mpsc::unbounded_channel();
+        let arrived = Arrived { requests: to_requests, connections: to_connections };
+        (Arc::new(Self { hub, requests, connections }), arrived)
+    }
+
+    /// Reads a request from a stream and hands it to the program, or answers it where it is no
+    /// valid handshake. One that has not come whole by the end of the term is refused.
+    pub(crate) async fn handshake(
+        self: Arc<Self>,
+        mut stream: AnyStream,
+        peer: Option<SocketAddr>,
+        (term, permit): (Term, OwnedSemaphorePermit),
+    ) {
+        let Options { head_limits, handshake_timeout, .. } = self.hub.options;
+        let mut early = Vec::new();
+        let parse = |bytes: &[u8]| parse_request(bytes, &head_limits);
+        let head = read_head(&mut stream, &mut early, head_limits.max_head_size, parse);
+        let head = tokio::time::timeout(handshake_timeout, head);
+        let rejection = match self.hub.standing.during(term, head).await {
+            Some(Ok(Ok(http))) => {
+                let answer = Answer::Stream { stream, early };
+                return self.admit(http, peer, answer, permit).await;
+            }
+            Some(Ok(Err(ReadError::Parse(rejection)))) => rejection,
+            Some(Ok(Err(ReadError::Nothing))) => return,
+            Some(Ok(Err(ReadError::Io(error)))) => {
+                return tracing::debug!(?peer, %error, "no request");
+            }
+            Some(Err(_)) => Rejection::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("no whole request within {handshake_timeout:?} (handshake_timeout)"),
+            ),
+            None => no_requests(),
+        };
+        let answer = Answer::Stream { stream, early };
+        // Whether the client reads the answer is its own affair.
+        let _ = answer.reject(&self.leave(), rejection, Transport::Http1Upgrade, peer).await;
+    }
+
+    /// Hands a request to the program, as one or as the connection it becomes, or answers it
+    /// where it is no valid handshake. It has a place among the handshakes until then.
+    pub(crate) async fn admit(
+        self: Arc<Self>,
+        http: http::Request<()>,
+        peer: Option<SocketAddr>,
+        answer: Answer,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let transport = Transport::of(&http);
+        let request = match Request::new(http, peer, &self.hub, answer) {
+            Ok(request) => request,
+            Err(refused) => {
+                let (rejection, answer) = *refused;
+                let _ = answer.reject(&self.leave(), rejection, transport, peer).await;
+                return;
+            }
+        };
+        let Ok(place) = self.hub.places.acquire().await else {
+            drop(self);
+            let _ = request.reject_with(no_requests()).await;
+            return;
+        };
+        drop(permit);
+        if !self.hub.options.auto_accept {
+            place.forget();
+            // A server that is gone drops it, and so answers it.
+            let _ = self.requests.send(request);
+            return;
+        }
+        match request.answer_with_anything().await {
+            Ok(connection) => {
+                place.forget();
+                // Likewise, and so closes it.
+                let _ = self.connections.send(connection);
+            }
+            Err(error) => tracing::debug!(%error, "request not accepted"),
+        }
+    }
+
+    /// Nothing comes of it any more, which nobody should wait for.
+    fn leave(self: Arc<Self>) -> Arc<Hub> {
+        self.hub.clone()
+    }
+}
+
+/// What is answered while the server is unmounted, or gone.
+pub(crate) async fn refuse(
+    hub: &Arc<Hub>,
+    answer: Answer,
+    transport: Transport,
+    peer: Option<SocketAddr>,
+) {
+    let _ = answer.reject(hub, no_requests(), transport, peer).await;
+}
+
+fn no_requests() -> Rejection {
+    Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "the server takes no requests")
+}
