@@ -26,7 +26,12 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Where the answer goes.
 pub(crate) enum Answer {
     /// Onto the stream that the request came on, which is the connection's then.
-    Stream { stream: AnyStream, early: Vec<u8> },
+    Stream {
+        stream: AnyStream,
+        early: Vec<u8>,
+        /// Whether the stream knows already when small writes are to go out.
+        is_set_up: bool,
+    },
     /// Through an HTTP library, which gives the stream for it.
     Upgrade { respond: oneshot::Sender<http::Response<Bytes>>, stream: UpgradeFuture },
 }
@@ -66,7 +71,7 @@ impl Upgraded {
 impl Answer {
     /// An answer on a stream from which nothing was read behind the request.
     pub(crate) fn on(stream: AnyStream) -> Self {
-        Self::Stream { stream, early: Vec::new() }
+        Self::Stream { stream, early: Vec::new(), is_set_up: false }
     }
 
     /// Answers with this, and makes the stream the connection's.
@@ -77,7 +82,7 @@ impl Answer {
     ) -> io::Result<Accepted> {
         let answering = async {
             match self {
-                Self::Stream { mut stream, mut early } => {
+                Self::Stream { mut stream, mut early, is_set_up } => {
                     // The request's buffer is large enough, and in most cases of no use any more.
                     let mut head =
                         if early.is_empty() { mem::take(&mut early) } else { Vec::new() };
@@ -85,19 +90,22 @@ impl Answer {
                     encode_response(&response, &mut head);
                     stream.write_all(&head).await?;
                     stream.flush().await?;
-                    Ok((stream, early))
+                    Ok((stream, early, is_set_up))
                 }
                 Self::Upgrade { respond, stream } => {
                     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
                     respond.send(response.map(|()| Bytes::new())).map_err(gone)?;
-                    Ok(stream.await?.into_parts())
+                    let (stream, early) = stream.await?.into_parts();
+                    Ok((stream, early, false))
                 }
             }
         };
         let answering = hub.accepting.wait(answering);
-        let ((stream, early), on_its_way) =
+        let ((stream, early, is_set_up), on_its_way) =
             timeout(hub.options.handshake_timeout, answering).await??;
-        stream.set_nodelay(hub.options.disable_nagle_algorithm);
+        if !is_set_up {
+            stream.set_nodelay(hub.options.disable_nagle_algorithm);
+        }
         Ok(Accepted { stream, early, on_its_way })
     }
 

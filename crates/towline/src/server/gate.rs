@@ -120,7 +120,7 @@ impl Gate {
                     None => hub.place_during(term).await,
                 };
                 if let Some(permit) = permit {
-                    return way.handshake(stream, peer, (term, permit)).await;
+                    return way.handshake(stream, false, peer, (term, permit)).await;
                 }
             }
             refuse(&hub, Answer::on(stream), Transport::Http1Upgrade, peer).await;

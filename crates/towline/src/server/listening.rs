@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::sync::oneshot;
 use towline_proto::handshake::Transport;
 
@@ -67,9 +68,11 @@ pub(crate) async fn accept(
     term: Term,
     mut stopped: oneshot::Receiver<()>,
 ) {
+    let mut no_delay = NoDelay::of(&listener, way.hub.options.disable_nagle_algorithm);
     while let Some(accepted) = unless(&mut stopped, listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
+                let is_set_up = no_delay.is_inherited_by(&stream);
                 let (stream, peer) = (AnyStream::Tcp(stream), Some(peer));
                 // The next one waits in the socket's backlog.
                 let Some(permit) = unless(&mut stopped, way.hub.place()).await else {
@@ -78,7 +81,7 @@ pub(crate) async fn accept(
                     drop((way, listener));
                     return refuse(&hub, answer, Transport::Http1Upgrade, peer).await;
                 };
-                tokio::spawn(way.clone().handshake(stream, peer, (term, permit)));
+                tokio::spawn(way.clone().handshake(stream, is_set_up, peer, (term, permit)));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -110,4 +113,32 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
+}
+
+/// When small writes go out, which a socket may have from the one that it was accepted on. On most
+/// systems it does; that is a call less for each.
+enum NoDelay {
+    Unknown { wanted: bool },
+    Known { is_inherited: bool },
+}
+
+impl NoDelay {
+    fn of(listener: &TcpListener, wanted: bool) -> Self {
+        match SockRef::from(listener).set_tcp_nodelay(wanted) {
+            Ok(()) => Self::Unknown { wanted },
+            Err(_) => Self::Known { is_inherited: false },
+        }
+    }
+
+    /// The first one is asked.
+    fn is_inherited_by(&mut self, stream: &TcpStream) -> bool {
+        match *self {
+            Self::Known { is_inherited } => is_inherited,
+            Self::Unknown { wanted } => {
+                let is_inherited = stream.nodelay().is_ok_and(|on| on == wanted);
+                *self = Self::Known { is_inherited };
+                is_inherited
+            }
+        }
+    }
 }

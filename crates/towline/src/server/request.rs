@@ -89,7 +89,7 @@ impl Request {
         let stream = AnyStream::new(stream);
         let peer = stream.peer_address();
         let transport = Transport::of(&http);
-        let answer = Answer::Stream { stream, early: early.into() };
+        let answer = Answer::Stream { stream, early: early.into(), is_set_up: false };
         Self::new(http, peer, &hub, answer).map_err(|refused| {
             let (rejection, answer) = *refused;
             let returned = rejection.clone();

@@ -43,6 +43,7 @@ impl Way {
     pub(crate) async fn handshake(
         self: Arc<Self>,
         mut stream: AnyStream,
+        is_set_up: bool,
         peer: Option<SocketAddr>,
         (term, permit): (Term, OwnedSemaphorePermit),
     ) {
@@ -53,7 +54,7 @@ impl Way {
         let head = tokio::time::timeout(handshake_timeout, head);
         let rejection = match self.hub.standing.during(term, head).await {
             Some(Ok(Ok(http))) => {
-                let answer = Answer::Stream { stream, early };
+                let answer = Answer::Stream { stream, early, is_set_up };
                 return self.admit(http, peer, answer, permit).await;
             }
             Some(Ok(Err(ReadError::Parse(rejection)))) => rejection,
@@ -67,7 +68,7 @@ impl Way {
             ),
             None => no_requests(),
         };
-        let answer = Answer::Stream { stream, early };
+        let answer = Answer::Stream { stream, early, is_set_up };
         // Whether the client reads the answer is its own affair.
         let _ = answer.reject(&self.leave(), rejection, Transport::Http1Upgrade, peer).await;
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::StatusCode;
+use socket2::SockRef;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use towline::{
@@ -215,6 +216,25 @@ async fn a_tcp_stream_is_treated_alike_wherever_it_comes_from() {
         tokio::join!(client.connect_over(far, "ws://h/"), accepts(&mut server));
     for connection in [client.unwrap(), connection] {
         assert!(!connection.tcp_stream().unwrap().nodelay().unwrap());
+    }
+}
+
+/// Whatever the socket was set to that they were accepted on, and the first of them as the others.
+#[tokio::test]
+async fn accepted_sockets_write_at_once_or_not_as_the_builder_says() {
+    for on in [true, false] {
+        for before in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            SockRef::from(&listener).set_tcp_nodelay(before).unwrap();
+            let mut server = Server::builder().disable_nagle_algorithm(on).listen(listener);
+            let url = format!("ws://{}/", server.local_addr().unwrap());
+            for _ in 0..3 {
+                let client = Client::new();
+                let (client, connection) = tokio::join!(client.connect(&url), accepts(&mut server));
+                assert!(client.unwrap().is_open());
+                assert_eq!(connection.tcp_stream().unwrap().nodelay().unwrap(), on);
+            }
+        }
     }
 }
 
