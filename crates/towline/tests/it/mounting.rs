@@ -37,18 +37,22 @@ async fn says_over_a_narrow_stream(server: &Server) -> DuplexStream {
     far
 }
 
-/// Streams without a request, with less than one, and with an answer on the way that nobody reads.
-async fn silent(server: &Server) -> Vec<DuplexStream> {
+/// Streams without a whole request, and others on which an answer is on the way, or will be, that
+/// nobody reads.
+async fn silent(server: &Server) -> (Vec<DuplexStream>, Vec<DuplexStream>) {
     let mut streams = Vec::new();
     for said in ["", "G", "GET / HTTP/1.1\r\nHost: exa", "\r\n\r\n"].repeat(50) {
         streams.push(says(server, said.as_bytes()).await);
     }
-    let (near, mut far) = duplex(16);
-    server.serve(near, None);
-    far.write_all(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+    let mut deaf = Vec::new();
+    for said in ["GET / HTTP/1.1\r\nHost: h\r\n\r\n", "SSH-2.0-OpenSSH_9.6\r\n\r\n", "GET /"] {
+        let (near, mut far) = duplex(16);
+        server.serve(near, None);
+        far.write_all(said.as_bytes()).await.unwrap();
+        deaf.push(far);
+    }
     settle().await;
-    streams.push(far);
-    streams
+    (streams, deaf)
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,12 +153,11 @@ async fn who_waits_for_requests_is_told_of_the_shutdown() {
 async fn silent_streams_hold_up_neither_a_shutdown_nor_who_waits_for_its_end() {
     for auto_accept in [false, true] {
         let mut server = Server::builder().auto_accept(auto_accept).build();
-        let mut streams = silent(&server).await;
+        let (streams, _deaf) = silent(&server).await;
         let shutdown = promptly(shut_down(&server)).await;
         assert_eq!((shutdown.connections, shutdown.aborted), (0, 0));
         assert!(promptly(server.next_request()).await.is_none());
         assert!(promptly(server.next_connection()).await.is_none());
-        streams.pop();
         for far in streams {
             assert_eq!(status(&promptly(answer(far)).await), 503);
         }
@@ -184,11 +187,10 @@ async fn a_silent_socket_holds_up_neither_a_shutdown_nor_who_waits_for_its_end()
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_a_whole_request_is_refused_by_an_unmount() {
     let mut server = Server::builder().build();
-    let mut streams = silent(&server).await;
+    let (streams, _deaf) = silent(&server).await;
     server.unmount();
     // What has been refused does not come back.
     server.mount(listener().await).unwrap();
-    streams.pop();
     for far in streams {
         assert_eq!(status(&promptly(answer(far)).await), 503);
     }
@@ -421,8 +423,7 @@ async fn a_server_that_is_gone_refuses_what_it_is_still_given() {
         let builder = Server::builder().auto_accept(auto_accept).max_pending_requests(1);
         let server = builder.build();
         let handle = server.handle();
-        let mut waiting = silent(&server).await;
-        waiting.pop();
+        let (waiting, _deaf) = silent(&server).await;
         let queued = says(&server, request("/", &[]).as_bytes()).await;
         settle().await;
         let without_place = says(&server, request("/", &[]).as_bytes()).await;
