@@ -81,7 +81,7 @@ impl ServerBuilder {
 
     /// Sets how many handshakes there may be at once: streams whose request has not come whole or
     /// waits to be handed out. Further clients wait in the listening socket's backlog, but for one
-    /// that waits outside of it. One takes a socket and some 5 KiB until the
+    /// that waits outside of it. One takes a socket and some 3 KiB until the
     /// [`handshake_timeout`](Self::handshake_timeout). Default: 16,384.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.options.max_handshakes = handshakes.clamp(1, Semaphore::MAX_PERMITS);

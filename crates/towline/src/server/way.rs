@@ -1,6 +1,7 @@
 //! The way in: from a stream or an HTTP library to the program.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -50,9 +51,13 @@ impl Way {
         let Options { head_limits, handshake_timeout, .. } = self.hub.options;
         let mut early = Vec::new();
         let parse = |bytes: &[u8]| parse_request(bytes, &head_limits);
-        let head = read_head(&mut stream, &mut early, head_limits.max_head_size, parse);
-        let head = tokio::time::timeout(handshake_timeout, head);
-        let rejection = match self.hub.standing.during(term, head).await {
+        let head = {
+            // Pinned where they are: a future that is handed on is there twice.
+            let head = pin!(read_head(&mut stream, &mut early, head_limits.max_head_size, parse));
+            let head = pin!(tokio::time::timeout(handshake_timeout, head));
+            self.hub.standing.during(term, head).await
+        };
+        let rejection = match head {
             Some(Ok(Ok(http))) => {
                 let answer = Answer::Stream { stream, early, is_set_up };
                 return self.admit(http, peer, answer, permit).await;
@@ -69,8 +74,8 @@ impl Way {
             None => no_requests(),
         };
         let answer = Answer::Stream { stream, early, is_set_up };
-        // Whether the client reads the answer is its own affair.
-        let _ = answer.reject(&self.leave(), rejection, Transport::Http1Upgrade, peer).await;
+        let hub = self.leave();
+        reject(&hub, answer, rejection, Transport::Http1Upgrade, peer).await;
     }
 
     /// Hands a request to the program, as one or as the connection it becomes, or answers it
@@ -87,13 +92,13 @@ impl Way {
             Ok(request) => request,
             Err(refused) => {
                 let (rejection, answer) = *refused;
-                let _ = answer.reject(&self.leave(), rejection, transport, peer).await;
-                return;
+                let hub = self.leave();
+                return reject(&hub, answer, rejection, transport, peer).await;
             }
         };
         let Ok(place) = self.hub.places.acquire().await else {
             drop(self);
-            let _ = request.reject_with(no_requests()).await;
+            let _ = Box::pin(request.reject_with(no_requests())).await;
             return;
         };
         drop(permit);
@@ -103,7 +108,7 @@ impl Way {
             let _ = self.requests.send(request);
             return;
         }
-        match request.answer_with_anything().await {
+        match Box::pin(request.answer_with_anything()).await {
             Ok(connection) => {
                 place.forget();
                 // Likewise, and so closes it.
@@ -126,7 +131,21 @@ pub(crate) async fn refuse(
     transport: Transport,
     peer: Option<SocketAddr>,
 ) {
-    let _ = answer.reject(hub, no_requests(), transport, peer).await;
+    reject(hub, answer, no_requests(), transport, peer).await;
+}
+
+/// Rejects what the program does not hear of. Whether the client reads the answer is its own affair.
+///
+/// What follows a whole request is apart from the task that reads it, since most of those never need
+/// the room, and a task is moved several times while it is made.
+async fn reject(
+    hub: &Arc<Hub>,
+    answer: Answer,
+    rejection: Rejection,
+    transport: Transport,
+    peer: Option<SocketAddr>,
+) {
+    let _ = Box::pin(answer.reject(hub, rejection, transport, peer)).await;
 }
 
 fn no_requests() -> Rejection {
