@@ -38,7 +38,7 @@ async fn echo(request: towline::Request) -> towline::Result<()> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::builder().build();
-    let http = HttpServer::new(mount(&server, service_fn(page)));
+    let http = HttpServer::new(mount(server.handle(), service_fn(page)));
     let listener = TcpListener::bind("127.0.0.1:9001").await?;
     println!("http://{}/", listener.local_addr()?);
     http.listen(listener);

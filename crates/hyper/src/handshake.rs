@@ -32,7 +32,7 @@ pub(crate) fn hand_over<B>(
     let upgraded = upgraded(hyper::upgrade::on(&mut request));
     let (mut parts, _) = request.into_parts();
     if let Some(protocol) = parts.extensions.get::<Protocol>() {
-        let protocol = towline::proto::handshake::Protocol::new(protocol.as_str());
+        let protocol = towline::Protocol::new(protocol.as_str());
         parts.extensions.insert(protocol);
     }
     let peer_address = parts.extensions.get::<PeerAddress>().map(|peer| peer.0);

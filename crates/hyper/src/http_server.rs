@@ -51,7 +51,7 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// # }
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().build();
-/// let http = HttpServer::new(mount(&server, service_fn(page)));
+/// let http = HttpServer::new(mount(server.handle(), service_fn(page)));
 /// http.listen(TcpListener::bind("127.0.0.1:9001").await?);
 /// http.listen(TcpListener::bind("[::1]:9001").await?);
 /// // … server.next_request() …

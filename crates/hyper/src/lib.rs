@@ -17,7 +17,7 @@
 //!
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut server = Server::builder().build();
-//! let http = HttpServer::new(mount(&server, service_fn(page)));
+//! let http = HttpServer::new(mount(server.handle(), service_fn(page)));
 //! http.listen(TcpListener::bind("127.0.0.1:9001").await?);
 //!
 //! while let Some(request) = server.next_request().await {
@@ -59,7 +59,7 @@
 //! use hyper_util::server::conn::auto;
 //!
 //! let server = towline::Server::builder().build();
-//! let service = towline_hyper::mount(&server, service_fn(page));
+//! let service = towline_hyper::mount(server.handle(), service_fn(page));
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
 //! loop {
 //!     let (stream, peer) = listener.accept().await?;

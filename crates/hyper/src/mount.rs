@@ -29,11 +29,11 @@ use crate::peer_address::PeerAddress;
 /// }
 ///
 /// let server = towline::Server::builder().build();
-/// let service = towline_hyper::mount(&server, service_fn(page));
+/// let service = towline_hyper::mount(server.handle(), service_fn(page));
 /// ```
 #[doc(alias = "httpServer")]
-pub fn mount<S>(server: &ServerHandle, inner: S) -> Mount<S> {
-    Mount { server: server.clone(), peer_address: None, inner }
+pub fn mount<S>(server: ServerHandle, inner: S) -> Mount<S> {
+    Mount { server, peer_address: None, inner }
 }
 
 /// The layer that [mounts](mount()) a server on a tower service.
@@ -50,7 +50,7 @@ pub fn mount<S>(server: &ServerHandle, inner: S) -> Mount<S> {
 /// let server = towline::Server::builder().build();
 /// let service = ServiceBuilder::new()
 ///     // … layers which see the handshakes as well
-///     .layer(MountLayer::new(&server))
+///     .layer(MountLayer::new(server.handle()))
 ///     // … layers which don't
 ///     .service(service_fn(async |_: Request<Incoming>| {
 ///         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("ship ahoy")))
@@ -63,8 +63,8 @@ pub struct MountLayer {
 
 impl MountLayer {
     /// The layer that mounts this server.
-    pub fn new(server: &ServerHandle) -> Self {
-        Self { server: server.clone() }
+    pub fn new(server: ServerHandle) -> Self {
+        Self { server }
     }
 }
 
@@ -72,7 +72,7 @@ impl<S> Layer<S> for MountLayer {
     type Service = Mount<S>;
 
     fn layer(&self, inner: S) -> Mount<S> {
-        mount(&self.server, inner)
+        mount(self.server.clone(), inner)
     }
 }
 
@@ -83,8 +83,9 @@ impl<S> Layer<S> for MountLayer {
 /// [`Server::next_request`](towline::Server::next_request), and the response is what is answered
 /// there; those that are not valid are answered with 400, 405 or 426 and never get so far.
 ///
-/// Every other request goes to the inner service; so does everything once the server is
-/// [unmounted](ServerHandle::unmount) or dropped. Open connections don't notice that.
+/// Every other request goes to the inner service; so does everything while the server is
+/// [unmounted](ServerHandle::unmount), and once it is shut down or dropped. An unmount leaves
+/// open connections alone.
 ///
 /// It is a tower service around a tower service, and a hyper service around a hyper service. To
 /// serve the former with hyper, wrap it in `hyper_util::service::TowerToHyperService`.

@@ -64,6 +64,8 @@ pub enum ErrorKind {
     InvalidSend,
     /// The address can't be listened on.
     Listen,
+    /// The server was shut down or dropped, and can't be mounted any more.
+    ServerGone,
     /// The URL is none for a WebSocket.
     InvalidUrl,
     /// The URL asks for TLS, and there is none here.
@@ -110,6 +112,7 @@ impl ErrorKind {
             Self::QueueFull => "ERR_QUEUE_FULL",
             Self::InvalidSend => "ERR_INVALID_SEND",
             Self::Listen => "ERR_LISTEN",
+            Self::ServerGone => "ERR_SERVER_GONE",
             Self::InvalidUrl => "ERR_INVALID_URL",
             Self::TlsUnavailable => "ERR_TLS_UNAVAILABLE",
             Self::Connect => "ERR_CONNECT",
@@ -130,6 +133,7 @@ impl ErrorKind {
             | Self::QueueFull
             | Self::InvalidSend
             | Self::Listen
+            | Self::ServerGone
             | Self::InvalidUrl
             | Self::TlsUnavailable
             | Self::InvalidHandshakeOption => Blame::Local,

@@ -55,21 +55,30 @@
 //! With the feature `deflate`, messages can be compressed (permessage-deflate, RFC 7692):
 //! [`Config::compression`] takes a `Deflate`, which says what that costs.
 //!
+//! # What is public
+//!
+//! All of this crate's API is in its root, by name. What belongs to the protocol comes from the crate
+//! `towline-proto` and is here under its own name, as far as a program on tokio has to do with it:
+//! messages, close codes, the configuration, how a connection ends, and what handshakes are made of,
+//! with the errors of their parts. The protocol's machinery, which a host other than tokio needs, is
+//! in `towline-proto` alone. Adapters to HTTP libraries have nothing beyond this:
+//! [`ServerHandle::upgrade`], [`Upgraded`], [`Transport`] and [`Protocol`] are for them.
+//!
 //! Where to go on: [`Server`], [`Request`], [`Client`], [`Connection`], [`Config`], [`Error`].
 
 // In the order of dependence: a module uses only those above it.
 
-pub mod error;
+mod error;
 
-pub mod transport;
+mod transport;
 
-pub mod connection;
+mod connection;
 
 mod head;
 
-pub mod server;
+mod server;
 
-pub mod client;
+mod client;
 
 pub use client::Client;
 pub use connection::{Connection, Event, Info, Receiver, Sender};
@@ -81,15 +90,14 @@ pub use server::{
 #[cfg(feature = "deflate")]
 pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
-    Accept, Cookie, Extension, ForwardedHeader, HeadLimits, Origin, OriginPolicy, Param, Rejection,
-    SameSite, SetCookie, Subprotocol, TrustedProxies, Version,
+    Accept, AcceptError, CidrError, Cookie, CookieError, Extension, ExtensionError,
+    ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Origin, OriginError,
+    OriginList, OriginPolicy, Param, Protocol, Rejection, RequestError, SameSite, SetCookie,
+    Subprotocol, SubprotocolError, Transport, TrustedProxies, Version,
 };
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
-    Initiator, InvalidUtf8, Keepalive, LimitExceeded, Message, MessageRef, Negotiated, Opcode,
-    Outgoing, Role, Rsv, Text, Violation,
+    Initiator, InvalidClose, InvalidUtf8, Keepalive, LimitExceeded, MalformedClose, Message,
+    MessageRef, Negotiated, Opcode, Outgoing, Role, Rsv, Text, Violation,
 };
 pub use transport::Io;
-
-/// The protocol without I/O, for hosts other than tokio.
-pub use towline_proto as proto;

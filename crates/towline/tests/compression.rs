@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use towline::proto::handshake::{HeadLimits, Offer, parse_request};
 use towline::{
     Client, CloseCode, Compress, Config, Connection, Deflate, ErrorKind, Keepalive, Message,
     Outgoing, Server,
 };
+use towline_proto::handshake::{HeadLimits, Offer, parse_request};
 
 /// All that can be left to the peer is.
 fn generous() -> Deflate {

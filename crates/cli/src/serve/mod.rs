@@ -144,7 +144,7 @@ impl Worker {
         let options = self.options;
         let mut server = self.builder.build();
         let page = |request| async move { Ok::<_, Infallible>(console::answer(&request)) };
-        let http = HttpServer::new(mount(&server, service_fn(page)))
+        let http = HttpServer::new(mount(server.handle(), service_fn(page)))
             .header_timeout(options.handshake_timeout)
             .disable_nagle_algorithm(!options.nagle);
         for socket in sockets {

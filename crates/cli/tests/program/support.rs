@@ -6,7 +6,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use std::thread;
 
 use towline::OriginPolicy;
-use towline::proto::handshake::{Accept, HeadLimits, Offer, encode_response, parse_request};
+use towline_proto::handshake::{Accept, HeadLimits, Offer, encode_response, parse_request};
 
 /// A running program; it ends with the test.
 pub(crate) struct Program {

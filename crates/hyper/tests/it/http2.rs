@@ -213,7 +213,7 @@ async fn both_servers_end_together() {
     let server = Server::builder().build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let http = HttpServer::new(mount(&server, service_fn(page::<Incoming>)));
+    let http = HttpServer::new(mount(server.handle(), service_fn(page::<Incoming>)));
     http.listen(listener);
     let handle = server.handle();
     echo(server);
@@ -235,7 +235,7 @@ async fn both_servers_end_together() {
 async fn a_loop_of_one_s_own_will_do() {
     let server = Server::builder().build();
     let (at_server, at_client) = tokio::io::duplex(1 << 16);
-    let service = mount(&server, service_fn(page::<Incoming>));
+    let service = mount(server.handle(), service_fn(page::<Incoming>));
     echo(server);
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.enable_connect_protocol();

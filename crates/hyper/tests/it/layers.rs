@@ -42,7 +42,7 @@ async fn it_composes_with_layers_on_both_sides() {
             response.headers_mut().insert("x-layer", http::HeaderValue::from_static("outer"));
             response
         })
-        .layer(MountLayer::new(&server))
+        .layer(MountLayer::new(server.handle()))
         .map_request(counting(&inner))
         .service(service_fn(page::<Incoming>));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -67,8 +67,8 @@ async fn it_composes_with_layers_on_both_sides() {
 #[tokio::test]
 async fn the_address_among_the_extensions_is_believed_over_the_loop_s() {
     let mut server = Server::builder().build();
-    let service =
-        mount(&server, service_fn(page::<Full<Bytes>>)).peer_address(([192, 0, 2, 1], 1).into());
+    let service = mount(server.handle(), service_fn(page::<Full<Bytes>>))
+        .peer_address(([192, 0, 2, 1], 1).into());
     for (told, expected) in [(None, [192, 0, 2, 1]), (Some([192, 0, 2, 2]), [192, 0, 2, 2])] {
         let mut request = handshake();
         if let Some(told) = told {
@@ -92,7 +92,7 @@ async fn bodies_know_their_length() {
     let body = MountBody::<Full<Bytes>>::default();
     assert!(body.is_end_stream());
     let server = Server::builder().build();
-    let service = mount(&server, service_fn(page::<Full<Bytes>>));
+    let service = mount(server.handle(), service_fn(page::<Full<Bytes>>));
     let response = service.oneshot(Request::new(Full::default())).await.unwrap();
     assert_eq!(response.body().size_hint().exact(), Some(17));
     assert!(!response.body().is_end_stream());
@@ -104,6 +104,6 @@ async fn errors_of_the_inner_service_pass_through() {
     struct Sunk;
     let server = Server::builder().build();
     let sunk = async |_: Request<()>| Err::<Response<Full<Bytes>>, Sunk>(Sunk);
-    let service = mount(&server, service_fn(sunk));
+    let service = mount(server.handle(), service_fn(sunk));
     assert_eq!(service.oneshot(Request::new(())).await.map(drop), Err(Sunk));
 }

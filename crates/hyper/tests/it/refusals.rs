@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use towline::{Client, ErrorKind, OriginPolicy, Server, ServerEvent};
+use towline::{Client, CloseCode, ErrorKind, OriginPolicy, Server, ServerEvent};
 
-use crate::support::{FRONTS, Front, HANDSHAKE, Raw, serve, soon};
+use crate::support::{FRONTS, Front, HANDSHAKE, LONG, Raw, serve, soon};
 
 #[tokio::test]
 async fn a_rejection_is_an_http_response() {
@@ -105,7 +105,7 @@ async fn an_invalid_handshake_is_answered_and_goes_no_further() {
             };
             assert_eq!((told.as_u16(), peer_address), (*status, Some(client.local_addr())));
         }
-        server.unmount();
+        soon(server.shutdown(CloseCode::GOING_AWAY, LONG)).await.unwrap();
         assert!(soon(server.next_request()).await.is_none(), "{front:?}");
     }
 }

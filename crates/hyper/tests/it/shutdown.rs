@@ -23,7 +23,7 @@ async fn listener() -> (TcpListener, std::net::SocketAddr) {
 #[tokio::test]
 async fn idle_connections_are_closed_and_nothing_is_listened_on() {
     let server = Server::builder().build();
-    let http = HttpServer::new(mount(&server, service_fn(page::<Incoming>)));
+    let http = HttpServer::new(mount(server.handle(), service_fn(page::<Incoming>)));
     let mut clients = Vec::new();
     let mut addresses = Vec::new();
     for _ in 0..2 {
@@ -60,7 +60,7 @@ async fn a_request_in_progress_is_answered() {
         }
     });
     let (listener, address) = listener().await;
-    let http = Arc::new(HttpServer::new(mount(&server, slow)));
+    let http = Arc::new(HttpServer::new(mount(server.handle(), slow)));
     http.listen(listener);
     let mut client = Raw::connect(address).await;
     client.request("GET /slow", &[]).await;
@@ -86,7 +86,7 @@ async fn who_does_not_end_in_time_is_aborted() {
         std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>().await
     });
     let (listener, address) = listener().await;
-    let http = HttpServer::new(mount(&server, stuck));
+    let http = HttpServer::new(mount(server.handle(), stuck));
     http.listen(listener);
     let mut client = Raw::connect(address).await;
     client.request("GET /", &[]).await;
@@ -102,7 +102,7 @@ async fn who_does_not_end_in_time_is_aborted() {
 async fn connections_outlive_the_http_server_and_end_with_theirs() {
     let mut server = Server::builder().build();
     let (listener, address) = listener().await;
-    let http = HttpServer::new(mount(&server, service_fn(page::<Incoming>)));
+    let http = HttpServer::new(mount(server.handle(), service_fn(page::<Incoming>)));
     http.listen(listener);
     let mut client = Raw::connect(address).await;
     client.request("GET /", &HANDSHAKE).await;
@@ -128,7 +128,7 @@ async fn connections_outlive_the_http_server_and_end_with_theirs() {
 async fn a_handshake_in_progress_can_still_be_accepted() {
     let mut server = Server::builder().build();
     let (listener, address) = listener().await;
-    let http = Arc::new(HttpServer::new(mount(&server, service_fn(page::<Incoming>))));
+    let http = Arc::new(HttpServer::new(mount(server.handle(), service_fn(page::<Incoming>))));
     http.listen(listener);
     let mut client = Raw::connect(address).await;
     client.request("GET /", &HANDSHAKE).await;
@@ -152,7 +152,7 @@ async fn a_handshake_in_progress_can_still_be_accepted() {
 async fn dropped_it_stops_listening_and_serves_on() {
     let server = Server::builder().build();
     let (listener, address) = listener().await;
-    let http = HttpServer::new(mount(&server, service_fn(page::<Incoming>)));
+    let http = HttpServer::new(mount(server.handle(), service_fn(page::<Incoming>)));
     http.listen(listener);
     let mut client = Raw::connect(address).await;
     client.request("GET /a", &[]).await;

@@ -48,7 +48,7 @@ pub(crate) async fn page<B>(request: Request<B>) -> Result<Response<Full<Bytes>>
 
 /// A server of pages with this one mounted on it.
 pub(crate) async fn serve(server: &Server, front: Front) -> SocketAddr {
-    serve_service(mount(server, service_fn(page::<Incoming>)), front).await
+    serve_service(mount(server.handle(), service_fn(page::<Incoming>)), front).await
 }
 
 pub(crate) async fn serve_service<S>(service: Mount<S>, front: Front) -> SocketAddr

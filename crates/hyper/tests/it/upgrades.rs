@@ -55,7 +55,7 @@ async fn subprotocols_and_headers_go_through() {
 async fn a_unix_socket_will_do() {
     let server = Server::builder().build();
     let (at_server, mut at_client) = tokio::net::UnixStream::pair().unwrap();
-    let service = mount(&server, service_fn(page::<Incoming>));
+    let service = mount(server.handle(), service_fn(page::<Incoming>));
     echo(server);
     let io = TokioIo::new(at_server);
     tokio::spawn(http1::Builder::new().serve_connection(io, service).with_upgrades());
@@ -66,7 +66,7 @@ async fn a_unix_socket_will_do() {
 async fn a_stream_that_hyper_keeps_will_do() {
     let server = Server::builder().build();
     let (at_server, mut at_client) = tokio::io::duplex(1 << 10);
-    let service = mount(&server, service_fn(page::<Incoming>));
+    let service = mount(server.handle(), service_fn(page::<Incoming>));
     let bare = echo(server);
     let io = TokioIo::new(at_server);
     tokio::spawn(http1::Builder::new().serve_connection(io, service).with_upgrades());
@@ -101,7 +101,7 @@ async fn upgrade_and_echo(
 async fn a_connection_served_without_upgrades_says_what_is_missing() {
     let mut server = Server::builder().build();
     let (at_server, mut at_client) = tokio::io::duplex(1 << 10);
-    let service = mount(&server, service_fn(page::<Incoming>));
+    let service = mount(server.handle(), service_fn(page::<Incoming>));
     let io = TokioIo::new(at_server);
     tokio::spawn(http1::Builder::new().serve_connection(io, service));
     tokio::spawn(async move {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use towline_proto::handshake::{Rejection, Transport, encode_response};
 
+use crate::server::accepting::OnItsWay;
 use crate::server::event::ServerEvent;
 use crate::server::hub::Hub;
 use crate::transport::{AnyStream, Io};
@@ -24,13 +26,26 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Where the answer goes.
 pub(crate) enum Answer {
     /// Onto the stream that the request came on, which is the connection's then.
-    Stream { stream: AnyStream, early: Vec<u8> },
+    Stream {
+        stream: AnyStream,
+        early: Vec<u8>,
+        /// Whether the stream knows already when small writes are to go out.
+        is_set_up: bool,
+    },
     /// Through an HTTP library, which gives the stream for it.
     Upgrade { respond: oneshot::Sender<http::Response<Bytes>>, stream: UpgradeFuture },
 }
 
 /// The stream, once the library is done with it.
 pub(crate) type UpgradeFuture = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
+
+/// The stream of a request that was accepted.
+pub(crate) struct Accepted {
+    pub(crate) stream: AnyStream,
+    pub(crate) early: Vec<u8>,
+    /// Drop it when the connection is known.
+    pub(crate) on_its_way: Option<OnItsWay>,
+}
 
 /// The stream of a request that came through an HTTP library, once that is done with it.
 pub struct Upgraded {
@@ -54,31 +69,44 @@ impl Upgraded {
 }
 
 impl Answer {
+    /// An answer on a stream from which nothing was read behind the request.
+    pub(crate) fn on(stream: AnyStream) -> Self {
+        Self::Stream { stream, early: Vec::new(), is_set_up: false }
+    }
+
     /// Answers with this, and makes the stream the connection's.
     pub(crate) async fn accept(
         self,
         hub: &Hub,
         response: http::Response<()>,
-    ) -> io::Result<(AnyStream, Vec<u8>)> {
+    ) -> io::Result<Accepted> {
         let answering = async {
             match self {
-                Self::Stream { mut stream, early } => {
-                    let mut head = Vec::with_capacity(256);
+                Self::Stream { mut stream, mut early, is_set_up } => {
+                    // The request's buffer is large enough, and in most cases of no use any more.
+                    let mut head =
+                        if early.is_empty() { mem::take(&mut early) } else { Vec::new() };
+                    head.reserve(256);
                     encode_response(&response, &mut head);
                     stream.write_all(&head).await?;
                     stream.flush().await?;
-                    Ok::<_, io::Error>((stream, early))
+                    Ok((stream, early, is_set_up))
                 }
                 Self::Upgrade { respond, stream } => {
                     let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
                     respond.send(response.map(|()| Bytes::new())).map_err(gone)?;
-                    Ok(stream.await?.into_parts())
+                    let (stream, early) = stream.await?.into_parts();
+                    Ok((stream, early, false))
                 }
             }
         };
-        let (stream, early) = timeout(hub.options.handshake_timeout, answering).await??;
-        stream.set_nodelay(hub.options.disable_nagle_algorithm);
-        Ok((stream, early))
+        let answering = hub.accepting.wait(answering);
+        let ((stream, early, is_set_up), on_its_way) =
+            timeout(hub.options.handshake_timeout, answering).await??;
+        if !is_set_up {
+            stream.set_nodelay(hub.options.disable_nagle_algorithm);
+        }
+        Ok(Accepted { stream, early, on_its_way })
     }
 
     /// Answers with a rejection, and tells who watches the server.

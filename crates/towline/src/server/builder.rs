@@ -81,7 +81,7 @@ impl ServerBuilder {
 
     /// Sets how many handshakes there may be at once: streams whose request has not come whole or
     /// waits to be handed out. Further clients wait in the listening socket's backlog, but for one
-    /// that waits outside of it. One takes a socket and some 5 KiB until the
+    /// that waits outside of it. One takes a socket and some 3 KiB until the
     /// [`handshake_timeout`](Self::handshake_timeout). Default: 16,384.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.options.max_handshakes = handshakes.clamp(1, Semaphore::MAX_PERMITS);
@@ -97,8 +97,8 @@ impl ServerBuilder {
     }
 
     /// Sets whether every request is accepted as it comes, from any origin and with the first
-    /// subprotocol: take the connections with [`Server::next_connection`]. For the simplest of
-    /// servers only. Default: off.
+    /// subprotocol: take the connections with [`Server::next_connection`]; there are no requests
+    /// then. For the simplest of servers only. Default: off.
     #[doc(alias = "autoAcceptConnections")]
     pub fn auto_accept(mut self, on: bool) -> Self {
         self.options.auto_accept = on;
@@ -171,7 +171,8 @@ impl ServerBuilder {
     /// Outside of a tokio runtime.
     pub fn listen(self, listener: TcpListener) -> Server {
         let server = self.build();
-        server.mount(listener);
+        // Nobody has ended it yet.
+        let _ = server.mount(listener);
         server
     }
 

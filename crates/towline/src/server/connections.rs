@@ -28,7 +28,7 @@ struct Inner {
 #[derive(Default)]
 struct Part {
     open: HashMap<u64, Weak<Shared>>,
-    /// What connections that come during a shutdown are closed with.
+    /// What connections that come during a shutdown, or after it, are closed with.
     shutdown: Option<CloseFrame>,
 }
 
@@ -89,10 +89,10 @@ impl Connections {
         }
     }
 
-    /// Has connections that are still to come closed with this, or left open.
-    pub(crate) fn set_shutdown(&self, frame: Option<&CloseFrame>) {
+    /// Has connections that are still to come closed with this, if they are not already.
+    pub(crate) fn set_shutdown(&self, frame: &CloseFrame) {
         for part in &self.0.parts {
-            lock(part).shutdown = frame.cloned();
+            lock(part).shutdown.get_or_insert_with(|| frame.clone());
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,16 +19,16 @@ use crate::server::connections::Connections;
 use crate::server::event::Events;
 #[cfg(doc)]
 use crate::server::event::ServerEvent;
-use crate::server::gate::Gate;
+use crate::server::gate::{Gate, Over};
 use crate::server::request::unanswered;
+use crate::server::way::refuse;
 use crate::transport::{AnyStream, Io};
 
-/// A handle of a [`Server`](crate::Server), for any task: to mount and unmount, to watch, to broadcast, to shut
-/// down. Clones are the same.
+/// A handle of a [`Server`](crate::Server), for any task: to mount and unmount, to watch, to
+/// broadcast, to shut down. Clones are the same, and cheap.
 #[derive(Clone)]
 pub struct ServerHandle {
-    pub(crate) gate: Gate,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// What a shutdown has come to.
@@ -43,39 +43,42 @@ pub struct Shutdown {
 
 impl ServerHandle {
     pub(crate) fn new(gate: Gate) -> Self {
-        Self { gate, addresses: Arc::default() }
+        Self { gate: Arc::new(gate) }
     }
 
     /// Listens on one more socket; after [`unmount`](Self::unmount), on the first again.
     ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ServerGone`] if the server was [shut down](Self::shutdown), or its
+    /// [`Server`](crate::Server) dropped. The socket is closed then.
+    ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
-    pub fn mount(&self, listener: TcpListener) {
-        self.gate.hub.connections.set_shutdown(None);
-        self.gate.hub.set_mounted(true);
-        if let Ok(address) = listener.local_addr() {
-            self.lock_addresses().push(address);
-        }
-        tokio::spawn(self.gate.clone().listen(listener, self.gate.hub.unmounts()));
+    pub fn mount(&self, listener: TcpListener) -> Result<()> {
+        self.gate.mount(listener)
     }
 
-    /// Takes no further requests: the listening sockets are closed, and an HTTP library that the
-    /// server is mounted on treats handshakes like any other request. Connections are left alone,
-    /// and requests that have come can still be answered.
+    /// Takes no further requests until it is mounted anew: the listening sockets are closed, and an
+    /// HTTP library that the server is mounted on treats handshakes like any other request.
+    ///
+    /// Connections are left alone, and requests that have come are handed out and can be answered.
+    /// A stream whose request has not come whole, or waits for a place among the
+    /// [handshakes](crate::ServerBuilder::max_handshakes), is answered with 503 at once. Whoever
+    /// waits for requests goes on waiting.
     pub fn unmount(&self) {
-        self.lock_addresses().clear();
-        self.gate.hub.set_mounted(false);
+        self.gate.unmount();
     }
 
     /// Whether requests are taken.
     pub fn is_mounted(&self) -> bool {
-        self.gate.hub.is_mounted()
+        self.gate.hub.standing.term().is_some()
     }
 
     /// The addresses that are listened on.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
-        self.lock_addresses().clone()
+        self.gate.addresses()
     }
 
     /// The address that is listened on: the first one, if there are several.
@@ -84,17 +87,17 @@ impl ServerHandle {
     ///
     /// [`ErrorKind::Listen`] where there is none.
     pub fn local_addr(&self) -> Result<SocketAddr> {
-        let first = self.lock_addresses().first().copied();
+        let first = self.gate.addresses().first().copied();
         first.ok_or_else(|| Error::new(ErrorKind::Listen, "the server listens on no address"))
     }
 
     /// Reads a request from a stream of any kind and hands it to
-    /// [`next_request`](crate::Server::next_request), as if it had come through a listening socket. Where
-    /// no address is given, a TCP stream's own is taken.
+    /// [`next_request`](crate::Server::next_request), as if it had come through a listening socket.
+    /// Where no address is given, a TCP stream's own is taken.
     ///
     /// All of that goes on in the background, as soon as there is a place among the
     /// [handshakes](crate::ServerBuilder::max_handshakes); until then the stream waits, unread.
-    /// While the server is unmounted, the answer is 503.
+    /// While the server is unmounted, and when it is gone, the answer is 503.
     ///
     /// # Panics
     ///
@@ -105,11 +108,12 @@ impl ServerHandle {
         self.gate.serve(stream, peer);
     }
 
-    /// Hands a request that came through an HTTP library to [`Server::next_request`](crate::Server::next_request), and resolves
-    /// to the response to send, which is 503 while the server is unmounted.
+    /// Hands a request that came through an HTTP library to
+    /// [`Server::next_request`](crate::Server::next_request), and resolves to the response to send,
+    /// which is 503 while the server is unmounted, and when it is gone.
     ///
     /// `upgraded` is awaited once the response with status 101, or 200 to an extended CONNECT, is
-    /// on its way. An extended CONNECT bears a [`Protocol`](towline_proto::handshake::Protocol) among the request's
+    /// on its way. An extended CONNECT bears a [`Protocol`](crate::Protocol) among the request's
     /// extensions.
     ///
     /// # Cancel safety
@@ -126,19 +130,14 @@ impl ServerHandle {
         peer_address: Option<SocketAddr>,
         upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
     ) -> http::Response<Bytes> {
-        let gate = self.gate.clone();
-        let pending = gate.hub.pend();
         let transport = Transport::of(&request);
         let (respond, response) = oneshot::channel();
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
-        if gate.hub.is_mounted() {
-            let permit = gate.permit().await;
-            tokio::spawn(async move {
-                let _pending = pending;
-                gate.admit(request, peer_address, answer, permit).await;
-            });
-        } else {
-            gate.refuse(answer, transport, peer_address).await;
+        match self.gate.enter().await {
+            Some((way, permit)) => {
+                tokio::spawn(way.admit(request, peer_address, answer, permit));
+            }
+            None => refuse(&self.gate.hub, answer, transport, peer_address).await,
         }
         response.await.unwrap_or_else(|_| unanswered().response(transport))
     }
@@ -184,11 +183,17 @@ impl ServerHandle {
         Ok(senders.len())
     }
 
-    /// Unmounts, closes all connections, and waits until the last one has ended; those that have
-    /// not within `deadline` are aborted.
+    /// Takes no further requests, ever, closes all connections, and waits until the last one has
+    /// ended; those that have not within `deadline` are aborted.
     ///
-    /// Requests that have come and not been answered are up to the program; a connection that it
-    /// accepts from one of them is closed as well.
+    /// It begins with what [`unmount`](Self::unmount) does, so streams whose request has not come
+    /// whole hold nothing up. Requests that have come and not been answered are up to the program:
+    /// [`next_request`](crate::Server::next_request) hands them out, and then gives `None`. A
+    /// connection that is accepted from one of them is closed as well. One that is being accepted,
+    /// by a client that does not take the answer say, is waited for as for a connection and given up
+    /// at the deadline.
+    ///
+    /// Once is enough; a further call waits for the end too, with a deadline of its own.
     ///
     /// # Errors
     ///
@@ -205,27 +210,26 @@ impl ServerHandle {
     pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
         let frame = CloseFrame::new(code, "")
             .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
-        self.unmount();
-        self.gate.hub.connections.set_shutdown(Some(&frame));
-        let mut connections = self.gate.hub.connections.start_close_all(&frame);
-        let ended = self.gate.hub.connections.wait_for_none();
-        let aborted = match tokio::time::timeout(deadline, ended).await {
+        let hub = &self.gate.hub;
+        self.gate.end(Over::ShutDown);
+        hub.connections.set_shutdown(&frame);
+        let mut connections = hub.connections.start_close_all(&frame);
+        let aborted = match tokio::time::timeout(deadline, hub.wait_for_end()).await {
             Ok(()) => 0,
-            Err(_) => self.gate.hub.connections.abort_all(),
+            Err(_) => {
+                hub.accepting.give_up();
+                hub.connections.abort_all()
+            }
         };
         connections = connections.max(aborted);
         Ok(Shutdown { connections, aborted })
-    }
-
-    fn lock_addresses(&self) -> MutexGuard<'_, Vec<SocketAddr>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for ServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
-            .field("addresses", &*self.lock_addresses())
+            .field("addresses", &self.gate.addresses())
             .field("connections", &self.gate.hub.connections.len())
             .finish_non_exhaustive()
     }

@@ -1,12 +1,28 @@
 //! Listening sockets.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
+use tokio::sync::oneshot;
+use towline_proto::handshake::Transport;
+
+use crate::server::answer::Answer;
+use crate::server::standing::Term;
+use crate::server::way::{Way, refuse};
+use crate::transport::AnyStream;
 
 /// So many may wait to be accepted, as with [`TcpListener::bind`].
 const BACKLOG: u32 = 1024;
+
+/// How long to wait where the process is out of sockets: the next attempt would fail as well.
+const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
 /// Listens on the first of the addresses that can be listened on. If `shared`, others may listen
 /// there too that say the same.
@@ -43,4 +59,86 @@ fn share_port(socket: &TcpSocket) -> io::Result<()> {
 #[cfg(not(all(unix, not(any(target_os = "illumos", target_os = "solaris")))))]
 fn share_port(_: &TcpSocket) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "ports can't be shared on this system"))
+}
+
+/// Accepts on a listening socket until it is told to stop.
+pub(crate) async fn accept(
+    way: Arc<Way>,
+    listener: TcpListener,
+    term: Term,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let mut no_delay = NoDelay::of(&listener, way.hub.options.disable_nagle_algorithm);
+    while let Some(accepted) = unless(&mut stopped, listener.accept()).await {
+        match accepted {
+            Ok((stream, peer)) => {
+                let is_set_up = no_delay.is_inherited_by(&stream);
+                let (stream, peer) = (AnyStream::Tcp(stream), Some(peer));
+                // The next one waits in the socket's backlog.
+                let Some(permit) = unless(&mut stopped, way.hub.place()).await else {
+                    let answer = Answer::on(stream);
+                    let hub = way.hub.clone();
+                    drop((way, listener));
+                    return refuse(&hub, answer, Transport::Http1Upgrade, peer).await;
+                };
+                tokio::spawn(way.clone().handshake(stream, is_set_up, peer, (term, permit)));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "can't accept connections for now");
+                if unless(&mut stopped, tokio::time::sleep(OUT_OF_SOCKETS)).await.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// `future`, or `None` once it is to be stopped.
+async fn unless<F: Future>(stopped: &mut oneshot::Receiver<()>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match Pin::new(&mut *stopped).poll(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
+}
+
+/// Whether an error of `accept` is one of the connection that was to be accepted, and not of the
+/// listening socket.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+/// When small writes go out, which a socket may have from the one that it was accepted on. On most
+/// systems it does; that is a call less for each.
+enum NoDelay {
+    Unknown { wanted: bool },
+    Known { is_inherited: bool },
+}
+
+impl NoDelay {
+    fn of(listener: &TcpListener, wanted: bool) -> Self {
+        match SockRef::from(listener).set_tcp_nodelay(wanted) {
+            Ok(()) => Self::Unknown { wanted },
+            Err(_) => Self::Known { is_inherited: false },
+        }
+    }
+
+    /// The first one is asked.
+    fn is_inherited_by(&mut self, stream: &TcpStream) -> bool {
+        match *self {
+            Self::Known { is_inherited } => is_inherited,
+            Self::Unknown { wanted } => {
+                let is_inherited = stream.nodelay().is_ok_and(|on| on == wanted);
+                *self = Self::Known { is_inherited };
+                is_inherited
+            }
+        }
+    }
 }

@@ -12,6 +12,10 @@ mod connections;
 
 mod broadcast;
 
+mod standing;
+
+mod accepting;
+
 mod hub;
 
 mod answer;
@@ -20,23 +24,22 @@ mod see_through;
 
 mod request;
 
+mod way;
+
+mod listening;
+
 mod gate;
 
 mod handle;
 
-mod listening;
-
 mod builder;
 
 use std::fmt;
-use std::future::Future as _;
-use std::ops::Deref;
-use std::pin::pin;
-use std::task::Poll;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::sync::mpsc;
-use towline_proto::handshake::Accept;
+use towline_proto::CloseCode;
 
 pub use answer::Upgraded;
 pub use broadcast::{Broadcasting, Delivery, WhenFull};
@@ -50,8 +53,10 @@ use crate::connection::Connection;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::server::gate::{Arrival, Arrived, Gate};
+use crate::server::gate::{Gate, Over};
 use crate::server::hub::Options;
+use crate::server::way::Arrived;
+use crate::transport::Io;
 
 /// A WebSocket server.
 ///
@@ -74,12 +79,13 @@ use crate::server::hub::Options;
 /// # }
 /// ```
 ///
-/// Whatever else there is to do with it is done through its [`ServerHandle`], to which it
-/// dereferences. Dropped, it is unmounted; connections live on.
+/// Requests are taken from the `Server`; all else is done through its [`handle`](Self::handle), from
+/// any task. What is wanted most is here as well. Dropped, it takes no more requests, and those that
+/// nobody has taken are answered with 500; connections live on.
 #[doc(alias = "WebSocketServer")]
 pub struct Server {
     handle: ServerHandle,
-    arrived: mpsc::UnboundedReceiver<Arrival>,
+    arrived: Arrived,
 }
 
 impl Server {
@@ -119,91 +125,113 @@ impl Server {
         Self { handle: ServerHandle::new(gate), arrived }
     }
 
-    /// A handle for other tasks.
+    /// A handle, for other tasks and for all that can be done with a server. A clone is cheap.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }
 
-    /// The next request. `None` once the server is [unmounted](ServerHandle::unmount) and all
-    /// requests have been taken.
+    /// The address that is listened on; see [`ServerHandle::local_addr`].
     ///
-    /// With [`auto_accept`](ServerBuilder::auto_accept) there are no requests, but
-    /// [connections](Self::next_connection).
+    /// # Errors
+    ///
+    /// [`ErrorKind::Listen`] where there is none.
+    pub fn local_addr(&self) -> Result<SocketAddr> {
+        self.handle.local_addr()
+    }
+
+    /// Listens on one more socket; see [`ServerHandle::mount`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::ServerGone`] if the server was shut down.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn mount(&self, listener: TcpListener) -> Result<()> {
+        self.handle.mount(listener)
+    }
+
+    /// Takes no further requests until it is mounted anew; see [`ServerHandle::unmount`].
+    pub fn unmount(&self) {
+        self.handle.unmount();
+    }
+
+    /// Reads a request from a stream; see [`ServerHandle::serve`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
+        self.handle.serve(stream, peer_address);
+    }
+
+    /// The connections there are now; see [`ServerHandle::connections`].
+    pub fn connections(&self) -> Connections {
+        self.handle.connections()
+    }
+
+    /// What happens from now on; see [`ServerHandle::events`].
+    pub fn events(&self) -> Events {
+        self.handle.events()
+    }
+
+    /// Takes no further requests, ever, and closes all connections; see [`ServerHandle::shutdown`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidSend`] for a code that must not be sent. Nothing has happened then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: what was begun goes on, but nothing is aborted.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    #[doc(alias = "shutDown")]
+    pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
+        self.handle.shutdown(code, deadline).await
+    }
+
+    /// The next request. `None` once the server is [shut down](ServerHandle::shutdown) and all
+    /// requests that came before have been taken.
+    ///
+    /// While the server is [unmounted](ServerHandle::unmount) it waits, since it may be mounted
+    /// anew. With [`auto_accept`](ServerBuilder::auto_accept) there are no requests but
+    /// [connections](Self::next_connection), which are left alone: it waits for the shutdown.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: no request is lost.
     #[doc(alias = "request")]
     pub async fn next_request(&mut self) -> Option<Request> {
-        loop {
-            match self.next_arrival().await?.what {
-                Arrived::Request(request) => return Some(request),
-                // Whoever asks for requests does not want what was accepted unasked.
-                Arrived::Connection(_) => {}
-            }
-        }
+        let request = self.arrived.requests.recv().await?;
+        self.handle.gate.hub.places.add_permits(1);
+        Some(request)
     }
 
-    /// The next connection. With [`auto_accept`](ServerBuilder::auto_accept), all requests become
-    /// one; else those do which [`Request::accept`] accepts. `None` as for
+    /// The next connection that was accepted unasked, with
+    /// [`auto_accept`](ServerBuilder::auto_accept). `None` as for
     /// [`next_request`](Self::next_request).
     ///
-    /// Ask a server for connections or for requests: a connection that comes while it is asked for
-    /// requests is closed.
+    /// Without `auto_accept` there are none but those which [`Request::accept`] gives to who calls
+    /// it. Requests are left alone: it waits for the shutdown.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: no connection is lost. One that is being accepted is handed out later.
     #[doc(alias = "connect")]
     pub async fn next_connection(&mut self) -> Option<Connection> {
-        loop {
-            let Arrival { what, place } = self.next_arrival().await?;
-            match what {
-                Arrived::Connection(connection) => return Some(connection),
-                // It comes back as a connection: neither is it lost if nobody waits for it, nor
-                // does it hold up the others.
-                Arrived::Request(request) => {
-                    let gate = self.handle.gate.clone();
-                    let pending = gate.hub.pend();
-                    request.runtime().clone().spawn(async move {
-                        let _pending = pending;
-                        gate.arrive_once(request.answer_with(Accept::new()), place).await;
-                    });
-                }
-            }
-        }
-    }
-
-    async fn next_arrival(&mut self) -> Option<Arrival> {
-        let hub = self.handle.gate.hub.clone();
-        let mut changed = pin!(hub.changed.notified());
-        std::future::poll_fn(|cx| {
-            // Registered before the look, so that no change is missed between the two.
-            while changed.as_mut().poll(cx).is_ready() {
-                changed.set(hub.changed.notified());
-            }
-            // All that can come has come by then. The channel says so whether the task has used
-            // up its time or not, unlike to one who polls it.
-            if hub.is_quiet() {
-                return Poll::Ready(self.arrived.try_recv().ok());
-            }
-            self.arrived.poll_recv(cx)
-        })
-        .await
-    }
-}
-
-impl Deref for Server {
-    type Target = ServerHandle;
-
-    fn deref(&self) -> &ServerHandle {
-        &self.handle
+        let connection = self.arrived.connections.recv().await?;
+        self.handle.gate.hub.places.add_permits(1);
+        Some(connection)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.unmount();
+        self.handle.gate.end(Over::Dropped);
     }
 }
 

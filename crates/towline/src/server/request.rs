@@ -16,7 +16,7 @@ use towline_proto::{Config, Role};
 
 use crate::connection::{Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
-use crate::server::answer::Answer;
+use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, Options};
@@ -90,7 +90,7 @@ impl Request {
         let stream = AnyStream::new(stream);
         let peer = stream.peer_address();
         let transport = Transport::of(&http);
-        let answer = Answer::Stream { stream, early: early.into() };
+        let answer = Answer::Stream { stream, early: early.into(), is_set_up: false };
         Self::new(http, peer, &hub, answer).map_err(|refused| {
             let (rejection, answer) = *refused;
             let returned = rejection.clone();
@@ -115,11 +115,6 @@ impl Request {
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
         let parts = Parts { http, offer, remote_address, peer_address, hub, runtime, answer };
         Ok(Self(Box::new(parts)))
-    }
-
-    /// Where it is answered.
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.0.runtime
     }
 
     /// The request as HTTP has it.
@@ -263,10 +258,12 @@ impl Request {
         self.0.hub.event(|| ServerEvent::Accepted(Arc::new(info.clone())));
         let hub = self.0.hub.clone();
         let Some(answer) = self.take_answer() else { return Err(answered()) };
-        let (stream, early) = answer.accept(&hub, response).await.map_err(gone)?;
+        let accepted = answer.accept(&hub, response).await.map_err(gone)?;
+        let Accepted { stream, early, on_its_way } = accepted;
         let established = Established { stream, early, info, response: None };
         let connection = Connection::establish(established, &hub.options.config, Some(hub.clone()));
         hub.connections.add(connection.shared());
+        drop(on_its_way);
         hub.event(|| ServerEvent::Connected(connection.shared().info.clone()));
         Ok(connection)
     }
@@ -345,7 +342,8 @@ impl Request {
 }
 
 fn gone(error: io::Error) -> Error {
-    Error::new(ErrorKind::RequestGone, format!("the client has gone: {error}")).with_source(error)
+    Error::new(ErrorKind::RequestGone, format!("the client can't be answered: {error}"))
+        .with_source(error)
 }
 
 fn answered() -> Error {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use towline::proto::handshake::Key;
 use towline::{
     Blame, Client, Connection, Error, ErrorKind, Message, Result, Role, Server, Version,
 };
 use towline_kit::frame;
+use towline_proto::handshake::Key;
 
 use crate::http::head;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::StatusCode;
+use socket2::SockRef;
 use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use towline::{
@@ -15,7 +16,7 @@ use towline::{
     ServerEvent, Upgraded,
 };
 
-use crate::http::{answer, arrives, head, header, request, says, status};
+use crate::http::{answer, arrives, head, header, http_request, request, says, status};
 use crate::wire::settle;
 
 /// Polled once, and then dropped.
@@ -28,23 +29,19 @@ async fn begun<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
+async fn accepts(server: &mut Server) -> Connection {
+    server.next_request().await.unwrap().accept().await.unwrap()
+}
+
+async fn shut_down(server: &Server) {
+    server.shutdown(CloseCode::GOING_AWAY, Duration::from_secs(1)).await.unwrap();
+}
+
 /// The two ends of a TCP connection.
 async fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     (near, listener.accept().await.unwrap().0)
-}
-
-/// A valid request, as an HTTP library has it.
-fn http_request() -> http::Request<()> {
-    http::Request::get("/")
-        .header("Host", "h")
-        .header("Upgrade", "websocket")
-        .header("Connection", "Upgrade")
-        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
-        .header("Sec-WebSocket-Version", "13")
-        .body(())
-        .unwrap()
 }
 
 /// A request on a stream that takes no more than a few bytes until they are read.
@@ -62,14 +59,14 @@ async fn says_over_a_narrow_stream(server: &Server) -> DuplexStream {
 
 /// More than a task may take in one go.
 #[tokio::test(start_paused = true)]
-async fn all_requests_that_came_are_taken_after_an_unmount() {
+async fn all_requests_that_came_are_taken_after_a_shutdown() {
     let mut server = Server::builder().build();
     let mut clients = Vec::new();
     for _ in 0..300 {
         clients.push(says(&server, request("/", &[]).as_bytes()).await);
     }
     settle().await;
-    server.unmount();
+    shut_down(&server).await;
     let mut requests = Vec::new();
     while let Some(request) = server.next_request().await {
         requests.push(request);
@@ -83,7 +80,7 @@ async fn a_handshake_counts_from_the_moment_it_is_handed_over() {
     let (near, mut far) = duplex(1 << 10);
     far.write_all(request("/", &[]).as_bytes()).await.unwrap();
     server.serve(near, None);
-    server.unmount();
+    shut_down(&server).await;
     server.next_request().await.expect("what was served");
     assert!(server.next_request().await.is_none());
 
@@ -91,7 +88,7 @@ async fn a_handshake_counts_from_the_moment_it_is_handed_over() {
     let handle = server.handle();
     let mut upgrade = pin!(handle.upgrade(http_request(), None, std::future::pending()));
     assert!(upgrade.as_mut().now_or_never().is_none());
-    server.unmount();
+    shut_down(&server).await;
     server.next_request().await.expect("what was to be upgraded");
     assert!(server.next_request().await.is_none());
 }
@@ -106,14 +103,12 @@ async fn no_more_connections_are_accepted_unasked_than_may_be_pending() {
     settle().await;
     let all = server.connections();
     assert_eq!(all.len(), 2);
-    server.unmount();
     let mut connections = Vec::new();
-    while let Some(connection) = server.next_connection().await {
-        connections.push(connection);
+    for _ in &clients {
+        connections.push(server.next_connection().await.unwrap());
         settle().await;
         assert_eq!(all.len(), 5.min(connections.len() + 2));
     }
-    assert_eq!(connections.len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,13 +120,13 @@ async fn a_server_that_is_not_mounted_answers_with_503() {
     let answer = answer(far).await;
     assert_eq!(status(&answer), 503);
     assert_eq!(header(&answer, "x-websocket-reject-reason"), Some("the server takes no requests"));
-    let response = server.upgrade(http_request(), None, std::future::pending()).await;
+    let response = server.handle().upgrade(http_request(), None, std::future::pending()).await;
     assert_eq!(response.status(), 503);
     for _ in 0..2 {
         let event = events.next().await;
         assert!(matches!(event, Some(ServerEvent::Rejected { status, .. }) if status == 503));
     }
-    assert!(server.next_request().await.is_none());
+    assert!(begun(server.next_request()).await.is_none());
 }
 
 /// Its place is for those who are here.
@@ -140,13 +135,13 @@ async fn a_listener_without_clients_takes_no_place_among_the_handshakes() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let mut server = Server::builder().max_handshakes(1).listen(listener);
-    server.mount(TcpListener::bind("127.0.0.1:0").await.unwrap());
+    server.mount(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
     settle().await;
     let arrives = tokio::time::timeout(Duration::from_secs(10), arrives(&mut server, &[]));
     let (_request, _far) = arrives.await.expect("a place");
     let client = Client::new();
-    let (client, connection) = tokio::join!(client.connect(url), server.next_connection());
-    assert!(client.unwrap().is_open() && connection.unwrap().is_open());
+    let (client, connection) = tokio::join!(client.connect(url), accepts(&mut server));
+    assert!(client.unwrap().is_open() && connection.is_open());
 }
 
 #[tokio::test(start_paused = true)]
@@ -162,11 +157,9 @@ async fn a_stream_waits_for_a_place_in_the_background() {
     assert!(begun(server.next_request()).await.is_none());
     let rest = request("/", &[]);
     slow.write_all(rest.split_once("\r\n").unwrap().1.as_bytes()).await.unwrap();
-    server.unmount();
     for _ in 0..4 {
         server.next_request().await.unwrap();
     }
-    assert!(server.next_request().await.is_none());
 }
 
 fn is_known_tcp(connection: &Connection, far: Option<&TcpStream>) {
@@ -187,8 +180,8 @@ async fn a_tcp_stream_is_treated_alike_wherever_it_comes_from() {
     let far_address = far.local_addr().unwrap();
     let client = Client::new();
     let (client, connection) =
-        tokio::join!(client.connect_over(far, "ws://h/"), server.next_connection());
-    let (client, connection) = (client.unwrap(), connection.unwrap());
+        tokio::join!(client.connect_over(far, "ws://h/"), accepts(&mut server));
+    let client = client.unwrap();
     is_known_tcp(&connection, None);
     assert_eq!(connection.peer_address(), Some(far_address));
     is_known_tcp(&client, None);
@@ -202,9 +195,9 @@ async fn a_tcp_stream_is_treated_alike_wherever_it_comes_from() {
     let upgraded = async { Ok(Upgraded::new(near, Vec::new())) };
     let handle = server.handle();
     let (response, connection) =
-        tokio::join!(handle.upgrade(http_request(), None, upgraded), server.next_connection());
+        tokio::join!(handle.upgrade(http_request(), None, upgraded), accepts(&mut server));
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
-    is_known_tcp(&connection.unwrap(), None);
+    is_known_tcp(&connection, None);
 
     let (near, far) = tcp().await;
     near.set_nodelay(true).unwrap();
@@ -220,9 +213,28 @@ async fn a_tcp_stream_is_treated_alike_wherever_it_comes_from() {
     server.serve(near, None);
     let client = Client::new().disable_nagle_algorithm(false);
     let (client, connection) =
-        tokio::join!(client.connect_over(far, "ws://h/"), server.next_connection());
-    for connection in [client.unwrap(), connection.unwrap()] {
+        tokio::join!(client.connect_over(far, "ws://h/"), accepts(&mut server));
+    for connection in [client.unwrap(), connection] {
         assert!(!connection.tcp_stream().unwrap().nodelay().unwrap());
+    }
+}
+
+/// Whatever the socket was set to that they were accepted on, and the first of them as the others.
+#[tokio::test]
+async fn accepted_sockets_write_at_once_or_not_as_the_builder_says() {
+    for on in [true, false] {
+        for before in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            SockRef::from(&listener).set_tcp_nodelay(before).unwrap();
+            let mut server = Server::builder().disable_nagle_algorithm(on).listen(listener);
+            let url = format!("ws://{}/", server.local_addr().unwrap());
+            for _ in 0..3 {
+                let client = Client::new();
+                let (client, connection) = tokio::join!(client.connect(&url), accepts(&mut server));
+                assert!(client.unwrap().is_open());
+                assert_eq!(connection.tcp_stream().unwrap().nodelay().unwrap(), on);
+            }
+        }
     }
 }
 
@@ -253,7 +265,7 @@ async fn a_request_is_answered_outside_of_the_runtime_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_being_accepted_is_handed_out_later() {
-    let mut server = Server::builder().build();
+    let mut server = Server::builder().auto_accept(true).build();
     let mut far = says_over_a_narrow_stream(&server).await;
     for _ in 0..3 {
         let waiting = tokio::time::timeout(Duration::from_millis(20), server.next_connection());
@@ -265,21 +277,6 @@ async fn a_connection_being_accepted_is_handed_out_later() {
     assert_eq!(status(&head(&mut far).await), 101);
     let connection = server.next_connection().await.unwrap();
     assert!(other.is_open() && connection.is_open() && other.id() != connection.id());
-    server.unmount();
-    assert!(server.next_connection().await.is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_end_comes_after_the_connection_being_accepted() {
-    let mut server = Server::builder().build();
-    let mut far = says_over_a_narrow_stream(&server).await;
-    settle().await;
-    assert!(begun(server.next_connection()).await.is_none());
-    settle().await;
-    server.unmount();
-    let (connection, head) = tokio::join!(server.next_connection(), head(&mut far));
-    assert_eq!(status(&head), 101);
-    assert!(connection.unwrap().is_open());
 }
 
 /// The client gets the whole answer, and a connection that is closed as any that is dropped.

@@ -18,6 +18,18 @@ pub(crate) fn request(target: &str, headers: &[(&str, &str)]) -> String {
     request + "\r\n"
 }
 
+/// A valid request, as an HTTP library has it.
+pub(crate) fn http_request() -> http::Request<()> {
+    http::Request::get("/")
+        .header("Host", "h")
+        .header("Upgrade", "websocket")
+        .header("Connection", "Upgrade")
+        .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("Sec-WebSocket-Version", "13")
+        .body(())
+        .unwrap()
+}
+
 /// A stream to the server on which this has been said.
 pub(crate) async fn says(server: &Server, bytes: &[u8]) -> DuplexStream {
     says_from(server, bytes, None).await

@@ -31,6 +31,8 @@ mod server;
 
 mod hand_over;
 
+mod mounting;
+
 mod send_and_sync;
 
 mod client;

@@ -1,6 +1,7 @@
 //! Promise 9: peer input never panics, and never makes the API return something that blames the
 //! caller.
 
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 use towline::{Blame, Client, Config, Error, Role, Server};
 use towline_kit::{FrameBytes, frame};
@@ -106,8 +107,8 @@ proptest! {
             let mut server = Server::builder().build();
             let mut far = http::says(&server, &bytes).await;
             tokio::io::AsyncWriteExt::shutdown(&mut far).await.unwrap();
-            server.unmount();
-            while let Some(request) = server.next_request().await {
+            settle().await;
+            while let Some(request) = server.next_request().now_or_never().flatten() {
                 match request.accept().await {
                     Ok(mut connection) => while let Some(result) = connection.recv().await.transpose() {
                         if let Err(error) = result {

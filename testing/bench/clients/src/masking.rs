@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde::Serialize;
-use towline::proto::text::validate;
-use towline::proto::wire::mask;
+use towline_proto::text::validate;
+use towline_proto::wire::mask;
 
 const SIZES: [usize; 4] = [32, 1 << 10, 64 << 10, 1 << 20];
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use anyhow::{Context, Result};
 use towline::OriginPolicy;
-use towline::proto::handshake::{
+use towline_proto::handshake::{
     Accept, Connect, HeadLimits, Offer, encode_request, encode_response, parse_request,
     parse_response,
 };

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use bytes::{Buf, Bytes};
-use towline::proto::{Config, Inbound, Incoming, Input, Message, Role, Session};
+use towline_proto::{Config, Inbound, Incoming, Input, Message, Role, Session};
 
 use crate::frames::{self, BINARY, TEXT, put, together};
 

@@ -1,0 +1,153 @@
+//! The way in: from a stream or an HTTP library to the program.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use towline_proto::handshake::{Rejection, Transport, parse_request};
+
+use crate::connection::Connection;
+use crate::head::{ReadError, read_head};
+use crate::server::answer::Answer;
+use crate::server::hub::{Hub, Options};
+use crate::server::request::Request;
+use crate::server::standing::Term;
+use crate::transport::AnyStream;
+
+/// The way to the program. Whoever may bring something has it: once nobody does, nothing more can
+/// come, and who waits for it learns so.
+pub(crate) struct Way {
+    pub(crate) hub: Arc<Hub>,
+    /// Together they hold no more than there are places in the hub.
+    requests: mpsc::UnboundedSender<Request>,
+    connections: mpsc::UnboundedSender<Connection>,
+}
+
+/// Where the way ends: what has come, each kind for itself.
+pub(crate) struct Arrived {
+    pub(crate) requests: mpsc::UnboundedReceiver<Request>,
+    pub(crate) connections: mpsc::UnboundedReceiver<Connection>,
+}
+
+impl Way {
+    pub(crate) fn new(hub: Arc<Hub>) -> (Arc<Self>, Arrived) {
+        let (requests, to_requests) = mpsc::unbounded_channel();
+        let (connections, to_connections) = mpsc::unbounded_channel();
+        let arrived = Arrived { requests: to_requests, connections: to_connections };
+        (Arc::new(Self { hub, requests, connections }), arrived)
+    }
+
+    /// Reads a request from a stream and hands it to the program, or answers it where it is no
+    /// valid handshake. One that has not come whole by the end of the term is refused.
+    pub(crate) async fn handshake(
+        self: Arc<Self>,
+        mut stream: AnyStream,
+        is_set_up: bool,
+        peer: Option<SocketAddr>,
+        (term, permit): (Term, OwnedSemaphorePermit),
+    ) {
+        let Options { head_limits, handshake_timeout, .. } = self.hub.options;
+        let mut early = Vec::new();
+        let parse = |bytes: &[u8]| parse_request(bytes, &head_limits);
+        let head = {
+            // Pinned where they are: a future that is handed on is there twice.
+            let head = pin!(read_head(&mut stream, &mut early, head_limits.max_head_size, parse));
+            let head = pin!(tokio::time::timeout(handshake_timeout, head));
+            self.hub.standing.during(term, head).await
+        };
+        let rejection = match head {
+            Some(Ok(Ok(http))) => {
+                let answer = Answer::Stream { stream, early, is_set_up };
+                return self.admit(http, peer, answer, permit).await;
+            }
+            Some(Ok(Err(ReadError::Parse(rejection)))) => rejection,
+            Some(Ok(Err(ReadError::Nothing))) => return,
+            Some(Ok(Err(ReadError::Io(error)))) => {
+                return tracing::debug!(?peer, %error, "no request");
+            }
+            Some(Err(_)) => Rejection::new(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("no whole request within {handshake_timeout:?} (handshake_timeout)"),
+            ),
+            None => no_requests(),
+        };
+        let answer = Answer::Stream { stream, early, is_set_up };
+        let hub = self.leave();
+        reject(&hub, answer, rejection, Transport::Http1Upgrade, peer).await;
+    }
+
+    /// Hands a request to the program, as one or as the connection it becomes, or answers it
+    /// where it is no valid handshake. It has a place among the handshakes until then.
+    pub(crate) async fn admit(
+        self: Arc<Self>,
+        http: http::Request<()>,
+        peer: Option<SocketAddr>,
+        answer: Answer,
+        permit: OwnedSemaphorePermit,
+    ) {
+        let transport = Transport::of(&http);
+        let request = match Request::new(http, peer, &self.hub, answer) {
+            Ok(request) => request,
+            Err(refused) => {
+                let (rejection, answer) = *refused;
+                let hub = self.leave();
+                return reject(&hub, answer, rejection, transport, peer).await;
+            }
+        };
+        let Ok(place) = self.hub.places.acquire().await else {
+            drop(self);
+            let _ = Box::pin(request.reject_with(no_requests())).await;
+            return;
+        };
+        drop(permit);
+        if !self.hub.options.auto_accept {
+            place.forget();
+            // A server that is gone drops it, and so answers it.
+            let _ = self.requests.send(request);
+            return;
+        }
+        match Box::pin(request.answer_with_anything()).await {
+            Ok(connection) => {
+                place.forget();
+                // Likewise, and so closes it.
+                let _ = self.connections.send(connection);
+            }
+            Err(error) => tracing::debug!(%error, "request not accepted"),
+        }
+    }
+
+    /// Nothing comes of it any more, which nobody should wait for.
+    fn leave(self: Arc<Self>) -> Arc<Hub> {
+        self.hub.clone()
+    }
+}
+
+/// What is answered while the server is unmounted, or gone.
+pub(crate) async fn refuse(
+    hub: &Arc<Hub>,
+    answer: Answer,
+    transport: Transport,
+    peer: Option<SocketAddr>,
+) {
+    reject(hub, answer, no_requests(), transport, peer).await;
+}
+
+/// Rejects what the program does not hear of. Whether the client reads the answer is its own affair.
+///
+/// What follows a whole request is apart from the task that reads it, since most of those never need
+/// the room, and a task is moved several times while it is made.
+async fn reject(
+    hub: &Arc<Hub>,
+    answer: Answer,
+    rejection: Rejection,
+    transport: Transport,
+    peer: Option<SocketAddr>,
+) {
+    let _ = Box::pin(answer.reject(hub, rejection, transport, peer)).await;
+}
+
+fn no_requests() -> Rejection {
+    Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "the server takes no requests")
+}
