@@ -136,11 +136,12 @@ impl Probe {
         // Who waits yet has waited as well, and who runs yet has run.
         for turn in &self.turns {
             let waits = self.now().saturating_sub(turn.load(Relaxed));
-            report.gaps.max_ns = report.gaps.max_ns.max(waits);
+            report.gaps = report.gaps.with(waits);
         }
         for began in self.running.iter().map(|running| running.load(Relaxed)) {
-            let runs = if began == 0 { 0 } else { self.now().saturating_sub(began) };
-            report.polls.max_ns = report.polls.max_ns.max(runs);
+            if began > 0 {
+                report.polls = report.polls.with(self.now().saturating_sub(began));
+            }
         }
         report
     }

@@ -56,6 +56,16 @@ impl Stretches {
     }
 }
 
+impl Summary {
+    /// The same with one that goes on yet, and has lasted so long.
+    pub(crate) fn with(self, nanoseconds: u64) -> Self {
+        let (count, max_ns) = (self.count + 1, self.max_ns.max(nanoseconds));
+        // Of fewer than a thousand it is the longest.
+        let p999_ns = if count < 1000 { max_ns } else { self.p999_ns };
+        Self { count, p999_ns, max_ns }
+    }
+}
+
 /// Where a length is counted: exactly up to [`STEPS`], then by its highest bits.
 fn place(nanoseconds: u64) -> usize {
     let steps = STEPS.ilog2();
@@ -100,6 +110,15 @@ mod tests {
         stretches.add(Duration::from_nanos(5));
         assert_eq!(stretches.take().max_ns, (1 << 20) * 1_000_000_000);
         assert_eq!(stretches.take(), Summary::default());
+    }
+
+    #[test]
+    fn what_goes_on_yet_counts_as_well() {
+        let one = Summary::default().with(7);
+        assert_eq!(one, Summary { count: 1, p999_ns: 7, max_ns: 7 });
+        let many = Summary { count: 5000, p999_ns: 20, max_ns: 30 };
+        assert_eq!(many.with(40), Summary { count: 5001, p999_ns: 20, max_ns: 40 });
+        assert_eq!(many.with(3).max_ns, 30);
     }
 
     #[test]
