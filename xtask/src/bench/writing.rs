@@ -34,7 +34,7 @@ Where one connection takes all it can get, others echo 32 B once in a millisecon
 that is answered late counts for those as well that would have been sent meanwhile. In a turn of its
 own, a task in the server that always yields looks how long it had to wait for its next turn, and
 the longest poll of a connection's task is taken, by its processor time. With two workers the load
-generator shares their cores, so those latencies are no better than with one thread.
+generator shares their cores, and its own work is part of those latencies.
 
 Where there is compression, all compress at level 6, whatever the size, and the table has what a
 reply took after it. *Context takeover* is in both directions, with windows of 32 KiB.

@@ -144,3 +144,48 @@ fn read(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// What becomes of bytes that a server sends to one who waits for this echo.
+    fn received(bytes: &[u8], patience: Duration) -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        let (mut server, _) = listener.accept()?;
+        server.write_all(bytes)?;
+        if !patience.is_zero() {
+            drop(server);
+        }
+        read_echo(&mut BufReader::new(stream), &[0x82, 2, 7, 8], Instant::now() + patience)
+    }
+
+    fn failure(bytes: &[u8]) -> ErrorKind {
+        received(bytes, PATIENCE).expect_err("no echo").kind()
+    }
+
+    #[test]
+    fn what_others_are_sent_is_passed_over() {
+        let broadcast = [vec![0x81, 3, 1, 2, 3], vec![0x81, 126, 0, 200], vec![9; 200]].concat();
+        let bytes = [&broadcast[..], &[0x89, 0], &[0x82, 2, 7, 8]].concat();
+        assert!(received(&bytes, PATIENCE).is_ok());
+        assert_eq!(failure(&broadcast), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_is_no_echo_is_refused() {
+        for bytes in [&[0x82, 2, 7, 9][..], &[0x82, 1, 7], &[0x82, 0x82, 0, 0, 0, 0, 7, 8]] {
+            assert_eq!(failure(bytes), ErrorKind::Other, "{bytes:?}");
+        }
+        assert_eq!(failure(&[0x82, 2, 7]), ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn after_the_deadline_nothing_is_waited_for() {
+        let error = received(&[], Duration::ZERO).expect_err("no echo");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
+}

@@ -70,7 +70,7 @@ async fn broadcast(connection: Connection, connections: Connections) -> towline:
     let message = Message::from("b".repeat(BROADCAST));
     let asked = connection.info().id;
     while connections.get(asked).is_some() {
-        connections.broadcast(message.clone()).await;
+        let _sent = connections.broadcast(message.clone()).await;
     }
     Ok(())
 }
