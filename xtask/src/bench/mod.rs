@@ -29,6 +29,8 @@ mod table;
 
 mod plot;
 
+mod fair;
+
 pub(crate) mod instructions;
 
 mod writing;
@@ -49,7 +51,7 @@ use session::Session;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure echoes without compression alone (without one of these six: all of them)
+    /// Measure echoes without compression alone (without one of these seven: all of them)
     #[arg(long)]
     echo: bool,
     /// Measure compressed echoes, and the memory of idle connections with compression, alone
@@ -64,6 +66,9 @@ pub(crate) struct Options {
     /// Measure servers on two threads and both cores alone
     #[arg(long)]
     cores: bool,
+    /// Measure what one connection can do to all others alone
+    #[arg(long)]
+    fair: bool,
     /// Measure clients alone, and how fast they mask
     #[arg(long)]
     client: bool,
@@ -73,10 +78,12 @@ pub(crate) struct Options {
     /// How often each program has its turn [default: 5, or 2 if quick]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick]
+    /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick; with --fair,
+    /// 1, or 0.5 if quick]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// These scenarios alone, by the start of their names; only echoes have any [default: all]
+    /// These scenarios alone, by the start of their names; only echoes and --fair have any
+    /// [default: all]
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     scenario: Vec<String>,
     /// These peers alone, by name or by library; the bare echo and that of --uws are always there
@@ -90,7 +97,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// Count the instructions of the hot paths instead, and compare with those that were committed
-    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "cores", "client"])]
+    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "cores", "fair", "client"])]
     instructions: bool,
     /// Commit to what is counted: write it as the baseline
     #[arg(long, requires = "instructions")]
@@ -105,9 +112,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if options.instructions {
         return count(workspace, options.update);
     }
-    let (scenarios, peers) = (choose_scenarios(options)?, choose_peers(options)?);
+    let (scenarios, unfair) = choose_scenarios(options)?;
+    let peers = choose_peers(options)?;
     if options.list {
-        list(&scenarios, &peers);
+        list(&scenarios, &unfair, &peers);
         return Ok(true);
     }
     let machine = Machine::look(workspace, options.uws.as_deref())?;
@@ -128,7 +136,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if asked.servers() {
         let (peers, left_out) = building::build(workspace, peers)?;
         failures.extend(left_out);
+        if !peers.iter().any(Peer::is_floor) {
+            bail!("the bare echo, which all is compared with, can't be built");
+        }
         measure_servers(&session, &asked, options, &scenarios, &peers, &mut failures)?;
+    }
+    if asked.fair && !unfair.is_empty() {
+        let named = !options.peer.is_empty();
+        let able = choose_peers(options)?.into_iter().filter(|peer| fair::is_able(peer, named));
+        let (peers, left_out) = building::build(workspace, able.collect())?;
+        failures.extend(left_out);
+        session.fair(&unfair, &peers, &mut failures)?;
     }
     if asked.client {
         building::build_clients(workspace)?;
@@ -191,18 +209,28 @@ struct Asked {
     compressed_memory: bool,
     accept: bool,
     cores: bool,
+    fair: bool,
     client: bool,
 }
 
 impl Asked {
     /// Everything, if nothing was asked for by name.
     fn of(options: &Options) -> Self {
-        let &Options { echo, compressed, memory, accept, cores, client, .. } = options;
+        let &Options { echo, compressed, memory, accept, cores, fair, client, .. } = options;
         // Who names a scenario wants to see echoes.
         let all = options.scenario.is_empty();
-        if echo || compressed || memory || accept || cores || client {
+        if echo || compressed || memory || accept || cores || fair || client {
             let compressed_memory = compressed && all;
-            return Self { echo, compressed, memory, compressed_memory, accept, cores, client };
+            return Self {
+                echo,
+                compressed,
+                memory,
+                compressed_memory,
+                accept,
+                cores,
+                fair,
+                client,
+            };
         }
         Self {
             echo: true,
@@ -211,6 +239,7 @@ impl Asked {
             compressed_memory: all,
             accept: all,
             cores: all,
+            fair: all,
             client: all,
         }
     }
@@ -249,16 +278,29 @@ fn out(workspace: &Workspace, options: &Options) -> PathBuf {
     }
 }
 
-fn choose_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
-    let chosen = |scenario: &&Scenario| {
+/// Echoes, and with `--fair` what one connection can do to others.
+fn choose_scenarios(
+    options: &Options,
+) -> Result<(Vec<&'static Scenario>, Vec<&'static fair::Scenario>)> {
+    let chosen = |scenario: &str| {
         let mut names = options.scenario.iter();
-        options.scenario.is_empty() || names.any(|name| scenario.name.starts_with(name.as_str()))
+        options.scenario.is_empty() || names.any(|name| scenario.starts_with(name.as_str()))
     };
-    let scenarios: Vec<_> = SCENARIOS.iter().filter(chosen).collect();
+    let scenarios: Vec<_> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
+    let is_fair = options.fair || options.scenario.is_empty();
+    let unfair = fair::SCENARIOS.iter().filter(|scenario| is_fair && chosen(scenario.name));
+    let unfair: Vec<_> = unfair.collect();
     for name in &options.scenario {
-        if !scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str())) {
+        let is_known = scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str()))
+            || unfair.iter().any(|scenario| scenario.name.starts_with(name.as_str()));
+        if !is_known {
             let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-            bail!("there is no scenario {name:?}; there are {}", names.join(", "));
+            let fair: Vec<_> = fair::SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            bail!(
+                "there is no scenario {name:?}; there are {}; and with --fair {}",
+                names.join(", "),
+                fair.join(", ")
+            );
         }
     }
     if options.echo && scenarios.iter().all(|scenario| scenario.is_compressed()) {
@@ -267,7 +309,7 @@ fn choose_scenarios(options: &Options) -> Result<Vec<&'static Scenario>> {
     if options.compressed && !scenarios.iter().any(|scenario| scenario.is_compressed()) {
         bail!("--compressed is for scenarios with compression; these are for --echo");
     }
-    Ok(scenarios)
+    Ok((scenarios, unfair))
 }
 
 fn choose_peers(options: &Options) -> Result<Vec<Peer>> {
@@ -286,9 +328,14 @@ fn choose_peers(options: &Options) -> Result<Vec<Peer>> {
     Ok(all.into_iter().filter(chosen).collect())
 }
 
-fn list(scenarios: &[&Scenario], peers: &[Peer]) {
+fn list(scenarios: &[&Scenario], unfair: &[&fair::Scenario], peers: &[Peer]) {
     for scenario in scenarios {
         println!("{:<26} {}", scenario.name, scenario.about());
+    }
+    println!();
+    for scenario in unfair {
+        let about = scenario.about.replace("{held}", &scenario.held.to_string());
+        println!("{:<26} {about}", scenario.name);
     }
     println!();
     for peer in peers {

@@ -8,6 +8,8 @@ pub(crate) enum Kind {
     Binary,
     Text,
     Json,
+    /// Text that shrinks to a thousandth.
+    Blank,
 }
 
 impl Kind {
@@ -16,6 +18,7 @@ impl Kind {
             Kind::Binary => "binary",
             Kind::Text => "text",
             Kind::Json => "json",
+            Kind::Blank => "blank",
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Bench {
 pub(crate) struct Server {
     child: Child,
     address: String,
+    /// Where the probe is asked that it was started with.
+    probe: Option<String>,
     raw: bool,
     /// Where the load generator belongs.
     load_cores: &'static str,
@@ -59,6 +61,16 @@ impl Bench {
 
     /// Starts a server.
     pub(crate) fn serve(&self, peer: &Peer, setup: &Setup) -> Result<Server> {
+        self.serve_with(peer, setup, &[])
+    }
+
+    /// Starts a server that is told this as well.
+    pub(crate) fn serve_with(
+        &self,
+        peer: &Peer,
+        setup: &Setup,
+        wishes: &[String],
+    ) -> Result<Server> {
         let &Setup { size, in_flight, compression, threads } = setup;
         // Where it has two threads it has both cores, and the load shares them.
         let (cores, load_cores) = if threads == Threads::One { ("0", "1") } else { ("0,1", "0,1") };
@@ -79,7 +91,7 @@ impl Bench {
             (Source::Given, None) => bail!("no program was given"),
         };
         command.args(compression.arguments());
-        command.args(threads.arguments()).args(["--listen", "127.0.0.1:0"]);
+        command.args(threads.arguments()).args(wishes).args(["--listen", "127.0.0.1:0"]);
         let server = Server::start(command, peer.is_floor())?;
         Ok(server.with_load_on(load_cores))
     }
@@ -138,7 +150,8 @@ impl Server {
         let mut child = command.spawn().context("cannot be started")?;
         let stdout = child.stdout.take();
         // From here on it is ended whatever happens.
-        let mut server = Self { child, address: String::new(), raw, load_cores: "1" };
+        let (address, probe) = (String::new(), None);
+        let mut server = Self { child, address, probe, raw, load_cores: "1" };
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
@@ -150,7 +163,13 @@ impl Server {
         });
         let line = receiver.recv_timeout(STARTING).unwrap_or_default();
         match line.trim().strip_prefix("listening ") {
-            Some(address) => address.clone_into(&mut server.address),
+            Some(said) => match said.split_once(", probe ") {
+                Some((address, probe)) => {
+                    address.clone_into(&mut server.address);
+                    server.probe = Some(probe.to_owned());
+                }
+                None => said.clone_into(&mut server.address),
+            },
             None => bail!("does not say where it listens"),
         }
         Ok(server)
@@ -163,6 +182,10 @@ impl Server {
 
     pub(crate) fn address(&self) -> &str {
         &self.address
+    }
+
+    pub(crate) fn probe(&self) -> Option<&str> {
+        self.probe.as_deref()
     }
 }
 

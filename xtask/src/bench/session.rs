@@ -12,7 +12,7 @@ use crate::bench::peer::Peer;
 use crate::bench::scenario::Scenario;
 use crate::bench::serving::Bench;
 use crate::bench::writing::Run;
-use crate::bench::{clients, cores, echoing, standing, table, writing};
+use crate::bench::{clients, cores, echoing, fair, standing, table, writing};
 
 pub(crate) struct Session<'a> {
     pub(crate) bench: Bench,
@@ -92,6 +92,22 @@ impl Session<'_> {
         let results = cores::measure(&self.bench, scenarios, peers, pace, failures);
         println!("\n{}", table::cores(&results));
         self.keep("cores", &self.run(Some(pace.seconds()), &watch), &results)
+    }
+
+    /// What one connection does to the others, with these servers.
+    pub(crate) fn fair(
+        &self,
+        scenarios: &[&fair::Scenario],
+        peers: &[Peer],
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
+        let (rounds, held) = (self.rounds, self.connections(20_000));
+        let default = if self.quick { 0.5 } else { 1.0 };
+        let seconds = self.seconds.unwrap_or(default).clamp(0.1, 60.0);
+        let (watch, span) = (Watch::start(), fair::Span { rounds, seconds, held });
+        let results = fair::measure(&self.bench, scenarios, peers, span, failures);
+        println!("\n{}", fair::table(&results));
+        self.keep("fairness", &self.run(Some(seconds), &watch), &results)
     }
 
     /// Clients of these names, and masking.

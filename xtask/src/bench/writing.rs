@@ -8,12 +8,13 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::bench::fair::outcome::FairResult;
 use crate::bench::machine::Machine;
 use crate::bench::outcome::{
     AcceptSample, ClientSample, CoresResult, EchoScenario, MemorySample, Speed,
 };
 use crate::bench::scenario::Kind;
-use crate::bench::{instructions, plot, table};
+use crate::bench::{fair, instructions, plot, table};
 
 const METHOD: &str = "\
 Each server runs on one thread, held to a core of its own; the load generator is on another. The
@@ -28,6 +29,12 @@ growth of the resident memory by connections that have each echoed 1 KiB and are
 their number; accepting is processor time from the connection to the answer 101. On several cores
 the load generator shares them with the server. Clients talk to a sink or a source on another core,
 and the time is that of the client's process.
+
+Where one connection takes all it can get, others echo 32 B once in a millisecond each, and one
+that is answered late counts for those as well that would have been sent meanwhile. In a turn of its
+own, a task in the server that always yields looks how long it had to wait for its next turn, and
+the longest poll of a connection's task is taken, by its processor time. With two workers the load
+generator shares their cores, and its own work is part of those latencies.
 
 Where there is compression, all compress at level 6, whatever the size, and the table has what a
 reply took after it. *Context takeover* is in both directions, with windows of 32 KiB.
@@ -107,6 +114,7 @@ pub(crate) fn publish(out: &Path) -> Result<()> {
     page.put_kept(read::<MemorySample>(out, "compressed-memory")?, table::compressed_memory);
     page.put_kept(read::<AcceptSample>(out, "accept")?, table::accept);
     page.put_kept(read::<CoresResult>(out, "cores")?, table::cores);
+    page.put_kept(read::<FairResult>(out, "fairness")?, fair::table);
     page.put_kept(read::<ClientSample>(out, "client")?, table::clients);
     page.put_kept(read::<Speed>(out, "masking")?, table::masking);
     let counts = out.join("instructions.json");

@@ -40,6 +40,46 @@ pub(crate) fn connect(
     together: usize,
     offer: Compression,
 ) -> Result<Vec<TcpStream>> {
+    let mut opened: Vec<TcpStream> = Vec::with_capacity(connections);
+    while opened.len() < connections {
+        let from = opened.len();
+        for _ in 0..together.max(1).min(connections - from) {
+            opened.push(open(address).context("cannot connect")?);
+        }
+        for stream in &mut opened[from..] {
+            request(stream, address, "/", offer)?;
+        }
+        for stream in &mut opened[from..] {
+            let rest = read_answer(stream, offer)?;
+            ensure!(rest == 0, "the server sent something of its own accord");
+        }
+    }
+    Ok(opened)
+}
+
+/// Opens a connection to this resource. What the server sends of its own accord may be missed in
+/// part.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub(crate) fn connect_to(
+    address: SocketAddr,
+    resource: &str,
+    offer: Compression,
+) -> Result<TcpStream> {
+    let mut stream = open(address).context("cannot connect")?;
+    request(&mut stream, address, resource, offer)?;
+    read_answer(&mut stream, offer)?;
+    Ok(stream)
+}
+
+fn request(
+    stream: &mut TcpStream,
+    address: SocketAddr,
+    resource: &str,
+    offer: Compression,
+) -> Result<()> {
     let extensions = match offer {
         Compression::Off => "",
         Compression::Alone => {
@@ -49,27 +89,14 @@ pub(crate) fn connect(
         Compression::Takeover => "Sec-WebSocket-Extensions: permessage-deflate\r\n",
     };
     let request = format!(
-        "GET / HTTP/1.1\r\n\
+        "GET {resource} HTTP/1.1\r\n\
          Host: {address}\r\n\
          Upgrade: websocket\r\n\
          Connection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\n\
          Sec-WebSocket-Version: 13\r\n{extensions}\r\n"
     );
-    let mut opened: Vec<TcpStream> = Vec::with_capacity(connections);
-    while opened.len() < connections {
-        let from = opened.len();
-        for _ in 0..together.max(1).min(connections - from) {
-            opened.push(open(address).context("cannot connect")?);
-        }
-        for stream in &mut opened[from..] {
-            stream.write_all(request.as_bytes()).context("cannot send a request")?;
-        }
-        for stream in &mut opened[from..] {
-            read_answer(stream, offer)?;
-        }
-    }
-    Ok(opened)
+    stream.write_all(request.as_bytes()).context("cannot send a request")
 }
 
 /// A server's backlog may be full for a moment.
@@ -91,17 +118,26 @@ fn open(address: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-fn read_answer(stream: &mut TcpStream, offer: Compression) -> Result<()> {
+/// Reads and checks it, and returns how many bytes came after it.
+fn read_answer(stream: &mut TcpStream, offer: Compression) -> Result<usize> {
     let mut head = [0; 4096];
     let mut length = 0;
-    while !head[..length].ends_with(b"\r\n\r\n") {
+    let end = loop {
         ensure!(length < head.len(), "the answer is too long");
         match stream.read(&mut head[length..]).context("no answer to a request")? {
             0 => bail!("the connection ended before the answer"),
             read => length += read,
         }
-    }
-    let head = String::from_utf8_lossy(&head[..length]);
+        let ends = head[..length].windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        if let Some(at) = ends {
+            break at + 4;
+        }
+    };
+    check_answer(&String::from_utf8_lossy(&head[..end]), offer)?;
+    Ok(length - end)
+}
+
+fn check_answer(head: &str, offer: Compression) -> Result<()> {
     let status = head.lines().next().unwrap_or_default();
     ensure!(status.starts_with("HTTP/1.1 101 "), "the server answered {status:?}");
     let accept = head

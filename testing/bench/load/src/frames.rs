@@ -11,12 +11,14 @@ pub(crate) enum Kind {
     Text,
     /// JSON such as programs send each other, with as much in it that differs.
     Json,
+    /// Text of nothing but spaces, of which compression leaves a thousandth.
+    Blank,
 }
 
 impl Kind {
     pub(crate) fn opcode(self) -> u8 {
         match self {
-            Kind::Text | Kind::Json => 1,
+            Kind::Text | Kind::Json | Kind::Blank => 1,
             Kind::Binary => 2,
         }
     }
@@ -77,6 +79,7 @@ impl Traffic {
                 Kind::Binary => binary(size, &mut random),
                 Kind::Text => text(size, number),
                 Kind::Json => crate::payloads::json(size, &mut random),
+                Kind::Blank => vec![b' '; size],
             };
             // The first refers to none, so the frames can be sent round and round.
             let deflated = match compression {
@@ -256,6 +259,15 @@ mod tests {
         let expected = Expected::new(&traffic, false, 1);
         assert_eq!((expected.frames(), expected.payload(8).len()), (9, 1000));
         assert_eq!(expected.payload(8), expected.frame(8));
+    }
+
+    #[test]
+    fn blank_messages_are_packed_a_thousandfold() {
+        for (size, most) in [(64 << 10, 100), (1 << 20, 1100)] {
+            let shape = Shape { kind: Kind::Blank, size, compression: Compression::Alone };
+            let length = Traffic::new(shape, 1).length(0, 1);
+            assert!(length < most, "{size} B of blanks take {length}");
+        }
     }
 
     #[test]

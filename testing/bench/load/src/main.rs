@@ -22,6 +22,14 @@ mod echo;
 
 mod standing;
 
+mod latencies;
+
+mod probing;
+
+mod greedy;
+
+mod fair;
+
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +39,7 @@ use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::frames::{Compression, Expected, Kind, Shape, Traffic};
+use crate::greedy::Greed;
 use crate::process::Watched;
 
 #[derive(Parser)]
@@ -48,6 +57,8 @@ enum Command {
     Hold(StandingArguments),
     /// Do nothing but opening handshakes
     Accept(StandingArguments),
+    /// Have one connection take all it can get, and look how soon others are answered
+    Fair(FairArguments),
 }
 
 #[derive(Args)]
@@ -117,6 +128,25 @@ struct StandingArguments {
     settle: f64,
 }
 
+#[derive(Args)]
+struct FairArguments {
+    /// Its connections are held open besides
+    #[command(flatten)]
+    target: Target,
+    /// What the one connection does
+    #[arg(long, value_enum, default_value_t = Greed::None)]
+    greed: Greed,
+    /// Seconds before anything is measured
+    #[arg(long, default_value_t = 0.3)]
+    warm_up: f64,
+    /// Seconds that are measured
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Where the server's probe is to be asked
+    #[arg(long)]
+    probe: Option<SocketAddr>,
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(line) => {
@@ -148,7 +178,22 @@ fn run(command: Command) -> Result<String> {
         }
         Command::Hold(arguments) => json(&standing::hold(&standing_plan(&arguments)?)?),
         Command::Accept(arguments) => json(&standing::accept(&standing_plan(&arguments)?)?),
+        Command::Fair(arguments) => json(&fair::run(&fair_plan(&arguments)?)?),
     }
+}
+
+fn fair_plan(arguments: &FairArguments) -> Result<fair::Plan> {
+    let FairArguments { target, greed, warm_up, seconds, probe } = arguments;
+    Ok(fair::Plan {
+        address: target.address,
+        greed: *greed,
+        shape: target.shape(),
+        held: target.connections,
+        warm_up: span(*warm_up)?,
+        measured: span(*seconds)?,
+        probe: *probe,
+        server: Watched::new(target.pid),
+    })
 }
 
 fn standing_plan(arguments: &StandingArguments) -> Result<standing::Plan> {

@@ -3,6 +3,10 @@
 
 pub mod options;
 
+pub mod stretches;
+
+pub mod probing;
+
 pub mod listening;
 
 pub mod handshake;

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
 use crate::options::Options;
+use crate::probing;
 
 /// Runs a server that hands every connection to `serve`, in a task of its own.
 ///
@@ -44,7 +45,7 @@ where
         stream.set_nodelay(true)?;
         let served = serve(stream, options.clone());
         let verbose = options.verbose;
-        tokio::spawn(async move {
+        probing::spawn(async move {
             if let Err(error) = served.await
                 && verbose
             {
@@ -70,24 +71,31 @@ where
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     let first = listen(options.listen, options.apart)?;
     let address = first.local_addr()?;
+    let probe = options.probe.then(|| probing::start(options.threads)).transpose()?;
     if options.threads == 1 {
-        announce(address)?;
+        announce(address, probe)?;
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        return runtime.block_on(async { serve(TcpListener::from_std(first)?).await });
+        return runtime.block_on(async {
+            probing::take_turns();
+            serve(TcpListener::from_std(first)?).await
+        });
     }
     if !options.apart {
-        announce(address)?;
+        announce(address, probe)?;
         let workers = options.threads;
         let runtime = Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
         let serving = async move { serve(TcpListener::from_std(first)?).await };
-        return runtime.block_on(async { tokio::spawn(serving).await? });
+        return runtime.block_on(async {
+            probing::take_turns();
+            tokio::spawn(serving).await?
+        });
     }
     let mut listeners = vec![first];
     while listeners.len() < options.threads {
         listeners.push(listen(address, true)?);
     }
     // All of them listen by now, so all get connections.
-    announce(address)?;
+    announce(address, None)?;
     let serve = &serve;
     let serve_one = move |listener| {
         let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -135,8 +143,9 @@ pub fn parse(modes: &[&str]) -> Result<Options> {
 /// # Errors
 ///
 /// If it cannot be written.
-fn announce(address: SocketAddr) -> Result<()> {
+fn announce(address: SocketAddr, probe: Option<SocketAddr>) -> Result<()> {
     let mut stdout = stdout().lock();
-    writeln!(stdout, "listening {address}")?;
+    let probe = probe.map(|probe| format!(", probe {probe}")).unwrap_or_default();
+    writeln!(stdout, "listening {address}{probe}")?;
     Ok(stdout.flush()?)
 }

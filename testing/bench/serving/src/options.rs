@@ -42,6 +42,16 @@ pub struct Options {
     #[arg(long)]
     pub apart: bool,
 
+    /// How long a peer may be silent before it is asked whether it is there, in seconds; for
+    /// servers of which that is measured
+    #[arg(long)]
+    pub keepalive: Option<f64>,
+
+    /// Measure how long tasks have to wait for their turn, and answer about it on a port of its
+    /// own: the first line has `, probe ADDRESS` after it
+    #[arg(long, conflicts_with = "apart")]
+    pub probe: bool,
+
     /// Say why connections end
     #[arg(long)]
     pub verbose: bool,

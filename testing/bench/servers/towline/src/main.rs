@@ -1,5 +1,8 @@
 //! Towline: `recv` and `send`; in halves, with a sender for each connection that is a clone; or
-//! with messages that are borrowed from where they were received.
+//! with messages that are borrowed from where they were received. And for one connection's effects
+//! on others, as `fair` has it.
+
+mod fair;
 
 use anyhow::Result;
 use tokio::net::TcpListener;
@@ -15,7 +18,10 @@ enum Mode {
 }
 
 fn main() -> Result<()> {
-    let options = listening::parse(&["plain", "split", "borrowed"])?;
+    let options = listening::parse(&["plain", "split", "borrowed", fair::MODE])?;
+    if options.mode == fair::MODE {
+        return fair::run(&options);
+    }
     let mode = match options.mode.as_str() {
         "split" => Mode::Split,
         "borrowed" => Mode::Borrowed,
