@@ -11,66 +11,30 @@
 
 mod backlog;
 
+mod mark;
+
+mod encoding;
+
 mod deflated;
 
-use std::io::IoSlice;
-use std::num::NonZeroU64;
+mod writing;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf as _, Bytes};
 
 use crate::compression::{Compress, Deflating, Negotiated};
 use crate::config::Config;
 use crate::message::{Message, MessageRef};
-use crate::outgoing::{Outgoing, Parts, Payload};
+use crate::outgoing::{Outgoing, Payload};
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
-use crate::wire::header::{Header, Rsv};
-use crate::wire::mask;
+use crate::wire::header::Rsv;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
+use encoding::AHEAD;
 
-/// Long messages are turned into frames until this many bytes are ready to be written: enough
-/// to keep the socket busy, little enough that control frames get between.
-const AHEAD: usize = 128 << 10;
-
-/// Once so much has been deflated, what came of it is written first, however short that is: no call
-/// takes the time for more.
-const DEFLATED_AT_ONCE: usize = 64 << 10;
-
-/// A place in what is queued, see [`Outbound::mark`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark(NonZeroU64);
-
-/// What a mark stands behind.
-enum Place {
-    /// So many bytes of all that was ever written.
-    Byte(u64),
-    /// What waited: the backlog knows this one while it is there.
-    Waiting(u32),
-}
-
-impl Mark {
-    /// Half of the numbers are for bytes, which is more than can be written in a thousand years.
-    const WAITING: u64 = 1 << 63;
-
-    fn of(place: Place) -> Self {
-        let number = match place {
-            Place::Byte(end) => end & !Self::WAITING,
-            Place::Waiting(mark) => Self::WAITING | u64::from(mark),
-        };
-        Self(NonZeroU64::MIN.saturating_add(number))
-    }
-
-    fn place(self) -> Place {
-        let number = self.0.get() - 1;
-        if number & Self::WAITING == 0 {
-            return Place::Byte(number);
-        }
-        Place::Waiting(u32::try_from(number & !Self::WAITING).unwrap_or(u32::MAX))
-    }
-}
+pub use mark::Mark;
 
 /// The encoder and its queue.
 ///
@@ -324,74 +288,6 @@ impl Outbound {
         self.written = 0;
     }
 
-    /// Makes frames of what waits, up to what is to be ready for writing.
-    #[inline]
-    pub fn fill(&mut self) {
-        if self.backlog.is_some() {
-            self.fill_from_backlog();
-        }
-    }
-
-    fn fill_from_backlog(&mut self) {
-        let most = self.max_frame;
-        let mut deflated = 0;
-        loop {
-            if let Some(pong) = self.backlog().next_pong() {
-                self.encode_pong(pong);
-            }
-            self.pass_marks();
-            if self.remaining() >= AHEAD {
-                return;
-            }
-            if self.deflating.is_some() {
-                // Who finds nothing to write would not come back.
-                if deflated >= DEFLATED_AT_ONCE && self.has_remaining() {
-                    return;
-                }
-                if let Some(taken) = self.fill_deflated() {
-                    deflated += taken;
-                    continue;
-                }
-            }
-            let backlog = self.backlog();
-            if let Some(Waiting { fin, rsv, opcode, payload, .. }) = backlog.next_frame(most) {
-                self.encode(fin, rsv, opcode, payload);
-            } else if let Some(close) = backlog.close.take() {
-                // Nothing can be said after it, so what is still to be said comes now.
-                if let Some(pong) = backlog.take_pong() {
-                    self.encode_pong(pong);
-                }
-                self.close_is_encoded = true;
-                self.encode(true, Rsv::NONE, Opcode::Close, close.encode().into());
-            } else {
-                return self.drop_idle_backlog();
-            }
-        }
-    }
-
-    /// A mark behind all that is queued now.
-    ///
-    /// What is queued later doesn't count, though it may be written first: a pong, say.
-    pub fn mark(&mut self) -> Mark {
-        if !self.backlog.as_ref().is_some_and(|backlog| backlog.has_unframed()) {
-            return Mark::of(Place::Byte(self.encoded_ever()));
-        }
-        self.marks = self.marks.wrapping_add(1);
-        let mark = self.marks;
-        self.backlog().mark(mark);
-        Mark::of(Place::Waiting(mark))
-    }
-
-    /// Whether everything before the mark has been written, or was given up.
-    pub fn has_reached(&self, mark: Mark) -> bool {
-        match mark.place() {
-            Place::Byte(end) => self.written_ever >= end,
-            Place::Waiting(mark) => {
-                !self.backlog.as_ref().is_some_and(|backlog| backlog.is_ahead(mark))
-            }
-        }
-    }
-
     /// How many bytes were ever written.
     pub fn written_ever(&self) -> u64 {
         self.written_ever
@@ -406,19 +302,6 @@ impl Outbound {
     /// The same, counted anew from here.
     pub fn take_deflated(&mut self) -> u64 {
         std::mem::take(&mut self.deflated)
-    }
-
-    /// How many bytes have become frames, written or not.
-    fn encoded_ever(&self) -> u64 {
-        self.written_ever + self.remaining() as u64
-    }
-
-    /// Marks that stand in front of everything else that waits are behind a byte now.
-    fn pass_marks(&mut self) {
-        if self.backlog().begins_with_mark() {
-            let (end, written) = (self.encoded_ever(), self.written_ever);
-            self.backlog().pass_marks(end, written);
-        }
     }
 
     /// How many bytes wait to be written, framed or not.
@@ -456,26 +339,6 @@ impl Outbound {
         !self.has_remaining() && !self.backlog.as_ref().is_some_and(|backlog| backlog.has_more())
     }
 
-    /// Lends an empty buffer to encode into, so that one can serve many connections in turn. It
-    /// is given back by [`reclaim_buffer`](Self::reclaim_buffer).
-    pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
-        if self.encoded.capacity() == 0 {
-            debug_assert!(buffer.is_empty());
-            self.encoded = buffer;
-        }
-    }
-
-    /// Whether there is a buffer to encode into.
-    #[inline]
-    pub fn has_buffer(&self) -> bool {
-        self.encoded.capacity() > 0
-    }
-
-    /// The buffer, if nothing is left in it.
-    pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
-        (self.has_buffer() && self.is_empty()).then(|| std::mem::take(&mut self.encoded))
-    }
-
     /// Whether a message may become a frame right here: nothing stands before it.
     #[inline]
     fn can_encode(&self) -> bool {
@@ -497,74 +360,6 @@ impl Outbound {
         self.encode(true, frame.reserved_bits(), frame.opcode(), frame.into_payload());
         Ok(())
     }
-
-    fn encode_pong(&mut self, payload: Bytes) {
-        self.encode(true, Rsv::NONE, Opcode::Pong, payload);
-        let remaining = self.remaining();
-        self.backlog().note_pong(remaining);
-    }
-
-    #[inline]
-    fn encode(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: Bytes) {
-        let mask = self.encode_header(fin, rsv, opcode, payload.len());
-        if mask.is_some() || payload.len() <= Self::COPY_MAX {
-            self.encode_payload(mask, &payload);
-        } else {
-            let at = self.encoded.len();
-            self.backlog().lend(at, payload);
-        }
-    }
-
-    /// A message that is short: on the way of every one, and so inlined into it.
-    #[inline(always)]
-    fn encode_small(&mut self, Parts { is_text, payload }: Parts<'_>) {
-        let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
-        let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
-        self.encode_payload(mask, payload);
-    }
-
-    fn encode_copy(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: &[u8]) {
-        let mask = self.encode_header(fin, rsv, opcode, payload.len());
-        self.encode_payload(mask, payload);
-    }
-
-    /// Returns the key that the payload is to be masked with, if it is.
-    #[inline(always)]
-    fn encode_header(
-        &mut self,
-        fin: bool,
-        rsv: Rsv,
-        opcode: Opcode,
-        payload_len: usize,
-    ) -> Option<[u8; 4]> {
-        let mask = self.masks.then(mask::random_key);
-        let header = Header { fin, rsv, opcode, mask, payload_len: payload_len as u64 };
-        header.encode(&mut self.encoded);
-        mask
-    }
-
-    #[inline(always)]
-    fn encode_payload(&mut self, mask: Option<[u8; 4]>, payload: &[u8]) {
-        match mask {
-            Some(key) => mask::extend(key, payload, &mut self.encoded),
-            None => self.encoded.extend_from_slice(payload),
-        }
-    }
-
-    /// Keeps what has been written from piling up where the queue never runs empty.
-    fn forget_written(&mut self) {
-        if !self.has_remaining() {
-            self.encoded.clear();
-            self.written = 0;
-            self.drop_idle_backlog();
-        } else if self.written >= AHEAD && self.written >= self.encoded.len() / 2 {
-            self.encoded.drain(..self.written);
-            if let Some(backlog) = &mut self.backlog {
-                backlog.shift(self.written);
-            }
-            self.written = 0;
-        }
-    }
 }
 
 /// A control frame made by hand, if it is one that can be sent.
@@ -576,48 +371,4 @@ pub(crate) fn check_control(frame: Frame) -> Result<Frame, SendError<Frame>> {
         return Err(SendError::new(Refused::ControlTooLong(frame.len()), frame));
     }
     Ok(frame)
-}
-
-/// What is ready to be written, in order.
-impl Buf for Outbound {
-    #[inline]
-    fn remaining(&self) -> usize {
-        let lent = self.backlog.as_ref().map_or(0, |backlog| backlog.lent_len());
-        self.encoded.len() - self.written + lent
-    }
-
-    #[inline]
-    fn chunk(&self) -> &[u8] {
-        match &self.backlog {
-            Some(backlog) => backlog.chunk(&self.encoded, self.written),
-            None => &self.encoded[self.written..],
-        }
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        match (&self.backlog, slices) {
-            (_, []) => 0,
-            (Some(backlog), slices) => backlog.chunks(&self.encoded, self.written, slices),
-            (None, [first, ..]) => {
-                *first = IoSlice::new(&self.encoded[self.written..]);
-                usize::from(!first.is_empty())
-            }
-        }
-    }
-
-    fn advance(&mut self, count: usize) {
-        let len = self.encoded.len();
-        self.written = match &mut self.backlog {
-            Some(backlog) => backlog.advance(count, self.written, len),
-            None => {
-                assert!(count <= len - self.written, "advanced past the end by {count} bytes");
-                self.written + count
-            }
-        };
-        self.written_ever += count as u64;
-        if let Some(backlog) = &mut self.backlog {
-            backlog.reach_marks(self.written_ever);
-        }
-        self.forget_written();
-    }
 }

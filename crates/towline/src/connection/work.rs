@@ -13,10 +13,13 @@ const UNIT: u32 = 1 << 16;
 const MESSAGE: u32 = UNIT / 64;
 
 /// A frame that is no message by itself.
-const FRAME: u32 = UNIT / 256;
+const FRAME: u32 = MESSAGE;
 
-/// A byte that is copied, masked or validated: 32 KiB a unit.
-const BYTE: u32 = UNIT / (32 << 10);
+/// A byte that is read or written, with all that is done with it in between: 16 KiB a unit.
+const BYTE: u32 = UNIT / (16 << 10);
+
+/// A call of the transport.
+const CALL: u32 = 2 * UNIT;
 
 /// A byte that came of inflating: 2 KiB a unit.
 const INFLATED: u32 = UNIT / (2 << 10);
@@ -50,7 +53,7 @@ impl Work {
 
     /// The transport was written to.
     pub(crate) fn add_write(&mut self) {
-        self.0 = self.0.saturating_add(UNIT / 2);
+        self.0 = self.0.saturating_add(CALL);
     }
 
     /// What was counted elsewhere.

@@ -1,0 +1,78 @@
+//! Marks in what is queued, to wait for what stands before them to be written.
+
+use std::num::NonZeroU64;
+
+use bytes::Buf as _;
+
+use crate::outbound::Outbound;
+
+/// A place in what is queued, see [`Outbound::mark`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(NonZeroU64);
+
+/// What a mark stands behind.
+enum Place {
+    /// So many bytes of all that was ever written.
+    Byte(u64),
+    /// What waited: the backlog knows this one while it is there.
+    Waiting(u32),
+}
+
+impl Mark {
+    /// Half of the numbers are for bytes, which is more than can be written in a thousand years.
+    const WAITING: u64 = 1 << 63;
+
+    fn of(place: Place) -> Self {
+        let number = match place {
+            Place::Byte(end) => end & !Self::WAITING,
+            Place::Waiting(mark) => Self::WAITING | u64::from(mark),
+        };
+        Self(NonZeroU64::MIN.saturating_add(number))
+    }
+
+    fn place(self) -> Place {
+        let number = self.0.get() - 1;
+        if number & Self::WAITING == 0 {
+            return Place::Byte(number);
+        }
+        Place::Waiting(u32::try_from(number & !Self::WAITING).unwrap_or(u32::MAX))
+    }
+}
+
+impl Outbound {
+    /// A mark behind all that is queued now.
+    ///
+    /// What is queued later doesn't count, though it may be written first: a pong, say.
+    pub fn mark(&mut self) -> Mark {
+        if !self.backlog.as_ref().is_some_and(|backlog| backlog.has_unframed()) {
+            return Mark::of(Place::Byte(self.encoded_ever()));
+        }
+        self.marks = self.marks.wrapping_add(1);
+        let mark = self.marks;
+        self.backlog().mark(mark);
+        Mark::of(Place::Waiting(mark))
+    }
+
+    /// Whether everything before the mark has been written, or was given up.
+    pub fn has_reached(&self, mark: Mark) -> bool {
+        match mark.place() {
+            Place::Byte(end) => self.written_ever >= end,
+            Place::Waiting(mark) => {
+                !self.backlog.as_ref().is_some_and(|backlog| backlog.is_ahead(mark))
+            }
+        }
+    }
+
+    /// How many bytes have become frames, written or not.
+    fn encoded_ever(&self) -> u64 {
+        self.written_ever + self.remaining() as u64
+    }
+
+    /// Marks that stand in front of everything else that waits are behind a byte now.
+    pub(super) fn pass_marks(&mut self) {
+        if self.backlog().begins_with_mark() {
+            let (end, written) = (self.encoded_ever(), self.written_ever);
+            self.backlog().pass_marks(end, written);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What is ready to be written, and the buffer that it lies in.
+
+use std::io::IoSlice;
+
+use bytes::Buf;
+
+use crate::outbound::Outbound;
+use crate::outbound::encoding::AHEAD;
+
+impl Outbound {
+    /// Lends an empty buffer to encode into, so that one can serve many connections in turn. It
+    /// is given back by [`reclaim_buffer`](Self::reclaim_buffer).
+    pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
+        if self.encoded.capacity() == 0 {
+            debug_assert!(buffer.is_empty());
+            self.encoded = buffer;
+        }
+    }
+
+    /// Whether there is a buffer to encode into.
+    #[inline]
+    pub fn has_buffer(&self) -> bool {
+        self.encoded.capacity() > 0
+    }
+
+    /// The buffer, if nothing is left in it.
+    pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
+        (self.has_buffer() && self.is_empty()).then(|| std::mem::take(&mut self.encoded))
+    }
+
+    /// Keeps what has been written from piling up where the queue never runs empty.
+    fn forget_written(&mut self) {
+        if !self.has_remaining() {
+            self.encoded.clear();
+            self.written = 0;
+            self.drop_idle_backlog();
+        } else if self.written >= AHEAD && self.written >= self.encoded.len() / 2 {
+            self.encoded.drain(..self.written);
+            if let Some(backlog) = &mut self.backlog {
+                backlog.shift(self.written);
+            }
+            self.written = 0;
+        }
+    }
+}
+
+/// What is ready to be written, in order.
+impl Buf for Outbound {
+    #[inline]
+    fn remaining(&self) -> usize {
+        let lent = self.backlog.as_ref().map_or(0, |backlog| backlog.lent_len());
+        self.encoded.len() - self.written + lent
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        match &self.backlog {
+            Some(backlog) => backlog.chunk(&self.encoded, self.written),
+            None => &self.encoded[self.written..],
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        match (&self.backlog, slices) {
+            (_, []) => 0,
+            (Some(backlog), slices) => backlog.chunks(&self.encoded, self.written, slices),
+            (None, [first, ..]) => {
+                *first = IoSlice::new(&self.encoded[self.written..]);
+                usize::from(!first.is_empty())
+            }
+        }
+    }
+
+    fn advance(&mut self, count: usize) {
+        let len = self.encoded.len();
+        self.written = match &mut self.backlog {
+            Some(backlog) => backlog.advance(count, self.written, len),
+            None => {
+                assert!(count <= len - self.written, "advanced past the end by {count} bytes");
+                self.written + count
+            }
+        };
+        self.written_ever += count as u64;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.reach_marks(self.written_ever);
+        }
+        self.forget_written();
+    }
+}
