@@ -4,11 +4,12 @@ use crate::incoming::Input;
 use crate::role::Role;
 use crate::wire::header::{Header, MAX_HEADER_LEN, decode_length};
 use crate::wire::mask;
-use crate::wire::opcode::Opcode;
+use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 
 const FIN: u8 = 0x80;
 const TEXT: u8 = FIN | Opcode::Text as u8;
 const BINARY: u8 = FIN | Opcode::Binary as u8;
+const PING: u8 = FIN | Opcode::Ping as u8;
 
 /// Where such a message lies.
 #[derive(Debug)]
@@ -59,6 +60,15 @@ impl WholeMessage {
         }
         payload
     }
+}
+
+/// Whether a ping lies whole in front of `input`, which the end with this role may receive.
+#[inline]
+pub(crate) fn is_ping(input: &[u8], role: Role) -> bool {
+    let &[PING, second, ref rest @ ..] = input else { return false };
+    let (is_masked, key_len) = if role == Role::Server { (0x80, 4) } else { (0, 0) };
+    let len = usize::from(second ^ is_masked);
+    len <= MAX_CONTROL_PAYLOAD && rest.len() >= key_len + len
 }
 
 /// How long the frame in front of `input` is, header included, if it goes on after `input`. As long

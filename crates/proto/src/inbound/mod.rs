@@ -26,7 +26,7 @@ use crate::incoming::{Incoming, Input};
 use crate::message::MessageRef;
 use crate::role::Role;
 use crate::text::validate;
-use crate::whole::{WholeMessage, unfinished};
+use crate::whole::{WholeMessage, is_ping, unfinished};
 use crate::wire::close::CloseFrame;
 use crate::wire::header::{Header, Rsv};
 use crate::wire::mask;
@@ -151,6 +151,13 @@ impl Inbound {
     #[inline]
     pub fn has_whole(&self, input: &[u8]) -> bool {
         self.find_whole(input).is_some()
+    }
+
+    /// Whether a ping lies whole in front of `input`, and nothing is open: [`poll`](Self::poll) gives
+    /// it. For a host that answers it before its program comes back from the message before it.
+    #[inline]
+    pub fn has_ping(&self, input: &[u8]) -> bool {
+        self.is_between_messages && is_ping(input, self.role)
     }
 
     #[inline]

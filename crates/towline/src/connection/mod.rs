@@ -56,6 +56,7 @@ use crate::error::{ErrorKind, Result};
 use crate::transport::{AnyStream, Io};
 
 pub(crate) use driver::{Delivered, NoRoom};
+pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use work::Work;
 
@@ -281,6 +282,8 @@ impl Connection {
     /// Closes: what was sent so far is written, then a close frame with this code and reason, and
     /// the peer's answer is awaited for as long as the
     /// [`close_timeout`](Config::close_timeout) says.
+    ///
+    /// [`CloseCode::NO_STATUS`] and an empty reason make a close frame without a code.
     ///
     /// Returns how it ended, which may be differently: the peer may have closed first, or be gone.
     /// Messages that come before the peer's close frame are dropped; to have them, use

@@ -205,6 +205,8 @@ impl Sender {
     /// the peer's answer is awaited for as long as the
     /// [`close_timeout`](crate::Config::close_timeout) says.
     ///
+    /// [`CloseCode::NO_STATUS`] and an empty reason make a close frame without a code.
+    ///
     /// Returns how it ended, which may be differently: the peer may have closed first, or be gone.
     /// On a connection that is closing already it waits for that.
     ///
@@ -345,7 +347,11 @@ impl Shared {
     }
 }
 
-fn close_frame(code: CloseCode, reason: &str) -> Result<CloseFrame> {
+/// A close frame that can be sent.
+pub(crate) fn close_frame(code: CloseCode, reason: &str) -> Result<CloseFrame> {
+    if code == CloseCode::NO_STATUS && reason.is_empty() {
+        return Ok(CloseFrame::EMPTY);
+    }
     CloseFrame::new(code, reason)
         .map_err(|error: InvalidClose| Error::new(ErrorKind::InvalidSend, error.to_string()))
 }

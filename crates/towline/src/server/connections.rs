@@ -2,17 +2,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use towline_proto::{CloseCode, CloseFrame};
 
-use crate::connection::{Sender, Shared};
+use crate::connection::{Sender, Shared, Work};
 
 /// Connections are kept in so many parts, so that those which come and go on different threads
 /// don't wait for each other.
 const PARTS: usize = 16;
+
+/// So many are closed in one go.
+const AT_ONCE: usize = 32;
 
 /// The connections that a server has now, see
 /// [`ServerHandle::connections`](crate::ServerHandle::connections).
@@ -103,21 +107,44 @@ impl Connections {
         }
     }
 
-    pub(crate) fn start_close_all(&self, frame: &CloseFrame) -> usize {
-        let all = self.all();
-        for shared in &all {
+    /// Has all of them begin to close. Returns how many there are.
+    pub(crate) async fn start_close_all(&self, frame: CloseFrame) -> usize {
+        let close = move |shared: &Arc<Shared>| {
             let _ = shared.close(frame.clone());
-        }
-        all.len()
+        };
+        self.for_each(close).await
     }
 
-    pub(crate) fn abort_all(&self) -> usize {
-        let all = self.all();
+    /// Ends all of them at once. Returns how many there are.
+    pub(crate) async fn abort_all(&self) -> usize {
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "").unwrap_or(CloseFrame::EMPTY);
-        for shared in &all {
-            shared.abort(frame.clone());
+        self.for_each(move |shared| shared.abort(frame.clone())).await
+    }
+
+    /// Does this with each of them. Of many, other tasks have their turn in between, and it goes on
+    /// though nobody waits for it.
+    async fn for_each(&self, act: impl Fn(&Arc<Shared>) + Send + 'static) -> usize {
+        let all = self.all();
+        let count = all.len();
+        if count <= AT_ONCE {
+            all.iter().for_each(act);
+            return count;
         }
-        all.len()
+        let runtime = all[0].timekeeper.runtime().clone();
+        let (done, is_done) = oneshot::channel();
+        runtime.spawn(async move {
+            let mut work = Work::default();
+            for shared in all {
+                act(&shared);
+                drop(shared);
+                work.add_write();
+                poll_fn(|cx| work.poll_pay(cx)).await;
+            }
+            let _ = done.send(());
+        });
+        // Where the runtime has ended, so have the connections.
+        let _ = is_done.await;
+        count
     }
 
     /// Waits until there is none.

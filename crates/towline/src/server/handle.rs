@@ -11,8 +11,9 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use towline_proto::handshake::Transport;
-use towline_proto::{CloseCode, CloseFrame, Config};
+use towline_proto::{CloseCode, Config};
 
+use crate::connection::close_frame;
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::{Answer, Upgraded};
 use crate::server::connections::Connections;
@@ -173,10 +174,9 @@ impl ServerHandle {
     /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
     #[doc(alias = "closeAllConnections")]
     pub async fn close_all(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<usize> {
-        let frame = CloseFrame::new(code, reason.as_ref().to_owned())
-            .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
+        let frame = close_frame(code, reason.as_ref())?;
         let senders = self.connections().senders();
-        self.gate.hub.connections.start_close_all(&frame);
+        self.gate.hub.connections.start_close_all(frame).await;
         for sender in &senders {
             sender.wait_closed().await;
         }
@@ -208,17 +208,20 @@ impl ServerHandle {
     /// Outside of a tokio runtime.
     #[doc(alias = "shutDown")]
     pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
-        let frame = CloseFrame::new(code, "")
-            .map_err(|error| Error::new(ErrorKind::InvalidSend, error.to_string()))?;
+        let frame = close_frame(code, "")?;
         let hub = &self.gate.hub;
         self.gate.end(Over::ShutDown);
         hub.connections.set_shutdown(&frame);
-        let mut connections = hub.connections.start_close_all(&frame);
-        let aborted = match tokio::time::timeout(deadline, hub.wait_for_end()).await {
+        let mut connections = hub.connections.len();
+        let closing = async {
+            hub.connections.start_close_all(frame).await;
+            hub.wait_for_end().await;
+        };
+        let aborted = match tokio::time::timeout(deadline, closing).await {
             Ok(()) => 0,
             Err(_) => {
                 hub.accepting.give_up();
-                hub.connections.abort_all()
+                hub.connections.abort_all().await
             }
         };
         connections = connections.max(aborted);

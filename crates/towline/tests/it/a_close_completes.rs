@@ -372,11 +372,27 @@ async fn a_close_by_one_half_is_the_end_of_the_other() {
 #[tokio::test(start_paused = true)]
 async fn a_close_that_must_not_be_sent() {
     let (mut connection, far) = connect(Role::Server, &Config::server());
-    for (code, reason) in [(1005, ""), (1006, ""), (1015, ""), (999, ""), (1000, &*"x".repeat(124))]
+    for (code, reason) in
+        [(1005, "why"), (1006, ""), (1015, ""), (999, ""), (1000, &*"x".repeat(124))]
     {
         let error = connection.close(CloseCode::new(code), reason).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidSend, "{code}");
     }
     assert!(connection.is_open());
     assert!(far.hears().is_empty());
+}
+
+/// No status is a code that stands for none.
+#[tokio::test(start_paused = true)]
+async fn a_close_without_a_code() {
+    for role in BOTH {
+        let (connection, far) = connect(role, &Config::server());
+        connection.start_close(CloseCode::NO_STATUS, "").unwrap();
+        settle().await;
+        let heard = far.hears();
+        assert_eq!((heard.len(), heard[0].opcode()), (1, Opcode::Close));
+        assert!(heard[0].payload.is_empty());
+        let error = connection.start_close(CloseCode::NO_STATUS, "why").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidSend);
+    }
 }

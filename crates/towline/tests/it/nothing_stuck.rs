@@ -280,3 +280,25 @@ async fn no_wake_up_is_lost_between_threads() {
         task.await.unwrap();
     }
 }
+
+/// A pong waits for no program that is busy with what came in the same read.
+#[tokio::test(start_paused = true)]
+async fn a_pong_leaves_though_its_ping_came_in_one_read_with_a_message() {
+    for role in [Role::Server, Role::Client] {
+        for pings_first in [true, false] {
+            let (mut connection, far) = connect(role, &Config::server());
+            let (ping, message) = (frame().ping("?"), frame().text("work"));
+            far.says_all(if pings_first { [ping, message] } else { [message, ping] });
+            let receiving = tokio::spawn(async move {
+                assert_eq!(connection.recv().await.unwrap(), Some(Message::text("work")));
+                pending::<()>().await;
+                drop(connection);
+            });
+            settle().await;
+            let heard = far.hears();
+            assert_eq!(heard.len(), 1, "pings first: {pings_first}");
+            assert_eq!((heard[0].opcode(), heard[0].text()), (Opcode::Pong, "?"));
+            receiving.abort();
+        }
+    }
+}

@@ -195,6 +195,9 @@ impl Reader {
     #[inline(always)]
     fn hand_out<W: Wanted>(&mut self, shared: &Arc<Shared>, item: W) -> Poll<Option<W>> {
         self.work.add_message(item.len());
+        if !W::IS_MORE {
+            self.answer_pings(shared);
+        }
         self.look_after_answers(shared);
         // The program may be long in coming back.
         if self.received.is_empty() {
@@ -202,6 +205,17 @@ impl Reader {
         }
         shared.heard.set_has_input(!self.received.is_empty());
         Poll::Ready(Some(item))
+    }
+
+    /// Has pings answered that stand right behind the message that is handed out: the program may be
+    /// long in coming back.
+    #[inline]
+    fn answer_pings(&mut self, shared: &Arc<Shared>) {
+        while self.inbound.has_ping(self.received.unread()) {
+            let ping = self.inbound.poll(&mut self.received.input()).into_owned();
+            shared.handle_incoming(ping);
+            self.has_answered = true;
+        }
     }
 
     /// The program may not come back to receive, and what the session has answered is to be written.
