@@ -38,7 +38,7 @@ pub use mark::Mark;
 
 /// The encoder and its queue.
 ///
-/// What is to be written reads off it as a [`Buf`]. It is told what to send and in which order;
+/// What is to be written reads off it as a [`Buf`](bytes::Buf). It is told what to send and in which order;
 /// whether anything may be sent at all is for `closing` to know.
 #[derive(Debug)]
 pub struct Outbound {

@@ -52,7 +52,9 @@ pub use sender::Sender;
 
 use crate::connection::driver::Reader;
 use crate::connection::shared::Wait;
-use crate::error::{ErrorKind, Result};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::Result;
 use crate::transport::{AnyStream, Io};
 
 pub(crate) use driver::{Delivered, NoRoom};
@@ -300,10 +302,9 @@ impl Connection {
     /// close timeout, whatever becomes of this future.
     pub async fn close(&mut self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
         // One that is closing already ends as it will.
-        match self.start_close(code, reason) {
-            Err(error) if error.kind() != ErrorKind::Closed => return Err(error),
-            _ => Ok(self.wait_closed().await),
-        }
+        let frame = close_frame(code, reason.as_ref())?;
+        let _ = self.shared().close(frame);
+        Ok(self.wait_closed().await)
     }
 
     /// Begins to close, as [`close`](Self::close) does, and returns. Go on receiving until the
