@@ -93,10 +93,10 @@ impl Message {
 /// assert_eq!(message.to_message(), Message::text("ship ahoy"));
 /// ```
 #[derive(Clone, Copy)]
-pub struct MessageRef<'m>(Lent<'m>);
+pub struct MessageRef<'m>(pub(crate) Lent<'m>);
 
 #[derive(Clone, Copy)]
-enum Lent<'m> {
+pub(crate) enum Lent<'m> {
     Text(&'m str),
     Binary(&'m [u8]),
     /// One that can be shared where it is to be kept.

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::broadcast::Broadcast;
 use crate::compression::Compress;
-use crate::message::{Message, MessageRef};
+use crate::message::{Lent, Message, MessageRef};
 use crate::text::Text;
 
 /// A message on its way out.
@@ -29,10 +29,14 @@ pub struct Outgoing<'m> {
     pub(crate) compress: Compress,
 }
 
+/// It is one level deep, as every message that is sent is looked at here.
 #[derive(Debug)]
 pub(crate) enum Payload<'m> {
     Owned(Message),
-    Lent(MessageRef<'m>),
+    Text(&'m str),
+    Binary(&'m [u8]),
+    /// One that can be shared where it is to be kept.
+    Shared(&'m Message),
     Broadcast(&'m mut Broadcast),
 }
 
@@ -41,6 +45,13 @@ pub(crate) enum Payload<'m> {
 pub(crate) struct Parts<'m> {
     pub(crate) is_text: bool,
     pub(crate) payload: &'m [u8],
+}
+
+impl<'m> Parts<'m> {
+    #[inline(always)]
+    fn of(message: &'m Message) -> Self {
+        Self { is_text: message.is_text(), payload: message.as_bytes() }
+    }
 }
 
 impl<'m> Outgoing<'m> {
@@ -58,11 +69,12 @@ impl<'m> Outgoing<'m> {
     }
 
     /// The message, where it lies.
-    #[inline]
     pub fn message(&self) -> MessageRef<'_> {
         match &self.payload {
             Payload::Owned(message) => message.into(),
-            Payload::Lent(message) => *message,
+            Payload::Text(text) => MessageRef::text(text),
+            Payload::Binary(bytes) => MessageRef::binary(bytes),
+            Payload::Shared(message) => (*message).into(),
             Payload::Broadcast(broadcast) => broadcast.message().into(),
         }
     }
@@ -71,16 +83,11 @@ impl<'m> Outgoing<'m> {
     #[inline(always)]
     pub(crate) fn parts(&self) -> Parts<'_> {
         match &self.payload {
-            Payload::Owned(message) => {
-                Parts { is_text: message.is_text(), payload: message.as_bytes() }
-            }
-            Payload::Lent(message) => {
-                Parts { is_text: message.is_text(), payload: message.as_bytes() }
-            }
-            Payload::Broadcast(broadcast) => {
-                let message = broadcast.message();
-                Parts { is_text: message.is_text(), payload: message.as_bytes() }
-            }
+            Payload::Owned(message) => Parts::of(message),
+            Payload::Text(text) => Parts { is_text: true, payload: text.as_bytes() },
+            Payload::Binary(payload) => Parts { is_text: false, payload },
+            Payload::Shared(message) => Parts::of(message),
+            Payload::Broadcast(broadcast) => Parts::of(broadcast.message()),
         }
     }
 
@@ -110,31 +117,32 @@ impl<'m> Outgoing<'m> {
     pub fn into_message(self) -> Message {
         match self.payload {
             Payload::Owned(message) => message,
-            Payload::Lent(message) => message.to_message(),
-            Payload::Broadcast(broadcast) => broadcast.message().clone(),
+            _ => self.message().to_message(),
         }
     }
 
-    /// The same, taken out of here. Nothing is left of what was owned.
-    pub(crate) fn take_message(&mut self) -> Message {
-        match &mut self.payload {
-            Payload::Owned(message) => std::mem::replace(message, Message::Binary(Bytes::new())),
-            Payload::Lent(message) => message.to_message(),
-            Payload::Broadcast(broadcast) => broadcast.message().clone(),
-        }
+    /// The same, taken out of here. An empty message is left.
+    pub(crate) fn take(&mut self) -> Outgoing<'m> {
+        let nothing = Payload::Owned(Message::Binary(Bytes::new()));
+        let payload = std::mem::replace(&mut self.payload, nothing);
+        Outgoing { payload, compress: self.compress }
     }
 }
 
 impl<'m> From<MessageRef<'m>> for Outgoing<'m> {
     #[inline]
     fn from(message: MessageRef<'m>) -> Self {
-        Self::new(Payload::Lent(message))
+        Self::new(match message.0 {
+            Lent::Text(text) => Payload::Text(text),
+            Lent::Binary(bytes) => Payload::Binary(bytes),
+            Lent::Message(message) => Payload::Shared(message),
+        })
     }
 }
 
 impl<'m> From<&'m Message> for Outgoing<'m> {
     fn from(message: &'m Message) -> Self {
-        MessageRef::from(message).into()
+        Self::new(Payload::Shared(message))
     }
 }
 
@@ -221,7 +229,7 @@ mod tests {
         let bytes = Bytes::from(vec![7; 100]);
         let at = bytes.as_ptr();
         let mut outgoing = Outgoing::from(bytes);
-        assert_eq!(outgoing.take_message().as_bytes().as_ptr(), at);
+        assert_eq!(outgoing.take().into_message().as_bytes().as_ptr(), at);
         assert!(outgoing.message().is_empty());
     }
 }

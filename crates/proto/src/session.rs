@@ -68,13 +68,17 @@ impl Session {
     /// # Errors
     ///
     /// [`Refused::Closing`], with the message, once a close frame was sent or received.
-    #[inline]
+    #[inline(always)]
     pub fn send<'m>(
         &mut self,
         message: impl Into<Outgoing<'m>>,
     ) -> Result<(), SendError<Outgoing<'m>>> {
-        let mut outgoing = message.into();
-        self.send_from(&mut outgoing).map_err(|why| SendError::new(why, outgoing))
+        let outgoing = message.into();
+        if !self.closing.is_open() {
+            return Err(SendError::new(Refused::Closing, outgoing));
+        }
+        self.outbound.send(outgoing);
+        Ok(())
     }
 
     /// Queues a message as [`send`](Self::send) does, from where it is: what was owned is taken
@@ -88,17 +92,20 @@ impl Session {
         if !self.closing.is_open() {
             return Err(Refused::Closing);
         }
-        self.outbound.send(outgoing);
+        self.outbound.send_from(outgoing);
         Ok(())
     }
 
     /// Queues a message of 4 KiB at the most behind others that are ready to be written, if that
     /// is all there is to do: the connection is open, fewer than `most` bytes are ready, and the
-    /// queue is below its high-water mark. Else, `false`, and it is for
-    /// [`send_from`](Self::send_from).
+    /// queue is below its high-water mark. Returns how long it was; if it is `None`, the message is
+    /// for [`send_from`](Self::send_from).
     #[inline(always)]
-    pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> bool {
-        self.closing.is_open() && self.outbound.join(outgoing, most.min(self.send_high_water_mark))
+    pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> Option<usize> {
+        if !self.closing.is_open() {
+            return None;
+        }
+        self.outbound.join(outgoing, most.min(self.send_high_water_mark))
     }
 
     /// Queues a frame made by hand, in its turn. Messages queued while a message is unfinished

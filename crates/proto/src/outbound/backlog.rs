@@ -38,6 +38,8 @@ pub(super) struct Backlog {
     latest_pong: Option<Bytes>,
     /// Marks behind a byte, of all that was ever written.
     marks: VecDeque<(u64, u32)>,
+    /// How many marks stand behind what has not become frames.
+    marks_waiting: usize,
     pub(super) close: Option<CloseFrame>,
 }
 
@@ -89,12 +91,13 @@ impl Backlog {
         let queue = if self.held.is_empty() { &mut self.waiting } else { &mut self.held };
         let nothing = Waiting::message(Opcode::Continuation, Rsv::NONE, Bytes::new());
         queue.push_back(Waiting { mark: Some(mark), ..nothing });
+        self.marks_waiting += 1;
     }
 
-    /// Whether a mark stands in front of what waits.
+    /// Whether a mark may stand in front of what waits.
     #[inline]
-    pub(super) fn begins_with_mark(&self) -> bool {
-        self.waiting.front().is_some_and(|waiting| waiting.mark.is_some())
+    pub(super) fn may_begin_with_mark(&self) -> bool {
+        self.marks_waiting > 0
     }
 
     /// Has marks that stand in front of what waits stand behind the byte `end`, of which so many
@@ -103,6 +106,7 @@ impl Backlog {
         while let Some(Waiting { mark: Some(mark), .. }) = self.waiting.front() {
             self.marks.push_back((end, *mark));
             self.waiting.pop_front();
+            self.marks_waiting -= 1;
         }
         self.reach_marks(written);
     }
@@ -193,6 +197,8 @@ impl Backlog {
     pub(super) fn discard_held(&mut self) {
         self.held.clear();
         self.held_len = 0;
+        let marks = self.waiting.iter().filter(|waiting| waiting.mark.is_some());
+        self.marks_waiting = marks.count();
     }
 
     /// Drops what has not become a frame.

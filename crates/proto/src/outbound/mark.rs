@@ -70,7 +70,7 @@ impl Outbound {
 
     /// Marks that stand in front of everything else that waits are behind a byte now.
     pub(super) fn pass_marks(&mut self) {
-        if self.backlog().begins_with_mark() {
+        if self.backlog().may_begin_with_mark() {
             let (end, written) = (self.encoded_ever(), self.written_ever);
             self.backlog().pass_marks(end, written);
         }

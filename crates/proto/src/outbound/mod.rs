@@ -45,6 +45,8 @@ pub struct Outbound {
     masks: bool,
     close_is_encoded: bool,
     max_frame: usize,
+    /// What is copied in any case, and fits into a frame.
+    max_small: usize,
     /// Encoded frames, but for payloads that are lent.
     encoded: Vec<u8>,
     /// How much of `encoded` has been written.
@@ -79,6 +81,7 @@ impl Outbound {
             masks: role.masks(),
             close_is_encoded: false,
             max_frame,
+            max_small: max_frame.min(Self::COPY_MAX),
             encoded: Vec::new(),
             written: 0,
             written_ever: 0,
@@ -98,30 +101,46 @@ impl Outbound {
         self
     }
 
-    /// Queues a message. What was owned is taken out of `outgoing`.
-    ///
-    /// A small one that may become a frame right here is copied from where it is, which is less than
-    /// to move it about.
+    /// Queues a message.
     #[inline(always)]
-    pub fn send(&mut self, outgoing: &mut Outgoing<'_>) {
-        let parts = outgoing.parts();
-        let is_plain = self.deflating.is_none() || outgoing.compress == Compress::Never;
-        if is_plain && self.is_small(parts.payload) && self.can_encode() {
-            self.encode_small(parts);
-        } else {
+    pub fn send(&mut self, outgoing: Outgoing<'_>) {
+        if !self.send_small(&outgoing) {
             self.send_any(outgoing);
         }
     }
 
+    /// Queues a message as [`send`](Self::send) does, and takes it out of where it is.
+    #[inline(always)]
+    pub fn send_from(&mut self, outgoing: &mut Outgoing<'_>) {
+        if !self.send_small(outgoing) {
+            self.send_any(outgoing.take());
+        }
+    }
+
+    /// Queues a small message that may become a frame right here: it is copied from where it is,
+    /// which is less than to move it about. `false` says that it is another one.
+    #[inline(always)]
+    fn send_small(&mut self, outgoing: &Outgoing<'_>) -> bool {
+        let parts = outgoing.parts();
+        let is_plain = self.deflating.is_none() || outgoing.compress == Compress::Never;
+        let is_small = is_plain && self.is_small(parts.payload) && self.can_encode();
+        if is_small {
+            self.encode_small(parts);
+        }
+        is_small
+    }
+
     #[inline(never)]
-    fn send_any(&mut self, outgoing: &mut Outgoing<'_>) {
+    fn send_any(&mut self, outgoing: Outgoing<'_>) {
         let compress = outgoing.compress;
-        match &mut outgoing.payload {
-            Payload::Lent(message) => self.lent(*message, compress),
+        match outgoing.payload {
             Payload::Owned(message) if self.is_small(message.as_bytes()) => {
-                self.lent(MessageRef::from(&*message), compress);
+                self.lent((&message).into(), compress);
             }
-            Payload::Owned(_) => self.owned(outgoing.take_message(), compress),
+            Payload::Owned(message) => self.owned(message, compress),
+            Payload::Text(text) => self.lent(text.into(), compress),
+            Payload::Binary(bytes) => self.lent(bytes.into(), compress),
+            Payload::Shared(message) => self.lent(message.into(), compress),
             Payload::Broadcast(broadcast) => self.broadcast(broadcast, compress),
         }
     }
@@ -129,7 +148,7 @@ impl Outbound {
     /// Whether a payload is copied in any case, and fits into a frame.
     #[inline]
     fn is_small(&self, payload: &[u8]) -> bool {
-        payload.len() <= self.max_frame.min(Self::COPY_MAX)
+        payload.len() <= self.max_small
     }
 
     /// Queues a message of one's own.
@@ -174,18 +193,18 @@ impl Outbound {
 
     /// Queues a message that is copied in any case (4 KiB at the most, and no longer than a frame)
     /// behind others that are ready to be written, if that is all there is to do: fewer than `most`
-    /// bytes are ready before it, nothing waits, and nothing is compressed. `false` says that it is
-    /// for [`send`](Self::send).
+    /// bytes are ready before it, nothing waits, and nothing is compressed. Returns how long it was;
+    /// `None` says that it is for [`send`](Self::send).
     #[inline(always)]
-    pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> bool {
+    pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> Option<usize> {
         let parts = outgoing.parts();
         let ready = self.encoded.len() - self.written;
         let is_plain = self.backlog.is_none() && self.deflating.is_none();
         if !is_plain || !self.is_small(parts.payload) || ready == 0 || ready >= most {
-            return false;
+            return None;
         }
         self.encode_small(parts);
-        true
+        Some(parts.payload.len())
     }
 
     /// Queues a frame made by hand. Messages queued before the one that it belongs to is finished

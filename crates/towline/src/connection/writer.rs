@@ -331,17 +331,27 @@ impl Writer {
         let outbound = session.outbound();
         let enough = outbound.written_ever() + AT_ONCE;
         let enough_deflated = outbound.deflated() + DEFLATED_AT_ONCE;
-        while let Some(result) = ready!(self.poll_step(session, cx)) {
-            if let Err(error) = result {
-                self.half = None;
-                session.handle_write_error(Instant::now().into_std(), error.kind());
+        while let Some(half) = &mut self.half
+            && let Some(out) = session.poll_transmit()
+        {
+            if !self.is_bounded && out.written_ever() + out.remaining() as u64 > WRITE_AT as u64 {
+                self.is_bounded = true;
+                half.bound_unsent(UNSENT_MAX);
             }
-            let outbound = session.outbound();
-            let is_enough =
-                outbound.written_ever() >= enough || outbound.deflated() >= enough_deflated;
-            if is_enough && !outbound.is_empty() {
+            self.unflushed = half.holds_back();
+            let result = ready!(poll_write_some(half, cx, out));
+            let is_enough = out.written_ever() >= enough || out.deflated() >= enough_deflated;
+            self.note(session, result);
+            if self.flush_mark.is_some() {
+                ready!(self.poll_flush_mark(session, cx));
+            }
+            if is_enough && !session.outbound().is_empty() {
                 return Poll::Ready(Wrote::Enough);
             }
+        }
+        ready!(self.poll_flush(session, cx));
+        if !session.is_open() {
+            ready!(self.poll_fate(session, cx));
         }
         if let Some(buffer) = session.outbound().reclaim_buffer() {
             buffers::give_send(buffer);
@@ -349,41 +359,55 @@ impl Writer {
         Poll::Ready(Wrote::All)
     }
 
-    /// The next thing to do with the transport; `None` where there is none.
-    fn poll_step(
-        &mut self,
-        session: &mut Session,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<()>>> {
-        let Some(half) = &mut self.half else { return Poll::Ready(None) };
+    /// Flushes the transport if what somebody waits for has been written.
+    #[cold]
+    fn poll_flush_mark(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
         if self.flush_mark.is_some_and(|mark| session.outbound().has_reached(mark)) {
+            ready!(self.poll_flush(session, cx));
+        }
+        Poll::Ready(())
+    }
+
+    #[inline]
+    fn poll_flush(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unflushed
+            && let Some(half) = &mut self.half
+        {
             let result = ready!(Pin::new(half).poll_flush(cx));
-            (self.unflushed, self.flush_mark) = (false, None);
-            return Poll::Ready(Some(result));
+            self.note(session, result);
         }
-        if let Some(out) = session.poll_transmit() {
-            if !self.is_bounded && out.written_ever() + out.remaining() as u64 > WRITE_AT as u64 {
-                self.is_bounded = true;
-                half.bound_unsent(UNSENT_MAX);
-            }
-            self.unflushed = half.holds_back();
-            return poll_write_some(half, cx, out).map(Some);
+        self.unflushed = false;
+        if self.flush_mark.is_some_and(|mark| session.outbound().has_reached(mark)) {
+            self.flush_mark = None;
         }
-        if self.unflushed {
-            let result = ready!(Pin::new(half).poll_flush(cx));
-            self.unflushed = false;
-            return Poll::Ready(Some(result));
-        }
+        Poll::Ready(())
+    }
+
+    /// Shuts the transport down, and tells the session, when it says so.
+    #[cold]
+    fn poll_fate(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
         let is_over = session.poll_transport() != TransportFate::Open;
-        if is_over && !self.is_shut_down {
+        if is_over
+            && !self.is_shut_down
+            && let Some(half) = &mut self.half
+        {
             let result = ready!(Pin::new(half).poll_shutdown(cx));
             self.is_shut_down = true;
-            return Poll::Ready(Some(result));
+            self.note(session, result);
         }
-        if session.poll_transport() == TransportFate::Close {
+        if self.half.is_some() && session.poll_transport() == TransportFate::Close {
             session.handle_transport_end();
         }
-        Poll::Ready(None)
+        Poll::Ready(())
+    }
+
+    /// What a call of the transport has come to.
+    #[inline]
+    fn note(&mut self, session: &mut Session, result: io::Result<()>) {
+        if let Err(error) = result {
+            self.half = None;
+            session.handle_write_error(Instant::now().into_std(), error.kind());
+        }
     }
 }
 

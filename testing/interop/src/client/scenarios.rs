@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use towline::{Client, CloseCode, Event, Message};
+use towline::{Client, CloseCode, ErrorKind, Event, Message};
 
 use super::{Scenario, Server, close, closes_well, echo, next, returns};
 use crate::fragments;
@@ -115,8 +115,9 @@ async fn server_close(server: &Server) -> Result<()> {
     let id = unique()?;
     let path = format!("/close?code=4001&reason=bye&id={id}");
     let mut connection = server.connect(&path).await?;
-    let message = connection.recv().await?;
-    ensure!(message.is_none(), "{message:?} came");
+    let end = connection.recv().await;
+    let kind = end.as_ref().map_err(towline::Error::kind).err();
+    ensure!(kind == Some(ErrorKind::ClosedByPeer), "{end:?} came");
     let closed = connection.close(CloseCode::NORMAL, "").await?;
     ensure!(
         (closed.code().get(), closed.reason(), closed.is_clean()) == (4001, "bye", true),

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
 use tokio::time::Instant;
-use towline_proto::{Inbound, Incoming, Input, Message, MessageRef};
+use towline_proto::{Inbound, Incoming, Input, Message, MessageRef, Opcode};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -19,6 +19,9 @@ use crate::transport::ReadHalf;
 /// So much is read and dropped at the most for a peer that goes on sending after it did wrong.
 /// What is in flight when it learns of that is less.
 const DISCARD_MAX: usize = 8 << 20;
+
+/// The first byte of a ping.
+const PING: u8 = 0x80 | Opcode::Ping as u8;
 
 /// The receiving side: what it reads from, what it makes of it, what is left of the last read.
 pub(crate) struct Reader {
@@ -195,7 +198,7 @@ impl Reader {
     #[inline(always)]
     fn hand_out<W: Wanted>(&mut self, shared: &Arc<Shared>, item: W) -> Poll<Option<W>> {
         self.work.add_message(item.len());
-        if !W::IS_MORE {
+        if !W::IS_MORE && self.received.unread().first() == Some(&PING) {
             self.answer_pings(shared);
         }
         self.look_after_answers(shared);
@@ -209,7 +212,7 @@ impl Reader {
 
     /// Has pings answered that stand right behind the message that is handed out: the program may be
     /// long in coming back.
-    #[inline]
+    #[cold]
     fn answer_pings(&mut self, shared: &Arc<Shared>) {
         while self.inbound.has_ping(self.received.unread()) {
             let ping = self.inbound.poll(&mut self.received.input()).into_owned();

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -49,11 +49,13 @@ impl Item for Outgoing<'_> {
 
     #[inline(always)]
     fn join(&mut self, state: &mut State) -> bool {
-        let joins = state.writer.can_join() && state.session.join(self, WRITE_AT);
-        if joins {
-            state.writer.work.add_message(Outgoing::len(self));
+        if state.writer.can_join()
+            && let Some(len) = state.session.join(self, WRITE_AT)
+        {
+            state.writer.work.add_message(len);
+            return true;
         }
-        joins
+        false
     }
 }
 
@@ -144,16 +146,27 @@ impl Shared {
         place: &mut Place,
         item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        std::task::ready!(self.poll_pay(cx));
-        self.update(|state| {
+        let sent = self.update(|state| {
+            if state.writer.work.is_due() {
+                return None;
+            }
             let line = item.line(state);
             if state.must_wait(line, place) {
                 state.waiting.wait(line, place, cx.waker());
-                return Poll::Pending;
+                return Some(Poll::Pending);
             }
-            state.waiting.leave(place);
-            Poll::Ready(self.queue(state, item))
-        })
+            if place.is_taken() {
+                state.waiting.leave(place);
+            }
+            Some(Poll::Ready(self.queue(state, item)))
+        });
+        match sent {
+            Some(sent) => sent,
+            None => {
+                ready!(self.poll_pay(cx));
+                self.poll_queue(cx, place, item)
+            }
+        }
     }
 
     /// Queues the item if it has its turn and there is room; `None` if not.
@@ -198,7 +211,7 @@ impl Shared {
 
     /// Waits until there is room.
     pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>, place: &mut Place) -> Poll<()> {
-        std::task::ready!(self.poll_pay(cx));
+        ready!(self.poll_pay(cx));
         self.update(|state| {
             if state.must_wait(Until::Room, place) {
                 state.waiting.wait(Until::Room, place, cx.waker());
