@@ -281,14 +281,16 @@ impl State {
             return;
         }
         let is_open = session.is_open();
-        let has_flushed = writer.has_flushed();
         let is_free = unfinished_by.is_none();
         waiting.wake_if(wake, |until| match until {
-            Until::Flushed(_) => has_flushed,
+            Until::Flushed(mark) => writer.is_flushed(session, mark),
             Until::Finished => is_free || !is_open,
             Until::End => false,
             Until::Room | Until::RoomToContinue => !is_open,
         });
+        if let Some(mark) = waiting.next_mark() {
+            writer.flush_at(mark);
+        }
         for line in LINES {
             if self.is_full(line) || !self.waiting.is_waiting(line) {
                 continue;

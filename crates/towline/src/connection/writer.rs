@@ -124,20 +124,16 @@ impl Writer {
         self.half.is_none()
     }
 
-    /// Whether everything before the mark has reached the transport, or never will.
+    /// Whether everything before the mark has been flushed, or never will be, and nothing was written
+    /// since.
     pub(crate) fn is_flushed(&self, session: &mut Session, mark: Mark) -> bool {
         self.is_over() || (session.outbound().has_reached(mark) && !self.unflushed)
     }
 
-    /// Has the transport flushed when the mark is reached, and whoever waits for such a thing woken
-    /// then.
+    /// Has the transport flushed when the mark is reached, unless it is going to be flushed anyway.
+    /// Before more is written then, whoever waits for it is told.
     pub(crate) fn flush_at(&mut self, mark: Mark) {
         self.flush_mark.get_or_insert(mark);
-    }
-
-    /// Whether whoever waits for a flush is to look whether it was theirs.
-    pub(crate) fn has_flushed(&self) -> bool {
-        self.flush_mark.is_none() || self.is_over()
     }
 
     /// Whether what is queued is to be written by the flusher, so that a small message need only
@@ -331,14 +327,16 @@ impl Writer {
         let outbound = session.outbound();
         let enough = outbound.written_ever() + AT_ONCE;
         let enough_deflated = outbound.deflated() + DEFLATED_AT_ONCE;
+        let was_marked = self.flush_mark.is_some();
         while let Some(result) = ready!(self.poll_step(session, cx)) {
             if let Err(error) = result {
                 self.half = None;
                 session.handle_write_error(Instant::now().into_std(), error.kind());
             }
             let outbound = session.outbound();
-            let is_enough =
-                outbound.written_ever() >= enough || outbound.deflated() >= enough_deflated;
+            let is_enough = outbound.written_ever() >= enough
+                || outbound.deflated() >= enough_deflated
+                || (was_marked && self.flush_mark.is_none());
             if is_enough && !outbound.is_empty() {
                 return Poll::Ready(Wrote::Enough);
             }
