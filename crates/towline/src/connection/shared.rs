@@ -145,8 +145,10 @@ impl Shared {
     /// Changes the state, and sees to what follows from it.
     #[inline]
     pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
+        let unless_panicked = Unwound(self);
         let mut state = self.lock();
         let result = change(&mut state);
+        std::mem::forget(unless_panicked);
         if state.is_settled() {
             return result;
         }
@@ -244,12 +246,15 @@ impl Flusher {
     }
 }
 
-impl Drop for Flusher {
-    /// A flusher that has panicked, in the program's stream, was the last one: that is the end.
+/// A change that was broken off by a panic, in the program's stream: that is the end, and who waits
+/// hears of it from here.
+struct Unwound<'s>(&'s Arc<Shared>);
+
+impl Drop for Unwound<'_> {
+    #[cold]
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.update(|_| ());
-        }
+        // To panic once more would be the end of the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.update(|_| ())));
     }
 }
 

@@ -204,3 +204,20 @@ async fn flushed_waits_for_nothing_that_is_sent_later() {
     assert!(flushing.is_finished());
     assert_eq!(connection.queued_bytes(), 2 + 5);
 }
+
+/// One sends, and the stream panics. Another one receives, and nothing else ever happens.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_hears_of_a_stream_that_panicked_elsewhere() {
+    let (connection, far) = connect(Role::Server, &config());
+    let (sender, mut receiver) = connection.split();
+    let receiving = tokio::spawn(async move { receiver.recv().await });
+    settle().await;
+    far.panics();
+    let other = sender.clone();
+    let sending = tokio::spawn(async move { other.send("something").await });
+    assert!(sending.await.unwrap_err().is_panic());
+    settle().await;
+    assert!(receiving.is_finished());
+    receiving.await.unwrap().unwrap_err();
+    drop(sender);
+}
