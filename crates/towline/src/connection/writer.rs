@@ -2,7 +2,8 @@
 //!
 //! # The invariant
 //!
-//! Whenever the connection's lock is free and something is queued, the flusher is not `Idle`. So
+//! Whenever the connection's lock is free and something is queued, the flusher is not `Idle`; but for
+//! answers to what is being received, which whoever receives has written before it returns. So
 //! whatever was queued leaves without anybody's help, be it by the flusher or by whoever writes
 //! before it. The states, and what each verb does in them:
 //!

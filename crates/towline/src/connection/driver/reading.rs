@@ -118,7 +118,7 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Option<W>> {
         loop {
-            ready!(self.poll_budget(cx));
+            ready!(self.poll_budget(shared, cx));
             if let Some(message) = self.take_message() {
                 return self.hand_out(shared, W::of_message(message));
             }
@@ -139,10 +139,10 @@ impl Reader {
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
-        ready!(self.poll_budget(cx));
+        ready!(self.poll_budget(shared, cx));
         self.lent = None;
         while !self.inbound.has_whole(self.received.unread()) {
-            ready!(self.poll_budget(cx));
+            ready!(self.poll_budget(shared, cx));
             if let Some(Event::Message(message)) = ready!(self.poll_other(shared, cx, false)) {
                 self.lent = Some(Box::new(message));
                 break;
@@ -174,8 +174,16 @@ impl Reader {
     }
 
     #[inline]
-    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.work.is_due() { self.work.poll_pay(cx) } else { Poll::Ready(()) }
+    fn poll_budget(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.work.is_due() { self.poll_pay(shared, cx) } else { Poll::Ready(()) }
+    }
+
+    fn poll_pay(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        let paid = self.work.poll_pay(cx);
+        if paid.is_pending() {
+            self.look_after_answers(shared);
+        }
+        paid
     }
 
     /// Takes a message that lies whole in the buffer.
