@@ -298,7 +298,7 @@ impl Connection {
     pub async fn close(&mut self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
         // One that is closing already ends as it will.
         match self.start_close(code, reason) {
-            Err(error) if error.kind() != ErrorKind::Closed => return Err(error),
+            Err(error) if error.kind() != ErrorKind::Closed => Err(error),
             _ => Ok(self.wait_closed().await),
         }
     }
