@@ -9,7 +9,6 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::thread::ThreadId;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +16,8 @@ use towline_proto::{Closed, Outgoing, Session};
 
 use crate::connection::info::Info;
 use crate::connection::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, yield_now,
+    AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, ThreadId, this_thread,
+    yield_now,
 };
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
@@ -75,6 +75,9 @@ pub(crate) struct ReceiverState {
     heard_before: u64,
     /// Whether it stopped in the middle of a frame.
     pub(crate) is_mid_frame: bool,
+    /// Whether it is about to have written what the session has answered.
+    #[cfg(shuttle)]
+    pub(crate) is_answering: bool,
     /// What lies unread, where some of it was seen to.
     pub(crate) unread: Option<Box<Unread>>,
 }
@@ -133,13 +136,16 @@ impl Shared {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| {
+        let guard = self.state.lock().unwrap_or_else(|poisoned| {
             // The program's stream has panicked.
             let mut state = poisoned.into_inner();
             let State { session, writer, .. } = &mut *state;
             writer.give_up(session);
             state
-        })
+        });
+        #[cfg(shuttle)]
+        let guard = State::checked(guard);
+        guard
     }
 
     /// Changes the state, and sees to what follows from it.
@@ -216,7 +222,7 @@ impl Shared {
 
     fn spawn_flusher(self: &Arc<Self>) {
         let flusher = Flusher(self.clone());
-        self.timekeeper.runtime().spawn(flusher.run(std::thread::current().id()));
+        self.timekeeper.runtime().spawn(flusher.run(this_thread()));
     }
 
     /// How much is queued just now.
@@ -233,7 +239,7 @@ impl Flusher {
     /// yielded yet: as long as it goes on queueing, the flusher lets it.
     async fn run(self, scheduled_on: ThreadId) {
         let shared = &self.0;
-        if std::thread::current().id() != scheduled_on {
+        if this_thread() != scheduled_on {
             let mut queued = shared.queued();
             loop {
                 yield_now().await;
@@ -255,6 +261,17 @@ impl Drop for Unwound<'_> {
     fn drop(&mut self) {
         // To panic once more would be the end of the process.
         let _ = catch_unwind(AssertUnwindSafe(|| self.0.update(|_| ())));
+    }
+}
+
+#[cfg(shuttle)]
+impl State {
+    /// Asserts that the invariant of the writer's held while the lock was free.
+    fn checked(mut guard: MutexGuard<'_, Self>) -> MutexGuard<'_, Self> {
+        let State { session, writer, receiver, .. } = &mut *guard;
+        let is_seen_to = session.outbound().is_empty() || !writer.is_idle();
+        assert!(is_seen_to || receiver.is_answering, "something is queued, and nobody writes it");
+        guard
     }
 }
 
@@ -348,6 +365,8 @@ impl State {
     /// The receiver has nothing more to hand out, and is about to wait with this waker.
     pub(crate) fn end_turn(&mut self, heard: &Heard, waker: &Waker) {
         self.writer.turn_ended(&mut self.session);
+        #[cfg(shuttle)]
+        (self.receiver.is_answering = false);
         self.receiver.heard_before = heard.at();
         match &mut self.receiver.waker {
             Some(known) => known.clone_from(waker),

@@ -249,6 +249,12 @@ impl Writer {
         }
     }
 
+    /// Whether nothing is queued, as far as this knows.
+    #[cfg(shuttle)]
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.flusher, Flusher::Idle)
+    }
+
     /// The flusher, where it waits for the transport: to be woken for something else.
     pub(crate) fn blocked(&self) -> Option<&Waker> {
         match &self.flusher {

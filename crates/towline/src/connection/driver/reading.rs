@@ -331,6 +331,8 @@ impl Shared {
     pub(crate) fn handle_incoming(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
         self.update(|state| {
             let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
+            #[cfg(shuttle)]
+            (state.receiver.is_answering = true);
             // Nothing comes after a close frame, so there is no turn to wait for the end of.
             if !state.session.is_open() {
                 state.writer.write_now(&mut state.session);
@@ -347,7 +349,11 @@ impl Shared {
     /// Has answers written though the program may not come back to receive.
     #[cold]
     fn see_to_answers(self: &Arc<Self>) {
-        self.update(|state| state.writer.see_to(&mut state.session));
+        self.update(|state| {
+            state.writer.see_to(&mut state.session);
+            #[cfg(shuttle)]
+            (state.receiver.is_answering = false);
+        });
     }
 
     /// What a read has come to: how many bytes, or `None` where that was the end.
