@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::run;
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 7] = [
+pub(crate) const STEPS: [Step; 8] = [
     Step { name: "format", about: "rustfmt has nothing to change", slow: false, run: format },
     Step { name: "house", about: "the rules of the house", slow: false, run: house },
     Step { name: "clippy", about: "clippy finds nothing", slow: false, run: clippy },
@@ -21,6 +21,12 @@ pub(crate) const STEPS: [Step; 7] = [
         run: docs,
     },
     Step { name: "tests", about: "unit, behaviour and doc tests", slow: false, run: tests },
+    Step {
+        name: "threads",
+        about: "whatever threads do to each other, a connection holds",
+        slow: false,
+        run: threads,
+    },
     Step { name: "examples", about: "the examples build", slow: false, run: examples },
     Step {
         name: "licences",
@@ -56,6 +62,14 @@ fn docs(context: &Context) -> Result<Outcome> {
 
 fn tests(context: &Context) -> Result<Outcome> {
     run(&mut context.cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]))
+}
+
+/// In a directory of its own: with other flags, everything is built anew.
+fn threads(context: &Context) -> Result<Outcome> {
+    let mut command = context.cargo(&["test", "--package", "towline", "--test", "threads"]);
+    command.args(["--profile", "threads", "--target-dir"]);
+    command.arg(context.workspace.target_directory.join("shuttle"));
+    run(command.env("RUSTFLAGS", "--cfg shuttle"))
 }
 
 fn examples(context: &Context) -> Result<Outcome> {

@@ -9,14 +9,14 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::thread::ThreadId;
 
 use tokio::time::Instant;
 use towline_proto::{Closed, Outgoing, Session};
 
 use crate::connection::info::Info;
 use crate::connection::sync::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, yield_now,
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, ThreadId, this_thread,
+    yield_now,
 };
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
@@ -76,6 +76,9 @@ pub(crate) struct ReceiverState {
     reads_known: u32,
     /// Whether it stopped in the middle of a frame.
     pub(crate) is_mid_frame: bool,
+    /// Whether it is about to have written what the session has answered.
+    #[cfg(shuttle)]
+    pub(crate) is_answering: bool,
     /// What lies unread, where some of it was seen to.
     pub(crate) unread: Option<Box<Unread>>,
 }
@@ -134,10 +137,13 @@ impl Shared {
 
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        match self.state.lock() {
+        let state = match self.state.lock() {
             Ok(state) => state,
             Err(poisoned) => Self::recover(poisoned.into_inner()),
-        }
+        };
+        #[cfg(shuttle)]
+        let state = State::checked(state);
+        state
     }
 
     /// The program's stream has panicked.
@@ -151,8 +157,10 @@ impl Shared {
     /// Changes the state, and sees to what follows from it.
     #[inline]
     pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
+        let unless_panicked = Unwound(self);
         let mut state = self.lock();
         let result = change(&mut state);
+        std::mem::forget(unless_panicked);
         if state.is_settled() {
             return result;
         }
@@ -220,7 +228,7 @@ impl Shared {
 
     fn spawn_flusher(self: &Arc<Self>) {
         let flusher = Flusher(self.clone());
-        self.timekeeper.runtime().spawn(flusher.run(std::thread::current().id()));
+        self.timekeeper.runtime().spawn(flusher.run(this_thread()));
     }
 
     /// How much is queued just now.
@@ -237,7 +245,7 @@ impl Flusher {
     /// yielded yet: as long as it goes on queueing, the flusher lets it.
     async fn run(self, scheduled_on: ThreadId) {
         let shared = &self.0;
-        if std::thread::current().id() != scheduled_on {
+        if this_thread() != scheduled_on {
             let mut queued = shared.queued();
             loop {
                 yield_now().await;
@@ -250,12 +258,26 @@ impl Flusher {
     }
 }
 
-impl Drop for Flusher {
-    /// A flusher that has panicked, in the program's stream, was the last one: that is the end.
+/// A change that was broken off by a panic, in the program's stream: that is the end, and who waits
+/// hears of it from here.
+struct Unwound<'s>(&'s Arc<Shared>);
+
+impl Drop for Unwound<'_> {
+    #[cold]
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.update(|_| ());
-        }
+        // To panic once more would be the end of the process.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.0.update(|_| ())));
+    }
+}
+
+#[cfg(shuttle)]
+impl State {
+    /// Asserts that the invariant of the writer's held while the lock was free.
+    fn checked(mut guard: MutexGuard<'_, Self>) -> MutexGuard<'_, Self> {
+        let State { session, writer, receiver, .. } = &mut *guard;
+        let is_seen_to = session.outbound().is_empty() || !writer.is_idle();
+        assert!(is_seen_to || receiver.is_answering, "something is queued, and nobody writes it");
+        guard
     }
 }
 
@@ -287,14 +309,16 @@ impl State {
             return;
         }
         let is_open = session.is_open();
-        let has_flushed = writer.has_flushed();
         let is_free = unfinished_by.is_none();
         waiting.wake_if(wake, |until| match until {
-            Until::Flushed(_) => has_flushed,
+            Until::Flushed(mark) => writer.is_flushed(session, mark),
             Until::Finished => is_free || !is_open,
             Until::End => false,
             Until::Room | Until::RoomToContinue => !is_open,
         });
+        if let Some(mark) = waiting.next_mark() {
+            writer.flush_at(mark);
+        }
         for line in LINES {
             if self.is_full(line) || !self.waiting.is_waiting(line) {
                 continue;
@@ -351,6 +375,8 @@ impl State {
             self.session.handle_received(at.into_std());
         }
         self.writer.turn_ended(&mut self.session);
+        #[cfg(shuttle)]
+        (self.receiver.is_answering = false);
         self.receiver.reads_before = heard.reads();
         self.receiver.reads_known = heard.reads();
         match &mut self.receiver.waker {

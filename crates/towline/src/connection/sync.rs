@@ -8,9 +8,12 @@
 use std::future::Future;
 
 #[cfg(not(shuttle))]
-pub(crate) use std::sync::{
-    Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+pub(crate) use std::{
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread::ThreadId,
 };
 
 #[cfg(shuttle)]
@@ -59,24 +62,55 @@ pub(crate) async fn yield_now() {
     tokio::task::yield_now().await;
 }
 
+/// The thread that this is called on.
+#[cfg(not(shuttle))]
+pub(crate) fn this_thread() -> ThreadId {
+    std::thread::current().id()
+}
+
 #[cfg(shuttle)]
 impl Runtime {
     pub(crate) fn current() -> Self {
         Self {}
     }
 
+    /// Never: what a thread keeps would be kept from one schedule to the next.
     pub(crate) fn is_current(&self) -> bool {
-        true
+        false
     }
 
     pub(crate) fn check_time() {}
 
+    /// A task that never ends is a fault. A panic with `()` is one that the test has raised: it ends
+    /// its task alone, as with tokio.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        shuttle::future::spawn(task);
+        use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+        let mut task = Box::pin(task);
+        let handle = shuttle::future::spawn(std::future::poll_fn(move |cx| {
+            match catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))) {
+                Ok(polled) => polled,
+                Err(panic) if panic.is::<()>() => std::task::Poll::Ready(()),
+                Err(panic) => resume_unwind(panic),
+            }
+        }));
+        // Dropped, it would say that nobody minds.
+        std::mem::forget(handle);
     }
 }
 
 #[cfg(shuttle)]
 pub(crate) async fn yield_now() {
     shuttle::future::yield_now().await;
+}
+
+/// Tasks run on either of two threads, as it comes.
+#[cfg(shuttle)]
+pub(crate) type ThreadId = bool;
+
+#[cfg(shuttle)]
+pub(crate) fn this_thread() -> ThreadId {
+    use shuttle::rand::Rng as _;
+
+    shuttle::rand::thread_rng().r#gen()
 }

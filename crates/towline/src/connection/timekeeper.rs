@@ -20,9 +20,6 @@ const BATCH: usize = 32;
 pub(crate) trait Timed: Send + Sync {
     /// Does what is due. What is due next is scheduled anew.
     fn handle_deadline(self: Arc<Self>, now: Instant);
-
-    /// That has panicked, in code of the program's.
-    fn handle_panic(self: Arc<Self>);
 }
 
 /// Calls connections at their deadlines. Clones are the same timekeeper; its task runs while there
@@ -136,10 +133,7 @@ async fn run(mut running: Running) {
         let there_may_be_more = due.len() == BATCH;
         for timed in due {
             // What one connection's stream or observer does wrong is no matter to the others.
-            let handled = catch_unwind(AssertUnwindSafe(|| timed.clone().handle_deadline(now)));
-            if handled.is_err() {
-                let _ = catch_unwind(AssertUnwindSafe(|| timed.handle_panic()));
-            }
+            let _ = catch_unwind(AssertUnwindSafe(|| timed.handle_deadline(now)));
         }
         if there_may_be_more {
             yield_now().await;

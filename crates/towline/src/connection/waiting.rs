@@ -36,13 +36,16 @@ pub(crate) enum Until {
 
 const QUEUES: usize = 5;
 
+/// The queue of those who wait for a flush.
+const FLUSHED: usize = 3;
+
 impl Until {
     fn queue(self) -> usize {
         match self {
             Self::Room => 0,
             Self::RoomToContinue => 1,
             Self::Finished => 2,
-            Self::Flushed(_) => 3,
+            Self::Flushed(_) => FLUSHED,
             Self::End => 4,
         }
     }
@@ -106,11 +109,11 @@ impl Queue {
     }
 
     /// Wakes up to `most` of those whose wait has come to its end.
-    fn wake(&mut self, most: usize, wake: &mut Vec<Waker>, is_over: impl Fn(Until) -> bool) {
+    fn wake(&mut self, most: usize, wake: &mut Vec<Waker>, mut is_due: impl FnMut(Until) -> bool) {
         let waiting = self
             .waiters
             .values_mut()
-            .filter(|waiter| matches!(waiter.state, State::Waiting(_)) && is_over(waiter.until));
+            .filter(|waiter| matches!(waiter.state, State::Waiting(_)) && is_due(waiter.until));
         let before = wake.len();
         wake.extend(waiting.take(most).filter_map(|waiter| {
             match std::mem::replace(&mut waiter.state, State::Woken) {
@@ -187,6 +190,23 @@ impl Waiting {
         first.is_none_or(|(first, _)| own.is_some_and(|(own, _)| own == *first))
     }
 
+    /// Whether who has this place has been woken because this wait has come to its end.
+    pub(crate) fn is_over(&self, until: Until, place: &Place) -> bool {
+        let waiter = |number| self.queue(until)?.waiters.get(&number);
+        let own = place.0.and_then(waiter).filter(|own| own.until == until);
+        own.is_some_and(|own| matches!(own.state, State::Woken))
+    }
+
+    /// Where the first of those who wait for a flush has its mark.
+    pub(crate) fn next_mark(&self) -> Option<Mark> {
+        let queue = &self.0.as_ref()?.queues[FLUSHED];
+        let first = queue.waiters.values().find(|waiter| matches!(waiter.state, State::Waiting(_)));
+        first.and_then(|waiter| match waiter.until {
+            Until::Flushed(mark) => Some(mark),
+            _ => None,
+        })
+    }
+
     /// Whether somebody in the line has not been woken.
     pub(crate) fn is_waiting(&self, until: Until) -> bool {
         self.queue(until).is_some_and(|queue| queue.waiting > 0)
@@ -217,10 +237,10 @@ impl Waiting {
     }
 
     /// Wakes all whose wait has come to its end.
-    pub(crate) fn wake_if(&mut self, wake: &mut Vec<Waker>, is_over: impl Fn(Until) -> bool) {
+    pub(crate) fn wake_if(&mut self, wake: &mut Vec<Waker>, mut is_due: impl FnMut(Until) -> bool) {
         let Some(queues) = &mut self.0 else { return };
         for queue in &mut queues.queues {
-            queue.wake(usize::MAX, wake, &is_over);
+            queue.wake(usize::MAX, wake, &mut is_due);
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! # The invariant
 //!
-//! Whenever the connection's lock is free and something is queued, the flusher is not `Idle`. So
+//! Whenever the connection's lock is free and something is queued, the flusher is not `Idle`; but for
+//! answers to what is being received, which whoever receives has written before it returns. So
 //! whatever was queued leaves without anybody's help, be it by the flusher or by whoever writes
 //! before it. The states, and what each verb does in them:
 //!
@@ -124,20 +125,16 @@ impl Writer {
         self.half.is_none()
     }
 
-    /// Whether everything before the mark has reached the transport, or never will.
+    /// Whether everything before the mark has been flushed, or never will be, and nothing was written
+    /// since.
     pub(crate) fn is_flushed(&self, session: &mut Session, mark: Mark) -> bool {
         self.is_over() || (session.outbound().has_reached(mark) && !self.unflushed)
     }
 
-    /// Has the transport flushed when the mark is reached, and whoever waits for such a thing woken
-    /// then.
+    /// Has the transport flushed when the mark is reached, unless it is going to be flushed anyway.
+    /// Before more is written then, whoever waits for it is told.
     pub(crate) fn flush_at(&mut self, mark: Mark) {
         self.flush_mark.get_or_insert(mark);
-    }
-
-    /// Whether whoever waits for a flush is to look whether it was theirs.
-    pub(crate) fn has_flushed(&self) -> bool {
-        self.flush_mark.is_none() || self.is_over()
     }
 
     /// Whether what is queued is to be written by the flusher, so that a small message need only
@@ -250,6 +247,12 @@ impl Writer {
             self.flusher = Flusher::Scheduled;
             self.is_to_be_spawned = true;
         }
+    }
+
+    /// Whether nothing is queued, as far as this knows.
+    #[cfg(shuttle)]
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.flusher, Flusher::Idle)
     }
 
     /// The flusher, where it waits for the transport: to be woken for something else.

@@ -4,6 +4,7 @@
 
 use std::future::pending;
 
+use futures_util::FutureExt as _;
 use towline::{Client, Config, Event, Message, Opcode, Role, Server};
 use towline_kit::frame;
 
@@ -165,6 +166,25 @@ async fn a_pong_leaves_although_the_program_goes_on_to_something_else() {
         assert_eq!((heard.len(), heard[0].opcode()), (1, Opcode::Pong), "behind: {behind:?}");
         receiving.abort();
     }
+}
+
+/// Among so many pings, the task has used up its budget, and whoever received gives up.
+#[tokio::test(start_paused = true)]
+async fn a_pong_leaves_although_receiving_was_broken_off_among_pings() {
+    let config = Config::server().max_received_control_rate(None);
+    let (mut connection, far) = connect(Role::Server, &config);
+    far.says_all((0..2000).map(|_| frame().ping("?")));
+    let receiving = tokio::spawn(async move {
+        for _ in 0..127 {
+            tokio::task::coop::consume_budget().await;
+        }
+        assert!(connection.recv().now_or_never().is_none());
+        pending::<()>().await;
+        drop(connection);
+    });
+    settle().await;
+    assert!(far.unread() == 0 && far.hears().iter().any(|heard| heard.opcode() == Opcode::Pong));
+    receiving.abort();
 }
 
 /// A transport that becomes ready later is written to later, with nobody's help.

@@ -188,3 +188,36 @@ async fn how_it_ended_is_known_where_receiving_ends() {
     assert!(closed.is_clean());
     assert_eq!(closed.reason(), "bye");
 }
+
+/// A stream that holds back what was written until it is flushed.
+#[tokio::test(start_paused = true)]
+async fn flushed_waits_for_nothing_that_is_sent_later() {
+    let (connection, far) = connect(Role::Server, &config());
+    far.stalls();
+    connection.send(vec![0; 100]).await.unwrap();
+    let sender = connection.sender();
+    let flushing = tokio::spawn(async move { sender.flushed().await });
+    settle().await;
+    connection.send("later").await.unwrap();
+    far.takes(2 + 100);
+    settle().await;
+    assert!(flushing.is_finished());
+    assert_eq!(connection.queued_bytes(), 2 + 5);
+}
+
+/// One sends, and the stream panics. Another one receives, and nothing else ever happens.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_hears_of_a_stream_that_panicked_elsewhere() {
+    let (connection, far) = connect(Role::Server, &config());
+    let (sender, mut receiver) = connection.split();
+    let receiving = tokio::spawn(async move { receiver.recv().await });
+    settle().await;
+    far.panics();
+    let other = sender.clone();
+    let sending = tokio::spawn(async move { other.send("something").await });
+    assert!(sending.await.unwrap_err().is_panic());
+    settle().await;
+    assert!(receiving.is_finished());
+    receiving.await.unwrap().unwrap_err();
+    drop(sender);
+}

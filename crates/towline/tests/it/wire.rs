@@ -47,6 +47,7 @@ struct State {
     /// So many bytes may still be written.
     room: usize,
     write_error: Option<io::ErrorKind>,
+    panics: bool,
     calls: Vec<Call>,
     written: Vec<u8>,
     reader: Option<Waker>,
@@ -122,6 +123,11 @@ impl Far {
         let mut state = self.lock();
         state.write_error = Some(kind);
         wake(state.writer.take());
+    }
+
+    /// Makes writing panic.
+    pub(crate) fn panics(&self) {
+        self.lock().panics = true;
     }
 
     /// Takes nothing from now on.
@@ -232,6 +238,10 @@ impl AsyncWrite for Wire {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.0.lock().unwrap();
+        if state.panics {
+            drop(state);
+            panic!("the stream's own");
+        }
         if let Some(kind) = state.write_error {
             return Poll::Ready(Err(kind.into()));
         }

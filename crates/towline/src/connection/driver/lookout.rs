@@ -40,10 +40,6 @@ impl Timed for Shared {
             waker.wake();
         }
     }
-
-    fn handle_panic(self: Arc<Self>) {
-        self.update(|_| ());
-    }
 }
 
 impl Shared {

@@ -124,7 +124,7 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<Option<W>> {
         loop {
-            ready!(self.poll_budget(cx));
+            ready!(self.poll_budget(shared, cx));
             if let Some(message) = self.take_message() {
                 return self.hand_out(shared, W::of_message(message));
             }
@@ -145,10 +145,10 @@ impl Reader {
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<bool> {
-        ready!(self.poll_budget(cx));
+        ready!(self.poll_budget(shared, cx));
         self.lent = None;
         while !self.inbound.has_whole(self.received.unread()) {
-            ready!(self.poll_budget(cx));
+            ready!(self.poll_budget(shared, cx));
             if let Some(Event::Message(message)) = ready!(self.poll_other(shared, cx, false)) {
                 self.lent = Some(Box::new(message));
                 break;
@@ -180,8 +180,16 @@ impl Reader {
     }
 
     #[inline]
-    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.work.is_due() { self.work.poll_pay(cx) } else { Poll::Ready(()) }
+    fn poll_budget(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.work.is_due() { self.poll_pay(shared, cx) } else { Poll::Ready(()) }
+    }
+
+    fn poll_pay(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        let paid = self.work.poll_pay(cx);
+        if paid.is_pending() {
+            self.look_after_answers(shared);
+        }
+        paid
     }
 
     /// Takes a message that lies whole in the buffer.
@@ -376,6 +384,8 @@ impl Shared {
     pub(crate) fn handle_incoming(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
         self.update(|state| {
             let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
+            #[cfg(shuttle)]
+            (state.receiver.is_answering = true);
             // Nothing comes after a close frame, so there is no turn to wait for the end of.
             if !state.session.is_open() {
                 state.writer.write_now(&mut state.session);
@@ -392,7 +402,11 @@ impl Shared {
     /// Has answers written though the program may not come back to receive.
     #[cold]
     fn see_to_answers(self: &Arc<Self>) {
-        self.update(|state| state.writer.see_to(&mut state.session));
+        self.update(|state| {
+            state.writer.see_to(&mut state.session);
+            #[cfg(shuttle)]
+            (state.receiver.is_answering = false);
+        });
     }
 
     /// Has a reader read on where the program does not: what is decoded answers pings and closes

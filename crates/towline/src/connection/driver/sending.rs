@@ -236,6 +236,11 @@ impl Shared {
     ) -> Poll<()> {
         self.update(|state| {
             let State { session, writer, waiting, .. } = state;
+            // What others have written since it was woken makes no difference.
+            if waiting.is_over(Until::Flushed(mark), place) {
+                waiting.leave(place);
+                return Poll::Ready(());
+            }
             writer.flush_at(mark);
             writer.write_now(session);
             if !writer.is_flushed(session, mark) {
