@@ -83,7 +83,9 @@ impl Connection {
     /// After a close frame or a fault, [`Incoming::End`] is all that comes: go on writing and
     /// reading until [`Session::closed`] says that it is over.
     pub fn poll<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Incoming<'b> {
-        if std::mem::take(&mut self.has_read) || !input.is_empty() {
+        // The beginning of a frame may have lain there for long.
+        let before = input.len();
+        if std::mem::take(&mut self.has_read) {
             self.session.handle_received(now);
         }
         if !self.session.is_receiving() {
@@ -91,6 +93,9 @@ impl Connection {
             return Incoming::End;
         }
         let incoming = self.inbound.poll(input);
+        if input.len() < before {
+            self.session.handle_received(now);
+        }
         match self.session.handle_incoming(now, &incoming) {
             Ok(()) => incoming,
             Err(fault) => {

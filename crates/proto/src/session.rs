@@ -193,7 +193,10 @@ impl Session {
     /// The transport takes no more at `now`. If it takes nothing until the send timeout has passed,
     /// that is the end.
     pub fn handle_full(&mut self, now: Instant) {
-        self.stall.handle_full(now, self.outbound.written_ever());
+        // A transport that is to be flushed may wait too.
+        if !self.outbound.is_empty() {
+            self.stall.handle_full(now, self.outbound.written_ever());
+        }
     }
 
     /// Takes note of what was decoded: answers a ping, goes on with closing, closes after a fault.

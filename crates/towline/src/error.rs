@@ -253,9 +253,10 @@ impl Error {
 
     /// The error for a message that there is no room for behind so many queued bytes.
     pub(crate) fn queue_full(queued: usize, mark: usize) -> Self {
+        let others = if queued < mark { ", which others wait for already" } else { "" };
         let why = format!(
             "no room to send: {queued} bytes are queued, and room is below {mark} \
-             (send_high_water_mark)"
+             (send_high_water_mark){others}"
         );
         Self::new(ErrorKind::QueueFull, why)
     }

@@ -140,6 +140,7 @@ impl Peer {
             let part = out.chunk().len().min(left);
             self.written.extend_from_slice(&out.chunk()[..part]);
             out.advance(part);
+            out.handle_flushed();
             left -= part;
         }
         most - left

@@ -101,20 +101,20 @@ impl Backlog {
     }
 
     /// Has marks that stand in front of what waits stand behind the byte `end`, of which so many
-    /// have been written.
-    pub(super) fn pass_marks(&mut self, end: u64, written: u64) {
+    /// have been flushed.
+    pub(super) fn pass_marks(&mut self, end: u64, flushed: u64) {
         while let Some(Waiting { mark: Some(mark), .. }) = self.waiting.front() {
             self.marks.push_back((end, *mark));
             self.waiting.pop_front();
             self.marks_waiting -= 1;
         }
-        self.reach_marks(written);
+        self.reach_marks(flushed);
     }
 
-    /// So many bytes were ever written.
+    /// So many bytes were ever flushed.
     #[inline]
-    pub(super) fn reach_marks(&mut self, written: u64) {
-        while self.marks.front().is_some_and(|(end, _)| *end <= written) {
+    pub(super) fn reach_marks(&mut self, flushed: u64) {
+        while self.marks.front().is_some_and(|(end, _)| *end <= flushed) {
             self.marks.pop_front();
         }
     }

@@ -16,22 +16,29 @@ enum Place {
     Byte(u64),
     /// What waited: the backlog knows this one while it is there.
     Waiting(u32),
+    /// The close frame, which is the last.
+    Close,
 }
 
 impl Mark {
     /// Half of the numbers are for bytes, which is more than can be written in a thousand years.
     const WAITING: u64 = 1 << 63;
+    const CLOSE: u64 = u64::MAX - 1;
 
     fn of(place: Place) -> Self {
         let number = match place {
             Place::Byte(end) => end & !Self::WAITING,
             Place::Waiting(mark) => Self::WAITING | u64::from(mark),
+            Place::Close => Self::CLOSE,
         };
         Self(NonZeroU64::MIN.saturating_add(number))
     }
 
     fn place(self) -> Place {
         let number = self.0.get() - 1;
+        if number == Self::CLOSE {
+            return Place::Close;
+        }
         if number & Self::WAITING == 0 {
             return Place::Byte(number);
         }
@@ -44,6 +51,9 @@ impl Outbound {
     ///
     /// What is queued later doesn't count, though it may be written first: a pong, say.
     pub fn mark(&mut self) -> Mark {
+        if self.backlog.as_ref().is_some_and(|backlog| backlog.close.is_some()) {
+            return Mark::of(Place::Close);
+        }
         if !self.backlog.as_ref().is_some_and(|backlog| backlog.has_unframed()) {
             return Mark::of(Place::Byte(self.encoded_ever()));
         }
@@ -53,10 +63,25 @@ impl Outbound {
         Mark::of(Place::Waiting(mark))
     }
 
-    /// Whether everything before the mark has been written, or was given up.
+    /// Takes note that the transport holds nothing back of what was written.
+    #[inline]
+    pub fn handle_flushed(&mut self) {
+        self.flushed_ever = self.written_ever;
+        if let Some(backlog) = &mut self.backlog {
+            backlog.reach_marks(self.flushed_ever);
+            self.drop_idle_backlog();
+        }
+    }
+
+    /// Whether everything before the mark has been written and [flushed](Self::handle_flushed), or
+    /// was given up.
     pub fn has_reached(&self, mark: Mark) -> bool {
         match mark.place() {
-            Place::Byte(end) => self.written_ever >= end,
+            Place::Byte(end) => self.flushed_ever >= end,
+            Place::Close => {
+                let waits = self.backlog.as_ref().is_some_and(|backlog| backlog.close.is_some());
+                !waits && !self.has_remaining() && self.flushed_ever == self.written_ever
+            }
             Place::Waiting(mark) => {
                 !self.backlog.as_ref().is_some_and(|backlog| backlog.is_ahead(mark))
             }
@@ -71,8 +96,8 @@ impl Outbound {
     /// Marks that stand in front of everything else that waits are behind a byte now.
     pub(super) fn pass_marks(&mut self) {
         if self.backlog().may_begin_with_mark() {
-            let (end, written) = (self.encoded_ever(), self.written_ever);
-            self.backlog().pass_marks(end, written);
+            let (end, flushed) = (self.encoded_ever(), self.flushed_ever);
+            self.backlog().pass_marks(end, flushed);
         }
     }
 }

@@ -51,8 +51,9 @@ pub struct Outbound {
     encoded: Vec<u8>,
     /// How much of `encoded` has been written.
     written: usize,
-    /// How many bytes were ever written.
+    /// How many bytes were ever written, and how many of them flushed.
     written_ever: u64,
+    flushed_ever: u64,
     /// How many bytes were given to the deflater since that was last asked.
     deflated: u64,
     /// How many marks were made behind what waited.
@@ -85,6 +86,7 @@ impl Outbound {
             encoded: Vec::new(),
             written: 0,
             written_ever: 0,
+            flushed_ever: 0,
             deflated: 0,
             marks: 0,
             backlog: None,

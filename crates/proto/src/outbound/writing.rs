@@ -81,9 +81,6 @@ impl Buf for Outbound {
             }
         };
         self.written_ever += count as u64;
-        if let Some(backlog) = &mut self.backlog {
-            backlog.reach_marks(self.written_ever);
-        }
         self.forget_written();
     }
 }

@@ -52,6 +52,7 @@ pub use sender::Sender;
 
 use crate::connection::driver::Reader;
 use crate::connection::shared::Wait;
+use crate::connection::writer::Receiving;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -143,7 +144,9 @@ impl Connection {
         let inbound = Inbound::new(info.role, config).with_compression(compression);
         let session = Session::new(info.role, config, now.into_std()).with_compression(compression);
         let shared = Shared::new(Arc::new(info), session, writer, observer);
-        shared.heard.set_has_input(!early.is_empty());
+        if !early.is_empty() {
+            shared.heard.set_position(Receiving::HasMore);
+        }
         let reader = Reader::new(half, inbound, &early);
         Self {
             sender: Sender::new(shared.clone()),

@@ -58,7 +58,8 @@ impl Sender {
     /// loses it. A message above
     /// [`fragmentation_threshold`](crate::Config::fragmentation_threshold) goes out in fragments.
     ///
-    /// Those who wait for room have it in the order in which they came.
+    /// Those who wait for room have it in the order in which they came, if they come for it when
+    /// they are woken: one that does not holds up nobody.
     ///
     /// ```
     /// # async fn example(sender: towline::Sender) -> towline::Result<()> {
@@ -397,9 +398,13 @@ impl Sink<Message> for Sender {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let Self { shared, place, mark, .. } = &mut *self;
         let behind = *mark.get_or_insert_with(|| shared.mark());
-        ready!(shared.poll_flush(cx, place, behind));
+        let is_flushed = ready!(shared.poll_flush(cx, place, behind));
         *mark = None;
-        Poll::Ready(Ok(()))
+        if is_flushed {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Ready(Err(shared.refused(Refused::Closing)))
+        }
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {

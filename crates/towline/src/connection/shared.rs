@@ -15,8 +15,8 @@ use towline_proto::{Closed, Outgoing, Session};
 
 use crate::connection::info::Info;
 use crate::connection::sync::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, ThreadId, this_thread,
-    yield_now,
+    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, ThreadId,
+    this_thread, yield_now,
 };
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
@@ -45,8 +45,8 @@ pub(crate) trait Observer: Send + Sync {
 pub(crate) struct Heard {
     /// How many reads have brought something.
     reads: AtomicU32,
-    /// Whether the receiver holds bytes that the program has not received as messages yet.
-    has_input: AtomicBool,
+    /// Where it is: a [`Receiving`].
+    position: AtomicU8,
 }
 
 pub(crate) struct State {
@@ -70,11 +70,9 @@ pub(crate) struct ReceiverState {
     pub(crate) is_gone: bool,
     /// It, while it waits.
     pub(crate) waker: Option<Waker>,
-    /// How many reads had brought something when its last turn ended, or was over for its answers.
-    reads_before: u32,
-    /// Of how many the session knows.
+    /// How many of its reads the session has been told of.
     reads_known: u32,
-    /// Whether it stopped in the middle of a frame.
+    /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
     /// Whether it is about to have written what the session has answered.
     #[cfg(shuttle)]
@@ -103,7 +101,7 @@ struct Aftermath {
 }
 
 /// Where those stand who wait for room.
-const LINES: [Until; 2] = [Until::RoomToContinue, Until::Room];
+const LINES: [Until; 2] = [Until::RoomAhead, Until::Room];
 
 impl Shared {
     pub(crate) fn new(
@@ -186,7 +184,7 @@ impl Shared {
     fn settle_closing(self: &Arc<Self>, state: &mut State, after: &mut Aftermath) {
         state.newest = None;
         if state.session.outcome().is_some() && !std::mem::replace(&mut state.knows_outcome, true) {
-            state.waiting.wake_if(&mut after.wake, |until| until == Until::End);
+            state.waiting.wake_all(Until::End, &mut after.wake);
             after.wake.extend(state.receiver.waker.take());
         }
         if let Some(closed) = state.session.closed()
@@ -202,7 +200,7 @@ impl Shared {
         let (remains, flusher) = state.writer.end();
         after.remains = remains;
         state.session.outbound().discard();
-        state.waiting.wake_if(&mut after.wake, |_| true);
+        state.waiting.wake_everybody(&mut after.wake);
         after.wake.extend(state.receiver.waker.take());
         after.wake.extend(flusher);
         if let Some(deadline) = state.deadline.take() {
@@ -237,6 +235,9 @@ impl Shared {
     }
 }
 
+/// So many times the flusher lets a task on another thread go on with queueing.
+const HOLD_BACK: usize = 8;
+
 /// The task of the flusher, see `writer.rs`.
 struct Flusher(Arc<Shared>);
 
@@ -247,14 +248,14 @@ impl Flusher {
         let shared = &self.0;
         if this_thread() != scheduled_on {
             let mut queued = shared.queued();
-            loop {
+            for _ in 0..HOLD_BACK {
                 yield_now().await;
                 if std::mem::replace(&mut queued, shared.queued()) == queued {
                     break;
                 }
             }
         }
-        poll_fn(|cx| shared.update(|state| state.poll_flusher(&shared.heard, cx))).await;
+        poll_fn(|cx| shared.update(|state| state.poll_flusher(cx))).await;
     }
 }
 
@@ -285,7 +286,7 @@ impl State {
     /// Whether nothing follows from a change but what everybody sees for themselves.
     #[inline]
     fn is_settled(&self) -> bool {
-        let nobody_waits = self.waiting.is_empty() && self.newest.is_none();
+        let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
         self.session.is_open() && nobody_waits && self.writer.is_settled()
     }
 
@@ -294,7 +295,7 @@ impl State {
     pub(crate) fn is_full(&self, until: Until) -> bool {
         self.session.is_open()
             && match until {
-                Until::RoomToContinue => self.session.is_full_to_continue(),
+                Until::RoomAhead => self.session.is_full_to_continue(),
                 _ => self.session.is_full(),
             }
     }
@@ -308,16 +309,17 @@ impl State {
         if waiting.is_empty() {
             return;
         }
-        let is_open = session.is_open();
-        let is_free = unfinished_by.is_none();
-        waiting.wake_if(wake, |until| match until {
-            Until::Flushed(mark) => writer.is_flushed(session, mark),
-            Until::Finished => is_free || !is_open,
-            Until::End => false,
-            Until::Room | Until::RoomToContinue => !is_open,
-        });
-        if let Some(mark) = waiting.next_mark() {
-            writer.flush_at(mark);
+        let is_over = writer.is_over();
+        if waiting.wake_flushed(wake, |mark| is_over || session.outbound().has_reached(mark)) {
+            writer.want_flush();
+        }
+        if !session.is_open() {
+            return LINES.iter().chain(&[Until::Finished]).for_each(|line| {
+                waiting.wake_all(*line, wake);
+            });
+        }
+        if unfinished_by.is_none() {
+            waiting.wake_all(Until::Finished, wake);
         }
         for line in LINES {
             if self.is_full(line) || !self.waiting.is_waiting(line) {
@@ -334,7 +336,7 @@ impl State {
     }
 
     /// A broadcast that found no room is sent now, if there is some.
-    fn send_newest(&mut self) {
+    pub(crate) fn send_newest(&mut self) {
         if self.newest.is_some()
             && !self.is_full(Until::Room)
             && let Some(mut newest) = self.newest.take()
@@ -348,9 +350,8 @@ impl State {
 
     /// Writes, and sees to it that room is given to all who wait for it: who was woken before this
     /// had its chance, so that the next one is woken after it.
-    fn poll_flusher(&mut self, heard: &Heard, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_flusher(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let written = self.writer.run(&mut self.session, cx);
-        self.receiver.reads_before = heard.reads();
         let mut is_serving = false;
         for line in LINES {
             if !self.is_full(line) {
@@ -377,7 +378,6 @@ impl State {
         self.writer.turn_ended(&mut self.session);
         #[cfg(shuttle)]
         (self.receiver.is_answering = false);
-        self.receiver.reads_before = heard.reads();
         self.receiver.reads_known = heard.reads();
         match &mut self.receiver.waker {
             Some(known) => known.clone_from(waker),
@@ -390,18 +390,6 @@ impl State {
         if self.receiver.reads_known != heard.reads() {
             self.receiver.reads_known = heard.reads();
             self.session.handle_received(now.into_std());
-        }
-    }
-
-    /// What there is to know of the receiver's turn.
-    #[inline]
-    pub(crate) fn receiving(&self, heard: &Heard) -> Receiving {
-        if heard.has_input() {
-            Receiving::HasMore
-        } else if heard.reads() != self.receiver.reads_before {
-            Receiving::HandedOut
-        } else {
-            Receiving::Waits
         }
     }
 }
@@ -419,14 +407,18 @@ impl Heard {
     }
 
     #[inline]
-    pub(crate) fn has_input(&self) -> bool {
-        self.has_input.load(Ordering::Relaxed)
+    pub(crate) fn position(&self) -> Receiving {
+        match self.position.load(Ordering::Relaxed) {
+            0 => Receiving::Waits,
+            1 => Receiving::HandedOut,
+            _ => Receiving::HasMore,
+        }
     }
 
     #[inline]
-    pub(crate) fn set_has_input(&self, has_input: bool) {
-        if self.has_input() != has_input {
-            self.has_input.store(has_input, Ordering::Relaxed);
+    pub(crate) fn set_position(&self, position: Receiving) {
+        if self.position.load(Ordering::Relaxed) != position as u8 {
+            self.position.store(position as u8, Ordering::Relaxed);
         }
     }
 }

@@ -24,8 +24,9 @@ use towline_proto::Mark;
 pub(crate) enum Until {
     /// Room to send.
     Room,
-    /// Room to go on with a message made of frames, behind which others wait.
-    RoomToContinue,
+    /// Room for what goes ahead of those who wait behind a message made of frames: the rest of it,
+    /// and control frames.
+    RoomAhead,
     /// Another sender has finished its message made of frames.
     Finished,
     /// Everything before the mark has been written.
@@ -43,7 +44,7 @@ impl Until {
     fn queue(self) -> usize {
         match self {
             Self::Room => 0,
-            Self::RoomToContinue => 1,
+            Self::RoomAhead => 1,
             Self::Finished => 2,
             Self::Flushed(_) => FLUSHED,
             Self::End => 4,
@@ -66,9 +67,9 @@ struct Queues {
 #[derive(Default)]
 struct Queue {
     waiters: BTreeMap<NonZeroU64, Waiter>,
-    /// How many of them are waiting, and how many have been woken.
+    /// How many of them are waiting, and which have been woken.
     waiting: usize,
-    woken: usize,
+    woken: Vec<NonZeroU64>,
 }
 
 struct Waiter {
@@ -83,14 +84,6 @@ enum State {
 }
 
 impl Queue {
-    fn count(&mut self, state: &State) -> Option<&mut usize> {
-        match state {
-            State::Waiting(_) => Some(&mut self.waiting),
-            State::Woken => Some(&mut self.woken),
-            State::Passed => None,
-        }
-    }
-
     fn wait(&mut self, number: NonZeroU64, until: Until, waker: &Waker) {
         if let Some(Waiter { state: State::Waiting(known), .. }) = self.waiters.get_mut(&number) {
             return known.clone_from(waker);
@@ -101,29 +94,37 @@ impl Queue {
     }
 
     fn leave(&mut self, number: NonZeroU64) {
-        if let Some(waiter) = self.waiters.remove(&number)
-            && let Some(count) = self.count(&waiter.state)
-        {
-            *count -= 1;
+        match self.waiters.remove(&number).map(|waiter| waiter.state) {
+            Some(State::Waiting(_)) => self.waiting -= 1,
+            Some(State::Woken) => self.woken.retain(|woken| *woken != number),
+            Some(State::Passed) | None => {}
         }
     }
 
     /// Wakes up to `most` of those whose wait has come to its end.
     fn wake(&mut self, most: usize, wake: &mut Vec<Waker>, mut is_due: impl FnMut(Until) -> bool) {
-        let waiting = self
-            .waiters
-            .values_mut()
-            .filter(|waiter| matches!(waiter.state, State::Waiting(_)) && is_due(waiter.until));
-        let before = wake.len();
-        wake.extend(waiting.take(most).filter_map(|waiter| {
-            match std::mem::replace(&mut waiter.state, State::Woken) {
-                State::Waiting(waker) => Some(waker),
-                _ => None,
+        let Self { waiters, waiting, woken } = self;
+        if *waiting == 0 {
+            return;
+        }
+        let due = waiters.iter_mut().filter(|(_, waiter)| {
+            matches!(waiter.state, State::Waiting(_)) && is_due(waiter.until)
+        });
+        for (number, waiter) in due.take(most) {
+            if let State::Waiting(waker) = std::mem::replace(&mut waiter.state, State::Woken) {
+                wake.push(waker);
+                woken.push(*number);
+                *waiting -= 1;
             }
-        }));
-        let woken = wake.len() - before;
-        self.waiting -= woken;
-        self.woken += woken;
+        }
+    }
+
+    fn pass(&mut self) {
+        for number in self.woken.drain(..) {
+            if let Some(waiter) = self.waiters.get_mut(&number) {
+                waiter.state = State::Passed;
+            }
+        }
     }
 }
 
@@ -152,6 +153,15 @@ impl Waiting {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether nobody waits but for the end.
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.0.as_ref().is_none_or(|queues| {
+            let end = Until::End.queue();
+            queues.queues[..end].iter().all(|queue| queue.waiters.is_empty())
+        })
     }
 
     /// Takes a place, or keeps it, to be woken with this waker.
@@ -190,23 +200,6 @@ impl Waiting {
         first.is_none_or(|(first, _)| own.is_some_and(|(own, _)| own == *first))
     }
 
-    /// Whether who has this place has been woken because this wait has come to its end.
-    pub(crate) fn is_over(&self, until: Until, place: &Place) -> bool {
-        let waiter = |number| self.queue(until)?.waiters.get(&number);
-        let own = place.0.and_then(waiter).filter(|own| own.until == until);
-        own.is_some_and(|own| matches!(own.state, State::Woken))
-    }
-
-    /// Where the first of those who wait for a flush has its mark.
-    pub(crate) fn next_mark(&self) -> Option<Mark> {
-        let queue = &self.0.as_ref()?.queues[FLUSHED];
-        let first = queue.waiters.values().find(|waiter| matches!(waiter.state, State::Waiting(_)));
-        first.and_then(|waiter| match waiter.until {
-            Until::Flushed(mark) => Some(mark),
-            _ => None,
-        })
-    }
-
     /// Whether somebody in the line has not been woken.
     pub(crate) fn is_waiting(&self, until: Until) -> bool {
         self.queue(until).is_some_and(|queue| queue.waiting > 0)
@@ -214,7 +207,7 @@ impl Waiting {
 
     /// Whether somebody in the line has been woken and may still come.
     pub(crate) fn is_expected(&self, until: Until) -> bool {
-        self.queue(until).is_some_and(|queue| queue.woken > 0)
+        self.queue(until).is_some_and(|queue| !queue.woken.is_empty())
     }
 
     /// Wakes the next in the line.
@@ -226,22 +219,38 @@ impl Waiting {
 
     /// Who was woken and has not come had its chance.
     pub(crate) fn pass(&mut self, until: Until) {
-        let Some(queues) = &mut self.0 else { return };
-        let queue = &mut queues.queues[until.queue()];
-        for waiter in queue.waiters.values_mut() {
-            if matches!(waiter.state, State::Woken) {
-                waiter.state = State::Passed;
-            }
+        if let Some(queues) = &mut self.0 {
+            queues.queues[until.queue()].pass();
         }
-        queue.woken = 0;
     }
 
-    /// Wakes all whose wait has come to its end.
-    pub(crate) fn wake_if(&mut self, wake: &mut Vec<Waker>, mut is_due: impl FnMut(Until) -> bool) {
-        let Some(queues) = &mut self.0 else { return };
-        for queue in &mut queues.queues {
-            queue.wake(usize::MAX, wake, &mut is_due);
+    /// Wakes all who wait for this.
+    pub(crate) fn wake_all(&mut self, until: Until, wake: &mut Vec<Waker>) {
+        if let Some(queues) = &mut self.0 {
+            queues.queues[until.queue()].wake(usize::MAX, wake, |_| true);
         }
+    }
+
+    /// Wakes all who wait for anything.
+    pub(crate) fn wake_everybody(&mut self, wake: &mut Vec<Waker>) {
+        for queue in self.0.iter_mut().flat_map(|queues| &mut queues.queues) {
+            queue.wake(usize::MAX, wake, |_| true);
+        }
+    }
+
+    /// Wakes those who wait for a flush of what has been. Returns whether others still do.
+    pub(crate) fn wake_flushed(
+        &mut self,
+        wake: &mut Vec<Waker>,
+        mut is_flushed: impl FnMut(Mark) -> bool,
+    ) -> bool {
+        let Some(queues) = &mut self.0 else { return false };
+        let queue = &mut queues.queues[FLUSHED];
+        queue.wake(usize::MAX, wake, |until| match until {
+            Until::Flushed(mark) => is_flushed(mark),
+            _ => false,
+        });
+        queue.waiting > 0
     }
 
     fn queue(&self, until: Until) -> Option<&Queue> {

@@ -51,8 +51,8 @@ impl Work {
         self.0 = self.0.saturating_add(times(DEFLATED, bytes));
     }
 
-    /// The transport was written to.
-    pub(crate) fn add_write(&mut self) {
+    /// The transport was called.
+    pub(crate) fn add_call(&mut self) {
         self.0 = self.0.saturating_add(CALL);
     }
 

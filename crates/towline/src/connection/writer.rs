@@ -31,7 +31,7 @@ use bytes::Buf as _;
 use tokio::io::AsyncWrite as _;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
-use towline_proto::{Mark, Outbound, Session, TransportFate};
+use towline_proto::{Outbound, Session, TransportFate};
 
 use crate::connection::buffers;
 use crate::connection::work::Work;
@@ -65,12 +65,16 @@ pub(crate) struct Writer {
     /// Whether the session has been told that the transport is full, and so may have a deadline.
     has_deadline: bool,
     turn: Turn,
+    /// Whether the flusher has run since the receiver's turn began: what is sent now is no answer.
+    is_turn_over: bool,
     /// Whether the transport holds written bytes back until it is flushed.
     unflushed: bool,
-    /// What somebody waits to have flushed.
-    flush_mark: Option<Mark>,
+    /// Whether somebody waits for that.
+    wants_flush: bool,
     /// Whether the writing side has been shut down.
     is_shut_down: bool,
+    /// Whether the stream has panicked, and is left alone.
+    is_broken: bool,
     /// Whether the kernel was told what to hold back at the most.
     is_bounded: bool,
     /// Whether a transport that was full has taken more since the last deadline.
@@ -111,9 +115,11 @@ impl Writer {
             is_to_be_spawned: false,
             has_deadline: false,
             turn: Turn::Nothing,
+            is_turn_over: false,
             unflushed: false,
-            flush_mark: None,
+            wants_flush: false,
             is_shut_down: false,
+            is_broken: false,
             is_bounded: false,
             took_more: false,
             work: Work::default(),
@@ -122,19 +128,13 @@ impl Writer {
 
     /// Whether nothing is to be written any more.
     pub(crate) fn is_over(&self) -> bool {
-        self.half.is_none()
+        self.half.is_none() || self.is_broken
     }
 
-    /// Whether everything before the mark has been flushed, or never will be, and nothing was written
-    /// since.
-    pub(crate) fn is_flushed(&self, session: &mut Session, mark: Mark) -> bool {
-        self.is_over() || (session.outbound().has_reached(mark) && !self.unflushed)
-    }
-
-    /// Has the transport flushed when the mark is reached, unless it is going to be flushed anyway.
-    /// Before more is written then, whoever waits for it is told.
-    pub(crate) fn flush_at(&mut self, mark: Mark) {
-        self.flush_mark.get_or_insert(mark);
+    /// Somebody waits for a flush: the transport is flushed after each write, and not only when
+    /// nothing is left.
+    pub(crate) fn want_flush(&mut self) {
+        self.wants_flush = true;
     }
 
     /// Whether what is queued is to be written by the flusher, so that a small message need only
@@ -156,14 +156,20 @@ impl Writer {
     /// of the receiver's turn.
     #[inline]
     pub(crate) fn queued(&mut self, session: &mut Session, is_first: bool, receiver: Receiving) {
+        let receiver = match receiver {
+            Receiving::HandedOut if self.is_turn_over => Receiving::Waits,
+            receiver => receiver,
+        };
         if is_first && receiver != Receiving::HasMore && !self.is_in_company() {
             self.turn = match receiver {
                 Receiving::HandedOut => Turn::Answer,
                 _ => Turn::Else(Instant::now()),
             };
             self.write_now(session);
+            self.work.add_call();
         } else if session.outbound().queued_len() >= WRITE_AT {
             self.write_now(session);
+            self.work.add_call();
         } else {
             self.schedule();
         }
@@ -182,7 +188,7 @@ impl Writer {
     /// The receiver has nothing more to hand out: what its turn has led to is written.
     pub(crate) fn turn_ended(&mut self, session: &mut Session) {
         self.write_now(session);
-        self.turn = Turn::Nothing;
+        (self.turn, self.is_turn_over) = (Turn::Nothing, false);
     }
 
     /// Writes without waiting, and leaves the rest to the flusher.
@@ -216,7 +222,7 @@ impl Writer {
         // That was this task's work, and no sender's.
         session.outbound().take_deflated();
         self.took_more |= was_blocked && session.outbound().written_ever() != before;
-        self.turn = Turn::Nothing;
+        (self.turn, self.is_turn_over) = (Turn::Nothing, true);
         match result {
             Poll::Ready(Wrote::All) => {
                 self.flusher = Flusher::Scheduled;
@@ -297,9 +303,8 @@ impl Writer {
 
     /// Writing has come to nothing: the program's stream has panicked in the middle of it.
     pub(crate) fn give_up(&mut self, session: &mut Session) {
-        if self.half.take().is_some() {
+        if !std::mem::replace(&mut self.is_broken, true) {
             session.handle_transport_error(io::ErrorKind::Other);
-            self.flusher = Flusher::Idle;
         }
     }
 
@@ -319,7 +324,7 @@ impl Writer {
         let outbound = session.outbound();
         // A buffer is there for what was refused then, and is to be given back.
         let is_done = outbound.is_empty() && !outbound.has_buffer();
-        is_done && !self.unflushed && self.flush_mark.is_none() && session.is_open()
+        is_done && !self.unflushed && session.is_open()
     }
 
     #[cold]
@@ -334,25 +339,28 @@ impl Writer {
         let outbound = session.outbound();
         let enough = outbound.written_ever() + AT_ONCE;
         let enough_deflated = outbound.deflated() + DEFLATED_AT_ONCE;
-        while let Some(half) = &mut self.half
+        while let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
             && let Some(out) = session.poll_transmit()
         {
             if !self.is_bounded && out.written_ever() + out.remaining() as u64 > WRITE_AT as u64 {
                 self.is_bounded = true;
                 half.bound_unsent(UNSENT_MAX);
             }
-            self.unflushed = half.holds_back();
             let result = ready!(poll_write_some(half, cx, out));
+            self.unflushed = half.holds_back();
             let is_enough = out.written_ever() >= enough || out.deflated() >= enough_deflated;
             self.note(session, result);
-            if self.flush_mark.is_some() {
-                ready!(self.poll_flush_mark(session, cx));
+            if !self.unflushed || self.wants_flush {
+                ready!(self.poll_flush(session, cx));
             }
             if is_enough && !session.outbound().is_empty() {
                 return Poll::Ready(Wrote::Enough);
             }
         }
-        ready!(self.poll_flush(session, cx));
+        if self.unflushed {
+            ready!(self.poll_flush(session, cx));
+        }
+        self.wants_flush = false;
         if !session.is_open() {
             ready!(self.poll_fate(session, cx));
         }
@@ -362,27 +370,16 @@ impl Writer {
         Poll::Ready(Wrote::All)
     }
 
-    /// Flushes the transport if what somebody waits for has been written.
-    #[cold]
-    fn poll_flush_mark(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
-        if self.flush_mark.is_some_and(|mark| session.outbound().has_reached(mark)) {
-            ready!(self.poll_flush(session, cx));
-        }
-        Poll::Ready(())
-    }
-
     #[inline]
     fn poll_flush(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
         if self.unflushed
-            && let Some(half) = &mut self.half
+            && let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
         {
             let result = ready!(Pin::new(half).poll_flush(cx));
             self.note(session, result);
         }
         self.unflushed = false;
-        if self.flush_mark.is_some_and(|mark| session.outbound().has_reached(mark)) {
-            self.flush_mark = None;
-        }
+        session.outbound().handle_flushed();
         Poll::Ready(())
     }
 
@@ -392,13 +389,13 @@ impl Writer {
         let is_over = session.poll_transport() != TransportFate::Open;
         if is_over
             && !self.is_shut_down
-            && let Some(half) = &mut self.half
+            && let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
         {
             let result = ready!(Pin::new(half).poll_shutdown(cx));
             self.is_shut_down = true;
             self.note(session, result);
         }
-        if self.half.is_some() && session.poll_transport() == TransportFate::Close {
+        if !self.is_over() && session.poll_transport() == TransportFate::Close {
             session.handle_transport_end();
         }
         Poll::Ready(())
@@ -416,13 +413,14 @@ impl Writer {
 
 /// What there is to know of the receiver's turn when something is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Receiving {
+    /// It waits for more to come.
+    Waits,
+    /// It has handed out what it had, and has not come for more.
+    HandedOut,
     /// It holds bytes that the program has not received as messages yet.
     HasMore,
-    /// It has handed out what it had, and will come for more.
-    HandedOut,
-    /// It waits.
-    Waits,
 }
 
 /// Writes some of `out`, as one or as several pieces.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use towline_proto::{Broadcast, Compress, Message, Outgoing};
 
 use crate::connection::{Delivered, Info, NoRoom, Work};
-use crate::server::connections::Connections;
+use crate::server::connections::{Connections, alone};
 
 /// What becomes of a broadcast to a connection whose outgoing queue is
 /// [full](crate::Config::send_high_water_mark).
@@ -57,7 +57,7 @@ impl Connections {
     /// once for all connections that make the same of it, and shared as well; with context takeover
     /// in the server's direction, once for each.
     ///
-    /// Other tasks have their turn after some hundred connections.
+    /// Other tasks have their turn after some dozens of connections.
     ///
     /// ```
     /// # async fn example(server: towline::ServerHandle) {
@@ -103,10 +103,10 @@ impl Broadcasting {
         };
         for shared in connections.all() {
             let mut outgoing = Outgoing::from(&mut broadcast).compress(compress);
-            match shared.send_broadcast(&mut outgoing, no_room, &mut work) {
-                Delivered::Sent => delivery.sent += 1,
-                Delivered::Full => delivery.full.push(shared.info.clone()),
-                Delivered::Closing => {}
+            match alone(|| shared.send_broadcast(&mut outgoing, no_room, &mut work)) {
+                Some(Delivered::Sent) => delivery.sent += 1,
+                Some(Delivered::Full) => delivery.full.push(shared.info.clone()),
+                Some(Delivered::Closing) | None => {}
             }
             drop(shared);
             poll_fn(|cx| work.poll_pay(cx)).await;

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use towline_proto::{CloseCode, CloseFrame};
 
 use crate::connection::{Sender, Shared, Work};
@@ -126,24 +127,24 @@ impl Connections {
     async fn for_each(&self, act: impl Fn(&Arc<Shared>) + Send + 'static) -> usize {
         let all = self.all();
         let count = all.len();
+        let act = move |shared: &Arc<Shared>| {
+            alone(|| act(shared));
+        };
         if count <= AT_ONCE {
             all.iter().for_each(act);
             return count;
         }
-        let runtime = all[0].timekeeper.runtime().clone();
-        let (done, is_done) = oneshot::channel();
-        runtime.spawn(async move {
+        let acting = tokio::spawn(async move {
             let mut work = Work::default();
             for shared in all {
                 act(&shared);
                 drop(shared);
-                work.add_write();
+                work.add_call();
                 poll_fn(|cx| work.poll_pay(cx)).await;
             }
-            let _ = done.send(());
         });
-        // Where the runtime has ended, so have the connections.
-        let _ = is_done.await;
+        // It panics nowhere; where the runtime has ended, so have the connections.
+        let _ = acting.await;
         count
     }
 
@@ -170,6 +171,12 @@ impl Connections {
         let parts = &self.0.parts;
         lock(&parts[usize::try_from(id % parts.len() as u64).unwrap_or(0)])
     }
+}
+
+/// Does something with one of many connections, of which the stream, or the subscriber that hears of
+/// its end, may panic: that is no matter to the others.
+pub(crate) fn alone<T>(act: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(act)).ok()
 }
 
 fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {

@@ -172,6 +172,10 @@ impl ServerHandle {
     /// # Cancel safety
     ///
     /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, if there are many connections.
     #[doc(alias = "closeAllConnections")]
     pub async fn close_all(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<usize> {
         let frame = close_frame(code, reason.as_ref())?;

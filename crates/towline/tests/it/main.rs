@@ -19,9 +19,19 @@ mod broadcast;
 
 mod waiting;
 
+mod in_line;
+
 mod alive_or_gone;
 
 mod a_close_completes;
+
+mod how_receiving_ends;
+
+mod closing_a_sink;
+
+mod fair;
+
+mod fair_to_senders;
 
 mod peer_input_never_panics;
 
@@ -40,6 +50,7 @@ mod client;
 mod echo;
 
 mod choppy;
+mod endless;
 mod http;
 mod support;
 mod wire;

@@ -19,7 +19,7 @@ use crate::connection::writer::Receiving;
 
 /// How long after one look the next one is: where nothing is going on, and where the program has
 /// something to do. Peers commonly wait 10 s for an answer, or 20.
-const REST: Duration = Duration::from_secs(20);
+const REST: Duration = Duration::from_secs(9);
 const BUSY: Duration = Duration::from_secs(4);
 
 impl Timed for Shared {
@@ -49,8 +49,9 @@ impl Shared {
         let is_overdue = state.session.is_peer_overdue(now.into_std());
         // A peer that takes what is sent is alive too, though it may be too busy to answer.
         let is_taking = state.writer.took_more();
-        let has_input = self.heard.has_input();
-        let has_unread = has_input || state.writer.half().is_some_and(|half| half.has_unread(wake));
+        let position = self.heard.position();
+        let has_unread = position == Receiving::HasMore
+            || state.writer.half().is_some_and(|half| half.has_unread(wake));
         if is_overdue && has_unread {
             state.session.handle_unread(now.into_std());
         } else if is_overdue && is_taking {
@@ -62,10 +63,17 @@ impl Shared {
             state.receiver.unread = None;
         } else if !lay_before {
             state.receiver.unread = Some(Box::new(Unread { behind, answered: None }));
-        } else if !has_input && !state.receiver.is_mid_frame {
+        }
+        // Whoever waits is most likely about to receive what has just come.
+        let is_left_alone = match position {
+            Receiving::HandedOut => true,
+            Receiving::Waits => lay_before && !state.receiver.is_mid_frame,
+            Receiving::HasMore => false,
+        };
+        if has_unread && is_left_alone {
             state.answer_unread_ping();
         }
-        has_unread || state.receiving(&self.heard) != Receiving::Waits
+        has_unread || position != Receiving::Waits
     }
 }
 

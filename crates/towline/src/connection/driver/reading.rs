@@ -14,6 +14,7 @@ use crate::connection::buffers::Received;
 use crate::connection::event::Event;
 use crate::connection::shared::Shared;
 use crate::connection::work::Work;
+use crate::connection::writer::Receiving;
 use crate::transport::ReadHalf;
 
 /// So much is read and dropped at the most for a peer that goes on sending after it did wrong.
@@ -166,12 +167,17 @@ impl Reader {
     pub(crate) fn lend(&mut self, shared: &Arc<Shared>) -> Option<MessageRef<'_>> {
         let Self { inbound, received, lent, work, .. } = self;
         if let Some(message) = lent {
+            let is_empty = received.is_empty();
+            let position = if is_empty { Receiving::HandedOut } else { Receiving::HasMore };
+            shared.heard.set_position(position);
             work.add_message(message.len());
             return Some(MessageRef::from(&**message));
         }
         let mut input = received.input();
         let message = inbound.poll_whole(&mut input);
-        shared.heard.set_has_input(!input.is_empty());
+        let is_empty = input.is_empty();
+        let position = if is_empty { Receiving::HandedOut } else { Receiving::HasMore };
+        shared.heard.set_position(position);
         match message {
             Some(message) => work.add_message(message.len()),
             None => drop(shared.handle_incoming(inbound.poll(&mut Input::new(&mut [])))),
@@ -188,6 +194,7 @@ impl Reader {
         let paid = self.work.poll_pay(cx);
         if paid.is_pending() {
             self.look_after_answers(shared);
+            self.note_handed_out(shared);
         }
         paid
     }
@@ -214,8 +221,16 @@ impl Reader {
         if self.received.is_empty() {
             self.received.release();
         }
-        shared.heard.set_has_input(!self.received.is_empty());
+        self.note_handed_out(shared);
         Poll::Ready(Some(item))
+    }
+
+    /// The program has something, and comes back for what is left, or for more.
+    #[inline]
+    fn note_handed_out(&self, shared: &Shared) {
+        let is_empty = self.received.is_empty();
+        let position = if is_empty { Receiving::HandedOut } else { Receiving::HasMore };
+        shared.heard.set_position(position);
     }
 
     /// Has pings answered that stand right behind the message that is handed out: the program may be
@@ -335,7 +350,7 @@ impl Reader {
     fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
-        shared.heard.set_has_input(false);
+        shared.heard.set_position(Receiving::Waits);
         shared.update(|state| {
             state.receiver.is_mid_frame = is_mid_frame;
             state.end_turn(&shared.heard, heard_at, cx.waker());
@@ -345,7 +360,7 @@ impl Reader {
 
     fn end(&mut self, shared: &Shared) {
         self.received.release();
-        shared.heard.set_has_input(false);
+        shared.heard.set_position(Receiving::Waits);
         self.is_over = true;
     }
 

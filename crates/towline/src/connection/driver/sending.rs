@@ -15,8 +15,8 @@ use crate::connection::writer::WRITE_AT;
 
 /// What can be queued.
 pub(crate) trait Item {
-    /// Where it waits for its turn.
-    fn line(&self, state: &State) -> Until;
+    /// Where it waits for its turn; `None` where it does not wait.
+    fn line(&self, state: &State) -> Option<Until>;
 
     /// Queues it, or says why it can't be: it is as it was then.
     fn queue(&mut self, state: &mut State) -> Result<(), Refused>;
@@ -33,8 +33,8 @@ pub(crate) trait Item {
 }
 
 impl Item for Outgoing<'_> {
-    fn line(&self, _: &State) -> Until {
-        Until::Room
+    fn line(&self, _: &State) -> Option<Until> {
+        Some(Until::Room)
     }
 
     #[inline(always)]
@@ -50,6 +50,7 @@ impl Item for Outgoing<'_> {
     #[inline(always)]
     fn join(&mut self, state: &mut State) -> bool {
         if state.writer.can_join()
+            && state.waiting.is_empty()
             && let Some(len) = state.session.join(self, WRITE_AT)
         {
             state.writer.work.add_message(len);
@@ -73,11 +74,12 @@ impl ByHand {
 }
 
 impl Item for ByHand {
-    fn line(&self, state: &State) -> Until {
+    fn line(&self, state: &State) -> Option<Until> {
         match self.frame.opcode() {
-            Opcode::Continuation => Until::RoomToContinue,
-            Opcode::Text | Opcode::Binary if self.is_others_turn(state) => Until::Finished,
-            _ => Until::Room,
+            Opcode::Close => None,
+            Opcode::Continuation | Opcode::Ping | Opcode::Pong => Some(Until::RoomAhead),
+            Opcode::Text | Opcode::Binary if self.is_others_turn(state) => Some(Until::Finished),
+            Opcode::Text | Opcode::Binary => Some(Until::Room),
         }
     }
 
@@ -108,8 +110,8 @@ pub(crate) struct Control {
 }
 
 impl Item for Control {
-    fn line(&self, _: &State) -> Until {
-        Until::Room
+    fn line(&self, _: &State) -> Option<Until> {
+        Some(Until::RoomAhead)
     }
 
     fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
@@ -150,8 +152,9 @@ impl Shared {
             if state.writer.work.is_due() {
                 return None;
             }
-            let line = item.line(state);
-            if state.must_wait(line, place) {
+            if let Some(line) = item.line(state)
+                && state.must_wait(line, place)
+            {
                 state.waiting.wait(line, place, cx.waker());
                 return Some(Poll::Pending);
             }
@@ -169,18 +172,24 @@ impl Shared {
         }
     }
 
-    /// Queues the item if it has its turn and there is room; `None` if not.
+    /// Queues a message if there is room, and nobody waits for it; `None` if not.
     #[inline]
-    pub(crate) fn try_send(self: &Arc<Self>, item: &mut impl Item) -> Option<Result<(), Refused>> {
+    pub(crate) fn try_send(
+        self: &Arc<Self>,
+        outgoing: &mut Outgoing<'_>,
+    ) -> Option<Result<(), Refused>> {
         self.update(|state| {
-            let is_full = state.is_full_after_writing(item.line(state));
-            (!is_full).then(|| self.queue(state, item))
+            let must_wait = state.must_wait(Until::Room, &Place::default());
+            (!must_wait).then(|| self.queue(state, outgoing))
         })
     }
 
-    /// Queues the item whether there is room or not.
-    pub(crate) fn send_beyond_room(self: &Arc<Self>, item: &mut impl Item) -> Result<(), Refused> {
-        self.update(|state| self.queue(state, item))
+    /// Queues a message whether there is room or not.
+    pub(crate) fn send_beyond_room(
+        self: &Arc<Self>,
+        outgoing: &mut Outgoing<'_>,
+    ) -> Result<(), Refused> {
+        self.update(|state| self.queue(state, outgoing))
     }
 
     /// Queues a message for many connections if there is room for it; else does what is to be done
@@ -199,12 +208,15 @@ impl Shared {
                 state.have_no_room_for(outgoing, no_room);
                 return Delivered::Full;
             }
-            // What is newer than what was kept is in its place.
-            state.newest = None;
+            // What was kept is older. It comes first, unless this is in its place.
+            if no_room == NoRoom::KeepNewest {
+                state.newest = None;
+            }
+            state.send_newest();
             let before = std::mem::take(&mut state.writer.work);
             let sent = self.queue(state, outgoing);
             work.add(std::mem::replace(&mut state.writer.work, before));
-            work.add_write();
+            work.add_call();
             if sent.is_ok() { Delivered::Sent } else { Delivered::Closing }
         })
     }
@@ -227,29 +239,28 @@ impl Shared {
         self.lock().session.outbound().mark()
     }
 
-    /// Waits until everything before the mark has been written.
+    /// Waits until everything before the mark has been flushed. `false` if it never will be.
     pub(crate) fn poll_flush(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
         mark: Mark,
-    ) -> Poll<()> {
+    ) -> Poll<bool> {
+        ready!(self.poll_pay(cx));
         self.update(|state| {
             let State { session, writer, waiting, .. } = state;
-            // What others have written since it was woken makes no difference.
-            if waiting.is_over(Until::Flushed(mark), place) {
-                waiting.leave(place);
-                return Poll::Ready(());
+            if !session.outbound().has_reached(mark) {
+                writer.want_flush();
+                writer.write_now(session);
+                writer.work.add_call();
             }
-            writer.flush_at(mark);
-            writer.write_now(session);
-            if !writer.is_flushed(session, mark) {
-                writer.flush_at(mark);
+            let is_reached = session.outbound().has_reached(mark);
+            if !is_reached && !writer.is_over() {
                 waiting.wait(Until::Flushed(mark), place, cx.waker());
                 return Poll::Pending;
             }
             waiting.leave(place);
-            Poll::Ready(())
+            Poll::Ready(is_reached)
         })
     }
 
@@ -264,14 +275,14 @@ impl Shared {
         };
         let paid = work.poll_pay(cx);
         if paid.is_pending() {
-            self.lock().writer.work = work;
+            self.lock().writer.work.add(work);
         }
         paid
     }
 
     #[inline]
     fn queue(&self, state: &mut State, item: &mut impl Item) -> Result<(), Refused> {
-        let receiving = state.receiving(&self.heard);
+        let receiving = self.heard.position();
         let is_first = state.session.outbound().is_empty();
         state.writer.prepare(&mut state.session);
         let len = item.len();
