@@ -312,6 +312,10 @@ impl State {
         let is_over = writer.is_over();
         if waiting.wake_flushed(wake, |mark| is_over || session.outbound().has_reached(mark)) {
             writer.want_flush();
+            if writer.take_flush_due() {
+                writer.schedule();
+                wake.extend(writer.blocked().cloned());
+            }
         }
         if !session.is_open() {
             return LINES.iter().chain(&[Until::Finished]).for_each(|line| {

@@ -69,8 +69,9 @@ pub(crate) struct Writer {
     is_turn_over: bool,
     /// Whether the transport holds written bytes back until it is flushed.
     unflushed: bool,
-    /// Whether somebody waits for that.
+    /// Whether somebody waits for that, and whether it is being tried.
     wants_flush: bool,
+    is_flushing: bool,
     /// Whether the writing side has been shut down.
     is_shut_down: bool,
     /// Whether the stream has panicked, and is left alone.
@@ -118,6 +119,7 @@ impl Writer {
             is_turn_over: false,
             unflushed: false,
             wants_flush: false,
+            is_flushing: false,
             is_shut_down: false,
             is_broken: false,
             is_bounded: false,
@@ -135,6 +137,14 @@ impl Writer {
     /// nothing is left.
     pub(crate) fn want_flush(&mut self) {
         self.wants_flush = true;
+    }
+
+    /// Whether there is something to flush, and a flusher that waits to write more is to be woken for
+    /// it, once.
+    pub(crate) fn take_flush_due(&mut self) -> bool {
+        let is_due = self.wants_flush && self.unflushed && !self.is_flushing;
+        self.is_flushing |= is_due;
+        is_due
     }
 
     /// Whether what is queued is to be written by the flusher, so that a small message need only
@@ -339,6 +349,9 @@ impl Writer {
         let outbound = session.outbound();
         let enough = outbound.written_ever() + AT_ONCE;
         let enough_deflated = outbound.deflated() + DEFLATED_AT_ONCE;
+        if self.wants_flush && self.unflushed {
+            ready!(self.poll_flush(session, cx));
+        }
         while let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
             && let Some(out) = session.poll_transmit()
         {
@@ -378,7 +391,7 @@ impl Writer {
             let result = ready!(Pin::new(half).poll_flush(cx));
             self.note(session, result);
         }
-        self.unflushed = false;
+        (self.unflushed, self.is_flushing) = (false, false);
         session.outbound().handle_flushed();
         Poll::Ready(())
     }

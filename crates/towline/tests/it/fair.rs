@@ -92,7 +92,7 @@ async fn who_receives_tiny_messages_without_end_lets_others_run() {
     for says in [frame().text("a"), frame().binary([])] {
         for role in BOTH {
             for by in ALL {
-                let most = most(role, &[says.clone()], by, 12_000, Of::Messages).await;
+                let most = most(role, std::slice::from_ref(&says), by, 12_000, Of::Messages).await;
                 assert!(most <= MESSAGES, "{role:?} by {by:?}: {most} messages");
             }
         }
