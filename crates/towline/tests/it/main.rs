@@ -31,6 +31,8 @@ mod closing_a_sink;
 
 mod fair;
 
+mod panicking_streams;
+
 mod fair_to_senders;
 
 mod peer_input_never_panics;
