@@ -23,6 +23,8 @@ mod in_line;
 
 mod alive_or_gone;
 
+mod busy;
+
 mod a_close_completes;
 
 mod how_receiving_ends;
