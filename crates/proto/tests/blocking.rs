@@ -158,6 +158,44 @@ fn a_read_waits_until_the_next_deadline_and_never_for_no_time() {
     assert_eq!(connection.read_timeout(late), Some(Duration::from_millis(1)));
 }
 
+/// What it has said is no sign of life that lasts, whether it can be decoded or not.
+#[test]
+fn a_peer_that_said_the_beginning_of_a_frame_and_nothing_more_is_given_up() {
+    let payload = [&[0x82, 126, 4, 0][..], &[7; 100]].concat();
+    let beginnings: [&[u8]; 5] = [&[], &[0x82], &[0x82, 100, 1, 2, 3], &payload, &[2, 1, 7, 0x89]];
+    for said in beginnings {
+        let began = towline_kit::start();
+        let mut now = began;
+        let mut connection = Connection::new(Role::Client, &Config::client(), now);
+        let mut buffer = ReadBuffer::new();
+        let mut stream = Saying(said);
+        for _ in 0..100 {
+            let incoming = connection.poll(now, &mut buffer.input()).into_owned();
+            if connection.session().closed().is_some() {
+                break;
+            }
+            assert!(matches!(incoming, Incoming::More | Incoming::Frame(_)), "{incoming:?}");
+            let _ = connection.write_to(now, &mut io::sink());
+            if connection.read_from(&mut stream, &mut buffer).is_err() {
+                now += connection.read_timeout(now).unwrap();
+                connection.session().handle_timeout(now);
+            }
+        }
+        let closed = connection.session().closed().expect("an end");
+        assert_eq!(closed.cause(), CloseCause::PeerUnresponsive, "{said:?}");
+        assert_eq!(now - began, Duration::from_secs(30), "{said:?}");
+    }
+}
+
+/// Says this, and then nothing.
+struct Saying<'b>(&'b [u8]);
+
+impl io::Read for Saying<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() { Err(io::ErrorKind::WouldBlock.into()) } else { self.0.read(bytes) }
+    }
+}
+
 #[test]
 fn a_head_is_read_and_what_follows_it_is_left() {
     let limits = HeadLimits::default();

@@ -235,6 +235,46 @@ async fn a_peer_that_neither_reads_nor_speaks_is_gone() {
     assert_eq!(opened.elapsed().as_secs(), 30);
 }
 
+/// A transport that holds back what it has taken is not a peer that takes nothing.
+#[tokio::test(start_paused = true)]
+async fn who_has_taken_all_is_not_gone_though_a_flush_takes_long() {
+    for role in [Role::Server, Role::Client] {
+        for (keepalive, is_let_through) in
+            [(true, true), (true, false), (false, true), (false, false)]
+        {
+            let what = format!("{role:?}, keepalive: {keepalive}, let through: {is_let_through}");
+            let mut config = config().send_timeout(60 * SECOND);
+            if !keepalive {
+                config = config.keepalive(None::<Keepalive>);
+            }
+            let (mut connection, far) = connect(role, &config);
+            far.holds_back();
+            connection.send("one").await.unwrap();
+            sleep(SECOND).await;
+            if is_let_through {
+                far.lets_through();
+            }
+            for _ in 0..7 {
+                sleep(10 * SECOND).await;
+                far.says(frame().text("I am here"));
+                assert!(connection.recv().await.unwrap().is_some(), "{what}");
+            }
+            // An answer that is queued while there is more to receive, and written later.
+            far.says_all([frame().text("another"), frame().text("one more")]);
+            assert!(connection.recv().await.unwrap().is_some(), "{what}");
+            connection.send("two").await.unwrap();
+            settle().await;
+            assert!(connection.recv().await.unwrap().is_some(), "{what}");
+            sleep(SECOND).await;
+            assert!(connection.is_open(), "{what}");
+            far.lets_through();
+            connection.flushed().await;
+            let heard: Vec<_> = far.hears().into_iter().map(|heard| heard.payload).collect();
+            assert_eq!(heard, [b"one", b"two"], "{what}");
+        }
+    }
+}
+
 /// Deadlines belong to the runtime that a connection is on: that another one, on which a client
 /// was used before, is gone or asleep is no reason to miss them.
 #[test]

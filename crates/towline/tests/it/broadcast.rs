@@ -10,8 +10,8 @@ use towline::{
     CloseCause, CloseCode, Config, Connection, Keepalive, Message, Role, Server, WhenFull,
 };
 
-use crate::http::{arrives, head};
-use crate::wire::settle;
+use crate::http::{arrives, head, request};
+use crate::wire::{settle, wire};
 
 const MARK: usize = 1000;
 
@@ -84,6 +84,36 @@ async fn the_newest_of_the_broadcasts_that_found_no_room_comes_when_there_is_som
     let _ = all.broadcast("newer").await;
     assert_eq!(hears(&mut clients[0]).await, Message::text("newer"));
     assert!(clients[0].recv().now_or_never().is_none());
+}
+
+/// There is room again, and nobody has seen that yet.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_comes_before_another_broadcast_that_finds_some() {
+    for (when_full, expected) in
+        [(WhenFull::Skip, 2), (WhenFull::Close, 2), (WhenFull::KeepNewest, 1)]
+    {
+        let config = Config::server().send_high_water_mark(MARK).keepalive(None::<Keepalive>);
+        let mut server = Server::builder().config(config).auto_accept(true).build();
+        let (near, far) = wire();
+        far.says_bytes(request("/", &[]).into_bytes());
+        server.serve(near, None);
+        let connection = server.next_connection().await.unwrap();
+        far.forgets_what_it_heard();
+        settle().await;
+        far.stalls();
+        connection.send(vec![0; 5 * MARK]).await.unwrap();
+        let all = server.connections();
+        let kept = all.broadcast("price").when_full(WhenFull::KeepNewest).await;
+        assert_eq!((kept.sent, kept.full.len()), (0, 1));
+        far.flows();
+        let chat = all.broadcast("chat").when_full(when_full).await;
+        assert_eq!((chat.sent, chat.full.len()), (1, 0), "{when_full:?}");
+        settle().await;
+        let heard = far.hears();
+        let heard: Vec<_> = heard[1..].iter().map(|heard| heard.text()).collect();
+        // One that is kept instead is newer, and all that there is to say.
+        assert_eq!(heard, ["price", "chat"][2 - expected..], "{when_full:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,13 @@
 //! Closing through the `Sink` ends what is sent, and nothing of what the peer still answers.
 
 use futures_util::{SinkExt, StreamExt as _, stream};
-use towline::{CloseCause, Config, Connection, Event, Message, Result};
+use towline::{
+    CloseCause, CloseCode, Config, Connection, ErrorKind, Event, Keepalive, Message, Result, Role,
+    Sender,
+};
 
 use crate::support::pair_with_pipe;
-use crate::wire::{connect, settle};
+use crate::wire::{Far, connect, settle};
 use towline_kit::frame;
 
 const COUNT: usize = 1000;
@@ -119,7 +122,7 @@ async fn all_answers_come_to_the_receiver_of_a_sender_that_was_closed() {
 /// The close frame is out then; the peer's is not waited for.
 #[tokio::test(start_paused = true)]
 async fn a_sink_is_closed_when_its_close_frame_is_written() {
-    for role in [towline::Role::Server, towline::Role::Client] {
+    for role in [Role::Server, Role::Client] {
         let (mut connection, far) = connect(role, &Config::server());
         far.stalls();
         connection.send("before").await.unwrap();
@@ -139,5 +142,94 @@ async fn a_sink_is_closed_when_its_close_frame_is_written() {
         assert_eq!(connection.recv().await.unwrap(), Some("an answer".into()));
         assert_eq!(connection.recv().await.unwrap(), None);
         assert!(connection.wait_closed().await.is_clean());
+    }
+}
+
+/// Much is queued before it: that the transport has taken as much as was queued is not enough.
+#[tokio::test(start_paused = true)]
+async fn a_sink_is_closed_when_its_close_frame_is_written_behind_all_that_was_queued() {
+    for role in [Role::Server, Role::Client] {
+        let config = Config::server().send_high_water_mark(1 << 20).keepalive(None::<Keepalive>);
+        let (connection, far) = connect(role, &config);
+        far.stalls();
+        for _ in 0..50 {
+            connection.send(vec![1; 4 << 10]).await.unwrap();
+        }
+        let queued = connection.queued_bytes();
+        assert!(queued >= 200 << 10, "{queued} bytes");
+        let mut sender = connection.sender();
+        let closing = tokio::spawn(async move { SinkExt::close(&mut sender).await });
+        settle().await;
+        assert!(!closing.is_finished(), "nothing was written");
+        far.takes(queued);
+        settle().await;
+        assert!(!closing.is_finished(), "the close frame was not written");
+        assert_eq!(far.hears().len(), 50);
+        far.flows();
+        settle().await;
+        assert!(closing.is_finished());
+        closing.await.unwrap().unwrap();
+        let [close] = &far.hears()[..] else { panic!("one frame") };
+        assert_eq!(close.close().code(), CloseCode::NORMAL);
+    }
+}
+
+/// The ways for a connection to fail.
+async fn fails(connection: &Sender, far: &Far, way: usize) {
+    match way {
+        0 => connection.abort(CloseCode::GOING_AWAY, ""),
+        1 => far.fails_writes(std::io::ErrorKind::BrokenPipe),
+        _ => far.fails(std::io::ErrorKind::ConnectionReset),
+    }
+    connection.wait_closed().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_wait_for_a_flush_that_will_never_come_is_an_error() {
+    for role in [Role::Server, Role::Client] {
+        for (way, len) in [(0, 4), (0, 8 << 10), (1, 4), (1, 8 << 10), (2, 4), (2, 8 << 10)] {
+            let (connection, far) = connect(role, &Config::server());
+            let (mut sender, mut receiver) = connection.split();
+            tokio::spawn(
+                async move { while receiver.recv().await.is_ok_and(|it| it.is_some()) {} },
+            );
+            far.stalls();
+            let other = sender.clone();
+            sender.feed(vec![1; len].into()).await.unwrap();
+            let flushing = tokio::spawn(async move { sender.flush().await });
+            settle().await;
+            assert!(!flushing.is_finished());
+            fails(&other, &far, way).await;
+            let flushed = flushing.await.unwrap();
+            assert!(
+                flushed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Closed),
+                "{role:?}, way {way}, {len} bytes: {flushed:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_close_a_sink_whose_close_frame_is_lost_is_an_error() {
+    for role in [Role::Server, Role::Client] {
+        for (way, len) in [(0, 4), (0, 8 << 10), (1, 4), (1, 8 << 10), (2, 4), (2, 8 << 10)] {
+            let (connection, far) = connect(role, &Config::server());
+            let (mut sender, mut receiver) = connection.split();
+            tokio::spawn(
+                async move { while receiver.recv().await.is_ok_and(|it| it.is_some()) {} },
+            );
+            far.stalls();
+            let other = sender.clone();
+            sender.feed(vec![1; len].into()).await.unwrap();
+            let closing = tokio::spawn(async move { SinkExt::close(&mut sender).await });
+            settle().await;
+            assert!(!closing.is_finished());
+            fails(&other, &far, way).await;
+            let closed = closing.await.unwrap();
+            assert!(
+                closed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Closed),
+                "{role:?}, way {way}, {len} bytes: {closed:?}"
+            );
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use futures_util::{FutureExt as _, SinkExt};
-use towline::{CloseCode, Config, Frame, Keepalive, Message, Role, Sender};
+use towline::{CloseCode, Config, Frame, Keepalive, Message, Opcode, Role, Sender};
+use towline_kit::event::close_frame;
 
 use crate::wire::{Far, connect, settle};
 
@@ -163,6 +164,35 @@ async fn who_does_not_go_on_with_a_message_of_frames_holds_up_no_more_than_that_
     maker.send_frame(Frame::continuation("end")).await.unwrap();
     all_are_served(tasks, &far, "behind a message of frames").await;
     drop(kept);
+}
+
+/// What others have queued can't go before it is finished, and leaves no room.
+#[tokio::test(start_paused = true)]
+async fn who_makes_a_message_of_frames_can_ping_and_close_whatever_others_have_queued() {
+    for role in BOTH {
+        let (connection, far) = connect(role, &config());
+        let maker = connection.sender();
+        maker.send_frame(Frame::text("begun").fin(false)).await.unwrap();
+        while connection.try_send(vec![1; MARK / 10]).is_ok() {}
+        let tasks = crowd(&connection.sender(), 10).await;
+        let at_once = "it waits for nobody";
+        maker.ping("a ping").now_or_never().expect(at_once).unwrap();
+        let by_hand = maker.send_frame(Frame::new(Opcode::Ping, "by hand"));
+        by_hand.now_or_never().expect(at_once).unwrap();
+        settle().await;
+        let heard: Vec<_> = far.hears().into_iter().map(|it| (it.opcode(), it.payload)).collect();
+        let [begun, ping, by_hand] =
+            [(Opcode::Text, "begun"), (Opcode::Ping, "a ping"), (Opcode::Ping, "by hand")]
+                .map(|(opcode, payload)| (opcode, payload.as_bytes().to_vec()));
+        assert_eq!(heard, [begun, ping, by_hand], "{role:?}");
+        assert!(tasks.iter().all(|task| !task.is_finished()), "there is no room");
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        let close = Frame::new(Opcode::Close, [1000u16.to_be_bytes().as_slice(), b"bye"].concat());
+        maker.send_frame(close).now_or_never().expect(at_once).unwrap();
+        assert!(!connection.is_open());
+        settle().await;
+        assert_eq!(far.hears().last().unwrap().close(), close_frame(CloseCode::NORMAL, "bye"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

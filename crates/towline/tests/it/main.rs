@@ -23,6 +23,8 @@ mod in_line;
 
 mod alive_or_gone;
 
+mod busy;
+
 mod a_close_completes;
 
 mod how_receiving_ends;
@@ -30,6 +32,8 @@ mod how_receiving_ends;
 mod closing_a_sink;
 
 mod fair;
+
+mod panicking_streams;
 
 mod fair_to_senders;
 

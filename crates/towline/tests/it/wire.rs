@@ -48,6 +48,8 @@ struct State {
     room: usize,
     write_error: Option<io::ErrorKind>,
     panics: bool,
+    /// Whether what was written is held back, so that a flush has to wait.
+    holds_back: bool,
     calls: Vec<Call>,
     written: Vec<u8>,
     reader: Option<Waker>,
@@ -64,6 +66,12 @@ pub(crate) fn connect_with_early(role: Role, config: &Config, early: Bytes) -> (
     let state = Arc::new(Mutex::new(State { room: usize::MAX, ..State::default() }));
     let far = Far { state: state.clone(), role };
     (Connection::from_stream(Wire(state), role, config, early), far)
+}
+
+/// The two ends of a transport that is to become a server's connection.
+pub(crate) fn wire() -> (Wire, Far) {
+    let state = Arc::new(Mutex::new(State { room: usize::MAX, ..State::default() }));
+    (Wire(state.clone()), Far { state, role: Role::Server })
 }
 
 /// Lets all tasks run until each of them waits.
@@ -147,6 +155,18 @@ impl Far {
         self.takes(usize::MAX);
     }
 
+    /// Has a flush wait from now on, though everything can be written.
+    pub(crate) fn holds_back(&self) {
+        self.lock().holds_back = true;
+    }
+
+    /// Has a flush wait no longer.
+    pub(crate) fn lets_through(&self) {
+        let mut state = self.lock();
+        state.holds_back = false;
+        wake(state.writer.take());
+    }
+
     /// The frames that have been written whole since this was last asked.
     pub(crate) fn hears(&self) -> Vec<Heard> {
         let mut state = self.lock();
@@ -159,6 +179,11 @@ impl Far {
         }
         state.written.drain(..at);
         all
+    }
+
+    /// Forgets what has been written, which need be no frames.
+    pub(crate) fn forgets_what_it_heard(&self) {
+        self.lock().written.clear();
     }
 
     /// The calls since this was last asked.
@@ -268,7 +293,12 @@ impl AsyncWrite for Wire {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut state = self.0.lock().unwrap();
+        if state.holds_back {
+            state.writer = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
         Poll::Ready(Ok(()))
     }
 
