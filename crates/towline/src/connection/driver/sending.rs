@@ -148,28 +148,19 @@ impl Shared {
         place: &mut Place,
         item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        let sent = self.update(|state| {
-            if state.writer.work.is_due() {
-                return None;
-            }
+        self.update(|state| {
+            ready!(state.poll_pay(cx));
             if let Some(line) = item.line(state)
                 && state.must_wait(line, place)
             {
                 state.waiting.wait(line, place, cx.waker());
-                return Some(Poll::Pending);
+                return Poll::Pending;
             }
             if place.is_taken() {
                 state.waiting.leave(place);
             }
-            Some(Poll::Ready(self.queue(state, item)))
-        });
-        match sent {
-            Some(sent) => sent,
-            None => {
-                ready!(self.poll_pay(cx));
-                self.poll_queue(cx, place, item)
-            }
-        }
+            Poll::Ready(self.queue(state, item))
+        })
     }
 
     /// Queues a message if there is room, and nobody waits for it; `None` if not.
@@ -223,8 +214,8 @@ impl Shared {
 
     /// Waits until there is room.
     pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>, place: &mut Place) -> Poll<()> {
-        ready!(self.poll_pay(cx));
         self.update(|state| {
+            ready!(state.poll_pay(cx));
             if state.must_wait(Until::Room, place) {
                 state.waiting.wait(Until::Room, place, cx.waker());
                 return Poll::Pending;
@@ -246,8 +237,8 @@ impl Shared {
         place: &mut Place,
         mark: Mark,
     ) -> Poll<bool> {
-        ready!(self.poll_pay(cx));
         self.update(|state| {
+            ready!(state.poll_pay(cx));
             let State { session, writer, waiting, .. } = state;
             if !session.outbound().has_reached(mark) {
                 writer.want_flush();
@@ -262,22 +253,6 @@ impl Shared {
             waiting.leave(place);
             Poll::Ready(is_reached)
         })
-    }
-
-    /// Has the task pay for what was done for senders, so that a loop that sends lets others run.
-    fn poll_pay(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut work = {
-            let writer = &mut self.lock().writer;
-            if !writer.work.is_due() {
-                return Poll::Ready(());
-            }
-            std::mem::take(&mut writer.work)
-        };
-        let paid = work.poll_pay(cx);
-        if paid.is_pending() {
-            self.lock().writer.work.add(work);
-        }
-        paid
     }
 
     #[inline]
@@ -319,6 +294,14 @@ impl State {
                 self.writer.write_last(&mut self.session);
             }
         }
+    }
+
+    /// Has the task pay for what was done for senders, so that a loop that sends lets others run. If
+    /// it must yield it is woken from here, which for tokio is to note its waker.
+    #[inline]
+    fn poll_pay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let work = &mut self.writer.work;
+        if work.is_due() { work.poll_pay(cx) } else { Poll::Ready(()) }
     }
 
     /// Whether somebody has to wait for room, or for a turn. A connection that is closing has room:
