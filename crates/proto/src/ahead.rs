@@ -34,6 +34,22 @@ pub fn latest_ping(unread: &[u8]) -> Option<(usize, Bytes)> {
     latest
 }
 
+/// Whether `unread`, which begins with a frame, ends with one, and holds at most so many.
+pub fn ends_with_frame(unread: &[u8], most: usize) -> bool {
+    let mut rest = unread;
+    for _ in 0..most {
+        let Ok(Some((header, header_len))) = Header::decode(rest) else { return false };
+        let len =
+            usize::try_from(header.payload_len).ok().and_then(|len| len.checked_add(header_len));
+        match len.and_then(|len| rest.get(len..)) {
+            Some([]) => return true,
+            Some(behind) => rest = behind,
+            None => return false,
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +62,15 @@ mod tests {
             assert_eq!(latest_ping(&unread), Some((0, "hi".into())), "{rest:?}");
         }
         assert_eq!(latest_ping(&[0x82, 0xFF, 255, 255, 255, 255, 255, 255, 255, 255]), None);
+    }
+
+    #[test]
+    fn frames_that_end_where_the_bytes_do_are_told_from_others() {
+        let two = [0x81, 1, b'a', 0x82, 0];
+        assert!(ends_with_frame(&two, 2) && ends_with_frame(&two[..3], 1));
+        assert!(!ends_with_frame(&two, 1), "there are more");
+        for broken in [&two[..1], &two[..2], &two[..4], &[0x83, 0][..], &[]] {
+            assert!(!ends_with_frame(broken, 9), "{broken:?}");
+        }
     }
 }

@@ -41,6 +41,12 @@ impl Timer {
         }
     }
 
+    /// Takes note that bytes of the peer came at some time between these two. To ask too early is
+    /// better than too late; to conclude too early is not.
+    pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
+        self.handle_received(if self.is_asked { to } else { from });
+    }
+
     /// When [`poll_due`](Self::poll_due) will have something to say, if nothing is
     /// heard until then.
     pub fn poll_timeout(&self) -> Option<Instant> {

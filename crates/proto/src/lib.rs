@@ -83,7 +83,7 @@ pub mod deflate;
 #[cfg(test)]
 mod testing;
 
-pub use ahead::latest_ping;
+pub use ahead::{ends_with_frame, latest_ping};
 pub use broadcast::Broadcast;
 pub use closing::{CloseCause, Closed, Initiator, TransportFate};
 pub use compression::{Compress, Compression, Negotiated};

@@ -174,6 +174,11 @@ impl Session {
         self.keepalive.handle_received(at);
     }
 
+    /// Takes note that bytes of the peer came at some time between these two: a sign of life.
+    pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
+        self.keepalive.handle_received_between(from, to);
+    }
+
     /// Takes note that bytes of the peer lie unread at `now`, so that it is not to be taken for
     /// dead; and asks it again, so that it hears of this end, whose program may be busy for long.
     pub fn handle_unread(&mut self, now: Instant) {

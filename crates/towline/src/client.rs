@@ -154,7 +154,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     #[doc(alias = "connectFailed")]
     pub async fn connect(&self, url: impl AsRef<str>) -> Result<Connection> {
         let opening = self.open(url.as_ref())?;
@@ -188,7 +188,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub async fn connect_over(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
         let opening = self.open(url.as_ref())?;
         let stream = AnyStream::new(stream);

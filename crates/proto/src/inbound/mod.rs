@@ -222,8 +222,8 @@ impl Inbound {
         self.frames > 0 || self.inflated > 0 || self.open.is_some()
     }
 
-    /// How many bytes compressed messages have been inflated to since this was last asked: a measure
-    /// of the work that was done.
+    /// How many bytes compressed messages have been inflated to since this was last asked, and six for
+    /// each that they came in: a measure of the work that was done.
     pub fn take_inflated(&mut self) -> u64 {
         let open = self.open.as_mut().map_or(0, |open| std::mem::take(&mut open.inflated));
         std::mem::take(&mut self.inflated) + open

@@ -27,6 +27,10 @@ const RESERVE_FACTOR: usize = 8;
 /// above, it is worth a read of its own, straight to where it belongs.
 const DIRECT_READ_MIN: usize = 64 << 10;
 
+/// Blocks that hold nothing take time, too: a byte that goes into an inflater is so much work as this
+/// many that come out of it.
+const COMPRESSED_BYTE: u64 = 6;
+
 #[derive(Debug)]
 pub(super) struct Open {
     message_limit: usize,
@@ -273,6 +277,7 @@ impl Open {
     /// Inflates a piece of a compressed message and appends what comes of it; without a piece, ends
     /// the message.
     fn inflate(&mut self, piece: Option<&[u8]>) -> Result<(), Fault> {
+        self.inflated += piece.map_or(0, |piece| COMPRESSED_BYTE * piece.len() as u64);
         let Some(mut inflating) = self.inflating.take() else { return Ok(()) };
         let mut appended = Ok(());
         let mut sink = |chunk: &[u8]| {

@@ -61,6 +61,7 @@ use crate::transport::{AnyStream, Io};
 pub(crate) use driver::{Delivered, NoRoom};
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
+pub(crate) use timekeeper::Timekeeper;
 pub(crate) use work::Work;
 
 /// An established connection, of a server or of a client: after the handshake, the two are the
@@ -115,7 +116,7 @@ impl Connection {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
         let stream = AnyStream::new(stream);
         let peer_address = stream.peer_address();

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::time::Instant;
 use towline_proto::{Closed, Outgoing, Session};
@@ -20,7 +20,7 @@ use crate::connection::sync::{
 };
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
-use crate::connection::writer::{Receiving, Writer};
+use crate::connection::writer::{Receiving, Writer, Wrote};
 use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
@@ -72,6 +72,9 @@ pub(crate) struct ReceiverState {
     pub(crate) waker: Option<Waker>,
     /// How many of its reads the session has been told of.
     reads_known: u32,
+    /// When the timekeeper looked last, and how many reads there were then.
+    looked_at: Option<Instant>,
+    reads_then: u32,
     /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
     /// Whether it is about to have written what the session has answered.
@@ -235,6 +238,13 @@ impl Shared {
     }
 }
 
+/// Whether the flusher has more to do, when others have had their turn.
+#[derive(PartialEq, Eq)]
+enum Flow {
+    GoesOn,
+    Ends,
+}
+
 /// So many times the flusher lets a task on another thread go on with queueing.
 const HOLD_BACK: usize = 8;
 
@@ -255,7 +265,10 @@ impl Flusher {
                 }
             }
         }
-        poll_fn(|cx| shared.update(|state| state.poll_flusher(cx))).await;
+        // It yields rather than wake itself, so that the runtime looks at sockets and timers too.
+        while poll_fn(|cx| shared.update(|state| state.poll_flusher(cx))).await == Flow::GoesOn {
+            yield_now().await;
+        }
     }
 }
 
@@ -354,8 +367,8 @@ impl State {
 
     /// Writes, and sees to it that room is given to all who wait for it: who was woken before this
     /// had its chance, so that the next one is woken after it.
-    fn poll_flusher(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let written = self.writer.run(&mut self.session, cx);
+    fn poll_flusher(&mut self, cx: &mut Context<'_>) -> Poll<Flow> {
+        let wrote = self.writer.run(&mut self.session, cx);
         let mut is_serving = false;
         for line in LINES {
             if !self.is_full(line) {
@@ -364,13 +377,13 @@ impl State {
             }
         }
         if is_serving {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            return Poll::Ready(Flow::GoesOn);
         }
-        if written.is_ready() {
-            self.writer.rest();
+        if ready!(wrote) == Wrote::Enough {
+            return Poll::Ready(Flow::GoesOn);
         }
-        written
+        self.writer.rest();
+        Poll::Ready(Flow::Ends)
     }
 
     /// The receiver has nothing more to hand out, and is about to wait with this waker. Since its
@@ -389,12 +402,16 @@ impl State {
         }
     }
 
-    /// Bytes may have come in a turn of the receiver's that has not ended: when, only it knows.
-    pub(crate) fn hear(&mut self, heard: &Heard, now: Instant) {
-        if self.receiver.reads_known != heard.reads() {
-            self.receiver.reads_known = heard.reads();
-            self.session.handle_received(now.into_std());
+    /// Bytes may have come in a turn of the receiver's that has not ended: when, only it knows, but
+    /// after the last look. Returns whether any have come since then.
+    pub(crate) fn hear(&mut self, heard: &Heard, now: Instant) -> bool {
+        let reads = heard.reads();
+        let before = self.receiver.looked_at.replace(now).unwrap_or(now);
+        if self.receiver.reads_known != reads {
+            self.receiver.reads_known = reads;
+            self.session.handle_received_between(before.into_std(), now.into_std());
         }
+        std::mem::replace(&mut self.receiver.reads_then, reads) != reads
     }
 }
 
@@ -415,7 +432,8 @@ impl Heard {
         match self.position.load(Ordering::Relaxed) {
             0 => Receiving::Waits,
             1 => Receiving::HandedOut,
-            _ => Receiving::HasMore,
+            2 => Receiving::HasMore,
+            _ => Receiving::HasWhole,
         }
     }
 

@@ -35,7 +35,7 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub(crate) fn current() -> Self {
         Self { handle: tokio::runtime::Handle::current() }
     }

@@ -66,6 +66,15 @@ impl Timekeeper {
         Self(new)
     }
 
+    /// Whether there can be one here.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without time.
+    pub(crate) fn check_runtime() {
+        Runtime::check_time();
+    }
+
     /// Where its task runs, and those of its connections do.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.runtime

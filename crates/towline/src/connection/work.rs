@@ -70,8 +70,6 @@ impl Work {
     /// Pays for what was done with the budget of the task; waits for its next turn if that is used
     /// up.
     pub(crate) fn poll_pay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // What one message took beyond a whole budget is not counted against those after it.
-        self.0 = self.0.min(128 * UNIT);
         while self.is_due() {
             ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
             self.0 -= UNIT;

@@ -102,7 +102,8 @@ enum Turn {
 }
 
 /// What came of writing in one go.
-enum Wrote {
+#[derive(PartialEq, Eq)]
+pub(crate) enum Wrote {
     All,
     /// Enough for now.
     Enough,
@@ -170,7 +171,7 @@ impl Writer {
             Receiving::HandedOut if self.is_turn_over => Receiving::Waits,
             receiver => receiver,
         };
-        if is_first && receiver != Receiving::HasMore && !self.is_in_company() {
+        if is_first && !receiver.has_more() && !self.is_in_company() {
             self.turn = match receiver {
                 Receiving::HandedOut => Turn::Answer,
                 _ => Turn::Else(Instant::now()),
@@ -223,32 +224,22 @@ impl Writer {
         let _ = write.poll(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// The flusher's poll: writes, and waits for the transport where that is full. `Pending` with
-    /// the waker woken says that others have their turn first.
-    pub(crate) fn run(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
+    /// The flusher's poll: writes, and waits for the transport where that is full.
+    pub(crate) fn run(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<Wrote> {
         let was_blocked = matches!(self.flusher, Flusher::Blocked(_));
         let before = session.outbound().written_ever();
-        let result = self.poll_write(session, cx);
+        let wrote = self.poll_write(session, cx);
         // That was this task's work, and no sender's.
         session.outbound().take_deflated();
         self.took_more |= was_blocked && session.outbound().written_ever() != before;
         (self.turn, self.is_turn_over) = (Turn::Nothing, true);
-        match result {
-            Poll::Ready(Wrote::All) => {
-                self.flusher = Flusher::Scheduled;
-                Poll::Ready(())
-            }
-            Poll::Ready(Wrote::Enough) => {
-                self.flusher = Flusher::Scheduled;
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Poll::Pending => {
-                self.full(session);
-                self.flusher = Flusher::Blocked(cx.waker().clone());
-                Poll::Pending
-            }
+        if wrote.is_ready() {
+            self.flusher = Flusher::Scheduled;
+        } else {
+            self.full(session);
+            self.flusher = Flusher::Blocked(cx.waker().clone());
         }
+        wrote
     }
 
     /// The flusher has nothing more to do.
@@ -434,6 +425,16 @@ pub(crate) enum Receiving {
     HandedOut,
     /// It holds bytes that the program has not received as messages yet.
     HasMore,
+    /// The same, and they are known to end with a frame.
+    HasWhole,
+}
+
+impl Receiving {
+    /// Whether it holds bytes that the program has not received.
+    #[inline]
+    pub(crate) fn has_more(self) -> bool {
+        matches!(self, Self::HasMore | Self::HasWhole)
+    }
 }
 
 /// Writes some of `out`, as one or as several pieces.

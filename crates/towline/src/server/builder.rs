@@ -155,7 +155,7 @@ impl ServerBuilder {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub async fn bind(self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<Server> {
         let what = format!("{address:?}");
         match listening::bind(address, self.reuse_port).await {
@@ -168,7 +168,7 @@ impl ServerBuilder {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub fn listen(self, listener: TcpListener) -> Server {
         let server = self.build();
         // Nobody has ended it yet.

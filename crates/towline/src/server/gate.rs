@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use towline_proto::handshake::Transport;
 
+use crate::connection::Timekeeper;
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::Answer;
 use crate::server::connections::Connections;
@@ -52,6 +53,7 @@ impl Gate {
     /// Accepts on this socket, unless it is over.
     pub(crate) fn mount(&self, listener: TcpListener) -> Result<()> {
         let runtime = Handle::current();
+        Timekeeper::check_runtime();
         let address = listener.local_addr().ok();
         let mut open = self.lock();
         let way = match &open.way {
@@ -110,6 +112,7 @@ impl Gate {
 
     /// Has the handshake on a stream done as soon as there is a place for it.
     pub(crate) fn serve(&self, stream: AnyStream, peer: Option<SocketAddr>) {
+        Timekeeper::check_runtime();
         let hub = self.hub.clone();
         let way = hub.standing.term().zip(self.way.upgrade());
         // Where there is a place it counts from now on.

@@ -56,7 +56,7 @@ impl ServerHandle {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub fn mount(&self, listener: TcpListener) -> Result<()> {
         self.gate.mount(listener)
     }
@@ -102,7 +102,7 @@ impl ServerHandle {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
         let stream = AnyStream::new(stream);
         let peer = peer_address.or_else(|| stream.peer_address());
@@ -124,7 +124,7 @@ impl ServerHandle {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub async fn upgrade(
         &self,
         request: http::Request<()>,
@@ -209,7 +209,7 @@ impl ServerHandle {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     #[doc(alias = "shutDown")]
     pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
         let frame = close_frame(code, "")?;

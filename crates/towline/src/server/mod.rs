@@ -101,7 +101,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub async fn bind(address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
         Self::builder().bind(address).await
     }
@@ -110,7 +110,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub fn from_listener(listener: TcpListener) -> Self {
         Self::builder().listen(listener)
     }
@@ -147,7 +147,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub fn mount(&self, listener: TcpListener) -> Result<()> {
         self.handle.mount(listener)
     }
@@ -161,7 +161,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
         self.handle.serve(stream, peer_address);
     }
@@ -188,7 +188,7 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     #[doc(alias = "shutDown")]
     pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
         self.handle.shutdown(code, deadline).await

@@ -78,7 +78,7 @@ impl Request {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, or in one without time.
     #[doc(alias = "WebSocketRequest")]
     pub fn from_http(
         http: http::Request<()>,

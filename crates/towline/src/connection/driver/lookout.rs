@@ -27,8 +27,8 @@ impl Timed for Shared {
         let mut wake = None;
         self.update(|state| {
             state.deadline = None;
-            state.hear(&self.heard, now);
-            let is_busy = self.look_out(state, now, &mut wake);
+            let has_heard = state.hear(&self.heard, now);
+            let is_busy = self.look_out(state, now, &mut wake) || has_heard;
             state.session.handle_timeout(now.into_std());
             state.writer.write_now(&mut state.session);
             self.reschedule(state);
@@ -50,8 +50,8 @@ impl Shared {
         // A peer that takes what is sent is alive too, though it may be too busy to answer.
         let is_taking = state.writer.took_more();
         let position = self.heard.position();
-        let has_unread = position == Receiving::HasMore
-            || state.writer.half().is_some_and(|half| half.has_unread(wake));
+        let has_unread =
+            position.has_more() || state.writer.half().is_some_and(|half| half.has_unread(wake));
         if is_overdue && has_unread {
             state.session.handle_unread(now.into_std());
         } else if is_overdue && is_taking {
@@ -66,7 +66,7 @@ impl Shared {
         }
         // Whoever waits is most likely about to receive what has just come.
         let is_left_alone = match position {
-            Receiving::HandedOut => true,
+            Receiving::HandedOut | Receiving::HasWhole => true,
             Receiving::Waits => lay_before && !state.receiver.is_mid_frame,
             Receiving::HasMore => false,
         };

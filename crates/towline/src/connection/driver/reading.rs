@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
 use tokio::time::Instant;
-use towline_proto::{Inbound, Incoming, Input, Message, MessageRef, Opcode};
+use towline_proto::{Inbound, Incoming, Input, Message, MessageRef, Opcode, ends_with_frame};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -20,6 +20,9 @@ use crate::transport::ReadHalf;
 /// So much is read and dropped at the most for a peer that goes on sending after it did wrong.
 /// What is in flight when it learns of that is less.
 const DISCARD_MAX: usize = 8 << 20;
+
+/// So many frames are looked at to see where what is left of a read ends.
+const FRAMES_LEFT: usize = 4;
 
 /// The first byte of a ping.
 const PING: u8 = 0x80 | Opcode::Ping as u8;
@@ -43,6 +46,8 @@ pub(crate) struct Reader {
     work: Work,
     /// When bytes came last that the session does not know of.
     heard_at: Option<Instant>,
+    /// Whether it was noted what is left of the last read.
+    is_position_known: bool,
 }
 
 /// What whoever receives wants to have.
@@ -111,6 +116,7 @@ impl Reader {
             has_answered: false,
             work: Work::default(),
             heard_at: None,
+            is_position_known: false,
         }
     }
 
@@ -167,17 +173,14 @@ impl Reader {
     pub(crate) fn lend(&mut self, shared: &Arc<Shared>) -> Option<MessageRef<'_>> {
         let Self { inbound, received, lent, work, .. } = self;
         if let Some(message) = lent {
-            let is_empty = received.is_empty();
-            let position = if is_empty { Receiving::HandedOut } else { Receiving::HasMore };
+            let position = position_of(received.unread());
             shared.heard.set_position(position);
             work.add_message(message.len());
             return Some(MessageRef::from(&**message));
         }
         let mut input = received.input();
         let message = inbound.poll_whole(&mut input);
-        let is_empty = input.is_empty();
-        let position = if is_empty { Receiving::HandedOut } else { Receiving::HasMore };
-        shared.heard.set_position(position);
+        shared.heard.set_position(position_of(input.as_slice()));
         match message {
             Some(message) => work.add_message(message.len()),
             None => drop(shared.handle_incoming(inbound.poll(&mut Input::new(&mut [])))),
@@ -227,9 +230,20 @@ impl Reader {
 
     /// The program has something, and comes back for what is left, or for more.
     #[inline]
-    fn note_handed_out(&self, shared: &Shared) {
-        let is_empty = self.received.is_empty();
-        let position = if is_empty { Receiving::HandedOut } else { Receiving::HasMore };
+    fn note_handed_out(&mut self, shared: &Shared) {
+        if self.received.is_empty() {
+            shared.heard.set_position(Receiving::HandedOut);
+        } else if !std::mem::replace(&mut self.is_position_known, true) {
+            self.note_what_is_left(shared);
+        }
+    }
+
+    /// Once for a read: where little is left and that ends with a frame, pings behind it can be seen
+    /// by others.
+    #[cold]
+    fn note_what_is_left(&self, shared: &Shared) {
+        let ends_whole = ends_with_frame(self.received.unread(), FRAMES_LEFT);
+        let position = if ends_whole { Receiving::HasWhole } else { Receiving::HasMore };
         shared.heard.set_position(position);
     }
 
@@ -335,6 +349,7 @@ impl Reader {
             Ok(0) => shared.update(|state| state.session.handle_transport_end()),
             Ok(count) => {
                 self.heard_at = Some(Instant::now());
+                self.is_position_known = false;
                 shared.heard.note();
                 return Some(count);
             }
@@ -386,6 +401,12 @@ impl Reader {
             }
         }
     }
+}
+
+/// Where the receiver is when it lends a message and this is left.
+#[inline]
+fn position_of(left: &[u8]) -> Receiving {
+    if left.is_empty() { Receiving::HandedOut } else { Receiving::HasMore }
 }
 
 /// Receiving.
