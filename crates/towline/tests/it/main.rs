@@ -13,6 +13,8 @@ mod many_senders;
 
 mod nothing_stuck;
 
+mod pushing;
+
 mod backpressure;
 
 mod broadcast;
