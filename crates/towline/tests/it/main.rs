@@ -19,6 +19,8 @@ mod backpressure;
 
 mod broadcast;
 
+mod broadcast_to_slow;
+
 mod waiting;
 
 mod in_line;
