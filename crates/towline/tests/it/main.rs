@@ -21,6 +21,9 @@ mod broadcast;
 
 mod broadcast_to_slow;
 
+#[cfg(feature = "deflate")]
+mod compressed;
+
 mod waiting;
 
 mod in_line;
