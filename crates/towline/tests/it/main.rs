@@ -32,6 +32,8 @@ mod alive_or_gone;
 
 mod busy;
 
+mod send_timeout;
+
 mod a_close_completes;
 
 mod how_receiving_ends;

@@ -52,10 +52,10 @@ impl Shared {
         let position = self.heard.position();
         let has_unread = position == Receiving::HasMore
             || state.writer.half().is_some_and(|half| half.has_unread(wake));
-        if is_overdue && has_unread {
-            state.session.handle_unread(now.into_std());
-        } else if is_overdue && is_taking {
+        if is_taking {
             state.session.handle_received(now.into_std());
+        } else if is_overdue && has_unread {
+            state.session.handle_unread(now.into_std());
         }
         let behind = self.heard.reads();
         let lay_before = state.receiver.unread.as_ref().is_some_and(|it| it.behind == behind);
