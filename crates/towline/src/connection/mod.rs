@@ -147,6 +147,7 @@ impl Connection {
         if !early.is_empty() {
             shared.heard.set_position(Receiving::HasMore);
         }
+        shared.begin_to_look_out(now);
         let reader = Reader::new(half, inbound, &early);
         Self {
             sender: Sender::new(shared.clone()),

@@ -32,6 +32,8 @@ mod alive_or_gone;
 
 mod busy;
 
+mod busy_program;
+
 mod send_timeout;
 
 mod a_close_completes;
