@@ -73,7 +73,7 @@ pub(crate) use work::Work;
 ///
 /// All of its futures can be dropped at any time without anything being lost.
 ///
-/// Dropped without a close, it is closed with 1001 in the background.
+/// Dropped without a close, it is closed with 1001 in the background; dropped by a panic, with 1011.
 ///
 /// ```
 /// # async fn example(mut connection: towline::Connection) -> towline::Result<()> {

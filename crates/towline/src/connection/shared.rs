@@ -68,6 +68,8 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct ReceiverState {
     pub(crate) is_gone: bool,
+    /// Whether it was dropped by a panic.
+    pub(crate) has_panicked: bool,
     /// It, while it waits.
     pub(crate) waker: Option<Waker>,
     /// How many of its reads the session has been told of.

@@ -38,6 +38,8 @@ mod send_timeout;
 
 mod a_close_completes;
 
+mod panics;
+
 mod how_receiving_ends;
 
 mod closing_a_sink;
