@@ -236,7 +236,7 @@ impl Other {
     }
 
     fn has_unread(&mut self) -> bool {
-        if self.ahead.len() < SEEN
+        while self.ahead.len() < SEEN
             && let Some(read) = &mut self.read
         {
             let mut bytes = [0; 2048];
@@ -247,6 +247,9 @@ impl Other {
             // ready because so much has been done already would be taken for silent.
             let look = poll_fn(|cx| Pin::new(&mut *read).poll_read(cx, &mut buffer));
             let _ = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker));
+            if buffer.filled().is_empty() {
+                break;
+            }
             self.ahead.extend_from_slice(buffer.filled());
         }
         !self.ahead.is_empty()

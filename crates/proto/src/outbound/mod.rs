@@ -44,6 +44,8 @@ pub use mark::Mark;
 pub struct Outbound {
     masks: bool,
     close_is_encoded: bool,
+    /// Whether something was queued when everything was forgotten.
+    has_lost: bool,
     max_frame: usize,
     /// What is copied in any case, and fits into a frame.
     max_small: usize,
@@ -81,6 +83,7 @@ impl Outbound {
         Self {
             masks: role.masks(),
             close_is_encoded: false,
+            has_lost: false,
             max_frame,
             max_small: max_frame.min(Self::COPY_MAX),
             encoded: Vec::new(),
@@ -301,6 +304,7 @@ impl Outbound {
 
     /// Forgets everything, for a transport that is gone.
     pub fn discard(&mut self) {
+        self.has_lost |= self.queued_len() > 0;
         // A close frame that is lost here was never written.
         self.close_is_encoded = self.is_close_written();
         self.backlog = None;
@@ -342,6 +346,11 @@ impl Outbound {
     /// The same of what stands before the next frame of a message that is being made of frames.
     pub fn cost_before_frame(&self) -> usize {
         self.remaining() + self.backlog.as_ref().map_or(0, |backlog| backlog.waiting_cost())
+    }
+
+    /// Whether something was lost that was queued, with the transport.
+    pub fn has_lost(&self) -> bool {
+        self.has_lost
     }
 
     /// Whether the close frame, and all before it, has been written.

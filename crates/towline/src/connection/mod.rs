@@ -74,7 +74,7 @@ pub(crate) use work::Work;
 ///
 /// All of its futures can be dropped at any time without anything being lost.
 ///
-/// Dropped without a close, it is closed with 1001 in the background.
+/// Dropped without a close, it is closed with 1001 in the background; dropped by a panic, with 1011.
 ///
 /// ```
 /// # async fn example(mut connection: towline::Connection) -> towline::Result<()> {
@@ -148,6 +148,7 @@ impl Connection {
         if !early.is_empty() {
             shared.heard.set_position(Receiving::HasMore);
         }
+        shared.begin_to_look_out(now);
         let reader = Reader::new(half, inbound, &early);
         Self {
             sender: Sender::new(shared.clone()),

@@ -202,7 +202,7 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.retire();
         self.shared.leave(&mut self.place);
-        self.shared.lock().receiver.is_gone = true;
+        self.shared.lose_receiver();
         self.shared.close_if_abandoned();
     }
 }

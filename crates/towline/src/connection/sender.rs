@@ -31,7 +31,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// them, sending waits.
 ///
 /// A connection whose [`Receiver`](crate::Receiver) and senders have all been dropped is closed
-/// with 1001, in the background.
+/// with 1001, in the background; with 1011 if it was a panic that dropped the receiver, or the last
+/// sender.
 pub struct Sender {
     pub(crate) shared: Arc<Shared>,
     /// What it is [known by](Self::maker), if it has ever made a frame by hand.

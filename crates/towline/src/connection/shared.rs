@@ -9,6 +9,7 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use tokio::time::Instant;
 use towline_proto::{Closed, Outgoing, Session};
@@ -68,12 +69,13 @@ pub(crate) struct State {
 #[derive(Default)]
 pub(crate) struct ReceiverState {
     pub(crate) is_gone: bool,
+    /// Whether it was dropped by a panic.
+    pub(crate) has_panicked: bool,
     /// It, while it waits.
     pub(crate) waker: Option<Waker>,
     /// How many of its reads the session has been told of.
     reads_known: u32,
-    /// When the timekeeper looked last, and how many reads there were then.
-    looked_at: Option<Instant>,
+    /// How many there were when the timekeeper looked last.
     reads_then: u32,
     /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
@@ -403,13 +405,14 @@ impl State {
     }
 
     /// Bytes may have come in a turn of the receiver's that has not ended: when, only it knows, but
-    /// after the last look. Returns whether any have come since then.
-    pub(crate) fn hear(&mut self, heard: &Heard, now: Instant) -> bool {
+    /// after the last look, which was so long ago at the most. Returns whether any have come since
+    /// then.
+    pub(crate) fn hear(&mut self, heard: &Heard, now: Instant, ago: Duration) -> bool {
         let reads = heard.reads();
-        let before = self.receiver.looked_at.replace(now).unwrap_or(now);
         if self.receiver.reads_known != reads {
             self.receiver.reads_known = reads;
-            self.session.handle_received_between(before.into_std(), now.into_std());
+            let from = now.checked_sub(ago).unwrap_or(now);
+            self.session.handle_received_between(from.into_std(), now.into_std());
         }
         std::mem::replace(&mut self.receiver.reads_then, reads) != reads
     }

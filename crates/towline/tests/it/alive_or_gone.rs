@@ -12,6 +12,7 @@ use towline::{
 };
 use towline_kit::frame;
 
+use crate::http::{accepts, head};
 use crate::wire::{Far, connect, connect_with_early, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -285,13 +286,13 @@ fn deadlines_of_a_client_that_is_used_on_several_runtimes_are_kept_on_each() {
         builder.enable_all().start_paused(true).build().unwrap()
     };
     let connect = async || {
-        let (near, far) = tokio::io::duplex(4096);
-        let silent = Config::server().keepalive(None::<Keepalive>);
-        let mut server = Server::builder().config(silent).auto_accept(true).build();
-        server.serve(far, None);
-        let (client, server) =
-            tokio::join!(client.connect_over(near, "ws://h/"), server.next_connection());
-        (client.unwrap(), server.unwrap())
+        let (near, mut silent) = tokio::io::duplex(4096);
+        let answering = async {
+            let request = head(&mut silent).await;
+            silent.write_all(&accepts(&request, "")).await.unwrap();
+        };
+        let (client, ()) = tokio::join!(client.connect_over(near, "ws://h/"), answering);
+        (client.unwrap(), silent)
     };
     let asleep = runtime();
     let kept = asleep.block_on(connect());

@@ -9,9 +9,8 @@ use towline::{
     Blame, Client, Connection, Error, ErrorKind, Message, Result, Role, Server, Version,
 };
 use towline_kit::frame;
-use towline_proto::handshake::Key;
 
-use crate::http::head;
+use crate::http::{accepts, head};
 
 /// What a server answers to the request that the client makes.
 async fn answered(
@@ -31,17 +30,6 @@ async fn refused(client: Client, answer: impl Into<String>) -> Error {
     let answer = answer.into();
     let (result, _, _far) = answered(client, |_| answer.into_bytes()).await;
     result.unwrap_err()
-}
-
-/// The answer that accepts this request, with these lines in addition.
-fn accepts(request: &str, more: &str) -> Vec<u8> {
-    let key = crate::http::header(request, "sec-websocket-key").unwrap();
-    let accept = Key::parse(key).unwrap().accept();
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
-    )
-    .into_bytes()
 }
 
 #[tokio::test(start_paused = true)]

@@ -233,3 +233,25 @@ async fn to_close_a_sink_whose_close_frame_is_lost_is_an_error() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn to_flush_what_was_lost_is_an_error() {
+    for role in [Role::Server, Role::Client] {
+        for (way, len) in [(0, 4), (0, 8 << 10), (1, 4), (1, 8 << 10), (2, 4), (2, 8 << 10)] {
+            let (connection, far) = connect(role, &Config::server());
+            let (mut sender, mut receiver) = connection.split();
+            tokio::spawn(
+                async move { while receiver.recv().await.is_ok_and(|it| it.is_some()) {} },
+            );
+            far.stalls();
+            sender.feed(vec![1; len].into()).await.unwrap();
+            settle().await;
+            fails(&sender, &far, way).await;
+            let flushed = sender.flush().await;
+            assert!(
+                flushed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Closed),
+                "{role:?}, way {way}, {len} bytes: {flushed:?}"
+            );
+        }
+    }
+}

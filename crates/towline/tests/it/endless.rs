@@ -29,6 +29,8 @@ pub(crate) struct Endless {
     first: Vec<u8>,
     again: Vec<u8>,
     at: usize,
+    /// So much is read at once.
+    pub(crate) chunk: usize,
     /// How many bytes were read of it.
     pub(crate) read: Count,
     /// How many bytes were written to it.
@@ -42,7 +44,7 @@ impl Endless {
         if !again.is_empty() {
             again = again.repeat((64 << 10) / again.len() + 1);
         }
-        Self { first: first.into(), again, at: 0, read, written }
+        Self { first: first.into(), again, at: 0, chunk: usize::MAX, read, written }
     }
 
     /// Says nothing.
@@ -66,9 +68,11 @@ impl AsyncRead for Endless {
         } else if this.again.is_empty() {
             return Poll::Pending;
         }
-        while buffer.remaining() > 0 && !this.again.is_empty() {
+        let mut room = buffer.remaining().min(this.chunk);
+        while room > 0 && !this.again.is_empty() {
             let rest = &this.again[this.at..];
-            let count = rest.len().min(buffer.remaining());
+            let count = rest.len().min(room);
+            room -= count;
             buffer.put_slice(&rest[..count]);
             this.at = (this.at + count) % this.again.len();
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use towline::{Connection, Request, Result, Server};
+use towline_proto::handshake::Key;
 
 /// A valid request of a client, with these headers in addition.
 pub(crate) fn request(target: &str, headers: &[(&str, &str)]) -> String {
@@ -28,6 +29,17 @@ pub(crate) fn http_request() -> http::Request<()> {
         .header("Sec-WebSocket-Version", "13")
         .body(())
         .unwrap()
+}
+
+/// The answer that accepts this request, with these lines in addition.
+pub(crate) fn accepts(request: &str, more: &str) -> Vec<u8> {
+    let key = header(request, "sec-websocket-key").unwrap();
+    let accept = Key::parse(key).unwrap().accept();
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n{more}\r\n"
+    )
+    .into_bytes()
 }
 
 /// A stream to the server on which this has been said.

@@ -13,9 +13,16 @@ mod many_senders;
 
 mod nothing_stuck;
 
+mod pushing;
+
 mod backpressure;
 
 mod broadcast;
+
+mod broadcast_to_slow;
+
+#[cfg(feature = "deflate")]
+mod compressed;
 
 mod waiting;
 
@@ -25,7 +32,13 @@ mod alive_or_gone;
 
 mod busy;
 
+mod busy_program;
+
+mod send_timeout;
+
 mod a_close_completes;
+
+mod panics;
 
 mod how_receiving_ends;
 

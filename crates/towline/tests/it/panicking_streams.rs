@@ -19,7 +19,7 @@ struct Fleet {
 }
 
 fn is_broken(index: usize) -> bool {
-    index % 3 == 0
+    index.is_multiple_of(3)
 }
 
 async fn fleet(count: usize) -> Fleet {

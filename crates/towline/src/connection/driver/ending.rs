@@ -26,12 +26,19 @@ impl Shared {
         });
     }
 
-    /// Closes a connection that the program holds no handle of any more. One that was dropped by a
-    /// panic is closed with 1011.
+    /// The receiver is dropped.
+    pub(crate) fn lose_receiver(&self) {
+        let mut state = self.lock();
+        state.receiver.is_gone = true;
+        state.receiver.has_panicked = std::thread::panicking();
+    }
+
+    /// Closes a connection that the program holds no handle of any more. One whose receiver or last
+    /// sender was dropped by a panic is closed with 1011.
     pub(crate) fn close_if_abandoned(self: &Arc<Self>) {
         self.update(|state| {
             if state.receiver.is_gone && self.senders.load(Ordering::Acquire) == 0 {
-                let code = match std::thread::panicking() {
+                let code = match state.receiver.has_panicked || std::thread::panicking() {
                     true => CloseCode::INTERNAL_ERROR,
                     false => CloseCode::GOING_AWAY,
                 };

@@ -18,16 +18,17 @@ use crate::connection::timekeeper::Timed;
 use crate::connection::writer::Receiving;
 
 /// How long after one look the next one is: where nothing is going on, and where the program has
-/// something to do. Peers commonly wait 10 s for an answer, or 20.
-const REST: Duration = Duration::from_secs(9);
-const BUSY: Duration = Duration::from_secs(4);
+/// something to do. Peers commonly wait 10 s for an answer, or 20: what comes right after one look is
+/// seen by the next, and answered at the latest by the one after that.
+const REST: Duration = Duration::from_secs(6);
+const BUSY: Duration = Duration::from_secs(3);
 
 impl Timed for Shared {
     fn handle_deadline(self: Arc<Self>, now: Instant) {
         let mut wake = None;
         self.update(|state| {
             state.deadline = None;
-            let has_heard = state.hear(&self.heard, now);
+            let has_heard = state.hear(&self.heard, now, REST);
             let is_busy = self.look_out(state, now, &mut wake) || has_heard;
             state.session.handle_timeout(now.into_std());
             state.writer.write_now(&mut state.session);
@@ -43,6 +44,11 @@ impl Timed for Shared {
 }
 
 impl Shared {
+    /// Has the timekeeper look for the first time.
+    pub(crate) fn begin_to_look_out(self: &Arc<Self>, now: Instant) {
+        self.call_at(&mut self.lock(), now + REST);
+    }
+
     /// Looks for signs of life that nobody has received, and for pings among them. Returns whether
     /// the program has something to do that it may be long in coming back from.
     fn look_out(&self, state: &mut State, now: Instant, wake: &mut Option<Waker>) -> bool {
@@ -52,10 +58,10 @@ impl Shared {
         let position = self.heard.position();
         let has_unread =
             position.has_more() || state.writer.half().is_some_and(|half| half.has_unread(wake));
-        if is_overdue && has_unread {
-            state.session.handle_unread(now.into_std());
-        } else if is_overdue && is_taking {
+        if is_taking {
             state.session.handle_received(now.into_std());
+        } else if is_overdue && has_unread {
+            state.session.handle_unread(now.into_std());
         }
         let behind = self.heard.reads();
         let lay_before = state.receiver.unread.as_ref().is_some_and(|it| it.behind == behind);

@@ -245,7 +245,8 @@ impl Shared {
                 writer.write_now(session);
                 writer.work.add_call();
             }
-            let is_reached = session.outbound().has_reached(mark);
+            let outbound = session.outbound();
+            let is_reached = outbound.has_reached(mark) && !outbound.has_lost();
             if !is_reached && !writer.is_over() {
                 waiting.wait(Until::Flushed(mark), place, cx.waker());
                 return Poll::Pending;
