@@ -74,6 +74,11 @@ pub(crate) use work::Work;
 ///
 /// All of its futures can be dropped at any time without anything being lost.
 ///
+/// The program may take minutes between receiving and sending. Keepalive pings go on, and the peer's
+/// pings are answered within ten seconds though nobody receives, unless they lie behind more than
+/// 16 KiB, or behind more than four messages of a burst that was read in one go. A close frame of the
+/// peer's, and its messages, wait until the program receives.
+///
 /// Dropped without a close, it is closed with 1001 in the background; dropped by a panic, with 1011.
 ///
 /// ```

@@ -24,7 +24,8 @@ use crate::error::Result;
 ///
 /// Receiving is also what answers pings and completes a close: receive until the end, or drop the
 /// receiver, and it is done in the background. While nobody receives, nothing is read, and so a
-/// peer that sends more than is received waits.
+/// peer that sends more than is received waits; but its pings are
+/// [answered](crate::Connection) within ten seconds.
 pub struct Receiver {
     shared: Arc<Shared>,
     /// `None` once nothing can be received any more.
