@@ -56,8 +56,9 @@ impl Shared {
         // A peer that takes what is sent is alive too, though it may be too busy to answer.
         let is_taking = state.writer.took_more();
         let position = self.heard.position();
-        let has_unread =
-            position.has_more() || state.writer.half().is_some_and(|half| half.has_unread(wake));
+        // A stream that is no socket is looked ahead in by this, whatever else lies unread.
+        let lies_behind = state.writer.half().is_some_and(|half| half.has_unread(wake));
+        let has_unread = position.has_more() || lies_behind;
         if is_taking {
             state.session.handle_received(now.into_std());
         } else if is_overdue && has_unread {
