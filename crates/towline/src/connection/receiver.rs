@@ -62,7 +62,8 @@ impl Receiver {
     ///
     /// For programs that read a message and are done with it, or send it on with
     /// [`Sender::send`]. Until this or another method receives again, a buffer of 128 KiB of the
-    /// thread's is held, which [`recv`](Self::recv) gives back with the last message in it.
+    /// thread's is held, which [`recv`](Self::recv) gives back with the last message in it; and a ping
+    /// that came right behind the message is not answered.
     ///
     /// ```
     /// # async fn example(connection: towline::Connection) -> towline::Result<()> {

