@@ -54,7 +54,7 @@ const SLICES: usize = 64;
 /// Once so much has been written, the kernel is told to hold back no more than this of what it can't
 /// send yet. Else it takes megabytes for a slow peer: pings would stand behind those, and nobody
 /// could see that the peer takes anything.
-const UNSENT_MAX: u32 = 128 << 10;
+const UNSENT_MAX: u32 = 256 << 10;
 
 pub(crate) struct Writer {
     /// `None` once nothing is to be written any more.
