@@ -1,8 +1,8 @@
 //! What the halves of a connection, its tasks and its timer share: the lock, and little else.
 //!
 //! The lock is held for the encoding of a frame or a write that does not block, and practically
-//! never contended. Nobody is woken, no task is made and no code of the program's is run while it is
-//! held, but for the transport's.
+//! never contended. While it is held, no code of the program's is run but the transport's. Nobody is woken
+//! and no task is made but by the timekeeper, which has a lock of its own, and by tokio's budget.
 
 use std::future::poll_fn;
 use std::num::NonZeroU64;

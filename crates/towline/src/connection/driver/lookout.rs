@@ -2,8 +2,9 @@
 //!
 //! Pings are answered by whoever receives, so a program that is long in coming back would be taken
 //! for dead by its peers. The timekeeper looks at every connection now and then. Where bytes lie
-//! unread from one look to the next, it answers the latest ping among them without taking them: that
-//! needs no task, and nothing of those who receive. A ping is seen if it lies within the first
+//! unread while the program is busy with what it has, or from one look to the next where it seems to
+//! wait, it answers the latest ping among them without taking them: that needs no task, and nothing
+//! of those who receive. A ping is seen if it lies within the first
 //! [`SEEN`](crate::transport::SEEN) bytes, and begins no message that was received in part.
 
 use std::sync::Arc;
