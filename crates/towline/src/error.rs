@@ -72,6 +72,17 @@ pub enum ErrorKind {
     TlsUnavailable,
     /// No transport to the peer could be made.
     Connect,
+    /// What was said about a proxy can't be: its URL, in the program or in a variable of the
+    /// environment, its credentials, a header.
+    InvalidProxy,
+    /// The proxy can't be reached, or speaks something else than is expected of one.
+    ProxyFailed,
+    /// The proxy refuses to connect to the server, or could not. Where it has said so in HTTP, see
+    /// [`Error::response`].
+    ProxyRefused,
+    /// The server redirects to where nobody is to follow: in a circle, too often, out of TLS, to
+    /// something that is no WebSocket. [`Error::response`] has its answer.
+    Redirect,
     /// The opening handshake took longer than its deadline.
     HandshakeTimeout,
     /// The peer's part of the opening handshake is invalid.
@@ -116,6 +127,10 @@ impl ErrorKind {
             Self::InvalidUrl => "ERR_INVALID_URL",
             Self::TlsUnavailable => "ERR_TLS_UNAVAILABLE",
             Self::Connect => "ERR_CONNECT",
+            Self::InvalidProxy => "ERR_INVALID_PROXY",
+            Self::ProxyFailed => "ERR_PROXY_FAILED",
+            Self::ProxyRefused => "ERR_PROXY_REFUSED",
+            Self::Redirect => "ERR_REDIRECT",
             Self::HandshakeTimeout => "ERR_HANDSHAKE_TIMEOUT",
             Self::Handshake => "ERR_HANDSHAKE",
             Self::HttpResponse => "ERR_HTTP_RESPONSE",
@@ -136,6 +151,7 @@ impl ErrorKind {
             | Self::ServerGone
             | Self::InvalidUrl
             | Self::TlsUnavailable
+            | Self::InvalidProxy
             | Self::InvalidHandshakeOption => Blame::Local,
             Self::PeerViolation
             | Self::LimitExceeded
@@ -145,6 +161,9 @@ impl ErrorKind {
             | Self::CloseTimeout
             | Self::ConnectionLost
             | Self::Connect
+            | Self::ProxyFailed
+            | Self::ProxyRefused
+            | Self::Redirect
             | Self::HandshakeTimeout
             | Self::Handshake
             | Self::HttpResponse
@@ -174,6 +193,12 @@ impl Error {
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same, with what has to be known before it is understood.
+    pub(crate) fn with_preface(mut self, preface: &str) -> Self {
+        self.0.message.insert_str(0, preface);
         self
     }
 
@@ -298,7 +323,8 @@ impl Error {
         self.0.source.as_deref()
     }
 
-    /// What a server answered instead of a WebSocket: status, headers and the start of the body.
+    /// What a server answered instead of a WebSocket, or a proxy instead of a tunnel: status,
+    /// headers and the start of the body.
     #[doc(alias = "httpResponse")]
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
         self.0.response.as_ref()

@@ -1,33 +1,46 @@
 //! The client: a URL in, a connection out.
 
+mod shown;
+
+mod progress;
+
+mod resolve;
+
+mod racing;
+
+mod dialling;
+
+mod answer;
+
+mod proxy;
+
+mod asked;
+
+mod redirect;
+
+mod upgrade;
+
+mod connecting;
+
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{StatusCode, Uri};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::time::Instant;
-use towline_proto::handshake::{
-    Connect, HandshakeError, HeadLimits, Opening, Target, Version, encode_request, parse_response,
-};
-use towline_proto::{Config, Role};
+use http::Request;
+use http::header::{HeaderName, HeaderValue};
+use towline_proto::Config;
+use towline_proto::handshake::{Connect, HeadLimits, Version};
 
-use crate::connection::{Connection, Established, Info, next_id};
-use crate::error::{Error, ErrorKind, Result};
-use crate::head::{ReadError, read_head};
+pub use proxy::Proxy;
+pub use resolve::Resolve;
+
+use crate::client::asked::{Asked, Extra, parse_url};
+use crate::client::progress::Progress;
+use crate::client::resolve::Resolver;
+use crate::connection::Connection;
+use crate::error::Result;
+#[cfg(doc)]
+use crate::error::{Error, ErrorKind};
 use crate::transport::{AnyStream, Io};
-
-/// So much of the body is kept of an answer that is no WebSocket.
-const BODY_START: usize = 4 << 10;
-
-/// So many responses such as 103 may come before the one that counts.
-const INTERIM_RESPONSES: usize = 8;
-
-/// So long is waited for the body.
-const BODY_WAIT: Duration = Duration::from_secs(1);
 
 /// What connects to servers. Set it up once and connect as often as you like; clones share what
 /// can be shared.
@@ -47,21 +60,32 @@ const BODY_WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 #[must_use]
 pub struct Client {
+    /// All but the subprotocols.
     connect: Connect,
+    protocols: Vec<String>,
+    version: Version,
     config: Config,
     head_limits: HeadLimits,
     connect_timeout: Duration,
     disable_nagle_algorithm: bool,
+    resolver: Resolver,
+    proxy: Proxy,
+    follow_redirects: u8,
 }
 
 impl Default for Client {
     fn default() -> Self {
         Self {
             connect: Connect::new(),
+            protocols: Vec::new(),
+            version: Version::default(),
             config: Config::client(),
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(30),
             disable_nagle_algorithm: true,
+            resolver: Resolver::default(),
+            proxy: Proxy::default(),
+            follow_redirects: 0,
         }
     }
 }
@@ -85,7 +109,7 @@ impl Client {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.connect = self.connect.protocols(names);
+        self.protocols.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -96,6 +120,12 @@ impl Client {
     }
 
     /// Adds this header to the request; each call adds one.
+    ///
+    /// `Authorization` takes the place of the URL's user and password; `Host` may be set to ask a
+    /// server for a name other than the one it was reached by. `Authorization`, `Cookie`,
+    /// `Proxy-Authorization` and each value that
+    /// [is marked as sensitive](HeaderValue::set_sensitive) stay with the server that the program
+    /// named, see [`follow_redirects`](Self::follow_redirects).
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
@@ -110,17 +140,20 @@ impl Client {
     #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(mut self, version: Version) -> Self {
         self.connect = self.connect.version(version);
+        self.version = version;
         self
     }
 
-    /// Sets how long connecting may take in all: the name's look-up, the transport, the
-    /// handshake. Default: 30 s.
+    /// Sets how long connecting may take in all: the look-up of the name, the transport, a proxy's
+    /// answer, TLS, the handshake, and the same for each redirect. Default: 30 s. The error says
+    /// which of these it was that took so long.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// Sets how large the head of the server's answer may be. Default: 16 KiB and 100 headers.
+    /// Sets how large the head of the server's answer may be, and that of an HTTP proxy. Default:
+    /// 16 KiB and 100 headers.
     pub fn head_limits(mut self, limits: HeadLimits) -> Self {
         self.head_limits = limits;
         self
@@ -134,18 +167,62 @@ impl Client {
         self
     }
 
+    /// Has this find the addresses of hosts, of the servers' and of the proxies'. Default:
+    /// getaddrinfo, which is what the operating system would do, on a thread of the runtime's.
+    ///
+    /// A host that is an address already is not asked for. So a resolver is no wall against
+    /// addresses that are not to be connected to, unless the URLs are checked as well; and what a
+    /// proxy looks up is its own affair.
+    pub fn resolver(mut self, resolve: impl Resolve) -> Self {
+        self.resolver = Resolver::new(resolve);
+        self
+    }
+
+    /// Connects through this proxy. Default: [`Proxy::from_env`], which is the one that the
+    /// environment names whenever a connection is made, if it names one.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    /// Sets how many redirects are followed on the way to one connection: answers with 301, 302, 303,
+    /// 307 or 308, and a `Location`. Default: 0, as in browsers; a redirect is an
+    /// [`ErrorKind::HttpResponse`] then. Each costs a connection.
+    ///
+    /// `http` and `https` in a `Location` are the same as `ws` and `wss`. From `wss` nothing leads to
+    /// `ws`. To another origin, which is another scheme, host or port, neither `Authorization`,
+    /// `Cookie`, `Proxy-Authorization` and `Host` go along nor what is marked as sensitive, nor the
+    /// user and the password of the URL; and they do not come back. All else does go along:
+    /// subprotocols and `Origin` too. Where that led is in
+    /// [`Connection::url`](Connection::url).
+    #[doc(alias("followRedirects", "maxRedirects"))]
+    pub fn follow_redirects(mut self, most: u8) -> Self {
+        self.follow_redirects = most;
+        self
+    }
+
     /// Connects to the server that a URL names: `ws://example.com:8080/feed?room=7`.
+    ///
+    /// The addresses of the host are tried as RFC 8305 has it ("Happy Eyeballs"): IPv6 and IPv4 by
+    /// turns, each with a head start of 250 ms over the next, until one connects. A user and a
+    /// password in the URL become an `Authorization`, unless the client [has one](Self::header)
+    /// already; no error shows them.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::InvalidUrl`], [`ErrorKind::InvalidHandshakeOption`]: what was asked for
-    ///   can't be. [`ErrorKind::TlsUnavailable`] for `wss`: bring the TLS stream yourself, and
+    /// - [`ErrorKind::InvalidUrl`], [`ErrorKind::InvalidHandshakeOption`],
+    ///   [`ErrorKind::InvalidProxy`]: what was asked for can't be.
+    ///   [`ErrorKind::TlsUnavailable`] for `wss`: bring the TLS stream yourself, and
     ///   use [`connect_over`](Self::connect_over).
-    /// - [`ErrorKind::Connect`]: no such host, nobody listens, no way there.
+    /// - [`ErrorKind::Connect`]: no such host, nobody listens, no way there. The message has every
+    ///   address that was tried, with the reason.
+    /// - [`ErrorKind::ProxyFailed`]: the same for the proxy, or it does not speak as one.
+    ///   [`ErrorKind::ProxyRefused`]: it does, and does not connect to the server.
     /// - [`ErrorKind::HandshakeTimeout`]: it took longer than the
     ///   [`connect_timeout`](Self::connect_timeout).
     /// - [`ErrorKind::HttpResponse`]: the server answered with something other than a WebSocket;
     ///   [`Error::response`] has status, headers and the start of the body.
+    /// - [`ErrorKind::Redirect`]: it led to where nobody is to [follow](Self::follow_redirects).
     /// - [`ErrorKind::Handshake`]: its answer is invalid.
     ///
     /// # Cancel safety
@@ -154,29 +231,64 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Outside of a tokio runtime, or in one without time or I/O.
     #[doc(alias = "connectFailed")]
     pub async fn connect(&self, url: impl AsRef<str>) -> Result<Connection> {
-        let opening = self.open(url.as_ref())?;
-        let target = opening.target();
-        if target.is_secure() {
-            return Err(Error::new(
-                ErrorKind::TlsUnavailable,
-                format!(
-                    "{}: there is no TLS here yet; make a TLS stream and use connect_over",
-                    url.as_ref()
-                ),
-            ));
-        }
-        self.in_time(target.authority(), async {
-            let stream = AnyStream::Tcp(dial(target).await?);
-            self.handshake(stream, &opening).await
-        })
-        .await
+        let asked = self.asked(url.as_ref())?;
+        self.connect_asked(asked).await
+    }
+
+    /// Connects to the server that a request names, with its headers: for what differs from one
+    /// connection to the next, and for programs that make requests already.
+    ///
+    /// A header of the request takes the place of the client's of the same name.
+    /// `Sec-WebSocket-Protocol` in it are the subprotocols to offer, `Origin` is the origin. What
+    /// belongs to the handshake may be there as it must be (`Upgrade: websocket`,
+    /// `Connection: Upgrade`, `Sec-WebSocket-Version: 13`), as requests made for other libraries have
+    /// it, and so may a `Sec-WebSocket-Key`, which does not count: each handshake has a key of its
+    /// own (RFC 6455, section 4.1).
+    ///
+    /// ```no_run
+    /// # async fn example(client: towline::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let request = http::Request::get("ws://example.com/feed")
+    ///     .header("authorization", "Bearer …")
+    ///     .header("sec-websocket-protocol", "chat.v2, chat.v1")
+    ///     .body(())?;
+    /// let connection = client.connect_request(request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect). [`ErrorKind::InvalidHandshakeOption`] as well for a method other
+    /// than GET, a version other than HTTP/1.1, headers of the handshake that contradict it, and those
+    /// that it alone may set, such as `Sec-WebSocket-Extensions`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](Self::connect).
+    #[doc(alias = "IntoClientRequest")]
+    pub async fn connect_request(&self, request: Request<()>) -> Result<Connection> {
+        let extra = Extra::new(&request, self.version)?;
+        let connect = match extra.protocols()? {
+            Some(protocols) => {
+                let names = protocols.iter().map(|protocol| protocol.as_str());
+                self.connect.clone().protocols(names)
+            }
+            None => self.connect.clone().protocols(self.protocols.iter().cloned()),
+        };
+        let connect = extra.add_to(connect)?.compression(self.config.negotiable_compression());
+        self.connect_asked(Asked { uri: request.uri().clone(), connect }).await
     }
 
     /// Connects over a stream that there is already: TLS, a tunnel, a Unix socket. The URL says
-    /// what to ask for; its scheme and port are not dialled.
+    /// what to ask for; its scheme and port are not dialled. There is no proxy, and no redirect is
+    /// followed.
     ///
     /// # Errors
     ///
@@ -190,158 +302,28 @@ impl Client {
     ///
     /// Outside of a tokio runtime, or in one without time.
     pub async fn connect_over(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
-        let opening = self.open(url.as_ref())?;
+        let opening = self.asked(url.as_ref())?.open()?;
         let stream = AnyStream::new(stream);
-        let handshake = self.handshake(stream, &opening);
-        self.in_time(opening.target().authority(), handshake).await
-    }
-
-    fn open(&self, url: &str) -> Result<Opening> {
-        let uri: Uri = url.parse().map_err(|error| {
-            Error::new(ErrorKind::InvalidUrl, format!("{url:?} is no URL: {error}"))
-                .with_source(error)
-        })?;
-        let compression = self.config.negotiable_compression();
-        self.connect.clone().compression(compression).open(&uri).map_err(|error| {
-            let kind = match error {
-                towline_proto::handshake::RequestError::Uri { .. } => ErrorKind::InvalidUrl,
-                _ => ErrorKind::InvalidHandshakeOption,
-            };
-            Error::new(kind, error.to_string()).with_source(error)
-        })
-    }
-
-    async fn in_time<T>(
-        &self,
-        authority: &str,
-        future: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        tokio::time::timeout(self.connect_timeout, future).await.unwrap_or_else(|_| {
-            let timeout = self.connect_timeout;
-            Err(Error::new(
-                ErrorKind::HandshakeTimeout,
-                format!("no connection to {authority} within {timeout:?} (connect_timeout)"),
-            ))
-        })
-    }
-
-    async fn handshake(&self, mut stream: AnyStream, opening: &Opening) -> Result<Connection> {
         stream.set_nodelay(self.disable_nagle_algorithm);
         let peer_address = stream.peer_address();
-        let authority = opening.target().authority();
-        let lost = |error: io::Error| {
-            Error::new(
-                ErrorKind::Handshake,
-                format!("the handshake with {authority} broke off: {error}"),
-            )
-            .with_source(error)
-        };
-        let mut request = Vec::with_capacity(512);
-        encode_request(opening.request(), &mut request);
-        stream.write_all(&request).await.map_err(lost)?;
-        stream.flush().await.map_err(lost)?;
-
-        let mut early = Vec::new();
-        let response = self.response(&mut stream, &mut early, authority).await?;
-        let agreed = match opening.verify(&response) {
-            Ok(agreed) => agreed,
-            Err(error @ HandshakeError::Status { .. }) => {
-                let body = body_start(&mut stream, early, &response).await;
-                return Err(Error::new(ErrorKind::HttpResponse, format!("{authority}: {error}"))
-                    .with_source(error)
-                    .with_response(response.map(|()| body)));
-            }
-            Err(error) => {
-                return Err(Error::new(ErrorKind::Handshake, format!("{authority}: {error}"))
-                    .with_source(error)
-                    .with_response(response.map(|()| Bytes::new())));
-            }
-        };
-        let info = Info {
-            id: next_id(),
-            role: Role::Client,
-            protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
-            compression: agreed.compression,
-            version: agreed.version,
-            remote_address: peer_address.map(|address| address.ip()),
-            peer_address,
-        };
-        let established = Established { stream, early, info, response: Some(Box::new(response)) };
-        Ok(Connection::establish(established, &self.config, None))
+        let progress = Progress::default();
+        progress.is("waiting for the server's answer");
+        let upgrade = self.upgrade(stream, peer_address, &opening, false);
+        self.in_time(opening.target().authority(), &progress, upgrade).await
     }
 
-    /// The server's answer; what it says before that, such as 103, is passed over.
-    async fn response(
-        &self,
-        stream: &mut AnyStream,
-        early: &mut Vec<u8>,
-        authority: &str,
-    ) -> Result<http::Response<()>> {
-        for _ in 0..=INTERIM_RESPONSES {
-            let limit = self.head_limits.max_head_size;
-            let parse = |bytes: &[u8]| parse_response(bytes, &self.head_limits);
-            let response = match read_head(stream, early, limit, parse).await {
-                Ok(response) => response,
-                Err(error) => return Err(no_response(authority, error)),
-            };
-            let status = response.status();
-            if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-                return Ok(response);
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Handshake,
-            format!("{authority} sent more than {INTERIM_RESPONSES} interim responses"),
-        ))
+    fn asked(&self, url: &str) -> Result<Asked> {
+        let connect = self.connect.clone().protocols(self.protocols.iter().cloned());
+        let connect = connect.compression(self.config.negotiable_compression());
+        Ok(Asked { uri: parse_url(url)?, connect })
     }
-}
-
-async fn dial(target: &Target) -> Result<TcpStream> {
-    TcpStream::connect((target.host(), target.port())).await.map_err(|error| {
-        let authority = target.authority();
-        Error::new(ErrorKind::Connect, format!("can't connect to {authority}: {error}"))
-            .with_source(error)
-    })
-}
-
-fn no_response(authority: &str, error: ReadError<towline_proto::handshake::HeadError>) -> Error {
-    match error {
-        ReadError::Parse(error) => {
-            Error::new(ErrorKind::Handshake, format!("{authority}: {error}")).with_source(error)
-        }
-        ReadError::Io(error) => {
-            Error::new(ErrorKind::Handshake, format!("{authority} did not answer: {error}"))
-                .with_source(error)
-        }
-        ReadError::Nothing => Error::new(
-            ErrorKind::Handshake,
-            format!("{authority} closed the connection without an answer"),
-        ),
-    }
-}
-
-/// The start of the body of an answer that is no WebSocket, as far as it comes without delay.
-async fn body_start(
-    stream: &mut AnyStream,
-    mut body: Vec<u8>,
-    response: &http::Response<()>,
-) -> Bytes {
-    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse().ok()).unwrap_or(BODY_START);
-    let wanted = length.min(BODY_START);
-    let deadline = Instant::now() + BODY_WAIT;
-    while body.len() < wanted {
-        match tokio::time::timeout_at(deadline, stream.read_buf(&mut body)).await {
-            Ok(Ok(1..)) => {}
-            _ => break,
-        }
-    }
-    body.truncate(wanted);
-    body.into()
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("config", &self.config).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("config", &self.config)
+            .field("proxy", &self.proxy)
+            .finish_non_exhaustive()
     }
 }
