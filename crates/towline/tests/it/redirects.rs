@@ -162,7 +162,8 @@ async fn an_error_after_a_redirect_says_where_that_led() {
         text.starts_with("after a redirect to \"ws://127.0.0.1:1/x\": can't connect"),
         "{text}"
     );
-    let refusing = Loopback::new(|_| b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
+    let refusing =
+        Loopback::new(|_| b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
     let here = once_to(302, &refusing.url("/x")).await;
     let error = direct().follow_redirects(1).connect(here.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HttpResponse);
