@@ -15,6 +15,8 @@ mod work;
 
 mod timekeeper;
 
+mod unsent;
+
 mod waiting;
 
 mod writer;
