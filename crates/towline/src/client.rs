@@ -265,6 +265,7 @@ impl Client {
             version: agreed.version,
             remote_address: peer_address.map(|address| address.ip()),
             peer_address,
+            tls: stream.tls(),
         };
         let established = Established { stream, early, info, response: Some(Box::new(response)) };
         Ok(Connection::establish(established, &self.config, None))

@@ -68,8 +68,24 @@ pub enum ErrorKind {
     ServerGone,
     /// The URL is none for a WebSocket.
     InvalidUrl,
-    /// The URL asks for TLS, and there is none here.
+    /// The URL asks for TLS, and there is none here: the message names the feature that is missing.
     TlsUnavailable,
+    /// A certificate, key or root that the program has given for TLS can't be used.
+    InvalidTls,
+    /// The peer speaks something else where TLS was to be.
+    NotTls,
+    /// The TLS handshake failed, and not for a certificate.
+    Tls,
+    /// The peer's certificate has expired, or is not valid yet.
+    CertificateExpired,
+    /// The peer's certificate is for another host.
+    CertificateName,
+    /// The peer's certificate is self-signed, or signed by a root that is not trusted.
+    CertificateUntrusted,
+    /// The peer's certificate is not valid for another reason: it was revoked, say, or is none.
+    CertificateInvalid,
+    /// A certificate of the client is missing, or the server does not accept it.
+    ClientCertificate,
     /// No transport to the peer could be made.
     Connect,
     /// The opening handshake took longer than its deadline.
@@ -115,6 +131,14 @@ impl ErrorKind {
             Self::ServerGone => "ERR_SERVER_GONE",
             Self::InvalidUrl => "ERR_INVALID_URL",
             Self::TlsUnavailable => "ERR_TLS_UNAVAILABLE",
+            Self::InvalidTls => "ERR_INVALID_TLS",
+            Self::NotTls => "ERR_NOT_TLS",
+            Self::Tls => "ERR_TLS",
+            Self::CertificateExpired => "ERR_CERTIFICATE_EXPIRED",
+            Self::CertificateName => "ERR_CERTIFICATE_NAME",
+            Self::CertificateUntrusted => "ERR_CERTIFICATE_UNTRUSTED",
+            Self::CertificateInvalid => "ERR_CERTIFICATE_INVALID",
+            Self::ClientCertificate => "ERR_CLIENT_CERTIFICATE",
             Self::Connect => "ERR_CONNECT",
             Self::HandshakeTimeout => "ERR_HANDSHAKE_TIMEOUT",
             Self::Handshake => "ERR_HANDSHAKE",
@@ -136,6 +160,7 @@ impl ErrorKind {
             | Self::ServerGone
             | Self::InvalidUrl
             | Self::TlsUnavailable
+            | Self::InvalidTls
             | Self::InvalidHandshakeOption => Blame::Local,
             Self::PeerViolation
             | Self::LimitExceeded
@@ -144,6 +169,13 @@ impl ErrorKind {
             | Self::SendTimeout
             | Self::CloseTimeout
             | Self::ConnectionLost
+            | Self::NotTls
+            | Self::Tls
+            | Self::CertificateExpired
+            | Self::CertificateName
+            | Self::CertificateUntrusted
+            | Self::CertificateInvalid
+            | Self::ClientCertificate
             | Self::Connect
             | Self::HandshakeTimeout
             | Self::Handshake

@@ -34,6 +34,9 @@ mod handle;
 
 mod builder;
 
+#[cfg(feature = "rustls")]
+mod tls;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
