@@ -74,6 +74,8 @@ pub enum ErrorKind {
     InvalidTls,
     /// The peer speaks something else where TLS was to be.
     NotTls,
+    /// The peer speaks TLS where none was to be.
+    IsTls,
     /// The TLS handshake failed, and not for a certificate.
     Tls,
     /// The peer's certificate has expired, or is not valid yet.
@@ -88,6 +90,17 @@ pub enum ErrorKind {
     ClientCertificate,
     /// No transport to the peer could be made.
     Connect,
+    /// What was said about a proxy can't be: its URL, in the program or in a variable of the
+    /// environment, its credentials, a header.
+    InvalidProxy,
+    /// The proxy can't be reached, or speaks something else than is expected of one.
+    ProxyFailed,
+    /// The proxy refuses to connect to the server, or could not. Where it has said so in HTTP, see
+    /// [`Error::response`].
+    ProxyRefused,
+    /// The server redirects to where nobody is to follow: in a circle, too often, out of TLS, to
+    /// something that is no WebSocket. [`Error::response`] has its answer.
+    Redirect,
     /// The opening handshake took longer than its deadline.
     HandshakeTimeout,
     /// The peer's part of the opening handshake is invalid.
@@ -133,6 +146,7 @@ impl ErrorKind {
             Self::TlsUnavailable => "ERR_TLS_UNAVAILABLE",
             Self::InvalidTls => "ERR_INVALID_TLS",
             Self::NotTls => "ERR_NOT_TLS",
+            Self::IsTls => "ERR_IS_TLS",
             Self::Tls => "ERR_TLS",
             Self::CertificateExpired => "ERR_CERTIFICATE_EXPIRED",
             Self::CertificateName => "ERR_CERTIFICATE_NAME",
@@ -140,6 +154,10 @@ impl ErrorKind {
             Self::CertificateInvalid => "ERR_CERTIFICATE_INVALID",
             Self::ClientCertificate => "ERR_CLIENT_CERTIFICATE",
             Self::Connect => "ERR_CONNECT",
+            Self::InvalidProxy => "ERR_INVALID_PROXY",
+            Self::ProxyFailed => "ERR_PROXY_FAILED",
+            Self::ProxyRefused => "ERR_PROXY_REFUSED",
+            Self::Redirect => "ERR_REDIRECT",
             Self::HandshakeTimeout => "ERR_HANDSHAKE_TIMEOUT",
             Self::Handshake => "ERR_HANDSHAKE",
             Self::HttpResponse => "ERR_HTTP_RESPONSE",
@@ -161,6 +179,7 @@ impl ErrorKind {
             | Self::InvalidUrl
             | Self::TlsUnavailable
             | Self::InvalidTls
+            | Self::InvalidProxy
             | Self::InvalidHandshakeOption => Blame::Local,
             Self::PeerViolation
             | Self::LimitExceeded
@@ -170,6 +189,7 @@ impl ErrorKind {
             | Self::CloseTimeout
             | Self::ConnectionLost
             | Self::NotTls
+            | Self::IsTls
             | Self::Tls
             | Self::CertificateExpired
             | Self::CertificateName
@@ -177,6 +197,9 @@ impl ErrorKind {
             | Self::CertificateInvalid
             | Self::ClientCertificate
             | Self::Connect
+            | Self::ProxyFailed
+            | Self::ProxyRefused
+            | Self::Redirect
             | Self::HandshakeTimeout
             | Self::Handshake
             | Self::HttpResponse
@@ -200,12 +223,25 @@ impl Error {
         }))
     }
 
+    /// The error of this kind for what a stream has said, unless the stream knows better: one that is
+    /// TLS may.
+    pub(crate) fn of_stream(kind: ErrorKind, message: String, error: std::io::Error) -> Self {
+        let own = error.get_ref().and_then(|error| error.downcast_ref::<Self>());
+        Self::new(own.map_or(kind, Self::kind), message).with_source(error)
+    }
+
     /// The same, for this reason.
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// The same, with what has to be known before it is understood.
+    pub(crate) fn with_preface(mut self, preface: &str) -> Self {
+        self.0.message.insert_str(0, preface);
         self
     }
 
@@ -330,7 +366,8 @@ impl Error {
         self.0.source.as_deref()
     }
 
-    /// What a server answered instead of a WebSocket: status, headers and the start of the body.
+    /// What a server answered instead of a WebSocket, or a proxy instead of a tunnel: status,
+    /// headers and the start of the body.
     #[doc(alias = "httpResponse")]
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
         self.0.response.as_ref()

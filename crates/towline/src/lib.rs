@@ -83,7 +83,7 @@ mod server;
 
 mod client;
 
-pub use client::Client;
+pub use client::{Client, Proxy, Resolve};
 pub use connection::{Connection, Event, Info, Receiver, Sender};
 pub use error::{Blame, Error, ErrorKind, Result};
 pub use server::{

@@ -65,9 +65,10 @@ impl Connect {
         let target = Target::from_uri(uri).ok_or_else(|| {
             let uri = uri.to_string();
             // Errors are logged, and passwords are not for the log.
-            let shown = match uri.split_once("://").zip(uri.rsplit_once('@')) {
-                Some(((scheme, _), (_, rest))) => format!("{scheme}://{rest}"),
-                None => uri,
+            let shown = match (uri.split_once("://"), uri.rsplit_once('@')) {
+                (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+                (None, Some((_, rest))) => rest.to_owned(),
+                (_, None) => uri,
             };
             RequestError::Uri { uri: shown }
         })?;

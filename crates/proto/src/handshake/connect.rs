@@ -82,6 +82,13 @@ impl Connect {
         self
     }
 
+    /// Keeps of the headers added so far those of which this is true, and drops the others.
+    #[must_use]
+    pub fn retain_headers(mut self, keep: impl FnMut(&HeaderName, &HeaderValue) -> bool) -> Self {
+        self.headers.retain(keep);
+        self
+    }
+
     /// Offers to compress. Default: no compression. `towline` sets it to what the configuration
     /// says.
     #[must_use]
@@ -193,6 +200,21 @@ mod tests {
         for bad in [&["a", "a"][..], &["a b"], &[""], &["a,b"]] {
             assert!(checked(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn headers_that_are_not_kept_are_not_sent() {
+        let connect = Connect::new().header("X-A", "1").header("Cookie", "a=b").header("X-A", "2");
+        let uri = "ws://h/".parse().unwrap();
+        let names = |connect: &Connect| {
+            let opening = connect.open(&uri).unwrap();
+            ["x-a", "cookie"].map(|name| opening.request().headers().get_all(name).iter().count())
+        };
+        assert_eq!(names(&connect), [2, 1]);
+        let kept = connect.clone().retain_headers(|_, value| !value.is_sensitive());
+        assert_eq!(names(&kept), [2, 0]);
+        let kept = connect.retain_headers(|name, _| name == "cookie");
+        assert_eq!(names(&kept), [0, 1]);
     }
 
     #[test]

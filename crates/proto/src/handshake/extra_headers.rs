@@ -26,6 +26,10 @@ impl ExtraHeaders {
         }
     }
 
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&HeaderName, &HeaderValue) -> bool) {
+        self.lines.retain(|(name, value)| keep(name, value));
+    }
+
     pub(crate) fn contains(&self, name: &HeaderName) -> bool {
         self.lines.iter().any(|(own, _)| own == name)
     }

@@ -48,6 +48,7 @@ pub(crate) mod header;
 
 pub(crate) mod authority;
 pub(crate) mod cookie;
+pub(crate) mod credentials;
 pub(crate) mod extension;
 pub(crate) mod extra_headers;
 pub(crate) mod forwarded;
@@ -77,6 +78,7 @@ pub use agreed::Agreed;
 pub use client::{HandshakeError, Opening};
 pub use connect::{Connect, RequestError};
 pub use cookie::{Cookie, CookieError, SameSite, SetCookie, parse_cookies};
+pub use credentials::Credentials;
 pub use extension::{Extension, ExtensionError, Param, parse_extension_list, parse_extensions};
 pub use extra_headers::HeaderError;
 pub use forwarded::{CidrError, ForwardedHeader, TrustedProxies};

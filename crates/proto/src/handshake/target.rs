@@ -1,10 +1,9 @@
 //! The server that a URI names.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
 
 use crate::handshake::authority::{Authority, Host};
+use crate::handshake::credentials::Credentials;
 
 /// Whom to connect to, and what to ask for there: a `ws:` or `wss:` URI (RFC 6455, section 3),
 /// taken apart.
@@ -62,7 +61,7 @@ impl Target {
             port,
             authority,
             resource: resource(uri),
-            credentials: user.map(credentials),
+            credentials: user.map(|user| Credentials::from_user_info(user).basic()),
         })
     }
 
@@ -108,43 +107,6 @@ fn resource(uri: &Uri) -> String {
         match byte {
             b'!'..=b'~' => out.push(char::from(byte)),
             _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
-/// RFC 7617: `Basic`, and the user, a colon and the password in base64.
-fn credentials(user: &str) -> HeaderValue {
-    let (user, password) = user.split_once(':').unwrap_or((user, ""));
-    let mut pair = percent_decoded(user);
-    pair.push(b':');
-    pair.extend(percent_decoded(password));
-    let value = format!("Basic {}", STANDARD.encode(pair));
-    // Never the fallback: base64 is visible ASCII.
-    let mut value = HeaderValue::from_str(&value).unwrap_or_else(|_| HeaderValue::from_static(""));
-    value.set_sensitive(true);
-    value
-}
-
-/// A percent sign that begins no escape stands for itself.
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let mut rest = text.as_bytes();
-    let mut out = Vec::with_capacity(rest.len());
-    while let [first, after @ ..] = rest {
-        let escaped = match after {
-            [high, low, ..] if *first == b'%' => digit(*high).zip(digit(*low)),
-            _ => None,
-        };
-        match escaped {
-            Some((high, low)) => {
-                out.push(high * 16 + low);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = after;
-            }
         }
     }
     out
@@ -211,7 +173,6 @@ mod tests {
         assert_eq!(credentials("ws://user@a").unwrap(), "Basic dXNlcjo=");
         assert_eq!(credentials("ws://a"), None);
         assert_eq!(target("ws://user:secret@a").authority(), "a");
-        assert_eq!(percent_decoded("%0d%0A%zz%4"), b"\r\n%zz%4");
     }
 
     proptest! {

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use http::Uri;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -97,7 +98,14 @@ pub struct Connection {
     // First to be dropped: what abandons the connection is the receiver's drop.
     sender: Sender,
     receiver: Receiver,
-    response: Option<Box<http::Response<()>>>,
+    response: Option<Box<Answered>>,
+}
+
+/// What only a client's connection has of the handshake.
+pub(crate) struct Answered {
+    /// Where it was made, without user and password.
+    pub(crate) url: Option<Uri>,
+    pub(crate) response: http::Response<()>,
 }
 
 /// What a connection is made of once the handshake is done.
@@ -106,7 +114,7 @@ pub(crate) struct Established {
     /// What came behind the handshake, in the same packet.
     pub(crate) early: Vec<u8>,
     pub(crate) info: Info,
-    pub(crate) response: Option<Box<http::Response<()>>>,
+    pub(crate) response: Option<Box<Answered>>,
 }
 
 /// A number that no other connection of this process has.
@@ -450,7 +458,14 @@ impl Connection {
 
     /// What the server answered to the handshake, on a client's connection.
     pub fn response(&self) -> Option<&http::Response<()>> {
-        self.response.as_deref()
+        self.response.as_deref().map(|answered| &answered.response)
+    }
+
+    /// The URL that a client's connection was made to: the one that was asked for, or where
+    /// [redirects](crate::Client::follow_redirects) led. Its scheme is `ws` or `wss`; a user and a
+    /// password are left out.
+    pub fn url(&self) -> Option<&Uri> {
+        self.response.as_deref().and_then(|answered| answered.url.as_ref())
     }
 
     /// Receives and drops until the end of the connection, whoever brings it about, and tells how

@@ -1,7 +1,9 @@
 //! How a server is set up.
 
+#[cfg(feature = "rustls")]
+mod tls;
+
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
@@ -13,7 +15,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::server::Server;
 use crate::server::hub::Options;
 use crate::server::listening;
-use crate::transport::SecureServer;
 
 /// How a server is set up; made by [`Server::builder`].
 ///
@@ -95,11 +96,6 @@ impl ServerBuilder {
     #[doc(alias("disableNagleAlgorithm", "nodelay"))]
     pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
         self.options.disable_nagle_algorithm = on;
-        self
-    }
-
-    pub(crate) fn secured_by(mut self, tls: Arc<dyn SecureServer>) -> Self {
-        self.options.tls = Some(tls);
         self
     }
 

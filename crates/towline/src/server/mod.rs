@@ -34,9 +34,6 @@ mod handle;
 
 mod builder;
 
-#[cfg(feature = "rustls")]
-mod tls;
-
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -21,7 +21,8 @@ use crate::tls::roots;
 use crate::tls::session::Session;
 use crate::tls::stream::Stream;
 use crate::tls::verifier::{Anything, Telling};
-use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, Securing, TlsStream};
+use crate::transport::secure::Securing;
+use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, TlsStream};
 
 /// How a client speaks TLS: whom it trusts, who it is. For [`Client::tls`](crate::Client::tls).
 ///
@@ -144,6 +145,11 @@ impl Tls {
         change(&mut self.options);
         self.config = Arc::default();
         self
+    }
+
+    /// Whether this can be used: better told before anything is dialled.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        self.config().map(drop)
     }
 
     fn config(&self) -> Result<Arc<ClientConfig>> {

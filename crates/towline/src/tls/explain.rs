@@ -15,10 +15,9 @@ pub(crate) fn explain(role: Role, whom: &str, error: rustls::Error) -> Error {
     Error::new(kind, format!("TLS with {whom}: {why}")).with_source(error)
 }
 
-/// The same, if it is TLS that has failed there.
-pub(crate) fn explain_io(role: Role, whom: &str, error: &io::Error) -> Option<Error> {
-    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(explain(role, whom, error.clone()))
+/// The error of a stream whose session with `whom` has failed with this. It holds ours.
+pub(crate) fn explain_io(role: Role, kind: io::ErrorKind, error: &rustls::Error) -> io::Error {
+    io::Error::new(kind, explain(role, "the peer", error.clone()))
 }
 
 fn kind_of(role: Role, error: &rustls::Error) -> (ErrorKind, String) {

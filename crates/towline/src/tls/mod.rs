@@ -29,5 +29,3 @@ mod server;
 
 pub use client::Tls;
 pub use server::{ClientAuth, TlsServer};
-
-pub(crate) use explain::explain_io;

@@ -24,7 +24,8 @@ use crate::tls::pem::{self, Identity};
 use crate::tls::provider;
 use crate::tls::session::Session;
 use crate::tls::stream::Stream;
-use crate::transport::{AnyStream, Io, SecureServer, Securing, TlsStream};
+use crate::transport::secure::Securing;
+use crate::transport::{AnyStream, Io, SecureServer, TlsStream};
 
 /// Sessions that are kept to be resumed, where no tickets can be made.
 const SESSIONS: usize = 4096;

@@ -9,6 +9,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
 use rustls::{CommonState, Error};
+use towline_proto::Role;
 
 /// How long a record can be, with its header and what encrypting it adds.
 pub(crate) const RECORD_MAX: usize = 5 + (16 << 10) + 256;
@@ -53,6 +54,14 @@ enum Step {
 }
 
 impl Session {
+    /// Which end this is.
+    pub(crate) fn role(&self) -> Role {
+        match self {
+            Self::Client(_) => Role::Client,
+            Self::Server(_) => Role::Server,
+        }
+    }
+
     /// What both ends have.
     pub(crate) fn common(&self) -> &CommonState {
         match self {

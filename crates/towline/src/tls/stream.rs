@@ -21,7 +21,9 @@ use bytes::{Buf as _, BytesMut};
 use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use towline_proto::Role;
 
+use crate::tls::explain::explain_io;
 use crate::tls::scratch::{CAPACITY, Scratch};
 use crate::tls::session::{FRAGMENT_MAX, Outgoing, RECORD_MAX, Session};
 use crate::transport::{AnyStream, Duplex, Io, Remains, SEEN, TlsInfo};
@@ -34,6 +36,7 @@ const AT_ONCE: usize = 4 * FRAGMENT_MAX;
 pub(crate) struct Stream {
     /// The socket under it. Else the stream under it is in the state.
     tcp: Option<TcpStream>,
+    role: Role,
     info: Arc<TlsInfo>,
     state: Mutex<State>,
 }
@@ -74,7 +77,7 @@ enum End {
 }
 
 impl End {
-    fn result(&self) -> io::Result<()> {
+    fn result(&self, role: Role) -> io::Result<()> {
         match self {
             Self::CloseNotify => Ok(()),
             Self::Truncated => Err(io::Error::new(
@@ -82,7 +85,7 @@ impl End {
                 "the peer ended the TLS stream without a close_notify",
             )),
             Self::Io(kind) => Err((*kind).into()),
-            Self::Tls(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error.clone())),
+            Self::Tls(error) => Err(explain_io(role, io::ErrorKind::InvalidData, error)),
         }
     }
 }
@@ -95,6 +98,7 @@ impl Stream {
         info: TlsInfo,
         (incoming, unsent, ahead): (Vec<u8>, BytesMut, BytesMut),
     ) -> Self {
+        let role = session.role();
         let (tcp, under) = match stream {
             AnyStream::Tcp(tcp) => (Some(tcp), None),
             AnyStream::Other(other) => (None, Some(other)),
@@ -111,7 +115,7 @@ impl Stream {
             writer: None,
         };
         let state = State { live: Some(Box::new(live)), ahead, end: None };
-        Self { tcp, info: Arc::new(info), state: Mutex::new(state) }
+        Self { tcp, role, info: Arc::new(info), state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -224,7 +228,7 @@ impl Duplex for Stream {
                 return Poll::Ready(Ok(()));
             }
             if let Some(end) = &state.end {
-                return Poll::Ready(end.result());
+                return Poll::Ready(end.result(self.role));
             }
             let read = |under: &mut Under<'_>, reader: &mut _, room: &mut [u8]| {
                 under.poll_read(cx, reader, room)
@@ -239,7 +243,7 @@ impl Duplex for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.lock();
-        let live = state.live()?;
+        let live = state.live(self.role)?;
         if live.is_blocked || live.unsent.len() > RECORD_MAX {
             ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         }
@@ -262,7 +266,7 @@ impl Duplex for Stream {
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
-        let live = state.live()?;
+        let live = state.live(self.role)?;
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match &mut live.under {
             Some(under) => {
@@ -276,7 +280,7 @@ impl Duplex for Stream {
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
-        let live = state.live()?;
+        let live = state.live(self.role)?;
         if !mem::replace(&mut live.is_closing, true) {
             live.close_notify();
         }
@@ -341,9 +345,9 @@ impl Duplex for Stream {
 }
 
 impl State {
-    fn live(&mut self) -> io::Result<&mut Live> {
+    fn live(&mut self, role: Role) -> io::Result<&mut Live> {
         if let Some(End::Tls(error)) = &self.end {
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, error.clone()));
+            return Err(explain_io(role, io::ErrorKind::BrokenPipe, error));
         }
         self.live.as_deref_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }

@@ -13,7 +13,7 @@ mod halves;
 
 mod tls_stream;
 
-mod secure;
+pub(crate) mod secure;
 
 use std::any::Any;
 use std::io;
@@ -29,7 +29,7 @@ use tokio::net::UnixStream;
 
 pub(crate) use duplex::{Duplex, Remains};
 pub(crate) use halves::{ReadHalf, WriteHalf};
-pub(crate) use secure::{SecureClient, SecureServer, Securing};
+pub(crate) use secure::{SecureClient, SecureServer};
 pub use tls_info::TlsInfo;
 pub use tls_stream::TlsStream;
 

@@ -16,7 +16,8 @@ impl ServerBuilder {
     ///
     /// An idle connection holds some 3 KiB more, and no buffer. One whose peer does not read holds up
     /// to 64 KiB of ciphertext beside what is queued.
-    pub fn tls(self, tls: TlsServer) -> Self {
-        self.secured_by(Arc::new(tls))
+    pub fn tls(mut self, tls: TlsServer) -> Self {
+        self.options.tls = Some(Arc::new(tls));
+        self
     }
 }

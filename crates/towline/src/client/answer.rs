@@ -1,0 +1,96 @@
+//! The answer to a request: of a server, or of a proxy.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{Response, StatusCode};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::Instant;
+use towline_proto::handshake::{HeadLimits, encode_request, parse_response};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::head::{ReadError, read_head};
+use crate::transport::AnyStream;
+
+/// So much of the body is kept of an answer that is a refusal.
+const BODY_START: usize = 4 << 10;
+
+/// So many responses such as 103 may come before the one that counts.
+const INTERIM_RESPONSES: usize = 8;
+
+/// So long is waited for the body.
+const BODY_WAIT: Duration = Duration::from_secs(1);
+
+/// Asks on a stream, and reads the head of the answer. What comes behind that is left in `early`.
+///
+/// `whom` is asked, for the errors, which are of this kind.
+pub(crate) async fn ask(
+    stream: &mut AnyStream,
+    request: &http::Request<()>,
+    limits: &HeadLimits,
+    early: &mut Vec<u8>,
+    (kind, whom): (ErrorKind, &str),
+) -> Result<Response<()>> {
+    let mut head = Vec::with_capacity(512);
+    encode_request(request, &mut head);
+    let said = async {
+        stream.write_all(&head).await?;
+        stream.flush().await
+    };
+    said.await.map_err(|error| {
+        let message = format!("the handshake with {whom} broke off: {error}");
+        Error::of_stream(kind, message, error)
+    })?;
+    for _ in 0..=INTERIM_RESPONSES {
+        let parse = |bytes: &[u8]| parse_response(bytes, limits);
+        let response = match read_head(stream, early, limits.max_head_size, parse).await {
+            Ok(response) => response,
+            Err(ReadError::Parse(_)) if is_tls(early) => {
+                let message = format!("{whom} speaks TLS there; is it wss:// and not ws://?");
+                return Err(Error::new(ErrorKind::IsTls, message));
+            }
+            Err(ReadError::Parse(error)) => {
+                return Err(Error::new(kind, format!("{whom}: {error}")).with_source(error));
+            }
+            Err(ReadError::Io(error)) => {
+                let message = format!("{whom} did not answer: {error}");
+                return Err(Error::of_stream(kind, message, error));
+            }
+            Err(ReadError::Nothing) => {
+                let message = format!("{whom} closed the connection without an answer");
+                return Err(Error::new(kind, message));
+            }
+        };
+        let status = response.status();
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(response);
+        }
+    }
+    Err(Error::new(kind, format!("{whom} sent more than {INTERIM_RESPONSES} interim responses")))
+}
+
+/// Whether this is how an answer in TLS begins: with an alert or a handshake (RFC 8446, section 5.1).
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 3, ..])
+}
+
+/// The start of the body of an answer that is a refusal, as far as it comes without delay.
+pub(crate) async fn body_start(
+    stream: &mut AnyStream,
+    mut body: Vec<u8>,
+    response: &Response<()>,
+) -> Bytes {
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = length.and_then(|length| length.parse().ok()).unwrap_or(BODY_START);
+    let wanted = length.min(BODY_START);
+    let deadline = Instant::now() + BODY_WAIT;
+    while body.len() < wanted {
+        match tokio::time::timeout_at(deadline, stream.read_buf(&mut body)).await {
+            Ok(Ok(1..)) => {}
+            _ => break,
+        }
+    }
+    body.truncate(wanted);
+    body.into()
+}

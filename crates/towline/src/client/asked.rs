@@ -1,0 +1,115 @@
+//! What is asked for, and where: by a URL, by a request, or where a redirect led.
+
+use http::header::{
+    CONNECTION, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Method, Request, Uri, Version as HttpVersion};
+use towline_proto::handshake::{
+    Connect, Opening, RequestError, Subprotocol, Version, parse_subprotocols,
+};
+
+use crate::client::shown::shown;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What is asked for, and where.
+pub(crate) struct Asked {
+    pub(crate) uri: Uri,
+    pub(crate) connect: Connect,
+}
+
+impl Asked {
+    /// The handshake to begin with.
+    pub(crate) fn open(&self) -> Result<Opening> {
+        self.connect.open(&self.uri).map_err(|error| {
+            let kind = match error {
+                RequestError::Uri { .. } => ErrorKind::InvalidUrl,
+                _ => ErrorKind::InvalidHandshakeOption,
+            };
+            Error::new(kind, error.to_string()).with_source(error)
+        })
+    }
+}
+
+/// The URI that a program has written.
+pub(crate) fn parse_url(url: &str) -> Result<Uri> {
+    url.parse().map_err(|error| {
+        let message = format!("{} is no URL: {error}", shown(url));
+        Error::new(ErrorKind::InvalidUrl, message).with_source(error)
+    })
+}
+
+/// What a request asks for beyond, or in place of, what all requests of the client do.
+pub(crate) struct Extra<'a> {
+    request: &'a Request<()>,
+}
+
+impl<'a> Extra<'a> {
+    /// Looks whether the request is one for a WebSocket of this version.
+    pub(crate) fn new(request: &'a Request<()>, version: Version) -> Result<Self> {
+        if request.method() != Method::GET {
+            return Err(invalid(format!("its method is {}, not GET", request.method())));
+        }
+        if request.version() != HttpVersion::HTTP_11 {
+            return Err(invalid(format!("its version is {:?}, not 1.1", request.version())));
+        }
+        let headers = request.headers();
+        let version = version.number().to_string();
+        for (name, wanted, has_more) in [
+            (UPGRADE, "websocket", false),
+            (CONNECTION, "upgrade", true),
+            (SEC_WEBSOCKET_VERSION, &version, false),
+        ] {
+            if headers.contains_key(&name) && !says(headers, &name, wanted, has_more) {
+                return Err(invalid(format!("its header {name} is not \"{wanted}\"")));
+            }
+        }
+        Ok(Self { request })
+    }
+
+    /// The subprotocols to offer, if there are some.
+    pub(crate) fn protocols(&self) -> Result<Option<Vec<Subprotocol>>> {
+        let headers = self.request.headers();
+        if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
+            return Ok(None);
+        }
+        parse_subprotocols(headers).map(Some).map_err(|error| {
+            let message = format!("Sec-WebSocket-Protocol: {error}");
+            invalid(message).with_source(error)
+        })
+    }
+
+    /// Adds the headers; one that is there already by its name is replaced.
+    pub(crate) fn add_to(&self, connect: Connect) -> Result<Connect> {
+        let headers = self.request.headers();
+        let mut connect = connect.retain_headers(|name, _| !headers.contains_key(name));
+        let handshakes =
+            [UPGRADE, CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_PROTOCOL];
+        for (name, value) in headers {
+            if name == ORIGIN {
+                let value = value.to_str().map_err(|_| {
+                    invalid("its Origin has a character which is not visible ASCII".to_owned())
+                })?;
+                connect = connect.origin(value);
+            } else if !handshakes.contains(name) {
+                connect = connect.header(name.clone(), value.clone());
+            }
+        }
+        Ok(connect)
+    }
+}
+
+/// Whether each line of this header is this value or, where it may have more, whether one has it.
+fn says(headers: &HeaderMap, name: &HeaderName, wanted: &str, has_more: bool) -> bool {
+    let is_wanted = |value: &str| value.trim().eq_ignore_ascii_case(wanted);
+    let mut lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
+    match has_more {
+        true => lines.any(|line| line.split(',').any(is_wanted)),
+        false => lines.all(is_wanted),
+    }
+}
+
+fn invalid(why: String) -> Error {
+    let message = format!("the request can't be made: {why}");
+    Error::new(ErrorKind::InvalidHandshakeOption, message)
+}

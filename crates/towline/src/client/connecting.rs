@@ -1,0 +1,208 @@
+//! The way to a server: redirects, proxies, dialling, TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use towline_proto::handshake::{Opening, Target};
+
+use crate::client::Client;
+use crate::client::asked::Asked;
+use crate::client::default_tls;
+use crate::client::dialling::{Dialler, Unreachable};
+use crate::client::progress::Progress;
+use crate::client::proxy::{Destination, Hop, Proxy, Scheme};
+use crate::client::redirect::{follow, is_redirect, url};
+use crate::client::shown::shown;
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::{AnyStream, SecureClient};
+
+/// A stream to a server, and who is at its other end.
+struct Reached {
+    stream: AnyStream,
+    peer_address: Option<SocketAddr>,
+}
+
+impl Client {
+    /// Connects to where it is asked to, in time.
+    pub(crate) async fn connect_asked(&self, asked: Asked) -> Result<Connection> {
+        let opening = asked.open()?;
+        let authority = opening.target().authority().to_owned();
+        let progress = Progress::default();
+        self.in_time(&authority, &progress, self.follow(asked, opening, &progress)).await
+    }
+
+    /// The outcome, or an error that says what took so long.
+    pub(crate) async fn in_time<T>(
+        &self,
+        authority: &str,
+        progress: &Progress,
+        future: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::time::timeout(self.connect_timeout, future).await.unwrap_or_else(|_| {
+            let (timeout, doing) = (self.connect_timeout, progress.words());
+            Err(Error::new(
+                ErrorKind::HandshakeTimeout,
+                format!(
+                    "no connection to {authority} within {timeout:?} (connect_timeout): {doing}"
+                ),
+            ))
+        })
+    }
+
+    /// Connects, and goes on to where redirects lead.
+    async fn follow(
+        &self,
+        mut asked: Asked,
+        mut opening: Opening,
+        progress: &Progress,
+    ) -> Result<Connection> {
+        let mut been = Vec::new();
+        let mut preface = String::new();
+        loop {
+            let error = match self.attempt(&opening, progress).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error.with_preface(&preface),
+            };
+            let Some(response) = error.response().filter(|response| {
+                error.kind() == ErrorKind::HttpResponse
+                    && is_redirect(response.status())
+                    && self.follow_redirects > 0
+            }) else {
+                return Err(error);
+            };
+            let refused = |why: String| {
+                let message = format!("{preface}{} {why}", opening.target().authority());
+                let error = Error::new(ErrorKind::Redirect, message);
+                Err(error.with_response(response.clone()))
+            };
+            been.push(url(opening.target()));
+            let next = follow(&opening, asked.connect, response.headers());
+            let next = next.and_then(|next| match next.open() {
+                Ok(opening) => Ok((next, opening)),
+                Err(error) => Err(format!("redirects to where nobody can go: {error}")),
+            });
+            let (next, next_opening) = match next {
+                Ok(next) => next,
+                Err(why) => return refused(why),
+            };
+            let to = url(next_opening.target());
+            if been.contains(&to) {
+                return refused(format!("redirects to {}, in a circle", shown(&to)));
+            }
+            if been.len() > usize::from(self.follow_redirects) {
+                let most = self.follow_redirects;
+                let to = shown(&to);
+                return refused(format!(
+                    "redirects to {to}, which would be more than {most} redirects (follow_redirects)"
+                ));
+            }
+            preface = format!("after a redirect to {}: ", shown(&to));
+            progress.is_redirected(&shown(&to));
+            (asked, opening) = (next, next_opening);
+        }
+    }
+
+    async fn attempt(&self, opening: &Opening, progress: &Progress) -> Result<Connection> {
+        let target = opening.target();
+        if target.is_secure() {
+            // Before anything is dialled.
+            self.security()?;
+        }
+        let Reached { mut stream, peer_address } = self.reach(target, progress).await?;
+        if target.is_secure() {
+            stream = self.agree_on_tls(stream, target.host(), progress).await?;
+        }
+        progress.is("waiting for the server's answer");
+        self.upgrade(stream, peer_address, opening, self.follow_redirects > 0).await
+    }
+
+    /// A stream to the target, whoever is in between.
+    async fn reach(&self, target: &Target, progress: &Progress) -> Result<Reached> {
+        let dialler = Dialler { resolver: &self.resolver, progress };
+        let Some(hop) = self.proxy.hop(target)? else {
+            let dialled = dialler.dial(target.host(), target.port()).await;
+            let tcp = dialled.map_err(|unreachable| no_way(target, unreachable))?;
+            return Ok(self.reached(tcp));
+        };
+        if hop.scheme.is_socks() {
+            return self.reach_by_socks(target, &hop, &dialler).await;
+        }
+        if hop.scheme == Scheme::Https {
+            self.security()?;
+        }
+        let Reached { mut stream, peer_address } = self.dial_proxy(&hop, &dialler).await?;
+        if hop.scheme == Scheme::Https {
+            stream = self.agree_on_tls(stream, &hop.host, progress).await?;
+        }
+        progress.is(format!("waiting for the answer of the proxy {hop}"));
+        let stream = self.proxy.http_tunnel(stream, &hop, target, &self.head_limits).await?;
+        Ok(Reached { stream, peer_address })
+    }
+
+    /// By a SOCKS proxy each address is tried in turn, since a stream to the proxy is good for one.
+    async fn reach_by_socks(
+        &self,
+        target: &Target,
+        hop: &Hop,
+        dialler: &Dialler<'_>,
+    ) -> Result<Reached> {
+        let (host, port) = (target.host(), target.port());
+        let destinations =
+            if hop.scheme == Scheme::Socks5 || host.parse::<std::net::IpAddr>().is_ok() {
+                let addresses = dialler.addresses(host, port).await;
+                let addresses = addresses.map_err(|unreachable| no_way(target, unreachable))?;
+                addresses.into_iter().map(Destination::Address).collect()
+            } else {
+                vec![Destination::Name(host.to_owned(), port)]
+            };
+        let mut refused = None;
+        for destination in destinations {
+            let Reached { stream, peer_address } = self.dial_proxy(hop, dialler).await?;
+            dialler.progress.is(format!("waiting for the answer of the proxy {hop}"));
+            match Proxy::socks_tunnel(stream, hop, &destination).await? {
+                Ok(stream) => return Ok(Reached { stream, peer_address }),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        // There is at least one address, and so a refusal.
+        Err(refused.unwrap_or_else(|| Error::new(ErrorKind::Connect, "there is no address")))
+    }
+
+    async fn dial_proxy(&self, hop: &Hop, dialler: &Dialler<'_>) -> Result<Reached> {
+        match dialler.dial(&hop.host, hop.port).await {
+            Ok(tcp) => Ok(self.reached(tcp)),
+            Err(Unreachable { why, source }) => {
+                let message = format!("can't connect to the proxy {hop}: {why}");
+                Err(Error::new(ErrorKind::ProxyFailed, message).with_source(source))
+            }
+        }
+    }
+
+    fn reached(&self, tcp: TcpStream) -> Reached {
+        let stream = AnyStream::Tcp(tcp);
+        stream.set_nodelay(self.disable_nagle_algorithm);
+        Reached { peer_address: stream.peer_address(), stream }
+    }
+
+    async fn agree_on_tls(
+        &self,
+        stream: AnyStream,
+        host: &str,
+        progress: &Progress,
+    ) -> Result<AnyStream> {
+        progress.is(format!("agreeing on TLS with {host}"));
+        self.security()?.secure(stream, host).await
+    }
+
+    /// How streams are made secure.
+    fn security(&self) -> Result<Arc<dyn SecureClient>> {
+        self.tls.clone().map_or_else(default_tls::get, Ok)
+    }
+}
+
+fn no_way(target: &Target, Unreachable { why, source }: Unreachable) -> Error {
+    let message = format!("can't connect to {}: {why}", target.authority());
+    Error::new(ErrorKind::Connect, message).with_source(source)
+}

@@ -1,0 +1,189 @@
+//! Where a redirect leads, and what is taken along.
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, LOCATION, PROXY_AUTHORIZATION};
+use http::{HeaderMap, StatusCode, Uri};
+use towline_proto::handshake::{Connect, Opening, Target};
+
+use crate::client::asked::Asked;
+use crate::client::shown::shown;
+
+/// Whether an answer of this status says where to go instead.
+pub(crate) fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// The URL of a target, without user and password.
+pub(crate) fn url(target: &Target) -> String {
+    format!("{}://{}{}", scheme(target), target.authority(), target.resource())
+}
+
+fn scheme(target: &Target) -> &'static str {
+    if target.is_secure() { "wss" } else { "ws" }
+}
+
+/// What to ask for next, after this answer. What is wrong with where it leads is the end of a
+/// sentence that begins with who redirects.
+pub(crate) fn follow(
+    opening: &Opening,
+    connect: Connect,
+    answer: &HeaderMap,
+) -> Result<Asked, String> {
+    let from = opening.target();
+    let location = location(answer)?;
+    let to = resolve(from, location)?;
+    let is_none = || format!("redirects to {}, which is no URL", shown(location));
+    let uri: Uri = to.parse().map_err(|_| is_none())?;
+    let target = Target::from_uri(&uri).ok_or_else(is_none)?;
+    if from.is_secure() && !target.is_secure() {
+        return Err(format!("redirects to {}, out of TLS", shown(&to)));
+    }
+    Ok(Asked { uri, connect: taken_along(connect, opening, &target) })
+}
+
+fn location(answer: &HeaderMap) -> Result<&str, String> {
+    let mut lines = answer.get_all(LOCATION).iter();
+    let Some(location) = lines.next() else {
+        return Err("redirects to nowhere: there is no Location".to_owned());
+    };
+    if lines.next().is_some() {
+        return Err("redirects to more than one Location".to_owned());
+    }
+    let location = std::str::from_utf8(location.as_bytes())
+        .map_err(|_| "redirects to a Location that is not UTF-8".to_owned())?;
+    match location.trim() {
+        "" => Err("redirects to nowhere: Location is empty".to_owned()),
+        location => Ok(location),
+    }
+}
+
+/// The URL that a reference means there (RFC 3986, section 5.2).
+fn resolve(from: &Target, reference: &str) -> Result<String, String> {
+    let reference = reference.split('#').next().unwrap_or_default();
+    if let Some(other) = scheme_of(reference) {
+        return match &*other.to_ascii_lowercase() {
+            "ws" | "wss" | "http" | "https" => Ok(reference.to_owned()),
+            _ => Err(format!("redirects to {}, of another scheme", shown(reference))),
+        };
+    }
+    let scheme = scheme(from);
+    if let Some(rest) = reference.strip_prefix("//") {
+        return Ok(format!("{scheme}://{rest}"));
+    }
+    let (base, base_query) = with_query(from.resource());
+    let (path, query) = with_query(reference);
+    let (path, query) = match path {
+        "" if query.is_empty() => (base.to_owned(), base_query),
+        "" => (base.to_owned(), query),
+        _ if path.starts_with('/') => (without_dots(path), query),
+        _ => {
+            let directory = base.rfind('/').map_or("/", |end| &base[..=end]);
+            (without_dots(&format!("{directory}{path}")), query)
+        }
+    };
+    Ok(format!("{scheme}://{}{path}{query}", from.authority()))
+}
+
+/// The scheme of a reference that is a whole URL.
+fn scheme_of(reference: &str) -> Option<&str> {
+    let end = reference.find([':', '/', '?'])?;
+    let (scheme, rest) = reference.split_at(end);
+    let byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic());
+    (is_scheme && rest.starts_with(':') && scheme.bytes().all(byte)).then_some(scheme)
+}
+
+/// The path, and the query with its question mark.
+fn with_query(text: &str) -> (&str, &str) {
+    text.split_at(text.find('?').unwrap_or(text.len()))
+}
+
+/// The path, which begins with a slash, without the segments `.` and `..` (section 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_dots = matches!(segment, "." | "..");
+        if segment == ".." {
+            kept.pop();
+        }
+        if !is_dots {
+            kept.push(segment);
+        } else if segments.peek().is_none() {
+            // What they stand for is a directory.
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+/// To the same origin goes all. To another one goes nothing that is secret, and no `Host`, which was
+/// meant for the first one. `Origin` says on whose behalf this is, which remains so.
+fn taken_along(connect: Connect, opening: &Opening, to: &Target) -> Connect {
+    let origin = |target: &Target| (target.is_secure(), target.port(), target.host().to_owned());
+    if origin(opening.target()) != origin(to) {
+        let secrets = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, HOST];
+        return connect
+            .retain_headers(|name, value| !value.is_sensitive() && !secrets.contains(name));
+    }
+    // The authorization may have been the URL's.
+    let authorization = opening.request().headers().get_all(AUTHORIZATION);
+    let others = connect.retain_headers(|name, _| name != AUTHORIZATION);
+    authorization.iter().fold(others, |connect, value| connect.header(AUTHORIZATION, value.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn from(url: &str, location: &str) -> Result<String, String> {
+        let target = Target::from_uri(&url.parse().unwrap()).unwrap();
+        resolve(&target, location)
+    }
+
+    #[test]
+    fn a_reference_is_resolved_against_where_it_was_found() {
+        for (reference, expected) in [
+            ("/x", "ws://h:1/x"),
+            ("/x?y#z", "ws://h:1/x?y"),
+            ("x", "ws://h:1/a/b/x"),
+            ("./x/", "ws://h:1/a/b/x/"),
+            ("../x", "ws://h:1/a/x"),
+            ("../../../../x", "ws://h:1/x"),
+            ("..", "ws://h:1/a/"),
+            (".", "ws://h:1/a/b/"),
+            ("x/../y/.", "ws://h:1/a/b/y/"),
+            ("?y", "ws://h:1/a/b/c?y"),
+            ("#z", "ws://h:1/a/b/c?q=/../"),
+            ("//other/x", "ws://other/x"),
+            ("ws://other", "ws://other"),
+            ("HTTPS://other/x", "HTTPS://other/x"),
+            ("x?y=http://z", "ws://h:1/a/b/x?y=http://z"),
+            ("./x:y", "ws://h:1/a/b/x:y"),
+        ] {
+            let resolved = from("ws://u:p@h:1/a/b/c?q=/../", reference);
+            assert_eq!(resolved.as_deref(), Ok(expected), "{reference}");
+        }
+        assert_eq!(from("wss://h", "x"), Ok("wss://h/x".to_owned()));
+    }
+
+    #[test]
+    fn another_scheme_is_told() {
+        for reference in ["ftp://h/", "mailto:me@h", "javascript:1", "a:b", "file:///etc/passwd"] {
+            let why = from("ws://h/", reference).unwrap_err();
+            assert!(why.contains("another scheme"), "{why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_location_makes_it_panic(location in r"(ws:|http:)?[/?#.:@a\[\]%]{0,20}|\PC{0,20}") {
+            if let Ok(url) = from("ws://h/a/b?c", &location) {
+                prop_assert!(url.contains(':'));
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The opening handshake on a stream.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use towline_proto::Role;
+use towline_proto::handshake::{HandshakeError, Opening};
+
+use crate::client::Client;
+use crate::client::answer::{ask, body_start};
+use crate::client::redirect::{is_redirect, url};
+use crate::connection::{Answered, Connection, Established, Info, next_id};
+use crate::error::{Error, ErrorKind, Result};
+use crate::transport::AnyStream;
+
+impl Client {
+    /// The connection on a stream to the server. Where redirects are followed, nobody waits for the
+    /// body of one.
+    pub(crate) async fn upgrade(
+        &self,
+        mut stream: AnyStream,
+        peer_address: Option<SocketAddr>,
+        opening: &Opening,
+        is_followed: bool,
+    ) -> Result<Connection> {
+        let whom = opening.target().authority();
+        let (limits, mut early) = (&self.head_limits, Vec::new());
+        let request = opening.request();
+        let response =
+            ask(&mut stream, request, limits, &mut early, (ErrorKind::Handshake, whom)).await?;
+        let agreed = match opening.verify(&response) {
+            Ok(agreed) => agreed,
+            Err(error @ HandshakeError::Status { status, .. }) => {
+                let body = match is_followed && is_redirect(status) {
+                    true => Bytes::new(),
+                    false => body_start(&mut stream, early, &response).await,
+                };
+                return Err(Error::new(ErrorKind::HttpResponse, format!("{whom}: {error}"))
+                    .with_source(error)
+                    .with_response(response.map(|()| body)));
+            }
+            Err(error) => {
+                return Err(Error::new(ErrorKind::Handshake, format!("{whom}: {error}"))
+                    .with_source(error)
+                    .with_response(response.map(|()| Bytes::new())));
+            }
+        };
+        let info = Info {
+            id: next_id(),
+            role: Role::Client,
+            protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
+            compression: agreed.compression,
+            version: agreed.version,
+            remote_address: peer_address.map(|address| address.ip()),
+            peer_address,
+            tls: stream.tls(),
+        };
+        let answered = Answered { url: url(opening.target()).parse().ok(), response };
+        let response = Some(Box::new(answered));
+        let established = Established { stream, early, info, response };
+        Ok(Connection::establish(established, &self.config, None))
+    }
+}
