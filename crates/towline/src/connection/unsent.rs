@@ -22,7 +22,7 @@ const PARTS: u64 = 8;
 pub(crate) struct Unsent {
     /// What the kernel was told; 0 is nothing.
     max: u32,
-    /// How many KiB had been written when the peer was slow last.
+    /// How many MiB had been written when the peer was slow last.
     slow_at: u32,
 }
 
@@ -39,11 +39,10 @@ impl Unsent {
 
     /// What to tell the kernel once it has made room: after so long, with so many bytes written ever.
     pub(crate) fn handle_room(&mut self, waited: Duration, written: u64) -> Option<u32> {
-        let kibibytes = (written >> 10) as u32;
         if waited >= SLOW {
-            self.slow_at = kibibytes;
+            self.slow_at = u32::try_from(written >> 20).unwrap_or(u32::MAX);
         }
-        let quickly = u64::from(kibibytes.wrapping_sub(self.slow_at)) << 10;
+        let quickly = written.saturating_sub(u64::from(self.slow_at) << 20);
         let allowed = u32::try_from(quickly / PARTS).unwrap_or(u32::MAX).max(LEAST);
         let allowed = if allowed >= UNBOUNDED { u32::MAX } else { allowed };
         let is_worth_a_call = allowed < self.max || allowed / 2 >= self.max;

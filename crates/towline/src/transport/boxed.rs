@@ -10,7 +10,8 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::transport::duplex::{Duplex, Remains};
-use crate::transport::{Io, SEEN, TlsInfo};
+use crate::transport::tls_info::TlsInfo;
+use crate::transport::{Io, SEEN};
 
 /// A stream of which nothing is known. It can't be asked whether it has something to read: it has to
 /// be read, then.

@@ -7,7 +7,8 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 
-use crate::transport::{Io, TlsInfo};
+use crate::transport::Io;
+use crate::transport::tls_info::TlsInfo;
 
 /// A stream that both halves hold. Each of the two is used by one at a time, but both at once.
 pub(crate) trait Duplex: Send + Sync + 'static {

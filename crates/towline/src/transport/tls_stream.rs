@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::transport::TlsInfo;
 use crate::transport::duplex::Duplex;
+use crate::transport::tls_info::TlsInfo;
 
 /// A TLS stream, made by [`Tls::connect`](crate::Tls::connect) or
 /// [`TlsServer::accept`](crate::TlsServer::accept), for

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::server::ServerBuilder;
+use crate::server::builder::ServerBuilder;
 use crate::tls::TlsServer;
 
 impl ServerBuilder {
