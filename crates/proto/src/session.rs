@@ -204,6 +204,11 @@ impl Session {
         }
     }
 
+    /// Since when the transport has been full without taking anything, as far as that was told.
+    pub fn full_since(&self) -> Option<Instant> {
+        self.stall.since()
+    }
+
     /// Takes note of what was decoded: answers a ping, goes on with closing, closes after a fault.
     ///
     /// # Errors

@@ -23,6 +23,11 @@ impl Stall {
         }
     }
 
+    /// Since when the transport has taken nothing, as far as it was told.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.since.as_deref().map(|(since, _)| *since)
+    }
+
     /// When the peer is to be given up if the transport, which has taken `written` bytes in all,
     /// takes nothing until then. Never, if it has taken something since it was full.
     pub(crate) fn deadline(&self, written: u64) -> Option<Instant> {

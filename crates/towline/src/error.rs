@@ -68,8 +68,26 @@ pub enum ErrorKind {
     ServerGone,
     /// The URL is none for a WebSocket.
     InvalidUrl,
-    /// The URL asks for TLS, and there is none here.
+    /// The URL asks for TLS, and there is none here: the message names the feature that is missing.
     TlsUnavailable,
+    /// A certificate, key or root that the program has given for TLS can't be used.
+    InvalidTls,
+    /// The peer speaks something else where TLS was to be.
+    NotTls,
+    /// The peer speaks TLS where none was to be.
+    IsTls,
+    /// The TLS handshake failed, and not for a certificate.
+    Tls,
+    /// The peer's certificate has expired, or is not valid yet.
+    CertificateExpired,
+    /// The peer's certificate is for another host.
+    CertificateName,
+    /// The peer's certificate is self-signed, or signed by a root that is not trusted.
+    CertificateUntrusted,
+    /// The peer's certificate is not valid for another reason: it was revoked, say, or is none.
+    CertificateInvalid,
+    /// A certificate of the client is missing, or the server does not accept it.
+    ClientCertificate,
     /// No transport to the peer could be made.
     Connect,
     /// What was said about a proxy can't be: its URL, in the program or in a variable of the
@@ -126,6 +144,15 @@ impl ErrorKind {
             Self::ServerGone => "ERR_SERVER_GONE",
             Self::InvalidUrl => "ERR_INVALID_URL",
             Self::TlsUnavailable => "ERR_TLS_UNAVAILABLE",
+            Self::InvalidTls => "ERR_INVALID_TLS",
+            Self::NotTls => "ERR_NOT_TLS",
+            Self::IsTls => "ERR_IS_TLS",
+            Self::Tls => "ERR_TLS",
+            Self::CertificateExpired => "ERR_CERTIFICATE_EXPIRED",
+            Self::CertificateName => "ERR_CERTIFICATE_NAME",
+            Self::CertificateUntrusted => "ERR_CERTIFICATE_UNTRUSTED",
+            Self::CertificateInvalid => "ERR_CERTIFICATE_INVALID",
+            Self::ClientCertificate => "ERR_CLIENT_CERTIFICATE",
             Self::Connect => "ERR_CONNECT",
             Self::InvalidProxy => "ERR_INVALID_PROXY",
             Self::ProxyFailed => "ERR_PROXY_FAILED",
@@ -151,6 +178,7 @@ impl ErrorKind {
             | Self::ServerGone
             | Self::InvalidUrl
             | Self::TlsUnavailable
+            | Self::InvalidTls
             | Self::InvalidProxy
             | Self::InvalidHandshakeOption => Blame::Local,
             Self::PeerViolation
@@ -160,6 +188,14 @@ impl ErrorKind {
             | Self::SendTimeout
             | Self::CloseTimeout
             | Self::ConnectionLost
+            | Self::NotTls
+            | Self::IsTls
+            | Self::Tls
+            | Self::CertificateExpired
+            | Self::CertificateName
+            | Self::CertificateUntrusted
+            | Self::CertificateInvalid
+            | Self::ClientCertificate
             | Self::Connect
             | Self::ProxyFailed
             | Self::ProxyRefused
@@ -185,6 +221,13 @@ impl Error {
             unsent: None,
             response: None,
         }))
+    }
+
+    /// The error of this kind for what a stream has said, unless the stream knows better: one that is
+    /// TLS may.
+    pub(crate) fn of_stream(kind: ErrorKind, message: String, error: std::io::Error) -> Self {
+        let own = error.get_ref().and_then(|error| error.downcast_ref::<Self>());
+        Self::new(own.map_or(kind, Self::kind), message).with_source(error)
     }
 
     /// The same, for this reason.

@@ -72,6 +72,9 @@ mod error;
 
 mod transport;
 
+#[cfg(feature = "rustls")]
+mod tls;
+
 mod connection;
 
 mod head;
@@ -87,6 +90,8 @@ pub use server::{
     Broadcasting, Connections, Delivery, Events, Request, Server, ServerBuilder, ServerEvent,
     ServerHandle, Shutdown, Upgraded, WhenFull,
 };
+#[cfg(feature = "rustls")]
+pub use tls::{ClientAuth, Tls, TlsServer};
 #[cfg(feature = "deflate")]
 pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
@@ -100,4 +105,4 @@ pub use towline_proto::{
     Initiator, InvalidClose, InvalidUtf8, Keepalive, LimitExceeded, MalformedClose, Message,
     MessageRef, Negotiated, Opcode, Outgoing, Role, Rsv, Text, Violation,
 };
-pub use transport::Io;
+pub use transport::{Io, TlsInfo, TlsStream};

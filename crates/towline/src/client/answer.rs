@@ -40,18 +40,22 @@ pub(crate) async fn ask(
     };
     said.await.map_err(|error| {
         let message = format!("the handshake with {whom} broke off: {error}");
-        Error::new(kind, message).with_source(error)
+        Error::of_stream(kind, message, error)
     })?;
     for _ in 0..=INTERIM_RESPONSES {
         let parse = |bytes: &[u8]| parse_response(bytes, limits);
         let response = match read_head(stream, early, limits.max_head_size, parse).await {
             Ok(response) => response,
+            Err(ReadError::Parse(_)) if is_tls(early) => {
+                let message = format!("{whom} speaks TLS there; is it wss:// and not ws://?");
+                return Err(Error::new(ErrorKind::IsTls, message));
+            }
             Err(ReadError::Parse(error)) => {
                 return Err(Error::new(kind, format!("{whom}: {error}")).with_source(error));
             }
             Err(ReadError::Io(error)) => {
                 let message = format!("{whom} did not answer: {error}");
-                return Err(Error::new(kind, message).with_source(error));
+                return Err(Error::of_stream(kind, message, error));
             }
             Err(ReadError::Nothing) => {
                 let message = format!("{whom} closed the connection without an answer");
@@ -64,6 +68,11 @@ pub(crate) async fn ask(
         }
     }
     Err(Error::new(kind, format!("{whom} sent more than {INTERIM_RESPONSES} interim responses")))
+}
+
+/// Whether this is how an answer in TLS begins: with an alert or a handshake (RFC 8446, section 5.1).
+fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15 | 0x16, 3, ..])
 }
 
 /// The start of the body of an answer that is a refusal, as far as it comes without delay.

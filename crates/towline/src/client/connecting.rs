@@ -1,12 +1,14 @@
 //! The way to a server: redirects, proxies, dialling, TLS.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use towline_proto::handshake::{Opening, Target};
 
 use crate::client::Client;
 use crate::client::asked::Asked;
+use crate::client::default_tls;
 use crate::client::dialling::{Dialler, Unreachable};
 use crate::client::progress::Progress;
 use crate::client::proxy::{Destination, Hop, Proxy, Scheme};
@@ -14,7 +16,7 @@ use crate::client::redirect::{follow, is_redirect, url};
 use crate::client::shown::shown;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::AnyStream;
+use crate::transport::{AnyStream, SecureClient};
 
 /// A stream to a server, and who is at its other end.
 struct Reached {
@@ -105,7 +107,8 @@ impl Client {
     async fn attempt(&self, opening: &Opening, progress: &Progress) -> Result<Connection> {
         let target = opening.target();
         if target.is_secure() {
-            self.check_tls(target.host())?;
+            // Before anything is dialled.
+            self.security()?;
         }
         let Reached { mut stream, peer_address } = self.reach(target, progress).await?;
         if target.is_secure() {
@@ -127,7 +130,7 @@ impl Client {
             return self.reach_by_socks(target, &hop, &dialler).await;
         }
         if hop.scheme == Scheme::Https {
-            self.check_tls(&hop.host)?;
+            self.security()?;
         }
         let Reached { mut stream, peer_address } = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
@@ -190,18 +193,12 @@ impl Client {
         progress: &Progress,
     ) -> Result<AnyStream> {
         progress.is(format!("agreeing on TLS with {host}"));
-        self.secure(stream, host).await
+        self.security()?.secure(stream, host).await
     }
 
-    /// TLS over a stream, with the host of this name or address at its other end.
-    async fn secure(&self, stream: AnyStream, host: &str) -> Result<AnyStream> {
-        self.check_tls(host).map(|()| stream)
-    }
-
-    /// Whether there can be TLS with this host, before anything is dialled.
-    fn check_tls(&self, host: &str) -> Result<()> {
-        let message = "there is no TLS here yet; make a TLS stream and use connect_over";
-        Err(Error::new(ErrorKind::TlsUnavailable, format!("{host}: {message}")))
+    /// How streams are made secure.
+    fn security(&self) -> Result<Arc<dyn SecureClient>> {
+        self.tls.clone().map_or_else(default_tls::get, Ok)
     }
 }
 

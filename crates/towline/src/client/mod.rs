@@ -20,9 +20,20 @@ mod redirect;
 
 mod upgrade;
 
+#[cfg(feature = "rustls")]
+mod default_tls;
+
+#[cfg(not(feature = "rustls"))]
+#[path = "no_tls.rs"]
+mod default_tls;
+
 mod connecting;
 
+#[cfg(feature = "rustls")]
+mod tls;
+
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -40,7 +51,7 @@ use crate::connection::Connection;
 use crate::error::Result;
 #[cfg(doc)]
 use crate::error::{Error, ErrorKind};
-use crate::transport::{AnyStream, Io};
+use crate::transport::{AnyStream, Io, SecureClient};
 
 /// What connects to servers. Set it up once and connect as often as you like; clones share what
 /// can be shared.
@@ -71,6 +82,8 @@ pub struct Client {
     resolver: Resolver,
     proxy: Proxy,
     follow_redirects: u8,
+    /// Else as by default.
+    tls: Option<Arc<dyn SecureClient>>,
 }
 
 impl Default for Client {
@@ -86,6 +99,7 @@ impl Default for Client {
             resolver: Resolver::default(),
             proxy: Proxy::default(),
             follow_redirects: 0,
+            tls: None,
         }
     }
 }
@@ -211,13 +225,18 @@ impl Client {
     /// # Errors
     ///
     /// - [`ErrorKind::InvalidUrl`], [`ErrorKind::InvalidHandshakeOption`],
-    ///   [`ErrorKind::InvalidProxy`]: what was asked for can't be.
-    ///   [`ErrorKind::TlsUnavailable`] for `wss`: bring the TLS stream yourself, and
-    ///   use [`connect_over`](Self::connect_over).
+    ///   [`ErrorKind::InvalidProxy`], [`ErrorKind::InvalidTls`]: what was asked for can't be.
+    ///   [`ErrorKind::TlsUnavailable`] for `wss` where a feature is missing, which it names.
     /// - [`ErrorKind::Connect`]: no such host, nobody listens, no way there. The message has every
     ///   address that was tried, with the reason.
     /// - [`ErrorKind::ProxyFailed`]: the same for the proxy, or it does not speak as one.
     ///   [`ErrorKind::ProxyRefused`]: it does, and does not connect to the server.
+    /// - [`ErrorKind::CertificateExpired`], [`CertificateName`](ErrorKind::CertificateName),
+    ///   [`CertificateUntrusted`](ErrorKind::CertificateUntrusted),
+    ///   [`CertificateInvalid`](ErrorKind::CertificateInvalid): the server's certificate is not
+    ///   accepted. [`ErrorKind::ClientCertificate`]: the server wants one of this end, or another.
+    /// - [`ErrorKind::NotTls`], [`IsTls`](ErrorKind::IsTls): it speaks something else, and `wss` was to
+    ///   be `ws`, or the other way round. [`ErrorKind::Tls`]: the TLS handshake failed in another way.
     /// - [`ErrorKind::HandshakeTimeout`]: it took longer than the
     ///   [`connect_timeout`](Self::connect_timeout).
     /// - [`ErrorKind::HttpResponse`]: the server answered with something other than a WebSocket;
@@ -286,8 +305,9 @@ impl Client {
         self.connect_asked(Asked::new(request.uri().clone(), connect)).await
     }
 
-    /// Connects over a stream that there is already: TLS, a tunnel, a Unix socket. The URL says
-    /// what to ask for; its scheme and port are not dialled. There is no proxy, and no redirect is
+    /// Connects over a stream that there is already: [TLS](crate::TlsStream), a tunnel, a Unix socket.
+    /// The URL says what to ask for; its scheme and port are not dialled, and no TLS is put on the
+    /// stream. There is no proxy, and no redirect is
     /// followed.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ impl Client {
             version: agreed.version,
             remote_address: peer_address.map(|address| address.ip()),
             peer_address,
+            tls: stream.tls(),
         };
         let answered = Answered { url: url(opening.target()).parse().ok(), response };
         let response = Some(Box::new(answered));

@@ -1,9 +1,12 @@
 //! What the opening handshake agreed on.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use towline_proto::handshake::{Extension, Version};
 use towline_proto::{Negotiated, Role};
+
+use crate::transport::TlsInfo;
 
 /// What the opening handshake agreed on, and who the peer is. It does not change.
 #[derive(Debug, Clone)]
@@ -28,6 +31,9 @@ pub struct Info {
     pub remote_address: Option<IpAddr>,
     /// The address at the other end of the transport, which may be a proxy's.
     pub peer_address: Option<SocketAddr>,
+    /// What the TLS handshake agreed on, with the peer's certificates, where TLS of this library's is
+    /// under the connection. `None` over a TLS stream of another's.
+    pub tls: Option<Arc<TlsInfo>>,
 }
 
 impl Info {

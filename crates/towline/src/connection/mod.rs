@@ -15,6 +15,8 @@ mod work;
 
 mod timekeeper;
 
+mod unsent;
+
 mod waiting;
 
 mod writer;
@@ -57,7 +59,7 @@ use crate::connection::writer::Receiving;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
-use crate::transport::{AnyStream, Io};
+use crate::transport::{AnyStream, Io, TlsInfo};
 
 pub(crate) use driver::{Delivered, NoRoom};
 pub(crate) use sender::close_frame;
@@ -141,6 +143,7 @@ impl Connection {
             version: Version::default(),
             remote_address: peer_address.map(|address| address.ip()),
             peer_address,
+            tls: stream.tls(),
         };
         let established = Established { stream, early: early.into(), info, response: None };
         Self::establish(established, config, None)
@@ -426,7 +429,9 @@ impl Connection {
         self.info().peer_address
     }
 
-    /// The TCP socket, if the connection is on one and something can still be received.
+    /// The TCP socket, if the connection is on one, with TLS of this library's or without, and
+    /// something can still be received. It is for its options: what is read from it or written to it
+    /// breaks the connection.
     #[doc(alias = "socket")]
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         self.receiver.tcp_stream()
@@ -437,6 +442,18 @@ impl Connection {
     #[doc(alias = "socket")]
     pub fn unix_stream(&self) -> Option<&UnixStream> {
         self.receiver.unix_stream()
+    }
+
+    /// Whether the connection is over TLS of this library's. A TLS stream of another's is a stream
+    /// like any.
+    pub fn is_secure(&self) -> bool {
+        self.tls().is_some()
+    }
+
+    /// What the TLS handshake agreed on, and the peer's certificates, if the connection
+    /// [is secure](Self::is_secure).
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.info().tls.as_deref()
     }
 
     /// What the server answered to the handshake, on a client's connection.

@@ -34,6 +34,7 @@ use tokio::time::Instant;
 use towline_proto::{Outbound, Session, TransportFate};
 
 use crate::connection::buffers;
+use crate::connection::unsent::Unsent;
 use crate::connection::work::Work;
 use crate::transport::{Remains, WriteHalf};
 
@@ -50,11 +51,6 @@ const COMPANY: Duration = Duration::from_micros(50);
 
 /// So many pieces are written by one call: headers and lent payloads in turn.
 const SLICES: usize = 64;
-
-/// Once so much has been written, the kernel is told to hold back no more than this of what it can't
-/// send yet. Else it takes megabytes for a slow peer: pings would stand behind those, and nobody
-/// could see that the peer takes anything.
-const UNSENT_MAX: u32 = 256 << 10;
 
 pub(crate) struct Writer {
     /// `None` once nothing is to be written any more.
@@ -76,8 +72,8 @@ pub(crate) struct Writer {
     is_shut_down: bool,
     /// Whether the stream has panicked, and is left alone.
     is_broken: bool,
-    /// Whether the kernel was told what to hold back at the most.
-    is_bounded: bool,
+    /// What the kernel may hold back.
+    unsent: Unsent,
     /// Whether a transport that was full has taken more since the last deadline.
     took_more: bool,
     /// What was done for senders since they last paid for it.
@@ -123,7 +119,7 @@ impl Writer {
             is_flushing: false,
             is_shut_down: false,
             is_broken: false,
-            is_bounded: false,
+            unsent: Unsent::default(),
             took_more: false,
             work: Work::default(),
         }
@@ -226,12 +222,24 @@ impl Writer {
 
     /// The flusher's poll: writes, and waits for the transport where that is full.
     pub(crate) fn run(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<Wrote> {
-        let was_blocked = matches!(self.flusher, Flusher::Blocked(_));
         let before = session.outbound().written_ever();
+        let full_since = match self.flusher {
+            Flusher::Blocked(_) => session.full_since(),
+            _ => None,
+        };
         let wrote = self.poll_write(session, cx);
         // That was this task's work, and no sender's.
         session.outbound().take_deflated();
-        self.took_more |= was_blocked && session.outbound().written_ever() != before;
+        let written = session.outbound().written_ever();
+        if let Some(since) = full_since.filter(|_| written != before) {
+            self.took_more = true;
+            let waited = Instant::now().into_std().saturating_duration_since(since);
+            if let Some(half) = &self.half
+                && let Some(most) = self.unsent.handle_room(waited, written)
+            {
+                half.bound_unsent(most);
+            }
+        }
         (self.turn, self.is_turn_over) = (Turn::Nothing, true);
         if wrote.is_ready() {
             self.flusher = Flusher::Scheduled;
@@ -346,9 +354,10 @@ impl Writer {
         while let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
             && let Some(out) = session.poll_transmit()
         {
-            if !self.is_bounded && out.written_ever() + out.remaining() as u64 > WRITE_AT as u64 {
-                self.is_bounded = true;
-                half.bound_unsent(UNSENT_MAX);
+            if out.written_ever() + out.remaining() as u64 > WRITE_AT as u64
+                && let Some(most) = self.unsent.begin()
+            {
+                half.bound_unsent(most);
             }
             let result = ready!(poll_write_some(half, cx, out));
             self.unflushed = half.holds_back();

@@ -18,7 +18,7 @@ use towline_proto::handshake::{Rejection, Transport, encode_response};
 use crate::server::accepting::OnItsWay;
 use crate::server::event::ServerEvent;
 use crate::server::hub::Hub;
-use crate::transport::{AnyStream, Io};
+use crate::transport::{AnyStream, Io, TlsInfo};
 
 /// How long a rejected client may take to read the answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -72,6 +72,14 @@ impl Answer {
     /// An answer on a stream from which nothing was read behind the request.
     pub(crate) fn on(stream: AnyStream) -> Self {
         Self::Stream { stream, early: Vec::new(), is_set_up: false }
+    }
+
+    /// What the TLS handshake of its stream agreed on, where that is known before it is given.
+    pub(crate) fn tls(&self) -> Option<Arc<TlsInfo>> {
+        match self {
+            Self::Stream { stream, .. } => stream.tls(),
+            Self::Upgrade { .. } => None,
+        }
     }
 
     /// Answers with this, and makes the stream the connection's.

@@ -1,5 +1,8 @@
 //! How a server is set up.
 
+#[cfg(feature = "rustls")]
+mod tls;
+
 use std::io;
 use std::time::Duration;
 

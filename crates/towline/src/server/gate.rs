@@ -124,7 +124,8 @@ impl Gate {
                     None => hub.place_during(term).await,
                 };
                 if let Some(permit) = permit {
-                    return way.handshake(stream, false, peer, (term, permit)).await;
+                    let deadline = way.deadline();
+                    return way.handshake(stream, false, peer, (term, permit), deadline).await;
                 }
             }
             refuse(&hub, Answer::on(stream), Transport::Http1Upgrade, peer).await;

@@ -115,7 +115,8 @@ impl ServerHandle {
     ///
     /// `upgraded` is awaited once the response with status 101, or 200 to an extended CONNECT, is
     /// on its way. An extended CONNECT bears a [`Protocol`](crate::Protocol) among the request's
-    /// extensions.
+    /// extensions; a request that came over TLS bears an `Arc` of its [`TlsInfo`](crate::TlsInfo)
+    /// there.
     ///
     /// # Cancel safety
     ///

@@ -12,6 +12,7 @@ use crate::server::accepting::Accepting;
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::standing::{Standing, Term};
+use crate::transport::SecureServer;
 
 /// Events that one who watches may be behind by.
 const EVENTS: usize = 1024;
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) max_handshakes: usize,
     pub(crate) disable_nagle_algorithm: bool,
     pub(crate) auto_accept: bool,
+    /// What is accepted on listening sockets is TLS then.
+    pub(crate) tls: Option<Arc<dyn SecureServer>>,
 }
 
 impl Default for Options {
@@ -42,6 +45,7 @@ impl Default for Options {
             max_handshakes: 16 << 10,
             disable_nagle_algorithm: true,
             auto_accept: false,
+            tls: None,
         }
     }
 }

@@ -81,7 +81,25 @@ pub(crate) async fn accept(
                     drop((way, listener));
                     return refuse(&hub, answer, Transport::Http1Upgrade, peer).await;
                 };
-                tokio::spawn(way.clone().handshake(stream, is_set_up, peer, (term, permit)));
+                let way = way.clone();
+                match way.hub.options.tls.clone() {
+                    Some(tls) => {
+                        if !is_set_up {
+                            stream.set_nodelay(way.hub.options.disable_nagle_algorithm);
+                        }
+                        tokio::spawn(way.secure(tls, stream, peer, (term, permit)));
+                    }
+                    None => {
+                        let deadline = way.deadline();
+                        tokio::spawn(way.handshake(
+                            stream,
+                            is_set_up,
+                            peer,
+                            (term, permit),
+                            deadline,
+                        ));
+                    }
+                }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

@@ -21,7 +21,7 @@ use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, Options};
 use crate::server::see_through::SeeThrough;
-use crate::transport::{AnyStream, Io};
+use crate::transport::{AnyStream, Io, TlsInfo};
 
 /// A client's request for a connection.
 ///
@@ -55,6 +55,7 @@ struct Parts {
     offer: Offer,
     remote_address: Option<IpAddr>,
     peer_address: Option<SocketAddr>,
+    tls: Option<Arc<TlsInfo>>,
     hub: Arc<Hub>,
     /// Where the answer is given, whoever gives it.
     runtime: Handle,
@@ -112,8 +113,9 @@ impl Request {
         };
         let remote_address = peer_address
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
+        let tls = answer.tls().or_else(|| http.extensions().get().cloned());
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
-        let parts = Parts { http, offer, remote_address, peer_address, hub, runtime, answer };
+        let parts = Parts { http, offer, remote_address, peer_address, tls, hub, runtime, answer };
         Ok(Self(Box::new(parts)))
     }
 
@@ -131,6 +133,18 @@ impl Request {
     /// The host that the request is for, as its `Host` has it: with the port, if it was written.
     pub fn host(&self) -> &str {
         self.0.offer.host()
+    }
+
+    /// Whether the request came over TLS of this library's. Behind a proxy that has taken the TLS
+    /// off, it has not.
+    pub fn is_secure(&self) -> bool {
+        self.tls().is_some()
+    }
+
+    /// What the TLS handshake agreed on, and the client's certificates, if the request
+    /// [is secure](Self::is_secure).
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.0.tls.as_deref()
     }
 
     /// The path and the query: `/chat?room=7`.
@@ -337,6 +351,7 @@ impl Request {
             version: agreed.version,
             remote_address: self.0.remote_address,
             peer_address: self.0.peer_address,
+            tls: self.0.tls.clone(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use towline_proto::handshake::{Rejection, Transport, parse_request};
 
 use crate::connection::Connection;
@@ -14,7 +15,7 @@ use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
 use crate::server::request::Request;
 use crate::server::standing::Term;
-use crate::transport::AnyStream;
+use crate::transport::{AnyStream, SecureServer};
 
 /// The way to the program. Whoever may bring something has it: once nobody does, nothing more can
 /// come, and who waits for it learns so.
@@ -39,6 +40,33 @@ impl Way {
         (Arc::new(Self { hub, requests, connections }), arrived)
     }
 
+    /// By when a request that begins now has to be there whole.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.hub.options.handshake_timeout)
+    }
+
+    /// The same as [`handshake`](Self::handshake), behind a TLS handshake, with one deadline for
+    /// both.
+    pub(crate) async fn secure(
+        self: Arc<Self>,
+        tls: Arc<dyn SecureServer>,
+        stream: AnyStream,
+        peer: Option<SocketAddr>,
+        (term, permit): (Term, OwnedSemaphorePermit),
+    ) {
+        let deadline = self.deadline();
+        let secured = self.hub.standing.during(term, by(deadline, tls.secure(stream))).await;
+        match secured {
+            Some(Some(Ok(stream))) => {
+                self.handshake(stream, true, peer, (term, permit), deadline).await;
+            }
+            Some(Some(Err(error))) => tracing::debug!(?peer, %error, "no TLS"),
+            Some(None) => tracing::debug!(?peer, "no TLS within the handshake_timeout"),
+            // It is unmounted. There is nothing to answer with.
+            None => {}
+        }
+    }
+
     /// Reads a request from a stream and hands it to the program, or answers it where it is no
     /// valid handshake. One that has not come whole by the end of the term is refused.
     pub(crate) async fn handshake(
@@ -47,6 +75,7 @@ impl Way {
         is_set_up: bool,
         peer: Option<SocketAddr>,
         (term, permit): (Term, OwnedSemaphorePermit),
+        deadline: Option<Instant>,
     ) {
         let Options { head_limits, handshake_timeout, .. } = self.hub.options;
         let mut early = Vec::new();
@@ -54,20 +83,19 @@ impl Way {
         let head = {
             // Pinned where they are: a future that is handed on is there twice.
             let head = pin!(read_head(&mut stream, &mut early, head_limits.max_head_size, parse));
-            let head = pin!(tokio::time::timeout(handshake_timeout, head));
-            self.hub.standing.during(term, head).await
+            self.hub.standing.during(term, by(deadline, head)).await
         };
         let rejection = match head {
-            Some(Ok(Ok(http))) => {
+            Some(Some(Ok(http))) => {
                 let answer = Answer::Stream { stream, early, is_set_up };
                 return self.admit(http, peer, answer, permit).await;
             }
-            Some(Ok(Err(ReadError::Parse(rejection)))) => rejection,
-            Some(Ok(Err(ReadError::Nothing))) => return,
-            Some(Ok(Err(ReadError::Io(error)))) => {
+            Some(Some(Err(ReadError::Parse(rejection)))) => rejection,
+            Some(Some(Err(ReadError::Nothing))) => return,
+            Some(Some(Err(ReadError::Io(error)))) => {
                 return tracing::debug!(?peer, %error, "no request");
             }
-            Some(Err(_)) => Rejection::new(
+            Some(None) => Rejection::new(
                 StatusCode::REQUEST_TIMEOUT,
                 format!("no whole request within {handshake_timeout:?} (handshake_timeout)"),
             ),
@@ -121,6 +149,14 @@ impl Way {
     /// Nothing comes of it any more, which nobody should wait for.
     fn leave(self: Arc<Self>) -> Arc<Hub> {
         self.hub.clone()
+    }
+}
+
+/// `future`, or `None` where it is not ready by the deadline. Without one it has all the time.
+async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
     }
 }
 

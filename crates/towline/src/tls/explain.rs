@@ -1,0 +1,104 @@
+//! What rustls says, as an error of ours: which kind it is, and what to do about it.
+
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+use towline_proto::Role;
+
+use crate::error::{Error, ErrorKind};
+use crate::tls::verifier::SelfSigned;
+
+/// The error for a handshake with `whom` that has failed with this.
+pub(crate) fn explain(role: Role, whom: &str, error: rustls::Error) -> Error {
+    let (kind, why) = kind_of(role, &error);
+    Error::new(kind, format!("TLS with {whom}: {why}")).with_source(error)
+}
+
+/// The error of a stream whose session with `whom` has failed with this. It holds ours.
+pub(crate) fn explain_io(role: Role, kind: io::ErrorKind, error: &rustls::Error) -> io::Error {
+    io::Error::new(kind, explain(role, "the peer", error.clone()))
+}
+
+fn kind_of(role: Role, error: &rustls::Error) -> (ErrorKind, String) {
+    match error {
+        rustls::Error::InvalidCertificate(error) => of_certificate(error),
+        rustls::Error::AlertReceived(alert) => of_alert(role, *alert),
+        rustls::Error::NoCertificatesPresented => {
+            (ErrorKind::ClientCertificate, "the client has shown no certificate".to_owned())
+        }
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)
+        | rustls::Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => {
+            (ErrorKind::NotTls, "what the peer speaks is no TLS".to_owned())
+        }
+        rustls::Error::PeerIncompatible(why) => {
+            (ErrorKind::Tls, format!("the peer has nothing in common with this end: {why:?}"))
+        }
+        error => (ErrorKind::Tls, error.to_string()),
+    }
+}
+
+fn of_certificate(error: &CertificateError) -> (ErrorKind, String) {
+    let kind = match error {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => ErrorKind::CertificateExpired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            ErrorKind::CertificateName
+        }
+        CertificateError::UnknownIssuer => ErrorKind::CertificateUntrusted,
+        CertificateError::Other(other) if other.0.is::<SelfSigned>() => {
+            ErrorKind::CertificateUntrusted
+        }
+        _ => ErrorKind::CertificateInvalid,
+    };
+    let why = match error {
+        CertificateError::Expired => "the peer's certificate has expired".to_owned(),
+        CertificateError::NotValidYet => "the peer's certificate is not valid yet".to_owned(),
+        CertificateError::NotValidForName => {
+            "the peer's certificate is for another name".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "the peer's certificate is signed by an unknown root, which is not trusted here"
+                .to_owned()
+        }
+        CertificateError::Other(other) if other.0.is::<SelfSigned>() => {
+            format!("the peer's certificate is {other}")
+        }
+        error => format!("the peer's certificate is not valid: {error}"),
+    };
+    (kind, why)
+}
+
+fn of_alert(role: Role, alert: AlertDescription) -> (ErrorKind, String) {
+    use AlertDescription as Alert;
+    match alert {
+        Alert::CertificateRequired => (
+            ErrorKind::ClientCertificate,
+            "the peer wants a certificate of this end (certificate_required)".to_owned(),
+        ),
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied
+        | Alert::NoCertificate => (
+            match role {
+                Role::Client => ErrorKind::ClientCertificate,
+                Role::Server => ErrorKind::Tls,
+            },
+            format!("the peer does not accept this end's certificate ({alert:?})"),
+        ),
+        Alert::NoApplicationProtocol => (
+            ErrorKind::Tls,
+            "the peer has no protocol in common with this end (ALPN http/1.1)".to_owned(),
+        ),
+        Alert::UnrecognisedName => {
+            (ErrorKind::CertificateName, "the peer does not know the name asked for".to_owned())
+        }
+        alert => (ErrorKind::Tls, format!("the peer has given up ({alert:?})")),
+    }
+}

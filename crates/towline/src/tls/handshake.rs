@@ -1,0 +1,124 @@
+//! The TLS handshake on a stream.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rustls::{Error, HandshakeKind, ProtocolVersion};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use crate::tls::session::{Outgoing, Session};
+use crate::tls::stream::Stream;
+use crate::transport::{AnyStream, TlsInfo};
+
+/// So much is kept of a handshake that has not come whole: a chain of certificates, in the main.
+const INCOMING_MAX: usize = 128 << 10;
+
+/// How long a client that is refused may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Why there is no TLS.
+pub(crate) enum Failure {
+    Io(io::Error),
+    /// The peer ended the stream in the middle.
+    Ended,
+    /// What came is the beginning of an HTTP message.
+    Http(AnyStream),
+    Tls(Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Does the handshake. What a client sends last, or a server of TLS 1.3, goes out with what is
+/// written next.
+pub(crate) async fn handshake(
+    mut stream: AnyStream,
+    mut session: Session,
+) -> Result<Stream, Failure> {
+    let (mut incoming, mut ahead) = (Vec::new(), BytesMut::new());
+    let mut buffer = Vec::new();
+    let mut is_first = true;
+    loop {
+        let mut outgoing = Outgoing { buffer: &mut buffer, filled: 0 };
+        let received = &mut |plaintext: &[u8]| ahead.extend_from_slice(plaintext);
+        let result = session.receive(&mut incoming, &mut outgoing, received);
+        let filled = outgoing.filled;
+        let taken = match result {
+            Ok(taken) => taken,
+            Err(error) => {
+                part(&mut stream, &buffer[..filled], &session).await;
+                return Err(Failure::Tls(error));
+            }
+        };
+        incoming.drain(..taken.count);
+        let common = session.common();
+        let is_done = !common.is_handshaking();
+        let goes_along = is_done
+            && (matches!(session, Session::Client(_))
+                || common.protocol_version() == Some(ProtocolVersion::TLSv1_3));
+        if filled > 0 && !goes_along {
+            stream.write_all(&buffer[..filled]).await?;
+            stream.flush().await?;
+        }
+        if is_done {
+            let info = info(&session);
+            let unsent =
+                if goes_along { BytesMut::from(&buffer[..filled]) } else { BytesMut::new() };
+            incoming.shrink_to_fit();
+            return Ok(Stream::new(stream, session, info, (incoming, unsent, ahead)));
+        }
+        if taken.is_end {
+            return Err(Failure::Ended);
+        }
+        if incoming.len() > INCOMING_MAX {
+            return Err(Failure::Tls(rustls::InvalidMessage::HandshakePayloadTooLarge.into()));
+        }
+        incoming.reserve(4 << 10);
+        if stream.read_buf(&mut incoming).await? == 0 {
+            return Err(Failure::Ended);
+        }
+        if std::mem::take(&mut is_first) && incoming[0].is_ascii_uppercase() {
+            return Err(Failure::Http(stream));
+        }
+    }
+}
+
+/// The alert, as far as it goes. What a client has sent is read to the end, since a socket that is
+/// closed over unread bytes takes back what it sent last.
+async fn part(stream: &mut AnyStream, alert: &[u8], session: &Session) {
+    if stream.write_all(alert).await.is_err() || stream.flush().await.is_err() {
+        return;
+    }
+    if matches!(session, Session::Server(_)) && stream.shutdown().await.is_ok() {
+        linger(stream).await;
+    }
+}
+
+/// Reads and drops what still comes, for a while.
+pub(crate) async fn linger(stream: &mut AnyStream) {
+    let mut rest = stream.take(INCOMING_MAX as u64);
+    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+}
+
+fn info(session: &Session) -> TlsInfo {
+    let common = session.common();
+    let certificates = common.peer_certificates().unwrap_or_default();
+    TlsInfo {
+        version: match common.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS 1.2",
+        },
+        cipher_suite: common
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or("?"),
+        alpn: common.alpn_protocol().map(Bytes::copy_from_slice),
+        is_resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
+        peer_certificates: certificates.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
+    }
+}

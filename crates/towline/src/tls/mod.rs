@@ -1,0 +1,31 @@
+//! TLS, by rustls.
+//!
+//! ```text
+//!   Tls ──────▶ handshake ──▶ Stream { Session } ──▶ AnyStream::Duplex ──▶ the two halves
+//!   TlsServer ─────┘
+//! ```
+
+mod pem;
+
+mod provider;
+
+mod roots;
+
+mod verifier;
+
+mod explain;
+
+mod session;
+
+mod scratch;
+
+mod stream;
+
+mod handshake;
+
+mod client;
+
+mod server;
+
+pub use client::Tls;
+pub use server::{ClientAuth, TlsServer};

@@ -1,0 +1,15 @@
+//! Which certificates are trusted where the program names none.
+
+#[cfg(feature = "platform-verifier")]
+#[path = "platform_roots.rs"]
+mod default;
+
+#[cfg(all(feature = "webpki-roots", not(feature = "platform-verifier")))]
+#[path = "webpki_roots.rs"]
+mod default;
+
+#[cfg(not(any(feature = "platform-verifier", feature = "webpki-roots")))]
+#[path = "no_roots.rs"]
+mod default;
+
+pub(crate) use default::verifier;

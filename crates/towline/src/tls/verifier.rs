@@ -1,0 +1,153 @@
+//! What certificates are accepted.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
+
+/// A certificate that its own key has signed, and that nobody said to trust.
+#[derive(Debug)]
+pub(crate) struct SelfSigned;
+
+impl fmt::Display for SelfSigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("self-signed, and not trusted here")
+    }
+}
+
+impl std::error::Error for SelfSigned {}
+
+/// Asks another, and tells what is self-signed from what an unknown root has signed.
+#[derive(Debug)]
+pub(crate) struct Telling(pub(crate) Arc<dyn ServerCertVerifier>);
+
+/// Accepts every certificate.
+#[derive(Debug)]
+pub(crate) struct Anything(pub(crate) Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Telling {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let result = self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        result.map_err(|error| match error {
+            Error::InvalidCertificate(
+                CertificateError::UnknownIssuer | CertificateError::Other(_),
+            ) if is_self_signed(end_entity) => {
+                CertificateError::Other(OtherError(Arc::new(SelfSigned))).into()
+            }
+            error => error,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
+}
+
+impl ServerCertVerifier for Anything {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    // The peer still has to have the key of the certificate that it shows.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Whether a certificate names itself as the issuer. For what an error says only: nothing is
+/// accepted or refused for it.
+fn is_self_signed(certificate: &[u8]) -> bool {
+    // Certificate ::= SEQUENCE { TBSCertificate ::= SEQUENCE { [0] version, serialNumber,
+    // signature, issuer, validity, subject, … } … } (RFC 5280, section 4.1)
+    let fields = || {
+        let mut fields = element(element(certificate)?.content)?.content;
+        let mut next = || {
+            let field = element(fields)?;
+            fields = field.rest;
+            Some(field)
+        };
+        let first = next()?;
+        if first.tag == 0xa0 {
+            next()?;
+        }
+        let (_signature, issuer, _validity, subject) = (next()?, next()?, next()?, next()?);
+        Some(issuer.content == subject.content)
+    };
+    fields().unwrap_or(false)
+}
+
+struct Element<'a> {
+    tag: u8,
+    content: &'a [u8],
+    rest: &'a [u8],
+}
+
+/// The first element of DER.
+fn element(der: &[u8]) -> Option<Element<'_>> {
+    let (&[tag, len], der) = der.split_first_chunk()?;
+    let (len, der) = match len {
+        0..=0x7f => (usize::from(len), der),
+        0x81..=0x83 => {
+            let (bytes, der) = der.split_at_checked(usize::from(len & 0x7f))?;
+            (bytes.iter().fold(0, |len, byte| len << 8 | usize::from(*byte)), der)
+        }
+        _ => return None,
+    };
+    let (content, rest) = der.split_at_checked(len)?;
+    Some(Element { tag, content, rest })
+}

@@ -1,0 +1,22 @@
+//! What Mozilla trusted when this was built.
+
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+
+use crate::error::Result;
+use crate::tls::pem;
+
+/// A verifier that trusts these as well.
+pub(crate) fn verifier(
+    extra: &[CertificateDer<'static>],
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ServerCertVerifier>> {
+    let mut roots = pem::root_store(extra)?;
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    pem::verifier_of(roots, provider)
+}

@@ -1,0 +1,145 @@
+//! A stream of the program's own.
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::transport::duplex::{Duplex, Remains};
+use crate::transport::tls_info::TlsInfo;
+use crate::transport::{Io, SEEN};
+
+/// A stream of which nothing is known. It can't be asked whether it has something to read: it has to
+/// be read, then.
+pub(crate) struct Boxed(Mutex<State>);
+
+struct State {
+    /// Gone once the connection has ended.
+    stream: Option<Box<dyn Io>>,
+    is_write_vectored: bool,
+    /// What was read to see whether there is anything.
+    ahead: Vec<u8>,
+    /// Who waits for something to read.
+    waker: Option<Waker>,
+}
+
+impl Boxed {
+    pub(crate) fn new(stream: Box<dyn Io>) -> Self {
+        let is_write_vectored = stream.is_write_vectored();
+        let (stream, ahead) = (Some(stream), Vec::new());
+        Self(Mutex::new(State { stream, is_write_vectored, ahead, waker: None }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A stream that has panicked is given up by the connection's own lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Duplex for Boxed {
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.lock().poll_read(cx, buffer)
+    }
+
+    fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut state = self.lock();
+        let stream = state.stream()?;
+        match slices {
+            [only] => stream.poll_write(cx, only),
+            _ => stream.poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.lock().is_write_vectored
+    }
+
+    fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lock().stream()?.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.lock().stream()?.poll_shutdown(cx)
+    }
+
+    fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
+        let mut state = self.lock();
+        let has_unread = state.has_unread();
+        if has_unread {
+            *wake = state.waker.take();
+        }
+        has_unread
+    }
+
+    fn look_ahead(&self, look: &mut dyn FnMut(&[u8])) {
+        look(&self.lock().ahead);
+    }
+
+    fn tcp_stream(&self) -> Option<&TcpStream> {
+        None
+    }
+
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        None
+    }
+
+    fn end(&self) -> Remains {
+        let mut state = self.lock();
+        Remains { stream: state.stream.take(), waker: state.waker.take() }
+    }
+}
+
+impl State {
+    fn stream(&mut self) -> io::Result<Pin<&mut Box<dyn Io>>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..count]);
+            self.ahead.drain(..count);
+            return Poll::Ready(Ok(()));
+        }
+        let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
+        let result = Pin::new(stream).poll_read(cx, buffer);
+        self.waker = result.is_pending().then(|| cx.waker().clone());
+        Poll::Ready(ready!(result))
+    }
+
+    fn has_unread(&mut self) -> bool {
+        while self.ahead.len() < SEEN
+            && let Some(stream) = &mut self.stream
+        {
+            let mut bytes = [0; 2048];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            // Whoever waits to read must go on being woken: the stream knows one waker only.
+            let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
+            // The timekeeper looks at many connections in one go. A stream that says it is not
+            // ready because so much has been done already would be taken for silent.
+            let look = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut buffer));
+            let _ = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker));
+            if buffer.filled().is_empty() {
+                break;
+            }
+            self.ahead.extend_from_slice(buffer.filled());
+        }
+        !self.ahead.is_empty()
+    }
+}

@@ -1,0 +1,183 @@
+//! The byte stream under a connection, in two halves.
+//!
+//! A TCP or Unix socket is known as such, whatever wrapper type it came through the API in: its
+//! halves need no lock and no virtual call. Those of any other stream share it, behind a lock.
+
+mod tls_info;
+
+mod duplex;
+
+mod boxed;
+
+mod halves;
+
+mod tls_stream;
+
+pub(crate) mod secure;
+
+use std::any::Any;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+pub(crate) use duplex::{Duplex, Remains};
+pub(crate) use halves::{ReadHalf, WriteHalf};
+pub(crate) use secure::{SecureClient, SecureServer};
+pub use tls_info::TlsInfo;
+pub use tls_stream::TlsStream;
+
+use crate::transport::boxed::Boxed;
+
+/// So many bytes are seen of those that lie unread.
+pub(crate) const SEEN: usize = 16 << 10;
+
+/// What can carry a connection: any stream of bytes in both directions.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
+/// A stream, known for what it is where that is worth knowing.
+pub(crate) enum AnyStream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// One whose halves know how to share it.
+    Duplex(Arc<dyn Duplex>),
+    Other(Box<dyn Io>),
+}
+
+impl AnyStream {
+    pub(crate) fn new<S: Io>(stream: S) -> Self {
+        let mut stream = Some(stream);
+        if let Some(known) = take::<Self>(&mut stream) {
+            return known;
+        }
+        if let Some(tcp) = take::<TcpStream>(&mut stream) {
+            return Self::Tcp(tcp);
+        }
+        if let Some(TlsStream(duplex)) = take::<TlsStream>(&mut stream) {
+            return Self::Duplex(duplex);
+        }
+        #[cfg(unix)]
+        if let Some(unix) = take::<UnixStream>(&mut stream) {
+            return Self::Unix(unix);
+        }
+        if let Some(boxed) = take::<Box<dyn Io>>(&mut stream) {
+            return Self::Other(boxed);
+        }
+        Self::Other(Box::new(stream.expect("not taken")))
+    }
+
+    /// The socket under it, where there is one that is known.
+    pub(crate) fn tcp_stream(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Duplex(duplex) => duplex.tcp_stream(),
+            _ => None,
+        }
+    }
+
+    /// What its TLS handshake agreed on, if it is TLS of ours.
+    pub(crate) fn tls(&self) -> Option<Arc<TlsInfo>> {
+        match self {
+            Self::Duplex(duplex) => duplex.tls(),
+            _ => None,
+        }
+    }
+
+    /// The address at the other end, where there is such a thing.
+    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+        self.tcp_stream()?.peer_addr().ok()
+    }
+
+    /// Has small writes go out at once, or wait for company, where there is such a choice.
+    pub(crate) fn set_nodelay(&self, on: bool) {
+        if let Some(tcp) = self.tcp_stream() {
+            // A socket that has ended meanwhile says so at the first read.
+            let _ = tcp.set_nodelay(on);
+        }
+    }
+
+    /// The half that is read and the half that is written.
+    pub(crate) fn split(self) -> (ReadHalf, WriteHalf) {
+        let duplex = match self {
+            Self::Tcp(tcp) => {
+                let (read, write) = tcp.into_split();
+                return (ReadHalf::Tcp(read), WriteHalf::Tcp(write));
+            }
+            #[cfg(unix)]
+            Self::Unix(unix) => {
+                let (read, write) = unix.into_split();
+                return (ReadHalf::Unix(read), WriteHalf::Unix(write));
+            }
+            Self::Duplex(duplex) => duplex,
+            Self::Other(other) => Arc::new(Boxed::new(other)),
+        };
+        (ReadHalf::Duplex(duplex.clone()), WriteHalf::Duplex(duplex))
+    }
+}
+
+/// The value in `slot`, if it is a `T`.
+fn take<T: 'static>(slot: &mut dyn Any) -> Option<T> {
+    slot.downcast_mut::<Option<T>>()?.take()
+}
+
+/// For the handshake; the connection after it uses the halves.
+impl AsyncRead for AnyStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_read(cx, buffer),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_read(cx, buffer),
+            Self::Duplex(duplex) => duplex.poll_read(cx, buffer),
+            Self::Other(other) => Pin::new(other).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for AnyStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write(cx, bytes),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
+            Self::Duplex(duplex) => duplex.poll_write(cx, &[io::IoSlice::new(bytes)]),
+            Self::Other(other) => Pin::new(other).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_flush(cx),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_flush(cx),
+            Self::Duplex(duplex) => duplex.poll_flush(cx),
+            Self::Other(other) => Pin::new(other).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_shutdown(cx),
+            Self::Duplex(duplex) => duplex.poll_shutdown(cx),
+            Self::Other(other) => Pin::new(other).poll_shutdown(cx),
+        }
+    }
+}

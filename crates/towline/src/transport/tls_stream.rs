@@ -1,0 +1,81 @@
+//! A TLS stream, as programs see it.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::transport::duplex::Duplex;
+use crate::transport::tls_info::TlsInfo;
+
+/// A TLS stream, made by [`Tls::connect`](crate::Tls::connect) or
+/// [`TlsServer::accept`](crate::TlsServer::accept), for
+/// [`Client::connect_over`](crate::Client::connect_over),
+/// [`ServerHandle::serve`](crate::ServerHandle::serve), or for something else altogether.
+///
+/// It is read until the peer's `close_notify`; a stream that ends without one is an error of the kind
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). `shutdown` sends one. At rest it holds no buffer.
+pub struct TlsStream(pub(crate) Arc<dyn Duplex>);
+
+impl TlsStream {
+    /// What the handshake agreed on, and who the peer is.
+    pub fn info(&self) -> Arc<TlsInfo> {
+        self.0.tls().expect("of a stream that is TLS")
+    }
+
+    /// The socket under it, for its options; `None` where it is none that is known. What is read from
+    /// it or written to it breaks the stream.
+    pub fn tcp_stream(&self) -> Option<&TcpStream> {
+        self.0.tcp_stream()
+    }
+}
+
+impl AsyncRead for TlsStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for TlsStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for TlsStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsStream").field("info", &self.info()).finish_non_exhaustive()
+    }
+}

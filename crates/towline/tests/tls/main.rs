@@ -1,0 +1,6 @@
+//! Connections over TLS.
+#![allow(clippy::unwrap_used)]
+
+mod certificates;
+
+mod echo;
