@@ -108,9 +108,13 @@ impl From<Error> for Failure {
         let exit = match error.kind() {
             ErrorKind::InvalidUrl
             | ErrorKind::InvalidHandshakeOption
+            | ErrorKind::InvalidProxy
             | ErrorKind::TlsUnavailable => Exit::Usage,
-            ErrorKind::Connect | ErrorKind::Listen => Exit::NoConnection,
-            ErrorKind::Handshake | ErrorKind::HttpResponse => Exit::Refused,
+            ErrorKind::Connect | ErrorKind::ProxyFailed | ErrorKind::Listen => Exit::NoConnection,
+            ErrorKind::Handshake
+            | ErrorKind::HttpResponse
+            | ErrorKind::ProxyRefused
+            | ErrorKind::Redirect => Exit::Refused,
             ErrorKind::HandshakeTimeout => Exit::TimedOut,
             ErrorKind::PeerViolation | ErrorKind::LimitExceeded => Exit::Fault,
             _ => Exit::Unclean,

@@ -46,6 +46,10 @@ pub(crate) async fn ask(
         let parse = |bytes: &[u8]| parse_response(bytes, limits);
         let response = match read_head(stream, early, limits.max_head_size, parse).await {
             Ok(response) => response,
+            Err(ReadError::Parse(_)) if is_tls(early) && kind == ErrorKind::ProxyFailed => {
+                let message = format!("{whom} speaks TLS there; is it https:// and not http://?");
+                return Err(Error::new(kind, message));
+            }
             Err(ReadError::Parse(_)) if is_tls(early) => {
                 let message = format!("{whom} speaks TLS there; is it wss:// and not ws://?");
                 return Err(Error::new(ErrorKind::IsTls, message));

@@ -135,6 +135,7 @@ fn taken_along(connect: Connect, opening: &Opening, to: &Target) -> Connect {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use http::HeaderValue;
     use proptest::prelude::*;
 
     use super::*;
@@ -178,7 +179,49 @@ mod tests {
         }
     }
 
+    fn answer(location: &[u8]) -> HeaderMap {
+        let value = HeaderValue::from_bytes(location).unwrap();
+        HeaderMap::from_iter([(LOCATION, value)])
+    }
+
+    fn opening(url: &str) -> Opening {
+        Connect::new().open(&url.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn nothing_leads_out_of_tls() {
+        let opening = opening("wss://h/");
+        for location in ["ws://h/x", "http://h/x", "HTTP://user:secret@h:443/x"] {
+            let why = follow(&opening, Connect::new(), &answer(location.as_bytes())).err().unwrap();
+            assert!(why.ends_with(", out of TLS") && !why.contains("secret"), "{why}");
+        }
+        for location in ["wss://h/x", "https://other/x", "//other", "/x"] {
+            assert!(follow(&opening, Connect::new(), &answer(location.as_bytes())).is_ok());
+        }
+    }
+
+    #[test]
+    fn tls_and_another_port_are_another_origin() {
+        let secret = || Connect::new().header("cookie", "a=b");
+        for (from, to, is_same) in [
+            ("ws://h/", "wss://h/", false),
+            ("wss://h/", "wss://h:444/", false),
+            ("wss://h/", "wss://other/", false),
+            ("wss://h/", "https://H:443/x", true),
+            ("ws://h:80/", "/x", true),
+        ] {
+            let asked = follow(&opening(from), secret(), &answer(to.as_bytes())).unwrap();
+            let headers = asked.open().unwrap().request().headers().clone();
+            assert_eq!(headers.contains_key(COOKIE), is_same, "{from} {to}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(location in "(wss?:|https?:)?[/?#.:@a\\[\\]% ]{0,20}|[!-~\u{a0}-\u{ff}]{0,20}") {
+            let _ = follow(&opening("ws://h/a/b?c"), Connect::new(), &answer(location.as_bytes()));
+        }
+
         #[test]
         fn no_location_makes_it_panic(location in r"(ws:|http:)?[/?#.:@a\[\]%]{0,20}|\PC{0,20}") {
             if let Ok(url) = from("ws://h/a/b?c", &location) {

@@ -76,6 +76,9 @@ mod connect_request;
 
 mod nothing_secret;
 
+#[cfg(not(feature = "rustls"))]
+mod no_tls;
+
 mod echo;
 
 mod choppy;

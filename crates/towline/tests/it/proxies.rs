@@ -159,7 +159,7 @@ async fn what_does_not_speak_as_a_proxy_is_told() {
     for (answer, told) in [
         ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "the HTTP head"),
         ("\x05\x00", "the HTTP head"),
-        ("\x15\x03\x01\x00\x02\x02\x16", "the HTTP head"),
+        ("\x15\x03\x01\x00\x02\x02\x16", "is it https:// and not http://?"),
         ("", "closed the connection without an answer"),
         ("HTTP/1.1 200 O", "did not answer"),
         ("HTTP/1.1 200 OK\r\nX: y\r\n", "did not answer"),
@@ -305,24 +305,6 @@ async fn hosts_that_are_excepted_and_no_proxy_at_all_are_direct() {
     let client = Client::new().proxy(proxy().no_proxy("127.0.0.1:1, 10.0.0.0/8, localhost"));
     let error = client.connect(server.url("/")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ProxyFailed);
-}
-
-#[tokio::test]
-async fn tls_is_asked_for_before_anybody_is_dialled() {
-    let (listener, proxy) = listener().await;
-    for (url, target) in [
-        (format!("https://deckhand:s3cret@{proxy}"), "ws://feed.invalid/"),
-        (format!("http://deckhand:s3cret@{proxy}"), "wss://user:s3cret@feed.invalid/"),
-    ] {
-        let error = behind(&url).connect(target).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::TlsUnavailable);
-        assert!(!texts(&error).contains("s3cret"), "{error}");
-    }
-    // Nobody has come.
-    let mut accepting = std::pin::pin!(listener.accept());
-    let nobody =
-        std::future::poll_fn(|cx| std::task::Poll::Ready(accepting.as_mut().poll(cx).is_pending()));
-    assert!(nobody.await);
 }
 
 #[tokio::test]

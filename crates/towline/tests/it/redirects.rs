@@ -73,9 +73,6 @@ async fn http_in_a_location_is_the_same_as_ws() {
         let connection = direct().follow_redirects(1).connect(here.url("/")).await.unwrap();
         assert_eq!(connection.url().unwrap().to_string(), there.url("/x"));
     }
-    // https is wss, which would be asked for its TLS.
-    let error = error_at("https://127.0.0.1:1/").await;
-    assert_eq!(error.kind(), ErrorKind::TlsUnavailable);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What tasks and threads may share.
 
 use towline::{
-    Client, Connection, Connections, Error, Events, Receiver, Request, Sender, Server,
+    Client, Connection, Connections, Error, Events, Proxy, Receiver, Request, Sender, Server,
     ServerBuilder, ServerHandle, Upgraded,
 };
 
@@ -13,6 +13,7 @@ const _: () = {
     is_shared::<Connections>();
     is_shared::<Error>();
     is_shared::<Events>();
+    is_shared::<Proxy>();
     is_shared::<Receiver>();
     is_shared::<Request>();
     is_shared::<Sender>();
@@ -33,4 +34,5 @@ fn futures(server: &'static mut Server, first: Request, second: Request, connect
     is_sent(&second.reject(http::StatusCode::NOT_FOUND, ""));
     is_sent(&connections.broadcast("").into_future());
     is_sent(&Client::new().connect(""));
+    is_sent(&Client::new().connect_request(http::Request::new(())));
 }

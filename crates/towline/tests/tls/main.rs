@@ -3,4 +3,6 @@
 
 mod certificates;
 
+mod by_proxy;
+
 mod echo;

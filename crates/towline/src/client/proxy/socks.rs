@@ -215,3 +215,36 @@ fn in_words(reply: u8) -> String {
     };
     words.to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What comes of a proxy that says this and then ends.
+    fn hears(url: &str, answer: &[u8]) -> Result<Result<()>> {
+        let hop = Hop::parse(url).expect("a URL");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let (mut near, mut far) = tokio::io::duplex(1 << 10);
+            far.write_all(answer).await.expect("room");
+            far.shutdown().await.expect("an end");
+            connect(&mut near, &hop, &Destination::Name("h".to_owned(), 80)).await
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic_or_blames_this_end(
+            answer in prop::collection::vec(prop_oneof![0u8..6, any::<u8>()], 0..40),
+        ) {
+            for url in ["socks5h://p", "socks5h://user:password@p"] {
+                if let Err(error) | Ok(Err(error)) = hears(url, &answer) {
+                    prop_assert_eq!(error.blame(), crate::error::Blame::Remote);
+                    prop_assert!(error.get_ref().is_none() || error.kind() == ErrorKind::ProxyFailed);
+                }
+            }
+        }
+    }
+}

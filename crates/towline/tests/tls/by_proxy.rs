@@ -1,0 +1,142 @@
+//! TLS with a proxy, through a proxy, and where a redirect leads.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use towline::{Client, CloseCode, ErrorKind, Message, Proxy, Server, TlsServer};
+
+use crate::certificates::Authority;
+
+async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// Lets one connection through, and gives what it was asked.
+async fn let_through(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> String {
+    let asked = head(&mut stream).await;
+    let mut onward = TcpStream::connect(asked.split(' ').nth(1).unwrap()).await.unwrap();
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+    let _ = copy_bidirectional(&mut stream, &mut onward).await;
+    asked
+}
+
+/// A server that sends back what it receives.
+async fn echo(tls: TlsServer) -> SocketAddr {
+    let mut server = Server::builder().tls(tls).bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Some(request) = server.next_request().await {
+            let mut connection = request.accept().await.unwrap();
+            while let Ok(Some(message)) = connection.recv().await {
+                connection.send(message).await.unwrap();
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn there_is_tls_with_the_proxy_and_tls_with_the_server_inside() {
+    let authority = Authority::new("root");
+    let target = echo(authority.server(&["127.0.0.1"]).server()).await;
+    for scheme in ["http", "https"] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = authority.server(&["localhost"]).server();
+        let proxy = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            match scheme {
+                "https" => let_through(tls.accept(stream).await.unwrap()).await,
+                _ => let_through(stream).await,
+            }
+        });
+        let url = format!("{scheme}://deckhand:s3cret@localhost:{}", address.port());
+        let client = Client::new().proxy(Proxy::new(url).unwrap()).tls(authority.trusted());
+        let mut connection = client.connect(format!("wss://{target}/feed")).await.unwrap();
+        assert_eq!(connection.peer_address(), Some(address));
+        assert_eq!(connection.url().unwrap().to_string(), format!("wss://{target}/feed"));
+        assert!(connection.tls().is_some());
+        for len in [3, 20_000, 500_000] {
+            connection.send(vec![7; len]).await.unwrap();
+            assert_eq!(connection.recv().await.unwrap(), Some(Message::binary(vec![7; len])));
+        }
+        connection.close(CloseCode::NORMAL, "").await.unwrap();
+        drop(connection);
+        let asked = proxy.await.unwrap();
+        assert!(asked.starts_with(&format!("CONNECT {target} HTTP/1.1\r\n")), "{asked}");
+        assert!(asked.contains("Proxy-Authorization: Basic ZGVja2hhbmQ6czNjcmV0\r\n"), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn to_a_proxy_that_is_not_trusted_nothing_is_said() {
+    let (trusted, other) = (Authority::new("root"), Authority::new("other"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = other.server(&["127.0.0.1"]).server();
+    let proxy = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        tls.accept(stream).await.map(drop)
+    });
+    let url = format!("https://deckhand:s3cret@{address}");
+    let client = Client::new().proxy(Proxy::new(url).unwrap()).tls(trusted.trusted());
+    let error = client.connect("ws://feed.invalid/").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CertificateUntrusted, "{error}");
+    assert!(error.to_string().contains("127.0.0.1") && !format!("{error:?}").contains("s3cret"));
+    proxy.await.unwrap().unwrap_err();
+}
+
+/// A server that answers one request so.
+async fn answers(tls: TlsServer, answer: String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = tls.accept(stream).await.unwrap();
+        head(&mut stream).await;
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_redirect_may_lead_into_tls_and_never_out_of_it() {
+    let authority = Authority::new("root");
+    let tls = || authority.server(&["127.0.0.1"]).server();
+    let target = echo(tls()).await;
+    let redirect = |to: &str| {
+        format!("HTTP/1.1 308 Permanent Redirect\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
+    };
+    let client = Client::new().proxy(Proxy::none()).tls(authority.trusted()).follow_redirects(3);
+    let here = answers(tls(), redirect(&format!("https://{target}/x"))).await;
+    let connection = client.connect(format!("wss://{here}/")).await.unwrap();
+    assert_eq!(connection.url().unwrap().to_string(), format!("wss://{target}/x"));
+    for location in [format!("ws://{target}/"), format!("http://{target}/")] {
+        let here = answers(tls(), redirect(&location)).await;
+        let error = client.connect(format!("wss://{here}/")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Redirect);
+        assert!(error.to_string().ends_with("out of TLS"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_in_tls_is_named_in_the_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let client = Client::new().proxy(Proxy::none()).tls(Authority::new("root").trusted());
+    let connecting =
+        tokio::spawn(async move { client.connect(format!("wss://{address}/")).await.map(drop) });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.read_u8().await.unwrap();
+    // From here on nothing is on its way that matters, and time may pass.
+    tokio::time::pause();
+    let error = connecting.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HandshakeTimeout);
+    assert!(error.to_string().ends_with("agreeing on TLS with 127.0.0.1"), "{error}");
+}
