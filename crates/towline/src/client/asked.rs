@@ -9,34 +9,43 @@ use towline_proto::handshake::{
     Connect, Opening, RequestError, Subprotocol, Version, parse_subprotocols,
 };
 
-use crate::client::shown::shown;
+use crate::client::shown::{redacted, shown};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What is asked for, and where.
 pub(crate) struct Asked {
-    pub(crate) uri: Uri,
+    uri: Uri,
+    /// The URI as it may be shown: what was written says more of where a password may be.
+    redacted: String,
     pub(crate) connect: Connect,
 }
 
 impl Asked {
+    pub(crate) fn new(uri: Uri, connect: Connect) -> Self {
+        Self { redacted: redacted(&uri.to_string()), uri, connect }
+    }
+
+    /// The same, of a URL that a program has written.
+    pub(crate) fn parse(url: &str, connect: Connect) -> Result<Self> {
+        let uri = url.parse().map_err(|error| {
+            let message = format!("{} is no URL: {error}", shown(url));
+            Error::new(ErrorKind::InvalidUrl, message).with_source(error)
+        })?;
+        Ok(Self { uri, redacted: redacted(url), connect })
+    }
+
     /// The handshake to begin with.
     pub(crate) fn open(&self) -> Result<Opening> {
         self.connect.open(&self.uri).map_err(|error| {
-            let kind = match error {
-                RequestError::Uri { .. } => ErrorKind::InvalidUrl,
-                _ => ErrorKind::InvalidHandshakeOption,
+            let (kind, error) = match error {
+                RequestError::Uri { .. } => {
+                    (ErrorKind::InvalidUrl, RequestError::Uri { uri: self.redacted.clone() })
+                }
+                error => (ErrorKind::InvalidHandshakeOption, error),
             };
             Error::new(kind, error.to_string()).with_source(error)
         })
     }
-}
-
-/// The URI that a program has written.
-pub(crate) fn parse_url(url: &str) -> Result<Uri> {
-    url.parse().map_err(|error| {
-        let message = format!("{} is no URL: {error}", shown(url));
-        Error::new(ErrorKind::InvalidUrl, message).with_source(error)
-    })
 }
 
 /// What a request asks for beyond, or in place of, what all requests of the client do.

@@ -44,7 +44,7 @@ use towline_proto::handshake::{Connect, HeadLimits, Version};
 pub use proxy::Proxy;
 pub use resolve::Resolve;
 
-use crate::client::asked::{Asked, Extra, parse_url};
+use crate::client::asked::{Asked, Extra};
 use crate::client::progress::Progress;
 use crate::client::resolve::Resolver;
 use crate::connection::Connection;
@@ -302,7 +302,7 @@ impl Client {
             None => self.connect.clone().protocols(self.protocols.iter().cloned()),
         };
         let connect = extra.add_to(connect)?.compression(self.config.negotiable_compression());
-        self.connect_asked(Asked { uri: request.uri().clone(), connect }).await
+        self.connect_asked(Asked::new(request.uri().clone(), connect)).await
     }
 
     /// Connects over a stream that there is already: [TLS](crate::TlsStream), a tunnel, a Unix socket.
@@ -335,7 +335,7 @@ impl Client {
     fn asked(&self, url: &str) -> Result<Asked> {
         let connect = self.connect.clone().protocols(self.protocols.iter().cloned());
         let connect = connect.compression(self.config.negotiable_compression());
-        Ok(Asked { uri: parse_url(url)?, connect })
+        Asked::parse(url, connect)
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn follow(
     if from.is_secure() && !target.is_secure() {
         return Err(format!("redirects to {}, out of TLS", shown(&to)));
     }
-    Ok(Asked { uri, connect: taken_along(connect, opening, &target) })
+    Ok(Asked::new(uri, taken_along(connect, opening, &target)))
 }
 
 fn location(answer: &HeaderMap) -> Result<&str, String> {

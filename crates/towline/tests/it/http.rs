@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use towline::{Connection, Request, Result, Server};
 use towline_proto::handshake::Key;
 
@@ -75,7 +75,7 @@ pub(crate) async fn accepted(
 }
 
 /// The head of the answer; what is behind it is left.
-pub(crate) async fn head(far: &mut DuplexStream) -> String {
+pub(crate) async fn head(far: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(far.read_u8().await.expect("an answer"));

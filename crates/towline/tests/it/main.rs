@@ -64,10 +64,23 @@ mod send_and_sync;
 
 mod client;
 
+mod dialling;
+
+mod proxies;
+
+mod socks;
+
+mod redirects;
+
+mod connect_request;
+
+mod nothing_secret;
+
 mod echo;
 
 mod choppy;
 mod endless;
 mod http;
+mod loopback;
 mod support;
 mod wire;
