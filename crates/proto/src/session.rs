@@ -366,16 +366,8 @@ impl Session {
         self.is_above_mark(self.outbound.queued_cost())
     }
 
-    /// Whether a frame made by hand should wait. One that continues a message doesn't wait for
-    /// what is held back behind that message.
-    pub fn is_full_for(&self, frame: &Frame) -> bool {
-        match frame.opcode() {
-            Opcode::Continuation => self.is_full_to_continue(),
-            _ => self.is_full(),
-        }
-    }
-
-    /// Whether a frame that continues a message made by hand should wait.
+    /// Whether a frame that continues a message made by hand should wait. It doesn't for what is
+    /// held back behind that message.
     pub fn is_full_to_continue(&self) -> bool {
         self.is_above_mark(self.outbound.cost_before_frame())
     }

@@ -84,11 +84,11 @@ mod server;
 mod client;
 
 pub use client::{Client, Proxy, Resolve};
-pub use connection::{Connection, Event, Info, Receiver, Sender};
+pub use connection::{Connection, Event, Info, Receiver, Sender, WhenFull};
 pub use error::{Blame, Error, ErrorKind, Result};
 pub use server::{
     Broadcasting, Connections, Delivery, Events, Request, Server, ServerBuilder, ServerEvent,
-    ServerHandle, Shutdown, Upgraded, WhenFull,
+    ServerHandle, Shutdown, Upgraded,
 };
 #[cfg(feature = "rustls")]
 pub use tls::{ClientAuth, Tls, TlsServer};

@@ -7,6 +7,8 @@ mod buffers;
 
 mod event;
 
+mod when_full;
+
 mod info;
 
 mod sync;
@@ -52,6 +54,7 @@ pub use event::Event;
 pub use info::Info;
 pub use receiver::Receiver;
 pub use sender::Sender;
+pub use when_full::WhenFull;
 
 use crate::connection::driver::Reader;
 use crate::connection::shared::Wait;
@@ -61,7 +64,7 @@ use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
-pub(crate) use driver::{Delivered, NoRoom};
+pub(crate) use driver::Delivered;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use timekeeper::Timekeeper;

@@ -6,26 +6,8 @@ use std::sync::Arc;
 
 use towline_proto::{Broadcast, Compress, Message, Outgoing};
 
-use crate::connection::{Delivered, Info, NoRoom, Work};
+use crate::connection::{Delivered, Info, WhenFull, Work};
 use crate::server::connections::{Connections, alone};
-
-/// What becomes of a broadcast to a connection whose outgoing queue is
-/// [full](crate::Config::send_high_water_mark).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WhenFull {
-    /// The connection does not get it. For messages that each stand alone, and where a gap does no
-    /// harm or is told by [`Delivery::full`].
-    #[default]
-    Skip,
-    /// The connection gets it as soon as there is room, unless a newer broadcast comes before: of
-    /// those that found no room, the newest is kept. For messages that say how things are now. It
-    /// takes the memory of one message for each such connection, which is shared among them.
-    KeepNewest,
-    /// The connection is ended with 1008: a peer that can't keep up has to connect anew. For messages
-    /// of which none may be missing.
-    Close,
-}
 
 /// What a broadcast has come to.
 #[derive(Debug, Clone, Default)]
@@ -96,14 +78,9 @@ impl Broadcasting {
         let mut broadcast = Broadcast::new(message);
         let mut delivery = Delivery::default();
         let mut work = Work::default();
-        let no_room = match when_full {
-            WhenFull::Skip => NoRoom::Skip,
-            WhenFull::KeepNewest => NoRoom::KeepNewest,
-            WhenFull::Close => NoRoom::End,
-        };
         for shared in connections.all() {
             let mut outgoing = Outgoing::from(&mut broadcast).compress(compress);
-            match alone(|| shared.send_broadcast(&mut outgoing, no_room, &mut work)) {
+            match alone(|| shared.send_broadcast(&mut outgoing, when_full, &mut work)) {
                 Some(Delivered::Sent) => delivery.sent += 1,
                 Some(Delivered::Full) => delivery.full.push(shared.info.clone()),
                 Some(Delivered::Closing) | None => {}

@@ -42,7 +42,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use towline_proto::CloseCode;
 
 pub use answer::Upgraded;
-pub use broadcast::{Broadcasting, Delivery, WhenFull};
+pub use broadcast::{Broadcasting, Delivery};
 pub use builder::ServerBuilder;
 pub use connections::Connections;
 pub use event::{Events, ServerEvent};

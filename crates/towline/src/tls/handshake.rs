@@ -117,8 +117,16 @@ fn info(session: &Session) -> TlsInfo {
             .negotiated_cipher_suite()
             .and_then(|suite| suite.suite().as_str())
             .unwrap_or("?"),
-        alpn: common.alpn_protocol().map(Bytes::copy_from_slice),
+        alpn: common.alpn_protocol().map(alpn),
         is_resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
         peer_certificates: certificates.iter().map(|der| Bytes::copy_from_slice(der)).collect(),
+    }
+}
+
+/// The protocol that was agreed on; for the usual one nothing is allocated.
+fn alpn(protocol: &[u8]) -> Bytes {
+    match protocol {
+        b"http/1.1" => Bytes::from_static(b"http/1.1"),
+        other => Bytes::copy_from_slice(other),
     }
 }

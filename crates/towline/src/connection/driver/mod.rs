@@ -19,4 +19,4 @@ mod lookout;
 mod reading;
 
 pub(crate) use reading::{Reader, Wanted};
-pub(crate) use sending::{ByHand, Control, Delivered, NoRoom};
+pub(crate) use sending::{ByHand, Control, Delivered};

@@ -10,6 +10,7 @@ use towline_proto::{CloseCode, CloseFrame, Frame, Mark, Opcode, Outgoing, Refuse
 
 use crate::connection::shared::{Shared, State};
 use crate::connection::waiting::{Place, Until};
+use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;
 use crate::connection::writer::WRITE_AT;
 
@@ -188,7 +189,7 @@ impl Shared {
     pub(crate) fn send_broadcast(
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
-        no_room: NoRoom,
+        when_full: WhenFull,
         work: &mut Work,
     ) -> Delivered {
         self.update(|state| {
@@ -196,11 +197,11 @@ impl Shared {
                 return Delivered::Closing;
             }
             if state.is_full_after_writing(Until::Room) {
-                state.have_no_room_for(outgoing, no_room);
+                state.have_no_room_for(outgoing, when_full);
                 return Delivered::Full;
             }
             // What was kept is older. It comes first, unless this is in its place.
-            if no_room == NoRoom::KeepNewest {
+            if when_full == WhenFull::KeepNewest {
                 state.newest = None;
             }
             state.send_newest();
@@ -276,20 +277,12 @@ pub(crate) enum Delivered {
     Closing,
 }
 
-/// What is done with a broadcast for which there is no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoRoom {
-    Skip,
-    KeepNewest,
-    End,
-}
-
 impl State {
-    fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, no_room: NoRoom) {
-        match no_room {
-            NoRoom::Skip => {}
-            NoRoom::KeepNewest => self.newest = Some(Box::new(outgoing.to_owned())),
-            NoRoom::End => {
+    fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, when_full: WhenFull) {
+        match when_full {
+            WhenFull::Skip => {}
+            WhenFull::KeepNewest => self.newest = Some(Box::new(outgoing.to_owned())),
+            WhenFull::Close => {
                 let frame = CloseFrame::new(CloseCode::POLICY, "too slow");
                 self.session.abort(frame.unwrap_or(CloseFrame::EMPTY));
                 self.writer.write_last(&mut self.session);
