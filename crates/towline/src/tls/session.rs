@@ -80,12 +80,14 @@ impl Session {
         outgoing: &mut Outgoing<'_>,
         received: &mut impl FnMut(&[u8]),
     ) -> Result<Taken, Error> {
-        let result = self.go_on(incoming, outgoing, received, &Then::Nothing);
+        let (taken, result) = self.go_on(incoming, outgoing, received, &Then::Nothing);
         if result.is_err() {
-            // Once more, for the alert: it was queued behind what is told first.
-            let _ = self.go_on(&mut [], outgoing, &mut |_| (), &Then::Nothing);
+            // Once more, for the alert: it was queued behind what is told first. Handshake messages
+            // behind the one that is wrong are still looked for where they lie.
+            let rest = &mut incoming[taken.count..];
+            let _ = self.go_on(rest, outgoing, &mut |_| (), &Then::Nothing);
         }
-        result
+        result.map(|()| taken)
     }
 
     /// Encrypts this, in as many records as it takes. `kept` is what [`receive`](Self::receive) has
@@ -96,7 +98,7 @@ impl Session {
         plaintext: &[u8],
         outgoing: &mut Outgoing<'_>,
     ) -> Result<(), Error> {
-        self.go_on(kept, outgoing, &mut |_| (), &Then::Encrypt(plaintext)).map(drop)
+        self.go_on(kept, outgoing, &mut |_| (), &Then::Encrypt(plaintext)).1
     }
 
     /// Says that nothing more is sent.
@@ -105,7 +107,7 @@ impl Session {
         kept: &mut [u8],
         outgoing: &mut Outgoing<'_>,
     ) -> Result<(), Error> {
-        self.go_on(kept, outgoing, &mut |_| (), &Then::CloseNotify).map(drop)
+        self.go_on(kept, outgoing, &mut |_| (), &Then::CloseNotify).1
     }
 
     fn go_on(
@@ -114,7 +116,7 @@ impl Session {
         outgoing: &mut Outgoing<'_>,
         received: &mut impl FnMut(&[u8]),
         then: &Then<'_>,
-    ) -> Result<Taken, Error> {
+    ) -> (Taken, Result<(), Error>) {
         let mut taken = Taken { count: 0, is_end: false };
         loop {
             let incoming = &mut incoming[taken.count..];
@@ -127,11 +129,12 @@ impl Session {
                 }
             };
             taken.count += discard;
-            match step? {
-                Step::GoOn => {}
-                Step::Rests => return Ok(taken),
+            match step {
+                Ok(Step::GoOn) => {}
+                Ok(Step::Rests) => return (taken, Ok(())),
                 // It is told once. Sending goes on.
-                Step::PeerClosed => taken.is_end = true,
+                Ok(Step::PeerClosed) => taken.is_end = true,
+                Err(error) => return (taken, Err(error)),
             }
         }
     }
