@@ -39,8 +39,12 @@ impl ServerCertVerifier for Telling {
     ) -> Result<ServerCertVerified, Error> {
         let result = self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now);
         result.map_err(|error| match error {
+            // Of the same name as one that is trusted, and by another key, it is a bad signature: made
+            // anew, say.
             Error::InvalidCertificate(
-                CertificateError::UnknownIssuer | CertificateError::Other(_),
+                CertificateError::UnknownIssuer
+                | CertificateError::BadSignature
+                | CertificateError::Other(_),
             ) if is_self_signed(end_entity) => {
                 CertificateError::Other(OtherError(Arc::new(SelfSigned))).into()
             }
