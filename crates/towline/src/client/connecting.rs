@@ -1,6 +1,5 @@
 //! The way to a server: redirects, proxies, dialling, TLS.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -14,15 +13,10 @@ use crate::client::progress::Progress;
 use crate::client::proxy::{Destination, Hop, Proxy, Scheme};
 use crate::client::redirect::{follow, is_redirect, url};
 use crate::client::shown::shown;
+use crate::client::upgrade::Reached;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{AnyStream, SecureClient};
-
-/// A stream to a server, and who is at its other end.
-struct Reached {
-    stream: AnyStream,
-    peer_address: Option<SocketAddr>,
-}
 
 impl Client {
     /// Connects to where it is asked to, in time.
@@ -110,12 +104,12 @@ impl Client {
             // Before anything is dialled.
             self.security()?;
         }
-        let Reached { mut stream, peer_address } = self.reach(target, progress).await?;
+        let mut reached = self.reach(target, progress).await?;
         if target.is_secure() {
-            stream = self.agree_on_tls(stream, target.host(), progress).await?;
+            reached.stream = self.agree_on_tls(reached.stream, target.host(), progress).await?;
         }
         progress.is("waiting for the server's answer");
-        self.upgrade(stream, peer_address, opening, self.follow_redirects > 0).await
+        self.upgrade(reached, opening, self.follow_redirects > 0).await
     }
 
     /// A stream to the target, whoever is in between.
@@ -132,13 +126,14 @@ impl Client {
         if hop.scheme == Scheme::Https {
             self.security()?;
         }
-        let Reached { mut stream, peer_address } = self.dial_proxy(&hop, &dialler).await?;
+        let mut reached = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
-            stream = self.agree_on_tls(stream, &hop.host, progress).await?;
+            reached.stream = self.agree_on_tls(reached.stream, &hop.host, progress).await?;
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
+        let stream = reached.stream;
         let stream = self.proxy.http_tunnel(stream, &hop, target, &self.head_limits).await?;
-        Ok(Reached { stream, peer_address })
+        Ok(Reached { stream, ..reached })
     }
 
     /// By a SOCKS proxy each address is tried in turn, since a stream to the proxy is good for one.
@@ -159,10 +154,10 @@ impl Client {
             };
         let mut refused = None;
         for destination in destinations {
-            let Reached { stream, peer_address } = self.dial_proxy(hop, dialler).await?;
+            let reached = self.dial_proxy(hop, dialler).await?;
             dialler.progress.is(format!("waiting for the answer of the proxy {hop}"));
-            match Proxy::socks_tunnel(stream, hop, &destination).await? {
-                Ok(stream) => return Ok(Reached { stream, peer_address }),
+            match Proxy::socks_tunnel(reached.stream, hop, &destination).await? {
+                Ok(stream) => return Ok(Reached { stream, ..reached }),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -172,7 +167,7 @@ impl Client {
 
     async fn dial_proxy(&self, hop: &Hop, dialler: &Dialler<'_>) -> Result<Reached> {
         match dialler.dial(&hop.host, hop.port).await {
-            Ok(tcp) => Ok(self.reached(tcp)),
+            Ok(tcp) => Ok(Reached { proxy: Some(hop.to_string()), ..self.reached(tcp) }),
             Err(Unreachable { why, source }) => {
                 let message = format!("can't connect to the proxy {hop}: {why}");
                 Err(Error::new(ErrorKind::ProxyFailed, message).with_source(source))
@@ -183,7 +178,7 @@ impl Client {
     fn reached(&self, tcp: TcpStream) -> Reached {
         let stream = AnyStream::Tcp(tcp);
         stream.set_nodelay(self.disable_nagle_algorithm);
-        Reached { peer_address: stream.peer_address(), stream }
+        Reached { peer_address: stream.peer_address(), stream, proxy: None }
     }
 
     async fn agree_on_tls(

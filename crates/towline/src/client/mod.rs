@@ -47,6 +47,7 @@ pub use resolve::Resolve;
 use crate::client::asked::{Asked, Extra};
 use crate::client::progress::Progress;
 use crate::client::resolve::Resolver;
+use crate::client::upgrade::Reached;
 use crate::connection::Connection;
 use crate::error::Result;
 #[cfg(doc)]
@@ -328,7 +329,8 @@ impl Client {
         let peer_address = stream.peer_address();
         let progress = Progress::default();
         progress.is("waiting for the server's answer");
-        let upgrade = self.upgrade(stream, peer_address, &opening, false);
+        let reached = Reached { stream, peer_address, proxy: None };
+        let upgrade = self.upgrade(reached, &opening, false);
         self.in_time(opening.target().authority(), &progress, upgrade).await
     }
 
