@@ -52,6 +52,10 @@
 //!   addresses are believed only from trusted proxies.
 //! - **Cheap at rest.** An idle connection holds no buffer.
 //!
+//! The client finds its way through what is in between: addresses that do not answer, [proxies](Proxy),
+//! which the environment names by default, and [redirects](Client::follow_redirects) where it is told
+//! to follow them.
+//!
 //! With the feature `deflate`, messages can be compressed (permessage-deflate, RFC 7692):
 //! [`Config::compression`] takes a `Deflate`, which says what that costs.
 //!

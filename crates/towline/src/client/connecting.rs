@@ -11,12 +11,12 @@ use crate::client::default_tls;
 use crate::client::dialling::{Dialler, Unreachable};
 use crate::client::progress::Progress;
 use crate::client::proxy::{Destination, Hop, Proxy, Scheme};
-use crate::client::redirect::{follow, is_redirect, url};
+use crate::client::redirect::{follow, is_redirect, is_same_origin, url};
 use crate::client::shown::shown;
 use crate::client::upgrade::Reached;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{AnyStream, SecureClient};
+use crate::transport::{AnyStream, SecureClient, Whose};
 
 impl Client {
     /// Connects to where it is asked to, in time.
@@ -25,6 +25,30 @@ impl Client {
         let authority = opening.target().authority().to_owned();
         let progress = Progress::default();
         self.in_time(&authority, &progress, self.follow(asked, opening, &progress)).await
+    }
+
+    /// Connects on this stream, in time, with TLS where that is to be put on it and asked for.
+    pub(crate) async fn connect_on(
+        &self,
+        mut stream: AnyStream,
+        asked: Asked,
+        is_bare: bool,
+    ) -> Result<Connection> {
+        let opening = asked.open()?;
+        let target = opening.target();
+        stream.set_nodelay(self.disable_nagle_algorithm);
+        let peer_address = stream.peer_address();
+        let progress = Progress::default();
+        let connecting = async {
+            if is_bare && target.is_secure() {
+                let host = target.host();
+                stream = self.agree_on_tls(stream, host, Whose::Named, &progress).await?;
+            }
+            progress.is("waiting for the server's answer");
+            let reached = Reached { stream, peer_address, proxy: None };
+            self.upgrade(reached, &opening, false).await
+        };
+        self.in_time(target.authority(), &progress, connecting).await
     }
 
     /// The outcome, or an error that says what took so long.
@@ -54,8 +78,9 @@ impl Client {
     ) -> Result<Connection> {
         let mut been = Vec::new();
         let mut preface = String::new();
+        let mut whose = Whose::Named;
         loop {
-            let error = match self.attempt(&opening, progress).await {
+            let error = match self.attempt(&opening, whose, progress).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error.with_preface(&preface),
             };
@@ -94,19 +119,28 @@ impl Client {
             }
             preface = format!("after a redirect to {}: ", shown(&to));
             progress.is_redirected(&shown(&to));
+            if !is_same_origin(opening.target(), next_opening.target()) {
+                whose = Whose::Others;
+            }
             (asked, opening) = (next, next_opening);
         }
     }
 
-    async fn attempt(&self, opening: &Opening, progress: &Progress) -> Result<Connection> {
+    async fn attempt(
+        &self,
+        opening: &Opening,
+        whose: Whose,
+        progress: &Progress,
+    ) -> Result<Connection> {
         let target = opening.target();
         if target.is_secure() {
             // Before anything is dialled.
-            self.security()?;
+            self.security()?.check(target.host(), whose)?;
         }
         let mut reached = self.reach(target, progress).await?;
         if target.is_secure() {
-            reached.stream = self.agree_on_tls(reached.stream, target.host(), progress).await?;
+            reached.stream =
+                self.agree_on_tls(reached.stream, target.host(), whose, progress).await?;
         }
         progress.is("waiting for the server's answer");
         self.upgrade(reached, opening, self.follow_redirects > 0).await
@@ -124,11 +158,14 @@ impl Client {
             return self.reach_by_socks(target, &hop, &dialler).await;
         }
         if hop.scheme == Scheme::Https {
-            self.security()?;
+            self.security()?.check(&hop.host, Whose::Others)?;
         }
         let mut reached = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
-            reached.stream = self.agree_on_tls(reached.stream, &hop.host, progress).await?;
+            let (stream, host) = (reached.stream, &hop.host);
+            let secured = self.agree_on_tls(stream, host, Whose::Others, progress).await;
+            reached.stream =
+                secured.map_err(|error| error.with_preface(&format!("the proxy {hop}: ")))?;
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
         let stream = reached.stream;
@@ -185,10 +222,11 @@ impl Client {
         &self,
         stream: AnyStream,
         host: &str,
+        whose: Whose,
         progress: &Progress,
     ) -> Result<AnyStream> {
         progress.is(format!("agreeing on TLS with {host}"));
-        self.security()?.secure(stream, host).await
+        self.security()?.secure(stream, host, whose).await
     }
 
     /// How streams are made secure.

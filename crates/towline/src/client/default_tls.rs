@@ -9,7 +9,5 @@ use crate::transport::SecureClient;
 /// One for all clients, so that what the system trusts is loaded once, and sessions can be resumed.
 pub(crate) fn get() -> Result<Arc<dyn SecureClient>> {
     static DEFAULT: OnceLock<Tls> = OnceLock::new();
-    let tls = DEFAULT.get_or_init(Tls::new);
-    tls.prepare()?;
-    Ok(Arc::new(tls.clone()))
+    Ok(Arc::new(DEFAULT.get_or_init(Tls::new).clone()))
 }

@@ -45,9 +45,7 @@ pub use proxy::Proxy;
 pub use resolve::Resolve;
 
 use crate::client::asked::{Asked, Extra};
-use crate::client::progress::Progress;
 use crate::client::resolve::Resolver;
-use crate::client::upgrade::Reached;
 use crate::connection::Connection;
 use crate::error::Result;
 #[cfg(doc)]
@@ -306,9 +304,29 @@ impl Client {
         self.connect_asked(Asked::new(request.uri().clone(), connect)).await
     }
 
+    /// Connects over a stream that leads to the server as a TCP connection to it would: through a
+    /// tunnel, say, or over a Unix socket. For `wss` it does the TLS handshake there, as
+    /// [`tls`](Self::tls) says. There is no proxy, and no redirect is followed.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), but for what has to do with dialling.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the stream is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime, or in one without time.
+    pub async fn connect_via(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
+        let asked = self.asked(url.as_ref())?;
+        self.connect_on(AnyStream::new(stream), asked, true).await
+    }
+
     /// Connects over a stream that there is already: [TLS](crate::TlsStream), a tunnel, a Unix socket.
     /// The URL says what to ask for; its scheme and port are not dialled, and no TLS is put on the
-    /// stream. There is no proxy, and no redirect is
+    /// stream: [`connect_via`](Self::connect_via) does that. There is no proxy, and no redirect is
     /// followed.
     ///
     /// # Errors
@@ -323,15 +341,8 @@ impl Client {
     ///
     /// Outside of a tokio runtime, or in one without time.
     pub async fn connect_over(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
-        let opening = self.asked(url.as_ref())?.open()?;
-        let stream = AnyStream::new(stream);
-        stream.set_nodelay(self.disable_nagle_algorithm);
-        let peer_address = stream.peer_address();
-        let progress = Progress::default();
-        progress.is("waiting for the server's answer");
-        let reached = Reached { stream, peer_address, proxy: None };
-        let upgrade = self.upgrade(reached, &opening, false);
-        self.in_time(opening.target().authority(), &progress, upgrade).await
+        let asked = self.asked(url.as_ref())?;
+        self.connect_on(AnyStream::new(stream), asked, false).await
     }
 
     fn asked(&self, url: &str) -> Result<Asked> {

@@ -116,11 +116,16 @@ fn without_dots(path: &str) -> String {
     format!("/{}", kept.join("/"))
 }
 
+/// Whether scheme, host and port are the same (RFC 6454, section 5).
+pub(crate) fn is_same_origin(one: &Target, other: &Target) -> bool {
+    let origin = |target: &Target| (target.is_secure(), target.port(), target.host().to_owned());
+    origin(one) == origin(other)
+}
+
 /// To the same origin goes all. To another one goes nothing that is secret, and no `Host`, which was
 /// meant for the first one. `Origin` says on whose behalf this is, which remains so.
 fn taken_along(connect: Connect, opening: &Opening, to: &Target) -> Connect {
-    let origin = |target: &Target| (target.is_secure(), target.port(), target.host().to_owned());
-    if origin(opening.target()) != origin(to) {
+    if !is_same_origin(opening.target(), to) {
         let secrets = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, HOST];
         return connect
             .retain_headers(|name, value| !value.is_sensitive() && !secrets.contains(name));

@@ -22,7 +22,7 @@ use crate::tls::session::Session;
 use crate::tls::stream::Stream;
 use crate::tls::verifier::{Anything, Telling};
 use crate::transport::secure::Securing;
-use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, TlsStream};
+use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, TlsStream, Whose};
 
 /// How a client speaks TLS: whom it trusts, who it is. For [`Client::tls`](crate::Client::tls).
 ///
@@ -41,13 +41,16 @@ use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, TlsStream};
 /// It offers TLS 1.3 and 1.2, and by ALPN (RFC 7301) `http/1.1` and nothing else: a WebSocket over
 /// HTTP/1.1 can't be opened where `h2` was agreed on. A server that agrees on nothing is fine.
 ///
-/// Clones share the sessions that can be resumed, so that coming back to a server takes less.
+/// Clones share the sessions that can be resumed, so that coming back to a server takes less. What the
+/// system trusts is loaded with the first connection, which reads files and takes some milliseconds.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Tls {
     options: Options,
-    /// Made when it is first used. It is shared by clones.
-    config: Arc<OnceLock<Arc<ClientConfig>>>,
+    /// Made when they are first used, and shared by clones: for the server that the program named, and
+    /// for others on the way, who learn nothing of who this end is.
+    named: Arc<OnceLock<Arc<ClientConfig>>>,
+    others: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 #[derive(Clone, Default)]
@@ -58,6 +61,9 @@ struct Options {
     identity: Option<Identity>,
     server_name: Option<ServerName<'static>>,
     accepts_anything: bool,
+    /// Whether the configuration is one of rustls's; and whether something was set besides.
+    is_rustls: bool,
+    is_mixed: bool,
 }
 
 impl Tls {
@@ -99,6 +105,7 @@ impl Tls {
 
     /// Shows this certificate to servers that ask for one (mTLS): a PEM text with its chain, its own
     /// first, and one with its private key, in PKCS #8, PKCS #1 or SEC 1. Both may be the same text.
+    /// Neither a proxy sees it nor a server of another origin that a redirect leads to.
     ///
     /// # Errors
     ///
@@ -124,7 +131,8 @@ impl Tls {
     }
 
     /// Asks for this name, and wants the certificate to be for it, in place of the URL's host: for a
-    /// server that is reached by its address or through a tunnel. The `Host` header stays the URL's.
+    /// server that is reached by its address or through a tunnel. The `Host` header stays the URL's. It
+    /// does not hold for a proxy, nor for another origin that a redirect leads to.
     ///
     /// # Errors
     ///
@@ -143,21 +151,22 @@ impl Tls {
     /// This, changed: what was made of it before is of no use any more.
     fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
-        self.config = Arc::default();
+        self.options.is_mixed = self.options.is_rustls;
+        (self.named, self.others) = Default::default();
         self
     }
 
-    /// Whether this can be used: better told before anything is dialled.
-    pub(crate) fn prepare(&self) -> Result<()> {
-        self.config().map(drop)
-    }
-
-    fn config(&self) -> Result<Arc<ClientConfig>> {
-        if let Some(config) = self.config.get() {
+    fn config(&self, whose: Whose) -> Result<Arc<ClientConfig>> {
+        let slot = match whose {
+            Whose::Named => &self.named,
+            Whose::Others if self.options.identity.is_none() => &self.named,
+            Whose::Others => &self.others,
+        };
+        if let Some(config) = slot.get() {
             return Ok(config.clone());
         }
-        let made = Arc::new(self.options.config()?);
-        Ok(self.config.get_or_init(|| made).clone())
+        let made = Arc::new(self.options.config(whose)?);
+        Ok(slot.get_or_init(|| made).clone())
     }
 
     /// Makes a stream secure, with the server of this host: the name that is asked for, and that the
@@ -178,22 +187,22 @@ impl Tls {
     ///   failed in another way.
     /// - [`ErrorKind::InvalidTls`], [`ErrorKind::TlsUnavailable`]: what was set up can't be used.
     ///
+    /// There is no deadline here.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: the stream is dropped.
     pub async fn connect(&self, stream: impl Io, host: impl AsRef<str>) -> Result<TlsStream> {
-        let stream = self.handshake(AnyStream::new(stream), host.as_ref()).await?;
+        let stream = AnyStream::new(stream);
+        let stream = self.handshake(stream, host.as_ref(), Whose::Named).await?;
         let flush = poll_fn(|cx| stream.poll_flush(cx)).await;
         flush.map_err(|error| failed(host.as_ref(), Failure::Io(error)))?;
         Ok(TlsStream(Arc::new(stream)))
     }
 
-    async fn handshake(&self, stream: AnyStream, host: &str) -> Result<Stream> {
-        let config = self.config()?;
-        let name = match &self.options.server_name {
-            Some(name) => name.clone(),
-            None => server_name(host)?,
-        };
+    async fn handshake(&self, stream: AnyStream, host: &str, whose: Whose) -> Result<Stream> {
+        let config = self.config(whose)?;
+        let name = self.name(host, whose)?;
         let alpn = vec![b"http/1.1".to_vec()];
         let session = UnbufferedClientConnection::new_with_alpn(config, name, alpn)
             .map_err(|error| explain(Role::Client, host, error))?;
@@ -203,11 +212,25 @@ impl Tls {
 }
 
 impl SecureClient for Tls {
-    fn secure<'a>(&'a self, stream: AnyStream, host: &'a str) -> Securing<'a> {
+    fn check(&self, host: &str, whose: Whose) -> Result<()> {
+        self.name(host, whose)?;
+        self.config(whose).map(drop)
+    }
+
+    fn secure<'a>(&'a self, stream: AnyStream, host: &'a str, whose: Whose) -> Securing<'a> {
         Box::pin(async move {
-            let stream = self.handshake(stream, host).await?;
+            let stream = self.handshake(stream, host, whose).await?;
             Ok(AnyStream::Duplex(Arc::new(stream)))
         })
+    }
+}
+
+impl Tls {
+    fn name(&self, host: &str, whose: Whose) -> Result<ServerName<'static>> {
+        match &self.options.server_name {
+            Some(name) if whose == Whose::Named => Ok(name.clone()),
+            _ => server_name(host),
+        }
     }
 }
 
@@ -233,7 +256,12 @@ fn failed(host: &str, failure: Failure) -> Error {
 }
 
 impl Options {
-    fn config(&self) -> Result<ClientConfig> {
+    fn config(&self, whose: Whose) -> Result<ClientConfig> {
+        if self.is_mixed {
+            return Err(pem::invalid(
+                "the configuration is one of rustls's: whom to trust and who this end is are set there",
+            ));
+        }
         let provider = provider::choose()?;
         let verifier = if self.accepts_anything {
             Arc::new(Anything(provider.clone()))
@@ -258,8 +286,12 @@ impl Options {
                 .with_source(error)
             })?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Telling(verifier)));
-        let Some(Identity { chain, key }) = self.identity.clone() else {
+            .with_custom_certificate_verifier(Arc::new(Telling {
+                verifier,
+                added: self.roots.clone(),
+            }));
+        let Some(Identity { chain, key }) = self.identity.clone().filter(|_| whose == Whose::Named)
+        else {
             return Ok(config.with_no_client_auth());
         };
         config.with_client_auth_cert(chain, key).map_err(|error| {

@@ -7,11 +7,18 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 use towline_proto::Role;
 
 use crate::error::{Error, ErrorKind};
-use crate::tls::verifier::SelfSigned;
+use crate::tls::verifier::{Authoritys, SelfSigned};
+
+/// So many characters of a reason are told.
+const WHY_MAX: usize = 300;
 
 /// The error for a handshake with `whom` that has failed with this.
 pub(crate) fn explain(role: Role, whom: &str, error: rustls::Error) -> Error {
-    let (kind, why) = kind_of(role, &error);
+    let (kind, mut why) = kind_of(role, &error);
+    // The peer may have put any number of names into its certificate.
+    if let Some((end, _)) = why.char_indices().nth(WHY_MAX) {
+        why.replace_range(end.., "…");
+    }
     Error::new(kind, format!("TLS with {whom}: {why}")).with_source(error)
 }
 
@@ -63,8 +70,10 @@ fn of_certificate(error: &CertificateError) -> (ErrorKind, String) {
             "the peer's certificate is signed by an unknown root, which is not trusted here"
                 .to_owned()
         }
-        CertificateError::Other(other) if other.0.is::<SelfSigned>() => {
-            format!("the peer's certificate is {other}")
+        CertificateError::Other(other)
+            if other.0.is::<SelfSigned>() || other.0.is::<Authoritys>() =>
+        {
+            format!("the peer's certificate is {}", other.0)
         }
         error => format!("the peer's certificate is not valid: {error}"),
     };

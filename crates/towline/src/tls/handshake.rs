@@ -7,13 +7,18 @@ use bytes::{Bytes, BytesMut};
 use rustls::{Error, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
+use towline_proto::Role;
 
+use crate::tls::scratch::KEPT_MAX;
 use crate::tls::session::{Outgoing, Session};
-use crate::tls::stream::Stream;
+use crate::tls::stream::{Left, Stream};
 use crate::transport::{AnyStream, TlsInfo};
 
-/// So much is kept of a handshake that has not come whole: a chain of certificates, in the main.
-const INCOMING_MAX: usize = 128 << 10;
+/// What is read in one go.
+const AT_ONCE: usize = 4 << 10;
+
+/// So much is read of a client that is refused, so that it can read why.
+const LINGER_MAX: u64 = 128 << 10;
 
 /// How long a client that is refused may take to read why.
 const LINGER: Duration = Duration::from_secs(1);
@@ -65,25 +70,40 @@ pub(crate) async fn handshake(
             stream.write_all(&buffer[..filled]).await?;
             stream.flush().await?;
         }
+        // A chain of certificates, in the main.
+        if incoming.len() > KEPT_MAX {
+            return Err(Failure::Tls(rustls::InvalidMessage::HandshakePayloadTooLarge.into()));
+        }
         if is_done {
             let info = info(&session);
             let unsent =
                 if goes_along { BytesMut::from(&buffer[..filled]) } else { BytesMut::new() };
             incoming.shrink_to_fit();
-            return Ok(Stream::new(stream, session, info, (incoming, unsent, ahead)));
+            let left = Left { incoming, unsent, ahead, is_end: taken.is_end };
+            return Ok(Stream::new(stream, session, info, left));
         }
         if taken.is_end {
             return Err(Failure::Ended);
         }
-        if incoming.len() > INCOMING_MAX {
-            return Err(Failure::Tls(rustls::InvalidMessage::HandshakePayloadTooLarge.into()));
-        }
-        incoming.reserve(4 << 10);
+        incoming.reserve_exact(AT_ONCE);
         if stream.read_buf(&mut incoming).await? == 0 {
             return Err(Failure::Ended);
         }
-        if std::mem::take(&mut is_first) && incoming[0].is_ascii_uppercase() {
+        if std::mem::take(&mut is_first) && is_http(session.role(), &incoming) {
             return Err(Failure::Http(stream));
+        }
+    }
+}
+
+/// Whether this is how an HTTP message begins: of a peer that does not know of TLS here.
+fn is_http(role: Role, bytes: &[u8]) -> bool {
+    let begins = |with: &[u8]| bytes.starts_with(&with[..with.len().min(bytes.len())]);
+    match role {
+        Role::Client => begins(b"HTTP/"),
+        Role::Server => {
+            let methods =
+                [&b"GET "[..], b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ", b"CONNECT ", b"PRI "];
+            methods.into_iter().any(begins)
         }
     }
 }
@@ -101,7 +121,7 @@ async fn part(stream: &mut AnyStream, alert: &[u8], session: &Session) {
 
 /// Reads and drops what still comes, for a while.
 pub(crate) async fn linger(stream: &mut AnyStream) {
-    let mut rest = stream.take(INCOMING_MAX as u64);
+    let mut rest = stream.take(LINGER_MAX);
     let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
 }
 

@@ -8,6 +8,9 @@ use crate::tls::session::RECORD_MAX;
 /// What is read in one go, behind the beginning of a record that is there already.
 pub(crate) const CAPACITY: usize = (64 << 10) + RECORD_MAX;
 
+/// So much is kept of what has not come whole: a record, or a handshake message in many.
+pub(crate) const KEPT_MAX: usize = CAPACITY - RECORD_MAX;
+
 /// Buffers that a thread keeps: TLS within TLS takes two at once.
 const KEPT: usize = 2;
 

@@ -5,7 +5,7 @@ mod rustls_0_23;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
@@ -61,16 +61,18 @@ struct Inner {
     /// What handshakes that begin now go by: one snapshot each.
     now: RwLock<Arc<Configs>>,
     files: Option<(PathBuf, PathBuf)>,
-    /// Held while something is exchanged, so that one exchange does not undo another.
-    parts: Mutex<Parts>,
+    /// Held while something is exchanged, so that one exchange does not undo another. `None` where
+    /// the configuration is one of rustls's.
+    parts: Option<Mutex<Parts>>,
 }
 
 /// What a configuration is made of, to make the next one of.
 #[derive(Clone)]
 struct Parts {
-    identity: Option<Identity>,
+    identity: Identity,
     clients: Option<(Vec<CertificateDer<'static>>, ClientAuth)>,
-    /// These outlive the exchange of a certificate, so that sessions can be resumed.
+    /// These outlive the exchange of a certificate, so that sessions can be resumed. They do not
+    /// outlive a change of who may come: a client is not verified once more when it resumes.
     ticketer: Option<Arc<dyn ProducesTickets>>,
     sessions: Arc<dyn StoresServerSessions>,
 }
@@ -100,7 +102,7 @@ impl TlsServer {
     /// [`ErrorKind::InvalidTls`]: a part is missing or not valid, or they don't belong together.
     /// [`ErrorKind::TlsUnavailable`]: no provider of cryptography was compiled in.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self> {
-        Self::new(Identity::from_pem(chain, key)?, None)
+        Self::new(Parts::of(Identity::from_pem(chain, key)?), None)
     }
 
     /// The same, from files, which [`reload`](Self::reload) reads again.
@@ -110,7 +112,7 @@ impl TlsServer {
     /// As [`from_pem`](Self::from_pem), and [`ErrorKind::InvalidTls`] if a file can't be read.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
         let files = (chain.as_ref().to_owned(), key.as_ref().to_owned());
-        Self::new(read(&files)?, Some(files))
+        Self::new(Parts::of(read(&files)?), Some(files))
     }
 
     /// The same, given as DER.
@@ -122,31 +124,26 @@ impl TlsServer {
         chain: impl IntoIterator<Item = C>,
         key: impl Into<Vec<u8>>,
     ) -> Result<Self> {
-        Self::new(Identity::from_der(chain, key.into())?, None)
+        Self::new(Parts::of(Identity::from_der(chain, key.into())?), None)
     }
 
-    fn new(identity: Identity, files: Option<(PathBuf, PathBuf)>) -> Result<Self> {
-        let parts = Parts {
-            identity: Some(identity),
-            clients: None,
-            ticketer: provider::ticketer(),
-            sessions: ServerSessionMemoryCache::new(SESSIONS),
-        };
+    fn new(parts: Parts, files: Option<(PathBuf, PathBuf)>) -> Result<Self> {
         let now = RwLock::new(Arc::new(parts.configs()?));
-        Ok(Self(Arc::new(Inner { now, files, parts: Mutex::new(parts) })))
+        Ok(Self(Arc::new(Inner { now, files, parts: Some(Mutex::new(parts)) })))
     }
 
-    /// Has clients show a certificate that one of these roots has signed, given as a PEM text: their
-    /// chains are in [`TlsInfo::peer_certificates`]. It holds for clones as well. Default: clients
-    /// are not asked.
+    /// The same certificate, for clients that show one which any of these roots has signed, given as a
+    /// PEM text: their chains are in [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates). Default: clients
+    /// are not asked. What there was, and its clones, stay as they are.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTls`]: it has no certificate, or no valid one.
-    pub fn client_roots_pem(self, roots: &[u8], auth: ClientAuth) -> Result<Self> {
-        let roots = pem::certificates(roots)?;
-        self.exchange(|parts| parts.clients = Some((roots, auth)))?;
-        Ok(self)
+    /// [`ErrorKind::InvalidTls`]: it has no certificate, or no valid one; or the configuration is one
+    /// of rustls's.
+    pub fn client_roots_pem(&self, roots: &[u8], auth: ClientAuth) -> Result<Self> {
+        let identity = self.parts()?.identity.clone();
+        let clients = Some((pem::certificates(roots)?, auth));
+        Self::new(Parts { clients, ..Parts::of(identity) }, self.0.files.clone())
     }
 
     /// Reads the files again that it was made from, for handshakes that begin from now on. Sessions
@@ -163,27 +160,33 @@ impl TlsServer {
             return Err(pem::invalid("there is nothing to reload: it was not made from files"));
         };
         let identity = read(files)?;
-        self.exchange(|parts| parts.identity = Some(identity))
+        self.exchange(identity)
     }
 
     /// The same with this certificate in place of the one there is.
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem). What was there stays then.
+    /// As [`from_pem`](Self::from_pem), and [`ErrorKind::InvalidTls`] if the configuration is one of
+    /// rustls's. What was there stays then.
     pub fn reload_pem(&self, chain: &[u8], key: &[u8]) -> Result<()> {
-        let identity = Identity::from_pem(chain, key)?;
-        self.exchange(|parts| parts.identity = Some(identity))
+        self.exchange(Identity::from_pem(chain, key)?)
     }
 
-    fn exchange(&self, change: impl FnOnce(&mut Parts)) -> Result<()> {
-        let mut parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut changed = parts.clone();
-        change(&mut changed);
+    fn exchange(&self, identity: Identity) -> Result<()> {
+        let mut parts = self.parts()?;
+        let changed = Parts { identity, ..parts.clone() };
         let configs = changed.configs()?;
         *parts = changed;
         self.put(configs);
         Ok(())
+    }
+
+    fn parts(&self) -> Result<MutexGuard<'_, Parts>> {
+        match &self.0.parts {
+            Some(parts) => Ok(parts.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Err(pem::invalid("the configuration is one of rustls's, and changed there")),
+        }
     }
 
     fn put(&self, configs: Configs) {
@@ -289,10 +292,14 @@ fn read((chain, key): &(PathBuf, PathBuf)) -> Result<Identity> {
 }
 
 impl Parts {
+    /// Those of a server with this certificate, to which anybody may come.
+    fn of(identity: Identity) -> Self {
+        let sessions = ServerSessionMemoryCache::new(SESSIONS);
+        Self { identity, clients: None, ticketer: provider::ticketer(), sessions }
+    }
+
     fn configs(&self) -> Result<Configs> {
-        let Some(Identity { chain, key }) = self.identity.clone() else {
-            return Err(pem::invalid("the configuration is rustls's own, and changed there"));
-        };
+        let Identity { chain, key } = self.identity.clone();
         let provider = provider::choose()?;
         let clients = self.client_verifier()?;
         let config = ServerConfig::builder_with_provider(provider)
@@ -343,6 +350,9 @@ impl Configs {
         let with = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            // What is sent before the handshake is done can be sent again by whoever is in between.
+            config.max_early_data_size = 0;
+            config.send_half_rtt_data = false;
             Arc::new(config)
         };
         Self { http1: with(&[b"http/1.1"]), http2: with(&[b"h2", b"http/1.1"]) }

@@ -80,14 +80,22 @@ impl Session {
         outgoing: &mut Outgoing<'_>,
         received: &mut impl FnMut(&[u8]),
     ) -> Result<Taken, Error> {
-        let (taken, result) = self.go_on(incoming, outgoing, received, &Then::Nothing);
-        if result.is_err() {
-            // Once more, for the alert: it was queued behind what is told first. Handshake messages
-            // behind the one that is wrong are still looked for where they lie.
-            let rest = &mut incoming[taken.count..];
-            let _ = self.go_on(rest, outgoing, &mut |_| (), &Then::Nothing);
+        let result = self.go_on(incoming, outgoing, received, &Then::Nothing);
+        // The alert. As long as there is one, rustls does not look at what came, which it would judge
+        // once more.
+        while result.is_err() && self.common().wants_write() {
+            let nothing = &Then::Nothing;
+            let (_, step) = match self {
+                Self::Client(client) => {
+                    step(client.process_tls_records(&mut []), outgoing, received, nothing)
+                }
+                Self::Server(server) => {
+                    step(server.process_tls_records(&mut []), outgoing, received, nothing)
+                }
+            };
+            step?;
         }
-        result.map(|()| taken)
+        result
     }
 
     /// Encrypts this, in as many records as it takes. `kept` is what [`receive`](Self::receive) has
@@ -98,7 +106,7 @@ impl Session {
         plaintext: &[u8],
         outgoing: &mut Outgoing<'_>,
     ) -> Result<(), Error> {
-        self.go_on(kept, outgoing, &mut |_| (), &Then::Encrypt(plaintext)).1
+        self.go_on(kept, outgoing, &mut |_| (), &Then::Encrypt(plaintext)).map(drop)
     }
 
     /// Says that nothing more is sent.
@@ -107,7 +115,7 @@ impl Session {
         kept: &mut [u8],
         outgoing: &mut Outgoing<'_>,
     ) -> Result<(), Error> {
-        self.go_on(kept, outgoing, &mut |_| (), &Then::CloseNotify).1
+        self.go_on(kept, outgoing, &mut |_| (), &Then::CloseNotify).map(drop)
     }
 
     fn go_on(
@@ -116,7 +124,7 @@ impl Session {
         outgoing: &mut Outgoing<'_>,
         received: &mut impl FnMut(&[u8]),
         then: &Then<'_>,
-    ) -> (Taken, Result<(), Error>) {
+    ) -> Result<Taken, Error> {
         let mut taken = Taken { count: 0, is_end: false };
         loop {
             let incoming = &mut incoming[taken.count..];
@@ -129,12 +137,11 @@ impl Session {
                 }
             };
             taken.count += discard;
-            match step {
-                Ok(Step::GoOn) => {}
-                Ok(Step::Rests) => return (taken, Ok(())),
+            match step? {
+                Step::GoOn => {}
+                Step::Rests => return Ok(taken),
                 // It is told once. Sending goes on.
-                Ok(Step::PeerClosed) => taken.is_end = true,
-                Err(error) => return (taken, Err(error)),
+                Step::PeerClosed => taken.is_end = true,
             }
         }
     }

@@ -24,13 +24,16 @@ use tokio::net::TcpStream;
 use towline_proto::Role;
 
 use crate::tls::explain::explain_io;
-use crate::tls::scratch::{CAPACITY, Scratch};
+use crate::tls::scratch::{CAPACITY, KEPT_MAX, Scratch};
 use crate::tls::session::{FRAGMENT_MAX, Outgoing, RECORD_MAX, Session};
 use crate::transport::{AnyStream, Duplex, Io, Remains, SEEN, TlsInfo};
 
 /// So much plaintext is encrypted in one go, and written by one call. What the socket does not take
-/// of it waits here.
+/// of it waits here; after that it is a record at a time, until the socket takes one whole.
 const AT_ONCE: usize = 4 * FRAGMENT_MAX;
+
+/// So many reads are made to see whether there is anything: a peer may send records without content.
+const LOOKS: usize = 4;
 
 /// A TLS stream over a TCP socket, or over any other stream.
 pub(crate) struct Stream {
@@ -60,10 +63,21 @@ struct Live {
     unsent: BytesMut,
     /// Whether that is because it would not, rather than because nothing was sent yet.
     is_blocked: bool,
+    /// Whether it did not take all of what was written last.
+    is_slow: bool,
     is_closing: bool,
     /// Who waits to read and to write, where the stream under it knows one waker of each.
     reader: Option<Waker>,
     writer: Option<Waker>,
+}
+
+/// What is left of a handshake.
+pub(crate) struct Left {
+    pub(crate) incoming: Vec<u8>,
+    pub(crate) unsent: BytesMut,
+    pub(crate) ahead: BytesMut,
+    /// Whether the peer has said already that nothing more comes.
+    pub(crate) is_end: bool,
 }
 
 /// How receiving ends.
@@ -72,49 +86,48 @@ enum End {
     CloseNotify,
     /// It has not.
     Truncated,
-    Io(io::ErrorKind),
+    /// The stream under it has failed, with this if that was not told yet.
+    Io(io::ErrorKind, Option<io::Error>),
     Tls(rustls::Error),
 }
 
 impl End {
-    fn result(&self, role: Role) -> io::Result<()> {
+    fn result(&mut self, role: Role) -> io::Result<()> {
         match self {
             Self::CloseNotify => Ok(()),
             Self::Truncated => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the peer ended the TLS stream without a close_notify",
             )),
-            Self::Io(kind) => Err((*kind).into()),
+            Self::Io(kind, error) => Err(error.take().unwrap_or_else(|| (*kind).into())),
             Self::Tls(error) => Err(explain_io(role, io::ErrorKind::InvalidData, error)),
         }
     }
 }
 
 impl Stream {
-    /// A stream whose handshake is done; `incoming`, `unsent` and `ahead` are what is left of it.
-    pub(crate) fn new(
-        stream: AnyStream,
-        session: Session,
-        info: TlsInfo,
-        (incoming, unsent, ahead): (Vec<u8>, BytesMut, BytesMut),
-    ) -> Self {
+    /// A stream whose handshake is done.
+    pub(crate) fn new(stream: AnyStream, session: Session, info: TlsInfo, left: Left) -> Self {
         let role = session.role();
         let (tcp, under) = match stream {
             AnyStream::Tcp(tcp) => (Some(tcp), None),
             AnyStream::Other(other) => (None, Some(other)),
             other => (None, Some(Box::new(other) as Box<dyn Io>)),
         };
+        let Left { incoming, unsent, ahead, is_end } = left;
         let live = Live {
             session,
             under,
             incoming,
             unsent,
             is_blocked: false,
+            is_slow: false,
             is_closing: false,
             reader: None,
             writer: None,
         };
-        let state = State { live: Some(Box::new(live)), ahead, end: None };
+        let state =
+            State { live: Some(Box::new(live)), ahead, end: is_end.then_some(End::CloseNotify) };
         Self { tcp, role, info: Arc::new(info), state: Mutex::new(state) }
     }
 
@@ -151,7 +164,9 @@ impl<'a> Under<'a> {
             Self::Other(other) => {
                 let mut buffer = ReadBuf::new(room);
                 let result = Pin::new(&mut **other).poll_read(cx, &mut buffer);
-                *reader = result.is_pending().then(|| cx.waker().clone());
+                if result.is_pending() {
+                    *reader = Some(cx.waker().clone());
+                }
                 ready!(result)?;
                 Poll::Ready(Ok(buffer.filled().len()))
             }
@@ -163,9 +178,8 @@ impl<'a> Under<'a> {
         if let Self::Tcp(tcp) = self {
             return try_read(tcp, room).map_or(Poll::Pending, Poll::Ready);
         }
-        let waker = reader.clone();
-        let waker = waker.as_ref().unwrap_or(Waker::noop());
-        self.poll_read(&mut Context::from_waker(waker), reader, room)
+        let waiting = reader.as_ref().unwrap_or(Waker::noop()).clone();
+        self.poll_read(&mut Context::from_waker(&waiting), &mut None, room)
     }
 
     fn poll_write(
@@ -227,7 +241,7 @@ impl Duplex for Stream {
             if state.take_ahead(buffer) || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(end) = &state.end {
+            if let Some(end) = &mut state.end {
                 return Poll::Ready(end.result(self.role));
             }
             let read = |under: &mut Under<'_>, reader: &mut _, room: &mut [u8]| {
@@ -243,7 +257,13 @@ impl Duplex for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut state = self.lock();
-        let live = state.live(self.role)?;
+        if let Some(End::Tls(error)) = &state.end {
+            return Poll::Ready(Err(explain_io(self.role, io::ErrorKind::BrokenPipe, error)));
+        }
+        let live = state.live()?;
+        if live.is_closing {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         if live.is_blocked || live.unsent.len() > RECORD_MAX {
             ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         }
@@ -257,6 +277,7 @@ impl Duplex for Stream {
         let written = live.write_some(self.tcp.as_ref(), cx, ciphertext)?;
         live.keep_unsent(&ciphertext[written..]);
         live.is_blocked = written < ciphertext.len();
+        live.is_slow = live.is_blocked;
         Poll::Ready(Ok(taken))
     }
 
@@ -266,7 +287,7 @@ impl Duplex for Stream {
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
-        let live = state.live(self.role)?;
+        let live = state.live()?;
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match &mut live.under {
             Some(under) => {
@@ -280,8 +301,10 @@ impl Duplex for Stream {
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
-        let live = state.live(self.role)?;
-        if !mem::replace(&mut live.is_closing, true) {
+        let has_failed = matches!(state.end, Some(End::Tls(_)));
+        let live = state.live()?;
+        // Of a session that has failed the alert is the last that is sent.
+        if !mem::replace(&mut live.is_closing, true) && !has_failed {
             live.close_notify();
         }
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
@@ -298,7 +321,10 @@ impl Duplex for Stream {
 
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
         let mut state = self.lock();
-        while state.ahead.len() < SEEN && state.end.is_none() {
+        for _ in 0..LOOKS {
+            if state.ahead.len() >= SEEN || state.end.is_some() {
+                break;
+            }
             // The timekeeper looks at many connections in one go. A stream that says it is not
             // ready because so much has been done already would be taken for silent.
             let look = pin!(tokio::task::unconstrained(poll_fn(|_| {
@@ -345,10 +371,7 @@ impl Duplex for Stream {
 }
 
 impl State {
-    fn live(&mut self, role: Role) -> io::Result<&mut Live> {
-        if let Some(End::Tls(error)) = &self.end {
-            return Err(explain_io(role, io::ErrorKind::BrokenPipe, error));
-        }
+    fn live(&mut self) -> io::Result<&mut Live> {
         self.live.as_deref_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -375,11 +398,15 @@ impl State {
         mut read: impl FnMut(&mut Under<'_>, &mut Option<Waker>, &mut [u8]) -> Poll<io::Result<usize>>,
     ) -> Poll<()> {
         let Self { live, ahead, end } = self;
+        // This end has ended it.
         let Some(live) = live else {
-            *end = Some(End::Truncated);
+            *end = Some(End::CloseNotify);
             return Poll::Ready(());
         };
-        let Some(mut under) = Under::new(tcp, live.under.as_mut()) else { return Poll::Pending };
+        let Some(mut under) = Under::new(tcp, live.under.as_mut()) else {
+            *end = Some(End::CloseNotify);
+            return Poll::Ready(());
+        };
         let mut scratch = Scratch::take();
         let kept = live.incoming.len();
         let most = buffer.remaining().max(RECORD_MAX).min(CAPACITY - kept);
@@ -391,7 +418,7 @@ impl State {
             }
             Ok(count) => count,
             Err(error) => {
-                *end = Some(End::Io(error.kind()));
+                *end = Some(End::Io(error.kind(), Some(error)));
                 return Poll::Ready(());
             }
         };
@@ -407,10 +434,12 @@ impl State {
         };
         match live.session.receive(ciphertext, &mut outgoing, &mut received) {
             Ok(taken) => {
-                live.keep_incoming(&ciphertext[taken.count..]);
+                // What comes behind the end is to be ignored (RFC 8446, section 6.1).
+                let rest = if taken.is_end { &[] } else { &ciphertext[taken.count..] };
+                live.keep_incoming(rest);
                 if taken.is_end {
                     *end = Some(End::CloseNotify);
-                } else if live.incoming.len() > CAPACITY - RECORD_MAX {
+                } else if rest.len() > KEPT_MAX {
                     *end = Some(End::Tls(rustls::InvalidMessage::HandshakePayloadTooLarge.into()));
                 }
             }
@@ -449,16 +478,17 @@ impl Live {
         slices: &[io::IoSlice<'_>],
         outgoing: &mut Outgoing<'_>,
     ) -> Result<usize, rustls::Error> {
-        let Self { session, incoming, .. } = self;
+        let Self { session, incoming, is_slow, .. } = self;
+        let at_once = if *is_slow { FRAGMENT_MAX } else { AT_ONCE };
         let mut taken = 0;
         let mut slices = slices.iter().map(|slice| &**slice).filter(|slice| !slice.is_empty());
         let mut next = slices.next();
         while let Some(first) = next
-            && taken < AT_ONCE
+            && taken < at_once
         {
             let following = if first.len() < FRAGMENT_MAX { slices.next() } else { None };
             let Some(mut following) = following else {
-                let (now, later) = first.split_at(first.len().min(AT_ONCE - taken));
+                let (now, later) = first.split_at(first.len().min(at_once - taken));
                 session.send(incoming, now, outgoing)?;
                 taken += now.len();
                 next = if later.is_empty() { slices.next() } else { Some(later) };
@@ -466,10 +496,11 @@ impl Live {
             };
             // One record for the small ones together, such as a header and its payload.
             let mut together = Scratch::take();
+            let most = FRAGMENT_MAX.min(at_once - taken).max(first.len());
             let mut filled = first.len();
             together.0[..filled].copy_from_slice(first);
             next = loop {
-                let room = &mut together.0[filled..FRAGMENT_MAX];
+                let room = &mut together.0[filled..most];
                 let (now, later) = following.split_at(following.len().min(room.len()));
                 room[..now.len()].copy_from_slice(now);
                 filled += now.len();
@@ -540,7 +571,7 @@ impl Live {
         let mut cx = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
         if tcp.is_some() {
             let unsent = self.unsent.split();
-            let written = self.write_some(tcp, &mut cx, &unsent).unwrap_or(unsent.len());
+            let written = self.write_some(tcp, &mut cx, &unsent).unwrap_or(0);
             self.keep_unsent(&unsent[written..]);
             return;
         }

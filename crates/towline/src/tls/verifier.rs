@@ -20,9 +20,49 @@ impl fmt::Display for SelfSigned {
 
 impl std::error::Error for SelfSigned {}
 
+/// A certificate that may sign others, and that no server can show therefore.
+#[derive(Debug)]
+pub(crate) struct Authoritys;
+
+impl fmt::Display for Authoritys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a certificate authority's (CA:TRUE), which no server can show, trusted as it is: make \
+             one for the server",
+        )
+    }
+}
+
+impl std::error::Error for Authoritys {}
+
 /// Asks another, and tells what is self-signed from what an unknown root has signed.
 #[derive(Debug)]
-pub(crate) struct Telling(pub(crate) Arc<dyn ServerCertVerifier>);
+pub(crate) struct Telling {
+    pub(crate) verifier: Arc<dyn ServerCertVerifier>,
+    /// What the program has said to trust.
+    pub(crate) added: Vec<CertificateDer<'static>>,
+}
+
+impl Telling {
+    /// The same in other words, where there are better ones.
+    fn tell(&self, certificate: &CertificateDer<'_>, error: Error) -> Error {
+        use CertificateError::{BadSignature, Other, UnknownIssuer};
+        let better: Arc<dyn std::error::Error + Send + Sync> = match &error {
+            Error::InvalidCertificate(Other(_)) if self.added.contains(certificate) => {
+                Arc::new(Authoritys)
+            }
+            // Of the same name as one that is trusted, and by another key, it is a bad signature: made
+            // anew, say.
+            Error::InvalidCertificate(UnknownIssuer | BadSignature | Other(_))
+                if is_self_signed(certificate) =>
+            {
+                Arc::new(SelfSigned)
+            }
+            _ => return error,
+        };
+        Other(OtherError(better)).into()
+    }
+}
 
 /// Accepts every certificate.
 #[derive(Debug)]
@@ -37,19 +77,8 @@ impl ServerCertVerifier for Telling {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let result = self.0.verify_server_cert(end_entity, intermediates, name, ocsp, now);
-        result.map_err(|error| match error {
-            // Of the same name as one that is trusted, and by another key, it is a bad signature: made
-            // anew, say.
-            Error::InvalidCertificate(
-                CertificateError::UnknownIssuer
-                | CertificateError::BadSignature
-                | CertificateError::Other(_),
-            ) if is_self_signed(end_entity) => {
-                CertificateError::Other(OtherError(Arc::new(SelfSigned))).into()
-            }
-            error => error,
-        })
+        let result = self.verifier.verify_server_cert(end_entity, intermediates, name, ocsp, now);
+        result.map_err(|error| self.tell(end_entity, error))
     }
 
     fn verify_tls12_signature(
@@ -58,7 +87,7 @@ impl ServerCertVerifier for Telling {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        self.verifier.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -67,11 +96,11 @@ impl ServerCertVerifier for Telling {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        self.verifier.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.verifier.supported_verify_schemes()
     }
 }
 

@@ -29,7 +29,7 @@ use tokio::net::UnixStream;
 
 pub(crate) use duplex::{Duplex, Remains};
 pub(crate) use halves::{ReadHalf, WriteHalf};
-pub(crate) use secure::{SecureClient, SecureServer};
+pub(crate) use secure::{SecureClient, SecureServer, Whose};
 pub use tls_info::TlsInfo;
 pub use tls_stream::TlsStream;
 

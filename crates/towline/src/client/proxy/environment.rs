@@ -29,8 +29,8 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
             return Ok(Some(hop));
         }
         if let Some((name, url)) = self.look("socks_proxy")? {
-            let socks = url.split_once("http://").filter(|(before, _)| before.is_empty());
-            let url = socks.map_or(&*url, |(_, rest)| rest);
+            let url = url.trim();
+            let url = url.strip_prefix("http://").unwrap_or(url);
             return Hop::parse_by_default("socks5h", url)
                 .map(Some)
                 .map_err(|why| told(&name, &why));

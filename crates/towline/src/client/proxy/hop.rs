@@ -81,7 +81,15 @@ impl Hop {
                 shown(url)
             ));
         };
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if behind.contains('@') {
+            // Else the host would be the beginning of what was to be the user.
+            return Err(format!(
+                "{} is not the URL of a proxy: in a user and a password, \"/\", \"?\" and \"#\" are \
+                 written with percent signs",
+                shown(url)
+            ));
+        }
         let (user_info, host) = match authority.rsplit_once('@') {
             Some((user_info, host)) => (Some(user_info), host),
             None => (None, authority),

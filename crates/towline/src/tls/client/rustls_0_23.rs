@@ -11,9 +11,10 @@ impl Tls {
     /// this library knows nothing of.
     ///
     /// ALPN is this library's still, so that a configuration shared with HTTPS clients will do, and so
-    /// is [`server_name`](Self::server_name). Whatever else is set afterwards makes another
-    /// configuration, without anything of this one.
+    /// is [`server_name`](Self::server_name). To set roots or an identity as well is an
+    /// [`ErrorKind::InvalidTls`](crate::ErrorKind::InvalidTls) of connecting.
     pub fn from_rustls_0_23(config: Arc<ClientConfig>) -> Self {
-        Self { options: Options::default(), config: Arc::new(config.into()) }
+        let options = Options { is_rustls: true, ..Options::default() };
+        Self { options, named: Arc::new(config.into()), others: Arc::default() }
     }
 }
