@@ -3,7 +3,10 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use http::header::CONTENT_TYPE;
 use towline::{CloseCause, CloseFrame, Closed, Error, ErrorKind, Initiator};
+
+use crate::say::on_one_line;
 
 /// The exit codes, for `--help`.
 pub(crate) const CONNECT_CODES: &str = "\
@@ -11,10 +14,11 @@ Exit codes:
   0    closed cleanly
   1    closed with an error code by the server, or not cleanly: lost, silent, no answer to the
        close frame; or fewer messages than --wait asked for; or an input that can't be read
-  2    wrong usage: an option or the URL
-  3    no connection: no such host, nobody listens, no way there
+  2    wrong usage: an option, its file, the URL, or a variable that names a proxy
+  3    no connection: no such host, nobody listens, no way there, the proxy refuses
   4    the handshake was refused, or the answer is no WebSocket's
   5    the server broke the protocol, or sent more than a limit allows
+  6    no TLS: a certificate is not accepted, or one of the two ends does not speak it
   124  timed out: --connect-timeout or --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
@@ -23,7 +27,7 @@ pub(crate) const SERVE_CODES: &str = "\
 Exit codes:
   0    shut down by Ctrl-C or SIGTERM, all connections closed
   1    something else went wrong
-  2    wrong usage
+  2    wrong usage: an option, or a certificate that can't be used
   3    an address can't be listened on: it is in use, say
   130  ended at once by a second Ctrl-C or SIGTERM";
 
@@ -37,6 +41,7 @@ pub(crate) enum Exit {
     NoConnection = 3,
     Refused = 4,
     Fault = 5,
+    NoTls = 6,
     TimedOut = 124,
     Interrupted = 130,
 }
@@ -97,6 +102,7 @@ fn in_options(mut message: String) -> String {
         ("connect_timeout", "--connect-timeout"),
         ("close_timeout", "--close-timeout"),
         ("keepalive", "--keepalive"),
+        ("follow_redirects", "--follow-redirects"),
     ] {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }
@@ -109,34 +115,72 @@ impl From<Error> for Failure {
             ErrorKind::InvalidUrl
             | ErrorKind::InvalidHandshakeOption
             | ErrorKind::InvalidProxy
+            | ErrorKind::InvalidTls
             | ErrorKind::TlsUnavailable => Exit::Usage,
-            ErrorKind::Connect | ErrorKind::ProxyFailed | ErrorKind::Listen => Exit::NoConnection,
-            ErrorKind::Handshake
-            | ErrorKind::HttpResponse
-            | ErrorKind::ProxyRefused
-            | ErrorKind::Redirect => Exit::Refused,
+            ErrorKind::Connect
+            | ErrorKind::Listen
+            | ErrorKind::ProxyFailed
+            | ErrorKind::ProxyRefused => Exit::NoConnection,
+            ErrorKind::Handshake | ErrorKind::HttpResponse | ErrorKind::Redirect => Exit::Refused,
+            ErrorKind::NotTls
+            | ErrorKind::IsTls
+            | ErrorKind::Tls
+            | ErrorKind::CertificateExpired
+            | ErrorKind::CertificateName
+            | ErrorKind::CertificateUntrusted
+            | ErrorKind::CertificateInvalid
+            | ErrorKind::ClientCertificate => Exit::NoTls,
             ErrorKind::HandshakeTimeout => Exit::TimedOut,
             ErrorKind::PeerViolation | ErrorKind::LimitExceeded => Exit::Fault,
             _ => Exit::Unclean,
         };
-        let message = match error.kind() {
-            ErrorKind::TlsUnavailable => "wss:// needs TLS, and there is none here yet".to_owned(),
-            _ => in_options(error.to_string()),
-        };
+        let mut message = in_options(error.to_string());
+        if let Some(body) = body(&error).filter(|body| !message.contains(body)) {
+            message += &format!(", {body:?}");
+        }
+        message += advice(&error).unwrap_or_default();
         Self { exit, message, code: Some(error.code()) }
     }
 }
 
+/// What a server or a proxy has said in place of a WebSocket, where that is meant for people and short.
+fn body(error: &Error) -> Option<&str> {
+    let response = error.response()?;
+    let kind = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let text = std::str::from_utf8(response.body()).ok()?.trim();
+    let is_short = !text.is_empty() && text.len() <= 200 && !text.contains('\n');
+    Some(text).filter(|_| kind.starts_with("text/plain") && is_short)
+}
+
+/// What to do about it, where there is an option for that.
+fn advice(error: &Error) -> Option<&'static str> {
+    let status = error.response().map(|response| response.status().as_u16());
+    Some(match (error.kind(), status) {
+        (ErrorKind::CertificateUntrusted, _) => {
+            "; --ca FILE trusts what has signed it, --insecure accepts any"
+        }
+        (ErrorKind::CertificateName, _) => {
+            "; --server-name NAME expects another name, --insecure accepts any"
+        }
+        (ErrorKind::CertificateExpired | ErrorKind::CertificateInvalid, _) => {
+            "; --insecure accepts any"
+        }
+        (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE show one",
+        (ErrorKind::ProxyRefused, Some(407)) => {
+            "; --proxy may have a user and a password: http://user:password@proxy:3128"
+        }
+        (ErrorKind::ProxyFailed, _) => "; --no-proxy connects without one",
+        (ErrorKind::HttpResponse, Some(301 | 302 | 303 | 307 | 308)) => {
+            "; --follow-redirects 1 goes there"
+        }
+        _ => return None,
+    })
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // One line, whatever a server has put into its reason.
-        for character in self.message.chars() {
-            match character {
-                control if control.is_control() => write!(f, "{}", control.escape_default())?,
-                character => write!(f, "{character}")?,
-            }
-        }
-        Ok(())
+        // Whatever a server has put into its reason.
+        f.write_str(&on_one_line(&self.message))
     }
 }
 

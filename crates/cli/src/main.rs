@@ -9,6 +9,10 @@ mod quantity;
 
 mod exit;
 
+mod certificate;
+
+mod network;
+
 mod interrupt;
 
 mod serve;

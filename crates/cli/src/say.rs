@@ -18,3 +18,15 @@ pub(crate) fn note(line: impl Display) {
 pub(crate) fn error(line: impl Display) {
     note(format_args!("error: {line}"));
 }
+
+/// What a stranger has written, without what a terminal would obey.
+pub(crate) fn on_one_line(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            control if control.is_control() => safe.extend(control.escape_default()),
+            character => safe.push(character),
+        }
+    }
+    safe
+}

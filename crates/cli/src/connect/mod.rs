@@ -10,6 +10,8 @@ mod pings;
 
 mod printer;
 
+mod secured;
+
 mod view;
 
 mod output;
@@ -91,7 +93,10 @@ async fn session(
     mut interrupts: Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(Option<String>, Exit), Failure> {
-    let client = options.client();
+    let client = options.client()?;
+    if options.network.insecure && !options.quiet {
+        say::note("warning: --insecure accepts any certificate: this may be anybody's server");
+    }
     let connection = tokio::select! {
         connection = client.connect(&options.url) => connection?,
         () = interrupts.first() => return Ok((None, Exit::Interrupted)),
@@ -115,7 +120,10 @@ async fn talk(
 ) -> Result<(Option<String>, Exit), Failure> {
     let view = output.view;
     // Where the output is gone, the conversation notices.
-    let _ = output.show(view.opened(&connection, &options.url)).await;
+    let _ = output.show(view.opened(&connection)).await;
+    if let Some(shown) = connection.tls().and_then(|tls| view.secured(tls)) {
+        let _ = output.show(shown).await;
+    }
     let wait = options.wait.unwrap_or(Switch::On(0));
     let talk = Talk::new(connection, output.clone(), interrupts, wait);
     let (closed, outcome) = talk.run(inputs).await;

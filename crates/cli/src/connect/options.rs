@@ -7,7 +7,8 @@ use clap::Args;
 use http::{HeaderName, HeaderValue};
 use towline::{Client, Compression, Config, Deflate, Keepalive};
 
-use crate::exit::CONNECT_CODES;
+use crate::exit::{CONNECT_CODES, Failure};
+use crate::network::Network;
 use crate::quantity::{Switch, duration, duration_or_off, size};
 
 /// What becomes of the input, for `--help`.
@@ -26,6 +27,8 @@ Examples:
   printf 'one\\ntwo\\n' | towline connect ws://127.0.0.1:9001/
   towline connect ws://127.0.0.1:9001/ --message hello --wait 1
   towline connect ws://127.0.0.1:9001/ --binary < photo.jpg > copy.jpg
+  towline connect wss://localhost:9001/ --ca root.pem --verbose
+  towline connect wss://example.com/ --proxy socks5h://127.0.0.1:1080
   towline connect ws://127.0.0.1:9001/ --wait forever --json < /dev/null";
 
 /// Talk to a WebSocket server: by hand on a terminal, else as a filter.
@@ -88,7 +91,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
     keepalive: Switch<Duration>,
 
-    /// How long connecting may take: name, transport and handshake
+    /// How long connecting may take in all: name, transport, proxy, TLS and handshake
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     connect_timeout: Duration,
 
@@ -104,14 +107,19 @@ pub(crate) struct Options {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say on standard error what was agreed on, pings and pongs, and how it ended
+    /// Say on standard error what was agreed on, whose certificate the server has, pings and pongs,
+    /// and how it ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
+
+    // The last, since the heading holds for all that comes after it.
+    #[command(flatten)]
+    pub(crate) network: Network,
 }
 
 impl Options {
     /// A client as these options want it.
-    pub(crate) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
         let config = Config::client()
             .max_received_message_size(self.max_message)
             .max_received_frame_size(self.max_frame)
@@ -130,7 +138,7 @@ impl Options {
         for (name, value) in &self.header {
             client = client.header(name, value);
         }
-        client
+        self.network.apply(client)
     }
 
     /// Whether somebody sits at the terminal and wants to talk.

@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use towline::{Closed, Connection, Initiator, Message};
+use towline::{Closed, Connection, Initiator, Message, TlsInfo};
 
 use crate::connect::meaning::{explain, meaning};
+use crate::connect::secured;
 use crate::exit::Failure;
 use crate::quantity::in_words;
 
@@ -44,41 +45,42 @@ pub(crate) enum Shown {
 
 impl View {
     /// The connection is open.
-    pub(crate) fn opened(self, connection: &Connection, url: &str) -> Shown {
+    pub(crate) fn opened(self, connection: &Connection) -> Shown {
         let protocol = connection.protocol();
         let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
-        match self {
-            Self::Json => {
-                let headers = connection.response().map(headers).unwrap_or_default();
-                let address = connection.peer_address().map(|address| address.to_string());
-                line(&json!({
-                    "event": "open", "url": url, "address": address, "protocol": protocol,
-                    "extensions": extensions, "headers": headers,
-                }))
-            }
-            Self::Prompt { .. } => {
-                let protocol = protocol.map(|name| format!(", speaking {name}"));
-                let protocol = protocol.unwrap_or_default();
-                let with: String =
-                    extensions.iter().map(|extension| format!(", with {extension}")).collect();
-                Shown::UnlessQuiet(format!(
-                    "connected to {url}{protocol}{with}; /help lists the commands"
-                ))
-            }
-            _ => {
-                let mut text = format!("connected to {url}");
-                if let Some(address) = connection.peer_address() {
-                    let _ = write!(text, " at {address}");
-                }
-                if let Some(protocol) = protocol {
-                    let _ = write!(text, ", speaking {protocol}");
-                }
-                for extension in extensions {
-                    let _ = write!(text, ", with {extension}");
-                }
-                Shown::IfVerbose(text)
-            }
+        // Where redirects led, and without a password.
+        let url = connection.url().map(ToString::to_string).unwrap_or_default();
+        if self == Self::Json {
+            let headers = connection.response().map(headers).unwrap_or_default();
+            let address = connection.peer_address().map(|address| address.to_string());
+            return line(&json!({
+                "event": "open", "url": url, "address": address, "proxy": connection.proxy(),
+                "protocol": protocol, "extensions": extensions, "headers": headers,
+                "tls": connection.tls().map(secured::json),
+            }));
         }
+        let is_prompt = matches!(self, Self::Prompt { .. });
+        let mut text = format!("connected to {url}");
+        if let Some(proxy) = connection.proxy() {
+            let _ = write!(text, " through the proxy {proxy}");
+        } else if let Some(address) = connection.peer_address().filter(|_| !is_prompt) {
+            let _ = write!(text, " at {address}");
+        }
+        if let Some(protocol) = protocol {
+            let _ = write!(text, ", speaking {protocol}");
+        }
+        for extension in extensions {
+            let _ = write!(text, ", with {extension}");
+        }
+        match is_prompt {
+            true => Shown::UnlessQuiet(format!("{text}; /help lists the commands")),
+            false => Shown::IfVerbose(text),
+        }
+    }
+
+    /// What TLS has agreed on, and who the server is; in JSON it has been said.
+    pub(crate) fn secured(self, info: &TlsInfo) -> Option<Shown> {
+        (self != Self::Json).then(|| Shown::IfVerbose(secured::text(info)))
     }
 
     /// A message was received.

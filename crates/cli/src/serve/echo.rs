@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use towline::{Accept, Connection, Request, Result};
+use towline::{Accept, Connection, Request, Result, TlsInfo};
 
+use crate::certificate::Certificate;
 use crate::say;
 use crate::serve::tally::{Tally, count};
 
@@ -32,7 +33,8 @@ impl Echo {
                 .iter()
                 .map(|extension| format!(", with {extension}"))
                 .collect();
-            say::note(format_args!("{peer} connected to {resource}{protocol}{with}"));
+            let over = connection.tls().map(over).unwrap_or_default();
+            say::note(format_args!("{peer} connected to {resource}{over}{protocol}{with}"));
         }
         let (echoed, error) = self.echo(&mut connection, &peer).await;
         let closed = connection.sender().wait_closed().await;
@@ -76,6 +78,13 @@ impl Echo {
             }
         }
     }
+}
+
+/// What TLS says, for the log: its version, and whose certificate the client has shown.
+fn over(tls: &TlsInfo) -> String {
+    let client = tls.peer_certificates.first().and_then(|der| Certificate::of(der));
+    let whose = client.map(|certificate| format!(" as {}", certificate.subject));
+    format!(" over {}{}", tls.version, whose.unwrap_or_default())
 }
 
 /// Who it is, for the log: the client, and the proxy it comes through, if there is one.

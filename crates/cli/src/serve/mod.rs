@@ -1,5 +1,7 @@
 //! `towline serve`: an echo server with a console for the browser.
 
+mod tls;
+
 mod options;
 
 mod tally;
@@ -22,7 +24,7 @@ use hyper::service::service_fn;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use towline::{CloseCode, Events, Server, ServerBuilder, ServerEvent};
+use towline::{CloseCode, Events, Server, ServerBuilder, ServerEvent, TlsServer};
 use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
@@ -32,6 +34,7 @@ use crate::interrupt::Interrupts;
 use crate::say;
 use crate::serve::echo::Echo;
 use crate::serve::tally::{Tally, count};
+use crate::serve::tls::Identity;
 
 /// Connections end by themselves within the close timeout; this is for those that don't.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -49,9 +52,14 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 
 async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
     let builder = options.server()?;
+    let identity = options.tls.identity(&options.listen)?;
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads).await?;
-    announce(&addresses);
+    if let Some(identity) = &identity {
+        // Before anybody can know that it is there.
+        identity.reload_on_hangup()?;
+    }
+    announce(&addresses, identity.as_ref());
 
     let echo = Arc::new(Echo {
         protocols: options.protocol.clone(),
@@ -59,7 +67,8 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         tally: Tally::default(),
     });
     let (tell, mut told) = mpsc::unbounded_channel();
-    let worker = Worker { options: Arc::new(options), builder, echo: echo.clone(), tell };
+    let tls = identity.map(|identity| identity.server);
+    let worker = Worker { options: Arc::new(options), builder, tls, echo: echo.clone(), tell };
     let mut workers = JoinSet::new();
     for sockets in sockets {
         let serving = worker.clone().serve(sockets, interrupts.clone());
@@ -122,6 +131,7 @@ fn on_a_thread(
 struct Worker {
     options: Arc<Options>,
     builder: ServerBuilder,
+    tls: Option<TlsServer>,
     echo: Arc<Echo>,
     /// How many connections are open when no more are accepted.
     tell: mpsc::UnboundedSender<u64>,
@@ -144,9 +154,12 @@ impl Worker {
         let options = self.options;
         let mut server = self.builder.build();
         let page = |request| async move { Ok::<_, Infallible>(console::answer(&request)) };
-        let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+        let mut http = HttpServer::new(mount(server.handle(), service_fn(page)))
             .header_timeout(options.handshake_timeout)
             .disable_nagle_algorithm(!options.nagle);
+        if let Some(tls) = self.tls {
+            http = http.tls(tls);
+        }
         for socket in sockets {
             http.listen(TcpListener::from_std(socket).map_err(|error| unclean_end(&error))?);
         }
@@ -203,12 +216,15 @@ async fn turn_away(server: &mut Server) {
 }
 
 /// Says where the server is. Scripts wait for these lines.
-fn announce(addresses: &[SocketAddr]) {
+fn announce(addresses: &[SocketAddr], identity: Option<&Identity>) {
     for address in addresses {
         say::out(format_args!("listening on {address}"));
     }
-    if let Some(first) = addresses.first() {
-        say::out(format_args!("open http://{}/ in a browser", reachable(*first)));
+    let Some(first) = addresses.first().copied().map(reachable) else { return };
+    let scheme = if identity.is_some() { "https" } else { "http" };
+    say::out(format_args!("open {scheme}://{first}/ in a browser"));
+    if let Some(identity) = identity {
+        identity.announce(first);
     }
 }
 

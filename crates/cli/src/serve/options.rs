@@ -10,6 +10,7 @@ use towline::{
 
 use crate::exit::{Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
+use crate::serve::tls::TlsOptions;
 
 /// Echo messages on every path, and serve a console page for the browser on plain GET /.
 ///
@@ -80,7 +81,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) close_timeout: Duration,
 
-    /// How long a client may take for its request
+    /// How long a client may take for the TLS handshake, and then for its request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) handshake_timeout: Duration,
 
@@ -100,6 +101,10 @@ pub(crate) struct Options {
     /// Say on standard error who connects and how it ends; twice, what is echoed as well
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    // The last, since the heading holds for all that comes after it.
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
 }
 
 impl Options {

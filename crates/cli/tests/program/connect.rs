@@ -100,7 +100,7 @@ fn what_is_asked_for_is_in_the_request() {
 fn wrong_usage_is_code_2() {
     for arguments in [
         &["ws://"][..],
-        &["wss://127.0.0.1:1/"],
+        &["ftp://127.0.0.1:1/"],
         &["127.0.0.1:1", "-H", "no colon"],
         &["127.0.0.1:1", "-H", "Upgrade: something"],
         &["127.0.0.1:1", "--keepalive", "20"],

@@ -8,3 +8,9 @@ mod support;
 mod serve;
 
 mod connect;
+
+mod certificates;
+
+mod tls;
+
+mod proxies;

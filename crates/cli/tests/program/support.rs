@@ -24,9 +24,23 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
+/// What would have the program connect through a proxy. A test sets what it is about.
+const PROXY_VARIABLES: [&str; 7] =
+    ["wss_proxy", "ws_proxy", "socks_proxy", "all_proxy", "https_proxy", "http_proxy", "no_proxy"];
+
 impl Program {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_towline"))
+        Self::start_with(&[], arguments)
+    }
+
+    /// With these variables in its environment.
+    pub(crate) fn start_with(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
+        for name in PROXY_VARIABLES {
+            command.env_remove(name).env_remove(name.to_ascii_uppercase());
+        }
+        let mut child = command
+            .envs(variables.iter().copied())
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -125,17 +139,30 @@ pub(crate) struct Serve {
 
 impl Serve {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_for("http", arguments)
+    }
+
+    /// One that speaks TLS; its next line of output is about the certificate.
+    pub(crate) fn start_secure(arguments: &[&str]) -> Self {
+        Self::start_for("https", arguments)
+    }
+
+    fn start_for(scheme: &str, arguments: &[&str]) -> Self {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         let mut program = Program::start(&arguments);
         let line = program.line();
         let address = line.strip_prefix("listening on ").and_then(|text| text.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{line:?}: {}", program.error_line()));
-        assert_eq!(program.line(), format!("open http://{address}/ in a browser"));
+        assert_eq!(program.line(), format!("open {scheme}://{address}/ in a browser"));
         Self { program, address }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("ws://{}/", self.address)
+    }
+
+    pub(crate) fn secure_url(&self) -> String {
+        format!("wss://{}/", self.address)
     }
 }
 

@@ -1,0 +1,115 @@
+//! The way to a server, for every command that connects: TLS, proxies, redirects.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use towline::{Client, Error, Proxy, Tls};
+
+use crate::exit::{Exit, Failure};
+
+/// The options of a client that have to do with what lies between it and the server.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Network")]
+pub(crate) struct Network {
+    /// Trust the certificates of this PEM file as well as those that the system does. Repeat it for
+    /// more
+    #[arg(long, value_name = "FILE")]
+    ca: Vec<PathBuf>,
+
+    /// Show the certificate of this PEM file, its chain behind it, to a server that asks for one
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// The private key of --cert, as PEM [default: it is in the same file]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+
+    /// Accept any certificate. Whoever is in between can read and change everything then
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Ask for this name, and want the certificate to be for it, in place of the URL's host
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
+
+    /// Connect through this proxy: http, https, socks5 or socks5h (which looks names up itself), as
+    /// in socks5h://user:password@proxy:1080 [default: what the environment says, such as wss_proxy,
+    /// all_proxy, https_proxy, but for the hosts in no_proxy]
+    #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
+    proxy: Option<String>,
+
+    /// Connect without a proxy, whatever the environment says
+    #[arg(long)]
+    no_proxy: bool,
+
+    /// Follow so many redirects at the most
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    follow_redirects: u8,
+}
+
+impl Network {
+    /// The client, finding its way as these options say.
+    pub(crate) fn apply(&self, mut client: Client) -> Result<Client, Failure> {
+        if let Some(tls) = self.tls()? {
+            client = client.tls(tls);
+        }
+        if let Some(url) = &self.proxy {
+            // Not while options are parsed: what is wrong there is shown, and this has a password.
+            client = client.proxy(Proxy::new(url).map_err(|error| of_option("--proxy", error))?);
+        }
+        if self.no_proxy {
+            client = client.proxy(Proxy::none());
+        }
+        Ok(client.follow_redirects(self.follow_redirects))
+    }
+
+    /// How TLS is spoken, if that is not as by default.
+    fn tls(&self) -> Result<Option<Tls>, Failure> {
+        let is_default = self.ca.is_empty()
+            && self.cert.is_none()
+            && self.server_name.is_none()
+            && !self.insecure;
+        if is_default {
+            return Ok(None);
+        }
+        let mut tls = Tls::new();
+        for path in &self.ca {
+            let added = tls.add_roots_pem(&read("--ca", path)?);
+            tls = added.map_err(|error| of_file("--ca", path, error))?;
+        }
+        if let Some(cert) = &self.cert {
+            let chain = read("--cert", cert)?;
+            let key = self.key.as_ref().map_or_else(|| Ok(chain.clone()), |key| read("--key", key));
+            let (option, path) = match &self.key {
+                Some(key) => ("--cert and --key", key),
+                None => ("--cert, without --key", cert),
+            };
+            tls = tls.identity_pem(&chain, &key?).map_err(|error| of_file(option, path, error))?;
+        }
+        if let Some(name) = &self.server_name {
+            tls = tls.server_name(name).map_err(|error| of_option("--server-name", error))?;
+        }
+        if self.insecure {
+            tls = tls.dangerously_accept_any_certificate();
+        }
+        Ok(Some(tls))
+    }
+}
+
+/// The file that an option names.
+pub(crate) fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{option}: can't read {}: {error}", path.display()))
+    })
+}
+
+/// What is wrong with what is in it.
+pub(crate) fn of_file(option: &str, path: &Path, error: Error) -> Failure {
+    of_option(&format!("{option}: {}", path.display()), error)
+}
+
+fn of_option(option: &str, error: Error) -> Failure {
+    let mut failure = Failure::from(error);
+    failure.message.insert_str(0, &format!("{option}: "));
+    failure
+}

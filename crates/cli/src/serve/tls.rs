@@ -1,0 +1,198 @@
+//! TLS of the server: whose certificate, and what is said about it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use towline::{ClientAuth, TlsServer};
+use x509_parser::time::ASN1Time;
+
+use crate::certificate::Certificate;
+use crate::exit::{Exit, Failure};
+use crate::network::{of_file, read};
+use crate::say;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a certificate made for a run is good: as long as browsers believe in any.
+const LIFE: Duration = Duration::from_secs(397 * DAY.as_secs());
+
+/// Whether the server speaks TLS, and by which certificate.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "TLS")]
+pub(crate) struct TlsOptions {
+    /// Speak TLS with the certificate of this PEM file, its chain behind it. On SIGHUP the files are
+    /// read again
+    #[arg(long, value_name = "FILE", group = "identity")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert, as PEM [default: it is in the same file]
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Speak TLS with a certificate that is made for this run, for localhost and the addresses that
+    /// are listened on. For development
+    #[arg(long, group = "identity")]
+    tls_self_signed: bool,
+
+    /// Refuse clients that show no certificate signed by one of this PEM file
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    tls_client_ca: Option<PathBuf>,
+}
+
+/// TLS, as the options want it.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) server: TlsServer,
+    /// What there is to be said about the certificate.
+    certificate: Option<Certificate>,
+    /// The chain's file, which is read again with that of the key.
+    file: Option<PathBuf>,
+}
+
+impl TlsOptions {
+    /// TLS for a server that was told to listen on these, or `None` if it is to speak none.
+    pub(crate) fn identity(&self, listen: &[String]) -> Result<Option<Identity>, Failure> {
+        let mut identity = match &self.tls_cert {
+            Some(cert) => {
+                let key = self.tls_key.as_ref().unwrap_or(cert);
+                let server = TlsServer::from_pem_files(cert, key)?;
+                Identity { server, certificate: described(cert), file: Some(cert.clone()) }
+            }
+            None if self.tls_self_signed => self_signed(listen)?,
+            None => return Ok(None),
+        };
+        if let Some(path) = &self.tls_client_ca {
+            let roots = read("--tls-client-ca", path)?;
+            let server = identity.server.client_roots_pem(&roots, ClientAuth::Required);
+            identity.server = server.map_err(|error| of_file("--tls-client-ca", path, error))?;
+        }
+        Ok(Some(identity))
+    }
+}
+
+impl Identity {
+    /// Says whose certificate it is, and how to connect to the first of these addresses.
+    pub(crate) fn announce(&self, reachable: SocketAddr) {
+        let kind = if self.file.is_some() { "certificate" } else { "self-signed certificate" };
+        if let Some(certificate) = &self.certificate {
+            say::out(format_args!("{kind} for {certificate}"));
+        }
+        if self.file.is_none() {
+            say::out(format_args!("connect with: towline connect --insecure wss://{reachable}/"));
+        }
+    }
+
+    /// Reads the files again whenever the user says so, if it was made from files.
+    pub(crate) fn reload_on_hangup(&self) -> Result<(), Failure> {
+        let Some(file) = self.file.clone() else { return Ok(()) };
+        let server = self.server.clone();
+        let mut hangups = Hangups::listen()
+            .map_err(|error| Failure::new(Exit::Unclean, format!("no signals: {error}")))?;
+        tokio::spawn(async move {
+            while hangups.next().await.is_some() {
+                reload(&server, &file);
+            }
+        });
+        Ok(())
+    }
+}
+
+fn reload(server: &TlsServer, file: &Path) {
+    match server.reload() {
+        Ok(()) => {
+            let certificate = described(file).map(|certificate| format!(" for {certificate}"));
+            say::note(format_args!("certificate reloaded{}", certificate.unwrap_or_default()));
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            say::note(format_args!("certificate not reloaded, the old one stays: {failure}"));
+        }
+    }
+}
+
+/// What is in the certificate of a file.
+fn described(file: &Path) -> Option<Certificate> {
+    Certificate::first_of(&std::fs::read(file).ok()?)
+}
+
+/// A certificate for this run alone, for all that a client on this machine may call the server.
+fn self_signed(listen: &[String]) -> Result<Identity, Failure> {
+    let unable = |error| Failure::new(Exit::Usage, format!("no certificate can be made: {error}"));
+    let mut params = CertificateParams::new(names(listen)).map_err(unable)?;
+    let key = KeyPair::generate().map_err(unable)?;
+    params.distinguished_name.push(DnType::CommonName, "towline serve --tls-self-signed");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let now = ASN1Time::now().to_datetime();
+    // A clock that is a little slow is no reason to refuse it.
+    (params.not_before, params.not_after) = (now - DAY, now - DAY + LIFE);
+    let made = params.self_signed(&key).map_err(unable)?;
+    let server = TlsServer::from_der([made.der().to_vec()], key.serialize_der())?;
+    Ok(Identity { server, certificate: Certificate::of(made.der()), file: None })
+}
+
+fn names(listen: &[String]) -> Vec<String> {
+    let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    for address in listen {
+        let host = address.rsplit_once(':').map_or(&**address, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let is_any = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        if !is_any && !names.contains(&host) {
+            names.push(host);
+        }
+    }
+    names
+}
+
+#[cfg(unix)]
+struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    async fn next(&mut self) -> Option<()> {
+        self.0.recv().await
+    }
+}
+
+/// There is no such signal.
+#[cfg(not(unix))]
+struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Option<()> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_for_all_that_a_client_on_this_machine_may_say() {
+        let listen =
+            ["0.0.0.0:1", "[::]:1", "localhost:1", "[::1]:1", "Ship.example:1", "[fd00::1]:1"];
+        let names = names(&listen.map(str::to_owned));
+        assert_eq!(names, ["localhost", "127.0.0.1", "::1", "ship.example", "fd00::1"]);
+    }
+
+    #[test]
+    fn it_is_made_and_described() {
+        let made = self_signed(&["127.0.0.1:9001".to_owned()]).unwrap();
+        let certificate = made.certificate.unwrap();
+        assert_eq!(certificate.whose(), "localhost, 127.0.0.1, ::1");
+        assert!(!certificate.is_expired);
+    }
+}
