@@ -1,9 +1,13 @@
 //! An accept loop for those who have none of their own.
 
+#[cfg(feature = "rustls")]
+mod tls;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -11,9 +15,12 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use towline::TlsInfo;
 
+use crate::greeting::{Greeted, Secure, greet, greet_secure};
 use crate::peer_address::PeerAddress;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -21,18 +28,14 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How long to wait where the process is out of sockets: the next attempt would fail as well.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
-/// How long the rest of HTTP/2's greeting may be on its way before it is looked for again.
-const REST_OF_PREFACE: Duration = Duration::from_millis(10);
-
 /// How large the head of a request may be; one that is larger is answered with 431.
 const BUFFER: usize = 64 << 10;
 
-/// What HTTP/2 with prior knowledge begins with (RFC 9113, section 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
 /// An HTTP server in front of a [mounted](crate::mount()) WebSocket server: it accepts on its
-/// listening sockets, speaks HTTP/1.1 and HTTP/2 without TLS, and ends gracefully. The head of a
-/// request may have 64 KiB and 100 headers.
+/// listening sockets, speaks HTTP/1.1 and HTTP/2, and ends gracefully. The head of a request may
+/// have 64 KiB and 100 headers.
+///
+/// With the feature `rustls` it speaks TLS as well: its method `tls` takes a `TlsServer`.
 ///
 /// Whoever has an accept loop already does not need it; a [`Mount`](crate::Mount) is a service
 /// like any other.
@@ -76,6 +79,7 @@ struct Http<S> {
     service: S,
     header_timeout: Duration,
     disable_nagle_algorithm: bool,
+    tls: Option<Arc<dyn Secure>>,
 }
 
 /// How far a server is; it only ever goes on.
@@ -95,7 +99,7 @@ impl<S> HttpServer<S> {
     /// `hyper_util::service::TowerToHyperService`.
     pub fn new(service: S) -> Self {
         let header_timeout = Duration::from_secs(10);
-        let http = Http { service, header_timeout, disable_nagle_algorithm: true };
+        let http = Http { service, header_timeout, disable_nagle_algorithm: true, tls: None };
         Self { http, phase: watch::Sender::new(Phase::Serving) }
     }
 
@@ -232,73 +236,82 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    async fn serve(self, stream: TcpStream, peer: SocketAddr, mut phase: watch::Receiver<Phase>) {
+    async fn serve(self, stream: TcpStream, peer: SocketAddr, phase: watch::Receiver<Phase>) {
         // A socket that has ended meanwhile says so at the first read.
         let _ = stream.set_nodelay(self.disable_nagle_algorithm);
-        let speaks_http2 = tokio::select! {
+        match self.tls.clone() {
+            None => self.serve_greeted(greet(stream), peer, phase).await,
+            Some(tls) => self.serve_greeted(greet_secure(tls, stream), peer, phase).await,
+        }
+    }
+
+    /// Serves a connection once it is known what is spoken on it.
+    async fn serve_greeted<I>(
+        self,
+        greeting: impl Future<Output = io::Result<Greeted<I>>>,
+        peer: SocketAddr,
+        mut phase: watch::Receiver<Phase>,
+    ) where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let greeted = tokio::select! {
             biased;
             () = reached(&mut phase, Phase::Draining) => return,
-            speaks = tokio::time::timeout(self.header_timeout, speaks_http2(&stream)) => speaks,
+            greeted = tokio::time::timeout(self.header_timeout, greeting) => greeted,
         };
-        let served = match speaks_http2 {
-            Ok(Ok(true)) => self.serve_http2(stream, peer, phase).await,
-            Ok(Ok(false)) => self.serve_http1(stream, peer, phase).await,
+        let Greeted { stream, is_http2, tls } = match greeted {
+            Ok(Ok(greeted)) => greeted,
+            Ok(Err(error)) => {
+                tracing::debug!(%peer, %error, "no HTTP connection");
+                return;
+            }
             // Without a word there is nothing to be said about it.
-            Ok(Err(_)) | Err(_) => return,
+            Err(_) => return,
+        };
+        let origin = Origin { peer, tls };
+        let served = match is_http2 {
+            true => self.serve_http2(stream, origin, phase).await,
+            false => self.serve_http1(stream, origin, phase).await,
         };
         if let Err(error) = served {
             tracing::debug!(%peer, %error, "HTTP connection failed");
         }
     }
 
-    async fn serve_http1(
+    async fn serve_http1<I>(
         self,
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: I,
+        origin: Origin,
         phase: watch::Receiver<Phase>,
-    ) -> hyper::Result<()> {
+    ) -> hyper::Result<()>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.header_timeout)
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), FromPeer { service: self.service, peer })
+            .serve_connection(TokioIo::new(stream), Told { service: self.service, origin })
             .with_upgrades();
         drive(connection, |connection| connection.graceful_shutdown(), phase).await
     }
 
-    async fn serve_http2(
+    async fn serve_http2<I>(
         self,
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: I,
+        origin: Origin,
         phase: watch::Receiver<Phase>,
-    ) -> hyper::Result<()> {
+    ) -> hyper::Result<()>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(self.header_timeout)
             .keep_alive_timeout(self.header_timeout)
             .enable_connect_protocol()
-            .serve_connection(TokioIo::new(stream), FromPeer { service: self.service, peer });
+            .serve_connection(TokioIo::new(stream), Told { service: self.service, origin });
         drive(connection, |connection| connection.graceful_shutdown(), phase).await
-    }
-}
-
-/// Whether the client begins with HTTP/2's preface. Nothing of it is taken from the socket, so
-/// that the HTTP connection has it bare.
-async fn speaks_http2(stream: &TcpStream) -> io::Result<bool> {
-    let mut bytes = [0; PREFACE.len()];
-    loop {
-        let count = stream.peek(&mut bytes).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if bytes[..count] != PREFACE[..count] {
-            return Ok(false);
-        }
-        if count == PREFACE.len() {
-            return Ok(true);
-        }
-        // The socket is readable for as long as it is only looked at.
-        tokio::time::sleep(REST_OF_PREFACE).await;
     }
 }
 
@@ -319,19 +332,29 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     }
 }
 
-/// A service whose requests say where they come from.
-struct FromPeer<S> {
-    service: S,
+/// Where the requests of a connection come from.
+struct Origin {
     peer: SocketAddr,
+    tls: Option<Arc<TlsInfo>>,
 }
 
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for FromPeer<S> {
+/// A service whose requests say where they come from.
+struct Told<S> {
+    service: S,
+    origin: Origin,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
     type Response = S::Response;
     type Error = S::Error;
     type Future = S::Future;
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
-        request.extensions_mut().insert(PeerAddress(self.peer));
+        let extensions = request.extensions_mut();
+        extensions.insert(PeerAddress(self.origin.peer));
+        if let Some(tls) = &self.origin.tls {
+            extensions.insert(tls.clone());
+        }
         self.service.call(request)
     }
 }

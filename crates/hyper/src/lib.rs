@@ -74,6 +74,43 @@
 //! # }
 //! ```
 //!
+//! The same with TLS, which takes the feature `rustls` and one for the cryptography, such as `tls` of
+//! the crate `towline`. [`Mount::tls`] has requests know that they came over it. Give the TLS handshake
+//! a deadline: `TlsServer::accept_http2` has none.
+//!
+//! ```no_run
+//! # use std::convert::Infallible;
+//! # use std::time::Duration;
+//! # use http_body_util::Full;
+//! # use hyper::body::{Bytes, Incoming};
+//! # use hyper::{Request, Response, service::service_fn};
+//! # use hyper_util::rt::{TokioExecutor, TokioIo};
+//! # use hyper_util::server::conn::auto;
+//! # async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+//! #     Ok(Response::new("a page".into()))
+//! # }
+//! # #[cfg(feature = "rustls")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # let server = towline::Server::builder().build();
+//! # let service = towline_hyper::mount(server.handle(), service_fn(page));
+//! # let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+//! let tls = towline::TlsServer::from_pem_files("chain.pem", "key.pem")?;
+//! loop {
+//!     let (stream, peer) = listener.accept().await?;
+//!     stream.set_nodelay(true)?;
+//!     let (tls, service) = (tls.clone(), service.clone().peer_address(peer));
+//!     tokio::spawn(async move {
+//!         let handshake = tokio::time::timeout(Duration::from_secs(10), tls.accept_http2(stream));
+//!         let stream = handshake.await??;
+//!         let service = service.tls(stream.info());
+//!         let mut builder = auto::Builder::new(TokioExecutor::new());
+//!         builder.http2().enable_connect_protocol();
+//!         builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await
+//!     });
+//! }
+//! # }
+//! ```
+//!
 //! # With tower
 //!
 //! [`MountLayer`] goes into a `ServiceBuilder`. Around a tower service, [`Mount`] is a tower
@@ -82,15 +119,20 @@
 //! # The stream
 //!
 //! Once a handshake is accepted, a TCP or Unix socket is taken out of hyper's wrapper, together
-//! with what hyper had read already, if it came to hyper inside of a `hyper_util::rt::TokioIo`:
-//! then a connection costs what it costs on a listening socket of Towline's. Any other stream, TLS
-//! or a stream of HTTP/2, is used as hyper has it.
+//! with what hyper had read already, if it came to hyper inside of a `hyper_util::rt::TokioIo`; and
+//! so is a [`TlsStream`](towline::TlsStream). Then a connection costs what it costs on a listening
+//! socket of Towline's. Any other stream, TLS of another library's or a stream of HTTP/2, is used as
+//! hyper has it.
 
 // In the order of dependence: a module uses only those above it.
 
 mod peer_address;
 
 mod body;
+
+mod ahead;
+
+mod greeting;
 
 mod upgraded;
 

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
-use towline::ServerHandle;
+use towline::{ServerHandle, TlsInfo};
 
 use crate::body::MountBody;
 use crate::handshake::{hand_over, is_handshake};
@@ -33,7 +34,7 @@ use crate::peer_address::PeerAddress;
 /// ```
 #[doc(alias = "httpServer")]
 pub fn mount<S>(server: ServerHandle, inner: S) -> Mount<S> {
-    Mount { server, peer_address: None, inner }
+    Mount { server, peer_address: None, tls: None, inner }
 }
 
 /// The layer that [mounts](mount()) a server on a tower service.
@@ -97,6 +98,7 @@ impl<S> Layer<S> for MountLayer {
 pub struct Mount<S> {
     server: ServerHandle,
     peer_address: Option<SocketAddr>,
+    tls: Option<Arc<TlsInfo>>,
     inner: S,
 }
 
@@ -108,6 +110,17 @@ impl<S> Mount<S> {
     #[must_use]
     pub fn peer_address(mut self, peer: SocketAddr) -> Self {
         self.peer_address = Some(peer);
+        self
+    }
+
+    /// Sets what the TLS handshake agreed on, for all requests that bear no `Arc` of a [`TlsInfo`]: for
+    /// an accept loop, which knows it of its [`TlsStream`](towline::TlsStream::info).
+    ///
+    /// The inner service finds it in the extensions of its requests, and
+    /// [`Request::tls`](towline::Request::tls) has it.
+    #[must_use]
+    pub fn tls(mut self, info: Arc<TlsInfo>) -> Self {
+        self.tls = Some(info);
         self
     }
 
@@ -137,6 +150,11 @@ impl<S> Mount<S> {
             && request.extensions().get::<PeerAddress>().is_none()
         {
             request.extensions_mut().insert(PeerAddress(peer));
+        }
+        if let Some(tls) = &self.tls
+            && request.extensions().get::<Arc<TlsInfo>>().is_none()
+        {
+            request.extensions_mut().insert(tls.clone());
         }
         if is_handshake(&request) && self.server.is_mounted() {
             let answer = Box::pin(hand_over(self.server.clone(), request));

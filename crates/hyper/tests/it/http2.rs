@@ -26,7 +26,7 @@ pub(crate) async fn connect(address: SocketAddr) -> SendRequest<Bytes> {
     connect_over(TcpStream::connect(address).await.unwrap()).await
 }
 
-async fn connect_over<S>(stream: S) -> SendRequest<Bytes>
+pub(crate) async fn connect_over<S>(stream: S) -> SendRequest<Bytes>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -109,7 +109,7 @@ impl AsyncWrite for Tunnel {
     }
 }
 
-async fn open(requests: &mut SendRequest<Bytes>) -> Connection {
+pub(crate) async fn open(requests: &mut SendRequest<Bytes>) -> Connection {
     let (response, send) = extended(requests, "websocket");
     let response = soon(response).await.unwrap();
     assert_eq!(response.status(), 200);

@@ -11,5 +11,7 @@ mod refusals;
 mod requests;
 mod shutdown;
 mod support;
+#[cfg(feature = "rustls")]
+mod tls;
 mod unmount;
 mod upgrades;

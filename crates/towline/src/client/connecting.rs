@@ -1,9 +1,7 @@
 //! The way to a server: redirects, proxies, dialling, TLS.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use towline_proto::handshake::{Opening, Target};
 
 use crate::client::Client;
@@ -14,15 +12,10 @@ use crate::client::progress::Progress;
 use crate::client::proxy::{Destination, Hop, Proxy, Scheme};
 use crate::client::redirect::{follow, is_redirect, is_same_origin, url};
 use crate::client::shown::shown;
+use crate::client::upgrade::Reached;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{AnyStream, SecureClient, Whose};
-
-/// A stream to a server, and who is at its other end.
-struct Reached {
-    stream: AnyStream,
-    peer_address: Option<SocketAddr>,
-}
 
 impl Client {
     /// Connects to where it is asked to, in time.
@@ -36,22 +29,22 @@ impl Client {
     /// Connects on this stream, in time, with TLS where that is to be put on it and asked for.
     pub(crate) async fn connect_on(
         &self,
-        mut stream: AnyStream,
+        stream: AnyStream,
         asked: Asked,
         is_bare: bool,
     ) -> Result<Connection> {
         let opening = asked.open()?;
         let target = opening.target();
-        stream.set_nodelay(self.disable_nagle_algorithm);
-        let peer_address = stream.peer_address();
+        let mut reached = self.reached(stream);
         let progress = Progress::default();
         let connecting = async {
             if is_bare && target.is_secure() {
                 let host = target.host();
-                stream = self.agree_on_tls(stream, host, Whose::Named, &progress).await?;
+                reached.stream =
+                    self.agree_on_tls(reached.stream, host, Whose::Named, &progress).await?;
             }
             progress.is("waiting for the server's answer");
-            self.upgrade(stream, peer_address, &opening, false).await
+            self.upgrade(reached, &opening, false).await
         };
         self.in_time(target.authority(), &progress, connecting).await
     }
@@ -142,12 +135,13 @@ impl Client {
             // Before anything is dialled.
             self.security()?.check(target.host(), whose)?;
         }
-        let Reached { mut stream, peer_address } = self.reach(target, progress).await?;
+        let mut reached = self.reach(target, progress).await?;
         if target.is_secure() {
-            stream = self.agree_on_tls(stream, target.host(), whose, progress).await?;
+            let host = target.host();
+            reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
         }
         progress.is("waiting for the server's answer");
-        self.upgrade(stream, peer_address, opening, self.follow_redirects > 0).await
+        self.upgrade(reached, opening, self.follow_redirects > 0).await
     }
 
     /// A stream to the target, whoever is in between.
@@ -156,7 +150,7 @@ impl Client {
         let Some(hop) = self.proxy.hop(target)? else {
             let dialled = dialler.dial(target.host(), target.port()).await;
             let tcp = dialled.map_err(|unreachable| no_way(target, unreachable))?;
-            return Ok(self.reached(tcp));
+            return Ok(self.reached(AnyStream::Tcp(tcp)));
         };
         if hop.scheme.is_socks() {
             return self.reach_by_socks(target, &hop, &dialler).await;
@@ -164,14 +158,17 @@ impl Client {
         if hop.scheme == Scheme::Https {
             self.security()?.check(&hop.host, Whose::Others)?;
         }
-        let Reached { mut stream, peer_address } = self.dial_proxy(&hop, &dialler).await?;
+        let mut reached = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
+            let stream = reached.stream;
             let secured = self.agree_on_tls(stream, &hop.host, Whose::Others, progress).await;
-            stream = secured.map_err(|error| error.with_preface(&format!("the proxy {hop}: ")))?;
+            reached.stream =
+                secured.map_err(|error| error.with_preface(&format!("the proxy {hop}: ")))?;
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
+        let stream = reached.stream;
         let stream = self.proxy.http_tunnel(stream, &hop, target, &self.head_limits).await?;
-        Ok(Reached { stream, peer_address })
+        Ok(Reached { stream, ..reached })
     }
 
     /// By a SOCKS proxy each address is tried in turn, since a stream to the proxy is good for one.
@@ -192,10 +189,10 @@ impl Client {
             };
         let mut refused = None;
         for destination in destinations {
-            let Reached { stream, peer_address } = self.dial_proxy(hop, dialler).await?;
+            let reached = self.dial_proxy(hop, dialler).await?;
             dialler.progress.is(format!("waiting for the answer of the proxy {hop}"));
-            match Proxy::socks_tunnel(stream, hop, &destination).await? {
-                Ok(stream) => return Ok(Reached { stream, peer_address }),
+            match Proxy::socks_tunnel(reached.stream, hop, &destination).await? {
+                Ok(stream) => return Ok(Reached { stream, ..reached }),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -205,7 +202,9 @@ impl Client {
 
     async fn dial_proxy(&self, hop: &Hop, dialler: &Dialler<'_>) -> Result<Reached> {
         match dialler.dial(&hop.host, hop.port).await {
-            Ok(tcp) => Ok(self.reached(tcp)),
+            Ok(tcp) => {
+                Ok(Reached { proxy: Some(hop.to_string()), ..self.reached(AnyStream::Tcp(tcp)) })
+            }
             Err(Unreachable { why, source }) => {
                 let message = format!("can't connect to the proxy {hop}: {why}");
                 Err(Error::new(ErrorKind::ProxyFailed, message).with_source(source))
@@ -213,10 +212,9 @@ impl Client {
         }
     }
 
-    fn reached(&self, tcp: TcpStream) -> Reached {
-        let stream = AnyStream::Tcp(tcp);
+    fn reached(&self, stream: AnyStream) -> Reached {
         stream.set_nodelay(self.disable_nagle_algorithm);
-        Reached { peer_address: stream.peer_address(), stream }
+        Reached { peer_address: stream.peer_address(), stream, proxy: None }
     }
 
     async fn agree_on_tls(

@@ -13,16 +13,24 @@ use crate::connection::{Answered, Connection, Established, Info, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::AnyStream;
 
+/// A stream to a server, and who is at its other end.
+pub(crate) struct Reached {
+    pub(crate) stream: AnyStream,
+    pub(crate) peer_address: Option<SocketAddr>,
+    /// The proxy it goes through.
+    pub(crate) proxy: Option<String>,
+}
+
 impl Client {
     /// The connection on a stream to the server. Where redirects are followed, nobody waits for the
     /// body of one.
     pub(crate) async fn upgrade(
         &self,
-        mut stream: AnyStream,
-        peer_address: Option<SocketAddr>,
+        reached: Reached,
         opening: &Opening,
         is_followed: bool,
     ) -> Result<Connection> {
+        let Reached { mut stream, peer_address, proxy } = reached;
         let whom = opening.target().authority();
         let (limits, mut early) = (&self.head_limits, Vec::new());
         let request = opening.request();
@@ -55,7 +63,7 @@ impl Client {
             peer_address,
             tls: stream.tls(),
         };
-        let answered = Answered { url: url(opening.target()).parse().ok(), response };
+        let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));
         let established = Established { stream, early, info, response };
         Ok(Connection::establish(established, &self.config, None))

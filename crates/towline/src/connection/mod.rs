@@ -108,6 +108,8 @@ pub struct Connection {
 pub(crate) struct Answered {
     /// Where it was made, without user and password.
     pub(crate) url: Option<Uri>,
+    /// The proxy that it goes through, without user and password.
+    pub(crate) proxy: Option<String>,
     pub(crate) response: http::Response<()>,
 }
 
@@ -469,6 +471,12 @@ impl Connection {
     /// password are left out.
     pub fn url(&self) -> Option<&Uri> {
         self.response.as_deref().and_then(|answered| answered.url.as_ref())
+    }
+
+    /// The proxy that a client's connection goes through, as its URL: `http://proxy.example:3128`. A
+    /// user and a password are left out.
+    pub fn proxy(&self) -> Option<&str> {
+        self.response.as_deref().and_then(|answered| answered.proxy.as_deref())
     }
 
     /// Receives and drops until the end of the connection, whoever brings it about, and tells how

@@ -46,12 +46,15 @@ pub(crate) struct Telling {
 impl Telling {
     /// The same in other words, where there are better ones.
     fn tell(&self, certificate: &CertificateDer<'_>, error: Error) -> Error {
-        use CertificateError::{Other, UnknownIssuer};
+        use CertificateError::{BadSignature, Other, UnknownIssuer};
         let better: Arc<dyn std::error::Error + Send + Sync> = match &error {
             Error::InvalidCertificate(Other(_)) if self.added.contains(certificate) => {
                 Arc::new(Authoritys)
             }
-            Error::InvalidCertificate(UnknownIssuer | Other(_)) if is_self_signed(certificate) => {
+            // The signature is wrong of one that has the name of a root, and another key.
+            Error::InvalidCertificate(UnknownIssuer | BadSignature | Other(_))
+                if is_self_signed(certificate) =>
+            {
                 Arc::new(SelfSigned)
             }
             _ => return error,

@@ -64,6 +64,7 @@ async fn a_tunnel_is_asked_for_though_the_target_is_not_secure() {
     served.send(vec![7; 300_000]).await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some(Message::binary(vec![7; 300_000])));
     assert_eq!(client.peer_address(), Some(proxy));
+    assert_eq!(client.proxy(), Some(&*format!("http://{proxy}")));
     // It is still the socket that it was.
     assert!(client.tcp_stream().is_some_and(|tcp| tcp.nodelay().unwrap()));
     drop((client, served));
@@ -300,7 +301,8 @@ async fn hosts_that_are_excepted_and_no_proxy_at_all_are_direct() {
         proxy().no_proxy(server.address.to_string()),
         Proxy::none(),
     ] {
-        Client::new().proxy(proxy).connect(server.url("/")).await.unwrap();
+        let direct = Client::new().proxy(proxy).connect(server.url("/")).await.unwrap();
+        assert_eq!(direct.proxy(), None);
     }
     let client = Client::new().proxy(proxy().no_proxy("127.0.0.1:1, 10.0.0.0/8, localhost"));
     let error = client.connect(server.url("/")).await.unwrap_err();
