@@ -81,11 +81,14 @@ impl Session {
         received: &mut impl FnMut(&[u8]),
     ) -> Result<Taken, Error> {
         let (taken, result) = self.go_on(incoming, outgoing, received, &Then::Nothing);
-        if result.is_err() {
-            // Once more, for the alert: it was queued behind what is told first. Handshake messages
-            // behind the one that is wrong are still looked for where they lie.
+        // The alert was queued behind what is told first. No step more than it takes: what is left
+        // is as wrong as it was, and rustls would refuse it with another alert, which it holds for a
+        // mistake of its own and panics where debug assertions are on.
+        while result.is_err() && self.common().wants_write() {
             let rest = &mut incoming[taken.count..];
-            let _ = self.go_on(rest, outgoing, &mut |_| (), &Then::Nothing);
+            if self.go_on_once(rest, outgoing, &mut |_| (), &Then::Nothing).1.is_err() {
+                break;
+            }
         }
         result.map(|()| taken)
     }
@@ -120,14 +123,7 @@ impl Session {
         let mut taken = Taken { count: 0, is_end: false };
         loop {
             let incoming = &mut incoming[taken.count..];
-            let (discard, step) = match self {
-                Self::Client(client) => {
-                    step(client.process_tls_records(incoming), outgoing, received, then)
-                }
-                Self::Server(server) => {
-                    step(server.process_tls_records(incoming), outgoing, received, then)
-                }
-            };
+            let (discard, step) = self.go_on_once(incoming, outgoing, received, then);
             taken.count += discard;
             match step {
                 Ok(Step::GoOn) => {}
@@ -135,6 +131,24 @@ impl Session {
                 // It is told once. Sending goes on.
                 Ok(Step::PeerClosed) => taken.is_end = true,
                 Err(error) => return (taken, Err(error)),
+            }
+        }
+    }
+
+    /// One step, and how much of `incoming` it is done with.
+    fn go_on_once(
+        &mut self,
+        incoming: &mut [u8],
+        outgoing: &mut Outgoing<'_>,
+        received: &mut impl FnMut(&[u8]),
+        then: &Then<'_>,
+    ) -> (usize, Result<Step, Error>) {
+        match self {
+            Self::Client(client) => {
+                step(client.process_tls_records(incoming), outgoing, received, then)
+            }
+            Self::Server(server) => {
+                step(server.process_tls_records(incoming), outgoing, received, then)
             }
         }
     }
