@@ -112,7 +112,8 @@ impl Client {
         }
         let Reached { mut stream, peer_address } = self.reach(target, progress).await?;
         if target.is_secure() {
-            stream = self.agree_on_tls(stream, target.host(), progress).await?;
+            progress.is(format!("agreeing on TLS with {}", target.host()));
+            stream = self.security()?.secure(stream, target.host()).await?;
         }
         progress.is("waiting for the server's answer");
         self.upgrade(stream, peer_address, opening, self.follow_redirects > 0).await
@@ -134,7 +135,9 @@ impl Client {
         }
         let Reached { mut stream, peer_address } = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
-            stream = self.agree_on_tls(stream, &hop.host, progress).await?;
+            progress.is(format!("agreeing on TLS with the proxy {hop}"));
+            let secure = self.security()?.secure(stream, &hop.host).await;
+            stream = secure.map_err(|error| no_tls_with(&hop, error))?;
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
         let stream = self.proxy.http_tunnel(stream, &hop, target, &self.head_limits).await?;
@@ -186,16 +189,6 @@ impl Client {
         Reached { peer_address: stream.peer_address(), stream }
     }
 
-    async fn agree_on_tls(
-        &self,
-        stream: AnyStream,
-        host: &str,
-        progress: &Progress,
-    ) -> Result<AnyStream> {
-        progress.is(format!("agreeing on TLS with {host}"));
-        self.security()?.secure(stream, host).await
-    }
-
     /// How streams are made secure.
     fn security(&self) -> Result<Arc<dyn SecureClient>> {
         self.tls.clone().map_or_else(default_tls::get, Ok)
@@ -205,4 +198,15 @@ impl Client {
 fn no_way(target: &Target, Unreachable { why, source }: Unreachable) -> Error {
     let message = format!("can't connect to {}: {why}", target.authority());
     Error::new(ErrorKind::Connect, message).with_source(source)
+}
+
+/// It must not look as if this were about the server.
+fn no_tls_with(hop: &Hop, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotTls | ErrorKind::Tls => {
+            let message = format!("the proxy {hop}: {error}");
+            Error::new(ErrorKind::ProxyFailed, message).with_source(error)
+        }
+        _ => error.with_preface(&format!("the proxy {hop}: ")),
+    }
 }
