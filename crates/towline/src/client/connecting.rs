@@ -160,10 +160,10 @@ impl Client {
         }
         let mut reached = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
-            let stream = reached.stream;
-            let secured = self.agree_on_tls(stream, &hop.host, Whose::Others, progress).await;
-            reached.stream =
-                secured.map_err(|error| error.with_preface(&format!("the proxy {hop}: ")))?;
+            progress.is(format!("agreeing on TLS with the proxy {hop}"));
+            let security = self.security()?;
+            let secured = security.secure(reached.stream, &hop.host, Whose::Others).await;
+            reached.stream = secured.map_err(|error| no_tls_with(&hop, error))?;
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
         let stream = reached.stream;
@@ -237,4 +237,15 @@ impl Client {
 fn no_way(target: &Target, Unreachable { why, source }: Unreachable) -> Error {
     let message = format!("can't connect to {}: {why}", target.authority());
     Error::new(ErrorKind::Connect, message).with_source(source)
+}
+
+/// It must not look as if this were about the server.
+fn no_tls_with(hop: &Hop, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotTls | ErrorKind::Tls => {
+            let message = format!("the proxy {hop}: {error}");
+            Error::new(ErrorKind::ProxyFailed, message).with_source(error)
+        }
+        _ => error.with_preface(&format!("the proxy {hop}: ")),
+    }
 }
