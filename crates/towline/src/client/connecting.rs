@@ -187,13 +187,18 @@ impl Client {
             } else {
                 vec![Destination::Name(host.to_owned(), port)]
             };
-        let mut refused = None;
+        let mut refused: Option<Error> = None;
         for destination in destinations {
             let reached = self.dial_proxy(hop, dialler).await?;
             dialler.progress.is(format!("waiting for the answer of the proxy {hop}"));
             match Proxy::socks_tunnel(reached.stream, hop, &destination).await? {
                 Ok(stream) => return Ok(Reached { stream, ..reached }),
-                Err(error) => refused = refused.or(Some(error)),
+                Err(error) => {
+                    refused = Some(match refused {
+                        Some(before) => error.with_preface(&format!("{before}; ")),
+                        None => error,
+                    });
+                }
             }
         }
         // There is at least one address, and so a refusal.
