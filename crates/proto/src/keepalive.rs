@@ -32,6 +32,11 @@ impl Timer {
         Self { keepalive, since: now, is_asked: false }
     }
 
+    /// What it goes by.
+    pub fn keepalive(&self) -> Option<Keepalive> {
+        self.keepalive
+    }
+
     /// Takes note that bytes of the peer came at `at`.
     pub fn handle_received(&mut self, at: Instant) {
         // An answer may be as old as the question where clocks are coarse.

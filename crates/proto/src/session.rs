@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use crate::closing::{CloseCause, Closed, Closing, Initiator, TransportFate};
 use crate::compression::Negotiated;
-use crate::config::Config;
+use crate::config::{Config, Keepalive};
 use crate::fault::{Fault, LimitExceeded};
 use crate::incoming::Incoming;
 use crate::keepalive::{Due, Timer};
@@ -306,6 +306,11 @@ impl Session {
         if self.closing.closed().is_some() {
             self.outbound.discard();
         }
+    }
+
+    /// When a silent peer is asked, if it is: as configured.
+    pub fn keepalive(&self) -> Option<Keepalive> {
+        self.keepalive.keepalive()
     }
 
     /// Whether the peer is taken for dead at `now` unless something of it lies unread.

@@ -1,7 +1,10 @@
 // An echo server on Node: `node server.mjs ws|websocket [--listen 127.0.0.1:0] [--compress
-// [--takeover]]`. Other options of the Rust servers are taken and ignored.
+// [--takeover]] [--tls DIRECTORY]`. Other options of the Rust servers are taken and ignored.
 
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { join } from 'node:path';
 
 const LARGEST = 16 << 20;
 const compression = (takeover) => ({
@@ -49,10 +52,18 @@ if (!Object.hasOwn(libraries, name)) {
   console.error(`no library ${name} here, only ${Object.keys(libraries).join(', ')}`);
   process.exit(2);
 }
-const at = rest.indexOf('--listen');
-const [host, port] = (at < 0 ? '127.0.0.1:0' : rest[at + 1]).split(':');
+const value = (option) => {
+  const at = rest.indexOf(option);
+  return at < 0 ? undefined : rest[at + 1];
+};
+const [host, port] = (value('--listen') ?? '127.0.0.1:0').split(':');
 
-const http = createServer();
+const directory = value('--tls');
+const file = (name) => readFileSync(join(directory, name));
+const http =
+  directory === undefined
+    ? createServer()
+    : createSecureServer({ cert: file('chain.pem'), key: file('key.pem') });
 const deflate = rest.includes('--compress') && compression(rest.includes('--takeover'));
 await libraries[name](http, deflate);
 http.listen({ host, port: Number(port), backlog: 1024 }, () => {

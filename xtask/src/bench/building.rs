@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::bench::peer::{Peer, Source};
-use crate::bench::serving::{Bench, CLIENT};
+use crate::bench::serving::{Bench, CLIENT, LOAD};
 use crate::workspace::{Workspace, cargo};
 
 /// Where the programs are, once they are built.
@@ -31,7 +31,7 @@ pub(crate) fn build_clients(workspace: &Workspace) -> Result<()> {
 pub(crate) fn build(workspace: &Workspace, peers: Vec<Peer>) -> Result<(Vec<Peer>, Vec<String>)> {
     let (sources, target) = directories(workspace);
     let node = sources.join("node");
-    build_package(&sources, &target, "towline-bench-load")?;
+    build_package(&sources, &target, LOAD)?;
     let mut failures = Vec::new();
     let mut built: Vec<(Source, bool)> = Vec::new();
     let mut there = Vec::new();

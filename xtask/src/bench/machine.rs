@@ -26,10 +26,12 @@ pub(crate) struct Machine {
 }
 
 /// The packages of the lock file that are worth a mention.
-const NAMED: [&str; 7] = [
+const NAMED: [&str; 9] = [
     "fastwebsockets",
+    "rustls",
     "sockudo-ws",
     "tokio",
+    "tokio-rustls",
     "tokio-tungstenite",
     "tokio-websockets",
     "web-socket",

@@ -27,6 +27,8 @@ mod clients;
 
 mod table;
 
+mod tls;
+
 mod plot;
 
 mod fair;
@@ -51,7 +53,7 @@ use session::Session;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure echoes without compression alone (without one of these seven: all of them)
+    /// Measure echoes without compression alone (without one of these eight: all of them)
     #[arg(long)]
     echo: bool,
     /// Measure compressed echoes, and the memory of idle connections with compression, alone
@@ -63,6 +65,9 @@ pub(crate) struct Options {
     /// Measure what accepting a connection takes alone
     #[arg(long)]
     accept: bool,
+    /// Measure echoes, idle connections and handshakes over TLS alone
+    #[arg(long)]
+    tls: bool,
     /// Measure servers on two threads and both cores alone
     #[arg(long)]
     cores: bool,
@@ -90,14 +95,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     peer: Vec<String>,
     /// An echo server made with uWebSockets, or with anything else, that takes `--listen ADDRESS`
-    /// and prints `listening ADDRESS`
+    /// and prints `listening ADDRESS`; with --tls, `--tls-cert FILE --tls-key FILE` as well
     #[arg(long, value_name = "PROGRAM")]
     uws: Option<PathBuf>,
     /// Where the results are written [default: docs/benchmarks for a full run, else target/bench]
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// Count the instructions of the hot paths instead, and compare with those that were committed
-    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "cores", "fair", "client"])]
+    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "tls", "cores", "fair", "client"])]
     instructions: bool,
     /// Commit to what is counted: write it as the baseline
     #[arg(long, requires = "instructions")]
@@ -140,6 +145,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
             bail!("the bare echo, which all is compared with, can't be built");
         }
         measure_servers(&session, &asked, options, &scenarios, &peers, &mut failures)?;
+        if asked.tls {
+            let is_all = options.scenario.is_empty();
+            session.tls(is_all, (&scenarios, &peers), &mut failures)?;
+        }
     }
     if asked.fair && !unfair.is_empty() {
         let named = !options.peer.is_empty();
@@ -208,6 +217,7 @@ struct Asked {
     memory: bool,
     compressed_memory: bool,
     accept: bool,
+    tls: bool,
     cores: bool,
     fair: bool,
     client: bool,
@@ -216,10 +226,10 @@ struct Asked {
 impl Asked {
     /// Everything, if nothing was asked for by name.
     fn of(options: &Options) -> Self {
-        let &Options { echo, compressed, memory, accept, cores, fair, client, .. } = options;
+        let &Options { echo, compressed, memory, accept, tls, cores, fair, client, .. } = options;
         // Who names a scenario wants to see echoes.
         let all = options.scenario.is_empty();
-        if echo || compressed || memory || accept || cores || fair || client {
+        if echo || compressed || memory || accept || tls || cores || fair || client {
             let compressed_memory = compressed && all;
             return Self {
                 echo,
@@ -227,6 +237,7 @@ impl Asked {
                 memory,
                 compressed_memory,
                 accept,
+                tls,
                 cores,
                 fair,
                 client,
@@ -238,6 +249,7 @@ impl Asked {
             memory: all,
             compressed_memory: all,
             accept: all,
+            tls: all,
             cores: all,
             fair: all,
             client: all,
@@ -245,7 +257,7 @@ impl Asked {
     }
 
     fn servers(&self) -> bool {
-        self.echo || self.compressed || self.memory || self.accept || self.cores
+        self.echo || self.compressed || self.memory || self.accept || self.tls || self.cores
     }
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct EchoSample {
     pub(crate) server: Usage,
     pub(crate) load: Usage,
     pub(crate) compared: u64,
+    /// The version of TLS and the cipher suite, where it was spoken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<String>,
 }
 
 /// All turns of one server under one load.
@@ -79,6 +82,11 @@ pub(crate) struct AcceptSample {
     #[serde(default)]
     pub(crate) round: usize,
     pub(crate) connections: u64,
+    /// Whether sessions of TLS were to be resumed, and how many were.
+    #[serde(default)]
+    pub(crate) resume: bool,
+    #[serde(default)]
+    pub(crate) resumed: u64,
     pub(crate) seconds: f64,
     pub(crate) server: Usage,
 }
@@ -217,6 +225,11 @@ impl MemorySample {
 impl AcceptSample {
     pub(crate) fn cpu_ns_per_connection(&self) -> f64 {
         ratio(self.server.cpu_ns, self.connections)
+    }
+
+    /// From one to the next, by the clock.
+    pub(crate) fn ns_per_connection(&self) -> f64 {
+        self.seconds * 1e9 / as_float(self.connections)
     }
 }
 

@@ -56,6 +56,7 @@ impl Compression {
     }
 }
 
+#[derive(Clone)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) connections: usize,

@@ -17,13 +17,19 @@ use crate::bench::threads::Threads;
 /// The program of all clients, and of what is on their other end.
 pub(crate) const CLIENT: &str = "towline-bench-client";
 
+/// The load generator.
+pub(crate) const LOAD: &str = "towline-bench-load";
+
 const STARTING: Duration = Duration::from_secs(15);
 
 /// Where the programs are.
+#[derive(Clone)]
 pub(crate) struct Bench {
     programs: PathBuf,
     node: PathBuf,
     uws: Option<PathBuf>,
+    /// Where the certificate is with which servers speak TLS, if they do.
+    tls: Option<PathBuf>,
     /// Whether programs can be held to a core.
     pinned: bool,
 }
@@ -35,6 +41,7 @@ pub(crate) struct Server {
     /// Where the probe is asked that it was started with.
     probe: Option<String>,
     raw: bool,
+    is_tls: bool,
     /// Where the load generator belongs.
     load_cores: &'static str,
 }
@@ -56,7 +63,16 @@ impl Bench {
         if !pinned {
             println!("warning: no taskset or no two cores; nothing is held to a core");
         }
-        Self { programs, node, uws, pinned }
+        Self { programs, node, uws, tls: None, pinned }
+    }
+
+    /// The same with servers that speak TLS, by a new certificate.
+    pub(crate) fn over_tls(&self) -> Result<Self> {
+        let directory = self.programs.with_file_name("certificate");
+        let mut command = Command::new(self.programs.join(LOAD));
+        command.arg("certificate").arg(&directory);
+        output_within(&mut command, STARTING).context("no certificate")?;
+        Ok(Self { tls: Some(directory), ..self.clone() })
     }
 
     /// Starts a server.
@@ -90,10 +106,20 @@ impl Bench {
             (Source::Given, Some(program)) => self.on_cores(cores, program),
             (Source::Given, None) => bail!("no program was given"),
         };
+        match (&self.tls, &peer.source) {
+            (Some(directory), Source::Given) => {
+                command.arg("--tls-cert").arg(directory.join("chain.pem"));
+                command.arg("--tls-key").arg(directory.join("key.pem"));
+            }
+            (Some(directory), _) => {
+                command.arg("--tls").arg(directory);
+            }
+            (None, _) => {}
+        }
         command.args(compression.arguments());
         command.args(threads.arguments()).args(wishes).args(["--listen", "127.0.0.1:0"]);
         let server = Server::start(command, peer.is_floor())?;
-        Ok(server.with_load_on(load_cores))
+        Ok(server.with_load(load_cores, self.tls.is_some()))
     }
 
     /// Starts what is on the other end of a client, on core 1.
@@ -121,10 +147,10 @@ impl Bench {
         arguments: &[String],
         at_most: Duration,
     ) -> Result<T> {
-        let mut command =
-            self.on_cores(server.load_cores, &self.programs.join("towline-bench-load"));
+        let mut command = self.on_cores(server.load_cores, &self.programs.join(LOAD));
         command.args(arguments).args(["--address", &server.address, "--pid"]);
         command.arg(server.child.id().to_string()).args(server.raw.then_some("--raw"));
+        command.args(server.is_tls.then_some("--tls"));
         let output = output_within(&mut command, at_most)?;
         serde_json::from_str(&output).context("cannot read what the load generator printed")
     }
@@ -151,7 +177,7 @@ impl Server {
         let stdout = child.stdout.take();
         // From here on it is ended whatever happens.
         let (address, probe) = (String::new(), None);
-        let mut server = Self { child, address, probe, raw, load_cores: "1" };
+        let mut server = Self { child, address, probe, raw, is_tls: false, load_cores: "1" };
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
@@ -175,8 +201,8 @@ impl Server {
         Ok(server)
     }
 
-    fn with_load_on(mut self, cores: &'static str) -> Self {
-        self.load_cores = cores;
+    fn with_load(mut self, cores: &'static str, is_tls: bool) -> Self {
+        (self.load_cores, self.is_tls) = (cores, is_tls);
         self
     }
 

@@ -12,7 +12,7 @@ use crate::bench::peer::Peer;
 use crate::bench::scenario::Scenario;
 use crate::bench::serving::Bench;
 use crate::bench::writing::Run;
-use crate::bench::{clients, cores, echoing, fair, standing, table, writing};
+use crate::bench::{clients, cores, echoing, fair, standing, table, tls, writing};
 
 pub(crate) struct Session<'a> {
     pub(crate) bench: Bench,
@@ -31,7 +31,7 @@ impl Session<'_> {
         peers: &[Peer],
         failures: &mut Vec<String>,
     ) -> Result<()> {
-        self.echoes("echo", table::echo, (scenarios, peers), failures)
+        self.echoes(&self.bench, "echo", table::echo, (scenarios, peers), failures)
     }
 
     pub(crate) fn compressed(
@@ -40,18 +40,48 @@ impl Session<'_> {
         peers: &[Peer],
         failures: &mut Vec<String>,
     ) -> Result<()> {
-        self.echoes("compressed", table::compressed, (scenarios, peers), failures)
+        let table = table::compressed;
+        self.echoes(&self.bench, "compressed", table, (scenarios, peers), failures)
+    }
+
+    /// Echoes over TLS, in those of the scenarios that are measured so; and where all were chosen,
+    /// memory and handshakes.
+    pub(crate) fn tls(
+        &self,
+        is_all: bool,
+        (scenarios, peers): (&[&Scenario], &[Peer]),
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
+        let bench = self.bench.over_tls()?;
+        let scenarios = tls::scenarios(scenarios);
+        let scenarios: Vec<_> = scenarios.iter().collect();
+        if !scenarios.is_empty() {
+            self.echoes(&bench, "tls", table::tls, (&scenarios, peers), failures)?;
+        }
+        if !is_all {
+            return Ok(());
+        }
+        let watch = Watch::start();
+        let results = standing::tls_memory(&bench, peers, self.connections(10_000), failures);
+        println!("\n{}", table::tls_memory(&results));
+        self.keep("tls-memory", &Run { rounds: 1, ..self.run(None, &watch) }, &results)?;
+
+        let (watch, count) = (Watch::start(), self.connections(5000));
+        let results = standing::tls_accept(&bench, peers, count, self.rounds, failures);
+        println!("\n{}", tls::accept(&results));
+        self.keep("tls-accept", &self.run(None, &watch), &results)
     }
 
     fn echoes(
         &self,
+        bench: &Bench,
         name: &str,
         table: fn(&[EchoScenario]) -> String,
         (scenarios, peers): (&[&Scenario], &[Peer]),
         failures: &mut Vec<String>,
     ) -> Result<()> {
         let (watch, pace) = (Watch::start(), self.pace());
-        let results = echoing::measure(&self.bench, scenarios, peers, pace, failures);
+        let results = echoing::measure(bench, scenarios, peers, pace, failures);
         println!("{}\n{}", table::details(&results), table(&results));
         self.keep(name, &self.run(Some(pace.seconds()), &watch), &results)
     }

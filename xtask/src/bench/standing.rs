@@ -37,10 +37,30 @@ pub(crate) fn memory(
     connections: usize,
     failures: &mut Vec<String>,
 ) -> Vec<MemorySample> {
+    memory_after(PLAIN, bench, peers, connections, failures)
+}
+
+/// The same by TLS, after a message that fills a record.
+pub(crate) fn tls_memory(
+    bench: &Bench,
+    peers: &[Peer],
+    connections: usize,
+    failures: &mut Vec<String>,
+) -> Vec<MemorySample> {
+    memory_after(Echoed { size: 16 << 10, ..PLAIN }, bench, peers, connections, failures)
+}
+
+fn memory_after(
+    echoed: Echoed,
+    bench: &Bench,
+    peers: &[Peer],
+    connections: usize,
+    failures: &mut Vec<String>,
+) -> Vec<MemorySample> {
     let mut samples = Vec::new();
     for peer in peers.iter().filter(|peer| !peer.is_floor()) {
         println!("memory: {}", peer.name);
-        match hold(bench, peer, PLAIN, connections) {
+        match hold(bench, peer, echoed, connections) {
             Ok(sample) => samples.push(sample),
             Err(error) => failures.push(format!("{}, memory: {error:#}", peer.name)),
         }
@@ -102,46 +122,79 @@ pub(crate) fn accept(
     rounds: usize,
     failures: &mut Vec<String>,
 ) -> Vec<AcceptSample> {
+    accept_by(&[false], bench, peers, connections, rounds, failures)
+}
+
+/// The same by TLS, with sessions that are new and with sessions that are resumed.
+pub(crate) fn tls_accept(
+    bench: &Bench,
+    peers: &[Peer],
+    connections: usize,
+    rounds: usize,
+    failures: &mut Vec<String>,
+) -> Vec<AcceptSample> {
+    let samples = accept_by(&[false, true], bench, peers, connections, rounds, failures);
+    for AcceptSample { peer, resume, connections, resumed, .. } in &samples {
+        if *resume && resumed < connections {
+            failures.push(format!("{peer}: {resumed} of {connections} sessions were resumed"));
+        }
+    }
+    samples
+}
+
+/// With sessions of TLS that are to be resumed, or not.
+fn accept_by(
+    resume: &[bool],
+    bench: &Bench,
+    peers: &[Peer],
+    connections: usize,
+    rounds: usize,
+    failures: &mut Vec<String>,
+) -> Vec<AcceptSample> {
     let mut peers: Vec<_> =
         peers.iter().filter(|peer| peer.own_handshake || peer.name == "bare").collect();
     let mut samples = Vec::new();
     for round in 0..rounds {
         println!("accepting: round {} of {rounds}", round + 1);
-        peers.retain(|peer| match once(bench, peer, "accept", PLAIN, connections) {
-            Ok(sample) => {
-                samples.push(AcceptSample { peer: peer.name.to_owned(), round, ..sample });
-                true
-            }
-            Err(error) => {
-                failures.push(format!("{}, accepting: {error:#}", peer.name));
-                false
-            }
-        });
+        for &resume in resume {
+            let command: &[&str] = if resume { &["accept", "--resume"] } else { &["accept"] };
+            peers.retain(|peer| match once(bench, peer, command, PLAIN, connections) {
+                Ok(sample) => {
+                    let peer = peer.name.to_owned();
+                    samples.push(AcceptSample { peer, round, resume, ..sample });
+                    true
+                }
+                Err(error) => {
+                    failures.push(format!("{}, accepting: {error:#}", peer.name));
+                    false
+                }
+            });
+        }
     }
     samples
 }
 
 fn hold(bench: &Bench, peer: &Peer, echoed: Echoed, connections: usize) -> Result<MemorySample> {
-    let sample = once::<MemorySample>(bench, peer, "hold", echoed, connections)?;
+    let sample = once::<MemorySample>(bench, peer, &["hold"], echoed, connections)?;
     Ok(MemorySample { peer: peer.name.to_owned(), compression: echoed.compression, ..sample })
 }
 
 fn once<T: DeserializeOwned>(
     bench: &Bench,
     peer: &Peer,
-    command: &str,
+    command: &[&str],
     echoed: Echoed,
     connections: usize,
 ) -> Result<T> {
     let Echoed { size, kind, compression } = echoed;
     let setup = Setup { size, in_flight: 1, compression, threads: Threads::One };
     let server = bench.serve(peer, &setup)?;
-    let mut arguments = vec![
-        command.to_owned(),
+    let mut arguments: Vec<_> = command.iter().map(|&argument| argument.to_owned()).collect();
+    arguments.extend([
         format!("--connections={connections}"),
         format!("--size={size}"),
         format!("--kind={}", kind.name()),
-    ];
+    ]);
     arguments.extend(compression.arguments());
     bench.load(&server, &arguments, AT_MOST)
 }

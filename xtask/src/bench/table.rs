@@ -13,11 +13,20 @@ use crate::bench::threads::Threads;
 
 /// Processor time per message: a line for each scenario, and then all servers.
 pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
+    echo_over("loopback", "bare TCP", scenarios)
+}
+
+/// The same over TLS.
+pub(crate) fn tls(scenarios: &[EchoScenario]) -> String {
+    echo_over("TLS", "bare TLS", scenarios)
+}
+
+fn echo_over(what: &str, bare: &str, scenarios: &[EchoScenario]) -> String {
     if scenarios.is_empty() {
         return String::new();
     }
-    let mut table = String::from(
-        "| echo, over loopback | bare TCP | best other Rust library | those with plain `send` \
+    let mut table = format!(
+        "| echo, over {what} | {bare} | best other Rust library | those with plain `send` \
          | best other language | **towline** | **towline, split** | to the best Rust library \
          | goal |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
@@ -45,17 +54,14 @@ pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
         ];
         line(&mut table, &columns);
     }
-    table + "\n" + &everyone(scenarios)
+    table + "\n" + &everyone(bare, scenarios)
 }
 
 /// The ratio to the bare echo, for every server and scenario.
-fn everyone(scenarios: &[EchoScenario]) -> String {
+fn everyone(bare: &str, scenarios: &[EchoScenario]) -> String {
     let heads = scenarios.iter().map(|scenario| scenario.name.clone());
     let mut table = String::new();
-    line(
-        &mut table,
-        &["ratio to bare TCP".to_owned()].into_iter().chain(heads).collect::<Vec<_>>(),
-    );
+    line(&mut table, &[format!("ratio to {bare}")].into_iter().chain(heads).collect::<Vec<_>>());
     line(&mut table, &vec!["---".to_owned(); scenarios.len() + 1]);
     for name in names(scenarios.iter()) {
         let cells = scenarios
@@ -249,10 +255,19 @@ pub(crate) fn masking(speeds: &[Speed]) -> String {
 
 /// Memory of an idle connection.
 pub(crate) fn memory(samples: &[MemorySample]) -> String {
+    memory_of("an idle connection", samples)
+}
+
+/// The same over TLS.
+pub(crate) fn tls_memory(samples: &[MemorySample]) -> String {
+    memory_of("an idle connection over TLS", samples)
+}
+
+fn memory_of(what: &str, samples: &[MemorySample]) -> String {
     let mut sorted: Vec<_> = samples.iter().collect();
     sorted.sort_by(|a, b| a.per_connection().total_cmp(&b.per_connection()));
     let count = sorted.first().map_or(0, |sample| sample.connections);
-    let mut table = format!("| memory of an idle connection, of {count} | |\n| --- | --- |\n");
+    let mut table = format!("| memory of {what}, of {count} | |\n| --- | --- |\n");
     for sample in sorted {
         line(&mut table, &[sample.peer.clone(), bytes(sample.per_connection())]);
     }
@@ -314,7 +329,7 @@ pub(crate) fn ratio(result: &EchoResult) -> String {
     number(result.ratio_to_bare)
 }
 
-fn number(value: Option<f64>) -> String {
+pub(crate) fn number(value: Option<f64>) -> String {
     match value {
         Some(value) if value >= 10.0 => format!("{value:.1}"),
         Some(value) => format!("{value:.2}"),
@@ -322,7 +337,7 @@ fn number(value: Option<f64>) -> String {
     }
 }
 
-fn time(nanoseconds: f64) -> String {
+pub(crate) fn time(nanoseconds: f64) -> String {
     match nanoseconds {
         time if time >= 100_000.0 => format!("{:.0} µs", time / 1000.0),
         time if time >= 1000.0 => format!("{:.2} µs", time / 1000.0),

@@ -14,7 +14,7 @@ use crate::bench::outcome::{
     AcceptSample, ClientSample, CoresResult, EchoScenario, MemorySample, Speed,
 };
 use crate::bench::scenario::Kind;
-use crate::bench::{fair, instructions, plot, table};
+use crate::bench::{fair, instructions, plot, table, tls};
 
 const METHOD: &str = "\
 Each server runs on one thread, held to a core of its own; the load generator is on another. The
@@ -38,6 +38,13 @@ generator shares their cores, and its own work is part of those latencies.
 
 Where there is compression, all compress at level 6, whatever the size, and the table has what a
 reply took after it. *Context takeover* is in both directions, with windows of 32 KiB.
+
+Over TLS, the load generator speaks 1.3 with AES-256-GCM, and the certificate is on P-256. *Bare TLS*
+is the bare echo on tokio-rustls, and so are the other libraries of Rust, as its documentation shows
+it; all of Rust has rustls with ring, Towline too, and Node has OpenSSL. Memory is that after an echo
+of 16 KiB, which fills a record. A new session is one with a certificate that is signed for it, a
+resumed one continues by a ticket, with a key exchange all the same; the time is from one connection
+to the next, with 32 under way and the client's work in it.
 
 The whole method is in [testing/bench](../../testing/bench/README.md), and
 `cargo xtask bench` repeats it.
@@ -113,6 +120,9 @@ pub(crate) fn publish(out: &Path) -> Result<()> {
     page.put_kept(read::<MemorySample>(out, "memory")?, table::memory);
     page.put_kept(read::<MemorySample>(out, "compressed-memory")?, table::compressed_memory);
     page.put_kept(read::<AcceptSample>(out, "accept")?, table::accept);
+    page.put_kept(read::<EchoScenario>(out, "tls")?, table::tls);
+    page.put_kept(read::<MemorySample>(out, "tls-memory")?, table::tls_memory);
+    page.put_kept(read::<AcceptSample>(out, "tls-accept")?, tls::accept);
     page.put_kept(read::<CoresResult>(out, "cores")?, table::cores);
     page.put_kept(read::<FairResult>(out, "fairness")?, fair::table);
     page.put_kept(read::<ClientSample>(out, "client")?, table::clients);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use towline_proto::handshake::{Opening, Target};
 
 use crate::client::Client;
@@ -30,22 +29,21 @@ impl Client {
     /// Connects on this stream, in time, with TLS where that is to be put on it and asked for.
     pub(crate) async fn connect_on(
         &self,
-        mut stream: AnyStream,
+        stream: AnyStream,
         asked: Asked,
         is_bare: bool,
     ) -> Result<Connection> {
         let opening = asked.open()?;
         let target = opening.target();
-        stream.set_nodelay(self.disable_nagle_algorithm);
-        let peer_address = stream.peer_address();
+        let mut reached = self.reached(stream);
         let progress = Progress::default();
         let connecting = async {
             if is_bare && target.is_secure() {
                 let host = target.host();
-                stream = self.agree_on_tls(stream, host, Whose::Named, &progress).await?;
+                reached.stream =
+                    self.agree_on_tls(reached.stream, host, Whose::Named, &progress).await?;
             }
             progress.is("waiting for the server's answer");
-            let reached = Reached { stream, peer_address, proxy: None };
             self.upgrade(reached, &opening, false).await
         };
         self.in_time(target.authority(), &progress, connecting).await
@@ -139,8 +137,8 @@ impl Client {
         }
         let mut reached = self.reach(target, progress).await?;
         if target.is_secure() {
-            reached.stream =
-                self.agree_on_tls(reached.stream, target.host(), whose, progress).await?;
+            let host = target.host();
+            reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
         }
         progress.is("waiting for the server's answer");
         self.upgrade(reached, opening, self.follow_redirects > 0).await
@@ -152,7 +150,7 @@ impl Client {
         let Some(hop) = self.proxy.hop(target)? else {
             let dialled = dialler.dial(target.host(), target.port()).await;
             let tcp = dialled.map_err(|unreachable| no_way(target, unreachable))?;
-            return Ok(self.reached(tcp));
+            return Ok(self.reached(AnyStream::Tcp(tcp)));
         };
         if hop.scheme.is_socks() {
             return self.reach_by_socks(target, &hop, &dialler).await;
@@ -162,10 +160,10 @@ impl Client {
         }
         let mut reached = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
-            let (stream, host) = (reached.stream, &hop.host);
-            let secured = self.agree_on_tls(stream, host, Whose::Others, progress).await;
-            reached.stream =
-                secured.map_err(|error| error.with_preface(&format!("the proxy {hop}: ")))?;
+            progress.is(format!("agreeing on TLS with the proxy {hop}"));
+            let security = self.security()?;
+            let secured = security.secure(reached.stream, &hop.host, Whose::Others).await;
+            reached.stream = secured.map_err(|error| no_tls_with(&hop, error))?;
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
         let stream = reached.stream;
@@ -189,13 +187,18 @@ impl Client {
             } else {
                 vec![Destination::Name(host.to_owned(), port)]
             };
-        let mut refused = None;
+        let mut refused: Option<Error> = None;
         for destination in destinations {
             let reached = self.dial_proxy(hop, dialler).await?;
             dialler.progress.is(format!("waiting for the answer of the proxy {hop}"));
             match Proxy::socks_tunnel(reached.stream, hop, &destination).await? {
                 Ok(stream) => return Ok(Reached { stream, ..reached }),
-                Err(error) => refused = refused.or(Some(error)),
+                Err(error) => {
+                    refused = Some(match refused {
+                        Some(before) => error.with_preface(&format!("{before}; ")),
+                        None => error,
+                    });
+                }
             }
         }
         // There is at least one address, and so a refusal.
@@ -204,7 +207,9 @@ impl Client {
 
     async fn dial_proxy(&self, hop: &Hop, dialler: &Dialler<'_>) -> Result<Reached> {
         match dialler.dial(&hop.host, hop.port).await {
-            Ok(tcp) => Ok(Reached { proxy: Some(hop.to_string()), ..self.reached(tcp) }),
+            Ok(tcp) => {
+                Ok(Reached { proxy: Some(hop.to_string()), ..self.reached(AnyStream::Tcp(tcp)) })
+            }
             Err(Unreachable { why, source }) => {
                 let message = format!("can't connect to the proxy {hop}: {why}");
                 Err(Error::new(ErrorKind::ProxyFailed, message).with_source(source))
@@ -212,8 +217,7 @@ impl Client {
         }
     }
 
-    fn reached(&self, tcp: TcpStream) -> Reached {
-        let stream = AnyStream::Tcp(tcp);
+    fn reached(&self, stream: AnyStream) -> Reached {
         stream.set_nodelay(self.disable_nagle_algorithm);
         Reached { peer_address: stream.peer_address(), stream, proxy: None }
     }
@@ -238,4 +242,15 @@ impl Client {
 fn no_way(target: &Target, Unreachable { why, source }: Unreachable) -> Error {
     let message = format!("can't connect to {}: {why}", target.authority());
     Error::new(ErrorKind::Connect, message).with_source(source)
+}
+
+/// It must not look as if this were about the server.
+fn no_tls_with(hop: &Hop, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotTls | ErrorKind::Tls => {
+            let message = format!("the proxy {hop}: {error}");
+            Error::new(ErrorKind::ProxyFailed, message).with_source(error)
+        }
+        _ => error.with_preface(&format!("the proxy {hop}: ")),
+    }
 }

@@ -81,19 +81,13 @@ impl Session {
         received: &mut impl FnMut(&[u8]),
     ) -> Result<Taken, Error> {
         let result = self.go_on(incoming, outgoing, received, &Then::Nothing);
-        // The alert. As long as there is one, rustls does not look at what came, which it would judge
-        // once more.
+        // The alert was queued behind what is told first. As long as there is one, rustls does not look
+        // at what came, which it would judge once more: with another alert, which it takes for a
+        // mistake of its own, and panics where debug assertions are on.
         while result.is_err() && self.common().wants_write() {
-            let nothing = &Then::Nothing;
-            let (_, step) = match self {
-                Self::Client(client) => {
-                    step(client.process_tls_records(&mut []), outgoing, received, nothing)
-                }
-                Self::Server(server) => {
-                    step(server.process_tls_records(&mut []), outgoing, received, nothing)
-                }
-            };
-            step?;
+            if self.go_on_once(&mut [], outgoing, &mut |_| (), &Then::Nothing).1.is_err() {
+                break;
+            }
         }
         result
     }
@@ -128,20 +122,31 @@ impl Session {
         let mut taken = Taken { count: 0, is_end: false };
         loop {
             let incoming = &mut incoming[taken.count..];
-            let (discard, step) = match self {
-                Self::Client(client) => {
-                    step(client.process_tls_records(incoming), outgoing, received, then)
-                }
-                Self::Server(server) => {
-                    step(server.process_tls_records(incoming), outgoing, received, then)
-                }
-            };
+            let (discard, step) = self.go_on_once(incoming, outgoing, received, then);
             taken.count += discard;
             match step? {
                 Step::GoOn => {}
                 Step::Rests => return Ok(taken),
                 // It is told once. Sending goes on.
                 Step::PeerClosed => taken.is_end = true,
+            }
+        }
+    }
+
+    /// One step, and how much of `incoming` it is done with.
+    fn go_on_once(
+        &mut self,
+        incoming: &mut [u8],
+        outgoing: &mut Outgoing<'_>,
+        received: &mut impl FnMut(&[u8]),
+        then: &Then<'_>,
+    ) -> (usize, Result<Step, Error>) {
+        match self {
+            Self::Client(client) => {
+                step(client.process_tls_records(incoming), outgoing, received, then)
+            }
+            Self::Server(server) => {
+                step(server.process_tls_records(incoming), outgoing, received, then)
             }
         }
     }

@@ -51,8 +51,7 @@ impl Telling {
             Error::InvalidCertificate(Other(_)) if self.added.contains(certificate) => {
                 Arc::new(Authoritys)
             }
-            // Of the same name as one that is trusted, and by another key, it is a bad signature: made
-            // anew, say.
+            // The signature is wrong of one that has the name of a root, and another key.
             Error::InvalidCertificate(UnknownIssuer | BadSignature | Other(_))
                 if is_self_signed(certificate) =>
             {

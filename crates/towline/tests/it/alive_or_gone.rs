@@ -94,6 +94,21 @@ async fn a_peer_that_answers_lives_on() {
     assert!(!receiving.is_finished());
 }
 
+/// Proxies in between give up connections on which nothing goes to and fro for as long as they say.
+#[tokio::test(start_paused = true)]
+async fn a_short_interval_is_kept_to_with_a_peer_that_answers() {
+    let config = config().keepalive(Keepalive::every(SECOND));
+    let (mut connection, far) = connect(Role::Client, &config);
+    let receiving = tokio::spawn(async move { connection.recv().await });
+    for _ in 0..20 {
+        sleep(SECOND + SECOND / 100).await;
+        assert_eq!(pings(&far), 1);
+        far.says(frame().pong(""));
+        settle().await;
+    }
+    assert!(!receiving.is_finished());
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_grace_it_asks_and_never_concludes() {
     let config = config().keepalive(Keepalive::every(20 * SECOND).grace(None));

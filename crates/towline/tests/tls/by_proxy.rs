@@ -87,8 +87,32 @@ async fn to_a_proxy_that_is_not_trusted_nothing_is_said() {
     let client = Client::new().proxy(Proxy::new(url).unwrap()).tls(trusted.trusted());
     let error = client.connect("ws://feed.invalid/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CertificateUntrusted, "{error}");
-    assert!(error.to_string().contains("127.0.0.1") && !format!("{error:?}").contains("s3cret"));
+    assert!(error.to_string().starts_with(&format!("the proxy https://{address}: ")), "{error}");
+    assert!(!format!("{error:?}").contains("s3cret"));
     proxy.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_speak_tls_is_not_taken_for_the_server() {
+    let authority = Authority::new("root");
+    for says in ["HTTP/1.1 400 Bad Request\r\n\r\n", "\x05\u{ff} is what SOCKS says", ""] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // What is not read would make the end a reset.
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(says.as_bytes()).await;
+        });
+        let proxy = Proxy::new(format!("https://{address}")).unwrap();
+        let client = Client::new().proxy(proxy).tls(authority.trusted());
+        let error = client.connect("wss://feed.invalid/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ProxyFailed, "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("the proxy https://{address}: ")),
+            "{error}"
+        );
+    }
 }
 
 /// A server that answers one request so.

@@ -6,3 +6,5 @@ mod certificates;
 mod by_proxy;
 
 mod echo;
+
+mod nonsense;

@@ -10,6 +10,8 @@ use rustix::net::sockopt::set_socket_linger;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::frames::Compression;
+use crate::link::Link;
+use crate::session::Tls;
 
 /// How long a server may take for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,18 +42,39 @@ pub(crate) fn connect(
     together: usize,
     offer: Compression,
 ) -> Result<Vec<TcpStream>> {
-    let mut opened: Vec<TcpStream> = Vec::with_capacity(connections);
+    let links = connect_by(None, address, connections, together, offer)?;
+    links.into_iter().map(|link| Ok(link.take_apart()?.0)).collect()
+}
+
+/// The same, by TLS if there is any.
+///
+/// # Errors
+///
+/// As [`connect`].
+pub(crate) fn connect_by(
+    tls: Option<&Tls>,
+    address: SocketAddr,
+    connections: usize,
+    together: usize,
+    offer: Compression,
+) -> Result<Vec<Link>> {
+    let mut opened: Vec<Link> = Vec::with_capacity(connections);
     while opened.len() < connections {
         let from = opened.len();
         for _ in 0..together.max(1).min(connections - from) {
-            opened.push(open(address).context("cannot connect")?);
+            let stream = open(address).context("cannot connect")?;
+            opened.push(match tls {
+                None => Link::plain(stream),
+                Some(tls) => Link::begin(stream, tls)?,
+            });
         }
-        for stream in &mut opened[from..] {
-            request(stream, address, "/", offer)?;
+        for link in &mut opened[from..] {
+            link.secure()?;
+            request(link, address, "/", offer)?;
         }
-        for stream in &mut opened[from..] {
-            let rest = read_answer(stream, offer)?;
-            ensure!(rest == 0, "the server sent something of its own accord");
+        for link in &mut opened[from..] {
+            let rest = read_answer(link, offer)?;
+            ensure!(rest == 0 && !link.has_unread(), "the server sent something unasked");
         }
     }
     Ok(opened)
@@ -75,7 +98,7 @@ pub(crate) fn connect_to(
 }
 
 fn request(
-    stream: &mut TcpStream,
+    stream: &mut impl Write,
     address: SocketAddr,
     resource: &str,
     offer: Compression,
@@ -119,7 +142,7 @@ fn open(address: SocketAddr) -> Result<TcpStream> {
 }
 
 /// Reads and checks it, and returns how many bytes came after it.
-fn read_answer(stream: &mut TcpStream, offer: Compression) -> Result<usize> {
+fn read_answer(stream: &mut impl Read, offer: Compression) -> Result<usize> {
     let mut head = [0; 4096];
     let mut length = 0;
     let end = loop {

@@ -11,10 +11,11 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use serde::Serialize;
 
-use crate::connecting::{PATIENCE, connect};
+use crate::connecting::{PATIENCE, connect_by};
 use crate::conversation::Conversation;
 use crate::frames::{Expected, Traffic};
 use crate::process::{Usage, Watched};
+use crate::session::Tls;
 
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
@@ -22,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) in_flight: usize,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
+    /// How TLS is spoken, if it is.
+    pub(crate) tls: Option<Tls>,
 }
 
 /// What happened while it was measured.
@@ -38,6 +41,9 @@ pub(crate) struct Report {
     load: Usage,
     /// Replies whose payload was compared, warm-up included.
     compared: u64,
+    /// The version of TLS and the cipher suite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<String>,
 }
 
 /// # Errors
@@ -49,8 +55,9 @@ pub(crate) fn run(
     expected: &Expected,
     server: &Watched,
 ) -> Result<Report> {
-    let streams = connect(plan.address, plan.connections, 32, expected.compression)?;
-    let conversations = streams.into_iter().map(Conversation::new).collect::<Result<Vec<_>>>()?;
+    let Plan { address, connections, tls, .. } = plan;
+    let links = connect_by(tls.as_ref(), *address, *connections, 32, expected.compression)?;
+    let conversations = links.into_iter().map(Conversation::new).collect::<Result<Vec<_>>>()?;
     let mut crowd = Crowd::new(conversations, traffic, expected)?;
     for conversation in &mut crowd.conversations {
         conversation.send(plan.in_flight as u64, traffic)?;
@@ -73,6 +80,7 @@ pub(crate) fn run(
         server: last.since(&first),
         load: last_own.since(&first_own),
         compared: replies().map(|each| each.compared).sum(),
+        tls: crowd.conversations.first().and_then(Conversation::tls),
     })
 }
 

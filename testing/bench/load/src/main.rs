@@ -14,6 +14,14 @@ mod replies;
 
 mod process;
 
+mod certificates;
+
+mod tickets;
+
+mod session;
+
+mod link;
+
 mod connecting;
 
 mod conversation;
@@ -31,6 +39,7 @@ mod greedy;
 mod fair;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,6 +50,7 @@ use serde::Serialize;
 use crate::frames::{Compression, Expected, Kind, Shape, Traffic};
 use crate::greedy::Greed;
 use crate::process::Watched;
+use crate::session::Tls;
 
 #[derive(Parser)]
 #[command(about = "Loads a WebSocket echo server, and prints what it took as JSON")]
@@ -59,6 +69,8 @@ enum Command {
     Accept(StandingArguments),
     /// Have one connection take all it can get, and look how soon others are answered
     Fair(FairArguments),
+    /// Write a certificate for loopback and its key, `chain.pem` and `key.pem`
+    Certificate { directory: PathBuf },
 }
 
 #[derive(Args)]
@@ -102,6 +114,9 @@ impl Target {
 struct EchoArguments {
     #[command(flatten)]
     target: Target,
+    /// Speak TLS, and believe any certificate
+    #[arg(long)]
+    tls: bool,
     /// Messages in flight on each connection
     #[arg(long, default_value_t = 1)]
     in_flight: usize,
@@ -120,6 +135,12 @@ struct EchoArguments {
 struct StandingArguments {
     #[command(flatten)]
     target: Target,
+    /// Speak TLS, and believe any certificate
+    #[arg(long)]
+    tls: bool,
+    /// Resume sessions, rather than begin each anew
+    #[arg(long, requires = "tls")]
+    resume: bool,
     /// How many handshakes are under way at a time
     #[arg(long, default_value_t = 32)]
     together: usize,
@@ -164,13 +185,15 @@ fn run(command: Command) -> Result<String> {
     connecting::allow_many_descriptors()?;
     match command {
         Command::Echo(arguments) => {
-            let EchoArguments { target, in_flight, warm_up, seconds, compare_every } = arguments;
+            let EchoArguments { target, tls, in_flight, warm_up, seconds, compare_every } =
+                arguments;
             let plan = echo::Plan {
                 address: target.address,
                 connections: target.connections,
                 in_flight,
                 warm_up: span(warm_up)?,
                 measured: span(seconds)?,
+                tls: tls.then(|| Tls::new(false)).transpose()?,
             };
             let traffic = Traffic::new(target.shape(), in_flight);
             let expected = Expected::new(&traffic, target.raw, compare_every);
@@ -179,6 +202,10 @@ fn run(command: Command) -> Result<String> {
         Command::Hold(arguments) => json(&standing::hold(&standing_plan(&arguments)?)?),
         Command::Accept(arguments) => json(&standing::accept(&standing_plan(&arguments)?)?),
         Command::Fair(arguments) => json(&fair::run(&fair_plan(&arguments)?)?),
+        Command::Certificate { directory } => {
+            certificates::write(&directory)?;
+            Ok(format!("written to {}", directory.display()))
+        }
     }
 }
 
@@ -197,7 +224,7 @@ fn fair_plan(arguments: &FairArguments) -> Result<fair::Plan> {
 }
 
 fn standing_plan(arguments: &StandingArguments) -> Result<standing::Plan> {
-    let StandingArguments { target, together, settle } = arguments;
+    let StandingArguments { target, tls, resume, together, settle } = arguments;
     Ok(standing::Plan {
         address: target.address,
         connections: target.connections,
@@ -205,6 +232,7 @@ fn standing_plan(arguments: &StandingArguments) -> Result<standing::Plan> {
         settle: span(*settle)?,
         shape: target.shape(),
         raw: target.raw,
+        tls: tls.then(|| Tls::new(*resume)).transpose()?,
         server: Watched::new(target.pid),
     })
 }

@@ -1,16 +1,18 @@
 //! Many connections that do little: what they cost to open, and to keep.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use crate::connecting::connect;
+use crate::connecting::connect_by;
 use crate::frames::{Compression, Expected, Shape, Traffic};
+use crate::link::Link;
 use crate::process::{Usage, Watched};
 use crate::replies::Replies;
+use crate::session::Tls;
 
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
@@ -21,12 +23,18 @@ pub(crate) struct Plan {
     pub(crate) settle: Duration,
     pub(crate) shape: Shape,
     pub(crate) raw: bool,
+    /// How TLS is spoken, if it is.
+    pub(crate) tls: Option<Tls>,
     pub(crate) server: Watched,
 }
 
 impl Plan {
     fn offer(&self) -> Compression {
         if self.raw { Compression::Off } else { self.shape.compression }
+    }
+
+    fn connect(&self, connections: usize) -> Result<Vec<Link>> {
+        connect_by(self.tls.as_ref(), self.address, connections, self.together, self.offer())
     }
 }
 
@@ -41,6 +49,8 @@ pub(crate) struct Held {
 #[derive(Serialize)]
 pub(crate) struct Accepted {
     connections: usize,
+    /// How many of them resumed a session of TLS.
+    resumed: usize,
     seconds: f64,
     server: Usage,
 }
@@ -52,8 +62,7 @@ pub(crate) struct Accepted {
 /// If the server fails or answers with anything but an echo.
 pub(crate) fn hold(plan: &Plan) -> Result<Held> {
     let before = plan.server.resident()?;
-    let offer = plan.offer();
-    let mut streams = connect(plan.address, plan.connections, plan.together, offer)?;
+    let mut streams = plan.connect(plan.connections)?;
     let traffic = Traffic::new(plan.shape, 1);
     let expected = Expected::new(&traffic, plan.raw, 1);
     for group in streams.chunks_mut(plan.together.max(1)) {
@@ -70,20 +79,21 @@ pub(crate) fn hold(plan: &Plan) -> Result<Held> {
 ///
 /// If the server fails.
 pub(crate) fn accept(plan: &Plan) -> Result<Accepted> {
-    let offer = plan.offer();
-    // What is done once for the first connection is no part of what each costs.
-    let first = connect(plan.address, 1, 1, offer)?;
+    // What is done once for the first connection is no part of what each costs. To resume sessions
+    // takes as many as will be under way at a time.
+    let first = plan.connect(if plan.tls.is_some() { plan.together } else { 1 })?;
     sleep(plan.settle);
     let (before, began) = (plan.server.usage()?, Instant::now());
-    let streams = connect(plan.address, plan.connections, plan.together, offer)?;
+    let links = plan.connect(plan.connections)?;
     let seconds = began.elapsed().as_secs_f64();
     sleep(plan.settle);
     let server = plan.server.usage()?.since(&before);
     drop(first);
-    Ok(Accepted { connections: streams.len(), seconds, server })
+    let resumed = links.iter().filter(|link| link.is_resumed()).count();
+    Ok(Accepted { connections: links.len(), resumed, seconds, server })
 }
 
-fn echo_once(streams: &mut [TcpStream], traffic: &Traffic, expected: &Expected) -> Result<()> {
+fn echo_once(streams: &mut [Link], traffic: &Traffic, expected: &Expected) -> Result<()> {
     use std::io::{Read, Write};
 
     let frame = usize::try_from(traffic.length(0, 1))?;

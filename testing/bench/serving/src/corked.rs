@@ -13,6 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Corked<S> {
     stream: S,
     held: Vec<u8>,
+    /// Whether something was written that the stream may have kept, as TLS does.
+    is_unflushed: bool,
 }
 
 impl<S> Corked<S> {
@@ -20,12 +22,13 @@ impl<S> Corked<S> {
 
     /// A stream with nothing held back.
     pub fn new(stream: S) -> Self {
-        Self { stream, held: Vec::new() }
+        Self { stream, held: Vec::new(), is_unflushed: false }
     }
 }
 
 impl<S: AsyncWrite + Unpin> Corked<S> {
     fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.is_unflushed |= !self.held.is_empty();
         let mut written = 0;
         while written < self.held.len() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.held[written..]) {
@@ -39,6 +42,10 @@ impl<S: AsyncWrite + Unpin> Corked<S> {
             }
         }
         self.held.clear();
+        if self.is_unflushed {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.is_unflushed = false;
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -65,6 +72,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
             return Poll::Ready(Ok(bytes.len()));
         }
         ready!(self.poll_release(cx))?;
+        self.is_unflushed = true;
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -81,6 +89,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
             return Poll::Ready(Ok(length));
         }
         ready!(self.poll_release(cx))?;
+        self.is_unflushed = true;
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 

@@ -5,7 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use crate::stream::Stream;
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -24,7 +25,7 @@ pub fn compression(takeover: bool) -> &'static str {
 /// # Errors
 ///
 /// If the request is none, too long, or the connection is lost.
-pub async fn upgrade(stream: &mut TcpStream) -> Result<()> {
+pub async fn upgrade(stream: &mut impl Stream) -> Result<()> {
     upgrade_with(stream, None).await
 }
 
@@ -33,7 +34,7 @@ pub async fn upgrade(stream: &mut TcpStream) -> Result<()> {
 /// # Errors
 ///
 /// As [`upgrade`].
-pub async fn upgrade_with(stream: &mut TcpStream, extensions: Option<&str>) -> Result<()> {
+pub async fn upgrade_with(stream: &mut impl Stream, extensions: Option<&str>) -> Result<()> {
     let mut head = [0; 2048];
     let mut length = 0;
     while !head[..length].ends_with(b"\r\n\r\n") {
@@ -61,7 +62,9 @@ pub async fn upgrade_with(stream: &mut TcpStream, extensions: Option<&str>) -> R
         accept(key),
         extensions.unwrap_or_default()
     );
-    Ok(stream.write_all(answer.as_bytes()).await?)
+    stream.write_all(answer.as_bytes()).await?;
+    // TLS may have kept some of it.
+    Ok(stream.flush().await?)
 }
 
 /// The `Sec-WebSocket-Accept` to this key.

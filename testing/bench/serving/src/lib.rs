@@ -7,6 +7,10 @@ pub mod stretches;
 
 pub mod probing;
 
+pub mod stream;
+
+pub mod securing;
+
 pub mod listening;
 
 pub mod handshake;

@@ -10,32 +10,41 @@ use clap::Parser;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tokio_rustls::TlsAcceptor;
 
 use crate::options::Options;
-use crate::probing;
+use crate::stream::Stream;
+use crate::{probing, securing};
 
-/// Runs a server that hands every connection to `serve`, in a task of its own.
+/// How a connection is served, over a TCP socket or TLS on it.
+pub trait Serve: 'static {
+    /// Serves it until it ends.
+    fn serve<S: Stream>(
+        stream: S,
+        options: Arc<Options>,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Runs a server that serves every connection in a task of its own.
 ///
 /// # Errors
 ///
-/// If there is no such mode, or nothing can be listened on.
-pub fn run<F, S>(modes: &[&str], serve: F) -> Result<()>
-where
-    F: Fn(TcpStream, Arc<Options>) -> S + Send + Sync + 'static,
-    S: Future<Output = Result<()>> + Send + 'static,
-{
+/// If there is no such mode, nothing can be listened on, or there is no certificate for TLS.
+pub fn run<S: Serve>(modes: &[&str]) -> Result<()> {
     let options = Arc::new(parse(modes)?);
-    let serve = Arc::new(serve);
-    run_on(&options.clone(), move |listener| accept(listener, options.clone(), serve.clone()))
+    let acceptor = options.tls.as_deref().map(securing::acceptor).transpose()?;
+    run_on(&options.clone(), move |listener| {
+        accept::<S>(listener, options.clone(), acceptor.clone())
+    })
 }
 
-async fn accept<F, S>(listener: TcpListener, options: Arc<Options>, serve: Arc<F>) -> Result<()>
-where
-    F: Fn(TcpStream, Arc<Options>) -> S,
-    S: Future<Output = Result<()>> + Send + 'static,
-{
+async fn accept<S: Serve>(
+    listener: TcpListener,
+    options: Arc<Options>,
+    acceptor: Option<TlsAcceptor>,
+) -> Result<()> {
     loop {
         // Out of descriptors, or a client that has gone already: the next one may do better.
         let Ok((stream, _)) = listener.accept().await else {
@@ -43,16 +52,25 @@ where
             continue;
         };
         stream.set_nodelay(true)?;
-        let served = serve(stream, options.clone());
         let verbose = options.verbose;
-        probing::spawn(async move {
-            if let Err(error) = served.await
-                && verbose
-            {
-                eprintln!("{error:#}");
+        match &acceptor {
+            None => spawn(S::serve(stream, options.clone()), verbose),
+            Some(acceptor) => {
+                let (accepting, options) = (acceptor.accept(stream), options.clone());
+                spawn(async move { S::serve(accepting.await?, options).await }, verbose);
             }
-        });
+        }
     }
+}
+
+fn spawn(served: impl Future<Output = Result<()>> + Send + 'static, verbose: bool) {
+    probing::spawn(async move {
+        if let Err(error) = served.await
+            && verbose
+        {
+            eprintln!("{error:#}");
+        }
+    });
 }
 
 /// Runs a server on as many threads as the options say, with as many descriptors as the system

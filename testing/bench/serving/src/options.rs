@@ -1,6 +1,7 @@
 //! The command line of every server.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -46,6 +47,10 @@ pub struct Options {
     /// servers of which that is measured
     #[arg(long)]
     pub keepalive: Option<f64>,
+
+    /// Speak TLS, with `chain.pem` and `key.pem` of this directory
+    #[arg(long, value_name = "DIRECTORY")]
+    pub tls: Option<PathBuf>,
 
     /// Measure how long tasks have to wait for their turn, and answer about it on a port of its
     /// own: the first line has `, probe ADDRESS` after it

@@ -24,6 +24,9 @@ use crate::connection::writer::Receiving;
 const REST: Duration = Duration::from_secs(6);
 const BUSY: Duration = Duration::from_secs(3);
 
+/// To look without a pause would be all that the timekeeper does.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 impl Timed for Shared {
     fn handle_deadline(self: Arc<Self>, now: Instant) {
         let mut wake = None;
@@ -35,13 +38,21 @@ impl Timed for Shared {
             state.writer.write_now(&mut state.session);
             self.reschedule(state);
             if state.session.is_open() {
-                self.call_at(state, now + if is_busy { BUSY } else { REST });
+                let rest = if is_busy { BUSY } else { REST };
+                self.call_at(state, now + rest.min(interval(state)));
             }
         });
         if let Some(waker) = wake {
             waker.wake();
         }
     }
+}
+
+/// How long a peer may be silent before it is asked. That a peer has answered is found by looking, and
+/// no later than it is to be asked anew.
+fn interval(state: &State) -> Duration {
+    let keepalive = state.session.keepalive();
+    keepalive.map_or(REST, |keepalive| keepalive.interval.max(SHORTEST))
 }
 
 impl Shared {

@@ -2,27 +2,36 @@
 //! frame is parsed, nothing is unmasked. The buffer has 64 KiB, or, if tuned, is as large as is
 //! useful, which for messages above it makes a floor that lies deeper.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use towline_bench_serving::listening::Serve;
+use towline_bench_serving::options::Options;
+use towline_bench_serving::stream::Stream;
 use towline_bench_serving::{handshake, listening};
 
+struct Bare;
+
 fn main() -> Result<()> {
-    listening::run(&["plain", "tuned"], |stream, options| {
-        let most = if options.mode == "plain" { 64 << 10 } else { 512 << 10 };
-        serve(stream, options.receive_buffer(64 << 10, most))
-    })
+    listening::run::<Bare>(&["plain", "tuned"])
 }
 
-async fn serve(mut stream: TcpStream, buffer: usize) -> Result<()> {
-    handshake::upgrade(&mut stream).await?;
-    // Until then it has been accepted, and no more.
-    stream.readable().await?;
-    let mut buffer = vec![0; buffer];
-    loop {
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(()),
-            read => stream.write_all(&buffer[..read]).await?,
+impl Serve for Bare {
+    async fn serve<S: Stream>(mut stream: S, options: Arc<Options>) -> Result<()> {
+        let most = if options.mode == "plain" { 64 << 10 } else { 512 << 10 };
+        let buffer = options.receive_buffer(64 << 10, most);
+        handshake::upgrade(&mut stream).await?;
+        // Until then it has been accepted, and no more.
+        stream.socket().readable().await?;
+        let mut buffer = vec![0; buffer];
+        loop {
+            match stream.read(&mut buffer).await? {
+                0 => return Ok(()),
+                read => stream.write_all(&buffer[..read]).await?,
+            }
+            // TLS may have kept some of it; a socket keeps nothing.
+            stream.flush().await?;
         }
     }
 }

@@ -13,30 +13,37 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use towline_bench_serving::corked::Corked;
+use towline_bench_serving::listening::Serve;
 use towline_bench_serving::options::Options;
+use towline_bench_serving::stream::Stream;
 use towline_bench_serving::{handshake, listening};
 
+struct Echo;
+
 fn main() -> Result<()> {
-    listening::run(&["plain", "direct", "corked"], serve)
+    listening::run::<Echo>(&["plain", "direct", "corked"])
 }
 
-async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
-    if options.mode == "plain" {
-        let service = service_fn(answer);
-        let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        return Ok(http.with_upgrades().await?);
+impl Serve for Echo {
+    async fn serve<S: Stream>(mut stream: S, options: Arc<Options>) -> Result<()> {
+        if options.mode == "plain" {
+            let service = service_fn(answer);
+            let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            return Ok(http.with_upgrades().await?);
+        }
+        handshake::upgrade(&mut stream).await?;
+        // Its examples ask for this, and it helps.
+        if options.mode == "direct" {
+            tokio::task::unconstrained(echo(WebSocket::after_handshake(stream, Role::Server)))
+                .await?;
+        } else {
+            let stream = Corked::new(stream);
+            tokio::task::unconstrained(echo(WebSocket::after_handshake(stream, Role::Server)))
+                .await?;
+        }
+        Ok(())
     }
-    handshake::upgrade(&mut stream).await?;
-    // Its examples ask for this, and it helps.
-    if options.mode == "direct" {
-        tokio::task::unconstrained(echo(WebSocket::after_handshake(stream, Role::Server))).await?;
-    } else {
-        let stream = Corked::new(stream);
-        tokio::task::unconstrained(echo(WebSocket::after_handshake(stream, Role::Server))).await?;
-    }
-    Ok(())
 }
 
 async fn answer(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, WebSocketError> {

@@ -4,28 +4,33 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use tokio::net::TcpStream;
 use tokio_websockets::{Config, Error, Limits, Message, ServerBuilder};
 use towline_bench_serving::batching::{self, Step};
 use towline_bench_serving::listening;
+use towline_bench_serving::listening::Serve;
 use towline_bench_serving::options::Options;
+use towline_bench_serving::stream::Stream;
+
+struct Echo;
 
 fn main() -> Result<()> {
-    listening::run(&["plain", "batched"], serve)
+    listening::run::<Echo>(&["plain", "batched"])
 }
 
-async fn serve(stream: TcpStream, options: Arc<Options>) -> Result<()> {
-    let config = Config::default().frame_size(Options::LARGEST);
-    let limits = Limits::default().max_payload_len(Some(Options::LARGEST));
-    if options.mode == "plain" {
-        let builder = ServerBuilder::new().config(config).limits(limits);
-        let (_, socket) = builder.accept(stream).await?;
-        batching::echo(socket, step).await
-    } else {
-        let config = config.flush_threshold(64 << 10);
-        let builder = ServerBuilder::new().config(config).limits(limits);
-        let (_, socket) = builder.accept(stream).await?;
-        batching::echo_after_gathering(socket, step).await
+impl Serve for Echo {
+    async fn serve<S: Stream>(stream: S, options: Arc<Options>) -> Result<()> {
+        let config = Config::default().frame_size(Options::LARGEST);
+        let limits = Limits::default().max_payload_len(Some(Options::LARGEST));
+        if options.mode == "plain" {
+            let builder = ServerBuilder::new().config(config).limits(limits);
+            let (_, socket) = builder.accept(stream).await?;
+            batching::echo(socket, step).await
+        } else {
+            let config = config.flush_threshold(64 << 10);
+            let builder = ServerBuilder::new().config(config).limits(limits);
+            let (_, socket) = builder.accept(stream).await?;
+            batching::echo_after_gathering(socket, step).await
+        }
     }
 }
 

@@ -6,9 +6,10 @@ mod fair;
 
 use anyhow::Result;
 use tokio::net::TcpListener;
-use towline::{Compression, Config, Deflate, Server};
+use towline::{Compression, Config, Deflate, Server, TlsServer};
 use towline_bench_serving::listening;
 use towline_bench_serving::options::Options;
+use towline_bench_serving::securing::{CHAIN, KEY};
 
 #[derive(Clone, Copy)]
 enum Mode {
@@ -34,17 +35,30 @@ fn main() -> Result<()> {
         .send_context_takeover(options.takeover)
         .receive_context_takeover(options.takeover);
     let compression = options.compress.then(|| Compression::from(deflate));
-    listening::run_on(&options, move |listener| serve(listener, mode, compression))
+    let tls = options.tls.as_ref();
+    let tls = tls
+        .map(|directory| TlsServer::from_pem_files(directory.join(CHAIN), directory.join(KEY)))
+        .transpose()?;
+    listening::run_on(&options, move |listener| serve(listener, mode, compression, tls.clone()))
 }
 
-async fn serve(listener: TcpListener, mode: Mode, compression: Option<Compression>) -> Result<()> {
+async fn serve(
+    listener: TcpListener,
+    mode: Mode,
+    compression: Option<Compression>,
+    tls: Option<TlsServer>,
+) -> Result<()> {
     // Keepalive and all else is as by default.
     let config = Config::server()
         .max_received_frame_size(Options::LARGEST)
         .max_received_message_size(Options::LARGEST)
         .fragment_outgoing_messages(false)
         .compression(compression);
-    let mut server = Server::builder().config(config).listen(listener);
+    let mut builder = Server::builder().config(config);
+    if let Some(tls) = tls {
+        builder = builder.tls(tls);
+    }
+    let mut server = builder.listen(listener);
     while let Some(request) = server.next_request().await {
         match mode {
             Mode::Plain => tokio::spawn(async move {

@@ -5,23 +5,28 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
-use tokio::net::TcpStream;
 use towline_bench_serving::corked::Corked;
+use towline_bench_serving::listening::Serve;
 use towline_bench_serving::options::Options;
+use towline_bench_serving::stream::Stream;
 use towline_bench_serving::{handshake, listening};
 use web_socket::{DataType, Event, MessageType, WebSocket};
 
+struct Echo;
+
 fn main() -> Result<()> {
-    listening::run(&["plain", "corked"], serve)
+    listening::run::<Echo>(&["plain", "corked"])
 }
 
-async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
-    handshake::upgrade(&mut stream).await?;
-    if options.mode == "plain" {
-        echo(WebSocket::server(BufReader::new(stream))).await
-    } else {
-        let buffer = options.receive_buffer(8 << 10, 128 << 10);
-        echo(WebSocket::server(BufReader::with_capacity(buffer, Corked::new(stream)))).await
+impl Serve for Echo {
+    async fn serve<S: Stream>(mut stream: S, options: Arc<Options>) -> Result<()> {
+        handshake::upgrade(&mut stream).await?;
+        if options.mode == "plain" {
+            echo(WebSocket::server(BufReader::new(stream))).await
+        } else {
+            let buffer = options.receive_buffer(8 << 10, 128 << 10);
+            echo(WebSocket::server(BufReader::with_capacity(buffer, Corked::new(stream)))).await
+        }
     }
 }
 

@@ -11,29 +11,36 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use towline_bench_serving::batching::{self, Step};
+use towline_bench_serving::listening::Serve;
 use towline_bench_serving::options::Options;
+use towline_bench_serving::stream::Stream;
 use towline_bench_serving::{handshake, listening};
 use yawc::{Frame, OpCode, Role, UpgradeFut, WebSocket};
 
+struct Echo;
+
 fn main() -> Result<()> {
-    listening::run(&["plain", "batched"], serve)
+    listening::run::<Echo>(&["plain", "batched"])
 }
 
-async fn serve(mut stream: TcpStream, options: Arc<Options>) -> Result<()> {
-    if options.mode == "plain" {
-        let wanted = wanted(&options);
-        let service = service_fn(move |request| answer(request, wanted.clone()));
-        let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        return Ok(http.with_upgrades().await?);
+impl Serve for Echo {
+    async fn serve<S: Stream>(mut stream: S, options: Arc<Options>) -> Result<()> {
+        if options.mode == "plain" {
+            let wanted = wanted(&options);
+            let service = service_fn(move |request| answer(request, wanted.clone()));
+            let http = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            return Ok(http.with_upgrades().await?);
+        }
+        let extensions = options.compress.then(|| handshake::compression(options.takeover));
+        handshake::upgrade_with(&mut stream, extensions).await?;
+        let tuned = wanted(&options)
+            .with_read_buffer_capacity(128 << 10)
+            .with_backpressure_boundary(64 << 10);
+        let socket =
+            WebSocket::from_stream_with_extensions(stream, Role::Server, extensions, tuned)?;
+        batching::echo_in_batches(socket, step).await
     }
-    let extensions = options.compress.then(|| handshake::compression(options.takeover));
-    handshake::upgrade_with(&mut stream, extensions).await?;
-    let tuned =
-        wanted(&options).with_read_buffer_capacity(128 << 10).with_backpressure_boundary(64 << 10);
-    let socket = WebSocket::from_stream_with_extensions(stream, Role::Server, extensions, tuned)?;
-    batching::echo_in_batches(socket, step).await
 }
 
 fn wanted(options: &Options) -> yawc::Options {

@@ -1,0 +1,130 @@
+//! A connection as the server sees it: a TCP socket, or TLS on it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::session::{Session, Tls};
+
+/// While it blocks, for little at a time. A conversation does without.
+pub(crate) struct Link {
+    stream: TcpStream,
+    secure: Option<Box<Secure>>,
+}
+
+struct Secure {
+    session: Session,
+    /// What was decrypted and nobody has read.
+    ahead: Vec<u8>,
+}
+
+impl Link {
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        Self { stream, secure: None }
+    }
+
+    /// Puts the first message of TLS on the way.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be written.
+    pub(crate) fn begin(stream: TcpStream, tls: &Tls) -> Result<Self> {
+        let secure = Secure { session: tls.begin()?, ahead: Vec::new() };
+        let mut link = Self { stream, secure: Some(Box::new(secure)) };
+        link.write_outgoing().context("cannot begin with TLS")?;
+        Ok(link)
+    }
+
+    /// Waits until the handshake of TLS is done, if there is one. Its last message may wait for what
+    /// is written next.
+    ///
+    /// # Errors
+    ///
+    /// If it fails.
+    pub(crate) fn secure(&mut self) -> Result<()> {
+        while self.secure.as_ref().is_some_and(|secure| secure.session.is_handshaking()) {
+            self.write_outgoing().context("cannot go on with TLS")?;
+            self.receive().context("no TLS")?;
+        }
+        Ok(())
+    }
+
+    /// Whether the session of TLS was resumed.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.secure.as_ref().is_some_and(|secure| secure.session.is_resumed())
+    }
+
+    /// Whether something was received that nobody has read.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.secure.as_ref().is_some_and(|secure| !secure.ahead.is_empty())
+    }
+
+    /// The socket, and the session of TLS if there is one, for whoever goes on without blocking.
+    ///
+    /// # Errors
+    ///
+    /// If something was received that nobody has read.
+    pub(crate) fn take_apart(self) -> Result<(TcpStream, Option<Session>)> {
+        ensure!(!self.has_unread(), "the server sent something unasked");
+        Ok((self.stream, self.secure.map(|secure| secure.session)))
+    }
+
+    fn write_outgoing(&mut self) -> io::Result<()> {
+        let Some(secure) = &mut self.secure else { return Ok(()) };
+        let outgoing = secure.session.outgoing();
+        self.stream.write_all(outgoing)?;
+        let count = outgoing.len();
+        secure.session.wrote(count);
+        Ok(())
+    }
+
+    /// One read.
+    fn receive(&mut self) -> io::Result<()> {
+        let Some(secure) = &mut self.secure else { return Ok(()) };
+        let Secure { session, ahead } = &mut **secure;
+        let mut buffer = [0; 32 << 10];
+        let kept = session.kept();
+        let read = self.stream.read(&mut buffer[kept..])?;
+        if read == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let received = session.receive(&mut buffer[..kept + read], |plaintext| {
+            ahead.extend_from_slice(plaintext);
+            Ok(())
+        });
+        received.map_err(|error| io::Error::other(format!("{error:#}")))
+    }
+}
+
+impl Read for Link {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.secure.is_none() {
+            return self.stream.read(buffer);
+        }
+        loop {
+            if let Some(Secure { ahead, .. }) = self.secure.as_deref_mut()
+                && !ahead.is_empty()
+            {
+                let count = ahead.len().min(buffer.len());
+                buffer[..count].copy_from_slice(&ahead[..count]);
+                ahead.drain(..count);
+                return Ok(count);
+            }
+            self.receive()?;
+        }
+    }
+}
+
+impl Write for Link {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(secure) = &mut self.secure else { return self.stream.write(bytes) };
+        secure.session.send(bytes).map_err(|error| io::Error::other(format!("{error:#}")))?;
+        self.write_outgoing()?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,254 @@
+//! The client's end of TLS, without I/O: ciphertext in and out, in pieces as large as there are.
+
+use std::mem;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, UnbufferedClientConnection};
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, HandshakeKind, SignatureScheme};
+
+use crate::tickets::Tickets;
+
+/// How TLS is spoken with a server.
+pub(crate) struct Tls(Arc<ClientConfig>);
+
+/// One session, from its first message on.
+pub(crate) struct Session {
+    connection: UnbufferedClientConnection,
+    /// What has come of a record that is not complete.
+    kept: Vec<u8>,
+    /// What has been encrypted, or is of the handshake, and is to be written.
+    outgoing: Outgoing,
+}
+
+/// Ciphertext that is to be written.
+#[derive(Default)]
+struct Outgoing {
+    buffer: Vec<u8>,
+    /// How much of it is filled. What is behind has any content.
+    filled: usize,
+    written: usize,
+}
+
+impl Tls {
+    /// Believes any certificate; each session is a new one, or resumes one before.
+    ///
+    /// # Errors
+    ///
+    /// If the provider has no protocol in common with itself.
+    pub(crate) fn new(resume: bool) -> Result<Self> {
+        let provider = Arc::new(ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate))
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = if resume {
+            Resumption::store(Arc::new(Tickets::default()))
+        } else {
+            Resumption::disabled()
+        };
+        Ok(Self(Arc::new(config)))
+    }
+
+    /// # Errors
+    ///
+    /// If there is no first message, for whatever reason.
+    pub(crate) fn begin(&self) -> Result<Session> {
+        let name = ServerName::try_from("localhost")?;
+        let connection = UnbufferedClientConnection::new(self.0.clone(), name)?;
+        let mut session = Session { connection, kept: Vec::new(), outgoing: Outgoing::default() };
+        session.go_on(&mut [], &mut |_| Ok(()), None)?;
+        Ok(session)
+    }
+}
+
+impl Session {
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// The version and the cipher suite.
+    pub(crate) fn about(&self) -> String {
+        let version = self.connection.protocol_version();
+        let suite = self.connection.negotiated_cipher_suite().map(|suite| suite.suite());
+        let name = |known: Option<String>| known.unwrap_or_default();
+        format!(
+            "{} {}",
+            name(version.map(|version| format!("{version:?}"))),
+            name(suite.map(|suite| format!("{suite:?}")))
+        )
+    }
+
+    /// How much of a record has come. The next read goes behind it.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Takes what was read, and gives away what it says. It has been read to behind as many bytes as
+    /// are [kept](Self::kept), for which there is room before it.
+    ///
+    /// # Errors
+    ///
+    /// If it is no TLS, or `received` fails.
+    pub(crate) fn receive(
+        &mut self,
+        incoming: &mut [u8],
+        mut received: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        incoming[..self.kept.len()].copy_from_slice(&self.kept);
+        let taken = self.go_on(incoming, &mut received, None)?;
+        self.kept.clear();
+        self.kept.extend_from_slice(&incoming[taken..]);
+        Ok(())
+    }
+
+    /// Encrypts this.
+    ///
+    /// # Errors
+    ///
+    /// If the handshake is not done.
+    pub(crate) fn send(&mut self, plaintext: &[u8]) -> Result<()> {
+        let mut kept = mem::take(&mut self.kept);
+        self.go_on(&mut kept, &mut |_| Ok(()), Some(plaintext))?;
+        self.kept = kept;
+        Ok(())
+    }
+
+    /// What is to be written.
+    pub(crate) fn outgoing(&self) -> &[u8] {
+        &self.outgoing.buffer[self.outgoing.written..self.outgoing.filled]
+    }
+
+    /// So much of it was.
+    pub(crate) fn wrote(&mut self, count: usize) {
+        self.outgoing.written += count;
+        if self.outgoing.written == self.outgoing.filled {
+            (self.outgoing.written, self.outgoing.filled) = (0, 0);
+        }
+    }
+
+    /// Until the session waits for the server, or has sent this. Returns how much of what has come
+    /// is done with.
+    fn go_on(
+        &mut self,
+        incoming: &mut [u8],
+        received: &mut impl FnMut(&[u8]) -> Result<()>,
+        plaintext: Option<&[u8]>,
+    ) -> Result<usize> {
+        let Self { connection, outgoing, .. } = self;
+        let mut taken = 0;
+        loop {
+            let UnbufferedStatus { mut discard, state } =
+                connection.process_tls_records(&mut incoming[taken..]);
+            let mut rests = false;
+            match state.context("the server speaks no TLS that can be understood")? {
+                ConnectionState::ReadTraffic(mut traffic) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record?;
+                        discard += record.discard;
+                        received(record.payload)?;
+                    }
+                }
+                ConnectionState::EncodeTlsData(mut data) => {
+                    outgoing.put(|room| match data.encode(room) {
+                        Err(EncodeError::InsufficientSize(size)) => Put::TooSmall(size),
+                        Err(EncodeError::AlreadyEncoded) => Put::Filled(0),
+                        Ok(count) => Put::Filled(count),
+                    })?;
+                }
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    if let Some(plaintext) = plaintext {
+                        outgoing.put(|room| match traffic.encrypt(plaintext, room) {
+                            Err(EncryptError::InsufficientSize(size)) => Put::TooSmall(size),
+                            Err(EncryptError::EncryptExhausted) => Put::Exhausted,
+                            Ok(count) => Put::Filled(count),
+                        })?;
+                    }
+                    rests = true;
+                }
+                ConnectionState::BlockedHandshake if plaintext.is_none() => rests = true,
+                state => bail!("the session has ended: {state:?}"),
+            }
+            taken += discard;
+            if rests {
+                return Ok(taken);
+            }
+        }
+    }
+}
+
+enum Put {
+    Filled(usize),
+    TooSmall(InsufficientSizeError),
+    Exhausted,
+}
+
+impl Outgoing {
+    /// Has `put` fill what is free, after making room where that is too little.
+    fn put(&mut self, mut put: impl FnMut(&mut [u8]) -> Put) -> Result<()> {
+        loop {
+            match put(&mut self.buffer[self.filled..]) {
+                Put::Filled(count) => {
+                    self.filled += count;
+                    return Ok(());
+                }
+                Put::TooSmall(InsufficientSizeError { required_size }) => {
+                    self.buffer.resize(self.filled + required_size, 0);
+                }
+                Put::Exhausted => bail!("the keys are exhausted"),
+            }
+        }
+    }
+}
+
+/// This is about what TLS takes, and the server is one that was just started.
+#[derive(Debug)]
+struct AnyCertificate;
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
