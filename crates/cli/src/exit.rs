@@ -135,7 +135,7 @@ impl From<Error> for Failure {
             _ => Exit::Unclean,
         };
         let mut message = in_options(error.to_string());
-        if let Some(body) = body(&error).filter(|body| !message.contains(body)) {
+        if let Some(body) = body(&error) {
             message += &format!(", {body:?}");
         }
         message += advice(&error).unwrap_or_default();
@@ -146,6 +146,10 @@ impl From<Error> for Failure {
 /// What a server or a proxy has said in place of a WebSocket, where that is meant for people and short.
 fn body(error: &Error) -> Option<&str> {
     let response = error.response()?;
+    // Towline's own servers say the same in a header, which is in the message.
+    if response.headers().contains_key("x-websocket-reject-reason") {
+        return None;
+    }
     let kind = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     let text = std::str::from_utf8(response.body()).ok()?.trim();
     let is_short = !text.is_empty() && text.len() <= 200 && !text.contains('\n');

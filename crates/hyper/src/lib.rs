@@ -147,7 +147,5 @@ pub use http_server::HttpServer;
 pub use mount::{Mount, MountFuture, MountLayer, mount};
 pub use peer_address::PeerAddress;
 
-/// The examples of the project's README, which are to compile.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+#[cfg(all(doctest, feature = "rustls"))]
+mod guide;
