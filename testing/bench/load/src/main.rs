@@ -233,6 +233,7 @@ fn standing_plan(arguments: &StandingArguments) -> Result<standing::Plan> {
         shape: target.shape(),
         raw: target.raw,
         tls: tls.then(|| Tls::new(*resume)).transpose()?,
+        resume: *resume,
         server: Watched::new(target.pid),
     })
 }

@@ -1,4 +1,4 @@
-//! Sessions to be resumed: as many tickets as handshakes may be under way, each used once.
+//! Sessions to be resumed: more tickets than rustls keeps by itself, each used once.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// More than any number of handshakes at a time. A server gives two for each handshake.
-const MOST: usize = 4096;
+/// No more are kept. A server may give two for each handshake.
+const MOST: usize = 1 << 16;
 
 /// Of one server: its name is not looked at.
 #[derive(Debug, Default)]
