@@ -89,6 +89,9 @@ pub(crate) fn hold(plan: &Plan) -> Result<Held> {
 pub(crate) fn accept(plan: &Plan) -> Result<Accepted> {
     // What is done once for the first connection is no part of what each costs.
     drop(plan.connect(plan.first())?);
+    if let Some(tls) = plan.tls.as_ref().filter(|_| plan.resume) {
+        tls.resume();
+    }
     sleep(plan.settle);
     let (before, began) = (plan.server.usage()?, Instant::now());
     let links = plan.connect(plan.connections)?;
