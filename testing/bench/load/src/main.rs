@@ -193,7 +193,7 @@ fn run(command: Command) -> Result<String> {
                 in_flight,
                 warm_up: span(warm_up)?,
                 measured: span(seconds)?,
-                tls: tls.then(|| Tls::new(false)).transpose()?,
+                tls: tls.then(Tls::new).transpose()?,
             };
             let traffic = Traffic::new(target.shape(), in_flight);
             let expected = Expected::new(&traffic, target.raw, compare_every);
@@ -232,7 +232,8 @@ fn standing_plan(arguments: &StandingArguments) -> Result<standing::Plan> {
         settle: span(*settle)?,
         shape: target.shape(),
         raw: target.raw,
-        tls: tls.then(|| Tls::new(*resume)).transpose()?,
+        tls: tls.then(Tls::new).transpose()?,
+        resume: *resume,
         server: Watched::new(target.pid),
     })
 }

@@ -16,7 +16,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, HandshakeKind, Signatur
 use crate::tickets::Tickets;
 
 /// How TLS is spoken with a server.
-pub(crate) struct Tls(Arc<ClientConfig>);
+pub(crate) struct Tls {
+    config: Arc<ClientConfig>,
+    tickets: Arc<Tickets>,
+}
 
 /// One session, from its first message on.
 pub(crate) struct Session {
@@ -37,12 +40,13 @@ struct Outgoing {
 }
 
 impl Tls {
-    /// Believes any certificate; each session is a new one, or resumes one before.
+    /// Believes any certificate.
     ///
     /// # Errors
     ///
     /// If the provider has no protocol in common with itself.
-    pub(crate) fn new(resume: bool) -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
+        let tickets = Arc::new(Tickets::default());
         let provider = Arc::new(ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -50,12 +54,13 @@ impl Tls {
             .with_custom_certificate_verifier(Arc::new(AnyCertificate))
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.resumption = if resume {
-            Resumption::store(Arc::new(Tickets::default()))
-        } else {
-            Resumption::disabled()
-        };
-        Ok(Self(Arc::new(config)))
+        config.resumption = Resumption::store(tickets.clone());
+        Ok(Self { config: Arc::new(config), tickets })
+    }
+
+    /// Has sessions that begin from here on resume those before. Until then each is a new one.
+    pub(crate) fn resume(&self) {
+        self.tickets.open();
     }
 
     /// # Errors
@@ -63,7 +68,7 @@ impl Tls {
     /// If there is no first message, for whatever reason.
     pub(crate) fn begin(&self) -> Result<Session> {
         let name = ServerName::try_from("localhost")?;
-        let connection = UnbufferedClientConnection::new(self.0.clone(), name)?;
+        let connection = UnbufferedClientConnection::new(self.config.clone(), name)?;
         let mut session = Session { connection, kept: Vec::new(), outgoing: Outgoing::default() };
         session.go_on(&mut [], &mut |_| Ok(()), None)?;
         Ok(session)

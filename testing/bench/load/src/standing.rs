@@ -25,12 +25,20 @@ pub(crate) struct Plan {
     pub(crate) raw: bool,
     /// How TLS is spoken, if it is.
     pub(crate) tls: Option<Tls>,
+    /// Whether sessions are resumed.
+    pub(crate) resume: bool,
     pub(crate) server: Watched,
 }
 
 impl Plan {
     fn offer(&self) -> Compression {
         if self.raw { Compression::Off } else { self.shape.compression }
+    }
+
+    /// How many there are before those that are measured. A server may give two tickets with a new
+    /// session, and none with one that is resumed.
+    fn first(&self) -> usize {
+        if self.resume { self.connections.div_ceil(2) } else { 1 }
     }
 
     fn connect(&self, connections: usize) -> Result<Vec<Link>> {
@@ -79,16 +87,17 @@ pub(crate) fn hold(plan: &Plan) -> Result<Held> {
 ///
 /// If the server fails.
 pub(crate) fn accept(plan: &Plan) -> Result<Accepted> {
-    // What is done once for the first connection is no part of what each costs. To resume sessions
-    // takes as many as will be under way at a time.
-    let first = plan.connect(if plan.tls.is_some() { plan.together } else { 1 })?;
+    // What is done once for the first connection is no part of what each costs.
+    drop(plan.connect(plan.first())?);
+    if let Some(tls) = plan.tls.as_ref().filter(|_| plan.resume) {
+        tls.resume();
+    }
     sleep(plan.settle);
     let (before, began) = (plan.server.usage()?, Instant::now());
     let links = plan.connect(plan.connections)?;
     let seconds = began.elapsed().as_secs_f64();
     sleep(plan.settle);
     let server = plan.server.usage()?.since(&before);
-    drop(first);
     let resumed = links.iter().filter(|link| link.is_resumed()).count();
     Ok(Accepted { connections: links.len(), resumed, seconds, server })
 }

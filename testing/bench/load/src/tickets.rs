@@ -1,4 +1,4 @@
-//! Sessions to be resumed: as many tickets as handshakes may be under way, each used once.
+//! Sessions to be resumed: more tickets than rustls keeps by itself, each used once.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,8 +7,8 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// More than any number of handshakes at a time. A server gives two for each handshake.
-const MOST: usize = 4096;
+/// No more are kept. A server may give two for each handshake.
+const MOST: usize = 1 << 16;
 
 /// Of one server: its name is not looked at.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Tickets(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
+    /// Whether any may be taken.
+    is_open: bool,
     group: Option<NamedGroup>,
     tls12: Option<Tls12ClientSessionValue>,
     tls13: VecDeque<Tls13ClientSessionValue>,
@@ -24,6 +26,11 @@ struct Kept {
 impl Tickets {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From here on they are used. Until then they are gathered.
+    pub(crate) fn open(&self) {
+        self.lock().is_open = true;
     }
 }
 
@@ -41,7 +48,8 @@ impl ClientSessionStore for Tickets {
     }
 
     fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.lock().tls12.clone()
+        let kept = self.lock();
+        kept.tls12.clone().filter(|_| kept.is_open)
     }
 
     fn remove_tls12_session(&self, _: &ServerName<'static>) {
@@ -56,6 +64,7 @@ impl ClientSessionStore for Tickets {
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.lock().tls13.pop_front()
+        let mut kept = self.lock();
+        if kept.is_open { kept.tls13.pop_front() } else { None }
     }
 }
