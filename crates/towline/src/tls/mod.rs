@@ -19,6 +19,10 @@ mod session;
 
 mod scratch;
 
+mod under;
+
+mod live;
+
 mod stream;
 
 mod handshake;

@@ -17,6 +17,12 @@ pub(crate) const RECORD_MAX: usize = 5 + (16 << 10) + 256;
 /// How much plaintext there is in a record at the most.
 pub(crate) const FRAGMENT_MAX: usize = 16 << 10;
 
+/// How long the record is that begins here, with its header, if that has come (RFC 8446, section 5.1).
+pub(crate) fn record_len(bytes: &[u8]) -> Option<usize> {
+    let &[_, _, _, high, low] = bytes.first_chunk()?;
+    Some(5 + usize::from(u16::from_be_bytes([high, low])))
+}
+
 /// A session of either end.
 pub(crate) enum Session {
     Client(UnbufferedClientConnection),

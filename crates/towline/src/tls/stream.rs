@@ -19,18 +19,16 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Buf as _, BytesMut};
 use socket2::SockRef;
-use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
+use tokio::io::{AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use towline_proto::Role;
 
 use crate::tls::explain::explain_io;
-use crate::tls::scratch::{CAPACITY, KEPT_MAX, Scratch};
-use crate::tls::session::{FRAGMENT_MAX, Outgoing, RECORD_MAX, Session};
+use crate::tls::live::Live;
+use crate::tls::scratch::{KEPT_MAX, Scratch};
+use crate::tls::session::{Outgoing, RECORD_MAX, Session, record_len};
+use crate::tls::under::{Read, Under};
 use crate::transport::{AnyStream, Duplex, Io, Remains, SEEN, TlsInfo};
-
-/// So much plaintext is encrypted in one go, and written by one call. What the socket does not take
-/// of it waits here; after that it is a record at a time, until the socket takes one whole.
-const AT_ONCE: usize = 4 * FRAGMENT_MAX;
 
 /// So many reads are made to see whether there is anything: a peer may send records without content.
 const LOOKS: usize = 4;
@@ -51,24 +49,6 @@ struct State {
     ahead: BytesMut,
     /// How receiving has ended.
     end: Option<End>,
-}
-
-/// What there is for as long as something may be sent or received.
-struct Live {
-    session: Session,
-    under: Option<Box<dyn Io>>,
-    /// The beginning of a record.
-    incoming: Vec<u8>,
-    /// What the stream under it has not taken.
-    unsent: BytesMut,
-    /// Whether that is because it would not, rather than because nothing was sent yet.
-    is_blocked: bool,
-    /// Whether it did not take all of what was written last.
-    is_slow: bool,
-    is_closing: bool,
-    /// Who waits to read and to write, where the stream under it knows one waker of each.
-    reader: Option<Waker>,
-    writer: Option<Waker>,
 }
 
 /// What is left of a handshake.
@@ -120,6 +100,7 @@ impl Stream {
             under,
             incoming,
             unsent,
+            record_len: 0,
             is_blocked: false,
             is_slow: false,
             is_closing: false,
@@ -134,92 +115,6 @@ impl Stream {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A stream of the program's that has panicked is given up by the connection's own lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What is read from: the socket, or the stream under it.
-enum Under<'a> {
-    Tcp(&'a TcpStream),
-    Other(&'a mut Box<dyn Io>),
-}
-
-impl<'a> Under<'a> {
-    fn new(tcp: Option<&'a TcpStream>, other: Option<&'a mut Box<dyn Io>>) -> Option<Self> {
-        tcp.map(Self::Tcp).or(other.map(Self::Other))
-    }
-
-    fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        reader: &mut Option<Waker>,
-        room: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(tcp) => loop {
-                ready!(tcp.poll_read_ready(cx))?;
-                if let Some(result) = try_read(tcp, room) {
-                    return Poll::Ready(result);
-                }
-            },
-            Self::Other(other) => {
-                let mut buffer = ReadBuf::new(room);
-                let result = Pin::new(&mut **other).poll_read(cx, &mut buffer);
-                if result.is_pending() {
-                    *reader = Some(cx.waker().clone());
-                }
-                ready!(result)?;
-                Poll::Ready(Ok(buffer.filled().len()))
-            }
-        }
-    }
-
-    /// Reads what there is, for nobody who waits. Whoever does goes on being woken.
-    fn read_now(&mut self, reader: &mut Option<Waker>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        if let Self::Tcp(tcp) = self {
-            return try_read(tcp, room).map_or(Poll::Pending, Poll::Ready);
-        }
-        let waiting = reader.as_ref().unwrap_or(Waker::noop()).clone();
-        self.poll_read(&mut Context::from_waker(&waiting), &mut None, room)
-    }
-
-    fn poll_write(
-        &mut self,
-        cx: &mut Context<'_>,
-        writer: &mut Option<Waker>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(tcp) => loop {
-                ready!(tcp.poll_write_ready(cx))?;
-                match tcp.try_write(bytes) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    result => return Poll::Ready(result),
-                }
-            },
-            Self::Other(other) => {
-                let result = Pin::new(&mut **other).poll_write(cx, bytes);
-                *writer = result.is_pending().then(|| cx.waker().clone());
-                result
-            }
-        }
-    }
-}
-
-/// Reads what there is. A read that leaves room has taken all of it: that the socket is not ready
-/// any more is noted along with it, which saves the call that would find out.
-fn try_read(tcp: &TcpStream, room: &mut [u8]) -> Option<io::Result<usize>> {
-    let mut short = None;
-    let result = tcp.try_io(Interest::READABLE, || {
-        let count = io::Read::read(&mut &*SockRef::from(tcp), room)?;
-        if (1..room.len()).contains(&count) {
-            short = Some(count);
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        Ok(count)
-    });
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => short.map(Ok),
-        result => Some(result),
     }
 }
 
@@ -395,35 +290,34 @@ impl State {
         &mut self,
         tcp: Option<&TcpStream>,
         buffer: &mut ReadBuf<'_>,
-        mut read: impl FnMut(&mut Under<'_>, &mut Option<Waker>, &mut [u8]) -> Poll<io::Result<usize>>,
+        read: impl Read,
     ) -> Poll<()> {
-        let Self { live, ahead, end } = self;
-        // This end has ended it.
-        let Some(live) = live else {
-            *end = Some(End::CloseNotify);
-            return Poll::Ready(());
-        };
-        let Some(mut under) = Under::new(tcp, live.under.as_mut()) else {
-            *end = Some(End::CloseNotify);
+        let Some(live) = &mut self.live else {
+            // This end has ended it.
+            self.end = Some(End::CloseNotify);
             return Poll::Ready(());
         };
         let mut scratch = Scratch::take();
         let kept = live.incoming.len();
-        let most = buffer.remaining().max(RECORD_MAX).min(CAPACITY - kept);
-        let room = &mut scratch.0[kept..kept + most];
-        let count = match ready!(read(&mut under, &mut live.reader, room)) {
-            Ok(0) => {
-                *end = Some(End::Truncated);
-                return Poll::Ready(());
-            }
-            Ok(count) => count,
-            Err(error) => {
-                *end = Some(End::Io(error.kind(), Some(error)));
-                return Poll::Ready(());
-            }
-        };
-        let ciphertext = &mut scratch.0[..kept + count];
-        ciphertext[..kept].copy_from_slice(&live.incoming);
+        let room = kept..kept + live.wanted(buffer.remaining());
+        match ready!(live.poll_read(tcp, &mut scratch.0[room], read)) {
+            Ok(0) => self.end = Some(End::Truncated),
+            Ok(count) => self.decrypt(&mut scratch.0[..kept + count], tcp, buffer),
+            Err(error) => self.end = Some(End::Io(error.kind(), Some(error))),
+        }
+        Poll::Ready(())
+    }
+
+    /// Decrypts what has come, for which the front was left free that was kept from before.
+    fn decrypt(
+        &mut self,
+        ciphertext: &mut [u8],
+        tcp: Option<&TcpStream>,
+        buffer: &mut ReadBuf<'_>,
+    ) {
+        let Self { live: Some(live), ahead, end } = self else { return };
+        ciphertext[..live.incoming.len()].copy_from_slice(&live.incoming);
+        live.record_len = record_len(ciphertext).unwrap_or(0);
         let mut answer = Vec::new();
         let mut outgoing = Outgoing { buffer: &mut answer, filled: 0 };
         let mut received = |plaintext: &[u8]| {
@@ -433,162 +327,23 @@ impl State {
             ahead.extend_from_slice(later);
         };
         match live.session.receive(ciphertext, &mut outgoing, &mut received) {
+            // What comes behind the end is to be ignored (RFC 8446, section 6.1).
+            Ok(taken) if taken.is_end => {
+                live.keep_incoming(&[]);
+                *end = Some(End::CloseNotify);
+            }
             Ok(taken) => {
-                // What comes behind the end is to be ignored (RFC 8446, section 6.1).
-                let rest = if taken.is_end { &[] } else { &ciphertext[taken.count..] };
+                let rest = &ciphertext[taken.count..];
                 live.keep_incoming(rest);
-                if taken.is_end {
-                    *end = Some(End::CloseNotify);
-                } else if rest.len() > KEPT_MAX {
+                if rest.len() > KEPT_MAX {
                     *end = Some(End::Tls(rustls::InvalidMessage::HandshakePayloadTooLarge.into()));
                 }
             }
             Err(error) => *end = Some(End::Tls(error)),
         }
-        if outgoing.filled > 0 {
-            let filled = outgoing.filled;
+        let filled = outgoing.filled;
+        if filled > 0 {
             live.answer(tcp, &answer[..filled]);
-        }
-        Poll::Ready(())
-    }
-}
-
-impl Live {
-    /// Keeps the beginning of a record, and no memory for none.
-    fn keep_incoming(&mut self, rest: &[u8]) {
-        if rest.is_empty() {
-            self.incoming = Vec::new();
-        } else {
-            self.incoming.clear();
-            self.incoming.extend_from_slice(rest);
-        }
-    }
-
-    fn keep_unsent(&mut self, rest: &[u8]) {
-        if rest.is_empty() {
-            self.unsent = BytesMut::new();
-        } else {
-            self.unsent.extend_from_slice(rest);
-        }
-    }
-
-    /// Encrypts the first of what is in the slices, and says how much that was.
-    fn encrypt(
-        &mut self,
-        slices: &[io::IoSlice<'_>],
-        outgoing: &mut Outgoing<'_>,
-    ) -> Result<usize, rustls::Error> {
-        let Self { session, incoming, is_slow, .. } = self;
-        let at_once = if *is_slow { FRAGMENT_MAX } else { AT_ONCE };
-        let mut taken = 0;
-        let mut slices = slices.iter().map(|slice| &**slice).filter(|slice| !slice.is_empty());
-        let mut next = slices.next();
-        while let Some(first) = next
-            && taken < at_once
-        {
-            let following = if first.len() < FRAGMENT_MAX { slices.next() } else { None };
-            let Some(mut following) = following else {
-                let (now, later) = first.split_at(first.len().min(at_once - taken));
-                session.send(incoming, now, outgoing)?;
-                taken += now.len();
-                next = if later.is_empty() { slices.next() } else { Some(later) };
-                continue;
-            };
-            // One record for the small ones together, such as a header and its payload.
-            let mut together = Scratch::take();
-            let most = FRAGMENT_MAX.min(at_once - taken).max(first.len());
-            let mut filled = first.len();
-            together.0[..filled].copy_from_slice(first);
-            next = loop {
-                let room = &mut together.0[filled..most];
-                let (now, later) = following.split_at(following.len().min(room.len()));
-                room[..now.len()].copy_from_slice(now);
-                filled += now.len();
-                if !later.is_empty() {
-                    break Some(later);
-                }
-                match slices.next() {
-                    Some(slice) => following = slice,
-                    None => break None,
-                }
-            };
-            session.send(incoming, &together.0[..filled], outgoing)?;
-            taken += filled;
-        }
-        Ok(taken)
-    }
-
-    /// Writes as much of it as the stream under it takes now.
-    fn write_some(
-        &mut self,
-        tcp: Option<&TcpStream>,
-        cx: &mut Context<'_>,
-        ciphertext: &[u8],
-    ) -> io::Result<usize> {
-        if let Some(tcp) = tcp {
-            return match tcp.try_write(ciphertext) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-                result => result,
-            };
-        }
-        let mut written = 0;
-        while let Some(mut under) = Under::new(None, self.under.as_mut())
-            && written < ciphertext.len()
-        {
-            match under.poll_write(cx, &mut self.writer, &ciphertext[written..]) {
-                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(result) => written += result?,
-                Poll::Pending => break,
-            }
-        }
-        Ok(written)
-    }
-
-    /// Writes what the stream under it has not taken.
-    fn poll_unsent(
-        &mut self,
-        tcp: Option<&TcpStream>,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<()>> {
-        while !self.unsent.is_empty() {
-            let Some(mut under) = Under::new(tcp, self.under.as_mut()) else { break };
-            match ready!(under.poll_write(cx, &mut self.writer, &self.unsent))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.unsent.advance(count),
-            }
-        }
-        self.keep_unsent(&[]);
-        self.is_blocked = false;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Sends what the session answers of itself, such as an alert, as far as that goes without
-    /// waiting. Whoever writes sends the rest.
-    fn answer(&mut self, tcp: Option<&TcpStream>, answer: &[u8]) {
-        self.unsent.extend_from_slice(answer);
-        // Whoever waits to write goes on being woken.
-        let waker = self.writer.clone();
-        let mut cx = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
-        if tcp.is_some() {
-            let unsent = self.unsent.split();
-            let written = self.write_some(tcp, &mut cx, &unsent).unwrap_or(0);
-            self.keep_unsent(&unsent[written..]);
-            return;
-        }
-        // An error is for whoever writes.
-        let _ = self.poll_unsent(None, &mut cx);
-        if let Some(under) = &mut self.under {
-            let _ = Pin::new(under).poll_flush(&mut cx);
-        }
-    }
-
-    fn close_notify(&mut self) {
-        let mut buffer = Vec::new();
-        let mut outgoing = Outgoing { buffer: &mut buffer, filled: 0 };
-        // Where the session has failed there is nobody to tell.
-        if self.session.close(&mut self.incoming, &mut outgoing).is_ok() {
-            let filled = outgoing.filled;
-            self.unsent.extend_from_slice(&buffer[..filled]);
         }
     }
 }

@@ -1,0 +1,115 @@
+//! What ciphertext is read from and written to.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::transport::Io;
+
+/// What is read from: the socket, or the stream under it.
+pub(crate) enum Under<'a> {
+    Tcp(&'a TcpStream),
+    Other(&'a mut Box<dyn Io>),
+}
+
+/// A way to read: for somebody who waits, or not.
+pub(crate) trait Read:
+    FnOnce(&mut Under<'_>, &mut Option<Waker>, &mut [u8]) -> Poll<io::Result<usize>>
+{
+}
+
+impl<F> Read for F where
+    F: FnOnce(&mut Under<'_>, &mut Option<Waker>, &mut [u8]) -> Poll<io::Result<usize>>
+{
+}
+
+impl<'a> Under<'a> {
+    pub(crate) fn new(
+        tcp: Option<&'a TcpStream>,
+        other: Option<&'a mut Box<dyn Io>>,
+    ) -> Option<Self> {
+        tcp.map(Self::Tcp).or(other.map(Self::Other))
+    }
+
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut Option<Waker>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(tcp) => loop {
+                ready!(tcp.poll_read_ready(cx))?;
+                if let Some(result) = try_read(tcp, room) {
+                    return Poll::Ready(result);
+                }
+            },
+            Self::Other(other) => {
+                let mut buffer = ReadBuf::new(room);
+                let result = Pin::new(&mut **other).poll_read(cx, &mut buffer);
+                if result.is_pending() {
+                    *reader = Some(cx.waker().clone());
+                }
+                ready!(result)?;
+                Poll::Ready(Ok(buffer.filled().len()))
+            }
+        }
+    }
+
+    /// Reads what there is, for nobody who waits. Whoever does goes on being woken.
+    pub(crate) fn read_now(
+        &mut self,
+        reader: &mut Option<Waker>,
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if let Self::Tcp(tcp) = self {
+            return try_read(tcp, room).map_or(Poll::Pending, Poll::Ready);
+        }
+        let waiting = reader.as_ref().unwrap_or(Waker::noop()).clone();
+        self.poll_read(&mut Context::from_waker(&waiting), &mut None, room)
+    }
+
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut Option<Waker>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(tcp) => loop {
+                ready!(tcp.poll_write_ready(cx))?;
+                match tcp.try_write(bytes) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    result => return Poll::Ready(result),
+                }
+            },
+            Self::Other(other) => {
+                let result = Pin::new(&mut **other).poll_write(cx, bytes);
+                *writer = result.is_pending().then(|| cx.waker().clone());
+                result
+            }
+        }
+    }
+}
+
+/// Reads what there is. A read that leaves room has taken all of it: that the socket is not ready
+/// any more is noted along with it, which saves the call that would find out.
+fn try_read(tcp: &TcpStream, room: &mut [u8]) -> Option<io::Result<usize>> {
+    let mut short = None;
+    let result = tcp.try_io(Interest::READABLE, || {
+        let count = io::Read::read(&mut &*SockRef::from(tcp), room)?;
+        if (1..room.len()).contains(&count) {
+            short = Some(count);
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(count)
+    });
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => short.map(Ok),
+        result => Some(result),
+    }
+}
