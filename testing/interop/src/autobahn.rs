@@ -1,15 +1,20 @@
 //! The client of the Autobahn suite's fuzzing server.
 
 use anyhow::{Context as _, Result, bail};
-use towline::{Client, CloseCode, Config, Connection};
+use towline::{Client, CloseCode, Config, Connection, Tls};
 
 use crate::compression::{self, Settings};
 use crate::limits;
 
 /// Plays all cases: sends back whatever arrives. The verdicts are the suite's business.
-pub(crate) async fn run(url: &str, agent: &str, compress: Option<Settings>) -> Result<()> {
+pub(crate) async fn run(
+    url: &str,
+    agent: &str,
+    compress: Option<Settings>,
+    tls: Tls,
+) -> Result<()> {
     let config = compression::with(limits::raise(Config::client()), compress);
-    let client = Client::new().config(config);
+    let client = Client::new().config(config).tls(tls);
     let cases = case_count(client.connect(format!("{url}/getCaseCount")).await?).await?;
     let agent: String = form_urlencoded::byte_serialize(agent.as_bytes()).collect();
     for case in 1..=cases {

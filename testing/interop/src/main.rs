@@ -5,6 +5,8 @@ mod limits;
 
 mod compression;
 
+mod tls;
+
 mod fragments;
 
 mod closes;
@@ -19,10 +21,12 @@ mod autobahn;
 
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::client::Scenario;
 use crate::compression::Settings;
+use crate::tls::{ClientTls, ServerTls};
 
 #[derive(Parser)]
 #[command(name = "towline-interop", about)]
@@ -41,6 +45,8 @@ enum Command {
         /// Compress every message; settings are joined by commas
         #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
         compress: Option<Settings>,
+        #[command(flatten)]
+        tls: ServerTls,
     },
     /// Play scenarios against a server, one after the other
     Client {
@@ -52,6 +58,8 @@ enum Command {
         /// Compress every message; settings are joined by commas
         #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
         compress: Option<Settings>,
+        #[command(flatten)]
+        tls: ClientTls,
     },
     /// Play all cases of an Autobahn fuzzing server
     AutobahnClient {
@@ -64,21 +72,14 @@ enum Command {
         /// Compress every message; settings are joined by commas
         #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
         compress: Option<Settings>,
+        #[command(flatten)]
+        tls: ClientTls,
     },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Serve { listen, compress } => serve::run(&listen, compress).await.map(|()| true),
-        Command::Client { scenarios, url, compress } => {
-            Ok(client::play_all(&scenarios, &url, compress).await)
-        }
-        Command::AutobahnClient { url, agent, compress } => {
-            autobahn::run(&url, &agent, compress).await.map(|()| true)
-        }
-    };
-    match result {
+    match run(Arguments::parse().command).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -86,4 +87,20 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// True if all is well.
+async fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::Serve { listen, compress, tls } => {
+            serve::run(&listen, compress, tls.load()?).await?;
+        }
+        Command::Client { scenarios, url, compress, tls } => {
+            return Ok(client::play_all(&scenarios, &url, compress, &tls.load()?).await);
+        }
+        Command::AutobahnClient { url, agent, compress, tls } => {
+            autobahn::run(&url, &agent, compress, tls.load()?).await?;
+        }
+    }
+    Ok(true)
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
-use towline::{Accept, CloseCode, Config, Connection, Event, OriginPolicy, Request, Server};
+use towline::{
+    Accept, CloseCode, Config, Connection, Event, OriginPolicy, Request, Server, TlsServer,
+};
 
 use crate::closes::Closes;
 use crate::compression::{self, Settings};
@@ -15,10 +17,17 @@ use crate::{fragments, limits};
 
 const PROTOCOLS: [&str; 2] = ["chat.v1", "chat.v2"];
 
-pub(crate) async fn run(listen: &str, compress: Option<Settings>) -> Result<()> {
+pub(crate) async fn run(
+    listen: &str,
+    compress: Option<Settings>,
+    tls: Option<TlsServer>,
+) -> Result<()> {
     let config = compression::with(limits::raise(Config::server()), compress);
-    let mut server =
-        Server::builder().config(config).origins(OriginPolicy::Any).bind(listen).await?;
+    let mut builder = Server::builder().config(config).origins(OriginPolicy::Any);
+    if let Some(tls) = tls {
+        builder = builder.tls(tls);
+    }
+    let mut server = builder.bind(listen).await?;
     let mut out = stdout();
     writeln!(out, "listening on {}", server.local_addr()?)?;
     out.flush()?;

@@ -128,3 +128,62 @@ impl Write for Link {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::thread;
+
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::crypto::ring;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    use super::*;
+
+    /// Echoes one message on each of two connections.
+    fn serve(listener: &TcpListener, size: usize) -> Result<()> {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".into()])?;
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).map_err(io::Error::other)?;
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![cert.der().clone()], key)?;
+        config.ticketer = ring::Ticketer::new()?;
+        let config = Arc::new(config);
+        for _ in 0..2 {
+            let connection = ServerConnection::new(config.clone())?;
+            let mut stream = StreamOwned::new(connection, listener.accept()?.0);
+            let mut message = vec![0; size];
+            stream.read_exact(&mut message)?;
+            stream.write_all(&message)?;
+            stream.flush()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_session_is_new_until_tickets_are_used() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        // Several records, and not a whole number of them.
+        let message: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+        let size = message.len();
+        let server = thread::spawn(move || serve(&listener, size));
+        let tls = Tls::new().expect("a provider");
+        for is_resumed in [false, true] {
+            let stream = TcpStream::connect(address).expect("a server");
+            let mut link = Link::begin(stream, &tls).expect("a first message");
+            link.secure().expect("a session");
+            link.write_all(&message).expect("a server");
+            let mut reply = vec![0; size];
+            link.read_exact(&mut reply).expect("a reply");
+            assert!(reply == message, "a reply differs");
+            assert_eq!(link.is_resumed(), is_resumed);
+            assert!(!link.has_unread());
+            tls.resume();
+        }
+        server.join().expect("no panic").expect("two echoes");
+    }
+}

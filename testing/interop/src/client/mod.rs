@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
-use towline::{Client, CloseCode, Config, Connection, Message};
+use towline::{Client, CloseCode, Config, Connection, Message, Tls};
 
 use crate::compression::{self, Settings};
 use crate::limits;
@@ -39,13 +39,14 @@ pub(crate) async fn play_all(
     scenarios: &[Scenario],
     url: &str,
     compress: Option<Settings>,
+    tls: &Tls,
 ) -> bool {
+    let url = url.trim_end_matches('/').to_owned();
+    let server = Server { url, compress, tls: tls.clone() };
     let mut all_ok = true;
     for scenario in scenarios {
         let name = scenario.to_possible_value().map_or_else(String::new, |v| v.get_name().into());
-        let played =
-            tokio::time::timeout(TIME, scenarios::play(*scenario, &Server::at(url, compress)))
-                .await;
+        let played = tokio::time::timeout(TIME, scenarios::play(*scenario, &server)).await;
         match played.unwrap_or_else(|_| Err(anyhow::anyhow!("not done after {TIME:?}"))) {
             Ok(()) => println!("ok {name}"),
             Err(error) => {
@@ -62,20 +63,17 @@ pub(crate) async fn play_all(
 struct Server {
     url: String,
     compress: Option<Settings>,
+    tls: Tls,
 }
 
 impl Server {
-    fn at(url: &str, compress: Option<Settings>) -> Self {
-        Self { url: url.trim_end_matches('/').to_owned(), compress }
-    }
-
     async fn connect(&self, path: &str) -> towline::Result<Connection> {
         self.connect_with(Client::new(), path).await
     }
 
     async fn connect_with(&self, client: Client, path: &str) -> towline::Result<Connection> {
-        let client =
-            client.config(compression::with(limits::raise(Config::client()), self.compress));
+        let config = compression::with(limits::raise(Config::client()), self.compress);
+        let client = client.config(config).tls(self.tls.clone());
         let connection = client.connect(format!("{}{path}", self.url)).await?;
         assert_eq!(
             self.compress.is_some(),
