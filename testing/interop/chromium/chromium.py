@@ -52,7 +52,8 @@ def run(options):
         url = options.url
         if options.command:
             server = stack.enter_context(child(options.command))
-            url = f"http://{server.address()}/"
+            scheme = "https" if options.secure else "http"
+            url = f"{scheme}://{server.address()}/"
         test = stack.enter_context(child([javascript, HERE / "console.mjs", "--url", url,
                                           "--chromium", chromium, "--out", options.out]))
         status = test.wait(options.timeout)
@@ -88,6 +89,8 @@ def arguments():
     parser.add_argument("--url", help="of a server which is running")
     parser.add_argument("--out", type=Path, default=HERE.parent / "out" / "chromium",
                         help="directory for the screenshots (default: %(default)s)")
+    parser.add_argument("--secure", action="store_true",
+                        help="the command's server speaks TLS, by whatever certificate")
     parser.add_argument("--program", type=Path, help="to exchange compressed messages with")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for the whole run")
     argv = sys.argv[1:]

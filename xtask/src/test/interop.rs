@@ -31,7 +31,12 @@ pub(crate) const STEPS: [Step; 7] = [
         run: autobahn_tls,
     },
     Step { name: "peers", about: "libraries from npm and PyPI, both ways", slow: true, run: peers },
-    Step { name: "console", about: "the console in Chromium", slow: true, run: console },
+    Step {
+        name: "console",
+        about: "the console in Chromium, over HTTP and HTTPS",
+        slow: true,
+        run: console,
+    },
     Step { name: "node", about: "the npm package: its build, its tests", slow: true, run: node },
 ];
 
@@ -81,7 +86,14 @@ fn console(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "chromium/chromium.py");
     command.arg("--program").arg(context.program("towline-interop"));
     command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT).arg("--compress");
-    judge(context, &mut command)
+    let plain = judge(context, &mut command)?;
+    if plain != Outcome::Passed {
+        return Ok(plain);
+    }
+    // The same over TLS, where Chromium has its WebSocket over HTTP/2.
+    let mut command = suite(context, "chromium/chromium.py");
+    command.args(["--secure", "--"]).arg(context.program("towline"));
+    judge(context, command.args(ON_ANY_PORT).args(["--compress", "--tls-self-signed"]))
 }
 
 fn node(context: &Context) -> Result<Outcome> {

@@ -80,11 +80,13 @@ impl Echo {
     }
 }
 
-/// What TLS says, for the log: its version, and whose certificate the client has shown.
+/// What TLS says, for the log: its version, whether HTTP/2 is between it and the WebSocket, and whose
+/// certificate the client has shown.
 fn over(tls: &TlsInfo) -> String {
     let client = tls.peer_certificates.first().and_then(|der| Certificate::of(der));
     let whose = client.map(|certificate| format!(" as {}", certificate.subject));
-    format!(" over {}{}", tls.version, whose.unwrap_or_default())
+    let http2 = if tls.alpn.as_deref() == Some(b"h2") { " and HTTP/2" } else { "" };
+    format!(" over {}{http2}{}", tls.version, whose.unwrap_or_default())
 }
 
 /// Who it is, for the log: the client, and the proxy it comes through, if there is one.

@@ -167,7 +167,7 @@ fn who_speaks_something_else_is_told() {
     });
     echoed(&url, &[]).failed(6, &["wss://"]);
     let url = peer(read_to_end).replace("ws:", "wss:");
-    Program::connect(&[&url, "--connect-timeout", "50ms"])
+    Program::connect(&[&url, "--connect-timeout", "1s"])
         .end()
         .failed(124, &["TLS", "--connect-timeout"]);
 }
