@@ -165,6 +165,54 @@ def run(command, what, timeout=900, **options):
             raise Failed(f"{what}: `{step.name}` {how}\n{step.tail()}")
 
 
+class Certificates:
+    """A root, and what it has signed for loopback: a server's certificate and a client's."""
+
+    def __init__(self, directory):
+        """Makes them, as files in `directory`, with OpenSSL."""
+        self.openssl, self.directory = shutil.which("openssl"), Path(directory)
+        if not self.openssl:
+            raise Missing("openssl is not installed")
+        self.ca = self._make("root", "/CN=root", "-addext", "keyUsage=critical,keyCertSign")
+        self.server, self.client = self._sign("server"), self._sign("client")
+
+    def serving(self, client_certificates=False):
+        """The options of the contract for a server."""
+        certificate, key = self.server
+        options = ["--tls-cert", certificate, "--tls-key", key]
+        return [*options, "--tls-client-ca", self.ca] if client_certificates else options
+
+    def connecting(self, client_certificates=False):
+        """The options of the contract for a client."""
+        certificate, key = self.client
+        options = ["--cert", certificate, "--key", key] if client_certificates else []
+        return ["--ca", self.ca, *options]
+
+    def _make(self, name, subject, *options):
+        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
+        run([self.openssl, "req", "-x509", "-sha256", "-nodes", "-days", "30", "-newkey", "rsa:2048",
+             "-subj", subject, "-out", certificate, "-keyout", key, *options], "certificate")
+        return certificate
+
+    def _sign(self, name):
+        root, request = self.directory / "root", self.directory / f"{name}.request"
+        certificate, key = self.directory / f"{name}.pem", self.directory / f"{name}.key"
+        run([self.openssl, "req", "-new", "-sha256", "-nodes", "-newkey", "rsa:2048", "-subj",
+             f"/CN={name}", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", request,
+             "-keyout", key], "request for a certificate")
+        run([self.openssl, "x509", "-req", "-sha256", "-days", "30", "-copy_extensions", "copy",
+             "-CA", f"{root}.pem", "-CAkey", f"{root}.key", "-in", request, "-out", certificate],
+            "certificate")
+        return certificate, key
+
+    def spki(self):
+        """What a browser may be told to trust: the hash of the server's public key, as base64."""
+        script = ('"$1" x509 -in "$2" -noout -pubkey | "$1" pkey -pubin -outform DER | '
+                  '"$1" dgst -sha256 -binary | "$1" base64')
+        command = ["sh", "-c", script, "sh", self.openssl, str(self.server[0])]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def node():
     """The path of Node, with the npm packages of package-lock.json installed beside this file."""
     node, npm = shutil.which("node"), shutil.which("npm")

@@ -17,7 +17,9 @@ import fnmatch
 import json
 import shutil
 import socket
+import ssl
 import sys
+import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -26,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 import suite  # noqa: E402
-from harness import Failed, child, main  # noqa: E402
+from harness import Certificates, Failed, child, main  # noqa: E402
 
 # What is run unless all of it is asked for: the rest of sections 12 and 13 is the same with longer
 # messages, and takes half an hour.
@@ -91,11 +93,17 @@ def wait_for(children, deadline, *, alive=()):
             raise Failed("the time given by --timeout is over")
 
 
-def test_server(engine, parts, url, command, deadline):
+def certificates(stack):
+    """For as long as `stack` lasts."""
+    return Certificates(stack.enter_context(tempfile.TemporaryDirectory()))
+
+
+def test_server(engine, parts, url, command, deadline, tls):
     with contextlib.ExitStack() as stack:
-        server = [stack.enter_context(child(command))] if command else []
+        options = certificates(stack).serving() if tls else []
+        server = [stack.enter_context(child([*command, *options]))] if command else []
         if command:
-            url = f"ws://{server[0].address()}"
+            url = f"{'wss' if tls else 'ws'}://{server[0].address()}"
         specs = [{"servers": [{"agent": "towline", "url": url}], "cases": part.cases}
                  for part in parts]
         fuzzers = [stack.enter_context(engine.fuzz("fuzzingclient", spec, part.directory))
@@ -106,12 +114,14 @@ def test_server(engine, parts, url, command, deadline):
                 raise Failed(f"wstest ended with {fuzzer.wait(0)}, see {part.log()}")
 
 
-def answers(port, fuzzer, part, deadline):
+def answers(port, fuzzer, part, deadline, ca):
     """Waits until the fuzzing server answers HTTP: only then is its reactor running."""
+    tls = ssl.create_default_context(cafile=ca) if ca else None
     deadline = min(deadline, time.monotonic() + 60)
     while time.monotonic() < deadline and fuzzer.running():
         with contextlib.suppress(OSError), \
-                socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+                socket.create_connection(("127.0.0.1", port), timeout=5) as probe, \
+                tls.wrap_socket(probe, server_hostname="127.0.0.1") if tls else probe as probe:
             probe.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             if probe.recv(1):
                 return
@@ -119,9 +129,14 @@ def answers(port, fuzzer, part, deadline):
     raise Failed(f"the fuzzing server does not answer, see {part.log()}")
 
 
-def test_client(engine, parts, port, command, deadline):
+def test_client(engine, parts, port, command, deadline, tls):
     with contextlib.ExitStack() as stack:
         fuzzers, clients = [], []
+        scheme, ca, options, files = "ws", None, [], {}
+        if tls:
+            made = certificates(stack)
+            scheme, ca, options = "wss", made.ca, made.connecting()
+            files = dict(zip(("cert", "key"), map(str, made.server)))
         for part in parts:
             listener = stack.enter_context(socket.socket())
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -129,13 +144,13 @@ def test_client(engine, parts, port, command, deadline):
             listener.listen(64)
             listener.setblocking(False)  # Twisted adopts it as it is
             at = listener.getsockname()[1]
-            url = f"ws://127.0.0.1:{at}"
+            url = f"{scheme}://127.0.0.1:{at}"
             fuzzer = stack.enter_context(engine.fuzz(
-                "fuzzingserver", {"url": url, "cases": part.cases}, part.directory, listener))
+                "fuzzingserver", {"url": url, "cases": part.cases, **files}, part.directory, listener))
             listener.close()
-            answers(at, fuzzer, part, deadline)
+            answers(at, fuzzer, part, deadline, ca)
             clients.append(stack.enter_context(child(
-                [word.replace("{url}", url) for word in command])))
+                [*(word.replace("{url}", url) for word in command), *options])))
             fuzzers.append(fuzzer)
         wait_for(clients, deadline)
         for client in clients:
@@ -213,8 +228,11 @@ def arguments():
         sub.add_argument("--full", action="store_true", help="all cases of expected.json")
         sub.add_argument("--record", type=Path, metavar="FILE",
                          help="write the counts of a full run that is as expected there")
-        sub.add_argument("--out", type=Path, default=HERE.parent / "out" / f"autobahn-{role}",
-                         help="directory for the reports (default: %(default)s)")
+        sub.add_argument("--tls", action="store_true",
+                         help="by wss; the command gets the options that the contract has for it")
+        sub.add_argument("--out", type=Path,
+                         help="directory for the reports (default: autobahn-ROLE in "
+                              f"{HERE.parent / 'out'}, and autobahn-ROLE-tls)")
         sub.add_argument("--jobs", type=int, default=1, help="fuzzing processes at once")
         sub.add_argument("--timeout", type=int,
                          help="seconds for the whole run (default: 900, and 7200 with --full)")
@@ -227,6 +245,9 @@ def arguments():
     split = argv.index("--") if "--" in argv else len(argv)
     options = parser.parse_args(argv[:split])
     options.command = argv[split + 1:]
+    if options.role != "install" and not options.out:
+        suffix = "-tls" if options.tls else ""
+        options.out = HERE.parent / "out" / f"autobahn-{options.role}{suffix}"
     if options.role == "server" and bool(options.url) == bool(options.command):
         parser.error("server wants either --url or a command after --")
     if options.role == "client" and not any("{url}" in word for word in options.command):
@@ -249,9 +270,11 @@ def run(options):
     trouble = None
     try:
         if options.role == "server":
-            test_server(engine, parts, options.url, options.command, deadline)
+            test_server(engine, parts, options.url, options.command, deadline,
+                        options.tls)
         else:
-            test_client(engine, parts, options.port, options.command, deadline)
+            test_client(engine, parts, options.port, options.command, deadline,
+                        options.tls)
     except Failed as failed:
         trouble = failed  # what was run until then is worth seeing
     wrong = judge(options.role, engine, expected, cases, parts)

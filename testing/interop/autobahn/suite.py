@@ -69,12 +69,17 @@ class Docker:
 
     def fuzz(self, mode, spec, directory, listener=None):
         """As for Native; the port of `listener` is published on the loopback address instead."""
-        (directory / "spec.json").write_text(json.dumps(dict(spec, outdir="/reports"), indent=1))
         network = ["--network", "host"]
         if listener:
             port = listener.getsockname()[1]
             listener.close()
             network = ["--publish", f"127.0.0.1:{port}:{port}"]
+            # Of what it needs, it sees its own directory alone.
+            for name in ("key", "cert"):
+                if name in spec:
+                    shutil.copy(spec[name], directory / name)
+                    spec = dict(spec, **{name: f"/reports/{name}"})
+        (directory / "spec.json").write_text(json.dumps(dict(spec, outdir="/reports"), indent=1))
         # --rm, --init: the container ends and goes when the client that we started is told to.
         return child(["docker", "run", "--rm", "--init", "--name", f"towline-{uuid.uuid4().hex}",
                       "--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp", *network,

@@ -4,6 +4,9 @@
 //   peer.mjs ws|websocket serve --listen 127.0.0.1:PORT
 //   peer.mjs ws|websocket client SCENARIO... --url ws://127.0.0.1:PORT
 //   peer.mjs ws|websocket autobahn-client --url ws://127.0.0.1:PORT --agent NAME
+//
+// A server takes --tls-cert, --tls-key and --tls-client-ca, a client --ca, --cert and --key.
+import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { play, scenarios } from './scenarios.mjs';
 import { serve } from './server.mjs';
@@ -44,13 +47,30 @@ function usage(why) {
   process.exit(2);
 }
 
+/** What node:tls is to be told; nothing, if no file is given. */
+function tlsOptions(values) {
+  const read = (name) => values[name] && readFileSync(values[name]);
+  const ca = read('ca') ?? read('tls-client-ca');
+  const options = { ca, cert: read('cert') ?? read('tls-cert'), key: read('key') ?? read('tls-key') };
+  if (values['tls-client-ca']) options.requestCert = true;
+  return ca || options.cert ? options : undefined;
+}
+
+const FILES = ['tls-cert', 'tls-key', 'tls-client-ca', 'ca', 'cert', 'key'];
+const TEXT = { type: 'string' };
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { listen: { type: 'string' }, url: { type: 'string' }, agent: { type: 'string' } },
+  options: Object.fromEntries(['listen', 'url', 'agent', ...FILES].map((name) => [name, TEXT])),
 });
 const [name, command, ...names] = positionals;
 if (!['ws', 'websocket'].includes(name)) usage(`unknown library ${name}`);
-const library = await import(`./library/${name}.mjs`);
+const found = await import(`./library/${name}.mjs`);
+const tls = tlsOptions(values);
+const library = {
+  ...found,
+  connect: (url, options) => found.connect(url, { ...options, tls }),
+  listen: (host, port, options) => found.listen(host, port, { ...options, tls }),
+};
 if (command === 'serve' && values.listen) await serve(library, values.listen);
 else if (command === 'client' && values.url) await client(library, names, values.url);
 else if (command === 'autobahn-client' && values.url) {

@@ -12,12 +12,13 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from harness import Failed, Missing, child, main, node, python  # noqa: E402
+from harness import Certificates, Failed, Missing, child, main, node, python  # noqa: E402
 
 SCENARIOS = ["echo-text", "echo-binary", "echo-empty", "echo-lengths", "fragmented-text",
              "fragmented-binary", "ping", "server-ping", "client-close", "server-close", "reject",
@@ -52,15 +53,19 @@ COMPRESSED_SCENARIOS = ["echo-text", "echo-binary", "echo-empty", "echo-lengths"
 COMPRESSING = ["ws", "websockets"]
 
 
-def play(server, client, names, timeout, compressed=None):
-    """Starts `server`, and has `client` run the scenarios; name → "ok" or what went wrong."""
+def play(server, client, names, timeout, compressed=None, tls=None, quiet=False):
+    """Starts `server`, and has `client` run the scenarios; name → "ok" or what went wrong.
+
+    `tls`: options of the server and of the client, which go by wss then."""
+    scheme = "wss" if tls else "ws"
+    serving_tls, connecting_tls = tls or ([], [])
     env = None
     if compressed is not None:
         theirs, ours = compressed
         env = dict(os.environ, TOWLINE_PEER_DEFLATE=json.dumps(theirs), TOWLINE_DEFLATE=ours)
-    with child([*server, "serve", "--listen", "127.0.0.1:0"], env=env) as serving:
-        url = f"ws://{serving.address()}"
-        with child([*client, "client", *names, "--url", url], env=env) as playing:
+    with child([*server, "serve", "--listen", "127.0.0.1:0", *serving_tls], env=env) as serving:
+        url = f"{scheme}://{serving.address()}"
+        with child([*client, "client", *names, "--url", url, *connecting_tls], env=env) as playing:
             status = playing.wait(timeout)
             outcomes = dict.fromkeys(names, "no result")
             for line in list(playing.output):
@@ -75,7 +80,7 @@ def play(server, client, names, timeout, compressed=None):
                 how = "did not end in time" if status is None else f"ended with {status}"
                 print(f"`{playing.name}` {how}:\n{playing.tail()}")
                 outcomes[names[-1]] += f" (the client {how})"
-            elif bad and serving.output[1:]:
+            elif bad and serving.output[1:] and not quiet:
                 print(f"the server said:\n{serving.tail()}")
             return outcomes
 
@@ -95,6 +100,29 @@ def show(columns):
         for name, outcome in columns[head].items():
             if outcome != "ok":
                 print(f"  {head}, {name}: {outcome}")
+
+
+def run_tls(options, peers):
+    """Both directions over TLS, with client certificates; how many scenarios were not ok."""
+    names = [name for name in options.scenarios if name not in RAW]
+    columns, trouble = {}, 0
+    with tempfile.TemporaryDirectory() as directory:
+        certificates = Certificates(directory)
+        tls = certificates.serving(True), certificates.connecting(True)
+        anonymous = certificates.serving(True), certificates.connecting()
+        for peer, command in peers.items():
+            pairings = {f"{peer} → towline": (options.program, command),
+                        f"towline → {peer}": (command, options.program)}
+            for head, (server, client) in pairings.items():
+                columns[head] = play(server, client, names, options.timeout, tls=tls)
+                if play(server, client, ["echo-text"], options.timeout, tls=anonymous,
+                        quiet=True)["echo-text"] == "ok":
+                    print(f"{head}: a client without a certificate was let in")
+                    trouble += 1
+    print("\nover TLS, with client certificates")
+    show(columns)
+    return trouble + sum(outcome != "ok" for column in columns.values()
+                         for outcome in column.values())
 
 
 def run_compressed(options, peers):
@@ -139,6 +167,7 @@ def run(options):
                     columns[head] = play(server, client, names, options.timeout)
         show(columns)
         bad = sum(outcome != "ok" for column in columns.values() for outcome in column.values())
+        bad += run_tls(options, peers)
         bad += run_compressed(options, peers)
         if bad:
             raise Failed(f"{bad} scenarios")

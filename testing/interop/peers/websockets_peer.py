@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """A peer for the interop suite, on PyPI's `websockets`. The contract is in README.md.
 
-  websockets_peer.py serve --listen 127.0.0.1:PORT
-  websockets_peer.py client SCENARIO... --url ws://127.0.0.1:PORT
+  websockets_peer.py serve --listen 127.0.0.1:PORT [--tls-cert FILE --tls-key FILE]
+  websockets_peer.py client SCENARIO... --url ws://127.0.0.1:PORT [--ca FILE]
 """
 import argparse
 import asyncio
 import json
 import os
+import ssl
 import sys
 import uuid
 from urllib.parse import parse_qs, urlsplit
@@ -98,10 +99,21 @@ def screen(connection, request):
     return None
 
 
-async def run_server(listen):
-    host, port = listen.split(":")
+def server_tls(options):
+    if not options.tls_cert:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(options.tls_cert, options.tls_key)
+    if options.tls_client_ca:
+        context.load_verify_locations(options.tls_client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+async def run_server(options):
+    host, port = options.listen.split(":")
     async with serve(accepted, host, int(port), max_size=MAX, process_request=screen,
-                     select_subprotocol=choose_protocol,
+                     select_subprotocol=choose_protocol, ssl=server_tls(options),
                      **compression(ServerPerMessageDeflateFactory)) as server:
         print(f"listening on {host}:{server.sockets[0].getsockname()[1]}", flush=True)
         await server.serve_forever()
@@ -135,12 +147,13 @@ async def closes_well(connection):
 class Scenarios:
     """One method a scenario. A connection that is returned is closed, and must close well."""
 
-    def __init__(self, base):
-        self.base = base
+    def __init__(self, base, tls):
+        self.base, self.tls = base, tls
 
     async def connect(self, path, **options):
         deflate = compression(ClientPerMessageDeflateFactory, client_max_window_bits=True)
-        connection = await connect(self.base + path, max_size=MAX, proxy=None, **deflate, **options)
+        connection = await connect(self.base + path, max_size=MAX, proxy=None, ssl=self.tls,
+                                   **deflate, **options)
         agreed = bool(connection.protocol.extensions)
         expect(agreed == (DEFLATE is not None), "compression was not agreed on, or unasked")
         return connection
@@ -268,10 +281,20 @@ class Scenarios:
         return connection
 
 
-async def run_client(names, base):
+def client_tls(options):
+    if not options.url.startswith("wss:"):
+        return None
+    context = ssl.create_default_context(cafile=options.ca)
+    if options.cert:
+        context.load_cert_chain(options.cert, options.key)
+    return context
+
+
+async def run_client(options):
     failures = 0
-    for name in names:
-        scenario = getattr(Scenarios(base.rstrip("/")), name.replace("-", "_"), None)
+    scenarios = Scenarios(options.url.rstrip("/"), client_tls(options))
+    for name in options.scenarios:
+        scenario = getattr(scenarios, name.replace("-", "_"), None)
         if scenario is None:
             sys.exit(f"unknown scenario: {name}")
         try:
@@ -291,12 +314,17 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve").add_argument("--listen", required=True)
+    server = commands.add_parser("serve")
+    server.add_argument("--listen", required=True)
+    for name in ("--tls-cert", "--tls-key", "--tls-client-ca"):
+        server.add_argument(name, metavar="FILE")
     client = commands.add_parser("client")
     client.add_argument("scenarios", nargs="+")
     client.add_argument("--url", required=True)
+    for name in ("--ca", "--cert", "--key"):
+        client.add_argument(name, metavar="FILE")
     options = parser.parse_args()
     if options.command == "serve":
-        asyncio.run(run_server(options.listen))
+        asyncio.run(run_server(options))
     else:
-        sys.exit(asyncio.run(run_client(options.scenarios, options.url)))
+        sys.exit(asyncio.run(run_client(options)))

@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 6] = [
+pub(crate) const STEPS: [Step; 7] = [
     Step { name: "programs", about: "the programs that the suites run", slow: true, run: programs },
     Step {
         name: "autobahn-server",
@@ -23,6 +23,12 @@ pub(crate) const STEPS: [Step; 6] = [
         about: "Autobahn, but for the long of sections 12 and 13, against our client",
         slow: true,
         run: autobahn_client,
+    },
+    Step {
+        name: "autobahn-tls",
+        about: "the same against both, by wss",
+        slow: true,
+        run: autobahn_tls,
     },
     Step { name: "peers", about: "libraries from npm and PyPI, both ways", slow: true, run: peers },
     Step {
@@ -47,6 +53,13 @@ fn autobahn_server(context: &Context) -> Result<Outcome> {
 
 fn autobahn_client(context: &Context) -> Result<Outcome> {
     autobahn(context, "client", &[])
+}
+
+fn autobahn_tls(context: &Context) -> Result<Outcome> {
+    match autobahn(context, "server", &["--tls"])? {
+        Outcome::Passed => autobahn(context, "client", &["--tls"]),
+        other => Ok(other),
+    }
 }
 
 /// The Autobahn suite in one role; our program compresses as the suite likes.

@@ -9,6 +9,7 @@ import socket
 
 from autobahntestsuite import fuzzing, wstest
 from twisted.internet import reactor
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 make_factory = fuzzing.FuzzingFactory.__init__
 
@@ -20,6 +21,8 @@ def make_reporting_factory(self, outdir):
 
 def adopt(factory, contextFactory=None):
     fd = int(os.environ['TOWLINE_LISTEN_FD'])
+    if contextFactory:
+        factory = TLSMemoryBIOFactory(contextFactory, False, factory)
     return reactor.adoptStreamPort(fd, socket.AF_INET, factory)
 
 

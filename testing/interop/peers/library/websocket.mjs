@@ -1,6 +1,7 @@
 // npm `websocket` (WebSocket-Node) behind the interface that scenarios.mjs and server.mjs are
 // written against.
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import websocket from 'websocket';
 import { Connection, Rejected, REJECT_REASON } from '../connection.mjs';
 
@@ -56,9 +57,9 @@ function closeFrame(bytes) {
 
 export const refusal = /Expected a Sec-WebSocket-Protocol header/;
 
-export function connect(url, { protocols = [], headers = {}, opened } = {}) {
+export function connect(url, { protocols = [], headers = {}, opened, tls } = {}) {
   return new Promise((resolve, reject) => {
-    const client = new websocket.client(CONFIG);
+    const client = new websocket.client({ ...CONFIG, tlsOptions: tls });
     client.on('connect', (inner) => {
       const connection = new NodeConnection(inner);
       opened?.(connection);
@@ -72,8 +73,9 @@ export function connect(url, { protocols = [], headers = {}, opened } = {}) {
   });
 }
 
-export function listen(host, port, { chooseProtocol, accepted }) {
-  const http = createServer((request, response) => response.writeHead(426).end());
+export function listen(host, port, { chooseProtocol, accepted, tls }) {
+  const answer = (request, response) => response.writeHead(426).end();
+  const http = tls ? createSecureServer(tls, answer) : createServer(answer);
   const server = new websocket.server({ ...CONFIG, httpServer: http });
   server.on('request', (request) => {
     if (request.resourceURL.pathname === '/reject') {

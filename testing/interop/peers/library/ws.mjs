@@ -1,5 +1,6 @@
 // npm `ws` behind the interface that scenarios.mjs and server.mjs are written against.
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Connection, Rejected, REJECT_REASON } from '../connection.mjs';
 
@@ -53,9 +54,9 @@ class WsConnection extends Connection {
 /** The error of a client whose server accepted none of the subprotocols it offered. */
 export const refusal = /Server sent no subprotocol/;
 
-export function connect(url, { protocols = [], headers = {}, opened } = {}) {
+export function connect(url, { protocols = [], headers = {}, opened, tls } = {}) {
   return new Promise((resolve, reject) => {
-    const ws = new WebSocket(url, protocols, { headers, ...LIMITS });
+    const ws = new WebSocket(url, protocols, { headers, ...tls, ...LIMITS });
     // Inside `open`: what came with the handshake is emitted right after it.
     ws.once('open', () => {
       if (DEFLATE && !ws.extensions.includes('permessage-deflate')) {
@@ -74,8 +75,9 @@ export function connect(url, { protocols = [], headers = {}, opened } = {}) {
   });
 }
 
-export function listen(host, port, { chooseProtocol, accepted }) {
-  const http = createServer((request, response) => response.writeHead(426).end());
+export function listen(host, port, { chooseProtocol, accepted, tls }) {
+  const answer = (request, response) => response.writeHead(426).end();
+  const http = tls ? createSecureServer(tls, answer) : createServer(answer);
   const server = new WebSocketServer({
     noServer: true,
     ...LIMITS,
