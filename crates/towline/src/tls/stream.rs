@@ -28,9 +28,10 @@ use crate::tls::scratch::{CAPACITY, KEPT_MAX, Scratch};
 use crate::tls::session::{FRAGMENT_MAX, Outgoing, RECORD_MAX, Session};
 use crate::transport::{AnyStream, Duplex, Io, Remains, SEEN, TlsInfo};
 
-/// So much plaintext is encrypted in one go, and written by one call. What the socket does not take
-/// of it waits here; after that it is a record at a time, until the socket takes one whole.
-const AT_ONCE: usize = 4 * FRAGMENT_MAX;
+/// So much plaintext is encrypted in one go, and written by one call: a little more than a connection
+/// queues before it writes. What the socket does not take of it waits here; after that it is a record
+/// at a time, until the socket takes one whole.
+const AT_ONCE: usize = 5 * FRAGMENT_MAX;
 
 /// So many reads are made to see whether there is anything: a peer may send records without content.
 const LOOKS: usize = 4;
@@ -65,6 +66,11 @@ struct Live {
     is_blocked: bool,
     /// Whether it did not take all of what was written last.
     is_slow: bool,
+    /// Whether it has taken some of that, and nobody has asked.
+    has_moved: bool,
+    /// Whether something has come since the last plaintext, and nobody has asked: a record may be long
+    /// in coming.
+    has_come: bool,
     is_closing: bool,
     /// Who waits to read and to write, where the stream under it knows one waker of each.
     reader: Option<Waker>,
@@ -122,6 +128,8 @@ impl Stream {
             unsent,
             is_blocked: false,
             is_slow: false,
+            has_moved: false,
+            has_come: false,
             is_closing: false,
             reader: None,
             writer: None,
@@ -285,6 +293,11 @@ impl Duplex for Stream {
         true
     }
 
+    fn has_moved(&self) -> bool {
+        let mut state = self.lock();
+        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_moved))
+    }
+
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
         let live = state.live()?;
@@ -309,7 +322,11 @@ impl Duplex for Stream {
         }
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match (&self.tcp, &mut live.under) {
-            (Some(tcp), _) => Poll::Ready(SockRef::from(tcp).shutdown(Shutdown::Write)),
+            (Some(tcp), _) => Poll::Ready(match SockRef::from(tcp).shutdown(Shutdown::Write) {
+                // The peer has ended it already.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+                result => result,
+            }),
             (None, Some(under)) => {
                 let result = Pin::new(under).poll_shutdown(cx);
                 live.writer = result.is_pending().then(|| cx.waker().clone());
@@ -342,6 +359,11 @@ impl Duplex for Stream {
             *wake = state.live.as_mut().and_then(|live| live.reader.take());
         }
         has_unread
+    }
+
+    fn has_come(&self) -> bool {
+        let mut state = self.lock();
+        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_come))
     }
 
     fn look_ahead(&self, look: &mut dyn FnMut(&[u8])) {
@@ -422,17 +444,20 @@ impl State {
                 return Poll::Ready(());
             }
         };
+        live.has_come = true;
         let ciphertext = &mut scratch.0[..kept + count];
         ciphertext[..kept].copy_from_slice(&live.incoming);
         let mut answer = Vec::new();
         let mut outgoing = Outgoing { buffer: &mut answer, filled: 0 };
+        let Live { session, has_come, .. } = &mut **live;
         let mut received = |plaintext: &[u8]| {
+            *has_come = false;
             let room = if ahead.is_empty() { buffer.remaining() } else { 0 };
             let (now, later) = plaintext.split_at(plaintext.len().min(room));
             buffer.put_slice(now);
             ahead.extend_from_slice(later);
         };
-        match live.session.receive(ciphertext, &mut outgoing, &mut received) {
+        match session.receive(ciphertext, &mut outgoing, &mut received) {
             Ok(taken) => {
                 // What comes behind the end is to be ignored (RFC 8446, section 6.1).
                 let rest = if taken.is_end { &[] } else { &ciphertext[taken.count..] };
@@ -554,7 +579,10 @@ impl Live {
             let Some(mut under) = Under::new(tcp, self.under.as_mut()) else { break };
             match ready!(under.poll_write(cx, &mut self.writer, &self.unsent))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.unsent.advance(count),
+                count => {
+                    self.unsent.advance(count);
+                    self.has_moved = true;
+                }
             }
         }
         self.keep_unsent(&[]);
