@@ -204,6 +204,11 @@ impl Session {
         }
     }
 
+    /// The transport is full, and has taken some of what it had held back itself.
+    pub fn handle_moved(&mut self) {
+        self.stall.handle_moved();
+    }
+
     /// Since when the transport has been full without taking anything, as far as that was told.
     pub fn full_since(&self) -> Option<Instant> {
         self.stall.since()

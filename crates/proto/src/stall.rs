@@ -23,6 +23,11 @@ impl Stall {
         }
     }
 
+    /// The transport has taken some of what it had held back itself.
+    pub(crate) fn handle_moved(&mut self) {
+        self.since = None;
+    }
+
     /// Since when the transport has taken nothing, as far as it was told.
     pub(crate) fn since(&self) -> Option<Instant> {
         self.since.as_deref().map(|(since, _)| *since)
@@ -54,6 +59,17 @@ mod tests {
             assert_eq!(stall.deadline(written), Some(now + 60 * SECOND));
             assert_eq!(stall.deadline(written + 1), None);
         }
+    }
+
+    #[test]
+    fn whoever_takes_what_the_transport_holds_back_is_borne_with() {
+        let mut stall = Stall::new(Some(60 * SECOND));
+        let start = start();
+        stall.handle_full(start, 7);
+        stall.handle_moved();
+        assert_eq!(stall.deadline(7), None);
+        stall.handle_full(start + 50 * SECOND, 7);
+        assert_eq!(stall.deadline(7), Some(start + 110 * SECOND));
     }
 
     #[test]

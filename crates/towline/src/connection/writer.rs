@@ -167,6 +167,10 @@ impl Writer {
             Receiving::HandedOut if self.is_turn_over => Receiving::Waits,
             receiver => receiver,
         };
+        if is_first && matches!(self.flusher, Flusher::Blocked(_)) {
+            // It waits for a flush. From now on something is queued behind that.
+            self.full(session);
+        }
         if is_first && !receiver.has_more() && !self.is_in_company() {
             self.turn = match receiver {
                 Receiving::HandedOut => Turn::Answer,
@@ -338,6 +342,10 @@ impl Writer {
 
     #[cold]
     fn full(&mut self, session: &mut Session) {
+        if self.half.as_ref().is_some_and(WriteHalf::has_moved) {
+            self.took_more = true;
+            session.handle_moved();
+        }
         session.handle_full(Instant::now().into_std());
         self.has_deadline = true;
     }
@@ -392,7 +400,10 @@ impl Writer {
             self.note(session, result);
         }
         (self.unflushed, self.is_flushing) = (false, false);
-        session.outbound().handle_flushed();
+        // What a transport has taken and could not flush is lost.
+        if !self.is_over() {
+            session.outbound().handle_flushed();
+        }
         Poll::Ready(())
     }
 

@@ -54,7 +54,11 @@ fn of_certificate(error: &CertificateError) -> (ErrorKind, String) {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             ErrorKind::CertificateName
         }
-        CertificateError::UnknownIssuer => ErrorKind::CertificateUntrusted,
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            ErrorKind::CertificateUntrusted
+        }
         CertificateError::Other(other) if other.0.is::<SelfSigned>() => {
             ErrorKind::CertificateUntrusted
         }
@@ -63,8 +67,33 @@ fn of_certificate(error: &CertificateError) -> (ErrorKind, String) {
     let why = match error {
         CertificateError::Expired => "the peer's certificate has expired".to_owned(),
         CertificateError::NotValidYet => "the peer's certificate is not valid yet".to_owned(),
+        CertificateError::ExpiredContext { time, not_after } => {
+            let since = time.as_secs().saturating_sub(not_after.as_secs());
+            format!("the peer's certificate has expired {} ago", long(since))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => {
+            let until = not_before.as_secs().saturating_sub(time.as_secs());
+            format!(
+                "the peer's certificate is not valid yet, but in {} (does the clock say so here?)",
+                long(until)
+            )
+        }
         CertificateError::NotValidForName => {
             "the peer's certificate is for another name".to_owned()
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => match presented.len() {
+            0 => "the peer's certificate is for no name at all".to_owned(),
+            count => {
+                let more = if count > NAMES { ", and others" } else { "" };
+                let names = presented.iter().take(NAMES).map(|name| bare(name));
+                let names = names.collect::<Vec<_>>().join(", ");
+                format!("the peer's certificate is for another name: {names}{more}")
+            }
+        },
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "the peer's certificate is not signed by the root of that name which is trusted here"
+                .to_owned()
         }
         CertificateError::UnknownIssuer => {
             "the peer's certificate is signed by an unknown root, which is not trusted here"
@@ -78,6 +107,25 @@ fn of_certificate(error: &CertificateError) -> (ErrorKind, String) {
         error => format!("the peer's certificate is not valid: {error}"),
     };
     (kind, why)
+}
+
+/// So many names are shown of those that a certificate is for.
+const NAMES: usize = 4;
+
+/// A name as rustls shows it, `DnsName("example.com")`, without what is around it.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inner.unwrap_or(name).trim_matches('"')
+}
+
+/// So many seconds, in words.
+fn long(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} minutes", seconds / 60),
+        7200..172_800 => format!("{} hours", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 fn of_alert(role: Role, alert: AlertDescription) -> (ErrorKind, String) {

@@ -13,9 +13,10 @@ use crate::tls::session::{FRAGMENT_MAX, Outgoing, RECORD_MAX, Session, record_le
 use crate::tls::under::{Read, Under};
 use crate::transport::Io;
 
-/// So much plaintext is encrypted in one go, and written by one call. What the socket does not take
-/// of it waits here; after that it is a record at a time, until the socket takes one whole.
-const AT_ONCE: usize = 4 * FRAGMENT_MAX;
+/// So much plaintext is encrypted in one go, and written by one call: a little more than a connection
+/// queues before it writes. What the socket does not take of it waits here; after that it is a record
+/// at a time, until the socket takes one whole.
+const AT_ONCE: usize = 5 * FRAGMENT_MAX;
 
 /// From this length on it is worth while to read records whole.
 const LONG: usize = 4 << 10;
@@ -34,6 +35,11 @@ pub(crate) struct Live {
     pub(crate) is_blocked: bool,
     /// Whether it did not take all of what was written last.
     pub(crate) is_slow: bool,
+    /// Whether it has taken some of that, and nobody has asked.
+    pub(crate) has_moved: bool,
+    /// Whether something has come since the last plaintext, and nobody has asked: a record may be long
+    /// in coming.
+    pub(crate) has_come: bool,
     pub(crate) is_closing: bool,
     /// Who waits to read and to write, where the stream under it knows one waker of each.
     pub(crate) reader: Option<Waker>,
@@ -163,7 +169,10 @@ impl Live {
             let Some(mut under) = Under::new(tcp, self.under.as_mut()) else { break };
             match ready!(under.poll_write(cx, &mut self.writer, &self.unsent))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                count => self.unsent.advance(count),
+                count => {
+                    self.unsent.advance(count);
+                    self.has_moved = true;
+                }
             }
         }
         self.keep_unsent(&[]);

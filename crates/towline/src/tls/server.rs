@@ -112,7 +112,8 @@ impl TlsServer {
     /// As [`from_pem`](Self::from_pem), and [`ErrorKind::InvalidTls`] if a file can't be read.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
         let files = (chain.as_ref().to_owned(), key.as_ref().to_owned());
-        Self::new(Parts::of(read(&files)?), Some(files))
+        let identity = read(&files)?;
+        Self::new(Parts::of(identity), Some(files.clone())).map_err(|error| of_files(&files, error))
     }
 
     /// The same, given as DER.
@@ -160,7 +161,7 @@ impl TlsServer {
             return Err(pem::invalid("there is nothing to reload: it was not made from files"));
         };
         let identity = read(files)?;
-        self.exchange(identity)
+        self.exchange(identity).map_err(|error| of_files(files, error))
     }
 
     /// The same with this certificate in place of the one there is.
@@ -280,15 +281,20 @@ async fn failed(failure: Failure) -> Error {
     }
 }
 
-fn read((chain, key): &(PathBuf, PathBuf)) -> Result<Identity> {
+fn read(files: &(PathBuf, PathBuf)) -> Result<Identity> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| {
             pem::invalid(format!("can't read {}: {error}", path.display())).with_source(error)
         })
     };
-    Identity::from_pem(&read(chain)?, &read(key)?).map_err(|error| {
-        pem::invalid(format!("{} and {}: {error}", chain.display(), key.display()))
-    })
+    let (chain, key) = files;
+    Identity::from_pem(&read(chain)?, &read(key)?).map_err(|error| of_files(files, error))
+}
+
+/// An error that comes of what is in these files.
+fn of_files((chain, key): &(PathBuf, PathBuf), error: Error) -> Error {
+    let message = format!("{} and {}: {error}", chain.display(), key.display());
+    Error::new(error.kind(), message).with_source(error)
 }
 
 impl Parts {

@@ -103,6 +103,8 @@ impl Stream {
             record_len: 0,
             is_blocked: false,
             is_slow: false,
+            has_moved: false,
+            has_come: false,
             is_closing: false,
             reader: None,
             writer: None,
@@ -180,6 +182,11 @@ impl Duplex for Stream {
         true
     }
 
+    fn has_moved(&self) -> bool {
+        let mut state = self.lock();
+        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_moved))
+    }
+
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
         let live = state.live()?;
@@ -204,7 +211,11 @@ impl Duplex for Stream {
         }
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match (&self.tcp, &mut live.under) {
-            (Some(tcp), _) => Poll::Ready(SockRef::from(tcp).shutdown(Shutdown::Write)),
+            (Some(tcp), _) => Poll::Ready(match SockRef::from(tcp).shutdown(Shutdown::Write) {
+                // The peer has ended it already.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+                result => result,
+            }),
             (None, Some(under)) => {
                 let result = Pin::new(under).poll_shutdown(cx);
                 live.writer = result.is_pending().then(|| cx.waker().clone());
@@ -237,6 +248,11 @@ impl Duplex for Stream {
             *wake = state.live.as_mut().and_then(|live| live.reader.take());
         }
         has_unread
+    }
+
+    fn has_come(&self) -> bool {
+        let mut state = self.lock();
+        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_come))
     }
 
     fn look_ahead(&self, look: &mut dyn FnMut(&[u8])) {
@@ -320,13 +336,16 @@ impl State {
         live.record_len = record_len(ciphertext).unwrap_or(0);
         let mut answer = Vec::new();
         let mut outgoing = Outgoing { buffer: &mut answer, filled: 0 };
+        live.has_come = true;
+        let Live { session, has_come, .. } = &mut **live;
         let mut received = |plaintext: &[u8]| {
+            *has_come = false;
             let room = if ahead.is_empty() { buffer.remaining() } else { 0 };
             let (now, later) = plaintext.split_at(plaintext.len().min(room));
             buffer.put_slice(now);
             ahead.extend_from_slice(later);
         };
-        match live.session.receive(ciphertext, &mut outgoing, &mut received) {
+        match session.receive(ciphertext, &mut outgoing, &mut received) {
             // What comes behind the end is to be ignored (RFC 8446, section 6.1).
             Ok(taken) if taken.is_end => {
                 live.keep_incoming(&[]);

@@ -46,17 +46,26 @@ pub(crate) struct Telling {
 impl Telling {
     /// The same in other words, where there are better ones.
     fn tell(&self, certificate: &CertificateDer<'_>, error: Error) -> Error {
-        use CertificateError::{BadSignature, Other, UnknownIssuer};
+        use CertificateError::{
+            BadSignature, Other, UnknownIssuer, UnsupportedSignatureAlgorithmForPublicKeyContext,
+        };
         let better: Arc<dyn std::error::Error + Send + Sync> = match &error {
             Error::InvalidCertificate(Other(_)) if self.added.contains(certificate) => {
                 Arc::new(Authoritys)
             }
-            // The signature is wrong of one that has the name of a root, and another key.
-            Error::InvalidCertificate(UnknownIssuer | BadSignature | Other(_))
-                if is_self_signed(certificate) =>
+            // As webpki calls it.
+            Error::InvalidCertificate(Other(other))
+                if other.to_string() == "CaUsedAsEndEntity" && !is_self_signed(certificate) =>
             {
-                Arc::new(SelfSigned)
+                Arc::new(Authoritys)
             }
+            // The signature is wrong of one that has the name of a root, and another key.
+            Error::InvalidCertificate(
+                UnknownIssuer
+                | BadSignature
+                | UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+                | Other(_),
+            ) if is_self_signed(certificate) => Arc::new(SelfSigned),
             _ => return error,
         };
         Other(OtherError(better)).into()

@@ -66,6 +66,11 @@ impl Duplex for Boxed {
         self.lock().is_write_vectored
     }
 
+    fn has_moved(&self) -> bool {
+        // Nobody knows.
+        false
+    }
+
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.lock().stream()?.poll_flush(cx)
     }
@@ -81,6 +86,10 @@ impl Duplex for Boxed {
             *wake = state.waker.take();
         }
         has_unread
+    }
+
+    fn has_come(&self) -> bool {
+        false
     }
 
     fn look_ahead(&self, look: &mut dyn FnMut(&[u8])) {

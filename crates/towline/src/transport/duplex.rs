@@ -26,6 +26,9 @@ pub(crate) trait Duplex: Send + Sync + 'static {
     /// Whether more than the first slice is written in one call.
     fn is_write_vectored(&self) -> bool;
 
+    /// Whether what it holds back itself has become less since this was last asked.
+    fn has_moved(&self) -> bool;
+
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
@@ -33,6 +36,9 @@ pub(crate) trait Duplex: Send + Sync + 'static {
     /// Whether bytes of the peer lie unread. If finding out has used up somebody's waker, that is
     /// to be woken.
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool;
+
+    /// Whether anything has come since this was last asked that was no bytes to be read, or not yet.
+    fn has_come(&self) -> bool;
 
     /// Shows those that the last [`has_unread`](Self::has_unread) has found, up to
     /// [`SEEN`](crate::transport::SEEN) of them.

@@ -103,6 +103,14 @@ impl WriteHalf {
         }
     }
 
+    /// Whether anything of the peer has come since this was last asked that can't be read yet.
+    pub(crate) fn has_come(&self) -> bool {
+        match self {
+            Self::Duplex(duplex) => duplex.has_come(),
+            _ => false,
+        }
+    }
+
     /// What `look` sees in the first of the bytes that lie unread.
     pub(crate) fn look_ahead<T>(&self, mut look: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
         let mut bytes = vec![0; SEEN];
@@ -126,6 +134,14 @@ impl WriteHalf {
     /// Whether it may hold back what was written until it is flushed. The kernel's sockets don't.
     pub(crate) fn holds_back(&self) -> bool {
         matches!(self, Self::Duplex(_))
+    }
+
+    /// Whether what it holds back has become less since this was last asked, as far as that is known.
+    pub(crate) fn has_moved(&self) -> bool {
+        match self {
+            Self::Duplex(duplex) => duplex.has_moved(),
+            _ => false,
+        }
     }
 
     /// Has the kernel take no more than it can send, and so many bytes: what waits for the peer

@@ -49,7 +49,7 @@ async fn send_waits_while_the_peer_does_not_read_and_goes_on_when_it_does() {
 #[tokio::test(start_paused = true)]
 async fn try_send_says_full_and_gives_the_message_back() {
     let (connection, far) = connect(Role::Server, &config());
-    far.stalls();
+    far.stalls_behind(&connection.sender()).await;
     connection.try_send(vec![1; MARK]).unwrap();
     let error = connection.try_send("no room").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::QueueFull);
@@ -187,7 +187,7 @@ async fn pongs_and_the_close_frame_are_queued_beyond_the_mark() {
 async fn a_sender_that_waits_hears_of_the_end() {
     for abort in [false, true] {
         let (connection, far) = connect(Role::Server, &config());
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; MARK]).await.unwrap();
         let sender = connection.sender();
         let waiting = tokio::spawn(async move { sender.send("waiting").await });
@@ -228,7 +228,7 @@ async fn a_stalled_connection_closes_within_the_close_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_sink_that_is_ready_takes_a_message_whatever_others_send() {
     let (mut connection, far) = connect(Role::Server, &config());
-    far.stalls();
+    far.stalls_behind(&connection.sender()).await;
     let other = connection.sender();
     std::future::poll_fn(|cx| connection.poll_ready_unpin(cx)).await.unwrap();
     other.send(vec![0; MARK]).await.unwrap();

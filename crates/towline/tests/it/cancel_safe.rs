@@ -199,7 +199,7 @@ fn a_stream_and_a_sink_lose_nothing_when_their_futures_are_dropped() {
 async fn a_message_is_queued_whole_or_not_at_all() {
     let config = Config::server().send_high_water_mark(1);
     let (connection, far) = crate::wire::connect(towline::Role::Server, &config);
-    far.stalls();
+    far.stalls_behind(&connection.sender()).await;
     connection.send("first").await.unwrap();
     assert!(within_polls(1, connection.send("second")).await.is_none());
     assert!(within_polls(1, connection.ping("second")).await.is_none());

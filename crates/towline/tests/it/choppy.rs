@@ -4,9 +4,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use towline::{Config, Connection, Role};
+use towline::{Config, Connection};
+
+use crate::ends::connections;
 
 /// What becomes of each call, in turn and then over again: 0 is "not ready, ask again", any other
 /// number is how many bytes are moved at the most.
@@ -18,18 +19,21 @@ pub(crate) struct Choppy {
     at: usize,
 }
 
-/// A server's and a client's end of one connection, over a pipe that works by this schedule.
+/// The two ends of a pipe that works by this schedule.
+pub(crate) fn choppy_pipe(pipe: usize, schedule: &[u16]) -> (Choppy, Choppy) {
+    let (one, other) = tokio::io::duplex(pipe);
+    let end = |inner, at| Choppy { inner, schedule: schedule.to_vec(), at };
+    (end(one, 0), end(other, schedule.len() / 2))
+}
+
+/// A server's and a client's end of one connection, over such a pipe.
 pub(crate) fn choppy_pair(
     config: &Config,
     pipe: usize,
     schedule: &[u16],
 ) -> (Connection, Connection) {
-    let (at_server, at_client) = tokio::io::duplex(pipe);
-    let end = |inner, at, role| {
-        let choppy = Choppy { inner, schedule: schedule.to_vec(), at };
-        Connection::from_stream(choppy, role, config, Bytes::new())
-    };
-    (end(at_server, 0, Role::Server), end(at_client, schedule.len() / 2, Role::Client))
+    let (at_server, at_client) = choppy_pipe(pipe, schedule);
+    connections(at_server, at_client, config, config)
 }
 
 impl Choppy {

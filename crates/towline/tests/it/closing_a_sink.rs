@@ -2,8 +2,7 @@
 
 use futures_util::{SinkExt, StreamExt as _, stream};
 use towline::{
-    CloseCause, CloseCode, Config, Connection, ErrorKind, Event, Keepalive, Message, Result, Role,
-    Sender,
+    CloseCause, CloseCode, Config, Connection, ErrorKind, Event, Message, Result, Role, Sender,
 };
 
 use crate::support::pair_with_pipe;
@@ -142,35 +141,6 @@ async fn a_sink_is_closed_when_its_close_frame_is_written() {
         assert_eq!(connection.recv().await.unwrap(), Some("an answer".into()));
         assert_eq!(connection.recv().await.unwrap(), None);
         assert!(connection.wait_closed().await.is_clean());
-    }
-}
-
-/// Much is queued before it: that the transport has taken as much as was queued is not enough.
-#[tokio::test(start_paused = true)]
-async fn a_sink_is_closed_when_its_close_frame_is_written_behind_all_that_was_queued() {
-    for role in [Role::Server, Role::Client] {
-        let config = Config::server().send_high_water_mark(1 << 20).keepalive(None::<Keepalive>);
-        let (connection, far) = connect(role, &config);
-        far.stalls();
-        for _ in 0..50 {
-            connection.send(vec![1; 4 << 10]).await.unwrap();
-        }
-        let queued = connection.queued_bytes();
-        assert!(queued >= 200 << 10, "{queued} bytes");
-        let mut sender = connection.sender();
-        let closing = tokio::spawn(async move { SinkExt::close(&mut sender).await });
-        settle().await;
-        assert!(!closing.is_finished(), "nothing was written");
-        far.takes(queued);
-        settle().await;
-        assert!(!closing.is_finished(), "the close frame was not written");
-        assert_eq!(far.hears().len(), 50);
-        far.flows();
-        settle().await;
-        assert!(closing.is_finished());
-        closing.await.unwrap().unwrap();
-        let [close] = &far.hears()[..] else { panic!("one frame") };
-        assert_eq!(close.close().code(), CloseCode::NORMAL);
     }
 }
 

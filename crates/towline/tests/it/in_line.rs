@@ -79,7 +79,7 @@ async fn whoever_is_kept_and_not_polled_strands_nobody() {
         for way in 0..WAYS {
             for after_room in [false, true] {
                 let (connection, far) = connect(role, &config());
-                far.stalls();
+                far.stalls_behind(&connection.sender()).await;
                 connection.send(vec![0; MARK]).await.unwrap();
                 let sender = connection.sender();
                 let mut idlers: Vec<_> = (0..3).map(|_| idler(way, sender.clone())).collect();
@@ -108,7 +108,7 @@ async fn whoever_is_dropped_strands_nobody() {
         for way in 0..WAYS {
             for after_room in [false, true] {
                 let (connection, far) = connect(role, &config());
-                far.stalls();
+                far.stalls_behind(&connection.sender()).await;
                 connection.send(vec![0; MARK]).await.unwrap();
                 let sender = connection.sender();
                 let mut idle = idler(way, sender.clone());
@@ -131,7 +131,7 @@ async fn whoever_is_dropped_strands_nobody() {
 async fn a_sink_whose_future_was_dropped_strands_nobody() {
     for is_whole in [true, false] {
         let (mut connection, far) = connect(Role::Server, &config());
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; MARK]).await.unwrap();
         let mut other = connection.sender();
         if is_whole {
@@ -152,7 +152,7 @@ async fn who_does_not_go_on_with_a_message_of_frames_holds_up_no_more_than_that_
     let (connection, far) = connect(Role::Server, &config());
     let maker = connection.sender();
     maker.send_frame(Frame::binary("begun").fin(false)).await.unwrap();
-    far.stalls();
+    far.stalls_behind(&connection.sender()).await;
     maker.send_frame(Frame::continuation(vec![0; MARK]).fin(false)).await.unwrap();
     let mut kept = Box::pin(maker.send_frame(Frame::continuation("kept").fin(false)));
     let mut dropped = Box::pin(maker.send_frame(Frame::continuation("dropped").fin(false)));
@@ -199,7 +199,7 @@ async fn who_makes_a_message_of_frames_can_ping_and_close_whatever_others_have_q
 async fn who_was_there_first_is_served_first_whatever_way_it_waits() {
     for role in BOTH {
         let (connection, far) = connect(role, &config());
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; MARK]).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let (mut tasks, mut idlers) = (Vec::new(), Vec::new());
@@ -234,7 +234,7 @@ async fn who_was_there_first_is_served_first_whatever_way_it_waits() {
 #[tokio::test(start_paused = true)]
 async fn who_comes_while_others_wait_stands_behind_them() {
     let (connection, far) = connect(Role::Server, &config());
-    far.stalls();
+    far.stalls_behind(&connection.sender()).await;
     connection.send(vec![0; MARK]).await.unwrap();
     let sender = connection.sender();
     let first = tokio::spawn(async move { sender.send("first").await });
@@ -256,7 +256,7 @@ async fn who_comes_while_others_wait_stands_behind_them() {
 async fn who_was_kept_and_is_polled_after_all_is_served() {
     for way in 0..WAYS - 1 {
         let (connection, far) = connect(Role::Server, &config());
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; MARK]).await.unwrap();
         let mut idle = idler(way, connection.sender());
         assert!((&mut idle).now_or_never().is_none());
@@ -272,7 +272,7 @@ async fn a_flush_waits_for_what_was_sent_before_it_and_no_more() {
     for role in BOTH {
         for by_sink in [false, true] {
             let (connection, far) = connect(role, &config());
-            far.stalls();
+            far.stalls_behind(&connection.sender()).await;
             connection.send(vec![0; MARK]).await.unwrap();
             let mut mine = connection.sender();
             let flushing = tokio::spawn(async move {
@@ -312,7 +312,7 @@ async fn a_flush_waits_for_what_was_sent_before_it_and_no_more() {
 async fn who_tries_again_and_again_starves_nobody_who_waits() {
     for role in BOTH {
         let (connection, far) = connect(role, &config());
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; MARK]).await.unwrap();
         let tasks = crowd(&connection.sender(), 10).await;
         let trying = connection.sender();
@@ -332,7 +332,7 @@ async fn who_tries_again_and_again_starves_nobody_who_waits() {
         // There is room, and who waits for it does not know yet.
         far.flows();
         settle().await;
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; MARK]).await.unwrap();
         let waiting = connection.sender();
         let waiting = tokio::spawn(async move { waiting.send("first").await });

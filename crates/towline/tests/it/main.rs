@@ -26,6 +26,8 @@ mod compressed;
 
 mod waiting;
 
+mod to_the_byte;
+
 mod in_line;
 
 mod alive_or_gone;
@@ -83,6 +85,7 @@ mod echo;
 
 mod choppy;
 mod endless;
+mod ends;
 mod http;
 mod loopback;
 mod support;

@@ -151,7 +151,7 @@ async fn a_message_made_of_frames_can_be_finished_however_much_is_held_behind_it
     connection.send_frame(Frame::binary("start").fin(false)).await.unwrap();
     connection.send(vec![1; 900]).await.unwrap();
     connection.send(vec![2; 900]).await.unwrap();
-    far.stalls();
+    far.stalls_behind(&connection.sender()).await;
     connection.send_frame(Frame::continuation(vec![0; 2000]).fin(false)).await.unwrap();
     let finishing = tokio::spawn(async move {
         connection.send_frame(Frame::continuation("end")).await.unwrap();

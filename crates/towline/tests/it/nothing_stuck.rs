@@ -71,7 +71,7 @@ async fn replies_by_split_halves_leave_in_one_write() {
     far.calls();
     far.says_all((0..64).map(|_| frame().text("hi")));
     settle().await;
-    assert_eq!(far.writes(), [64 * 4]);
+    assert_eq!((far.writes().len(), far.hears().len()), (1, 64));
     echoing.abort();
 }
 
@@ -82,7 +82,7 @@ async fn replies_to_what_came_behind_the_handshake_leave_in_one_write() {
     let (connection, far) = connect_with_early(Role::Server, &Config::server(), early);
     let echoing = echo(connection);
     settle().await;
-    assert_eq!(far.writes(), [40]);
+    assert_eq!((far.writes().len(), far.hears().len()), (1, 10));
     echoing.abort();
 }
 

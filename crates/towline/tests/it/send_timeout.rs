@@ -38,7 +38,7 @@ async fn a_peer_that_sends_and_never_reads_is_ended_after_the_send_timeout() {
                 let (mut connection, far) = connect(role, &config);
                 let far = std::sync::Arc::new(far);
                 let talking = talks(&far);
-                far.stalls();
+                far.stalls_behind(&connection.sender()).await;
                 connection.send(vec![0; 300_000]).await.unwrap();
                 let began = Instant::now();
                 let sender = connection.sender();
@@ -78,7 +78,7 @@ async fn a_peer_that_sends_and_never_reads_is_ended_after_the_send_timeout() {
 async fn the_send_timeout_is_what_the_configuration_says() {
     for config in configs() {
         let (connection, far) = connect(Role::Server, &config.clone().send_timeout(7 * SECOND));
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; 100]).await.unwrap();
         let began = Instant::now();
         let closed = connection.sender().wait_closed().await;
@@ -86,7 +86,7 @@ async fn the_send_timeout_is_what_the_configuration_says() {
     }
     let never = Config::server().keepalive(None::<Keepalive>).send_timeout(None);
     let (connection, far) = connect(Role::Server, &never);
-    far.stalls();
+    far.stalls_behind(&connection.sender()).await;
     connection.send(vec![0; 100]).await.unwrap();
     sleep(10_000 * SECOND).await;
     assert!(connection.is_open());
@@ -104,7 +104,7 @@ async fn a_peer_that_takes_a_little_now_and_then_is_borne_with() {
                 let (connection, far) = connect(role, &config);
                 let far = std::sync::Arc::new(far);
                 let talking = says.then(|| talks(&far));
-                far.stalls();
+                far.stalls_behind(&connection.sender()).await;
                 let filling = fill(connection.sender());
                 let every = if says { 55 } else { 25 };
                 for round in 0..30 {
@@ -129,7 +129,7 @@ async fn a_connection_that_was_full_once_is_not_the_worse_for_it() {
     for role in BOTH {
         let (connection, far) = connect(role, &config);
         for round in 0..5 {
-            far.stalls();
+            far.stalls_behind(&connection.sender()).await;
             connection.send(vec![0; 300_000]).await.unwrap();
             sleep(59 * SECOND).await;
             far.flows();
@@ -143,7 +143,7 @@ async fn a_connection_that_was_full_once_is_not_the_worse_for_it() {
             assert_eq!(far.hears().last().unwrap().text(), "and it goes on");
         }
         // It counts from the time when it is full anew.
-        far.stalls();
+        far.stalls_behind(&connection.sender()).await;
         connection.send(vec![0; 300_000]).await.unwrap();
         let began = Instant::now();
         let closed = connection.sender().wait_closed().await;

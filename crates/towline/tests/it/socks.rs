@@ -266,8 +266,9 @@ async fn with_socks5_each_address_is_tried() {
     let client = behind(&format!("socks5://{proxy}")).resolver(addresses);
     let error = client.connect("ws://feed.invalid/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ProxyRefused);
-    let told = "could not connect to 192.0.7.1, port 80: connection refused";
-    assert!(error.to_string().ends_with(told), "{error}");
+    for told in ["192.0.7.1, port 80: connection refused", "192.0.8.1", "192.0.9.1"] {
+        assert!(error.to_string().contains(told), "{error}");
+    }
     assert_eq!(task.await.unwrap().len(), 3);
 }
 

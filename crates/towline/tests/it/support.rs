@@ -1,7 +1,8 @@
 //! What the tests share.
 
-use bytes::Bytes;
-use towline::{Config, Connection, Role};
+use towline::{Config, Connection};
+
+use crate::ends::connections;
 
 /// A server's and a client's end of one connection, over a pipe in memory.
 pub(crate) fn pair(server: &Config, client: &Config) -> (Connection, Connection) {
@@ -15,8 +16,5 @@ pub(crate) fn pair_with_pipe(
     bytes: usize,
 ) -> (Connection, Connection) {
     let (at_server, at_client) = tokio::io::duplex(bytes);
-    (
-        Connection::from_stream(at_server, Role::Server, server, Bytes::new()),
-        Connection::from_stream(at_client, Role::Client, client, Bytes::new()),
-    )
+    connections(at_server, at_client, server, client)
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use towline::{Config, Connection, Role};
+use towline::{Config, Connection, Role, Sender};
 use towline_kit::{FrameBytes, Heard, join};
 
 /// A call of the connection's, and what came of it.
@@ -143,6 +143,11 @@ impl Far {
         self.lock().room = 0;
     }
 
+    /// The same, and what the transport itself holds back is full: what is sent next is queued.
+    pub(crate) async fn stalls_behind(&self, _: &Sender) {
+        self.stalls();
+    }
+
     /// Takes so many bytes more.
     pub(crate) fn takes(&self, bytes: usize) {
         let mut state = self.lock();
@@ -181,9 +186,14 @@ impl Far {
         all
     }
 
-    /// Forgets what has been written, which need be no frames.
+    /// Takes what has been written, which need be no frames.
+    pub(crate) fn hears_bytes(&self) -> Vec<u8> {
+        std::mem::take(&mut self.lock().written)
+    }
+
+    /// Forgets what has been written.
     pub(crate) fn forgets_what_it_heard(&self) {
-        self.lock().written.clear();
+        self.hears_bytes();
     }
 
     /// The calls since this was last asked.

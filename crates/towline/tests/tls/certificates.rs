@@ -42,6 +42,11 @@ impl Authority {
         self.sign(params)
     }
 
+    /// This authority's own certificate, in place of one of a server's.
+    pub(crate) fn as_server(&self) -> Signed {
+        Signed { chain: self.pem.clone(), key: self.issuer.key().serialize_pem() }
+    }
+
     pub(crate) fn sign(&self, params: CertificateParams) -> Signed {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();

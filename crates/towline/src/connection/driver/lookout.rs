@@ -17,6 +17,7 @@ use towline_proto::latest_ping;
 use crate::connection::shared::{Shared, State, Unread};
 use crate::connection::timekeeper::Timed;
 use crate::connection::writer::Receiving;
+use crate::transport::WriteHalf;
 
 /// How long after one look the next one is: where nothing is going on, and where the program has
 /// something to do. Peers commonly wait 10 s for an answer, or 20: what comes right after one look is
@@ -71,7 +72,9 @@ impl Shared {
         // A stream that is no socket is looked ahead in by this, whatever else lies unread.
         let lies_behind = state.writer.half().is_some_and(|half| half.has_unread(wake));
         let has_unread = position.has_more() || lies_behind;
-        if is_taking {
+        // A record of TLS, say, of which a part has come.
+        let has_come = state.writer.half().is_some_and(WriteHalf::has_come);
+        if is_taking || has_come {
             state.session.handle_received(now.into_std());
         } else if is_overdue && has_unread {
             state.session.handle_unread(now.into_std());
