@@ -6,7 +6,8 @@
                                               listens on; end it afterwards
 
 With --program PROGRAM, the one of testing/interop, messages are also exchanged with compression, each
-parameter in turn.
+parameter in turn, and over TLS. With --towline PROGRAM, the one that users have, they are exchanged with
+its page over HTTPS, by HTTP/2 and by HTTP/1.1.
 
 Exit codes: 0 all works; 1 it does not; 77 skipped: no Chromium ($CHROMIUM, PATH), no Node.
 """
@@ -15,12 +16,13 @@ import contextlib
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from harness import Failed, Missing, child, main, node  # noqa: E402
+from harness import Certificates, Failed, Missing, child, main, node  # noqa: E402
 
 # What the server is set to, and what it is to agree on with a browser.
 TAKEOVER = "send-takeover,receive-takeover"
@@ -66,6 +68,8 @@ def run(options):
             raise Failed(f"the console page; screenshots are in {options.out}")
     if options.program:
         run_compressed(options, chromium, javascript)
+    if options.towline:
+        run_secure(options, chromium, javascript)
 
 
 def run_compressed(options, chromium, javascript):
@@ -75,12 +79,32 @@ def run_compressed(options, chromium, javascript):
             server = stack.enter_context(child(
                 [options.program, "serve", "--listen", "127.0.0.1:0", f"--compress={settings}"]))
             servers += ["--server", f"permessage-deflate{answer}=ws://{server.address()}/"]
-        test = stack.enter_context(child([javascript, HERE / "deflate.mjs",
-                                          "--chromium", chromium, *servers]))
+        certificates = Certificates(stack.enter_context(tempfile.TemporaryDirectory()))
+        secure = stack.enter_context(child(
+            [options.program, "serve", "--listen", "127.0.0.1:0", f"--compress={TAKEOVER}",
+             *certificates.serving()]))
+        servers += ["--server", f"permessage-deflate=wss://{secure.address()}/"]
+        test = stack.enter_context(child([javascript, HERE / "deflate.mjs", "--chromium", chromium,
+                                          "--spki", certificates.spki(), *servers]))
         status = test.wait(options.timeout)
         print("\n".join(test.output))
         if status != 0:
             raise Failed("compression in the browser")
+
+
+def run_secure(options, chromium, javascript):
+    with contextlib.ExitStack() as stack:
+        certificates = Certificates(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(child(
+            [options.towline, "serve", "--listen", "127.0.0.1:0", "--compress",
+             *certificates.serving()]))
+        test = stack.enter_context(child(
+            [javascript, HERE / "secure.mjs", "--url", f"https://{server.address()}/",
+             "--spki", certificates.spki(), "--chromium", chromium]))
+        status = test.wait(options.timeout)
+        print("\n".join(test.output))
+        if status != 0:
+            raise Failed("TLS in the browser")
 
 
 def arguments():
@@ -92,6 +116,7 @@ def arguments():
     parser.add_argument("--secure", action="store_true",
                         help="the command's server speaks TLS, by whatever certificate")
     parser.add_argument("--program", type=Path, help="to exchange compressed messages with")
+    parser.add_argument("--towline", type=Path, help="to exchange messages with over HTTPS")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for the whole run")
     argv = sys.argv[1:]
     split = argv.index("--") if "--" in argv else len(argv)

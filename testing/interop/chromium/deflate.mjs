@@ -1,13 +1,18 @@
 // A real browser's compression: deflate.mjs --chromium PATH --server ANSWER=ws://HOST:PORT/...
 //
+// For wss://, --spki HASH has the browser trust a public key, whoever has signed its certificate.
 // Run by chromium.py, with a server for each set of parameters. ANSWER is what the server is to have
 // agreed on. Prints a line for each, and exits with 0 if every message came back as it was sent.
 import assert from 'node:assert/strict';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
 
-const { values: { server: servers, chromium: executablePath } } = parseArgs({
-  options: { server: { type: 'string', multiple: true }, chromium: { type: 'string' } },
+const { values: { server: servers, spki, chromium: executablePath } } = parseArgs({
+  options: {
+    server: { type: 'string', multiple: true },
+    spki: { type: 'string' },
+    chromium: { type: 'string' },
+  },
 });
 
 /** In the page: sends messages of all lengths and awaits the echo of each; what was agreed on. */
@@ -34,21 +39,27 @@ async function converse(url) {
       if (!equal) throw new Error(`a message of ${length} came back as another`);
     }
   }
-  socket.close(1000);
+  const closed = new Promise((resolve) => { socket.onclose = resolve; });
+  socket.close(4002, 'done ✓');
+  const { code, wasClean } = await closed;
+  if (code !== 4002 || !wasClean) throw new Error(`closed with ${code}, and not well`);
   return socket.extensions;
 }
 
 const browser = await chromium.launch({
-  executablePath, headless: true, args: ['--no-sandbox', '--disable-gpu', '--no-first-run'],
+  executablePath,
+  headless: true,
+  args: ['--no-sandbox', '--disable-gpu', '--no-first-run',
+    ...(spki ? [`--ignore-certificate-errors-spki-list=${spki}`] : [])],
 });
 let failures = 0;
 try {
   for (const server of servers) {
-    const [, expected, url] = server.match(/^(.*)=(ws:.*)$/);
+    const [, expected, url] = server.match(/^(.*)=(wss?:.*)$/);
     try {
       const page = await browser.newPage();
       assert.equal(await page.evaluate(converse, url), expected);
-      console.log(`ok ${expected}`);
+      console.log(`ok ${expected}${url.startsWith('wss:') ? ', wss' : ''}`);
       await page.close();
     } catch (error) {
       failures += 1;

@@ -85,6 +85,7 @@ fn peers(context: &Context) -> Result<Outcome> {
 fn console(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "chromium/chromium.py");
     command.arg("--program").arg(context.program("towline-interop"));
+    command.arg("--towline").arg(context.program("towline"));
     command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT).arg("--compress");
     let plain = judge(context, &mut command)?;
     if plain != Outcome::Passed {
