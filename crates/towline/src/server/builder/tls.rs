@@ -15,7 +15,7 @@ impl ServerBuilder {
     /// [`TlsServer::accept`].
     ///
     /// An idle connection holds some 3 KiB more, and no buffer. One whose peer does not read holds up
-    /// to 64 KiB of ciphertext beside what is queued.
+    /// to 80 KiB of ciphertext beside what is queued.
     pub fn tls(mut self, tls: TlsServer) -> Self {
         self.options.tls = Some(Arc::new(tls));
         self
