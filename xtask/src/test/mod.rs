@@ -6,6 +6,7 @@ mod process;
 pub(crate) mod step;
 
 mod checks;
+mod features;
 mod instructions;
 pub(crate) mod interop;
 mod networks;
@@ -62,7 +63,7 @@ pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
 
 /// The steps to run: the checks first, as they are the quickest to fail.
 fn select(options: &Options) -> Result<Vec<Step>> {
-    let checks = checks::STEPS.into_iter().chain([instructions::STEP]);
+    let checks = checks::STEPS.into_iter().chain([features::STEP, instructions::STEP]);
     let mut steps: Vec<_> = checks.chain([networks::STEP]).chain(interop::STEPS).collect();
     for name in &options.only {
         if !steps.iter().any(|step| step.name == name) {
