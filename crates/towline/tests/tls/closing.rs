@@ -1,12 +1,8 @@
 //! How a connection over TLS ends: close frames, then a close_notify, then the end of the stream. Who
 //! leaves the close_notify out has not said goodbye, unless the close frames have.
 
-use std::time::Duration;
-
 use futures_util::SinkExt as _;
-use towline::{
-    CloseCause, CloseCode, Config, Connection, ErrorKind, Initiator, Keepalive, Opcode, Role,
-};
+use towline::{CloseCause, CloseCode, Config, Connection, ErrorKind, Initiator, Opcode, Role};
 use towline_kit::frame;
 
 use crate::ends;
@@ -193,73 +189,6 @@ async fn every_way_to_close_is_clean_at_both_ends() {
             assert!(closed.is_clean(), "{role:?}, {way}: {closed:?}");
             let (count, closed) = receiving.await.unwrap();
             assert!(count == 20 && closed.is_clean(), "{role:?}, {way}: {count}, {closed:?}");
-        }
-    }
-}
-
-/// A record that is long in coming is a sign of life, byte by byte; and one that stops is none.
-#[tokio::test(start_paused = true)]
-async fn a_peer_whose_record_is_long_in_coming_is_not_gone() {
-    let keepalive = Keepalive::every(Duration::from_secs(20)).grace(Duration::from_secs(10));
-    let config = Config::server().keepalive(keepalive).send_timeout(None);
-    for role in BOTH {
-        for receives in [true, false] {
-            let (connection, far) = connect(role, &config);
-            let (sender, mut receiver) = connection.split();
-            let message = frame().binary(vec![7; 1000]).by(far.role()).bytes();
-            let ciphertext = far.ciphertext(&message);
-            let receiving = tokio::spawn(async move {
-                if receives {
-                    assert_eq!(receiver.recv().await.unwrap().unwrap().len(), 1000);
-                }
-                receiver
-            });
-            for part in ciphertext[..1000].chunks(20) {
-                tokio::time::sleep(Duration::from_secs(9)).await;
-                far.says_ciphertext(part);
-                assert!(sender.is_open(), "{role:?}, {receives}");
-            }
-            if receives {
-                far.says_ciphertext(&ciphertext[1000..]);
-                receiving.await.unwrap();
-                continue;
-            }
-            // And now it is silent.
-            let closed = tokio::time::timeout(Duration::from_secs(45), sender.wait_closed()).await;
-            assert_eq!(closed.unwrap().cause(), CloseCause::PeerUnresponsive);
-        }
-    }
-}
-
-/// Over sockets: the program is busy, and the peer wants an answer to its pings.
-#[tokio::test(start_paused = true)]
-async fn a_program_that_is_busy_is_not_dead_to_its_peer() {
-    for busy in BOTH {
-        for (unread, idle) in
-            (0..4).flat_map(|unread| (0..45).step_by(4).map(move |idle| (unread, idle)))
-        {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let (near, far) =
-                tokio::join!(tokio::net::TcpStream::connect(address), listener.accept());
-            let (near, far) = (near.unwrap(), far.unwrap().0);
-            // The kernel's time is not virtual.
-            near.set_nodelay(true).unwrap();
-            far.set_nodelay(true).unwrap();
-            let (server, client) = tokio::join!(
-                ends::ENDS.server.accept(far),
-                ends::ENDS.client.connect(near, "localhost")
-            );
-            let none = || [].as_slice().into();
-            let server =
-                Connection::from_stream(server.unwrap(), Role::Server, &Config::server(), none());
-            let client =
-                Connection::from_stream(client.unwrap(), Role::Client, &Config::client(), none());
-            let ends = match busy {
-                Role::Server => [server, client],
-                Role::Client => [client, server],
-            };
-            crate::busy_program::is_borne_with(ends, unread, Duration::from_secs(idle)).await;
         }
     }
 }

@@ -26,6 +26,8 @@ mod strangers;
 
 mod closing;
 
+mod slow;
+
 // Tests of the promises, over TLS: what they name `crate::wire`, `crate::ends` is the one here.
 #[path = "../it/cancel_safe.rs"]
 mod cancel_safe;
