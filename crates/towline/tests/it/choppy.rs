@@ -39,7 +39,10 @@ pub(crate) fn choppy_pair(
 impl Choppy {
     /// How many bytes may be moved by this call.
     fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        let budget = self.schedule.get(self.at % self.schedule.len().max(1)).map_or(1, |n| *n);
+        // Each time over it begins one step later, or a call that comes round with the schedule would
+        // be told "not ready" for ever.
+        let len = self.schedule.len().max(1);
+        let budget = self.schedule.get((self.at + self.at / len) % len).map_or(1, |n| *n);
         self.at += 1;
         if budget == 0 {
             cx.waker().wake_by_ref();
