@@ -41,7 +41,7 @@ pub(crate) struct Live {
     /// in coming.
     pub(crate) has_come: bool,
     pub(crate) is_closing: bool,
-    /// Who waits to read and to write, where the stream under it knows one waker of each.
+    /// Who waits to read, and to write where the stream under it knows one waker.
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
 }

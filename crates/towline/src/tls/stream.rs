@@ -27,7 +27,7 @@ use crate::tls::explain::explain_io;
 use crate::tls::live::Live;
 use crate::tls::scratch::{KEPT_MAX, Scratch};
 use crate::tls::session::{Outgoing, RECORD_MAX, Session, record_len};
-use crate::tls::under::{Read, Under};
+use crate::tls::under::{Read, Under, note};
 use crate::transport::{AnyStream, Duplex, Io, Remains, SEEN, TlsInfo};
 
 /// So many reads are made to see whether there is anything: a peer may send records without content.
@@ -122,13 +122,18 @@ impl Stream {
 
 impl Duplex for Stream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let state = self.lock();
-        match &self.tcp {
-            Some(tcp) if state.ahead.is_empty() && state.end.is_none() => {
-                tcp.poll_read_ready(cx).map(drop)
-            }
-            _ => Poll::Ready(()),
+        let mut state = self.lock();
+        let Some(tcp) = &self.tcp else { return Poll::Ready(()) };
+        if !state.ahead.is_empty() || state.end.is_some() {
+            return Poll::Ready(());
         }
+        let result = tcp.poll_read_ready(cx).map(drop);
+        if let Some(live) = &mut state.live
+            && result.is_pending()
+        {
+            note(&mut live.reader, cx.waker());
+        }
+        result
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

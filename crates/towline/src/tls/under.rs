@@ -43,7 +43,11 @@ impl<'a> Under<'a> {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(tcp) => loop {
-                ready!(tcp.poll_read_ready(cx))?;
+                let Poll::Ready(result) = tcp.poll_read_ready(cx) else {
+                    note(reader, cx.waker());
+                    return Poll::Pending;
+                };
+                result?;
                 if let Some(result) = try_read(tcp, room) {
                     return Poll::Ready(result);
                 }
@@ -52,7 +56,7 @@ impl<'a> Under<'a> {
                 let mut buffer = ReadBuf::new(room);
                 let result = Pin::new(&mut **other).poll_read(cx, &mut buffer);
                 if result.is_pending() {
-                    *reader = Some(cx.waker().clone());
+                    note(reader, cx.waker());
                 }
                 ready!(result)?;
                 Poll::Ready(Ok(buffer.filled().len()))
@@ -60,14 +64,19 @@ impl<'a> Under<'a> {
         }
     }
 
-    /// Reads what there is, for nobody who waits. Whoever does goes on being woken.
+    /// Reads what there is, for nobody who waits. Whoever does is still woken for what comes later, but
+    /// not for what this has read.
     pub(crate) fn read_now(
         &mut self,
         reader: &mut Option<Waker>,
         room: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if let Self::Tcp(tcp) = self {
-            return try_read(tcp, room).map_or(Poll::Pending, Poll::Ready);
+            // The kernel knows. tokio does once it has asked, and it asks for so many sockets at once.
+            return match io::Read::read(&mut &*SockRef::from(*tcp), room) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+                result => Poll::Ready(result),
+            };
         }
         let waiting = reader.as_ref().unwrap_or(Waker::noop()).clone();
         self.poll_read(&mut Context::from_waker(&waiting), &mut None, room)
@@ -93,6 +102,13 @@ impl<'a> Under<'a> {
                 result
             }
         }
+    }
+}
+
+/// Takes note of who waits.
+pub(crate) fn note(slot: &mut Option<Waker>, waker: &Waker) {
+    if !slot.as_ref().is_some_and(|noted| noted.will_wake(waker)) {
+        *slot = Some(waker.clone());
     }
 }
 

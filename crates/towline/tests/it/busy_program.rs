@@ -17,7 +17,11 @@ const BOTH: [Role; 2] = [Role::Server, Role::Client];
 
 /// One end asks, and waits for the answer; the other is busy before it answers. Both are as they are
 /// by default.
-async fn is_borne_with([mut busy, mut waits]: [Connection; 2], unread: usize, idle: Duration) {
+pub(crate) async fn is_borne_with(
+    [mut busy, mut waits]: [Connection; 2],
+    unread: usize,
+    idle: Duration,
+) {
     // The last that was heard of the busy one may be some time ago.
     busy.send("idle so far").await.unwrap();
     waits.recv().await.unwrap().unwrap();

@@ -13,16 +13,20 @@ use crate::ends::connections;
 /// number is how many bytes are moved at the most.
 pub(crate) type Schedule = Vec<u16>;
 
+const READ: usize = 0;
+const WRITE: usize = 1;
+
 pub(crate) struct Choppy {
     inner: DuplexStream,
     schedule: Schedule,
-    at: usize,
+    /// Where reading is in it, and where writing is: else each could meet the same part for ever.
+    at: [usize; 2],
 }
 
 /// The two ends of a pipe that works by this schedule.
 pub(crate) fn choppy_pipe(pipe: usize, schedule: &[u16]) -> (Choppy, Choppy) {
     let (one, other) = tokio::io::duplex(pipe);
-    let end = |inner, at| Choppy { inner, schedule: schedule.to_vec(), at };
+    let end = |inner, at| Choppy { inner, schedule: schedule.to_vec(), at: [at; 2] };
     (end(one, 0), end(other, schedule.len() / 2))
 }
 
@@ -38,12 +42,9 @@ pub(crate) fn choppy_pair(
 
 impl Choppy {
     /// How many bytes may be moved by this call.
-    fn poll_budget(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
-        // Each time over it begins one step later, or a call that comes round with the schedule would
-        // be told "not ready" for ever.
-        let len = self.schedule.len().max(1);
-        let budget = self.schedule.get((self.at + self.at / len) % len).map_or(1, |n| *n);
-        self.at += 1;
+    fn poll_budget(&mut self, way: usize, cx: &mut Context<'_>) -> Poll<usize> {
+        let budget = self.schedule.get(self.at[way] % self.schedule.len().max(1)).map_or(1, |n| *n);
+        self.at[way] += 1;
         if budget == 0 {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -58,7 +59,7 @@ impl AsyncRead for Choppy {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Poll::Ready(budget) = self.poll_budget(cx) else { return Poll::Pending };
+        let Poll::Ready(budget) = self.poll_budget(READ, cx) else { return Poll::Pending };
         let mut part = vec![0; budget.min(buffer.remaining())];
         let mut part = ReadBuf::new(&mut part);
         let result = Pin::new(&mut self.inner).poll_read(cx, &mut part);
@@ -73,7 +74,7 @@ impl AsyncWrite for Choppy {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Poll::Ready(budget) = self.poll_budget(cx) else { return Poll::Pending };
+        let Poll::Ready(budget) = self.poll_budget(WRITE, cx) else { return Poll::Pending };
         Pin::new(&mut self.inner).poll_write(cx, &bytes[..budget.min(bytes.len())])
     }
 
@@ -82,7 +83,7 @@ impl AsyncWrite for Choppy {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Poll::Ready(_) = self.poll_budget(cx) else { return Poll::Pending };
+        let Poll::Ready(_) = self.poll_budget(WRITE, cx) else { return Poll::Pending };
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -1,7 +1,20 @@
 //! The two ends of a connection, on streams as they are. The tests in tests/tls have another of this.
 
 use bytes::Bytes;
-use towline::{Config, Connection, Io, Role};
+use towline::{Client, Config, Connection, Io, Role, Server, ServerBuilder};
+
+/// What the URLs of servers begin with.
+pub(crate) const SCHEME: &str = "ws";
+
+/// What becomes a server.
+pub(crate) fn server() -> ServerBuilder {
+    Server::builder()
+}
+
+/// Who connects to it.
+pub(crate) fn client() -> Client {
+    Client::new()
+}
 
 /// A server's connection on one stream, and a client's on another.
 pub(crate) fn connections(

@@ -5,9 +5,10 @@
 use std::future::pending;
 
 use futures_util::FutureExt as _;
-use towline::{Client, Config, Event, Message, Opcode, Role, Server};
+use towline::{Config, Event, Message, Opcode, Role};
 use towline_kit::frame;
 
+use crate::ends;
 use crate::wire::{Call, connect, connect_with_early, settle};
 
 fn echo(mut connection: towline::Connection) -> tokio::task::JoinHandle<()> {
@@ -220,8 +221,8 @@ fn what_a_thread_sends_leaves() {
 }
 
 async fn ping_pong_over_tcp(connections: usize, rounds: usize) {
-    let mut server = Server::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ws://{}/", server.local_addr().unwrap());
+    let mut server = ends::server().bind("127.0.0.1:0").await.unwrap();
+    let url = format!("{}://{}/", ends::SCHEME, server.local_addr().unwrap());
     let serving = tokio::spawn(async move {
         while let Some(request) = server.next_request().await {
             echo(request.accept().await.unwrap());
@@ -231,7 +232,7 @@ async fn ping_pong_over_tcp(connections: usize, rounds: usize) {
         .map(|client| {
             let url = url.clone();
             tokio::spawn(async move {
-                let connection = Client::new().connect(&url).await.unwrap();
+                let connection = ends::client().connect(&url).await.unwrap();
                 let (sender, mut receiver) = connection.split();
                 for round in 0..rounds {
                     // A burst by this task and another: all of it comes back.

@@ -7,7 +7,9 @@ use std::task::{Context, Waker};
 use bytes::Bytes;
 use futures_util::future::join;
 use tokio::task::unconstrained;
-use towline::{Config, Connection, Io, Role, Tls, TlsServer, TlsStream};
+use towline::{
+    Client, Config, Connection, Io, Role, Server, ServerBuilder, Tls, TlsServer, TlsStream,
+};
 
 use crate::certificates::Authority;
 
@@ -21,9 +23,22 @@ pub(crate) struct Ends {
 /// Ends for all tests that don't care. Sessions are resumed between them.
 pub(crate) static ENDS: LazyLock<Ends> = LazyLock::new(|| {
     let authority = Authority::new("root");
-    let server = authority.server(&["localhost"]).server();
+    let server = authority.server(&["localhost", "127.0.0.1"]).server();
     Ends { server, client: authority.trusted(), authority }
 });
+
+/// What the URLs of servers begin with.
+pub(crate) const SCHEME: &str = "wss";
+
+/// What becomes a server.
+pub(crate) fn server() -> ServerBuilder {
+    Server::builder().tls(ENDS.server.clone())
+}
+
+/// Who connects to it.
+pub(crate) fn client() -> Client {
+    Client::new().tls(ENDS.client.clone())
+}
 
 /// A server's connection on one stream, and a client's on another.
 pub(crate) fn connections(

@@ -30,7 +30,7 @@ struct Manner {
 impl Manner {
     fn pieces(&self) -> Vec<Vec<u8>> {
         let fill = |(index, len): (usize, &usize)| {
-            (0..*len).map(|at| ((at + index * 7) % 251) as u8).collect()
+            (0..*len).map(|at| u8::try_from((at + index * 7) % 251).unwrap()).collect()
         };
         self.pieces.iter().enumerate().map(fill).collect()
     }

@@ -24,6 +24,8 @@ mod reloading;
 
 mod strangers;
 
+mod closing;
+
 // Tests of the promises, over TLS: what they name `crate::wire`, `crate::ends` is the one here.
 #[path = "../it/cancel_safe.rs"]
 mod cancel_safe;

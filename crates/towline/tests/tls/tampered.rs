@@ -210,8 +210,8 @@ async fn whatever_comes_in_between_is_never_taken_for_what_was_sent() {
         // A record that is too long.
         &[23, 3, 3, 0xff, 0xff, 1, 2, 3],
     ];
-    for garbage in 0..GARBAGE.len() {
-        is_told(|_| Harm::Insert(GARBAGE[garbage]), 173 + garbage).await;
+    for (index, garbage) in GARBAGE.into_iter().enumerate() {
+        is_told(|_| Harm::Insert(garbage), 173 + index).await;
     }
 }
 

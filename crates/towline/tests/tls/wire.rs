@@ -117,6 +117,34 @@ impl Far {
         self.wire.ends();
     }
 
+    /// The same, without a word.
+    pub(crate) fn breaks_off(&self) {
+        self.wire.ends();
+    }
+
+    /// Says that nothing more comes, and leaves the transport open.
+    pub(crate) fn says_close_notify(&self) {
+        let ciphertext = self.lock().peer.ends();
+        self.wire.says_bytes(ciphertext);
+    }
+
+    /// What it would say, as it goes over the wire.
+    pub(crate) fn ciphertext(&self, bytes: &[u8]) -> Vec<u8> {
+        self.lock().peer.says(bytes)
+    }
+
+    /// Says this, as it is.
+    pub(crate) fn says_ciphertext(&self, bytes: &[u8]) {
+        self.wire.says_bytes(bytes.to_vec());
+    }
+
+    /// Whether it was said that nothing more comes, and whether the transport was shut down then.
+    pub(crate) fn hears_end(&self) -> (bool, bool) {
+        let mut state = self.lock();
+        self.listens(&mut state);
+        (state.peer.is_closed, self.wire.calls().contains(&Call::Shutdown))
+    }
+
     /// Makes reading fail, behind what has been said.
     pub(crate) fn fails(&self, kind: io::ErrorKind) {
         self.wire.fails(kind);
