@@ -14,7 +14,7 @@ impl ServerBuilder {
     /// a 400. [Streams of your own](crate::ServerHandle::serve) are taken as they are: see
     /// [`TlsServer::accept`].
     ///
-    /// An idle connection holds some 3 KiB more, and no buffer. One whose peer does not read holds up
+    /// An idle connection holds some 4 KiB more, and no buffer. One whose peer does not read holds up
     /// to 80 KiB of ciphertext beside what is queued.
     pub fn tls(mut self, tls: TlsServer) -> Self {
         self.options.tls = Some(Arc::new(tls));
