@@ -51,7 +51,7 @@ pub(crate) async fn greet(stream: TcpStream) -> io::Result<Greeted<TcpStream>> {
     }
 }
 
-/// With TLS, where the handshake says it, or else the first bytes do.
+/// With TLS, where the handshake says it, or else the first bytes do; those have to be what it says.
 pub(crate) async fn greet_secure(
     tls: Arc<dyn Secure>,
     stream: TcpStream,
@@ -59,9 +59,11 @@ pub(crate) async fn greet_secure(
     let mut stream = tls.secure(stream).await?;
     let info = stream.info();
     let mut bytes = Vec::new();
-    let is_http2 = match info.alpn.as_deref() {
-        Some(alpn) => alpn == b"h2",
-        None => loop {
+    let alpn = info.alpn.as_deref();
+    let is_http2 = match alpn {
+        Some(alpn) if alpn != b"h2" => false,
+        // Also of who has agreed on HTTP/2 the preface is waited for: hyper has no deadline for it.
+        _ => loop {
             // It ends once there is as much as the preface has, so that little is read.
             if stream.read_buf(&mut bytes).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -71,6 +73,10 @@ pub(crate) async fn greet_secure(
             }
         },
     };
+    if alpn.is_some_and(|alpn| alpn == b"h2") && !is_http2 {
+        let why = "the client agreed on HTTP/2 and does not begin with its preface";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
     Ok(Greeted { stream: Ahead::new(bytes, stream), is_http2, tls: Some(info) })
 }
 

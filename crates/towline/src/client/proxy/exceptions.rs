@@ -85,6 +85,8 @@ impl Hosts {
     fn contain(&self, host: &str, address: Option<IpAddr>) -> bool {
         match self {
             Self::All => true,
+            // An address has nothing above it.
+            Self::Name(_) if address.is_some() => false,
             Self::Name(name) => {
                 // A name is the same with and without the dot of the root.
                 let host = host.strip_suffix('.').unwrap_or(host);
@@ -150,6 +152,8 @@ mod tests {
             // Bits beyond the prefix count for nothing.
             ("192.168.1.1/24", "192.168.1.200", "192.168.2.1"),
             ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
+            // What looks like the end of an address is none.
+            (".0.0.2,127.0.0.1", "127.0.0.1", "127.0.0.2"),
             ("127.0.0.1:443", "127.0.0.1", "127.0.0.2"),
             ("fd00::/8", "fd12::1", "fe80::1"),
             ("[::1]", "::1", "::2"),
