@@ -1,12 +1,10 @@
 //! A tunnel through an HTTP proxy: CONNECT (RFC 9110, section 9.3.6).
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io::Cursor;
 
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncReadExt as _;
 use towline_proto::handshake::{HeadLimits, Target};
 
 use crate::client::answer::{ask, body_start};
@@ -33,7 +31,7 @@ pub(crate) async fn connect(
     if status.is_success() {
         return Ok(match early.is_empty() {
             true => stream,
-            false => AnyStream::new(Begun { early, stream }),
+            false => begun(early, stream),
         });
     }
     let why = match (status, &hop.credentials) {
@@ -71,41 +69,7 @@ fn request(hop: &Hop, target: &Target, headers: &HeaderMap) -> Result<Request<()
 }
 
 /// A stream of which the beginning has been read already, together with the proxy's answer.
-struct Begun {
-    early: Vec<u8>,
-    stream: AnyStream,
-}
-
-impl AsyncRead for Begun {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        if self.early.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
-        }
-        let count = self.early.len().min(buffer.remaining());
-        buffer.put_slice(&self.early[..count]);
-        self.early.drain(..count);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Begun {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
+fn begun(early: Vec<u8>, stream: AnyStream) -> AnyStream {
+    let (read, write) = tokio::io::split(stream);
+    AnyStream::new(tokio::io::join(Cursor::new(early).chain(read), write))
 }
