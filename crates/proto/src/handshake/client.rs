@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 
 use crate::compression::{Compression, Negotiated};
 use crate::handshake::agreed::Agreed;
+use crate::handshake::authority::Authority;
 use crate::handshake::connect::{Connect, RequestError};
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
@@ -101,8 +102,10 @@ impl Connect {
             headers.append(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&extension.to_string()));
         }
         if let Some(origin) = &self.origin {
-            let value = HeaderValue::from_str(origin)
-                .map_err(|_| RequestError::Origin { origin: origin.clone() })?;
+            // RFC 6454, section 7.1: all of an origin is ASCII. A server refuses what is not.
+            let is_ascii = origin.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            let value = HeaderValue::from_str(origin).ok().filter(|_| is_ascii);
+            let value = value.ok_or_else(|| RequestError::Origin { origin: origin.clone() })?;
             headers.insert(self.version.origin_header(), value);
         }
         self.check_headers()?;
@@ -114,10 +117,23 @@ impl Connect {
         if own_host.is_some() && headers.get_all(header::HOST).iter().count() > 1 {
             return Err(RequestError::RepeatedHost);
         }
+        check_host(headers)?;
         if let Some(credentials) = target.credentials() {
             headers.entry(header::AUTHORIZATION).or_insert_with(|| credentials.clone());
         }
         Ok(())
+    }
+}
+
+/// The application's `Host` is one that a server can read; the URI's is.
+fn check_host(headers: &HeaderMap) -> Result<(), RequestError> {
+    let Some(host) = headers.get(header::HOST) else { return Ok(()) };
+    match host.to_str().ok().and_then(Authority::parse) {
+        Some(_) => Ok(()),
+        None => {
+            let host = String::from_utf8_lossy(host.as_bytes()).into_owned();
+            Err(RequestError::Host { host })
+        }
     }
 }
 
@@ -512,6 +528,27 @@ mod tests {
         assert!(error(Connect::new().origin("a\r\nb")).to_string().contains("\"a\\r\\nb\""));
         let hosts = Connect::new().header("host", "a").header("host", "b");
         assert_eq!(error(hosts), RequestError::RepeatedHost);
+
+        for origin in ["http://\u{e9}", "http://a\tb", "\u{2028}", "a\u{7f}"] {
+            let error = error(Connect::new().origin(origin));
+            assert_eq!(error, RequestError::Origin { origin: origin.to_owned() });
+            assert!(
+                error.to_string().contains(&origin.as_bytes().escape_ascii().to_string()),
+                "{error}"
+            );
+        }
+        for host in ["a b", "user@a", "a:b", "", "a/b", "[::1", "\u{e9}"] {
+            let value = HeaderValue::from_str(host).unwrap();
+            for transport in [Transport::Http1Upgrade, Transport::ExtendedConnect] {
+                let connect = Connect::new().transport(transport).header("Host", value.clone());
+                let error = error(connect);
+                assert_eq!(error, RequestError::Host { host: host.to_owned() });
+                assert!(
+                    error.to_string().contains(&host.as_bytes().escape_ascii().to_string()),
+                    "{error}"
+                );
+            }
+        }
 
         let error = open(&Connect::new(), "ftp://user:secret@a/b").unwrap_err();
         assert!(error.to_string().starts_with("\"ftp://a/b\" is not the URI"), "{error}");
