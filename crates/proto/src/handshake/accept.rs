@@ -31,6 +31,7 @@ pub struct Accept {
     pub(crate) cookies: Vec<SetCookie>,
     pub(crate) headers: ExtraHeaders,
     pub(crate) compression: Option<Compression>,
+    pub(crate) over_tls: bool,
 }
 
 impl Accept {
@@ -82,6 +83,16 @@ impl Accept {
     #[must_use]
     pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
         self.compression = compression.into();
+        self
+    }
+
+    /// Says that the request came over TLS, so that [`SameOrigin`] asks for a page of `https`.
+    /// Default: off, for what is not known. `towline` sets it where it knows.
+    ///
+    /// [`SameOrigin`]: crate::handshake::OriginPolicy::SameOrigin
+    #[must_use]
+    pub fn over_tls(mut self, on: bool) -> Self {
+        self.over_tls = on;
         self
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
-use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
+use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies, Version};
 use towline_proto::{Closed, Config};
 
 use crate::connection::{Info, Observer};
@@ -23,6 +23,7 @@ pub(crate) struct Options {
     pub(crate) config: Config,
     pub(crate) origins: OriginPolicy,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) oldest_version: Version,
     pub(crate) head_limits: HeadLimits,
     pub(crate) handshake_timeout: Duration,
     pub(crate) max_pending_requests: usize,
@@ -39,6 +40,7 @@ impl Default for Options {
             config: Config::server(),
             origins: OriginPolicy::default(),
             trusted_proxies: TrustedProxies::default(),
+            oldest_version: Version::Draft8,
             head_limits: HeadLimits::default(),
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,

@@ -69,8 +69,8 @@ impl Request {
     ///
     /// `early` is what was read from the stream behind the request, and belongs to the connection.
     /// Pages of another origin are refused by [`accept`](Self::accept) unless
-    /// [confirmed](Accept::origin), and proxies in private networks are trusted; a server's
-    /// [builder](crate::ServerBuilder) lets you choose.
+    /// [confirmed](Accept::origin), proxies on the same machine are trusted, and versions 8 and 13
+    /// are accepted; a server's [builder](crate::ServerBuilder) lets you choose.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Request {
         hub: &Arc<Hub>,
         answer: Answer,
     ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
-        let offer = match Offer::from_request(&http) {
+        let offer = match Offer::from_request_since(hub.options.oldest_version, &http) {
             Ok(offer) => offer,
             Err(rejection) => return Err(Box::new((rejection, answer))),
         };
@@ -139,6 +139,15 @@ impl Request {
     /// off, it has not.
     pub fn is_secure(&self) -> bool {
         self.tls().is_some()
+    }
+
+    /// Whether the client is known to have spoken TLS, to this server or to a trusted proxy.
+    fn is_known_secure(&self) -> bool {
+        let proxies = &self.0.hub.options.trusted_proxies;
+        let forwarded = self
+            .peer_address()
+            .and_then(|peer| proxies.client_is_secure(peer.ip(), self.headers()));
+        self.is_secure() || forwarded == Some(true)
     }
 
     /// What the TLS handshake agreed on, and the client's certificates, if the request
@@ -253,7 +262,9 @@ impl Request {
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
     pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
-        let accept = accept.compression(self.0.hub.options.config.negotiable_compression());
+        let accept = accept
+            .compression(self.0.hub.options.config.negotiable_compression())
+            .over_tls(self.is_known_secure());
         let (response, agreed) = match self.0.offer.accept(&accept, &self.0.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -282,12 +293,10 @@ impl Request {
         Ok(connection)
     }
 
-    /// Accepts whatever is asked for: any origin, and the first subprotocol.
-    pub(crate) async fn answer_with_anything(self) -> Result<Connection> {
+    /// Accepts without asking the program, with the first subprotocol. The policy for origins holds
+    /// as it does otherwise.
+    pub(crate) async fn answer_unasked(self) -> Result<Connection> {
         let mut accept = Accept::new();
-        if let Some(origin) = self.origin() {
-            accept = accept.origin(origin);
-        }
         if let Some(protocol) = self.protocols().first() {
             accept = accept.protocol(protocol.as_str());
         }

@@ -136,7 +136,7 @@ impl Way {
             let _ = self.requests.send(request);
             return;
         }
-        match Box::pin(request.answer_with_anything()).await {
+        match Box::pin(request.answer_unasked()).await {
             Ok(connection) => {
                 place.forget();
                 // Likewise, and so closes it.
