@@ -95,10 +95,12 @@ fn complaint(closed: &Closed) -> Option<&CloseFrame> {
 }
 
 /// The same, with the options of the program in place of the library's.
-fn in_options(mut message: String) -> String {
+pub(crate) fn in_options(mut message: String) -> String {
+    // Sentences have it as well: "twice …".
+    message = message
+        .replace("max_received_message_size", "--max-message")
+        .replace("max_received_frame_size", "--max-frame");
     for (field, option) in [
-        ("max_received_message_size", "--max-message"),
-        ("max_received_frame_size", "--max-frame"),
         ("connect_timeout", "--connect-timeout"),
         ("close_timeout", "--close-timeout"),
         ("keepalive", "--keepalive"),
@@ -196,6 +198,8 @@ mod tests {
     fn a_failure_names_options_that_can_be_given() {
         let message = in_options("5 bytes: the limit is 3 (max_received_message_size)".to_owned());
         assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
+        let message = in_options("(twice max_received_message_size, and 64 KiB)".to_owned());
+        assert_eq!(message, "(twice --max-message, and 64 KiB)");
     }
 
     #[test]

@@ -95,7 +95,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     peer: Vec<String>,
     /// An echo server made with uWebSockets, or with anything else, that takes `--listen ADDRESS`
-    /// and prints `listening ADDRESS`; with --tls, `--tls-cert FILE --tls-key FILE` as well
+    /// and prints `listening ADDRESS`; with --tls, `--tls-cert FILE --tls-key FILE` as well. It is
+    /// run once with `--version`, too, and what it prints then goes into the results
     #[arg(long, value_name = "PROGRAM")]
     uws: Option<PathBuf>,
     /// Where the results are written [default: docs/benchmarks for a full run, else target/bench]
@@ -352,5 +353,22 @@ fn list(scenarios: &[&Scenario], unfair: &[&fair::Scenario], peers: &[Peer]) {
     println!();
     for peer in peers {
         println!("{:<26} {}", peer.name, peer.about);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    /// Whoever names a program should know all that it is run with.
+    #[test]
+    fn the_help_tells_how_the_given_program_is_run() {
+        let mut command = Options::augment_args(Command::new("bench"));
+        let help = command.render_long_help().to_string();
+        for argument in ["--listen", "--tls-cert", "--tls-key", "--version"] {
+            assert!(help.contains(argument), "{argument} is not in {help}");
+        }
     }
 }

@@ -72,9 +72,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     max_message: usize,
 
-    /// The largest frame to receive
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
-    max_frame: usize,
+    /// The largest frame to receive [default: the size of the largest message]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_frame: Option<usize>,
 
     /// Compress messages where the server can do it too: at this level, from 1 (fast) to 9 (short)
     #[arg(
@@ -122,12 +122,15 @@ impl Options {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let config = Config::client()
             .max_received_message_size(self.max_message)
-            .max_received_frame_size(self.max_frame)
             .keepalive(self.keepalive.on().map(Keepalive::every))
             .close_timeout(self.close_timeout)
             .compression(
                 self.compress.map(|level| Compression::from(Deflate::client().level(level))),
             );
+        let config = match self.max_frame {
+            Some(frame) => config.max_received_frame_size(frame),
+            None => config,
+        };
         let mut client = Client::new()
             .config(config)
             .connect_timeout(self.connect_timeout)

@@ -13,6 +13,7 @@ use crate::connect::meaning::{explain, meaning};
 use crate::connect::secured;
 use crate::exit::Failure;
 use crate::quantity::in_words;
+use crate::say::{harmless, is_obeyed};
 
 /// So much of a binary message is shown to people.
 const GLIMPSE: usize = 16;
@@ -162,8 +163,20 @@ impl View {
     }
 }
 
+/// A line of JSON. It may be read on a terminal, so what that would obey is escaped; none of these
+/// characters stands outside of a string, or takes more than four digits.
 fn line(event: &Value) -> Shown {
-    Shown::Always(format!("{event}\n").into_bytes())
+    let mut line = String::new();
+    for character in event.to_string().chars() {
+        match character {
+            obeyed if is_obeyed(obeyed) => {
+                let _ = write!(line, "\\u{:04x}", u32::from(obeyed));
+            }
+            character => line.push(character),
+        }
+    }
+    line.push('\n');
+    Shown::Always(line.into_bytes())
 }
 
 /// The headers of the answer; of several with one name, a list.
@@ -199,23 +212,6 @@ fn quoted(payload: &Bytes) -> String {
         Ok(text) => format!("{text:?}"),
         Err(_) => glimpse(payload),
     }
-}
-
-/// Text without what a terminal would obey; the lines after the first are indented.
-pub(crate) fn harmless(text: &str, indent: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\t' => safe.push('\t'),
-            '\n' => {
-                safe.push('\n');
-                safe.push_str(indent);
-            }
-            control if control.is_control() => safe.extend(control.escape_default()),
-            character => safe.push(character),
-        }
-    }
-    safe
 }
 
 /// The size and the first bytes.
@@ -265,6 +261,24 @@ mod tests {
         assert_eq!(shown(View::Prompt { in_colour: false }, "a\nb"), "< a\n  b\n");
         let glimpse = shown(View::Terminal, Message::binary(vec![0xab; 2048]));
         assert!(glimpse.starts_with("binary, 2 KiB: ab ab") && glimpse.ends_with(" …\n"));
+    }
+
+    #[test]
+    fn text_is_not_turned_around() {
+        for character in ["\u{202e}", "\u{2066}", "\u{200f}", "\u{61c}", "\u{9b}", "\u{2028}"] {
+            let text = format!("pay {character}001 to");
+            let escaped = format!("pay {}001 to", character.escape_default());
+            assert_eq!(shown(View::Terminal, &*text), format!("{escaped}\n"));
+            assert_eq!(shown(View::Prompt { in_colour: false }, &*text), format!("< {escaped}\n"));
+            // Another program gets what was sent.
+            assert_eq!(shown(View::Lines, &*text), format!("{text}\n"));
+            let json = shown(View::Json, &*text);
+            assert!(json.is_ascii(), "{json}");
+            let event: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(event["text"], text);
+            let ping = View::Terminal.ping(&Bytes::from(text));
+            assert_eq!(ping, Shown::IfVerbose(format!("ping \"{escaped}\"")));
+        }
     }
 
     #[test]

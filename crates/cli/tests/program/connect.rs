@@ -113,6 +113,55 @@ fn wrong_usage_is_code_2() {
     }
 }
 
+/// A server would refuse it, and could not say so well what is wrong.
+#[test]
+fn an_origin_or_a_host_that_is_none_is_not_sent() {
+    for (option, value, words) in [
+        ("--origin", "http://\u{e9}", ["the origin", "http://\\xc3\\xa9"]),
+        ("-H", "Host: a b", ["the header Host is", "a b"]),
+        ("-H", "Host: user@a", ["the header Host is", "user@a"]),
+    ] {
+        let server = Serve::start(&[]);
+        let ended = Program::connect(&[&server.url(), option, value, "-m", "a"]).end();
+        ended.failed(2, &words);
+    }
+}
+
+/// A peer can't have a line read differently from what it says, wherever its text is printed.
+#[test]
+fn what_turns_text_around_is_written_out() {
+    let reason = "to \u{202e}exe.\u{2066}gpj\u{200f}";
+    let closes = move || {
+        peer(move |mut stream| {
+            accept(&mut stream);
+            let length = u8::try_from(reason.len()).unwrap();
+            stream.write_all(&[0x88, length + 2, 0x0f, 0xa0]).unwrap();
+            stream.write_all(reason.as_bytes()).unwrap();
+            read_to_end(stream);
+        })
+    };
+    let words = ["to \\u{202e}exe.\\u{2066}gpj\\u{200f}"];
+    let ended = Program::connect(&[&closes(), "--verbose"]).end();
+    assert!(ended.stderr.contains(words[0]) && ended.stderr.is_ascii(), "{ended:?}");
+    Program::connect(&[&closes()]).end().failed(1, &words);
+    let ended = Program::connect(&[&closes(), "--json"]).end();
+    assert!(ended.text().is_ascii(), "{ended:?}");
+    let close = ended.text().lines().find(|line| line.contains(r#""event":"close""#)).unwrap();
+    assert!(close.contains(r"to \u202eexe.\u2066gpj\u200f"), "{close}");
+    let close: serde_json::Value = serde_json::from_str(close).unwrap();
+    assert_eq!((&close["code"], &close["reason"]), (&4000.into(), &reason.into()));
+
+    let refuses = peer(move |mut stream| {
+        read_head(&mut stream);
+        let head = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nX-WebSocket-Reject-Reason: ";
+        stream.write_all(format!("{head}{reason}\r\n\r\n").as_bytes()).unwrap();
+        read_to_end(stream);
+    });
+    let ended = Program::connect(&[&refuses]).end();
+    ended.failed(4, &["403", "gpj"]);
+    assert!(ended.stderr.is_ascii(), "{ended:?}");
+}
+
 #[test]
 fn nobody_there_is_code_3() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
