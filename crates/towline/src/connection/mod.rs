@@ -215,7 +215,8 @@ impl Connection {
         self.receiver.next_event()
     }
 
-    /// Queues a message to be sent, see [`Sender::send`].
+    /// Queues a message, and returns when it is queued: [`flushed`](Self::flushed) makes sure that
+    /// it has left. It waits while there is no room. See [`Sender::send`].
     ///
     /// # Errors
     ///
@@ -258,7 +259,8 @@ impl Connection {
         self.sender.send_binary(bytes)
     }
 
-    /// Sends a message if there is room for it now, see [`Sender::try_send`].
+    /// Queues a message if there is room for it now, and returns: [`flushed`](Self::flushed) makes
+    /// sure that it has left. See [`Sender::try_send`].
     ///
     /// # Errors
     ///
@@ -369,8 +371,16 @@ impl Connection {
         self.sender.queued_bytes()
     }
 
-    /// Waits until everything that was sent so far has been handed to the operating system, see
-    /// [`Sender::flushed`].
+    /// Waits until everything that was sent so far has been handed to the operating system, so that
+    /// the process may end. See [`Sender::flushed`].
+    ///
+    /// ```
+    /// # async fn example(connection: towline::Connection) -> towline::Result<()> {
+    /// connection.send("the last word").await?; // queued
+    /// connection.flushed().await; // handed to the operating system
+    /// std::process::exit(0);
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
