@@ -159,6 +159,21 @@ async function isTold(page, { name, viewport }) {
     await shoot(`told-after-${many}`);
     await page.click('#clear');
   }
+  if (!isWide) return;
+
+  // Whoever reads an opened message does not follow; what has room below it is not "new" out of sight.
+  await page.click('#connect');
+  await state(page, 'open');
+  await page.fill('#message', '1');
+  await page.click('#send');
+  await row(page, 'in', 'message 0').locator('summary').click();
+  await page.locator('#follow[aria-pressed="false"]').waitFor();
+  await page.fill('#message', 'go');
+  await page.click('#send');
+  await state(page, 'closed');
+  await endIsInSight(page, reason);
+  assert.ok(await page.locator('#newest').isHidden(), 'rows in sight are said to be new');
+  await shoot('told-while-reading');
 }
 
 async function visit(page, { name, colorScheme }) {

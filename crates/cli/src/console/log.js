@@ -111,6 +111,7 @@ export class Log {
     const { list, empty, newest } = this.#view;
     empty.hidden = this.#entries.length > 0;
     if (this.#following) this.#toBottom();
+    else if (this.#isAtBottom()) this.#unseen = 0; // all there is has room
     newest.hidden = this.#unseen === 0;
     newest.textContent = `${this.#unseen > MAX_ROWS ? `${MAX_ROWS}+` : this.#unseen} new ↓`;
   }
@@ -126,10 +127,15 @@ export class Log {
     this.#settling = requestAnimationFrame(() => this.#following && this.#toBottom(frames - 1));
   }
 
+  #isAtBottom() {
+    const { list } = this.#view;
+    return list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_BOTTOM;
+  }
+
   // Only a scroll upwards stops the following: content that grows under a list at rest does not.
   #scrolled() {
     const { list } = this.#view;
-    const atBottom = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_BOTTOM;
+    const atBottom = this.#isAtBottom();
     const upwards = list.scrollTop < this.#top;
     this.#top = list.scrollTop;
     if (atBottom && !this.#following) this.#follow(true);
