@@ -111,13 +111,15 @@ impl Connect {
         self.check_headers()?;
         // The application's `Host` takes the place of the URI's, which came first for the sake of
         // its position.
-        let own_host =
-            if self.headers.contains(&header::HOST) { headers.remove(header::HOST) } else { None };
+        let has_own = self.headers.contains(&header::HOST);
+        let own_host = if has_own { headers.remove(header::HOST) } else { None };
         self.headers.append_to(headers)?;
         if own_host.is_some() && headers.get_all(header::HOST).iter().count() > 1 {
             return Err(RequestError::RepeatedHost);
         }
-        check_host(headers)?;
+        if has_own {
+            check_host(headers)?;
+        }
         if let Some(credentials) = target.credentials() {
             headers.entry(header::AUTHORIZATION).or_insert_with(|| credentials.clone());
         }
