@@ -115,7 +115,7 @@ impl Options {
             .origins(self.origins()?)
             .trusted_proxies(self.trusted_proxies()?)
             .handshake_timeout(self.handshake_timeout)
-            .disable_nagle_algorithm(!self.nagle))
+            .nodelay(!self.nagle))
     }
 
     fn config(&self) -> Config {

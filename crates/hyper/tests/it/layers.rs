@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use towline::{Client, CloseCode, Message, Server};
-use towline_hyper::{MountBody, MountLayer, PeerAddress, mount};
+use towline_hyper::{MountBody, MountLayer, PeerAddr, mount};
 
 use crate::support::{HANDSHAKE, echo, page, soon};
 
@@ -68,15 +68,15 @@ async fn it_composes_with_layers_on_both_sides() {
 async fn the_address_among_the_extensions_is_believed_over_the_loop_s() {
     let mut server = Server::builder().build();
     let service = mount(server.handle(), service_fn(page::<Full<Bytes>>))
-        .peer_address(([192, 0, 2, 1], 1).into());
+        .peer_addr(([192, 0, 2, 1], 1).into());
     for (told, expected) in [(None, [192, 0, 2, 1]), (Some([192, 0, 2, 2]), [192, 0, 2, 2])] {
         let mut request = handshake();
         if let Some(told) = told {
-            request.extensions_mut().insert(PeerAddress((told, 1).into()));
+            request.extensions_mut().insert(PeerAddr((told, 1).into()));
         }
         let answer = tokio::spawn(service.clone().oneshot(request));
         let request = soon(server.next_request()).await.unwrap();
-        assert_eq!(request.peer_address(), Some((expected, 1).into()));
+        assert_eq!(request.peer_addr(), Some((expected, 1).into()));
         request.reject(http::StatusCode::GONE, "moved").await.unwrap();
         let response = soon(answer).await.unwrap().unwrap();
         assert_eq!(response.status(), 410);

@@ -218,8 +218,8 @@ impl Client {
     }
 
     fn reached(&self, stream: AnyStream) -> Reached {
-        stream.set_nodelay(self.disable_nagle_algorithm);
-        Reached { peer_address: stream.peer_address(), stream, proxy: None }
+        stream.set_nodelay(self.nodelay);
+        Reached { peer_addr: stream.peer_addr(), stream, proxy: None }
     }
 
     async fn agree_on_tls(

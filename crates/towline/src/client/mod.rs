@@ -77,7 +77,7 @@ pub struct Client {
     config: Config,
     head_limits: HeadLimits,
     connect_timeout: Duration,
-    disable_nagle_algorithm: bool,
+    nodelay: bool,
     resolver: Resolver,
     proxy: Proxy,
     follow_redirects: u8,
@@ -94,7 +94,7 @@ impl Default for Client {
             config: Config::client(),
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(30),
-            disable_nagle_algorithm: true,
+            nodelay: true,
             resolver: Resolver::default(),
             proxy: Proxy::default(),
             follow_redirects: 0,
@@ -174,9 +174,9 @@ impl Client {
 
     /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
     /// whoever dialled them. Default: on.
-    #[doc(alias("disableNagleAlgorithm", "nodelay"))]
-    pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
-        self.disable_nagle_algorithm = on;
+    #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.nodelay = on;
         self
     }
 

@@ -16,7 +16,7 @@ use crate::transport::AnyStream;
 /// A stream to a server, and who is at its other end.
 pub(crate) struct Reached {
     pub(crate) stream: AnyStream,
-    pub(crate) peer_address: Option<SocketAddr>,
+    pub(crate) peer_addr: Option<SocketAddr>,
     /// The proxy it goes through.
     pub(crate) proxy: Option<String>,
 }
@@ -30,7 +30,7 @@ impl Client {
         opening: &Opening,
         is_followed: bool,
     ) -> Result<Connection> {
-        let Reached { mut stream, peer_address, proxy } = reached;
+        let Reached { mut stream, peer_addr, proxy } = reached;
         let whom = opening.target().authority();
         let (limits, mut early) = (&self.head_limits, Vec::new());
         let request = opening.request();
@@ -59,8 +59,8 @@ impl Client {
             protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
             compression: agreed.compression,
             version: agreed.version,
-            remote_address: peer_address.map(|address| address.ip()),
-            peer_address,
+            remote_address: peer_addr.map(|address| address.ip()),
+            peer_addr,
             tls: stream.tls(),
         };
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };

@@ -27,10 +27,10 @@ pub struct Info {
     /// The version of the protocol.
     pub version: Version,
     /// The client's address as far as it is to be believed: what trusted proxies say, else
-    /// [`peer_address`](Self::peer_address)'s.
+    /// [`peer_addr`](Self::peer_addr)'s.
     pub remote_address: Option<IpAddr>,
     /// The address at the other end of the transport, which may be a proxy's.
-    pub peer_address: Option<SocketAddr>,
+    pub peer_addr: Option<SocketAddr>,
     /// What the TLS handshake agreed on, with the peer's certificates, where TLS of this library's is
     /// under the connection. `None` over a TLS stream of another's.
     pub tls: Option<Arc<TlsInfo>>,

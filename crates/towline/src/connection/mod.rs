@@ -139,15 +139,15 @@ impl Connection {
     /// Outside of a tokio runtime, or in one without time.
     pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
         let stream = AnyStream::new(stream);
-        let peer_address = stream.peer_address();
+        let peer_addr = stream.peer_addr();
         let info = Info {
             id: next_id(),
             role,
             protocol: None,
             compression: None,
             version: Version::default(),
-            remote_address: peer_address.map(|address| address.ip()),
-            peer_address,
+            remote_address: peer_addr.map(|address| address.ip()),
+            peer_addr,
             tls: stream.tls(),
         };
         let established = Established { stream, early: early.into(), info, response: None };
@@ -423,15 +423,15 @@ impl Connection {
     }
 
     /// The peer's address. Of a client behind proxies that are trusted, it is what those say; the
-    /// other end of the transport is [`peer_address`](Self::peer_address).
+    /// other end of the transport is [`peer_addr`](Self::peer_addr).
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> Option<IpAddr> {
         self.info().remote_address
     }
 
     /// The address at the other end of the transport.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.info().peer_address
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.info().peer_addr
     }
 
     /// The TCP socket, if the connection is on one, with TLS of this library's or without, and

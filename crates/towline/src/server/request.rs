@@ -54,7 +54,7 @@ struct Parts {
     http: http::Request<()>,
     offer: Offer,
     remote_address: Option<IpAddr>,
-    peer_address: Option<SocketAddr>,
+    peer_addr: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
     hub: Arc<Hub>,
     /// Where the answer is given, whoever gives it.
@@ -89,7 +89,7 @@ impl Request {
     ) -> std::result::Result<Self, Rejection> {
         let hub = Hub::new(Options { config, ..Options::default() }, Connections::of_request());
         let stream = AnyStream::new(stream);
-        let peer = stream.peer_address();
+        let peer = stream.peer_addr();
         let transport = Transport::of(&http);
         let answer = Answer::Stream { stream, early: early.into(), is_set_up: false };
         Self::new(http, peer, &hub, answer).map_err(|refused| {
@@ -103,7 +103,7 @@ impl Request {
     /// A request on its way through `hub`, if it is a valid handshake.
     pub(crate) fn new(
         http: http::Request<()>,
-        peer_address: Option<SocketAddr>,
+        peer_addr: Option<SocketAddr>,
         hub: &Arc<Hub>,
         answer: Answer,
     ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
@@ -111,11 +111,11 @@ impl Request {
             Ok(offer) => offer,
             Err(rejection) => return Err(Box::new((rejection, answer))),
         };
-        let remote_address = peer_address
+        let remote_address = peer_addr
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
         let tls = answer.tls().or_else(|| http.extensions().get().cloned());
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
-        let parts = Parts { http, offer, remote_address, peer_address, tls, hub, runtime, answer };
+        let parts = Parts { http, offer, remote_address, peer_addr, tls, hub, runtime, answer };
         Ok(Self(Box::new(parts)))
     }
 
@@ -169,15 +169,15 @@ impl Request {
     }
 
     /// The client's address, as far as it is to be believed: what trusted proxies say, else
-    /// [`peer_address`](Self::peer_address)'s.
+    /// [`peer_addr`](Self::peer_addr)'s.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> Option<IpAddr> {
         self.0.remote_address
     }
 
     /// The address at the other end of the transport, which may be a proxy's.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.0.peer_address
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.peer_addr
     }
 
     /// The version of the protocol that the client asks for.
@@ -329,7 +329,7 @@ impl Request {
 
     async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
         let Some(answer) = self.take_answer() else { return Err(answered()) };
-        let (transport, peer) = (self.0.offer.transport(), self.0.peer_address);
+        let (transport, peer) = (self.0.offer.transport(), self.0.peer_addr);
         let left_out = rejection.header_error().map(|error| {
             Error::new(ErrorKind::InvalidHandshakeOption, error.to_string())
                 .with_source(error.clone())
@@ -350,7 +350,7 @@ impl Request {
             compression: agreed.compression,
             version: agreed.version,
             remote_address: self.0.remote_address,
-            peer_address: self.0.peer_address,
+            peer_addr: self.0.peer_addr,
             tls: self.0.tls.clone(),
         }
     }
@@ -369,7 +369,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         let Some(answer) = self.take_answer() else { return };
         let hub = self.0.hub.clone();
-        let (transport, peer) = (self.0.offer.transport(), self.0.peer_address);
+        let (transport, peer) = (self.0.offer.transport(), self.0.peer_addr);
         self.0.runtime.spawn(async move {
             let _ = answer.reject(&hub, unanswered(), transport, peer).await;
         });
