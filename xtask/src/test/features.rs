@@ -14,9 +14,10 @@ pub(crate) const STEP: Step = Step {
 };
 
 /// Sets that make a difference to what is compiled.
-const SETS: [&str; 12] = [
+const SETS: [&str; 13] = [
     "",
     "deflate",
+    "idn",
     "rustls",
     "ring",
     "aws-lc-rs",

@@ -4,12 +4,14 @@ use http::header::{
     CONNECTION, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use http::uri::InvalidUri;
 use http::{Method, Request, Uri, Version as HttpVersion};
 use towline_proto::handshake::{
     Connect, Opening, RequestError, Subprotocol, Version, parse_subprotocols,
 };
 
 use crate::client::shown::{redacted, shown};
+use crate::client::url::normal;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What is asked for, and where.
@@ -21,16 +23,21 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// A connection to this URI, which is in its normal form.
     pub(crate) fn new(uri: Uri, connect: Connect) -> Self {
         Self { redacted: redacted(&uri.to_string()), uri, connect }
     }
 
-    /// The same, of a URL that a program has written.
+    /// A connection to a URL that a program has written.
     pub(crate) fn parse(url: &str, connect: Connect) -> Result<Self> {
-        let uri = url.parse().map_err(|error| {
-            let message = format!("{} is no URL: {error}", shown(url));
-            Error::new(ErrorKind::InvalidUrl, message).with_source(error)
-        })?;
+        let invalid = |why: String| {
+            let message = format!("{} is not the URL of a WebSocket: {why}", shown(url));
+            Error::new(ErrorKind::InvalidUrl, message)
+        };
+        let normal = normal(url).map_err(invalid)?;
+        let uri = normal
+            .parse()
+            .map_err(|error: InvalidUri| invalid(error.to_string()).with_source(error))?;
         Ok(Self { uri, redacted: redacted(url), connect })
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use towline_proto::handshake::{Opening, Target};
 
-use crate::client::Client;
+use crate::client::Settings;
 use crate::client::asked::Asked;
 use crate::client::default_tls;
 use crate::client::dialling::{Dialler, Unreachable};
@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{AnyStream, SecureClient, Whose};
 
-impl Client {
+impl Settings {
     /// Connects to where it is asked to, in time.
     pub(crate) async fn connect_asked(&self, asked: Asked) -> Result<Connection> {
         let opening = asked.open()?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use towline_proto::Role;
 use towline_proto::handshake::{HandshakeError, Opening};
 
-use crate::client::Client;
+use crate::client::Settings;
 use crate::client::answer::{ask, body_start};
 use crate::client::redirect::{is_redirect, url};
 use crate::connection::{Answered, Connection, Established, Info, next_id};
@@ -21,7 +21,7 @@ pub(crate) struct Reached {
     pub(crate) proxy: Option<String>,
 }
 
-impl Client {
+impl Settings {
     /// The connection on a stream to the server. Where redirects are followed, nobody waits for the
     /// body of one.
     pub(crate) async fn upgrade(

@@ -66,6 +66,10 @@ mod send_and_sync;
 
 mod client;
 
+mod urls;
+
+mod spawned;
+
 mod dialling;
 
 mod proxies;
