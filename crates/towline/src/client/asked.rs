@@ -5,7 +5,7 @@ use http::header::{
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::uri::InvalidUri;
-use http::{Method, Request, Uri, Version as HttpVersion};
+use http::{Extensions, Method, Request, Uri, Version as HttpVersion};
 use towline_proto::handshake::{
     Connect, Opening, RequestError, Subprotocol, Version, parse_subprotocols,
 };
@@ -20,12 +20,14 @@ pub(crate) struct Asked {
     /// The URI as it may be shown: what was written says more of where a password may be.
     redacted: String,
     pub(crate) connect: Connect,
+    /// What the connection is to have with it.
+    pub(crate) data: Extensions,
 }
 
 impl Asked {
     /// A connection to this URI, which is in its normal form.
     pub(crate) fn new(uri: Uri, connect: Connect) -> Self {
-        Self { redacted: redacted(&uri.to_string()), uri, connect }
+        Self { redacted: redacted(&uri.to_string()), uri, connect, data: Extensions::new() }
     }
 
     /// A connection to a URL that a program has written.
@@ -38,7 +40,12 @@ impl Asked {
         let uri = normal
             .parse()
             .map_err(|error: InvalidUri| invalid(error.to_string()).with_source(error))?;
-        Ok(Self { uri, redacted: redacted(url), connect })
+        Ok(Self { uri, redacted: redacted(url), connect, data: Extensions::new() })
+    }
+
+    /// The same, for a connection that is to have this with it.
+    pub(crate) fn with_data(self, data: Extensions) -> Self {
+        Self { data, ..self }
     }
 
     /// The handshake to begin with.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Extensions;
 use towline_proto::handshake::{Opening, Target};
 
 use crate::client::Settings;
@@ -44,7 +45,7 @@ impl Settings {
                     self.agree_on_tls(reached.stream, host, Whose::Named, &progress).await?;
             }
             progress.is("waiting for the server's answer");
-            self.upgrade(reached, &opening, false).await
+            self.upgrade(reached, &opening, asked.data, false).await
         };
         self.in_time(target.authority(), &progress, connecting).await
     }
@@ -78,7 +79,7 @@ impl Settings {
         let mut preface = String::new();
         let mut whose = Whose::Named;
         loop {
-            let error = match self.attempt(&opening, whose, progress).await {
+            let error = match self.attempt(&opening, &asked.data, whose, progress).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error.with_preface(&preface),
             };
@@ -120,13 +121,14 @@ impl Settings {
             if !is_same_origin(opening.target(), next_opening.target()) {
                 whose = Whose::Others;
             }
-            (asked, opening) = (next, next_opening);
+            (asked, opening) = (next.with_data(asked.data), next_opening);
         }
     }
 
     async fn attempt(
         &self,
         opening: &Opening,
+        data: &Extensions,
         whose: Whose,
         progress: &Progress,
     ) -> Result<Connection> {
@@ -141,7 +143,7 @@ impl Settings {
             reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
         }
         progress.is("waiting for the server's answer");
-        self.upgrade(reached, opening, self.follow_redirects > 0).await
+        self.upgrade(reached, opening, data.clone(), self.follow_redirects > 0).await
     }
 
     /// A stream to the target, whoever is in between.

@@ -304,6 +304,8 @@ impl Client {
     /// it, and so may a `Sec-WebSocket-Key`, which does not count: each handshake has a key of its
     /// own (RFC 6455, section 4.1).
     ///
+    /// What is among the request's extensions is the connection's [data](Connection::data).
+    ///
     /// ```no_run
     /// # async fn example(client: towline::Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let request = http::Request::get("ws://example.com/feed")
@@ -411,7 +413,8 @@ impl Settings {
             None => self.connect.clone().protocols(self.protocols.iter().cloned()),
         };
         let connect = extra.add_to(connect)?.compression(self.config.negotiable_compression());
-        Asked::parse(&request.uri().to_string(), connect)
+        let asked = Asked::parse(&request.uri().to_string(), connect)?;
+        Ok(asked.with_data(request.extensions().clone()))
     }
 }
 

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use http::Extensions;
 use towline_proto::Role;
 use towline_proto::handshake::{HandshakeError, Opening};
 
 use crate::client::Settings;
 use crate::client::answer::{ask, body_start};
 use crate::client::redirect::{is_redirect, url};
-use crate::connection::{Answered, Connection, Established, Info, next_id};
+use crate::connection::{Answered, Connection, Established, Info, Requested, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::AnyStream;
 
@@ -28,6 +29,7 @@ impl Settings {
         &self,
         reached: Reached,
         opening: &Opening,
+        data: Extensions,
         is_followed: bool,
     ) -> Result<Connection> {
         let Reached { mut stream, peer_addr, proxy } = reached;
@@ -56,12 +58,13 @@ impl Settings {
         let info = Info {
             id: next_id(),
             role: Role::Client,
-            protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
+            protocol: agreed.protocol.map(|protocol| protocol.as_str().into()),
             compression: agreed.compression,
             version: agreed.version,
             remote_address: peer_addr.map(|address| address.ip()),
             peer_addr,
             tls: stream.tls(),
+            request: Requested::new(opening.target().resource(), data),
         };
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));

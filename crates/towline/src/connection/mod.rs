@@ -52,6 +52,7 @@ use towline_proto::{
 
 pub use event::Event;
 pub use info::Info;
+pub(crate) use info::Requested;
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use when_full::WhenFull;
@@ -149,6 +150,7 @@ impl Connection {
             remote_address: peer_addr.map(|address| address.ip()),
             peer_addr,
             tls: stream.tls(),
+            request: None,
         };
         let established = Established { stream, early: early.into(), info, response: None };
         Self::establish(established, config, None)
@@ -402,6 +404,37 @@ impl Connection {
     /// Which end this is.
     pub fn role(&self) -> Role {
         self.info().role
+    }
+
+    /// What the request asked for: the path and the query, `/chat?room=7`, on both ends. Empty where
+    /// the handshake was [done elsewhere](Self::from_stream).
+    #[doc(alias = "resource_name")]
+    pub fn resource(&self) -> &str {
+        self.info().resource()
+    }
+
+    /// The path of what was asked for: `/chat`.
+    pub fn path(&self) -> &str {
+        self.info().path()
+    }
+
+    /// The query of what was asked for, without the question mark: `room=7`.
+    pub fn query(&self) -> Option<&str> {
+        self.info().query()
+    }
+
+    /// The program's own data, by type: who the user is, say. Each part of the connection has it, in
+    /// its `info().data()`; so do the server's [events](crate::ServerEvent).
+    ///
+    /// A server puts it into the request, see [`Request::data_mut`](crate::Request::data_mut), and a
+    /// client into the extensions of what it gives to
+    /// [`connect_request`](crate::Client::connect_request). From then on it can't be replaced: what is
+    /// to change goes there as an `Arc<Mutex<_>>` or its like. A connection without data takes no
+    /// memory for it.
+    ///
+    /// These are not the [extensions](Self::extensions) of the protocol.
+    pub fn data(&self) -> &http::Extensions {
+        self.info().data()
     }
 
     /// The subprotocol that was agreed on, in the client's spelling. WebSocket-Node has it in lower

@@ -3,18 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::{Extensions, StatusCode, Uri};
 use tokio::runtime::Handle;
 use towline_proto::handshake::{
-    Accept, Agreed, Cookie, Extension, Offer, Rejection, Subprotocol, Transport, Version,
+    Accept, Agreed, Cookie, Extension, Offer, Protocol, Rejection, Subprotocol, Transport, Version,
 };
 use towline_proto::{Config, Role};
 
-use crate::connection::{Connection, Established, Info, next_id};
+use crate::connection::{Connection, Established, Info, Requested, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
@@ -128,6 +129,35 @@ impl Request {
     /// The headers of the request.
     pub fn headers(&self) -> &http::HeaderMap {
         self.0.http.headers()
+    }
+
+    /// What goes with the request, by type, and with the [connection](Connection::data) that comes of
+    /// it: what the program puts [there](Self::data_mut), and the extensions that the request had when
+    /// it came through an HTTP library, such as those of tower layers.
+    ///
+    /// These are not the [extensions](Self::extensions) of the protocol.
+    pub fn data(&self) -> &Extensions {
+        self.0.http.extensions()
+    }
+
+    /// The same, to put something there.
+    ///
+    /// ```
+    /// # use towline::{Connection, Request, Result};
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// async fn admit(mut request: Request, name: String) -> Result<Connection> {
+    ///     request.data_mut().insert(User(name));
+    ///     let connection = request.accept().await?;
+    ///     if let Some(User(name)) = connection.data().get() {
+    ///         println!("{name} is aboard");
+    ///     }
+    ///     Ok(connection)
+    /// }
+    /// ```
+    pub fn data_mut(&mut self) -> &mut Extensions {
+        self.0.http.extensions_mut()
     }
 
     /// The host that the request is for, as its `Host` has it: with the port, if it was written.
@@ -342,16 +372,21 @@ impl Request {
         self.0.answer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn info(&self, agreed: Agreed) -> Info {
+    fn info(&mut self, agreed: Agreed) -> Info {
+        let mut data = mem::take(self.0.http.extensions_mut());
+        // What was for the handshake, and is of no use any more.
+        data.remove::<Protocol>();
+        data.remove::<Arc<TlsInfo>>();
         Info {
             id: next_id(),
             role: Role::Server,
-            protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
+            protocol: agreed.protocol.map(|protocol| protocol.as_str().into()),
             compression: agreed.compression,
             version: agreed.version,
             remote_address: self.0.remote_address,
             peer_addr: self.0.peer_addr,
             tls: self.0.tls.clone(),
+            request: Requested::new(self.resource(), data),
         }
     }
 }

@@ -60,6 +60,8 @@ mod server;
 
 mod hand_over;
 
+mod own_data;
+
 mod mounting;
 
 mod send_and_sync;
