@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use towline::TlsInfo;
 
 use crate::greeting::{Greeted, Secure, greet, greet_secure};
-use crate::peer_address::PeerAddress;
+use crate::peer_addr::PeerAddr;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -78,7 +78,7 @@ pub struct HttpServer<S> {
 struct Http<S> {
     service: S,
     header_timeout: Duration,
-    disable_nagle_algorithm: bool,
+    nodelay: bool,
     tls: Option<Arc<dyn Secure>>,
 }
 
@@ -99,7 +99,7 @@ impl<S> HttpServer<S> {
     /// `hyper_util::service::TowerToHyperService`.
     pub fn new(service: S) -> Self {
         let header_timeout = Duration::from_secs(10);
-        let http = Http { service, header_timeout, disable_nagle_algorithm: true, tls: None };
+        let http = Http { service, header_timeout, nodelay: true, tls: None };
         Self { http, phase: watch::Sender::new(Phase::Serving) }
     }
 
@@ -120,10 +120,10 @@ impl<S> HttpServer<S> {
     /// Sets whether small writes go out at once rather than wait for company. Default: on.
     ///
     /// It holds for sockets that are listened on afterwards.
-    #[doc(alias("disableNagleAlgorithm", "nodelay"))]
+    #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
     #[must_use]
-    pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
-        self.http.disable_nagle_algorithm = on;
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.http.nodelay = on;
         self
     }
 
@@ -238,7 +238,7 @@ where
 {
     async fn serve(self, stream: TcpStream, peer: SocketAddr, phase: watch::Receiver<Phase>) {
         // A socket that has ended meanwhile says so at the first read.
-        let _ = stream.set_nodelay(self.disable_nagle_algorithm);
+        let _ = stream.set_nodelay(self.nodelay);
         match self.tls.clone() {
             None => self.serve_greeted(greet(stream), peer, phase).await,
             Some(tls) => self.serve_greeted(greet_secure(tls, stream), peer, phase).await,
@@ -351,7 +351,7 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
         let extensions = request.extensions_mut();
-        extensions.insert(PeerAddress(self.origin.peer));
+        extensions.insert(PeerAddr(self.origin.peer));
         if let Some(tls) = &self.origin.tls {
             extensions.insert(tls.clone());
         }

@@ -43,7 +43,7 @@
 //! # In an accept loop of your own
 //!
 //! A [`Mount`] is a service like any other. See to three things: that the connection is served
-//! *with upgrades*, that requests know [the peer's address](Mount::peer_address), and that Nagle's
+//! *with upgrades*, that requests know [the peer's address](Mount::peer_addr), and that Nagle's
 //! algorithm is off.
 //!
 //! ```no_run
@@ -64,7 +64,7 @@
 //! loop {
 //!     let (stream, peer) = listener.accept().await?;
 //!     stream.set_nodelay(true)?;
-//!     let service = service.clone().peer_address(peer);
+//!     let service = service.clone().peer_addr(peer);
 //!     tokio::spawn(async move {
 //!         let mut builder = auto::Builder::new(TokioExecutor::new());
 //!         builder.http2().enable_connect_protocol();
@@ -98,7 +98,7 @@
 //! loop {
 //!     let (stream, peer) = listener.accept().await?;
 //!     stream.set_nodelay(true)?;
-//!     let (tls, service) = (tls.clone(), service.clone().peer_address(peer));
+//!     let (tls, service) = (tls.clone(), service.clone().peer_addr(peer));
 //!     tokio::spawn(async move {
 //!         let handshake = tokio::time::timeout(Duration::from_secs(10), tls.accept_http2(stream));
 //!         let stream = handshake.await??;
@@ -126,7 +126,7 @@
 
 // In the order of dependence: a module uses only those above it.
 
-mod peer_address;
+mod peer_addr;
 
 mod body;
 
@@ -145,7 +145,7 @@ mod http_server;
 pub use body::MountBody;
 pub use http_server::HttpServer;
 pub use mount::{Mount, MountFuture, MountLayer, mount};
-pub use peer_address::PeerAddress;
+pub use peer_addr::PeerAddr;
 
 #[cfg(all(doctest, feature = "rustls"))]
 mod guide;

@@ -25,6 +25,7 @@ const SETS: [(&str, &[&str]); 3] = [
         &[
             "",
             "deflate",
+            "idn",
             "rustls",
             "ring",
             "aws-lc-rs",

@@ -158,7 +158,14 @@ impl Options {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    Ok(if text.contains("://") { text.to_owned() } else { format!("ws://{text}") })
+    let start = text.trim_start().to_ascii_lowercase();
+    let has_scheme = ["ws:", "wss:", "http:", "https:"]
+        .iter()
+        .any(|scheme| start.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(['/', '\\'])));
+    Ok(match has_scheme || text.contains("://") {
+        true => text.to_owned(),
+        false => format!("ws://{text}"),
+    })
 }
 
 fn wait(text: &str) -> Result<Switch<u64>, String> {

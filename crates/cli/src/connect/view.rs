@@ -53,7 +53,7 @@ impl View {
         let url = connection.url().map(ToString::to_string).unwrap_or_default();
         if self == Self::Json {
             let headers = connection.response().map(headers).unwrap_or_default();
-            let address = connection.peer_address().map(|address| address.to_string());
+            let address = connection.peer_addr().map(|address| address.to_string());
             return line(&json!({
                 "event": "open", "url": url, "address": address, "proxy": connection.proxy(),
                 "protocol": protocol, "extensions": extensions, "headers": headers,
@@ -64,7 +64,7 @@ impl View {
         let mut text = format!("connected to {url}");
         if let Some(proxy) = connection.proxy() {
             let _ = write!(text, " through the proxy {proxy}");
-        } else if let Some(address) = connection.peer_address().filter(|_| !is_prompt) {
+        } else if let Some(address) = connection.peer_addr().filter(|_| !is_prompt) {
             let _ = write!(text, " at {address}");
         }
         if let Some(protocol) = protocol {

@@ -95,7 +95,7 @@ fn over(tls: &TlsInfo) -> String {
 
 /// Who it is, for the log: the client, and the proxy it comes through, if there is one.
 fn peer(request: &Request) -> String {
-    match (request.remote_address(), request.peer_address()) {
+    match (request.remote_address(), request.peer_addr()) {
         (Some(client), Some(peer)) if client != peer.ip().to_canonical() => {
             format!("{client} by {peer}")
         }

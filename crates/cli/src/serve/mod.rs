@@ -156,7 +156,7 @@ impl Worker {
         let page = |request| async move { Ok::<_, Infallible>(console::answer(&request)) };
         let mut http = HttpServer::new(mount(server.handle(), service_fn(page)))
             .header_timeout(options.handshake_timeout)
-            .disable_nagle_algorithm(!options.nagle);
+            .nodelay(!options.nagle);
         if let Some(tls) = self.tls {
             http = http.tls(tls);
         }
@@ -241,8 +241,8 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 async fn report_rejections(mut events: Events) {
     while let Some(event) = events.next().await {
-        if let ServerEvent::Rejected { status, reason, peer_address, .. } = event {
-            let peer = peer_address.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
+        if let ServerEvent::Rejected { status, reason, peer_addr, .. } = event {
+            let peer = peer_addr.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
             say::note(format_args!("{peer} refused with {status}: {reason}"));
         }
     }

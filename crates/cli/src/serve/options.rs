@@ -121,7 +121,7 @@ impl Options {
             .trusted_proxies(self.trusted_proxies()?)
             .oldest_version(if self.no_draft_8 { Version::Rfc6455 } else { Version::Draft8 })
             .handshake_timeout(self.handshake_timeout)
-            .disable_nagle_algorithm(!self.nagle))
+            .nodelay(!self.nagle))
     }
 
     fn config(&self) -> Config {

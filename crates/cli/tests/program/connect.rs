@@ -49,6 +49,34 @@ fn messages_of_the_command_line_are_sent_in_place_of_the_input() {
     assert_eq!(program.end().code, Some(0));
 }
 
+/// Neither on the way nor where it fails, whatever is said of it.
+#[test]
+fn no_password_of_a_url_is_shown() {
+    let server = Serve::start(&[]);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, code) in [
+        (server.url().replace("ws://", "ws://deckhand:s3cret@"), 0),
+        (server.url().replace("ws://", " http:\\\\deckhand:s3 cret@"), 0),
+        (server.url().replace("ws://", "deckhand:s3cret@"), 0),
+        (format!("ws://deckhand:s3cret@{nobody}/"), 3),
+        ("ws://deckhand:s3cret@h:70000/".to_owned(), 2),
+        ("ws://deckhand:s3cret@a b/".to_owned(), 2),
+        ("ws://deckhand:s3cret@[::1%25eth0]/".to_owned(), 2),
+        ("ws://deckhand:s3cret@/".to_owned(), 2),
+        ("htp://deckhand:s3cret@h/".to_owned(), 2),
+        ("ws:deckhand:s3cret@/".to_owned(), 2),
+    ] {
+        for options in [&["--verbose"][..], &["--json"], &["--json", "-v"], &[]] {
+            let ended = Program::connect(&[&[&*url, "-m", "hi"], options].concat()).end();
+            let shown = format!("{}{}", ended.stderr, ended.text());
+            assert_eq!(ended.code, Some(code), "{url}: {shown}");
+            for secret in ["s3cret", "s3 cret", "s3%20cret", "deckhand"] {
+                assert!(!shown.contains(secret), "{url}: {shown}");
+            }
+        }
+    }
+}
+
 #[test]
 fn json_has_a_line_for_each_event() {
     let server = Serve::start(&[]);

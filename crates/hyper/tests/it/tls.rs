@@ -326,7 +326,7 @@ async fn an_accept_loop_of_one_s_own_will_do() {
     tokio::spawn(async move {
         while let Ok((tcp, peer)) = listener.accept().await {
             let stream = tls.accept_http2(tcp).await.unwrap();
-            let service = service.clone().peer_address(peer).tls(stream.info());
+            let service = service.clone().peer_addr(peer).tls(stream.info());
             tokio::spawn(async move {
                 let mut builder = auto::Builder::new(TokioExecutor::new());
                 builder.http2().enable_connect_protocol();

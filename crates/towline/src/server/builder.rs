@@ -124,9 +124,9 @@ impl ServerBuilder {
 
     /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
     /// whoever accepted them. Default: on.
-    #[doc(alias("disableNagleAlgorithm", "nodelay"))]
-    pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
-        self.options.disable_nagle_algorithm = on;
+    #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.options.nodelay = on;
         self
     }
 

@@ -25,7 +25,7 @@ pub enum ServerEvent {
         /// The reason in the answer.
         reason: String,
         /// The address at the other end of the transport.
-        peer_address: Option<SocketAddr>,
+        peer_addr: Option<SocketAddr>,
     },
     /// A connection is established.
     #[doc(alias = "connect")]

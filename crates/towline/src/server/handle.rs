@@ -78,7 +78,7 @@ impl ServerHandle {
     }
 
     /// The addresses that are listened on.
-    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.gate.addresses()
     }
 
@@ -103,9 +103,9 @@ impl ServerHandle {
     /// # Panics
     ///
     /// Outside of a tokio runtime, or in one without time.
-    pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
+    pub fn serve(&self, stream: impl Io, peer_addr: Option<SocketAddr>) {
         let stream = AnyStream::new(stream);
-        let peer = peer_address.or_else(|| stream.peer_address());
+        let peer = peer_addr.or_else(|| stream.peer_addr());
         self.gate.serve(stream, peer);
     }
 
@@ -129,7 +129,7 @@ impl ServerHandle {
     pub async fn upgrade(
         &self,
         request: http::Request<()>,
-        peer_address: Option<SocketAddr>,
+        peer_addr: Option<SocketAddr>,
         upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
     ) -> http::Response<Bytes> {
         let transport = Transport::of(&request);
@@ -137,9 +137,9 @@ impl ServerHandle {
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         match self.gate.enter().await {
             Some((way, permit)) => {
-                tokio::spawn(way.admit(request, peer_address, answer, permit));
+                tokio::spawn(way.admit(request, peer_addr, answer, permit));
             }
-            None => refuse(&self.gate.hub, answer, transport, peer_address).await,
+            None => refuse(&self.gate.hub, answer, transport, peer_addr).await,
         }
         response.await.unwrap_or_else(|_| unanswered().response(transport))
     }

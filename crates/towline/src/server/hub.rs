@@ -28,7 +28,7 @@ pub(crate) struct Options {
     pub(crate) handshake_timeout: Duration,
     pub(crate) max_pending_requests: usize,
     pub(crate) max_handshakes: usize,
-    pub(crate) disable_nagle_algorithm: bool,
+    pub(crate) nodelay: bool,
     pub(crate) auto_accept: bool,
     /// What is accepted on listening sockets is TLS then.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
@@ -45,7 +45,7 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,
             max_handshakes: 16 << 10,
-            disable_nagle_algorithm: true,
+            nodelay: true,
             auto_accept: false,
             tls: None,
         }

@@ -60,11 +60,17 @@ mod server;
 
 mod hand_over;
 
+mod own_data;
+
 mod mounting;
 
 mod send_and_sync;
 
 mod client;
+
+mod urls;
+
+mod spawned;
 
 mod dialling;
 

@@ -63,7 +63,7 @@ async fn a_tunnel_is_asked_for_though_the_target_is_not_secure() {
     assert_eq!(served.recv().await.unwrap(), Some(Message::text("ship ahoy")));
     served.send(vec![7; 300_000]).await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some(Message::binary(vec![7; 300_000])));
-    assert_eq!(client.peer_address(), Some(proxy));
+    assert_eq!(client.peer_addr(), Some(proxy));
     assert_eq!(client.proxy(), Some(&*format!("http://{proxy}")));
     // It is still the socket that it was.
     assert!(client.tcp_stream().is_some_and(|tcp| tcp.nodelay().unwrap()));
@@ -237,7 +237,7 @@ async fn what_comes_with_the_proxys_answer_is_of_the_tunnel() {
         behind(&format!("http://{proxy}")).connect("ws://feed.invalid/").await.unwrap();
     let mut stream = task.await.unwrap();
     assert_eq!(connection.recv().await.unwrap(), Some(Message::text("hi")));
-    assert_eq!(connection.peer_address(), Some(proxy));
+    assert_eq!(connection.peer_addr(), Some(proxy));
     connection.send("ho").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), 0x81);
 }
@@ -345,7 +345,7 @@ async fn in_a_process_with(test: &str, variables: &[(&str, String)], url: &str) 
 async fn connects_by_default() -> bool {
     let Ok(url) = std::env::var("TOWLINE_URL") else { return false };
     match Client::new().connect(url).await {
-        Ok(connection) => println!("connected to {}", connection.peer_address().unwrap()),
+        Ok(connection) => println!("connected to {}", connection.peer_addr().unwrap()),
         Err(error) => println!("{:?} {error} {error:?}", error.kind()),
     }
     true

@@ -201,10 +201,10 @@ async fn forwarded_addresses_are_believed_only_from_trusted_proxies() {
         let _far = says_from(&server, forwarded.as_bytes(), Some(peer)).await;
         let request = server.next_request().await.unwrap();
         assert_eq!(request.remote_address(), Some(expected.parse().unwrap()), "via {peer}");
-        assert_eq!(request.peer_address(), Some(peer.parse().unwrap()));
+        assert_eq!(request.peer_addr(), Some(peer.parse().unwrap()));
         let connection = request.accept().await.unwrap();
         assert_eq!(connection.remote_address(), Some(expected.parse().unwrap()));
-        assert_eq!(connection.peer_address(), Some(peer.parse().unwrap()));
+        assert_eq!(connection.peer_addr(), Some(peer.parse().unwrap()));
     }
 }
 

@@ -58,7 +58,7 @@ async fn there_is_tls_with_the_proxy_and_tls_with_the_server_inside() {
         let url = format!("{scheme}://deckhand:s3cret@localhost:{}", address.port());
         let client = Client::new().proxy(Proxy::new(url).unwrap()).tls(authority.trusted());
         let mut connection = client.connect(format!("wss://{target}/feed")).await.unwrap();
-        assert_eq!(connection.peer_address(), Some(address));
+        assert_eq!(connection.peer_addr(), Some(address));
         assert_eq!(connection.url().unwrap().to_string(), format!("wss://{target}/feed"));
         assert!(connection.tls().is_some());
         for len in [3, 20_000, 500_000] {
