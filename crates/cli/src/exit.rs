@@ -84,6 +84,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same in the words of the error that this end was to who received, where it says more:
+    /// what TLS has failed with, say.
+    pub(crate) fn told_by(mut self, error: Option<&Error>, closed: &Closed) -> Self {
+        if let (CloseCause::TransportFailed(_), Some(error)) = (closed.cause(), error) {
+            self.message = in_options(error.to_string());
+        }
+        self
+    }
+}
+
 /// The peer's close frame, if it tells of an error: an answer to ours has its code. The peer may
 /// also have begun at the same time as this end.
 fn complaint(closed: &Closed) -> Option<&CloseFrame> {
@@ -95,7 +106,7 @@ fn complaint(closed: &Closed) -> Option<&CloseFrame> {
 }
 
 /// The same, with the options of the program in place of the library's.
-fn in_options(mut message: String) -> String {
+pub(crate) fn in_options(mut message: String) -> String {
     for (field, option) in [
         ("max_received_message_size", "--max-message"),
         ("max_received_frame_size", "--max-frame"),
@@ -103,6 +114,7 @@ fn in_options(mut message: String) -> String {
         ("close_timeout", "--close-timeout"),
         ("keepalive", "--keepalive"),
         ("follow_redirects", "--follow-redirects"),
+        ("header_timeout", "--handshake-timeout"),
     ] {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }

@@ -134,11 +134,15 @@ mod ahead;
 
 mod greeting;
 
+mod place;
+
 mod upgraded;
 
 mod handshake;
 
 mod mount;
+
+mod serving;
 
 mod http_server;
 

@@ -5,6 +5,7 @@
 //! and no task is made but by the timekeeper, which has a lock of its own, and by tokio's budget.
 
 use std::future::poll_fn;
+use std::io;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
@@ -59,6 +60,8 @@ pub(crate) struct State {
     pub(crate) unfinished_by: Option<NonZeroU64>,
     /// A broadcast that found no room, to be sent as soon as there is some.
     pub(crate) newest: Option<Box<Outgoing<'static>>>,
+    /// What reading has failed with, where it says more than its kind: TLS knows why.
+    pub(crate) failure: Option<Arc<io::Error>>,
     /// When the timekeeper will call.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
@@ -129,6 +132,7 @@ impl Shared {
                 receiver: ReceiverState::default(),
                 unfinished_by: None,
                 newest: None,
+                failure: None,
                 deadline: None,
                 is_ended: false,
                 knows_outcome: false,

@@ -25,6 +25,8 @@ mod live;
 
 mod stream;
 
+mod asked;
+
 mod handshake;
 
 mod client;

@@ -209,6 +209,8 @@ impl TlsServer {
     /// - [`ErrorKind::CertificateExpired`], [`CertificateUntrusted`](ErrorKind::CertificateUntrusted),
     ///   [`CertificateInvalid`](ErrorKind::CertificateInvalid): the one that it has shown is not
     ///   accepted.
+    /// - [`ErrorKind::RequestGone`]: it has gone before it said anything, as one does that only looks
+    ///   whether somebody listens.
     /// - [`ErrorKind::Tls`]: the handshake failed in another way.
     ///
     /// # Cancel safety
@@ -260,7 +262,9 @@ impl SecureServer for TlsServer {
 
 async fn failed(failure: Failure) -> Error {
     match failure {
-        Failure::Tls(error) => explain(Role::Server, "a client", error),
+        Failure::Tls(error) | Failure::NothingToShow(error) => {
+            explain(Role::Server, "a client", error)
+        }
         Failure::Http(mut stream) => {
             // Whether it is read is the client's affair.
             let _ = stream.write_all(PLAIN_HTTP).await;
@@ -272,6 +276,10 @@ async fn failed(failure: Failure) -> Error {
         Failure::Ended => Error::new(
             ErrorKind::Tls,
             "TLS with a client: it closed the connection during the TLS handshake",
+        ),
+        Failure::Gone => Error::new(
+            ErrorKind::RequestGone,
+            "TLS with a client: it closed the connection before it said anything",
         ),
         Failure::Io(error) => Error::new(
             ErrorKind::Tls,

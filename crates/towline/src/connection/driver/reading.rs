@@ -354,7 +354,10 @@ impl Reader {
                 return Some(count);
             }
             Err(error) => {
-                shared.update(|state| state.session.handle_transport_error(error.kind()));
+                shared.update(|state| {
+                    state.session.handle_transport_error(error.kind());
+                    state.failure = error.get_ref().is_some().then(|| Arc::new(error));
+                });
             }
         }
         None
