@@ -303,6 +303,7 @@ impl Options {
         else {
             return Ok(config.with_client_cert_resolver(Arc::new(NoCertificate)));
         };
+        pem::check_key(&key, config.crypto_provider())?;
         config.with_client_auth_cert(chain, key).map_err(|error| {
             pem::invalid(format!("the client's certificate can't be used: {error}"))
                 .with_source(error)

@@ -5,6 +5,8 @@
 //!   TlsServer ─────┘
 //! ```
 
+mod diagnosis;
+
 mod pem;
 
 mod provider;
