@@ -92,7 +92,7 @@ pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
         "Client sent an HTTP request to an HTTPS server",
     ];
     let has = |words: &&str| body.windows(words.len()).any(|part| part == words.as_bytes());
-    matches!(status.as_u16(), 400 | 497) && WORDS.iter().any(|words| has(&words))
+    matches!(status.as_u16(), 400 | 497) && WORDS.iter().any(has)
 }
 
 /// The start of the body of an answer that is a refusal, as far as it comes without delay.
