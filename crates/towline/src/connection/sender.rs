@@ -333,7 +333,7 @@ impl Future for Sending<'_, '_> {
 impl Shared {
     fn refused(&self, why: Refused) -> Error {
         let state = self.lock();
-        Error::refused(why, &state.session).with_failure(state.failure.as_ref())
+        Error::refused(why, &state.session).with_failure(state.receiver.failure())
     }
 
     #[cold]

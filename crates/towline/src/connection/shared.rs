@@ -60,8 +60,6 @@ pub(crate) struct State {
     pub(crate) unfinished_by: Option<NonZeroU64>,
     /// A broadcast that found no room, to be sent as soon as there is some.
     pub(crate) newest: Option<Box<Outgoing<'static>>>,
-    /// What reading has failed with, where it says more than its kind: TLS knows why.
-    pub(crate) failure: Option<Arc<io::Error>>,
     /// When the timekeeper will call.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
@@ -95,6 +93,20 @@ pub(crate) struct Unread {
     pub(crate) behind: u32,
     /// Where the ping among them begins that was answered.
     pub(crate) answered: Option<usize>,
+    /// What reading has failed with, where it says more than its kind: TLS knows why. It is here
+    /// since nothing is rarer, and nothing lies unread any more.
+    pub(crate) failure: Option<Arc<io::Error>>,
+}
+
+impl ReceiverState {
+    pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
+        self.unread.as_ref()?.failure.as_ref()
+    }
+
+    pub(crate) fn set_failure(&mut self, error: io::Error) {
+        let failure = Some(Arc::new(error));
+        self.unread = Some(Box::new(Unread { behind: 0, answered: None, failure }));
+    }
 }
 
 /// What is to be done once the state is unlocked.
@@ -132,7 +144,6 @@ impl Shared {
                 receiver: ReceiverState::default(),
                 unfinished_by: None,
                 newest: None,
-                failure: None,
                 deadline: None,
                 is_ended: false,
                 knows_outcome: false,

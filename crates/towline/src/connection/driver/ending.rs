@@ -109,7 +109,7 @@ impl Shared {
         if is_expected {
             return Ok(());
         }
-        Err(Error::from_closed(closed).with_failure(state.failure.as_ref()))
+        Err(Error::from_closed(closed).with_failure(state.receiver.failure()))
     }
 }
 

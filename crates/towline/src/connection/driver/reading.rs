@@ -356,7 +356,9 @@ impl Reader {
             Err(error) => {
                 shared.update(|state| {
                     state.session.handle_transport_error(error.kind());
-                    state.failure = error.get_ref().is_some().then(|| Arc::new(error));
+                    if error.get_ref().is_some() {
+                        state.receiver.set_failure(error);
+                    }
                 });
             }
         }
