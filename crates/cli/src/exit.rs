@@ -84,6 +84,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same in the words of the error that this end was to who received, where it says more:
+    /// what TLS has failed with, say.
+    pub(crate) fn told_by(mut self, error: Option<&Error>, closed: &Closed) -> Self {
+        if let (CloseCause::TransportFailed(_), Some(error)) = (closed.cause(), error) {
+            self.message = in_options(error.to_string());
+        }
+        self
+    }
+}
+
 /// The peer's close frame, if it tells of an error: an answer to ours has its code. The peer may
 /// also have begun at the same time as this end.
 fn complaint(closed: &Closed) -> Option<&CloseFrame> {
@@ -105,6 +116,7 @@ pub(crate) fn in_options(mut message: String) -> String {
         ("close_timeout", "--close-timeout"),
         ("keepalive", "--keepalive"),
         ("follow_redirects", "--follow-redirects"),
+        ("header_timeout", "--handshake-timeout"),
     ] {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }

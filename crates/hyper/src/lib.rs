@@ -38,7 +38,8 @@
 //! same. Only the reading of requests is hyper's, and so are its limits: the
 //! [`head_limits`](towline::ServerBuilder::head_limits) and the
 //! [`handshake_timeout`](towline::ServerBuilder::handshake_timeout) of the builder are without
-//! effect here.
+//! effect here; its [`max_handshakes`](towline::ServerBuilder::max_handshakes) are of requests that
+//! have come whole, and [`HttpServer::max_handshakes`] is about connections before that.
 //!
 //! # In an accept loop of your own
 //!
@@ -134,11 +135,15 @@ mod ahead;
 
 mod greeting;
 
+mod place;
+
 mod upgraded;
 
 mod handshake;
 
 mod mount;
+
+mod serving;
 
 mod http_server;
 

@@ -7,7 +7,7 @@ use clap::Args;
 use http::{HeaderName, HeaderValue};
 use towline::{Client, Compression, Config, Deflate, Keepalive};
 
-use crate::exit::{CONNECT_CODES, Failure};
+use crate::exit::{CONNECT_CODES, Exit, Failure};
 use crate::network::Network;
 use crate::quantity::{Switch, duration, duration_or_off, size};
 
@@ -65,8 +65,9 @@ pub(crate) struct Options {
     origin: Option<String>,
 
     /// Send this header with the handshake. Repeat it for more
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header)]
-    header: Vec<(HeaderName, HeaderValue)>,
+    // Read later: what is wrong with an option is shown, and this may be a password.
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
 
     /// The largest message to receive
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
@@ -138,7 +139,15 @@ impl Options {
         if let Some(origin) = &self.origin {
             client = client.origin(origin);
         }
-        for (name, value) in &self.header {
+        for (index, text) in self.header.iter().enumerate() {
+            let (name, value) = header(text).map_err(|why| {
+                let which = if self.header.len() > 1 {
+                    format!(" (no. {})", index + 1)
+                } else {
+                    String::new()
+                };
+                Failure::new(Exit::Usage, format!("--header{which}: {why}"))
+            })?;
             client = client.header(name, value);
         }
         self.network.apply(client)
@@ -180,11 +189,16 @@ fn protocol(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
-    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a header"))?;
+/// What is wrong is told without the text.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let (name, value) =
+        text.split_once(':').ok_or("there is no colon: write it as 'Name: value'")?;
+    let name = name.trim().parse().map_err(|_| {
+        "what is before the colon is no name of a header: write it as 'Name: value', with letters, \
+         digits and hyphens in the name"
+    })?;
     let value = HeaderValue::from_str(value.trim())
-        .map_err(|_| "the value has a character that a header can't have".to_owned())?;
+        .map_err(|_| "the value has a character that a header can't have")?;
     Ok((name, value))
 }
 
@@ -202,8 +216,8 @@ mod tests {
     fn a_header_is_a_name_and_a_value() {
         let (name, value) = header("X-Room:  7: b ").unwrap();
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-room", "7: b"));
-        assert!(header("no colon").is_err());
-        assert!(header("two words: 7").unwrap_err().contains("two words"));
+        assert!(header("no colon").unwrap_err().contains("'Name: value'"));
+        assert!(header("two words: 7").unwrap_err().contains("before the colon"));
         assert!(header("X-Room: 7\r\nX-Evil: 1").is_err());
     }
 

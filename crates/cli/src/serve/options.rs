@@ -82,7 +82,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) close_timeout: Duration,
 
-    /// How long a client may take for the TLS handshake, and then for its request
+    /// How long a client may take for the TLS handshake and its request together
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) handshake_timeout: Duration,
 

@@ -79,6 +79,22 @@ fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 3, ..])
 }
 
+/// What is said of a server that says so itself.
+pub(crate) const WANTS_TLS: &str = ", since it speaks TLS there; is it wss:// and not ws://?";
+
+/// Whether a refusal says that TLS is spoken there, in the words of servers that do: Towline's own,
+/// nginx's (497 is its own status for it), Apache's, and that of Go, which Caddy and Traefik share.
+pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
+    const WORDS: [&str; 4] = [
+        "This port speaks TLS",
+        "The plain HTTP request was sent to HTTPS port",
+        "speaking plain HTTP to an SSL-enabled server port",
+        "Client sent an HTTP request to an HTTPS server",
+    ];
+    let has = |words: &&str| body.windows(words.len()).any(|part| part == words.as_bytes());
+    matches!(status.as_u16(), 400 | 497) && WORDS.iter().any(has)
+}
+
 /// The start of the body of an answer that is a refusal, as far as it comes without delay.
 pub(crate) async fn body_start(
     stream: &mut AnyStream,

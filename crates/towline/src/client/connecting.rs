@@ -138,12 +138,22 @@ impl Settings {
             self.security()?.check(target.host(), whose)?;
         }
         let mut reached = self.reach(target, progress).await?;
-        if target.is_secure() {
-            let host = target.host();
-            reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
-        }
-        progress.is("waiting for the server's answer");
-        self.upgrade(reached, opening, data.clone(), self.follow_redirects > 0).await
+        let proxy = reached.proxy.clone();
+        let connecting = async {
+            if target.is_secure() {
+                let host = target.host();
+                reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
+            }
+            progress.is("waiting for the server's answer");
+            self.upgrade(reached, opening, data.clone(), self.follow_redirects > 0).await
+        };
+        connecting.await.map_err(|error| match proxy {
+            // It may be the proxy that does not let it through, or that is in between.
+            Some(proxy) if error.kind() != ErrorKind::HttpResponse => {
+                error.with_postscript(&format!(" (through the proxy {proxy})"))
+            }
+            _ => error,
+        })
     }
 
     /// A stream to the target, whoever is in between.

@@ -8,7 +8,7 @@ use towline_proto::Role;
 use towline_proto::handshake::{HandshakeError, Opening};
 
 use crate::client::Settings;
-use crate::client::answer::{ask, body_start};
+use crate::client::answer::{WANTS_TLS, ask, body_start, wants_tls};
 use crate::client::redirect::{is_redirect, url};
 use crate::connection::{Answered, Connection, Established, Info, Requested, next_id};
 use crate::error::{Error, ErrorKind, Result};
@@ -45,7 +45,11 @@ impl Settings {
                     true => Bytes::new(),
                     false => body_start(&mut stream, early, &response).await,
                 };
-                return Err(Error::new(ErrorKind::HttpResponse, format!("{whom}: {error}"))
+                let (kind, why) = match stream.tls() {
+                    None if wants_tls(status, &body) => (ErrorKind::IsTls, WANTS_TLS),
+                    _ => (ErrorKind::HttpResponse, ""),
+                };
+                return Err(Error::new(kind, format!("{whom}: {error}{why}"))
                     .with_source(error)
                     .with_response(response.map(|()| body)));
             }

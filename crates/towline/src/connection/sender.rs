@@ -354,7 +354,8 @@ impl Future for Sending<'_, '_> {
 /// What is told of messages that are not sent.
 impl Shared {
     fn refused(&self, why: Refused) -> Error {
-        Error::refused(why, &self.lock().session)
+        let state = self.lock();
+        Error::refused(why, &state.session).with_failure(state.receiver.failure())
     }
 
     #[cold]

@@ -149,12 +149,42 @@ impl ServerHandle {
         self.gate.hub.connections.clone()
     }
 
-    /// What happens from now on: requests accepted and rejected, connections made and ended.
+    /// What happens from now on: requests accepted and rejected, TLS handshakes that fail,
+    /// connections made and ended.
     ///
     /// Up to 1024 events are kept for one who is slow to take them; then the oldest are missed,
     /// and [`ServerEvent::Missed`] says how many.
     pub fn events(&self) -> Events {
         Events(self.gate.hub.subscribe())
+    }
+
+    /// Tells of a TLS handshake that failed, by [`ServerEvent::TlsFailed`]: for an accept loop of your
+    /// own. A server tells of its own listening sockets by itself.
+    ///
+    /// What has the kind [`ErrorKind::RequestGone`] is not told: the client went before it had said
+    /// anything.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "rustls")]
+    /// # async fn example(
+    /// #     server: towline::ServerHandle,
+    /// #     tls: towline::TlsServer,
+    /// #     stream: tokio::net::TcpStream,
+    /// #     peer: std::net::SocketAddr,
+    /// # ) {
+    /// match tls.accept(stream).await {
+    ///     Ok(stream) => server.serve(stream, Some(peer)),
+    ///     Err(error) => server.report_tls_failure(error.kind(), error.to_string(), Some(peer)),
+    /// }
+    /// # }
+    /// ```
+    pub fn report_tls_failure(
+        &self,
+        kind: ErrorKind,
+        reason: impl Into<String>,
+        peer_addr: Option<SocketAddr>,
+    ) {
+        self.gate.hub.tls_failed(kind, reason.into(), peer_addr);
     }
 
     /// How connections behave.

@@ -1,5 +1,6 @@
 //! What a server's listeners, requests and connections share.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies, Version
 use towline_proto::{Closed, Config};
 
 use crate::connection::{Info, Observer};
+use crate::error::ErrorKind;
 use crate::server::accepting::Accepting;
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
@@ -84,6 +86,15 @@ impl Hub {
             && events.receiver_count() > 0
         {
             let _ = events.send(event());
+        }
+    }
+
+    /// Tells of a TLS handshake that failed; not of a client that has said nothing, such as one that
+    /// only looks whether somebody listens.
+    pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
+        tracing::debug!(?peer, %reason, "no TLS");
+        if kind != ErrorKind::RequestGone {
+            self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
         }
     }
 

@@ -175,7 +175,7 @@ impl Request {
     fn is_known_secure(&self) -> bool {
         let proxies = &self.0.hub.options.trusted_proxies;
         let forwarded = self
-            .peer_address()
+            .peer_addr()
             .and_then(|peer| proxies.client_is_secure(peer.ip(), self.headers()));
         self.is_secure() || forwarded == Some(true)
     }

@@ -153,6 +153,54 @@ async fn who_asks_for_credentials_and_who_refuses_them_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_asks_for_a_scheme_which_is_not_spoken_is_told_so() {
+    for (challenges, told) in [
+        ("Proxy-Authenticate: Negotiate\r\n", "scheme Negotiate, which is not spoken here"),
+        (
+            "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n",
+            "scheme Negotiate or NTLM, which is not spoken here",
+        ),
+        ("Proxy-Authenticate: Digest realm=\"a, b\", qop=auth\r\n", "scheme Digest, which"),
+        ("Proxy-Authenticate: NTLM, Basic realm=\"a\"\r\n", "this user and this password"),
+    ] {
+        let answer = format!("HTTP/1.1 407 x\r\n{challenges}\r\n");
+        let error = answered(Client::new(), answer.clone()).await;
+        assert_eq!(error.kind(), ErrorKind::ProxyRefused);
+        assert!(error.to_string().contains(told), "{told}: {error}");
+        assert_eq!(error.response().unwrap().status().as_u16(), 407);
+        let (proxy, _task) = once(async move |mut stream| {
+            head(&mut stream).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let client = behind(&format!("http://{proxy}"));
+        let error = client.connect("ws://feed.invalid/").await.unwrap_err();
+        let told = told.replace("this user and this password", "it asks for a user and a password");
+        assert!(error.to_string().contains(&told), "{told}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_lets_through_and_ends_is_named() {
+    for answer in ["", "SSH-2.0-OpenSSH_9.6\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n"] {
+        let (proxy, _task) = once(async move |mut stream| {
+            head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            // The handshake of the WebSocket.
+            head(&mut stream).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        })
+        .await;
+        let client = behind(&format!("http://{proxy}"));
+        let error = client.connect("ws://feed.invalid/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Handshake);
+        let text = error.to_string();
+        assert!(text.contains("feed.invalid"), "{text}");
+        assert!(text.ends_with(&format!(" (through the proxy http://{proxy})")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_speak_as_a_proxy_is_told() {
     let wide = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(64 << 10));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(10_000));
