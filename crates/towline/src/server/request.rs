@@ -253,7 +253,13 @@ impl Request {
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
     pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
-        let accept = accept.compression(self.0.hub.options.config.negotiable_compression());
+        let config = &self.0.hub.options.config;
+        // What the program says here goes before the configuration. Frames are handed out as they
+        // come, so there is no compression then.
+        let accept = match config.assemble_fragments {
+            true => accept.compression_by_default(config.negotiable_compression()),
+            false => accept.compression(None),
+        };
         let (response, agreed) = match self.0.offer.accept(&accept, &self.0.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {

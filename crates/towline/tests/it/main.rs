@@ -30,6 +30,7 @@ mod to_the_byte;
 
 mod in_line;
 
+mod accept_options;
 mod alive_or_gone;
 
 mod busy;
