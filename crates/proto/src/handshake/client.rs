@@ -97,8 +97,10 @@ impl Connect {
             let names: Vec<_> = protocols.iter().map(Subprotocol::as_str).collect();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, tokens(&names.join(", ")));
         }
-        for extension in extensions {
-            headers.append(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&extension.to_string()));
+        if !extensions.is_empty() {
+            // On one line: some servers read the first one only.
+            let offers: Vec<_> = extensions.iter().map(ToString::to_string).collect();
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&offers.join(", ")));
         }
         if let Some(origin) = &self.origin {
             let value = HeaderValue::from_str(origin)
@@ -227,7 +229,7 @@ impl Opening {
 
 impl Compression {
     /// What a client makes of the extensions in the server's answer to its
-    /// [`offer`](Self::offer); `None` where the server declined. It is for a host whose handshake is
+    /// [`offers`](Self::offers); `None` where the server declined. It is for a host whose handshake is
     /// made elsewhere: [`Opening::verify`] does it for itself.
     ///
     /// # Errors
