@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 use crate::compression::{Compression, Negotiated};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::connect::{Connect, RequestError};
-use crate::handshake::excerpt::excerpt;
+use crate::handshake::excerpt::{excerpt, excerpt_up_to};
 use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
 use crate::handshake::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
 use crate::handshake::key::Key;
@@ -367,7 +367,9 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Status { status, reason } => {
                 write!(f, "the status is {status}")?;
-                reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {}", excerpt(reason)))
+                // It is a sentence, of which the end may be what matters.
+                let shown = reason.as_ref().map(|reason| excerpt_up_to(LONGEST_REASON, reason));
+                shown.map_or(Ok(()), |reason| write!(f, ", {reason}"))
             }
             Self::HttpVersion(version) => write!(f, "{version:?} has no upgrade"),
             Self::Upgrade { found } => write!(f, "Upgrade {found}, not \"websocket\""),

@@ -10,6 +10,8 @@ mod racing;
 
 mod dialling;
 
+mod body;
+
 mod answer;
 
 mod proxy;

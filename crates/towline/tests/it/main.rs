@@ -74,6 +74,7 @@ mod proxies;
 mod socks;
 
 mod redirects;
+mod refused_handshakes;
 
 mod connect_request;
 
