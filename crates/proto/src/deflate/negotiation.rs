@@ -115,8 +115,9 @@ impl Method for PermessageDeflate {
         if receive.takeover && receive.window_bits.is_some() {
             params.push((SERVER_MAX_WINDOW_BITS, receive.window_bits));
         }
-        // In any case: some servers can do with narrow windows only.
-        params.push((CLIENT_MAX_WINDOW_BITS, send.window_bits));
+        // In any case: some servers can do with narrow windows only. Of how narrow a window this end
+        // uses a server need not know, and npm's `ws` answers 400 if that is below its own value.
+        params.push((CLIENT_MAX_WINDOW_BITS, send.window_bits.filter(|_| !fallback)));
         // What is asked of the server, it may be unable to do. Where nothing is, there is nothing to
         // fall back from, and a second offer would do harm: libwebsockets refuses one.
         let asks = |(name, _): &(&str, _)| {
@@ -441,13 +442,13 @@ mod tests {
     #[test]
     fn a_client_that_asks_for_narrow_falls_back_to_wide_in_the_same_header() {
         // What asks the server for nothing is offered once.
-        assert_eq!(offered(Deflate::client()), "permessage-deflate; client_max_window_bits=12");
+        assert_eq!(offered(Deflate::client()), "permessage-deflate; client_max_window_bits");
         assert_eq!(offered(generous()), "permessage-deflate; client_max_window_bits");
         for (deflate, narrow, wide) in [
             (
                 Deflate::client().receive_window_bits(10),
-                "server_max_window_bits=10; client_max_window_bits=12",
-                "client_max_window_bits=12",
+                "server_max_window_bits=10; client_max_window_bits",
+                "client_max_window_bits",
             ),
             (
                 Deflate::client().receive_context_takeover(false).send_window_bits(15),
@@ -489,12 +490,22 @@ mod tests {
         }
     }
 
-    /// What npm's `ws` 8 answers where it has `serverMaxWindowBits`: its own value, to the first
-    /// offer that asks for no narrower one, or 400.
+    /// What npm's `ws` 8 answers where it has `serverMaxWindowBits` or `clientMaxWindowBits`: its own
+    /// value, to the first offer that has no smaller one, or 400.
     #[test]
     fn a_server_of_one_width_is_agreed_with() {
         for ours in 9..=15 {
             for its in 9..=15_u8 {
+                let deflate = Deflate::client().send_window_bits(ours);
+                let offers = crate::handshake::parse_extension_list(offered(deflate)).unwrap();
+                let taken = offers.iter().find(|offer| {
+                    let terms = Terms::read(&offer.pairs()).unwrap();
+                    terms.client_max_window_bits.is_some_and(|most| its <= most.unwrap_or(MAX_BITS))
+                });
+                assert!(taken.is_some(), "{ours} {its}");
+                let answer = format!("permessage-deflate; client_max_window_bits={its}");
+                assert_eq!(accepts(deflate, &answer).unwrap().send_window_bits, its.min(ours));
+
                 let deflate = Deflate::client().receive_window_bits(ours);
                 let offers = crate::handshake::parse_extension_list(offered(deflate)).unwrap();
                 let taken = offers.iter().find(|offer| {

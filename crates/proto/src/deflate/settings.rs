@@ -115,7 +115,8 @@ impl Deflate {
 
     /// Sets how far back sent messages refer, within themselves too: 2^`bits` bytes, from 9 to 15;
     /// other values count as the nearest of these. Default: 15 for a [`server`](Self::server), 12
-    /// for a [`client`](Self::client). A peer may ask for less.
+    /// for a [`client`](Self::client). A peer may ask for less. A client tells the server only if it
+    /// [insists](Self::fallback).
     pub fn send_window_bits(mut self, bits: u8) -> Self {
         self.0.send.window_bits = width(bits);
         self
@@ -152,7 +153,10 @@ impl Deflate {
     /// as if nothing had been asked for.
     ///
     /// If this is off, the client insists: there is one offer, and a server that agrees on
-    /// compression in another way fails the handshake.
+    /// compression in another way fails the handshake. The offer also says how narrow the client's
+    /// own window is ([`send_window_bits`](Self::send_window_bits)), which spares the memory of a
+    /// server that makes use of it. With the fallback it does not, since `ws` answers 400 where its
+    /// `clientMaxWindowBits` is larger.
     ///
     /// ```
     /// use towline_proto::{Compression, Deflate};
@@ -165,8 +169,8 @@ impl Deflate {
     /// assert_eq!(
     ///     offers(narrow),
     ///     [
-    ///         "permessage-deflate; server_max_window_bits=10; client_max_window_bits=12",
-    ///         "permessage-deflate; client_max_window_bits=12",
+    ///         "permessage-deflate; server_max_window_bits=10; client_max_window_bits",
+    ///         "permessage-deflate; client_max_window_bits",
     ///         "permessage-deflate",
     ///     ],
     /// );
