@@ -198,8 +198,13 @@ impl Method for PermessageDeflate {
                 None => format!("{SERVER_MAX_WINDOW_BITS}={most} was asked for and is missing"),
             });
         }
-        // It may be more than was offered: "the server may either ignore this value or use this
-        // value". This end uses no more than it has said.
+        // "… with a value equal to or smaller than the received value", where there was one.
+        if !fallback
+            && let (Some(bits), Some(most)) = (client_bits, send.window_bits)
+            && bits > most
+        {
+            return Err(format!("{CLIENT_MAX_WINDOW_BITS} is {bits}, and was offered as {most}"));
+        }
         let client =
             Direction { takeover: !answered.client_no_context_takeover, window_bits: client_bits };
         Ok(Negotiated {
@@ -483,9 +488,9 @@ mod tests {
         assert_eq!(agreed.receive(), Direction { takeover: true, window_bits: None });
         // What this end sends stays as it is set.
         assert!(!agreed.send_takeover);
-        // A server may tell more than it was offered, and is sent no more than that.
+        // A server may tell more than this end uses, and is sent no more than that.
         let wide = "permessage-deflate; client_max_window_bits=13";
-        for deflate in [narrow, narrow.receive_window_bits(15), Deflate::client().fallback(false)] {
+        for deflate in [narrow, narrow.receive_window_bits(15)] {
             assert_eq!(accepts(deflate, wide).unwrap().send_window_bits, 12);
         }
     }
@@ -582,6 +587,11 @@ mod tests {
                 bounded,
                 "; server_max_window_bits=13",
                 "server_max_window_bits is 13, and was to be at most 12",
+            ),
+            (
+                Deflate::client().fallback(false),
+                "; client_max_window_bits=13",
+                "client_max_window_bits is 13, and was offered as 12",
             ),
             (generous(), ", permessage-deflate", "the extension is there twice"),
         ] {
