@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use http::header::CONTENT_TYPE;
 use towline::{CloseCause, CloseFrame, Closed, Error, ErrorKind, Initiator};
 
+use crate::refusal::Refusal;
 use crate::say::on_one_line;
 
 /// The exit codes, for `--help`.
@@ -59,12 +60,14 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The library's name for it, where it has one.
     pub(crate) code: Option<&'static str>,
+    /// What was answered in place of a WebSocket, if that is why.
+    pub(crate) refusal: Option<Refusal>,
 }
 
 impl Failure {
     /// A failure with this message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), code: None }
+        Self { exit, message: message.into(), code: None, refusal: None }
     }
 
     /// What the end of a connection amounts to, if it is a failure.
@@ -153,7 +156,7 @@ impl From<Error> for Failure {
             message += &format!(", {body:?}");
         }
         message += advice(&error).unwrap_or_default();
-        Self { exit, message, code: Some(error.code()) }
+        Self { exit, message, code: Some(error.code()), refusal: Refusal::of(&error) }
     }
 }
 

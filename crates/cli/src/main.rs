@@ -7,6 +7,8 @@ mod say;
 
 mod quantity;
 
+mod refusal;
+
 mod exit;
 
 mod certificate;

@@ -108,8 +108,8 @@ pub(crate) struct Options {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say on standard error what was agreed on, whose certificate the server has, pings and pongs,
-    /// and how it ended
+    /// Say on standard error what was agreed on, whose certificate the server has, what it answers if
+    /// it refuses, pings and pongs, and how it ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
 

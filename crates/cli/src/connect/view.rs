@@ -156,9 +156,15 @@ impl View {
     pub(crate) fn failed(self, failure: &Failure) -> Option<Shown> {
         let (code, message) = (failure.code, &failure.message);
         (self == Self::Json).then(|| {
-            line(&json!({
+            let mut event = json!({
                 "event": "error", "code": code, "message": message, "exit": failure.exit as u8,
-            }))
+            });
+            if let Some(refusal) = &failure.refusal {
+                event["status"] = json!(refusal.status.as_u16());
+                event["location"] = json!(refusal.location);
+                event["body"] = json!(refusal.body);
+            }
+            line(&event)
         })
     }
 }

@@ -212,6 +212,60 @@ fn an_answer_that_is_no_websocket_is_code_4() {
     Program::connect(&[&url]).end().failed(4, &[]);
 }
 
+/// A server that answers this, and leaves the connection open.
+fn refusing(answer: String) -> String {
+    peer(move |mut stream| {
+        read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        read_to_end(stream);
+    })
+}
+
+#[test]
+fn a_refusal_is_shown_with_status_location_and_body() {
+    let answer = "HTTP/1.1 302 Found\r\nLocation: /login?\u{9b}\r\nTransfer-Encoding: chunked\r\n\
+        \r\n4\r\nlog \r\n7\r\nin\n\u{1b}[2J\r\n0\r\n\r\n";
+    let ended = Program::connect(&[&refusing(answer.to_owned()), "--verbose"]).end();
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    let (error, told) = lines.split_last().unwrap();
+    assert!(error.starts_with("error: ") && error.contains("302 Found"), "{ended:?}");
+    assert_eq!(
+        told,
+        ["the answer: 302 Found", r#"Location: "/login?\u{9b}""#, r#"body: "log in\n\u{1b}[2J""#,]
+    );
+    // Without it there is one line.
+    Program::connect(&[&refusing(answer.to_owned())]).end().failed(4, &["302 Found"]);
+
+    let ended = Program::connect(&[&refusing(answer.to_owned()), "--json"]).end();
+    let event: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
+    assert_eq!((&event["event"], &event["status"]), (&"error".into(), &302.into()), "{event}");
+    assert_eq!(event["location"], "/login?\u{9b}");
+    assert_eq!(event["body"], "log in\n\u{1b}[2J");
+}
+
+#[test]
+fn a_long_body_is_cut_and_a_long_reason_says_the_host() {
+    let page = "x".repeat(9_000);
+    let answer = format!("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9000\r\n\r\n{page}");
+    let ended = Program::connect(&[&refusing(answer), "-v"]).end();
+    assert!(ended.stderr.contains(&format!("body: \"{}\"\n", &page[..4096])), "{ended:?}");
+
+    let reason = "the origin \"https://a-page-of-somebody-else.example\" is not allowed to connect \
+        to \"chat.example.com:8443\"";
+    let answer = format!(
+        "HTTP/1.1 403 Forbidden\r\nX-WebSocket-Reject-Reason: {reason}\r\nContent-Length: 0\r\n\r\n"
+    );
+    Program::connect(&[&refusing(answer)]).end().failed(4, &["403", "chat.example.com:8443"]);
+}
+
+#[test]
+fn another_protocol_is_quoted() {
+    let url = refusing("SSH-2.0-OpenSSH_9.6\r\n".to_owned());
+    let words = [r#"the peer does not speak HTTP: it began with "SSH-2.0-OpenSSH_9.6""#];
+    Program::connect(&[&url]).end().failed(4, &words);
+}
+
 #[test]
 fn a_broken_protocol_and_too_large_a_message_are_code_5() {
     let url = peer(|mut stream| {

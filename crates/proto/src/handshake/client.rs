@@ -8,7 +8,7 @@ use crate::compression::{Compression, Negotiated};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::authority::Authority;
 use crate::handshake::connect::{Connect, RequestError};
-use crate::handshake::excerpt::excerpt;
+use crate::handshake::excerpt::{excerpt, excerpt_up_to};
 use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
 use crate::handshake::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
 use crate::handshake::key::Key;
@@ -98,8 +98,10 @@ impl Connect {
             let names: Vec<_> = protocols.iter().map(Subprotocol::as_str).collect();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, tokens(&names.join(", ")));
         }
-        for extension in extensions {
-            headers.append(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&extension.to_string()));
+        if !extensions.is_empty() {
+            // On one line: some servers read the first one only.
+            let offers: Vec<_> = extensions.iter().map(ToString::to_string).collect();
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&offers.join(", ")));
         }
         if let Some(origin) = &self.origin {
             // RFC 6454, section 7.1: all of an origin is ASCII. A server refuses what is not.
@@ -245,7 +247,7 @@ impl Opening {
 
 impl Compression {
     /// What a client makes of the extensions in the server's answer to its
-    /// [`offer`](Self::offer); `None` where the server declined. It is for a host whose handshake is
+    /// [`offers`](Self::offers); `None` where the server declined. It is for a host whose handshake is
     /// made elsewhere: [`Opening::verify`] does it for itself.
     ///
     /// # Errors
@@ -383,7 +385,9 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Status { status, reason } => {
                 write!(f, "the status is {status}")?;
-                reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {}", excerpt(reason)))
+                // It is a sentence, of which the end may be what matters.
+                let shown = reason.as_ref().map(|reason| excerpt_up_to(LONGEST_REASON, reason));
+                shown.map_or(Ok(()), |reason| write!(f, ", {reason}"))
             }
             Self::HttpVersion(version) => write!(f, "{version:?} has no upgrade"),
             Self::Upgrade { found } => write!(f, "Upgrade {found}, not \"websocket\""),

@@ -113,7 +113,7 @@ impl Connect {
 
     /// The extensions to offer.
     pub(crate) fn offered_extensions(&self) -> Vec<Extension> {
-        self.compression.iter().map(Compression::offer).collect()
+        self.compression.iter().flat_map(Compression::offers).collect()
     }
 
     /// Whether a header of the application has no business in a request.

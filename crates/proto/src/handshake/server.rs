@@ -218,7 +218,7 @@ impl Offer {
         self.check_origin(accept, policy)?;
         let protocol = self.agree_on_protocol(accept)?;
         let compression =
-            accept.compression.as_ref().and_then(|wanted| wanted.answer(&self.extensions));
+            accept.wanted_compression().and_then(|wanted| wanted.answer(&self.extensions));
         let extensions: Vec<_> = compression.iter().map(Negotiated::extension).collect();
 
         let mut response = Response::new(());

@@ -3,24 +3,25 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use towline_proto::handshake::{HeadLimits, encode_request, parse_response};
 
+use crate::client::body::{Body, is_endless};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{ReadError, read_head};
 use crate::transport::AnyStream;
-
-/// So much of the body is kept of an answer that is a refusal.
-const BODY_START: usize = 4 << 10;
 
 /// So many responses such as 103 may come before the one that counts.
 const INTERIM_RESPONSES: usize = 8;
 
 /// So long is waited for the body.
 const BODY_WAIT: Duration = Duration::from_secs(1);
+
+/// So long is waited for more of a body that only the end of the stream ends: a server that keeps the
+/// stream open would make everyone wait for nothing.
+const BODY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks on a stream, and reads the head of the answer. What comes behind that is left in `early`.
 ///
@@ -98,19 +99,23 @@ pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
 /// The start of the body of an answer that is a refusal, as far as it comes without delay.
 pub(crate) async fn body_start(
     stream: &mut AnyStream,
-    mut body: Vec<u8>,
+    mut bytes: Vec<u8>,
     response: &Response<()>,
 ) -> Bytes {
-    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse().ok()).unwrap_or(BODY_START);
-    let wanted = length.min(BODY_START);
+    let mut body = Body::of(response);
     let deadline = Instant::now() + BODY_WAIT;
-    while body.len() < wanted {
-        match tokio::time::timeout_at(deadline, stream.read_buf(&mut body)).await {
-            Ok(Ok(1..)) => {}
+    body.take(&bytes);
+    while !body.is_over() && !is_endless(response) {
+        let until = match body.is_to_the_end() {
+            true => deadline.min(Instant::now() + BODY_PAUSE),
+            false => deadline,
+        };
+        bytes.clear();
+        bytes.reserve(1024);
+        match tokio::time::timeout_at(until, stream.read_buf(&mut bytes)).await {
+            Ok(Ok(1..)) => body.take(&bytes),
             _ => break,
         }
     }
-    body.truncate(wanted);
-    body.into()
+    body.into_start().into()
 }

@@ -19,6 +19,8 @@ mod racing;
 
 mod dialling;
 
+mod body;
+
 mod answer;
 
 mod proxy;

@@ -174,9 +174,8 @@ impl Request {
     /// Whether the client is known to have spoken TLS, to this server or to a trusted proxy.
     fn is_known_secure(&self) -> bool {
         let proxies = &self.0.hub.options.trusted_proxies;
-        let forwarded = self
-            .peer_addr()
-            .and_then(|peer| proxies.client_is_secure(peer.ip(), self.headers()));
+        let forwarded =
+            self.peer_addr().and_then(|peer| proxies.client_is_secure(peer.ip(), self.headers()));
         self.is_secure() || forwarded == Some(true)
     }
 
@@ -292,9 +291,14 @@ impl Request {
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
     pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
-        let accept = accept
-            .compression(self.0.hub.options.config.negotiable_compression())
-            .over_tls(self.is_known_secure());
+        let config = &self.0.hub.options.config;
+        // What the program says here goes before the configuration. Frames are handed out as they
+        // come, so there is no compression then.
+        let accept = match config.assemble_fragments {
+            true => accept.compression_by_default(config.negotiable_compression()),
+            false => accept.compression(None),
+        }
+        .over_tls(self.is_known_secure());
         let (response, agreed) = match self.0.offer.accept(&accept, &self.0.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {

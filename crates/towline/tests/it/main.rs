@@ -30,6 +30,7 @@ mod to_the_byte;
 
 mod in_line;
 
+mod accept_options;
 mod alive_or_gone;
 
 mod busy;
@@ -79,6 +80,7 @@ mod proxies;
 mod socks;
 
 mod redirects;
+mod refused_handshakes;
 
 mod connect_request;
 

@@ -206,8 +206,8 @@ async fn what_does_not_speak_as_a_proxy_is_told() {
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(10_000));
     let interim = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(20);
     for (answer, told) in [
-        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "the HTTP head"),
-        ("\x05\x00", "the HTTP head"),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "does not speak HTTP"),
+        ("\x05\x00", "does not speak HTTP"),
         ("\x15\x03\x01\x00\x02\x02\x16", "is it https:// and not http://?"),
         ("", "closed the connection without an answer"),
         ("HTTP/1.1 200 O", "did not answer"),
