@@ -167,11 +167,14 @@ impl Options {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    let start = text.trim_start().to_ascii_lowercase();
+    let text = text.trim();
+    let start = text.to_ascii_lowercase();
     let has_scheme = ["ws:", "wss:", "http:", "https:"]
         .iter()
         .any(|scheme| start.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(['/', '\\'])));
-    Ok(match has_scheme || text.contains("://") {
+    let other_scheme =
+        text.split_once("://").is_some_and(|(name, _)| !name.contains(['/', '?', '#']));
+    Ok(match has_scheme || other_scheme {
         true => text.to_owned(),
         false => format!("ws://{text}"),
     })
@@ -210,6 +213,9 @@ mod tests {
     fn a_url_without_a_scheme_is_one_of_a_websocket() {
         assert_eq!(url("localhost:9001/feed").unwrap(), "ws://localhost:9001/feed");
         assert_eq!(url("wss://example.com").unwrap(), "wss://example.com");
+        assert_eq!(url(" localhost:9001 ").unwrap(), "ws://localhost:9001");
+        assert_eq!(url("localhost/?next=http://x").unwrap(), "ws://localhost/?next=http://x");
+        assert_eq!(url("htp://x").unwrap(), "htp://x");
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl Connect {
         }
         if let Some(origin) = &self.origin {
             // RFC 6454, section 7.1: all of an origin is ASCII. A server refuses what is not.
-            let is_ascii = origin.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            let is_ascii = origin.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
             let value = HeaderValue::from_str(origin).ok().filter(|_| is_ascii);
             let value = value.ok_or_else(|| RequestError::Origin { origin: origin.clone() })?;
             headers.insert(self.version.origin_header(), value);

@@ -132,8 +132,10 @@ fn framing(response: &Response<()>) -> Left {
         // It "overrides the Content-Length". "If … the chunked transfer coding is not the final
         // encoding, the message body length is determined by reading the connection until it is
         // closed"; so it is in HTTP/1.0, where it "MUST" be taken for faulty (section 6.1).
-        let is_chunked = words(headers, &TRANSFER_ENCODING)
-            .last()
+        // Empty members of a list do not count (RFC 9110, section 5.6.1).
+        let mut codings = words(headers, &TRANSFER_ENCODING).into_iter().rev();
+        let is_chunked = codings
+            .find(|coding| !coding.is_empty())
             .is_some_and(|last| last.eq_ignore_ascii_case("chunked"));
         return match is_chunked && response.version() >= Version::HTTP_11 {
             true => Left::Chunks(Chunk::Size { line: Vec::new() }),
@@ -229,6 +231,14 @@ mod tests {
             ("ffffffffffffffff\r\nahoy", "ahoy", false),
         ] {
             assert_eq!(read(chunked, bytes.as_bytes()), (body.into(), is_over), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn empty_members_of_a_list_do_not_count() {
+        for codings in ["chunked,", "chunked , ,", ", chunked"] {
+            let body = read(&[("transfer-encoding", codings)], b"4\r\nahoy\r\n0\r\n\r\n");
+            assert_eq!(body, ("ahoy".into(), true), "{codings:?}");
         }
     }
 

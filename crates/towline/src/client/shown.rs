@@ -39,8 +39,14 @@ pub(crate) fn redacted(url: &str) -> String {
     text
 }
 
-/// What is behind `scheme://`, or all of it: a colon may also be the one before a password.
+/// What is behind `scheme://`, or all of it: a colon may also be the one before a password. Behind the
+/// schemes that are read, any number of slashes and backslashes does.
 fn without_scheme(url: &str) -> &str {
+    if let Some((scheme, rest)) = url.split_once(':')
+        && ["ws", "wss", "http", "https"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
+    {
+        return rest.trim_start_matches(['/', '\\']);
+    }
     match url.split_once("//") {
         Some((scheme, rest)) if is_scheme(scheme) => rest,
         _ => url,
@@ -55,7 +61,7 @@ fn is_scheme(text: &str) -> bool {
 
 /// Whether what is behind a colon in the authority, if there is one, is a port.
 fn has_port(rest: &str) -> bool {
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     match authority.split_once(':') {
         Some((_, port)) if !authority.starts_with('[') => {
             port.bytes().all(|byte| byte.is_ascii_digit())
@@ -79,7 +85,13 @@ mod tests {
             ("user:secret@host:3128", "...@host:3128"),
             ("user:secret//@host", "...@host"),
             ("//user:secret@host", "//...@host"),
-            ("ws:user:secret@host", "...@host"),
+            ("ws:user:secret@host", "ws:...@host"),
+            // A password that has a slash.
+            ("ws://user:sec/ret", "ws://..."),
+            ("ws:/user:sec/ret", "ws:/..."),
+            ("WS:\\\\user:sec/ret", "WS:\\\\..."),
+            ("https:user:sec/ret", "https:..."),
+            ("ws://host:80\\a", "ws://host:80\\a"),
             ("socks9+x://user:secret@host", "socks9+x://...@host"),
             ("@", "...@"),
             ("ws://host:80/a b", "ws://host:80/a b"),
@@ -87,7 +99,7 @@ mod tests {
             ("mailto:me", "mailto:me"),
             ("", ""),
         ] {
-            assert_eq!(shown(url), format!("\"{expected}\""), "{url}");
+            assert_eq!(shown(url), format!("{expected:?}"), "{url}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the opening handshake agreed on.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
@@ -40,10 +41,18 @@ pub struct Info {
 }
 
 /// What is left of the request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Requested {
     resource: Box<str>,
     data: Extensions,
+}
+
+/// Without the query, which often has a token.
+impl fmt::Debug for Requested {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.resource.split('?').next().unwrap_or_default();
+        f.debug_struct("Requested").field("path", &path).finish_non_exhaustive()
+    }
 }
 
 impl Requested {

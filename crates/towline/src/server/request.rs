@@ -297,8 +297,11 @@ impl Request {
         let accept = match config.assemble_fragments {
             true => accept.compression_by_default(config.negotiable_compression()),
             false => accept.compression(None),
-        }
-        .over_tls(self.is_known_secure());
+        };
+        let accept = match self.is_known_secure() {
+            true => accept.over_tls(true),
+            false => accept,
+        };
         let (response, agreed) = match self.0.offer.accept(&accept, &self.0.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {

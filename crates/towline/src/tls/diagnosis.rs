@@ -15,7 +15,7 @@ pub(crate) fn of_certificates(text: &[u8], error: &Error) -> String {
         return cut("certificate", label);
     }
     if !matches!(error, Error::NoItemsFound) {
-        return format!("the certificate is no valid PEM: {error:?}");
+        return format!("the certificate is no valid PEM: {}", reason(error));
     }
     if labels.iter().any(|label| label.ends_with("PRIVATE KEY")) {
         return "there is a private key and no certificate in the PEM text of the certificate: are \
@@ -51,7 +51,7 @@ pub(crate) fn of_key(text: &[u8], error: &Error) -> String {
         return cut("private key", label);
     }
     if !matches!(error, Error::NoItemsFound) {
-        return format!("the private key is no valid PEM: {error:?}");
+        return format!("the private key is no valid PEM: {}", reason(error));
     }
     if labels.iter().any(|label| label == "CERTIFICATE") {
         return "there is a certificate and no private key in the PEM text of the private key (PKCS \
@@ -68,6 +68,19 @@ pub(crate) fn of_key(text: &[u8], error: &Error) -> String {
         "there is no private key in the PEM text of the private key (PKCS #8, PKCS #1 or SEC \
          1){found}{advice}"
     )
+}
+
+/// What the parser found. Its own words quote the text, which may be a private key.
+fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::MissingSectionEnd { .. } | Error::IllegalSectionStart { .. } => {
+            "`-----BEGIN …-----` and `-----END …-----` have to be lines of their own; were the line \
+             breaks lost?"
+        }
+        Error::Base64Decode(_) => "what is between BEGIN and END is not base64",
+        Error::SectionTooLarge => "a section is too large",
+        _ => "it can't be parsed",
+    }
 }
 
 /// What this is, if it is no PEM text at all.

@@ -43,11 +43,10 @@ impl Identity {
     }
 }
 
-/// The private key of a PEM text.
+/// The private key of a PEM text. The parser's error is not passed on, since it quotes the text.
 pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
     let text = without_bom(pem);
-    PrivateKeyDer::from_pem_slice(text)
-        .map_err(|error| invalid(diagnosis::of_key(text, &error)).with_source(error))
+    PrivateKeyDer::from_pem_slice(text).map_err(|error| invalid(diagnosis::of_key(text, &error)))
 }
 
 /// All certificates of a PEM text, of which there is at least one.
@@ -60,7 +59,7 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
             Err(invalid(diagnosis::of_certificates(text, &pem::Error::NoItemsFound)))
         }
         Ok(certificates) => Ok(certificates),
-        Err(error) => Err(invalid(diagnosis::of_certificates(text, &error)).with_source(error)),
+        Err(error) => Err(invalid(diagnosis::of_certificates(text, &error))),
     }
 }
 

@@ -84,6 +84,18 @@ async fn auto_accept_keeps_to_the_policy_for_origins() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_program_that_knows_of_tls_can_say_so() {
+    for (over_tls, expected) in [(true, false), (false, true)] {
+        let mut server = Server::builder().build();
+        let request = request("/", &[("Origin", "http://example.com")]);
+        let _far = says_from(&server, request.as_bytes(), None).await;
+        let request = server.next_request().await.unwrap();
+        let accepted = request.accept_with(Accept::new().over_tls(over_tls)).await;
+        assert_eq!(accepted.is_ok(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_origin_is_one_of_https_where_a_trusted_proxy_has_taken_tls_off() {
     let forwarded = TrustedProxies::default().header(ForwardedHeader::Forwarded);
     let (page, secure_page) = ("http://example.com", "https://example.com");

@@ -78,6 +78,32 @@ fn what_is_no_key_is_told_with_what_to_do() {
 }
 
 #[test]
+fn no_error_quotes_a_key_whose_line_breaks_are_lost() {
+    let Signed { chain, key } = signed();
+    let secret = key.lines().nth(1).unwrap();
+    for separator in ["\\n", " ", ""] {
+        let broken = key.replace('\n', separator).into_bytes();
+        for (chain, key) in [(chain.as_bytes(), &broken[..]), (&broken, key.as_bytes())] {
+            let error = TlsServer::from_pem(chain, key).unwrap_err();
+            let texts = [format!("{error}"), format!("{error:?}"), format!("{error:#?}")];
+            for text in texts {
+                // Nor as the numbers of its bytes.
+                let bytes = format!(
+                    "{}, {}, {}",
+                    secret.as_bytes()[0],
+                    secret.as_bytes()[1],
+                    secret.as_bytes()[2]
+                );
+                assert!(!text.contains(&secret[..8]) && !text.contains(&bytes), "{text}");
+            }
+            assert!(std::error::Error::source(&error).is_none());
+        }
+        let error = TlsServer::from_pem(chain.as_bytes(), &broken).unwrap_err();
+        assert!(error.to_string().contains("lines of their own"), "{error}");
+    }
+}
+
+#[test]
 fn what_is_no_certificate_is_told_with_what_to_do() {
     let Signed { chain, key } = signed();
     for (given, told) in [

@@ -6,9 +6,9 @@ use crate::client::idn;
 use crate::client::url::Quote;
 use crate::client::url::encode::decode;
 
-/// What a name can't have, beside controls: the forbidden domain code points, and the comma, which
-/// joins the values of several headers `Host`.
-const FORBIDDEN: &[u8] = b" #/:<>?@[\\]^|%,";
+/// Characters that a name can't have, beside controls: the forbidden domain code points, those that
+/// `http::Uri` refuses, and the comma, which joins the values of several `Host` headers.
+const FORBIDDEN: &[u8] = b" \"#/:<>?@[\\]^`{|}%,";
 
 /// The host as it stands in a URI, with brackets around an address of IPv6.
 pub(crate) fn host(written: &str, quote: Quote) -> Result<String, String> {
