@@ -51,6 +51,11 @@ export interface IConfig {
   /** Whether fragments are put together. If not, each is a `frame` event. Default: true. */
   assembleFragments?: boolean;
   /**
+   * Whether nothing comes between two messages that have arrived together. If not, promises settle,
+   * so that what a handler does after an `await` comes before the next message. Default: false.
+   */
+  allowSynchronousEvents?: boolean;
+  /**
    * Whether messages are compressed, if the peer can do it too: it takes time, and memory where
    * messages may refer to earlier ones. Without effect if `assembleFragments` is off. Default:
    * false.

@@ -1,15 +1,16 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
-const http = require('node:http');
-const https = require('node:https');
-const url = require('node:url');
+const { EventEmitter } = require('events');
+const http = require('http');
+const https = require('https');
+const url = require('url');
 
 const { WebSocketConnection, agreedOn } = require('./connection');
 const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
+const { receiveLater } = require('./run');
 const { illegalIn, listOf } = require('./tokens');
 
 const DEFAULTS = {
@@ -20,6 +21,7 @@ const DEFAULTS = {
   fragmentationThreshold: 0x4000,
   webSocketVersion: 13,
   assembleFragments: true,
+  allowSynchronousEvents: false,
   perMessageDeflate: false,
   disableNagleAlgorithm: true,
   closeTimeout: 5000,
@@ -202,7 +204,7 @@ inherit(
       connection._addSocketEventListeners();
       this.firstDataChunk = null;
       this.emit('connect', connection);
-      if (firstDataChunk.length > 0) connection.handleSocketData(firstDataChunk);
+      if (firstDataChunk.length > 0) receiveLater(connection, firstDataChunk);
     }
 
     /** Gives up connecting; `connectFailed` tells. Without effect on an open connection. */

@@ -4,7 +4,7 @@
 
 const { arch, platform } = process;
 
-const path = require('node:path');
+const path = require('path');
 
 /** `linux-x64-gnu`, `darwin-arm64`, `win32-x64-msvc`, … */
 function target() {

@@ -1,15 +1,16 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
-const { STATUS_CODES } = require('node:http');
-const url = require('node:url');
+const { EventEmitter } = require('events');
+const { STATUS_CODES } = require('http');
+const url = require('url');
 
-const { WebSocketConnection, agreedOn, takeErrors } = require('./connection');
+const { WebSocketConnection, agreedOn } = require('./connection');
 const cookies = require('./cookies');
 const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
+const { takeErrors } = require('./socket');
 const { illegalIn, listOf, oneLine } = require('./tokens');
 
 /** A client that asks for a connection: to be accepted or rejected, once. */

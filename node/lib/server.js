@@ -1,6 +1,6 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
+const { EventEmitter } = require('events');
 
 const failure = require('./errors');
 const inherit = require('./inherit');
@@ -19,6 +19,7 @@ const DEFAULTS = {
   keepaliveGracePeriod: 10000,
   useNativeKeepalive: false,
   assembleFragments: true,
+  allowSynchronousEvents: false,
   perMessageDeflate: false,
   autoAcceptConnections: false,
   ignoreXForwardedFor: false,
