@@ -8,7 +8,7 @@ module.exports = {
   request: require('./lib/request'),
   connection: require('./lib/connection').WebSocketConnection,
   w3cwebsocket: require('./lib/w3c'),
-  deprecation: require('./lib/deprecation'),
+  deprecation: require('./lib/Deprecation'),
   version: require('./package.json').version,
   connect: require('./lib/connect'),
 };

@@ -66,6 +66,8 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   this._isFull = false;
   /** The peer has said its last, or did wrong: what comes is not for us. */
   this._isDeaf = false;
+  /** Whether each end has had the close frame of the other. */
+  this._hasClosed = false;
   /** Whether the peer has ended its side, and ours is to follow. */
   this._hasEnded = false;
   /** How messages are handed out: `run.js`. */
@@ -320,6 +322,7 @@ inherit(
       this._emitFrame(frames.receivedClose(code, reason, !this.maskOutgoingPackets));
       if (this._id < 0) return;
       this._isDeaf = true;
+      this._hasClosed = true;
       if (this.state === State.OPEN) {
         this.state = State.PEER_REQUESTED_CLOSE;
         this.closeReasonCode = code;

@@ -126,3 +126,4 @@ inherit(
 );
 
 module.exports = WebSocketRouter;
+module.exports.WebSocketRouterRequest = WebSocketRouterRequest;
