@@ -22,6 +22,20 @@ function isOurs({ headers }) {
   return upgrade === undefined || listOf(upgrade).some((name) => /^websocket(\/|$)/i.test(name));
 }
 
+const kept = new WeakSet();
+
+/** Newer versions of Node ask, for each request; then nothing has to go back. */
+function keepPages(httpServer) {
+  const { shouldUpgradeCallback } = httpServer;
+  if (typeof shouldUpgradeCallback !== 'function' || kept.has(httpServer)) return;
+  kept.add(httpServer);
+  httpServer.shouldUpgradeCallback = function shouldUpgrade(request) {
+    const listeners = this.listeners('upgrade');
+    const areOurs = listeners.length > 0 && listeners.every((one) => ourListeners.has(one));
+    return (!areOurs || isOurs(request)) && shouldUpgradeCallback.call(this, request);
+  };
+}
+
 /** Has the HTTP server handle it as a page's request, unless somebody else may want it. */
 function giveBack(httpRequest, socket, head) {
   if (givenBack.has(httpRequest)) return;
@@ -50,4 +64,4 @@ function withoutUpgrade({ httpVersion, method, rawHeaders, url }) {
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-module.exports = { giveBack, isOurs, ourListeners };
+module.exports = { giveBack, isOurs, keepPages, ourListeners };

@@ -5,7 +5,7 @@ const { EventEmitter } = require('events');
 const { claimOf, join, leave } = require('./claim');
 const failure = require('./errors');
 const inherit = require('./inherit');
-const { giveBack, isOurs, ourListeners } = require('./plain');
+const { giveBack, isOurs, keepPages, ourListeners } = require('./plain');
 const WebSocketRequest = require('./request');
 
 const DEFAULTS = {
@@ -60,6 +60,7 @@ inherit(
       for (const httpServer of this.config.httpServer) {
         httpServer.on('upgrade', this._handlers.upgrade);
         join(httpServer, this);
+        keepPages(httpServer);
       }
     }
 
