@@ -89,7 +89,8 @@ pub fn answer(offered: String, options: DeflateOptions) -> Result<Option<Answer>
 #[napi(catch_unwind)]
 pub fn offer(options: DeflateOptions) -> Offered {
     let compression = options.compression(false);
-    Offered { header: compression.offer().to_string(), compression: External::new(compression) }
+    let offers: Vec<_> = compression.offers().iter().map(ToString::to_string).collect();
+    Offered { header: offers.join(", "), compression: External::new(compression) }
 }
 
 /// What a client makes of the server's answer to its offer.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use http::header::CONTENT_TYPE;
 use towline::{CloseCause, CloseFrame, Closed, Error, ErrorKind, Initiator};
 
+use crate::refusal::Refusal;
 use crate::say::on_one_line;
 
 /// The exit codes, for `--help`.
@@ -59,12 +60,14 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The library's name for it, where it has one.
     pub(crate) code: Option<&'static str>,
+    /// What was answered in place of a WebSocket, if that is why.
+    pub(crate) refusal: Option<Refusal>,
 }
 
 impl Failure {
     /// A failure with this message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), code: None }
+        Self { exit, message: message.into(), code: None, refusal: None }
     }
 
     /// What the end of a connection amounts to, if it is a failure.
@@ -84,6 +87,17 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The same in the words of the error that this end was to who received, where it says more:
+    /// what TLS has failed with, say.
+    pub(crate) fn told_by(mut self, error: Option<&Error>, closed: &Closed) -> Self {
+        if let (CloseCause::TransportFailed(_), Some(error)) = (closed.cause(), error) {
+            self.message = in_options(error.to_string());
+        }
+        self
+    }
+}
+
 /// The peer's close frame, if it tells of an error: an answer to ours has its code. The peer may
 /// also have begun at the same time as this end.
 fn complaint(closed: &Closed) -> Option<&CloseFrame> {
@@ -95,14 +109,17 @@ fn complaint(closed: &Closed) -> Option<&CloseFrame> {
 }
 
 /// The same, with the options of the program in place of the library's.
-fn in_options(mut message: String) -> String {
+pub(crate) fn in_options(mut message: String) -> String {
+    // Sentences have it as well: "twice …".
+    message = message
+        .replace("max_received_message_size", "--max-message")
+        .replace("max_received_frame_size", "--max-frame");
     for (field, option) in [
-        ("max_received_message_size", "--max-message"),
-        ("max_received_frame_size", "--max-frame"),
         ("connect_timeout", "--connect-timeout"),
         ("close_timeout", "--close-timeout"),
         ("keepalive", "--keepalive"),
         ("follow_redirects", "--follow-redirects"),
+        ("header_timeout", "--handshake-timeout"),
     ] {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }
@@ -139,7 +156,7 @@ impl From<Error> for Failure {
             message += &format!(", {body:?}");
         }
         message += advice(&error).unwrap_or_default();
-        Self { exit, message, code: Some(error.code()) }
+        Self { exit, message, code: Some(error.code()), refusal: Refusal::of(&error) }
     }
 }
 
@@ -196,6 +213,8 @@ mod tests {
     fn a_failure_names_options_that_can_be_given() {
         let message = in_options("5 bytes: the limit is 3 (max_received_message_size)".to_owned());
         assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
+        let message = in_options("(twice max_received_message_size, and 64 KiB)".to_owned());
+        assert_eq!(message, "(twice --max-message, and 64 KiB)");
     }
 
     #[test]

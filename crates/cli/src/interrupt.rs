@@ -27,6 +27,16 @@ impl Interrupts {
         Ok(interrupts)
     }
 
+    /// Asks for the end, as a signal would.
+    pub(crate) fn ask(&self) {
+        self.count.send_modify(|count| *count += 1);
+    }
+
+    /// Whether the end has been asked for.
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.count.borrow() > 0
+    }
+
     /// Asks for the end at once, as two signals would.
     pub(crate) fn insist(&self) {
         self.count.send_modify(|count| *count += 2);

@@ -7,6 +7,8 @@ mod say;
 
 mod quantity;
 
+mod refusal;
+
 mod exit;
 
 mod certificate;
@@ -19,6 +21,7 @@ mod serve;
 
 mod connect;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,7 +31,8 @@ use crate::exit::{Exit, Failure};
 /// WebSockets by hand: an echo server with a console for the browser, and a client for the
 /// terminal and for scripts.
 ///
-/// Without a command it is `towline serve`.
+/// Without a command it is `towline serve`, which takes the options then: `towline --listen
+/// 127.0.0.1:8080`.
 #[derive(Debug, Parser)]
 #[command(name = "towline", version)]
 struct Arguments {
@@ -43,10 +47,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Arguments::parse().command;
-    // Serving has defaults for everything.
-    let command = command.or_else(|| Arguments::parse_from(["towline", "serve"]).command);
-    let outcome = match command {
+    let arguments = with_command(std::env::args_os().collect());
+    let outcome = match Arguments::parse_from(arguments).command {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
         None => Err(Failure::new(Exit::Usage, "there is no command")),
@@ -58,6 +60,22 @@ fn main() -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// The same with the command `serve`, if there is none. Serving has defaults for everything.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.is_empty() {
+        arguments.push("towline".into());
+    }
+    let is_own = |text: &str| matches!(text, "-h" | "--help" | "-V" | "--version");
+    let is_missing = match arguments.get(1) {
+        Some(first) => first.to_str().is_some_and(|first| first.starts_with('-') && !is_own(first)),
+        None => true,
+    };
+    if is_missing {
+        arguments.insert(1, "serve".into());
+    }
+    arguments
 }
 
 fn serve(options: serve::Options) -> Result<Exit, Failure> {
@@ -84,4 +102,31 @@ fn block_on(
     // What is still going on ends with the process: nothing is waited for.
     runtime.shutdown_background();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_without_a_command_are_those_of_serve() {
+        let with_command = |line: &str| {
+            let arguments = with_command(line.split(' ').map(OsString::from).collect());
+            arguments.join(" ".as_ref()).into_string().unwrap()
+        };
+        for (line, expected) in [
+            ("towline", "towline serve"),
+            ("towline --listen [::1]:0", "towline serve --listen [::1]:0"),
+            ("towline -vv", "towline serve -vv"),
+            ("towline --nonsense", "towline serve --nonsense"),
+            ("towline serve --nagle", "towline serve --nagle"),
+            ("towline connect ws://a", "towline connect ws://a"),
+            ("towline help connect", "towline help connect"),
+            ("towline --help", "towline --help"),
+            ("towline -V", "towline -V"),
+            ("towline nonsense", "towline nonsense"),
+        ] {
+            assert_eq!(with_command(line), expected);
+        }
+    }
 }

@@ -80,11 +80,12 @@ impl Network {
         if let Some(cert) = &self.cert {
             let chain = read("--cert", cert)?;
             let key = self.key.as_ref().map_or_else(|| Ok(chain.clone()), |key| read("--key", key));
-            let (option, path) = match &self.key {
-                Some(key) => ("--cert and --key", key),
-                None => ("--cert, without --key", cert),
+            // The error says which of the two it is about.
+            let options = match &self.key {
+                Some(key) => format!("--cert {} and --key {}", cert.display(), key.display()),
+                None => format!("--cert {}, without --key", cert.display()),
             };
-            tls = tls.identity_pem(&chain, &key?).map_err(|error| of_file(option, path, error))?;
+            tls = tls.identity_pem(&chain, &key?).map_err(|error| of_option(&options, error))?;
         }
         if let Some(name) = &self.server_name {
             tls = tls.server_name(name).map_err(|error| of_option("--server-name", error))?;

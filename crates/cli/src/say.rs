@@ -3,15 +3,16 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
-/// A line on standard output, at once.
+/// A line on standard output, at once. What a stranger has written in it does no harm.
 pub(crate) fn out(line: impl Display) {
+    let line = harmless(&line.to_string(), "");
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-/// A line on standard error.
+/// A line on standard error. What a stranger has written in it does no harm.
 pub(crate) fn note(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(&line.to_string(), ""));
 }
 
 /// A line on standard error that says why the program ends.
@@ -19,14 +20,72 @@ pub(crate) fn error(line: impl Display) {
     note(format_args!("error: {line}"));
 }
 
-/// What a stranger has written, without what a terminal would obey.
+/// Whether a terminal would obey this character rather than show it: the control characters, and
+/// those of Unicode that turn text around or break a line. With these, a peer could make a line
+/// read differently from what it says.
+pub(crate) fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'
+                | '\u{2029}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+        )
+}
+
+/// What a stranger has written, on one line and without what a terminal would obey.
 pub(crate) fn on_one_line(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
-            control if control.is_control() => safe.extend(control.escape_default()),
+            obeyed if is_obeyed(obeyed) => safe.extend(obeyed.escape_default()),
             character => safe.push(character),
         }
     }
     safe
+}
+
+/// Text without what a terminal would obey, but for tabs and line feeds; the lines after the first
+/// are indented.
+pub(crate) fn harmless(text: &str, indent: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\t' => safe.push('\t'),
+            '\n' => {
+                safe.push('\n');
+                safe.push_str(indent);
+            }
+            obeyed if is_obeyed(obeyed) => safe.extend(obeyed.escape_default()),
+            character => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        let obeyed = ('\0'..=' ').filter(|c| c.is_control()).chain('\u{7f}'..='\u{9f}');
+        let obeyed = obeyed.chain(['\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}']);
+        let obeyed = obeyed.chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
+        for character in obeyed {
+            let text = format!("a{character}b");
+            let escaped = format!("a{}b", character.escape_default());
+            assert_eq!(on_one_line(&text), escaped);
+            let is_kept = matches!(character, '\t' | '\n');
+            assert_eq!(harmless(&text, ""), if is_kept { text } else { escaped });
+        }
+        for text in ["שלום", "مرحبا", "👩\u{200d}🚀", "e\u{301}", "a\u{a0}b"] {
+            assert_eq!((on_one_line(text), harmless(text, "")), (text.into(), text.into()));
+        }
+        assert_eq!(harmless("a\nb\tc", "  "), "a\n  b\tc");
+    }
 }

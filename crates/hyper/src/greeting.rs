@@ -52,11 +52,7 @@ pub(crate) async fn greet(stream: TcpStream) -> io::Result<Greeted<TcpStream>> {
 }
 
 /// With TLS, where the handshake says it, or else the first bytes do; those have to be what it says.
-pub(crate) async fn greet_secure(
-    tls: Arc<dyn Secure>,
-    stream: TcpStream,
-) -> io::Result<Greeted<Ahead>> {
-    let mut stream = tls.secure(stream).await?;
+pub(crate) async fn greet_secure(mut stream: TlsStream) -> io::Result<Greeted<Ahead>> {
     let info = stream.info();
     let mut bytes = Vec::new();
     let alpn = info.alpn.as_deref();

@@ -5,7 +5,7 @@ use http::{Method, Request, Response, Version, header};
 use hyper::ext::Protocol;
 use towline::ServerHandle;
 
-use crate::peer_address::PeerAddress;
+use crate::peer_addr::PeerAddr;
 use crate::upgraded::upgraded;
 
 /// Whether a request asks for a WebSocket, be it a valid handshake or not.
@@ -35,7 +35,9 @@ pub(crate) fn hand_over<B>(
         let protocol = towline::Protocol::new(protocol.as_str());
         parts.extensions.insert(protocol);
     }
-    let peer_address = parts.extensions.get::<PeerAddress>().map(|peer| peer.0);
+    // The connection has the others as its data; these have come to where they were to go.
+    parts.extensions.remove::<Protocol>();
+    let peer_addr = parts.extensions.remove::<PeerAddr>().map(|peer| peer.0);
     let request = Request::from_parts(parts, ());
-    async move { server.upgrade(request, peer_address, upgraded).await }
+    async move { server.upgrade(request, peer_addr, upgraded).await }
 }

@@ -6,30 +6,23 @@ mod tls;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::{Body, Incoming};
-use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use towline::TlsInfo;
+use towline::ServerHandle;
 
-use crate::greeting::{Greeted, Secure, greet, greet_secure};
-use crate::peer_address::PeerAddress;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::place::{Place, places};
+use crate::serving::{BoxError, Http, Phase};
 
 /// How long to wait where the process is out of sockets: the next attempt would fail as well.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
-/// How large the head of a request may be; one that is larger is answered with 431.
-const BUFFER: usize = 64 << 10;
+/// How many handshakes there may be at once by default, as in a server of Towline's own.
+const MAX_HANDSHAKES: usize = 16 << 10;
 
 /// An HTTP server in front of a [mounted](crate::mount()) WebSocket server: it accepts on its
 /// listening sockets, speaks HTTP/1.1 and HTTP/2, and ends gracefully. The head of a request may
@@ -73,25 +66,6 @@ pub struct HttpServer<S> {
     phase: watch::Sender<Phase>,
 }
 
-/// How a server treats its connections.
-#[derive(Clone)]
-struct Http<S> {
-    service: S,
-    header_timeout: Duration,
-    disable_nagle_algorithm: bool,
-    tls: Option<Arc<dyn Secure>>,
-}
-
-/// How far a server is; it only ever goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    Serving,
-    /// Nothing is accepted, and connections end with what they are at.
-    Draining,
-    /// Connections end at once.
-    Ended,
-}
-
 impl<S> HttpServer<S> {
     /// A server of this service, without a listening socket yet.
     ///
@@ -99,13 +73,21 @@ impl<S> HttpServer<S> {
     /// `hyper_util::service::TowerToHyperService`.
     pub fn new(service: S) -> Self {
         let header_timeout = Duration::from_secs(10);
-        let http = Http { service, header_timeout, disable_nagle_algorithm: true, tls: None };
+        let http = Http {
+            service,
+            header_timeout,
+            places: places(MAX_HANDSHAKES),
+            nodelay: true,
+            tls: None,
+            report_to: None,
+        };
         Self { http, phase: watch::Sender::new(Phase::Serving) }
     }
 
     /// Sets how long a client may take for the head of a request, from the connection's first
-    /// moment or from the end of the answer before. Default: 10 s. The connection of a slower one
-    /// is closed, and so is one that is idle for so long.
+    /// moment or from the end of the answer before. Default: 10 s. A TLS handshake is a part of
+    /// that: there is one deadline for it and the first head. The connection of a slower client is
+    /// closed, and so is one that is idle for so long.
     ///
     /// HTTP/2 has many requests on one connection; there it is how long the peer may be silent
     /// before it is asked whether it lives, and again how long it may take to say so.
@@ -117,13 +99,52 @@ impl<S> HttpServer<S> {
         self
     }
 
+    /// Sets how many handshakes there may be at once: connections whose TLS handshake is not done
+    /// or whose first head has not come whole; of HTTP/2 it is the preface. Further clients wait in
+    /// the listening socket's backlog, but for one of each socket that waits outside of it. One
+    /// takes a socket and some KiB until the [`header_timeout`](Self::header_timeout). Default:
+    /// 16,384, as [`ServerBuilder::max_handshakes`](towline::ServerBuilder::max_handshakes).
+    ///
+    /// All listening sockets share them. It holds for sockets that are listened on afterwards.
+    #[must_use]
+    pub fn max_handshakes(mut self, handshakes: usize) -> Self {
+        self.http.places = places(handshakes);
+        self
+    }
+
+    /// Reports TLS handshakes that fail to this server, which tells of them by
+    /// [`ServerEvent::TlsFailed`](towline::ServerEvent::TlsFailed). Default: nobody is told.
+    ///
+    /// It holds for sockets that are listened on afterwards.
+    ///
+    /// ```
+    /// # use hyper::service::service_fn;
+    /// # use std::convert::Infallible;
+    /// # use http_body_util::Full;
+    /// # use hyper::{Request, Response, body::{Bytes, Incoming}};
+    /// # async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    /// #     Ok(Response::new("ship ahoy".into()))
+    /// # }
+    /// use towline::Server;
+    /// use towline_hyper::{HttpServer, mount};
+    ///
+    /// let server = Server::builder().build();
+    /// let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+    ///     .report_to(server.handle());
+    /// ```
+    #[must_use]
+    pub fn report_to(mut self, server: ServerHandle) -> Self {
+        self.http.report_to = Some(server);
+        self
+    }
+
     /// Sets whether small writes go out at once rather than wait for company. Default: on.
     ///
     /// It holds for sockets that are listened on afterwards.
-    #[doc(alias("disableNagleAlgorithm", "nodelay"))]
+    #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
     #[must_use]
-    pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
-        self.http.disable_nagle_algorithm = on;
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.http.nodelay = on;
         self
     }
 
@@ -144,7 +165,13 @@ impl<S> HttpServer<S> {
         let (http, mut phase) = (self.http.clone(), self.phase.subscribe());
         tokio::spawn(async move {
             while let Some((stream, peer)) = accept(&listener, &mut phase).await {
-                tokio::spawn(http.clone().serve(stream, peer, phase.clone()));
+                // The next one waits in the socket's backlog.
+                let place = tokio::select! {
+                    biased;
+                    () = reached_or_gone(&mut phase) => return,
+                    place = Place::of(&http.places) => place,
+                };
+                tokio::spawn(http.clone().serve(stream, peer, place, phase.clone()));
             }
         });
     }
@@ -186,6 +213,12 @@ impl<S> fmt::Debug for HttpServer<S> {
     }
 }
 
+/// Resolves once nothing more is accepted: a server that is gone accepts no more than one that
+/// drains.
+async fn reached_or_gone(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase > Phase::Serving).await;
+}
+
 /// The next connection, or `None` once there are to be no more.
 async fn accept(
     listener: &TcpListener,
@@ -194,8 +227,7 @@ async fn accept(
     loop {
         let accepted = tokio::select! {
             biased;
-            // A server that is gone accepts no more than one that drains.
-            _ = phase.wait_for(|phase| *phase > Phase::Serving) => return None,
+            () = reached_or_gone(phase) => return None,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -218,143 +250,4 @@ fn is_of_one_connection(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::ConnectionRefused
     )
-}
-
-/// Resolves once the server is in this phase; never, if it is dropped before.
-async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
-    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
-        std::future::pending().await
-    }
-}
-
-impl<S, B> Http<S>
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    async fn serve(self, stream: TcpStream, peer: SocketAddr, phase: watch::Receiver<Phase>) {
-        // A socket that has ended meanwhile says so at the first read.
-        let _ = stream.set_nodelay(self.disable_nagle_algorithm);
-        match self.tls.clone() {
-            None => self.serve_greeted(greet(stream), peer, phase).await,
-            Some(tls) => self.serve_greeted(greet_secure(tls, stream), peer, phase).await,
-        }
-    }
-
-    /// Serves a connection once it is known what is spoken on it.
-    async fn serve_greeted<I>(
-        self,
-        greeting: impl Future<Output = io::Result<Greeted<I>>>,
-        peer: SocketAddr,
-        mut phase: watch::Receiver<Phase>,
-    ) where
-        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let greeted = tokio::select! {
-            biased;
-            () = reached(&mut phase, Phase::Draining) => return,
-            greeted = tokio::time::timeout(self.header_timeout, greeting) => greeted,
-        };
-        let Greeted { stream, is_http2, tls } = match greeted {
-            Ok(Ok(greeted)) => greeted,
-            Ok(Err(error)) => {
-                tracing::debug!(%peer, %error, "no HTTP connection");
-                return;
-            }
-            // Without a word there is nothing to be said about it.
-            Err(_) => return,
-        };
-        let origin = Origin { peer, tls };
-        let served = match is_http2 {
-            true => self.serve_http2(stream, origin, phase).await,
-            false => self.serve_http1(stream, origin, phase).await,
-        };
-        if let Err(error) = served {
-            tracing::debug!(%peer, %error, "HTTP connection failed");
-        }
-    }
-
-    async fn serve_http1<I>(
-        self,
-        stream: I,
-        origin: Origin,
-        phase: watch::Receiver<Phase>,
-    ) -> hyper::Result<()>
-    where
-        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.header_timeout)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), Told { service: self.service, origin })
-            .with_upgrades();
-        drive(connection, |connection| connection.graceful_shutdown(), phase).await
-    }
-
-    async fn serve_http2<I>(
-        self,
-        stream: I,
-        origin: Origin,
-        phase: watch::Receiver<Phase>,
-    ) -> hyper::Result<()>
-    where
-        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let connection = http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .keep_alive_interval(self.header_timeout)
-            .keep_alive_timeout(self.header_timeout)
-            .enable_connect_protocol()
-            .serve_connection(TokioIo::new(stream), Told { service: self.service, origin });
-        drive(connection, |connection| connection.graceful_shutdown(), phase).await
-    }
-}
-
-/// Serves a connection to its end, which may be the server's.
-async fn drive<C: Future<Output = hyper::Result<()>>>(
-    connection: C,
-    graceful_shutdown: impl FnOnce(Pin<&mut C>),
-    mut phase: watch::Receiver<Phase>,
-) -> hyper::Result<()> {
-    let mut connection = pin!(connection);
-    tokio::select! {
-        served = connection.as_mut() => return served,
-        () = reached(&mut phase, Phase::Draining) => graceful_shutdown(connection.as_mut()),
-    }
-    tokio::select! {
-        served = connection => served,
-        () = reached(&mut phase, Phase::Ended) => Ok(()),
-    }
-}
-
-/// Where the requests of a connection come from.
-struct Origin {
-    peer: SocketAddr,
-    tls: Option<Arc<TlsInfo>>,
-}
-
-/// A service whose requests say where they come from.
-struct Told<S> {
-    service: S,
-    origin: Origin,
-}
-
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> S::Future {
-        let extensions = request.extensions_mut();
-        extensions.insert(PeerAddress(self.origin.peer));
-        if let Some(tls) = &self.origin.tls {
-            extensions.insert(tls.clone());
-        }
-        self.service.call(request)
-    }
 }

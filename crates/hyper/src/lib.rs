@@ -38,12 +38,13 @@
 //! same. Only the reading of requests is hyper's, and so are its limits: the
 //! [`head_limits`](towline::ServerBuilder::head_limits) and the
 //! [`handshake_timeout`](towline::ServerBuilder::handshake_timeout) of the builder are without
-//! effect here.
+//! effect here; its [`max_handshakes`](towline::ServerBuilder::max_handshakes) are of requests that
+//! have come whole, and [`HttpServer::max_handshakes`] is about connections before that.
 //!
 //! # In an accept loop of your own
 //!
 //! A [`Mount`] is a service like any other. See to three things: that the connection is served
-//! *with upgrades*, that requests know [the peer's address](Mount::peer_address), and that Nagle's
+//! *with upgrades*, that requests know [the peer's address](Mount::peer_addr), and that Nagle's
 //! algorithm is off.
 //!
 //! ```no_run
@@ -64,7 +65,7 @@
 //! loop {
 //!     let (stream, peer) = listener.accept().await?;
 //!     stream.set_nodelay(true)?;
-//!     let service = service.clone().peer_address(peer);
+//!     let service = service.clone().peer_addr(peer);
 //!     tokio::spawn(async move {
 //!         let mut builder = auto::Builder::new(TokioExecutor::new());
 //!         builder.http2().enable_connect_protocol();
@@ -98,7 +99,7 @@
 //! loop {
 //!     let (stream, peer) = listener.accept().await?;
 //!     stream.set_nodelay(true)?;
-//!     let (tls, service) = (tls.clone(), service.clone().peer_address(peer));
+//!     let (tls, service) = (tls.clone(), service.clone().peer_addr(peer));
 //!     tokio::spawn(async move {
 //!         let handshake = tokio::time::timeout(Duration::from_secs(10), tls.accept_http2(stream));
 //!         let stream = handshake.await??;
@@ -126,7 +127,7 @@
 
 // In the order of dependence: a module uses only those above it.
 
-mod peer_address;
+mod peer_addr;
 
 mod body;
 
@@ -134,18 +135,22 @@ mod ahead;
 
 mod greeting;
 
+mod place;
+
 mod upgraded;
 
 mod handshake;
 
 mod mount;
 
+mod serving;
+
 mod http_server;
 
 pub use body::MountBody;
 pub use http_server::HttpServer;
 pub use mount::{Mount, MountFuture, MountLayer, mount};
-pub use peer_address::PeerAddress;
+pub use peer_addr::PeerAddr;
 
 #[cfg(all(doctest, feature = "rustls"))]
 mod guide;

@@ -14,7 +14,7 @@ use towline::{ServerHandle, TlsInfo};
 
 use crate::body::MountBody;
 use crate::handshake::{hand_over, is_handshake};
-use crate::peer_address::PeerAddress;
+use crate::peer_addr::PeerAddr;
 
 /// Mounts a server on a service: handshakes go to the server, all other requests to the service.
 ///
@@ -34,7 +34,7 @@ use crate::peer_address::PeerAddress;
 /// ```
 #[doc(alias = "httpServer")]
 pub fn mount<S>(server: ServerHandle, inner: S) -> Mount<S> {
-    Mount { server, peer_address: None, tls: None, inner }
+    Mount { server, peer_addr: None, tls: None, inner }
 }
 
 /// The layer that [mounts](mount()) a server on a tower service.
@@ -97,19 +97,19 @@ impl<S> Layer<S> for MountLayer {
 #[derive(Clone)]
 pub struct Mount<S> {
     server: ServerHandle,
-    peer_address: Option<SocketAddr>,
+    peer_addr: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
     inner: S,
 }
 
 impl<S> Mount<S> {
-    /// Sets the peer's address for all requests which bear no [`PeerAddress`]: for an accept loop,
+    /// Sets the peer's address for all requests which bear no [`PeerAddr`]: for an accept loop,
     /// which has a clone of the service for each connection.
     ///
-    /// The inner service finds it in the extensions of its requests, as a [`PeerAddress`].
+    /// The inner service finds it in the extensions of its requests, as a [`PeerAddr`].
     #[must_use]
-    pub fn peer_address(mut self, peer: SocketAddr) -> Self {
-        self.peer_address = Some(peer);
+    pub fn peer_addr(mut self, peer: SocketAddr) -> Self {
+        self.peer_addr = Some(peer);
         self
     }
 
@@ -146,10 +146,10 @@ impl<S> Mount<S> {
 
     /// The request for the inner service, or else the answer to the handshake it was.
     fn part<B, F>(&self, mut request: Request<B>) -> Result<Request<B>, MountFuture<F>> {
-        if let Some(peer) = self.peer_address
-            && request.extensions().get::<PeerAddress>().is_none()
+        if let Some(peer) = self.peer_addr
+            && request.extensions().get::<PeerAddr>().is_none()
         {
-            request.extensions_mut().insert(PeerAddress(peer));
+            request.extensions_mut().insert(PeerAddr(peer));
         }
         if let Some(tls) = &self.tls
             && request.extensions().get::<Arc<TlsInfo>>().is_none()

@@ -1,9 +1,12 @@
 //! What has come of a message, or of a frame where those are handed out.
 
+use std::fmt;
+
+use crate::glimpse;
 use crate::text::InvalidUtf8;
 
 /// Nothing, or a buffer that ends with the message.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) enum Body {
     #[default]
     None,
@@ -12,6 +15,16 @@ pub(crate) enum Body {
     /// over.
     Ascii(Vec<u8>),
     Text(String),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Bytes(bytes) | Self::Ascii(bytes) => glimpse::Bytes(bytes).fmt(f),
+            Self::Text(text) => glimpse::Text(text).fmt(f),
+        }
+    }
 }
 
 impl Body {

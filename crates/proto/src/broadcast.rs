@@ -1,5 +1,7 @@
 //! One message for many connections.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::compression::Deflating;
@@ -20,11 +22,16 @@ use crate::message::Message;
 ///     }
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Broadcast {
     message: Message,
     /// What has become of it, by the kind of deflater; nothing where it is better sent as it is.
     deflated: Vec<(u16, Option<Bytes>)>,
+}
+
+impl fmt::Debug for Broadcast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broadcast").field("message", &self.message).finish_non_exhaustive()
+    }
 }
 
 impl Broadcast {

@@ -353,7 +353,14 @@ impl Closing {
                 let sent = is_written.then_some(*sent);
                 Closed { initiator: Initiator::Local, sent, received: None, cause }
             }
-            State::Broken { sent, kind, .. } => broken(kind, sent.map(|sent| *sent), None),
+            State::Broken { sent, kind, .. } => {
+                // Reading says better why: a pipe that is broken is only what comes of it.
+                let kind = match cause {
+                    CloseCause::TransportFailed(kind) => kind,
+                    _ => kind,
+                };
+                broken(kind, sent.map(|sent| *sent), None)
+            }
             // The handshake is one only if our part of it went out.
             State::Finishing { closed, .. } if closed.is_clean() && !is_written => {
                 Closed { sent: None, cause, ..*closed }

@@ -21,6 +21,8 @@ pub struct Compression {
     pub(crate) threshold: u32,
     pub(crate) send: Direction,
     pub(crate) receive: Direction,
+    /// Whether a client also offers to receive in a way that costs it more.
+    pub(crate) fallback: bool,
     pub(crate) method: &'static dyn Method,
 }
 
@@ -81,8 +83,8 @@ pub(crate) trait Method: fmt::Debug + Send + Sync {
     /// The name of the extension.
     fn name(&self) -> &'static str;
 
-    /// What a client offers.
-    fn offer(&self, wanted: &Compression) -> Params;
+    /// What a client offers, in the order of preference.
+    fn offers(&self, wanted: &Compression) -> Vec<Params>;
 
     /// What a server makes of an offer, or `None` if it declines.
     fn answer(&self, wanted: &Compression, offered: Pairs<'_>) -> Option<Negotiated>;

@@ -19,7 +19,8 @@ use crate::compression::Compression;
 ///     .max_received_message_size(16 << 20)
 ///     .keepalive(Keepalive::every(Duration::from_secs(60)))
 ///     .close_timeout(Duration::from_secs(2));
-/// assert_eq!(config.max_received_frame_size, 64 << 10);
+/// // A message may come in one frame, so the limit for frames has gone up with it.
+/// assert_eq!(config.max_received_frame_size, 16 << 20);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -28,7 +29,9 @@ pub struct Config {
     ///
     /// A message that comes in one frame is bound by it too; a compressed one as it comes, and not
     /// in what it inflates to. A larger frame closes the connection with 1009, before anything is
-    /// allocated for it. Default: 64 KiB on a server, 1 MiB on a client.
+    /// allocated for it. Default: 64 KiB on a server, 1 MiB on a client; or as much as
+    /// [`max_received_message_size`](Self::max_received_message_size()) was set to, if that is
+    /// more.
     #[doc(alias = "maxReceivedFrameSize")]
     pub max_received_frame_size: usize,
 
@@ -37,6 +40,9 @@ pub struct Config {
     /// A larger one closes the connection with 1009. It is what a peer can make this end hold
     /// at once. Without `assemble_fragments` nothing is held, and it does not apply. Default:
     /// 1 MiB on a server, 8 MiB on a client.
+    ///
+    /// Its [setter](Self::max_received_message_size()) raises the limit for frames with it.
+    /// Whoever assigns to the field has to assign to `max_received_frame_size` as well.
     ///
     /// Of a compressed message, it is what it inflates to that counts. As it comes it may take twice
     /// as much, and 64 KiB. Until it has come whole, it holds an inflater of about 80 KiB as well.
@@ -110,6 +116,23 @@ pub struct Config {
     /// without `assemble_fragments` it makes none, since a frame of a compressed message means
     /// nothing by itself.
     pub compression: Option<Compression>,
+
+    frame_size: FrameSize,
+}
+
+/// Where the limit for received frames comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FrameSize {
+    /// It was set.
+    Own,
+    /// It is the default, or was raised by the limit for messages.
+    Derived { default: usize, limit: usize },
+}
+
+impl FrameSize {
+    const fn default(limit: usize) -> Self {
+        Self::Derived { default: limit, limit }
+    }
 }
 
 impl Config {
@@ -129,6 +152,7 @@ impl Config {
             send_timeout: Some(Duration::from_secs(60)),
             send_high_water_mark: 256 << 10,
             compression: None,
+            frame_size: FrameSize::default(64 << 10),
         }
     }
 
@@ -138,21 +162,46 @@ impl Config {
         Self {
             max_received_frame_size: 1 << 20,
             max_received_message_size: 8 << 20,
+            frame_size: FrameSize::default(1 << 20),
             ..Self::server()
         }
     }
 
-    /// Sets [`max_received_frame_size`](Self::max_received_frame_size).
+    /// Sets [`max_received_frame_size`](Self#structfield.max_received_frame_size), in bytes. It
+    /// stays as it is then, before or after
+    /// [`max_received_message_size`](Self::max_received_message_size()) is set.
     #[must_use]
     pub fn max_received_frame_size(mut self, bytes: usize) -> Self {
         self.max_received_frame_size = bytes;
+        self.frame_size = FrameSize::Own;
         self
     }
 
-    /// Sets [`max_received_message_size`](Self::max_received_message_size).
+    /// Sets [`max_received_message_size`](Self#structfield.max_received_message_size), in bytes.
+    ///
+    /// A message may come in a single frame, and most do. So this raises the limit for frames to
+    /// the same size, unless it is higher already or was set itself, before or after this.
+    ///
+    /// ```
+    /// use towline_proto::Config;
+    ///
+    /// let config = Config::server().max_received_message_size(16 << 20);
+    /// assert_eq!(config.max_received_frame_size, 16 << 20);
+    ///
+    /// let config = Config::server().max_received_frame_size(4 << 20);
+    /// assert_eq!(config.max_received_message_size(16 << 20).max_received_frame_size, 4 << 20);
+    /// ```
     #[must_use]
     pub fn max_received_message_size(mut self, bytes: usize) -> Self {
         self.max_received_message_size = bytes;
+        // A limit that was assigned to is one that was set.
+        if let FrameSize::Derived { default, limit } = self.frame_size
+            && self.max_received_frame_size == limit
+        {
+            let limit = default.max(bytes);
+            self.max_received_frame_size = limit;
+            self.frame_size = FrameSize::Derived { default, limit };
+        }
         self
     }
 
@@ -265,6 +314,31 @@ impl Keepalive {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_of_a_message_raises_that_of_a_frame_unless_it_was_set() {
+        for (config, default) in [(Config::server(), 64 << 10), (Config::client(), 1 << 20)] {
+            let message = |bytes| config.clone().max_received_message_size(bytes);
+            assert_eq!(message(64 << 20).max_received_frame_size, 64 << 20);
+            // It is not lowered: the message's limit holds in any case.
+            assert_eq!(message(100).max_received_frame_size, default);
+            // The last value counts, and not the highest.
+            assert_eq!(
+                message(64 << 20).max_received_message_size(100).max_received_frame_size,
+                default
+            );
+            for own in [10, default, 32 << 20] {
+                let before = config.clone().max_received_frame_size(own);
+                assert_eq!(before.max_received_message_size(64 << 20).max_received_frame_size, own);
+                let after = message(64 << 20).max_received_frame_size(own);
+                assert_eq!(after.max_received_frame_size, own);
+                let mut assigned = config.clone();
+                assigned.max_received_frame_size = own + 1;
+                let assigned = assigned.max_received_message_size(64 << 20);
+                assert_eq!(assigned.max_received_frame_size, own + 1);
+            }
+        }
+    }
 
     #[test]
     fn the_defaults_are_those_of_websocket_node() {

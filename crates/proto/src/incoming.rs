@@ -1,10 +1,12 @@
 //! What comes in: bytes at the one end of the decoder, what they mean at the other.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 
 use crate::fault::Fault;
+use crate::glimpse;
 use crate::message::{Message, MessageRef};
 use crate::text::Text;
 use crate::wire::close::CloseFrame;
@@ -13,8 +15,8 @@ use crate::wire::frame::Frame;
 /// Received bytes, consumed from the front.
 ///
 /// They are unmasked where they lie, hence mutable; what is decoded borrows from them. A
-/// [`ReadBuffer`](crate::read_buffer::ReadBuffer) makes one of what lies in it.
-#[derive(Debug)]
+/// [`ReadBuffer`](crate::read_buffer::ReadBuffer) makes one of what lies in it. `Debug` shows how many
+/// there are and the first 32.
 pub struct Input<'b> {
     bytes: &'b mut [u8],
     /// Where a buffer counts how much of it has been consumed.
@@ -73,6 +75,12 @@ impl<'b> Input<'b> {
     }
 }
 
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Input").field(&glimpse::Bytes(self.bytes)).finish()
+    }
+}
+
 impl<'b> From<&'b mut [u8]> for Input<'b> {
     fn from(bytes: &'b mut [u8]) -> Self {
         Self::new(bytes)
@@ -82,8 +90,9 @@ impl<'b> From<&'b mut [u8]> for Input<'b> {
 /// What comes of received bytes.
 ///
 /// A message that lies whole in the input is borrowed from it; one that came in pieces is owned.
-/// [`into_message`](Self::into_message) makes either one's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// [`into_message`](Self::into_message) makes either one's own. `Debug` shows a payload as that of a
+/// [`Message`] does.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming<'b> {
     /// A text message.
@@ -104,6 +113,25 @@ pub enum Incoming<'b> {
     More,
     /// Nothing any more: a close frame or a fault has been. What is still read is thrown away.
     End,
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payload = |name: &str, payload: &[u8], f: &mut fmt::Formatter<'_>| {
+            f.debug_tuple(name).field(&glimpse::Bytes(payload)).finish()
+        };
+        match self {
+            Self::Text(text) => f.debug_tuple("Text").field(&glimpse::Text(text)).finish(),
+            Self::Binary(bytes) => payload("Binary", bytes, f),
+            Self::Frame(frame) => f.debug_tuple("Frame").field(frame).finish(),
+            Self::Ping(bytes) => payload("Ping", bytes, f),
+            Self::Pong(bytes) => payload("Pong", bytes, f),
+            Self::Close(close) => f.debug_tuple("Close").field(close).finish(),
+            Self::Fault(fault) => f.debug_tuple("Fault").field(fault).finish(),
+            Self::More => f.write_str("More"),
+            Self::End => f.write_str("End"),
+        }
+    }
 }
 
 impl<'b> From<MessageRef<'b>> for Incoming<'b> {

@@ -31,6 +31,8 @@
 
 // In the order of dependence: a module uses only those above it.
 
+mod glimpse;
+
 pub mod role;
 
 pub mod compression;

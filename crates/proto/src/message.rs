@@ -5,19 +5,24 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::glimpse;
 use crate::text::Text;
 
 /// What programs send to each other: text or bytes.
 ///
 /// Cheap to clone: the clones share the payload.
 ///
+/// `Debug` shows text of up to 128 bytes whole. Of longer text it shows the length and the first 128
+/// bytes, less a character that would be cut, and of bytes the length and the first 32.
+///
 /// ```
 /// use towline_proto::Message;
 ///
 /// assert_eq!(Message::text("hi"), Message::from("hi"));
 /// assert_eq!(Message::binary(vec![1, 2]).as_bytes(), [1, 2]);
+/// assert_eq!(format!("{:?}", Message::binary(vec![1, 2])), "Binary(2 bytes: 01 02)");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Message {
     /// A text message.
     #[doc(alias = "utf8Data")]
@@ -83,7 +88,15 @@ impl Message {
     }
 }
 
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&MessageRef::from(self), f)
+    }
+}
+
 /// A message that lies elsewhere: in the buffer that it was received into, or in the program.
+///
+/// `Debug` is that of a [`Message`].
 ///
 /// ```
 /// use towline_proto::{Message, MessageRef};
@@ -189,8 +202,8 @@ impl Eq for MessageRef<'_> {}
 impl fmt::Debug for MessageRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.as_text() {
-            Some(text) => f.debug_tuple("Text").field(&text).finish(),
-            None => f.debug_tuple("Binary").field(&self.as_bytes()).finish(),
+            Some(text) => f.debug_tuple("Text").field(&glimpse::Text(text)).finish(),
+            None => f.debug_tuple("Binary").field(&glimpse::Bytes(self.as_bytes())).finish(),
         }
     }
 }

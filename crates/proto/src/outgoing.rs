@@ -1,6 +1,7 @@
 //! What is to be sent: a message of one's own or one that lies elsewhere, and whether to compress it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
@@ -13,7 +14,8 @@ use crate::text::Text;
 ///
 /// Everything that is text or bytes becomes one. What is owned is taken over. What is lent (`&str`,
 /// `&[u8]`, a [`MessageRef`]) is copied to where it is written from, which for a small message is the
-/// cheapest way. A `&Message` or a [`Broadcast`] is shared if it is long.
+/// cheapest way. A `&Message` or a [`Broadcast`] is shared if it is long. `Debug` shows the payload as
+/// that of a [`Message`] does.
 ///
 /// ```
 /// use towline_proto::{Compress, Outgoing};
@@ -23,14 +25,12 @@ use crate::text::Text;
 /// assert_eq!(plain.message().len(), 9);
 /// # let _ = secret;
 /// ```
-#[derive(Debug)]
 pub struct Outgoing<'m> {
     pub(crate) payload: Payload<'m>,
     pub(crate) compress: Compress,
 }
 
 /// It is one level deep, as every message that is sent is looked at here.
-#[derive(Debug)]
 pub(crate) enum Payload<'m> {
     Owned(Message),
     Text(&'m str),
@@ -41,7 +41,7 @@ pub(crate) enum Payload<'m> {
 }
 
 /// Whether a message is text, and its payload: what a frame is made of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Parts<'m> {
     pub(crate) is_text: bool,
     pub(crate) payload: &'m [u8],
@@ -126,6 +126,15 @@ impl<'m> Outgoing<'m> {
         let nothing = Payload::Owned(Message::Binary(Bytes::new()));
         let payload = std::mem::replace(&mut self.payload, nothing);
         Outgoing { payload, compress: self.compress }
+    }
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("message", &self.message())
+            .field("compress", &self.compress)
+            .finish()
     }
 }
 

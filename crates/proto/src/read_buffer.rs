@@ -1,10 +1,12 @@
 //! A buffer to read into, and to decode from.
 
+use std::fmt;
 use std::io;
 
 use bytes::buf::Limit;
 use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 
+use crate::glimpse;
 use crate::incoming::Input;
 
 /// A payload from this on may be handed out as a part of the buffer, without a copy. As long as it
@@ -50,7 +52,7 @@ const CHUNK: usize = 16 << 10;
 /// assert_eq!(text, "hi");
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ReadBuffer {
     /// Without capacity where there is no memory.
     bytes: BytesMut,
@@ -60,6 +62,14 @@ pub struct ReadBuffer {
     is_settled: bool,
     /// Whether enough lay in the buffer for payloads to be handed out as parts of it.
     is_shareable: bool,
+}
+
+impl fmt::Debug for ReadBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadBuffer")
+            .field("unread", &glimpse::Bytes(self.unread()))
+            .finish_non_exhaustive()
+    }
 }
 
 impl ReadBuffer {

@@ -244,6 +244,15 @@ fn a_failed_write_awaits_the_peer_no_longer_than_a_close_does() {
 }
 
 #[test]
+fn what_reading_fails_with_says_more_than_a_failed_write_before() {
+    let mut peer = Peer::of_server();
+    let now = peer.now();
+    peer.session().handle_write_error(now, ErrorKind::BrokenPipe);
+    peer.session().handle_transport_error(ErrorKind::InvalidData);
+    assert_eq!(peer.closed().cause(), CloseCause::TransportFailed(ErrorKind::InvalidData));
+}
+
+#[test]
 fn a_failed_write_of_a_close_frame_leaves_it_begun_by_this_end() {
     let mut peer = Peer::of_server();
     let now = peer.now();

@@ -165,7 +165,7 @@ fn the_limit_of_a_message_is_for_what_it_inflates_to() {
 fn what_a_host_negotiates_itself_is_what_a_handshake_agrees_on() {
     let wanted = [Deflate::client(), deflate()].map(Compression::from);
     for (client, server) in [(wanted[0], wanted[1]), (wanted[1], wanted[0])] {
-        let offered = parse_extension_list(client.offer().to_string()).unwrap();
+        let offered = parse_extension_list(client.offers()[0].to_string()).unwrap();
         let at_server = server.answer(&offered).unwrap();
         let answered = parse_extension_list(at_server.extension().to_string()).unwrap();
         let at_client = client.verify(&answered).unwrap();

@@ -102,6 +102,33 @@ fn a_message_of_one_frame_is_bound_by_the_limit_of_a_message_too() {
     is_refused(&mut peer, limit, &["11", "10", "max_received_message_size"]);
 }
 
+/// Raising the option that the reason names is what lets the frame in.
+#[test]
+fn the_reason_names_the_option_that_would_let_the_frame_in() {
+    let large = || frame().binary(vec![0; 300_000]);
+    for raised in [100_000, 300_000] {
+        let mut peer = Peer::new(Role::Server, &Config::server().max_received_message_size(raised));
+        peer.says(large());
+        if raised == 300_000 {
+            assert_eq!(peer.events(), [event::binary(vec![0; 300_000])]);
+        } else {
+            let limit = LimitExceeded::Message { size: 300_000, limit: raised };
+            is_refused(&mut peer, limit, &["300000", "100000", "max_received_message_size"]);
+        }
+    }
+    // By default it is the frame which is too large.
+    let mut peer = Peer::of_server();
+    peer.says(large());
+    let limit = LimitExceeded::Frame { size: 300_000, limit: 65_536 };
+    is_refused(&mut peer, limit, &["max_received_frame_size"]);
+    // Without assembly there is no limit for messages that could be raised.
+    let config = Config::server().assemble_fragments(false).max_received_message_size(100_000);
+    let mut peer = Peer::new(Role::Server, &config);
+    peer.says(large());
+    let limit = LimitExceeded::Frame { size: 300_000, limit: 100_000 };
+    is_refused(&mut peer, limit, &["max_received_frame_size"]);
+}
+
 #[test]
 fn each_message_is_measured_by_itself() {
     let mut peer = Peer::new(Role::Server, &config());
@@ -122,8 +149,8 @@ fn limits_of_zero_leave_empty_messages() {
     peer.says_all([frame().binary("").fin(false), frame().continuation("")]);
     assert_eq!(peer.events(), [event::text(""), event::binary("")]);
     peer.says(frame().text("x"));
-    let limit = LimitExceeded::Frame { size: 1, limit: 0 };
-    is_refused(&mut peer, limit, &["max_received_frame_size"]);
+    let limit = LimitExceeded::Message { size: 1, limit: 0 };
+    is_refused(&mut peer, limit, &["max_received_message_size"]);
 }
 
 #[test]

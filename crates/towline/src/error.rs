@@ -2,6 +2,9 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::fmt::Write as _;
+use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use towline_proto::{CloseCause, CloseCode, Closed, Initiator, Message, Refused, Session};
@@ -112,7 +115,8 @@ pub enum ErrorKind {
     InvalidHandshakeOption,
     /// The request came from a page of another origin, and was refused.
     OriginRefused,
-    /// Who made the request has gone, and can't be answered.
+    /// Who made the request has gone, and can't be answered; or has gone before a TLS handshake
+    /// began.
     RequestGone,
 }
 
@@ -245,6 +249,12 @@ impl Error {
         self
     }
 
+    /// The same, with what may have to do with it.
+    pub(crate) fn with_postscript(mut self, postscript: &str) -> Self {
+        self.0.message.push_str(postscript);
+        self
+    }
+
     /// The same, with what was not sent.
     pub(crate) fn with_unsent(mut self, message: Option<Message>) -> Self {
         self.0.unsent = message;
@@ -267,6 +277,16 @@ impl Error {
         let mut error = Self::new(kind, message);
         error.0.closed = Some(closed.clone());
         error
+    }
+
+    /// The same, with what the transport has failed with, where that is how the connection ended.
+    pub(crate) fn with_failure(mut self, failure: Option<&Arc<io::Error>>) -> Self {
+        let cause = self.closed().map(Closed::cause);
+        if let (Some(failure), Some(CloseCause::TransportFailed(kind))) = (failure, cause) {
+            let _ = write!(self.0.message, ": {failure}");
+            self.0.source = Some(Box::new(io::Error::new(kind, failure.clone())));
+        }
+        self
     }
 
     fn kind_of(cause: CloseCause) -> ErrorKind {

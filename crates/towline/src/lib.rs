@@ -59,6 +59,9 @@
 //! With the feature `deflate`, messages can be compressed (permessage-deflate, RFC 7692):
 //! [`Config::compression`] takes a `Deflate`, which says what that costs.
 //!
+//! A connection knows the [path](Connection::path) that it was asked for by, and carries what the
+//! program gives it to carry: its [data](Connection::data), such as who the user is.
+//!
 //! # What is public
 //!
 //! All of this crate's API is in its root, by name. What belongs to the protocol comes from the crate
@@ -67,6 +70,8 @@
 //! with the errors of their parts. The protocol's machinery, which a host other than tokio needs, is
 //! in `towline-proto` alone. Adapters to HTTP libraries have nothing beyond this:
 //! [`ServerHandle::upgrade`], [`Upgraded`], [`Transport`] and [`Protocol`] are for them.
+//!
+//! The crates [`http`] and [`bytes`], whose types are in the API, are re-exported.
 //!
 //! Where to go on: [`Server`], [`Request`], [`Client`], [`Connection`], [`Config`], [`Error`].
 
@@ -87,9 +92,13 @@ mod server;
 
 mod client;
 
+/// The crate of the payloads' type, in the version that this one has.
+pub use bytes;
 pub use client::{Client, Proxy, Resolve};
 pub use connection::{Connection, Event, Info, Receiver, Sender, WhenFull};
 pub use error::{Blame, Error, ErrorKind, Result};
+/// The crate of requests, headers and status codes, in the version that this one has.
+pub use http;
 pub use server::{
     Broadcasting, Connections, Delivery, Events, Request, Server, ServerBuilder, ServerEvent,
     ServerHandle, Shutdown, Upgraded,

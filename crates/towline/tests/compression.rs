@@ -215,7 +215,7 @@ async fn an_answer_that_breaks_the_offer_fails_the_handshake_and_says_why() {
         stream.write_all(answer.as_bytes()).await.unwrap();
         stream
     };
-    let client = client(Deflate::client());
+    let client = client(Deflate::client().fallback(false));
     let (_stream, connected) = tokio::join!(answering, client.connect(&url));
     let error = connected.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);

@@ -11,6 +11,7 @@ import { chromium } from 'playwright-core';
 const LOOKS = [
   { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
   { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
+  { name: 'short', colorScheme: 'light', viewport: { width: 1200, height: 800 } },
   { name: 'narrow-light', colorScheme: 'light', viewport: { width: 360, height: 740 } },
   { name: 'narrow-dark', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
 ];
@@ -93,6 +94,88 @@ async function rightColours(page, scheme) {
   }
 }
 
+/** All of the element lies within the window, as it is scrolled now. */
+async function isInSight(page, selector) {
+  const [top, bottom, window] = await page.locator(selector).evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return [top, bottom, innerHeight];
+  });
+  assert.ok(top >= 0 && bottom <= window,
+    `${selector} is at ${top} to ${bottom} px in a window of ${window} px`);
+}
+
+/** The last row of the log, and all of it, is in sight in the log; it may take some frames. */
+async function endIsInSight(page, text) {
+  const last = page.locator('#log .row').last();
+  await last.filter({ hasText: text }).waitFor();
+  const rects = () => last.evaluate((row) => {
+    const [list, own] = [row.closest('#log'), row].map((element) => element.getBoundingClientRect());
+    return { edge: list.bottom, bottom: own.bottom, top: own.top - list.top };
+  });
+  const deadline = Date.now() + 5_000;
+  let still = 0;
+  for (let seen = await rects(); ; seen = await rects()) {
+    still = seen.bottom <= seen.edge && seen.top >= 0 ? still + 1 : 0;
+    if (still === 5) return; // it stays there
+    assert.ok(Date.now() < deadline,
+      `the last row ends at ${seen.bottom} px, and the log at ${seen.edge} px`);
+    await page.waitForTimeout(20);
+  }
+}
+
+/** A page beside a server of the test's own, which closes with a reason after some messages. */
+async function isTold(page, { name, viewport }) {
+  const shoot = (what) => page.screenshot({ path: `${out}/${name}-${what}.png` });
+  const reason = 'the berth is needed for a ship that is on its way, and no other is free before the day after tomorrow';
+  await page.routeWebSocket(/\/told\//, (socket) => {
+    socket.onMessage((said) => {
+      if (said === 'go') socket.close({ code: 1009, reason });
+      else for (let number = 0; number < Number(said); number += 1) socket.send(`message ${number}`);
+    });
+  });
+  await page.goto(url);
+  // Nothing was tried, so nothing is closed.
+  await state(page, 'idle');
+  assert.equal(await page.locator('#state').textContent(), 'not connected');
+  const isWide = viewport.width >= 900;
+  for (const many of [3, 40, 600]) {
+    await page.fill('#url', `${url.replace(/^http/, 'ws')}told/`);
+    await page.click('#connect');
+    await state(page, 'open');
+    if (isWide) await isInSight(page, '#send');
+    await page.fill('#message', String(many));
+    await page.click('#send');
+    await row(page, 'in', `message ${many - 1}`).waitFor();
+    await endIsInSight(page, `message ${many - 1}`);
+    assert.equal(await page.locator('#follow').getAttribute('aria-pressed'), 'true');
+    await page.fill('#message', 'go');
+    await page.click('#send');
+    await state(page, 'closed');
+    await endIsInSight(page, reason);
+    assert.equal(await page.locator('#follow').getAttribute('aria-pressed'), 'true');
+    if (isWide) await isInSight(page, '#send');
+    await fits(page);
+    await page.locator('#log').scrollIntoViewIfNeeded();
+    await shoot(`told-after-${many}`);
+    await page.click('#clear');
+  }
+  if (!isWide) return;
+
+  // Whoever reads an opened message does not follow; what has room below it is not "new" out of sight.
+  await page.click('#connect');
+  await state(page, 'open');
+  await page.fill('#message', '1');
+  await page.click('#send');
+  await row(page, 'in', 'message 0').locator('summary').click();
+  await page.locator('#follow[aria-pressed="false"]').waitFor();
+  await page.fill('#message', 'go');
+  await page.click('#send');
+  await state(page, 'closed');
+  await endIsInSight(page, reason);
+  assert.ok(await page.locator('#newest').isHidden(), 'rows in sight are said to be new');
+  await shoot('told-while-reading');
+}
+
 async function visit(page, { name, colorScheme }) {
   const shoot = (what) => page.screenshot({ path: `${out}/${name}-${what}.png`, fullPage: true });
   await page.goto(url);
@@ -148,17 +231,19 @@ try {
   for (const look of LOOKS) {
     const context = await browser.newContext(look);
     context.setDefaultTimeout(10_000);
-    const page = await context.newPage();
-    const faults = watch(page);
-    try {
-      await visit(page, look);
-      assert.deepEqual(faults, []);
-      console.log(`ok ${look.name}`);
-    } catch (error) {
-      failures += 1;
-      await page.screenshot({ path: `${out}/${look.name}-failed.png` }).catch(() => {});
-      console.log(`FAIL ${look.name}: ${error.message}`);
-      for (const fault of faults) console.log(`  ${fault}`);
+    for (const [what, use] of [['', visit], [' told', isTold]]) {
+      const page = await context.newPage();
+      const faults = watch(page);
+      try {
+        await use(page, look);
+        assert.deepEqual(faults, []);
+        console.log(`ok ${look.name}${what}`);
+      } catch (error) {
+        failures += 1;
+        await page.screenshot({ path: `${out}/${look.name}${what}-failed.png` }).catch(() => {});
+        console.log(`FAIL ${look.name}${what}: ${error.message}`);
+        for (const fault of faults) console.log(`  ${fault}`);
+      }
     }
     await context.close();
   }

@@ -60,7 +60,7 @@ pub(crate) enum Verdict {
 }
 
 /// Counts, and writes what was counted as the new baseline.
-pub(crate) fn update(workspace: &Workspace) -> Result<()> {
+pub(crate) fn update(workspace: &Workspace) -> Result<Counts> {
     if !has_valgrind() {
         bail!("valgrind is not installed");
     }
@@ -70,7 +70,7 @@ pub(crate) fn update(workspace: &Workspace) -> Result<()> {
     let text = serde_json::to_string_pretty(&counts)? + "\n";
     fs::write(&path, text).with_context(|| format!("cannot write {path:?}"))?;
     println!("written to {}", workspace.relative(&path).display());
-    Ok(())
+    Ok(counts)
 }
 
 /// Counts, shows the counts beside the baseline, and compares.

@@ -95,12 +95,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     peer: Vec<String>,
     /// An echo server made with uWebSockets, or with anything else, that takes `--listen ADDRESS`
-    /// and prints `listening ADDRESS`; with --tls, `--tls-cert FILE --tls-key FILE` as well
+    /// and prints `listening ADDRESS`; with --tls, `--tls-cert FILE --tls-key FILE` as well. It is
+    /// run once with `--version`, too, and what it prints then goes into the results
     #[arg(long, value_name = "PROGRAM")]
     uws: Option<PathBuf>,
-    /// Where the results are written [default: docs/benchmarks for a full run, else target/bench]
+    /// Where the numbers of every turn are written [default: target/bench/results]
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
+    /// Put the tables into docs/benchmarks as well: for a full run on a quiet machine
+    #[arg(long, conflicts_with_all = ["quick", "scenario", "peer", "instructions"])]
+    publish: bool,
     /// Count the instructions of the hot paths instead, and compare with those that were committed
     #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "tls", "cores", "fair", "client"])]
     instructions: bool,
@@ -127,11 +131,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if machine.load_average > 0.5 {
         println!("warning: the load average is {:.1}; others are at work", machine.load_average);
     }
-    let out = out(workspace, options);
+    let results = || workspace.target_directory.join("bench").join("results");
+    let out = options.out.clone().unwrap_or_else(results);
+    let published = workspace.root.join("docs").join("benchmarks");
     let session = Session {
         bench: building::bench(workspace, options.uws.as_deref()),
         machine,
         out: &out,
+        published: options.publish.then_some(published.as_path()),
         rounds: options.rounds.unwrap_or(if options.quick { 2 } else { 5 }),
         quick: options.quick,
         seconds: options.seconds,
@@ -161,7 +168,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         building::build_clients(workspace)?;
         session.clients(&options.peer, &mut failures)?;
     }
-    writing::publish(&out)?;
     println!("written to {}", workspace.relative(&out).display());
     for failure in &failures {
         println!("left out: {failure}");
@@ -263,8 +269,9 @@ impl Asked {
 
 fn count(workspace: &Workspace, update: bool) -> Result<bool> {
     if update {
-        instructions::update(workspace)?;
-        writing::publish(&results(workspace))?;
+        let table = instructions::table(&instructions::update(workspace)?);
+        let page = workspace.root.join("docs").join("benchmarks").join("README.md");
+        writing::publish(&page, "instructions", table.trim_end())?;
         return Ok(true);
     }
     match instructions::check(workspace)? {
@@ -274,20 +281,6 @@ fn count(workspace: &Workspace, update: bool) -> Result<bool> {
         Verdict::NoValgrind => println!("not counted: valgrind is not installed"),
     }
     Ok(false)
-}
-
-/// Where what is committed is.
-fn results(workspace: &Workspace) -> PathBuf {
-    workspace.root.join("docs").join("benchmarks")
-}
-
-fn out(workspace: &Workspace, options: &Options) -> PathBuf {
-    let partial = options.quick || !options.scenario.is_empty() || !options.peer.is_empty();
-    match &options.out {
-        Some(out) => out.clone(),
-        None if partial => workspace.target_directory.join("bench").join("results"),
-        None => results(workspace),
-    }
 }
 
 /// Echoes, and with `--fair` what one connection can do to others.
@@ -352,5 +345,22 @@ fn list(scenarios: &[&Scenario], unfair: &[&fair::Scenario], peers: &[Peer]) {
     println!();
     for peer in peers {
         println!("{:<26} {}", peer.name, peer.about);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Command;
+
+    use super::*;
+
+    /// Whoever names a program should know all that it is run with.
+    #[test]
+    fn the_help_tells_how_the_given_program_is_run() {
+        let mut command = Options::augment_args(Command::new("bench"));
+        let help = command.render_long_help().to_string();
+        for argument in ["--listen", "--tls-cert", "--tls-key", "--version"] {
+            assert!(help.contains(argument), "{argument} is not in {help}");
+        }
     }
 }

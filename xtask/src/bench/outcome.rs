@@ -37,7 +37,7 @@ pub(crate) struct EchoSample {
 }
 
 /// All turns of one server under one load.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct EchoResult {
     pub(crate) peer: String,
     pub(crate) rank: Rank,
@@ -48,7 +48,7 @@ pub(crate) struct EchoResult {
     pub(crate) samples: Vec<EchoSample>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct EchoScenario {
     pub(crate) name: String,
     pub(crate) about: String,
@@ -92,7 +92,7 @@ pub(crate) struct AcceptSample {
 }
 
 /// All turns of one server under one load, on so many threads.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct CoresResult {
     pub(crate) peer: String,
     pub(crate) scenario: String,

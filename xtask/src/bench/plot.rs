@@ -37,7 +37,7 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #6e778
 ";
 
 /// `run` says how they were measured.
-pub(crate) fn draw(scenarios: &[EchoScenario], run: Option<&str>) -> String {
+pub(crate) fn draw(scenarios: &[EchoScenario], run: &str) -> String {
     let scale = Scale::over(scenarios);
     let rows = f64::from(u32::try_from(scenarios.len()).unwrap_or(0));
     let height = TOP + rows * ROW + 40.0;
@@ -48,9 +48,7 @@ pub(crate) fn draw(scenarios: &[EchoScenario], run: Option<&str>) -> String {
          <text class=\"title\" x=\"16\" y=\"30\">CPU time per echoed message, \
          in ratio to a bare TCP echo</text>\n"
     );
-    if let Some(run) = run {
-        let _ = writeln!(svg, "<text class=\"run\" x=\"16\" y=\"50\">{run}</text>");
-    }
+    let _ = writeln!(svg, "<text class=\"run\" x=\"16\" y=\"50\">{run}</text>");
     legend(&mut svg);
     for tick in TICKS.into_iter().filter(|tick| *tick <= scale.most) {
         let (x, class) = (scale.x(tick), if tick == 1.0 { "floor" } else { "line" });

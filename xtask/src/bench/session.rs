@@ -1,5 +1,6 @@
 //! One kind of measurement after the other: measured, shown, kept.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::Result;
@@ -12,12 +13,15 @@ use crate::bench::peer::Peer;
 use crate::bench::scenario::Scenario;
 use crate::bench::serving::Bench;
 use crate::bench::writing::Run;
-use crate::bench::{clients, cores, echoing, fair, standing, table, tls, writing};
+use crate::bench::{clients, cores, echoing, fair, plot, standing, table, tls, writing};
 
 pub(crate) struct Session<'a> {
     pub(crate) bench: Bench,
     pub(crate) machine: Machine,
+    /// Where the numbers are written.
     pub(crate) out: &'a Path,
+    /// The directory of the page that the summaries are put into, if they are.
+    pub(crate) published: Option<&'a Path>,
     pub(crate) rounds: usize,
     pub(crate) quick: bool,
     /// Of each turn of an echo, if not as usual.
@@ -31,7 +35,12 @@ impl Session<'_> {
         peers: &[Peer],
         failures: &mut Vec<String>,
     ) -> Result<()> {
-        self.echoes(&self.bench, "echo", table::echo, (scenarios, peers), failures)
+        let (results, run) =
+            self.echoes(&self.bench, "echo", table::echo, (scenarios, peers), failures)?;
+        if let Some(published) = self.published {
+            fs::write(published.join("echo.svg"), plot::draw(&results, &run.about()))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn compressed(
@@ -41,7 +50,7 @@ impl Session<'_> {
         failures: &mut Vec<String>,
     ) -> Result<()> {
         let table = table::compressed;
-        self.echoes(&self.bench, "compressed", table, (scenarios, peers), failures)
+        self.echoes(&self.bench, "compressed", table, (scenarios, peers), failures).map(drop)
     }
 
     /// Echoes over TLS, in those of the scenarios that are measured so; and where all were chosen,
@@ -63,13 +72,16 @@ impl Session<'_> {
         }
         let watch = Watch::start();
         let results = standing::tls_memory(&bench, peers, self.connections(10_000), failures);
-        println!("\n{}", table::tls_memory(&results));
-        self.keep("tls-memory", &Run { rounds: 1, ..self.run(None, &watch) }, &results)?;
+        self.keep(
+            "tls-memory",
+            &Run { rounds: 1, ..self.run(None, &watch) },
+            &results,
+            &table::tls_memory(&results),
+        )?;
 
         let (watch, count) = (Watch::start(), self.connections(5000));
         let results = standing::tls_accept(&bench, peers, count, self.rounds, failures);
-        println!("\n{}", tls::accept(&results));
-        self.keep("tls-accept", &self.run(None, &watch), &results)
+        self.keep("tls-accept", &self.run(None, &watch), &results, &tls::accept(&results))
     }
 
     fn echoes(
@@ -79,11 +91,13 @@ impl Session<'_> {
         table: fn(&[EchoScenario]) -> String,
         (scenarios, peers): (&[&Scenario], &[Peer]),
         failures: &mut Vec<String>,
-    ) -> Result<()> {
+    ) -> Result<(Vec<EchoScenario>, Run)> {
         let (watch, pace) = (Watch::start(), self.pace());
         let results = echoing::measure(bench, scenarios, peers, pace, failures);
-        println!("{}\n{}", table::details(&results), table(&results));
-        self.keep(name, &self.run(Some(pace.seconds()), &watch), &results)
+        println!("{}", table::details(&results));
+        let run = self.run(Some(pace.seconds()), &watch);
+        self.keep(name, &run, &results, &table(&results))?;
+        Ok((results, run))
     }
 
     pub(crate) fn compressed_memory(
@@ -93,23 +107,25 @@ impl Session<'_> {
     ) -> Result<()> {
         let (watch, count) = (Watch::start(), self.connections(10_000));
         let results = standing::compressed_memory(&self.bench, peers, count, failures);
-        println!("\n{}", table::compressed_memory(&results));
         let run = Run { rounds: 1, ..self.run(None, &watch) };
-        self.keep("compressed-memory", &run, &results)
+        self.keep("compressed-memory", &run, &results, &table::compressed_memory(&results))
     }
 
     pub(crate) fn memory(&self, peers: &[Peer], failures: &mut Vec<String>) -> Result<()> {
         let watch = Watch::start();
         let results = standing::memory(&self.bench, peers, self.connections(10_000), failures);
-        println!("\n{}", table::memory(&results));
-        self.keep("memory", &Run { rounds: 1, ..self.run(None, &watch) }, &results)
+        self.keep(
+            "memory",
+            &Run { rounds: 1, ..self.run(None, &watch) },
+            &results,
+            &table::memory(&results),
+        )
     }
 
     pub(crate) fn accept(&self, peers: &[Peer], failures: &mut Vec<String>) -> Result<()> {
         let (watch, count) = (Watch::start(), self.connections(5000));
         let results = standing::accept(&self.bench, peers, count, self.rounds, failures);
-        println!("\n{}", table::accept(&results));
-        self.keep("accept", &self.run(None, &watch), &results)
+        self.keep("accept", &self.run(None, &watch), &results, &table::accept(&results))
     }
 
     pub(crate) fn cores(
@@ -120,8 +136,12 @@ impl Session<'_> {
     ) -> Result<()> {
         let (watch, pace) = (Watch::start(), self.pace());
         let results = cores::measure(&self.bench, scenarios, peers, pace, failures);
-        println!("\n{}", table::cores(&results));
-        self.keep("cores", &self.run(Some(pace.seconds()), &watch), &results)
+        self.keep(
+            "cores",
+            &self.run(Some(pace.seconds()), &watch),
+            &results,
+            &table::cores(&results),
+        )
     }
 
     /// What one connection does to the others, with these servers.
@@ -136,8 +156,7 @@ impl Session<'_> {
         let seconds = self.seconds.unwrap_or(default).clamp(0.1, 60.0);
         let (watch, span) = (Watch::start(), fair::Span { rounds, seconds, held });
         let results = fair::measure(&self.bench, scenarios, peers, span, failures);
-        println!("\n{}", fair::table(&results));
-        self.keep("fairness", &self.run(Some(seconds), &watch), &results)
+        self.keep("fairness", &self.run(Some(seconds), &watch), &results, &fair::table(&results))
     }
 
     /// Clients of these names, and masking.
@@ -145,14 +164,13 @@ impl Session<'_> {
         let watch = Watch::start();
         let ways: Vec<_> = clients::WAYS.into_iter().filter(|way| way.is_among(names)).collect();
         let results = clients::measure(&self.bench, &ways, self.rounds, self.quick, failures);
-        println!("\n{}", table::clients(&results));
-        let seconds = clients::seconds(self.quick);
-        self.keep("client", &self.run(Some(seconds), &watch), &results)?;
+        let run = self.run(Some(clients::seconds(self.quick)), &watch);
+        self.keep("client", &run, &results, &table::clients(&results))?;
 
         let watch = Watch::start();
         let speeds = clients::masking(&self.bench, self.quick)?;
-        println!("{}", table::masking(&speeds));
-        self.keep("masking", &Run { rounds: 1, ..self.run(None, &watch) }, &speeds)
+        let run = Run { rounds: 1, ..self.run(None, &watch) };
+        self.keep("masking", &run, &speeds, &table::masking(&speeds))
     }
 
     fn pace(&self) -> Pace {
@@ -167,8 +185,11 @@ impl Session<'_> {
         Run { rounds: self.rounds, seconds, others: watch.others() }
     }
 
-    fn keep<T: Serialize + Clone>(&self, name: &str, run: &Run, results: &[T]) -> Result<()> {
-        println!("{}", run.about());
-        writing::keep(self.out, name, &self.machine, run, results)
+    fn keep<T: Serialize>(&self, name: &str, run: &Run, results: &[T], table: &str) -> Result<()> {
+        println!("\n{table}\n{}", run.about());
+        writing::keep(self.out, name, &self.machine, run, results)?;
+        let Some(published) = self.published else { return Ok(()) };
+        let summary = writing::summary(table, &self.machine, run);
+        writing::publish(&published.join("README.md"), name, &summary)
     }
 }

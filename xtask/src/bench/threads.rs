@@ -1,9 +1,9 @@
 //! How many threads a server has.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// How many threads a server has, and what they share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Threads {
     One,

@@ -1,65 +1,23 @@
-//! The results on disk: a file of numbers for each kind of measurement, and a page and a picture
-//! that are made from all the files that are there.
+//! The results on disk: the numbers of every turn in a file for each kind of measurement, and a summary
+//! of them, which is a section of the page in docs/benchmarks.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::bench::fair::outcome::FairResult;
 use crate::bench::machine::Machine;
-use crate::bench::outcome::{
-    AcceptSample, ClientSample, CoresResult, EchoScenario, MemorySample, Speed,
-};
-use crate::bench::scenario::Kind;
-use crate::bench::{fair, instructions, plot, table, tls};
 
-const METHOD: &str = "\
-Each server runs on one thread, held to a core of its own; the load generator is on another. The
-numbers are processor time of the server's process, user and kernel, divided by the messages that
-were echoed meanwhile. The servers take turns, round by round; a ratio is that of two turns in the
-same round, and the table has the medians. *Bare TCP* is a tokio program that writes back the bytes
-it reads, up to 64 KiB at a time, and knows of no frames. All servers allow messages of 16 MiB, send
-a message in one frame, have no compression where none is named, check text to be UTF-8, and have
-Nagle's algorithm off; keepalive is as each library has it by default, so it is on in Towline.
-Whatever was compiled was compiled alike, for any processor of the architecture. Memory is the
-growth of the resident memory by connections that have each echoed 1 KiB and are idle, divided by
-their number; accepting is processor time from the connection to the answer 101. On several cores
-the load generator shares them with the server. Clients talk to a sink or a source on another core,
-and the time is that of the client's process.
-
-Where one connection takes all it can get, others echo 32 B once in a millisecond each, and one
-that is answered late counts for those as well that would have been sent meanwhile. In a turn of its
-own, a task in the server that always yields looks how long it had to wait for its next turn, and
-the longest poll of a connection's task is taken, by its processor time. With two workers the load
-generator shares their cores, and its own work is part of those latencies.
-
-Where there is compression, all compress at level 6, whatever the size, and the table has what a
-reply took after it. *Context takeover* is in both directions, with windows of 32 KiB.
-
-Over TLS, the load generator speaks 1.3 with AES-256-GCM, and the certificate is on P-256. *Bare TLS*
-is the bare echo on tokio-rustls, and so are the other libraries of Rust, as its documentation shows
-it; all of Rust has rustls with ring, Towline too, and Node has OpenSSL. Memory is that after an echo
-of 16 KiB, which fills a record. A new session is one with a certificate that is signed for it, a
-resumed one continues by a ticket, with a key exchange all the same; the time is from one connection
-to the next, with 32 under way and the client's work in it.
-
-The whole method is in [testing/bench](../../testing/bench/README.md), and
-`cargo xtask bench` repeats it.
-";
-
-#[derive(Serialize, Deserialize)]
-struct Kept<T> {
-    machine: Machine,
-    #[serde(default)]
-    run: Option<Run>,
-    results: Vec<T>,
+#[derive(Serialize)]
+struct Kept<'a, T> {
+    machine: &'a Machine,
+    run: &'a Run,
+    results: &'a [T],
 }
 
 /// How it was measured.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Run {
     pub(crate) rounds: usize,
     /// That were measured in each turn, where there is a time.
@@ -92,7 +50,7 @@ impl Run {
 }
 
 /// Writes the numbers of one kind.
-pub(crate) fn keep<T: Serialize + Clone>(
+pub(crate) fn keep<T: Serialize>(
     out: &Path,
     name: &str,
     machine: &Machine,
@@ -100,89 +58,30 @@ pub(crate) fn keep<T: Serialize + Clone>(
     results: &[T],
 ) -> Result<()> {
     fs::create_dir_all(out).with_context(|| format!("cannot make {out:?}"))?;
-    let kept = Kept { machine: machine.clone(), run: Some(run.clone()), results: results.to_vec() };
     let path = out.join(format!("{name}.json"));
-    let text = serde_json::to_string_pretty(&kept)? + "\n";
+    let text = serde_json::to_string_pretty(&Kept { machine, run, results })? + "\n";
     fs::write(&path, text).with_context(|| format!("cannot write {path:?}"))
 }
 
-/// Writes the page and the picture.
-pub(crate) fn publish(out: &Path) -> Result<()> {
-    let mut page = Page { text: String::from("# Benchmarks\n\n"), machines: Vec::new() };
-    if let Some(kept) = read(out, "echo")?.and_then(uncompressed) {
-        page.text += "CPU time per message, in ratio to a bare TCP echo: less is better.\n\n";
-        page.text += "![The same as a picture](echo.svg)\n\n";
-        let about = kept.run.as_ref().map(Run::about);
-        fs::write(out.join("echo.svg"), plot::draw(&kept.results, about.as_deref()))?;
-        page.put(&kept, table::echo);
-    }
-    page.put_kept(read::<EchoScenario>(out, "compressed")?, table::compressed);
-    page.put_kept(read::<MemorySample>(out, "memory")?, table::memory);
-    page.put_kept(read::<MemorySample>(out, "compressed-memory")?, table::compressed_memory);
-    page.put_kept(read::<AcceptSample>(out, "accept")?, table::accept);
-    page.put_kept(read::<EchoScenario>(out, "tls")?, table::tls);
-    page.put_kept(read::<MemorySample>(out, "tls-memory")?, table::tls_memory);
-    page.put_kept(read::<AcceptSample>(out, "tls-accept")?, tls::accept);
-    page.put_kept(read::<CoresResult>(out, "cores")?, table::cores);
-    page.put_kept(read::<FairResult>(out, "fairness")?, fair::table);
-    page.put_kept(read::<ClientSample>(out, "client")?, table::clients);
-    page.put_kept(read::<Speed>(out, "masking")?, table::masking);
-    let counts = out.join("instructions.json");
-    if let Ok(text) = fs::read_to_string(&counts) {
-        let counts = serde_json::from_str(&text);
-        page.text += &instructions::table(&counts.context("cannot read instructions.json")?);
-        page.text += "\n";
-    }
-    page.text += "## Method\n\n";
-    page.text += METHOD;
-    page.text += "\n## Machine and versions\n";
-    for machine in &page.machines {
-        page.text += machine;
-    }
-    let path = out.join("README.md");
-    fs::write(&path, page.text).with_context(|| format!("cannot write {path:?}"))
+/// A summary: the table, how it was measured, where and with what.
+pub(crate) fn summary(table: &str, machine: &Machine, run: &Run) -> String {
+    format!("{}\n\n({}.\n{}.)", table.trim_end(), run.about(), about(machine))
 }
 
-struct Page {
-    text: String,
-    /// Where and with what the numbers were taken, each once.
-    machines: Vec<String>,
+/// Puts a summary in its section of the page, in place of the earlier one.
+pub(crate) fn publish(page: &Path, name: &str, summary: &str) -> Result<()> {
+    let text = fs::read_to_string(page).with_context(|| format!("cannot read {page:?}"))?;
+    let text = with_section(&text, name, summary)
+        .with_context(|| format!("{page:?} has no section {name}"))?;
+    fs::write(page, text).with_context(|| format!("cannot write {page:?}"))
 }
 
-impl Page {
-    fn put_kept<T>(&mut self, kept: Option<Kept<T>>, table: impl Fn(&[T]) -> String) {
-        if let Some(kept) = kept {
-            self.put(&kept, table);
-        }
-    }
-
-    /// A table, and how it was measured.
-    fn put<T>(&mut self, kept: &Kept<T>, table: impl Fn(&[T]) -> String) {
-        self.text += table(&kept.results).trim_end();
-        self.text += "\n\n";
-        if let Some(run) = &kept.run {
-            self.text += &format!("({}.)\n\n", run.about());
-        }
-        let about = about(&kept.machine);
-        if !self.machines.contains(&about) {
-            self.machines.push(about);
-        }
-    }
-}
-
-/// Without compressed echoes, which were among them before they had a file of their own.
-fn uncompressed(mut kept: Kept<EchoScenario>) -> Option<Kept<EchoScenario>> {
-    kept.results.retain(|scenario| scenario.kind != Kind::Json);
-    (!kept.results.is_empty()).then_some(kept)
-}
-
-fn read<T: DeserializeOwned>(out: &Path, name: &str) -> Result<Option<Kept<T>>> {
-    let path = out.join(format!("{name}.json"));
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
-    serde_json::from_str(&text).map(Some).with_context(|| format!("cannot read {path:?}"))
+/// Sections stand between `<!-- name -->` and `<!-- end of name -->`.
+fn with_section(page: &str, name: &str, section: &str) -> Option<String> {
+    let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+    let (before, rest) = page.split_once(&start)?;
+    let (_, after) = rest.split_once(&end)?;
+    Some(format!("{before}{start}\n{section}\n\n{end}{after}"))
 }
 
 fn about(machine: &Machine) -> String {
@@ -190,37 +89,21 @@ fn about(machine: &Machine) -> String {
     let versions: Vec<_> =
         versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let flags = if flags.is_empty() { String::new() } else { format!(" with {flags}") };
-    format!(
-        "\n{date}: {processor}, {cores} cores, {kernel}, \
-         {rustc}{flags}.\n\n{}.\n",
-        versions.join(", ")
-    )
+    format!("{date}: {processor}, {cores} cores, {kernel}, {rustc}{flags}; {}", versions.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::scenario::Compression;
 
     #[test]
-    fn results_from_before_compression_had_its_files_are_read() {
-        let scenario = |kind: &str| {
-            let text = format!(
-                r#"{{"name": "n", "about": "a", "connections": 1, "size": 1, "kind": "{kind}",
-                "in_flight": 1, "compressed": true, "goal": null, "results": []}}"#
-            );
-            serde_json::from_str::<EchoScenario>(&text).unwrap()
-        };
-        let kept = |results| Kept { machine: Machine::default(), run: None, results };
-        let left = uncompressed(kept(vec![scenario("text"), scenario("json")])).unwrap();
-        assert_eq!(left.results.len(), 1);
-        assert_eq!(
-            (left.results[0].kind, left.results[0].compression),
-            (Kind::Text, Compression::Off)
-        );
-        assert!(uncompressed(kept(vec![scenario("json")])).is_none());
-        let sample = r#"{"peer": "p", "connections": 1, "before": 1, "after": 3}"#;
-        let sample: MemorySample = serde_json::from_str(sample).unwrap();
-        assert_eq!((sample.compression, sample.after), (Compression::Off, 3));
+    fn a_section_takes_the_place_of_the_earlier_one() {
+        let page = "# P\n<!-- a -->\nold\n<!-- end of a -->\n<!-- b -->\n<!-- end of b -->\ntext\n";
+        let once = with_section(page, "a", "new").unwrap();
+        let expected =
+            "# P\n<!-- a -->\n\nnew\n\n<!-- end of a -->\n<!-- b -->\n<!-- end of b -->\ntext\n";
+        assert_eq!(once, expected);
+        assert_eq!(with_section(&once, "a", "new").unwrap(), expected);
+        assert!(with_section(page, "c", "new").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! `proto <- towline <- {hyper, axum, h3, cli}` and `proto <- node`: which crate may be built with
+//! `proto <- towline <- {hyper, cli}` and `proto <- node`: which crate may be built with
 //! which.
 
 use std::path::Path;

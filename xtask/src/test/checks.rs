@@ -89,7 +89,7 @@ fn verdict(passed: bool, otherwise: &str) -> Outcome {
 }
 
 /// A skipped step, if the toolchain lacks what `cargo subcommand` needs.
-fn lacks(context: &Context, subcommand: &str, component: &str) -> Option<Outcome> {
+pub(crate) fn lacks(context: &Context, subcommand: &str, component: &str) -> Option<Outcome> {
     let missing = !succeeds(context, &[subcommand, "--version"]);
     missing.then(|| {
         Outcome::Skipped(format!("{component} is missing: rustup component add {component}"))

@@ -2,45 +2,70 @@
 
 use anyhow::Result;
 
+use crate::test::checks::lacks;
 use crate::test::outcome::Outcome;
 use crate::test::process::run;
 use crate::test::step::{Context, Step};
 
 pub(crate) const STEP: Step = Step {
     name: "features",
-    about: "each set of features compiles, and each set of providers of cryptography connects",
+    about: "each feature alone is linted and tested, and each set of providers of cryptography connects",
     slow: false,
     run: features,
 };
 
-/// Sets that make a difference to what is compiled.
-const SETS: [&str; 12] = [
-    "",
-    "deflate",
-    "rustls",
-    "ring",
-    "aws-lc-rs",
-    "platform-verifier",
-    "webpki-roots",
-    "rustls-0_23",
-    "tls",
-    "aws-lc-rs,webpki-roots",
-    "ring,aws-lc-rs,rustls-0_23",
-    "tls,webpki-roots",
+/// None, each alone, and sets that make a difference to what is compiled. Nothing is on by default.
+///
+/// All sets are linted with all tests, and tested by the unit tests; a feature adds a module and
+/// changes nothing else, so of the library those in [`WHOLE`] are enough to be tested by all others.
+const SETS: [(&str, &[&str]); 3] = [
+    ("towline-proto", &["", "deflate"]),
+    (
+        "towline",
+        &[
+            "",
+            "deflate",
+            "idn",
+            "rustls",
+            "ring",
+            "aws-lc-rs",
+            "platform-verifier",
+            "webpki-roots",
+            "rustls-0_23",
+            "tls",
+            "ring,aws-lc-rs,rustls-0_23",
+            "tls,webpki-roots",
+        ],
+    ),
+    ("towline-hyper", &["", "deflate", "rustls", "tls"]),
 ];
+
+const WHOLE: [&str; 3] = ["", "deflate", "tls"];
 
 /// With none, either and both of the providers, beside what connections by `wss://` take.
 const PROVIDERS: [&str; 4] = ["rustls", "ring", "aws-lc-rs,webpki-roots", "ring,aws-lc-rs"];
 
 fn features(context: &Context) -> Result<Outcome> {
-    for features in SETS {
-        println!("-- features {features:?}");
-        let package = ["--package", "towline", "--no-default-features", "--features", features];
-        // As a warning is an error, and only of this crate's.
-        let mut command = context.cargo(&["rustc", "--lib", "--profile", "check"]);
-        let outcome = run(command.args(package).args(["--", "-D", "warnings"]))?;
-        if !matches!(outcome, Outcome::Passed) {
-            return Ok(outcome);
+    let can_lint = lacks(context, "clippy", "clippy").is_none();
+    for (package, sets) in SETS {
+        for features in sets {
+            println!("-- {package} with {features:?}");
+            let chosen = ["--package", package, "--no-default-features", "--features", features];
+            let lint = can_lint.then(|| {
+                let mut lint = context.cargo(&["clippy"]);
+                lint.args(chosen).args(["--all-targets", "--", "-D", "warnings"]);
+                lint
+            });
+            let mut test = context.cargo(&["test"]);
+            let tests =
+                if package != "towline" || WHOLE.contains(features) { "--tests" } else { "--lib" };
+            test.args(chosen).args([tests, "--no-fail-fast", "--quiet"]);
+            for mut command in lint.into_iter().chain([test]) {
+                let outcome = run(&mut command)?;
+                if !matches!(outcome, Outcome::Passed) {
+                    return Ok(outcome);
+                }
+            }
         }
     }
     for features in PROVIDERS {

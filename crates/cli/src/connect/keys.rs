@@ -19,8 +19,8 @@ pub(crate) enum Key {
     ClearScreen,
     /// The end, if the line is empty; else it deletes.
     EndOrDelete,
-    /// The end.
-    End,
+    /// The end, as a signal asks for it.
+    Interrupt,
 }
 
 impl Key {
@@ -57,7 +57,7 @@ impl Key {
         Some(match letter {
             'a' => Self::Left(Reach::All),
             'b' => Self::Left(Reach::Character),
-            'c' => Self::End,
+            'c' => Self::Interrupt,
             'd' => Self::EndOrDelete,
             'e' => Self::Right(Reach::All),
             'f' => Self::Right(Reach::Character),

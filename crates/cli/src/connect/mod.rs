@@ -80,6 +80,9 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
             if let Some(Shown::Always(event)) = view.failed(&failure) {
                 say::out(String::from_utf8_lossy(&event).trim_end());
             }
+            if let Some(refusal) = failure.refusal.as_ref().filter(|_| options.verbose) {
+                refusal.lines().into_iter().for_each(say::note);
+            }
             Err(failure)
         }
     }

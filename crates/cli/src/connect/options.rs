@@ -7,7 +7,7 @@ use clap::Args;
 use http::{HeaderName, HeaderValue};
 use towline::{Client, Compression, Config, Deflate, Keepalive};
 
-use crate::exit::{CONNECT_CODES, Failure};
+use crate::exit::{CONNECT_CODES, Exit, Failure};
 use crate::network::Network;
 use crate::quantity::{Switch, duration, duration_or_off, size};
 
@@ -65,16 +65,17 @@ pub(crate) struct Options {
     origin: Option<String>,
 
     /// Send this header with the handshake. Repeat it for more
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header)]
-    header: Vec<(HeaderName, HeaderValue)>,
+    // Read later: what is wrong with an option is shown, and this may be a password.
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
 
     /// The largest message to receive
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     max_message: usize,
 
-    /// The largest frame to receive
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
-    max_frame: usize,
+    /// The largest frame to receive [default: the size of the largest message]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_frame: Option<usize>,
 
     /// Compress messages where the server can do it too: at this level, from 1 (fast) to 9 (short)
     #[arg(
@@ -107,8 +108,8 @@ pub(crate) struct Options {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say on standard error what was agreed on, whose certificate the server has, pings and pongs,
-    /// and how it ended
+    /// Say on standard error what was agreed on, whose certificate the server has, what it answers if
+    /// it refuses, pings and pongs, and how it ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
@@ -122,12 +123,15 @@ impl Options {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let config = Config::client()
             .max_received_message_size(self.max_message)
-            .max_received_frame_size(self.max_frame)
             .keepalive(self.keepalive.on().map(Keepalive::every))
             .close_timeout(self.close_timeout)
             .compression(
                 self.compress.map(|level| Compression::from(Deflate::client().level(level))),
             );
+        let config = match self.max_frame {
+            Some(frame) => config.max_received_frame_size(frame),
+            None => config,
+        };
         let mut client = Client::new()
             .config(config)
             .connect_timeout(self.connect_timeout)
@@ -135,7 +139,15 @@ impl Options {
         if let Some(origin) = &self.origin {
             client = client.origin(origin);
         }
-        for (name, value) in &self.header {
+        for (index, text) in self.header.iter().enumerate() {
+            let (name, value) = header(text).map_err(|why| {
+                let which = if self.header.len() > 1 {
+                    format!(" (no. {})", index + 1)
+                } else {
+                    String::new()
+                };
+                Failure::new(Exit::Usage, format!("--header{which}: {why}"))
+            })?;
             client = client.header(name, value);
         }
         self.network.apply(client)
@@ -155,7 +167,14 @@ impl Options {
 }
 
 fn url(text: &str) -> Result<String, String> {
-    Ok(if text.contains("://") { text.to_owned() } else { format!("ws://{text}") })
+    let start = text.trim_start().to_ascii_lowercase();
+    let has_scheme = ["ws:", "wss:", "http:", "https:"]
+        .iter()
+        .any(|scheme| start.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(['/', '\\'])));
+    Ok(match has_scheme || text.contains("://") {
+        true => text.to_owned(),
+        false => format!("ws://{text}"),
+    })
 }
 
 fn wait(text: &str) -> Result<Switch<u64>, String> {
@@ -170,11 +189,16 @@ fn protocol(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = text.split_once(':').ok_or("write it as 'Name: value'")?;
-    let name = name.trim().parse().map_err(|_| format!("{name:?} is no name of a header"))?;
+/// What is wrong is told without the text.
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let (name, value) =
+        text.split_once(':').ok_or("there is no colon: write it as 'Name: value'")?;
+    let name = name.trim().parse().map_err(|_| {
+        "what is before the colon is no name of a header: write it as 'Name: value', with letters, \
+         digits and hyphens in the name"
+    })?;
     let value = HeaderValue::from_str(value.trim())
-        .map_err(|_| "the value has a character that a header can't have".to_owned())?;
+        .map_err(|_| "the value has a character that a header can't have")?;
     Ok((name, value))
 }
 
@@ -192,8 +216,8 @@ mod tests {
     fn a_header_is_a_name_and_a_value() {
         let (name, value) = header("X-Room:  7: b ").unwrap();
         assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-room", "7: b"));
-        assert!(header("no colon").is_err());
-        assert!(header("two words: 7").unwrap_err().contains("two words"));
+        assert!(header("no colon").unwrap_err().contains("'Name: value'"));
+        assert!(header("two words: 7").unwrap_err().contains("before the colon"));
         assert!(header("X-Room: 7\r\nX-Evil: 1").is_err());
     }
 

@@ -34,6 +34,7 @@ impl Output {
     /// Says something to the user, where it does not get in the way of messages.
     pub(crate) async fn note(&self, text: &str) -> Result<(), Gone> {
         if let View::Prompt { .. } = self.view {
+            let text = say::harmless(text, "");
             return self.printer.print(format!("{text}\n").into_bytes()).await;
         }
         say::note(text);

@@ -9,6 +9,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::connect::line::{Line, Reach};
+use crate::say::is_obeyed;
 
 const PROMPT: &str = "> ";
 
@@ -125,7 +126,7 @@ fn visible(grapheme: &str) -> &str {
     match grapheme.chars().next() {
         Some('\n') => "⏎",
         Some('\t') => "⇥",
-        Some(control) if control.is_control() => "·",
+        Some(obeyed) if is_obeyed(obeyed) => "·",
         _ => grapheme,
     }
 }
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn what_would_move_the_cursor_is_shown_as_a_sign() {
-        let shown = Prompt::default().show(&line("a\nb\tc\u{7}"), 80);
-        assert!(shown.contains("> a⏎b⇥c·"));
+        let shown = Prompt::default().show(&line("a\nb\tc\u{7}d\u{202e}e"), 80);
+        assert!(shown.contains("> a⏎b⇥c·d·e"));
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct Talk {
     pings: Arc<Pings>,
     received: u64,
     why: Option<Why>,
+    /// What the end was to receiving, if it was an error.
+    error: Option<towline::Error>,
 }
 
 /// Why this end closes.
@@ -49,7 +51,7 @@ impl Talk {
         wait: Switch<u64>,
     ) -> Self {
         let pings = Arc::default();
-        Self { connection, output, interrupts, wait, pings, received: 0, why: None }
+        Self { connection, output, interrupts, wait, pings, received: 0, why: None, error: None }
     }
 
     /// Talks until the connection has ended. Returns how it ended, and what that amounts to.
@@ -89,7 +91,11 @@ impl Talk {
                         }
                     }
                     // How it ended is known to the connection.
-                    Ok(None) | Err(_) => return,
+                    Ok(None) => return,
+                    Err(error) => {
+                        self.error = Some(error);
+                        return;
+                    }
                 },
                 end = &mut *feeding, if !is_fed => {
                     is_fed = true;
@@ -158,7 +164,7 @@ impl Talk {
             Some(Why::Done | Why::Wanted) | None => {}
         }
         if let Some(failure) = Failure::of(closed) {
-            return Err(failure);
+            return Err(failure.told_by(self.error.as_ref(), closed));
         }
         if self.why.is_some() {
             return Ok(Exit::Success);

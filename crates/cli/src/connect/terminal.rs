@@ -182,11 +182,14 @@ impl Editor {
             Key::EndOrDelete if !self.line.is_empty() => {
                 self.line.delete_right(Reach::Character);
             }
-            Key::EndOrDelete | Key::End => {
+            Key::EndOrDelete => {
                 if self.input.take().is_none() {
                     self.interrupts.insist();
                 }
             }
+            // While the input has ended, the connection closes already.
+            Key::Interrupt if self.input.is_none() => self.interrupts.insist(),
+            Key::Interrupt => self.interrupts.ask(),
             Key::Enter => return self.enter(),
         }
         Ok(())
@@ -194,7 +197,9 @@ impl Editor {
 
     fn enter(&mut self) -> io::Result<()> {
         // While the connection closes, it would be for nobody.
-        let Some(input) = &self.input else { return Ok(()) };
+        let Some(input) = self.input.as_ref().filter(|_| !self.interrupts.is_asked()) else {
+            return Ok(());
+        };
         // Pressed once too often; who wants to send an empty message has other ways.
         if self.line.is_empty() {
             return Ok(());
@@ -231,5 +236,48 @@ impl Paper for Above {
     /// What waits is shown, at the latest when the prompt goes.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn editor(interrupts: &Interrupts) -> (Editor, mpsc::Receiver<Input>) {
+        let (input, inputs) = mpsc::channel(8);
+        let editor = Editor {
+            line: Line::default(),
+            history: History::default(),
+            prompt: Prompt::default(),
+            input: Some(input),
+            interrupts: interrupts.clone(),
+        };
+        (editor, inputs)
+    }
+
+    #[tokio::test]
+    async fn control_c_is_what_the_signal_is() {
+        let mut interrupts = Interrupts::listen().unwrap();
+        let (mut editor, mut inputs) = editor(&interrupts);
+        editor.press(Key::Insert('a')).unwrap();
+        editor.press(Key::Interrupt).unwrap();
+        // The input has not ended: that would be a wish to close, and no interrupt.
+        assert!(inputs.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Empty));
+        assert!(interrupts.is_asked());
+        interrupts.first().await;
+        editor.press(Key::Enter).unwrap();
+        assert!(inputs.try_recv().is_err(), "nothing is sent any more");
+        editor.press(Key::Interrupt).unwrap();
+        interrupts.second().await;
+    }
+
+    #[tokio::test]
+    async fn control_d_ends_the_input_and_control_c_then_waits_no_longer() {
+        let mut interrupts = Interrupts::listen().unwrap();
+        let (mut editor, mut inputs) = editor(&interrupts);
+        editor.press(Key::EndOrDelete).unwrap();
+        assert!(inputs.recv().await.is_none() && !interrupts.is_asked());
+        editor.press(Key::Interrupt).unwrap();
+        interrupts.second().await;
     }
 }

@@ -13,6 +13,7 @@ use crate::connect::meaning::{explain, meaning};
 use crate::connect::secured;
 use crate::exit::Failure;
 use crate::quantity::in_words;
+use crate::say::{harmless, is_obeyed};
 
 /// So much of a binary message is shown to people.
 const GLIMPSE: usize = 16;
@@ -52,7 +53,7 @@ impl View {
         let url = connection.url().map(ToString::to_string).unwrap_or_default();
         if self == Self::Json {
             let headers = connection.response().map(headers).unwrap_or_default();
-            let address = connection.peer_address().map(|address| address.to_string());
+            let address = connection.peer_addr().map(|address| address.to_string());
             return line(&json!({
                 "event": "open", "url": url, "address": address, "proxy": connection.proxy(),
                 "protocol": protocol, "extensions": extensions, "headers": headers,
@@ -63,7 +64,7 @@ impl View {
         let mut text = format!("connected to {url}");
         if let Some(proxy) = connection.proxy() {
             let _ = write!(text, " through the proxy {proxy}");
-        } else if let Some(address) = connection.peer_address().filter(|_| !is_prompt) {
+        } else if let Some(address) = connection.peer_addr().filter(|_| !is_prompt) {
             let _ = write!(text, " at {address}");
         }
         if let Some(protocol) = protocol {
@@ -155,15 +156,33 @@ impl View {
     pub(crate) fn failed(self, failure: &Failure) -> Option<Shown> {
         let (code, message) = (failure.code, &failure.message);
         (self == Self::Json).then(|| {
-            line(&json!({
+            let mut event = json!({
                 "event": "error", "code": code, "message": message, "exit": failure.exit as u8,
-            }))
+            });
+            if let Some(refusal) = &failure.refusal {
+                event["status"] = json!(refusal.status.as_u16());
+                event["location"] = json!(refusal.location);
+                event["body"] = json!(refusal.body);
+            }
+            line(&event)
         })
     }
 }
 
+/// A line of JSON. It may be read on a terminal, so what that would obey is escaped; none of these
+/// characters stands outside of a string, or takes more than four digits.
 fn line(event: &Value) -> Shown {
-    Shown::Always(format!("{event}\n").into_bytes())
+    let mut line = String::new();
+    for character in event.to_string().chars() {
+        match character {
+            obeyed if is_obeyed(obeyed) => {
+                let _ = write!(line, "\\u{:04x}", u32::from(obeyed));
+            }
+            character => line.push(character),
+        }
+    }
+    line.push('\n');
+    Shown::Always(line.into_bytes())
 }
 
 /// The headers of the answer; of several with one name, a list.
@@ -199,23 +218,6 @@ fn quoted(payload: &Bytes) -> String {
         Ok(text) => format!("{text:?}"),
         Err(_) => glimpse(payload),
     }
-}
-
-/// Text without what a terminal would obey; the lines after the first are indented.
-pub(crate) fn harmless(text: &str, indent: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\t' => safe.push('\t'),
-            '\n' => {
-                safe.push('\n');
-                safe.push_str(indent);
-            }
-            control if control.is_control() => safe.extend(control.escape_default()),
-            character => safe.push(character),
-        }
-    }
-    safe
 }
 
 /// The size and the first bytes.
@@ -265,6 +267,24 @@ mod tests {
         assert_eq!(shown(View::Prompt { in_colour: false }, "a\nb"), "< a\n  b\n");
         let glimpse = shown(View::Terminal, Message::binary(vec![0xab; 2048]));
         assert!(glimpse.starts_with("binary, 2 KiB: ab ab") && glimpse.ends_with(" …\n"));
+    }
+
+    #[test]
+    fn text_is_not_turned_around() {
+        for character in ["\u{202e}", "\u{2066}", "\u{200f}", "\u{61c}", "\u{9b}", "\u{2028}"] {
+            let text = format!("pay {character}001 to");
+            let escaped = format!("pay {}001 to", character.escape_default());
+            assert_eq!(shown(View::Terminal, &*text), format!("{escaped}\n"));
+            assert_eq!(shown(View::Prompt { in_colour: false }, &*text), format!("< {escaped}\n"));
+            // Another program gets what was sent.
+            assert_eq!(shown(View::Lines, &*text), format!("{text}\n"));
+            let json = shown(View::Json, &*text);
+            assert!(json.is_ascii(), "{json}");
+            let event: Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(event["text"], text);
+            let ping = View::Terminal.ping(&Bytes::from(text));
+            assert_eq!(ping, Shown::IfVerbose(format!("ping \"{escaped}\"")));
+        }
     }
 
     #[test]

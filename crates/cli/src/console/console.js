@@ -141,9 +141,9 @@ function closeProblem(typed, reason) {
 
 function setState(state) {
   const isOpen = state === "open";
-  const isClosed = state === "closed";
+  const isClosed = state === "closed" || state === "idle";
   const hadFocus = $("connection").contains(document.activeElement);
-  $("state").textContent = state;
+  $("state").textContent = state === "idle" ? "not connected" : state; // what never was is not closed
   $("state").dataset.state = state;
   $("connection").dataset.state = state;
   $("open-form").hidden = !isClosed;
@@ -157,9 +157,10 @@ function setState(state) {
 }
 
 // Two halves, so that one shape turns into the next: slack while connecting, taut when open, parted
-// when closed.
+// when closed, or not made yet.
 function drawRope(state) {
   const halves = {
+    idle: ["C9 8 21 14 28 34", "C91 8 79 14 72 34"],
     closed: ["C9 8 21 14 28 34", "C91 8 79 14 72 34"],
     connecting: ["C16 26 33 34 50 34", "C84 26 67 34 50 34"],
     open: ["C16 8 33 8 50 8", "C84 8 67 8 50 8"],
@@ -401,7 +402,7 @@ function start() {
   $("far-end").textContent = location.host;
   fillReference();
   acceptDrops();
-  setState("closed");
+  setState("idle");
   scheduleTotals();
 
   submits("open-form", connect);

@@ -10,6 +10,7 @@ const MAX_TEXT_SHOWN = 64 * 1024;
 const MAX_BYTES_DUMPED = 4 * 1024;
 const MAX_SEARCHED = 4096;
 const NEAR_BOTTOM = 24;
+const FRAMES_TO_SETTLE = 4;
 
 const ARROWS = { out: ["↑", "sent"], in: ["↓", "received"] };
 
@@ -18,6 +19,7 @@ export class Log {
   #stale = []; // rows whose entries are gone, to be removed with the next frame
   #payloadBytes = 0;
   #scheduled = false;
+  #settling = 0; // the frame that looks for the bottom again
   #following = true;
   #unseen = 0;
   #top = 0; // where the list was last known to be scrolled to
@@ -108,18 +110,32 @@ export class Log {
   #settle() {
     const { list, empty, newest } = this.#view;
     empty.hidden = this.#entries.length > 0;
-    if (this.#following) {
-      list.scrollTop = list.scrollHeight;
-      this.#top = list.scrollTop;
-    }
+    if (this.#following) this.#toBottom();
+    else if (this.#isAtBottom()) this.#unseen = 0; // all there is has room
     newest.hidden = this.#unseen === 0;
     newest.textContent = `${this.#unseen > MAX_ROWS ? `${MAX_ROWS}+` : this.#unseen} new ↓`;
+  }
+
+  // A row has an estimated height until it comes into sight, which is a frame after the scroll that
+  // brings it there: so the bottom is looked for until it stays.
+  #toBottom(frames = FRAMES_TO_SETTLE) {
+    const { list } = this.#view;
+    list.scrollTop = list.scrollHeight;
+    this.#top = list.scrollTop;
+    cancelAnimationFrame(this.#settling);
+    if (frames === 0) return;
+    this.#settling = requestAnimationFrame(() => this.#following && this.#toBottom(frames - 1));
+  }
+
+  #isAtBottom() {
+    const { list } = this.#view;
+    return list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_BOTTOM;
   }
 
   // Only a scroll upwards stops the following: content that grows under a list at rest does not.
   #scrolled() {
     const { list } = this.#view;
-    const atBottom = list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_BOTTOM;
+    const atBottom = this.#isAtBottom();
     const upwards = list.scrollTop < this.#top;
     this.#top = list.scrollTop;
     if (atBottom && !this.#following) this.#follow(true);

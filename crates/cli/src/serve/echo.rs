@@ -5,6 +5,7 @@ use std::sync::Arc;
 use towline::{Accept, Connection, Request, Result, TlsInfo};
 
 use crate::certificate::Certificate;
+use crate::exit::in_options;
 use crate::say;
 use crate::serve::tally::{Tally, count};
 
@@ -40,6 +41,9 @@ impl Echo {
         let closed = connection.sender().wait_closed().await;
         if self.verbose > 0 {
             let end = error.map_or_else(|| closed.to_string(), |error| error.to_string());
+            let end = in_options(end)
+                .replace("max_received_fragments", "--max-fragments")
+                .replace("max_received_control_rate", "--max-control-rate");
             say::note(format_args!("{peer} {end}; {} echoed", count(echoed, "message")));
         }
         closed.is_clean()
@@ -91,7 +95,7 @@ fn over(tls: &TlsInfo) -> String {
 
 /// Who it is, for the log: the client, and the proxy it comes through, if there is one.
 fn peer(request: &Request) -> String {
-    match (request.remote_address(), request.peer_address()) {
+    match (request.remote_address(), request.peer_addr()) {
         (Some(client), Some(peer)) if client != peer.ip().to_canonical() => {
             format!("{client} by {peer}")
         }

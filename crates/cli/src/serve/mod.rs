@@ -29,9 +29,9 @@ use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
 
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, in_options};
 use crate::interrupt::Interrupts;
-use crate::say;
+use crate::say::{self, on_one_line};
 use crate::serve::echo::Echo;
 use crate::serve::tally::{Tally, count};
 use crate::serve::tls::Identity;
@@ -52,13 +52,17 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 
 async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
     let builder = options.server()?;
-    let identity = options.tls.identity(&options.listen)?;
+    // Files may be pipes, and nobody should have to wait for them who asks for the end.
+    let reading = tokio::task::spawn_blocking(move || {
+        let identity = options.tls.identity(&options.listen);
+        (options, identity)
+    });
+    let (options, identity) = reading.await.map_err(|error| unclean_end(&error))?;
+    let identity = identity?;
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads).await?;
-    if let Some(identity) = &identity {
-        // Before anybody can know that it is there.
-        identity.reload_on_hangup()?;
-    }
+    // Before anybody can know that it is there.
+    tls::reload_on_hangup(identity.as_ref(), options.verbose)?;
     announce(&addresses, identity.as_ref());
 
     let echo = Arc::new(Echo {
@@ -156,7 +160,8 @@ impl Worker {
         let page = |request| async move { Ok::<_, Infallible>(console::answer(&request)) };
         let mut http = HttpServer::new(mount(server.handle(), service_fn(page)))
             .header_timeout(options.handshake_timeout)
-            .disable_nagle_algorithm(!options.nagle);
+            .nodelay(!options.nagle)
+            .report_to(server.handle());
         if let Some(tls) = self.tls {
             http = http.tls(tls);
         }
@@ -241,9 +246,18 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 async fn report_rejections(mut events: Events) {
     while let Some(event) = events.next().await {
-        if let ServerEvent::Rejected { status, reason, peer_address, .. } = event {
-            let peer = peer_address.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string());
-            say::note(format_args!("{peer} refused with {status}: {reason}"));
+        let name = |peer: Option<SocketAddr>| {
+            peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string())
+        };
+        match event {
+            ServerEvent::Rejected { status, reason, peer_addr, .. } => {
+                say::note(format_args!("{} refused with {status}: {reason}", name(peer_addr)));
+            }
+            ServerEvent::TlsFailed { reason, peer_addr, .. } => {
+                let why = on_one_line(&in_options(reason));
+                say::note(format_args!("{} failed: {why}", name(peer_addr)));
+            }
+            _ => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use towline::{
     Compression, Config, Deflate, Keepalive, OriginPolicy, Server, ServerBuilder, TrustedProxies,
+    Version,
 };
 
 use crate::exit::{Exit, Failure, SERVE_CODES};
@@ -25,7 +26,7 @@ pub(crate) struct Options {
 
     /// Serve on so many threads that share nothing but the port, each with the connections that it
     /// accepted [default: threads that share the work, one for each core]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = above_zero)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Allow pages of this origin, such as https://app.example or https://*.app.example, or any.
@@ -42,12 +43,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     max_message: usize,
 
-    /// The largest frame to receive; browsers send a message in one
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
-    max_frame: usize,
+    /// The largest frame to receive; browsers send a message in one [default: the size of the largest message]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_frame: Option<usize>,
 
     /// The most frames to receive a message in
-    #[arg(long, value_name = "COUNT", default_value = "65536")]
+    #[arg(long, value_name = "COUNT", default_value = "65536", value_parser = above_zero)]
     max_fragments: NonZeroUsize,
 
     /// The most pings and pongs to receive in a second
@@ -81,16 +82,20 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) close_timeout: Duration,
 
-    /// How long a client may take for the TLS handshake, and then for its request
+    /// How long a client may take for the TLS handshake and its request together
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) handshake_timeout: Duration,
+
+    /// Refuse clients of draft 8, from before RFC 6455
+    #[arg(long)]
+    no_draft_8: bool,
 
     /// Let small writes wait for company (Nagle's algorithm)
     #[arg(long)]
     pub(crate) nagle: bool,
 
-    /// Believe the X-Forwarded-For of this network. Repeat it for more [default: loopback and
-    /// private networks]
+    /// Believe the X-Forwarded-For and X-Forwarded-Proto of this address or network, such as
+    /// 10.1.4.0/24. Repeat it for more [default: loopback alone]
     #[arg(long, value_name = "CIDR|none", value_parser = proxy)]
     trust_proxy: Vec<String>,
 
@@ -114,8 +119,9 @@ impl Options {
             .config(self.config())
             .origins(self.origins()?)
             .trusted_proxies(self.trusted_proxies()?)
+            .oldest_version(if self.no_draft_8 { Version::Rfc6455 } else { Version::Draft8 })
             .handshake_timeout(self.handshake_timeout)
-            .disable_nagle_algorithm(!self.nagle))
+            .nodelay(!self.nagle))
     }
 
     fn config(&self) -> Config {
@@ -123,7 +129,6 @@ impl Options {
             self.keepalive.on().map(|interval| Keepalive::every(interval).grace(self.grace.on()));
         let config = Config::server()
             .max_received_message_size(self.max_message)
-            .max_received_frame_size(self.max_frame)
             .max_received_fragments(self.max_fragments)
             .max_received_control_rate(self.max_control_rate.on())
             .keepalive(keepalive)
@@ -132,6 +137,10 @@ impl Options {
             .compression(
                 self.compress.map(|level| Compression::from(Deflate::server().level(level))),
             );
+        let config = match self.max_frame {
+            Some(frame) => config.max_received_frame_size(frame),
+            None => config,
+        };
         match self.fragment {
             Switch::Off => config.fragment_outgoing_messages(false),
             Switch::On(threshold) => config.fragmentation_threshold(threshold),
@@ -195,6 +204,10 @@ fn proxy(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write a whole number above zero, such as 4".to_owned())
+}
+
 fn rate(text: &str) -> Result<Switch<NonZeroU32>, String> {
     Switch::read(text, |text| {
         text.parse().map_err(|_| "write a whole number above zero, such as 10000".to_owned())
@@ -224,9 +237,11 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_librarys_but_for_what_is_received() {
-        let expected =
-            Config::server().max_received_message_size(64 << 20).max_received_frame_size(64 << 20);
+        let expected = Config::server().max_received_message_size(64 << 20);
         assert_eq!(parse(&[]).config(), expected);
+        assert_eq!(expected.max_received_frame_size, 64 << 20);
+        let raised = parse(&["--max-message=128MiB"]).config();
+        assert_eq!(raised.max_received_frame_size, 128 << 20);
         assert_eq!(parse(&[]).listen, ["127.0.0.1:9001"]);
     }
 
@@ -272,6 +287,9 @@ mod tests {
             ("--protocol", "two words"),
             ("--trust-proxy", "10.1.0.0/8"),
             ("--max-control-rate", "0"),
+            ("--threads", "0"),
+            ("--threads", "two"),
+            ("--max-fragments", "0"),
             ("--compress", "10"),
             ("--fragment", "0"),
         ] {
@@ -282,6 +300,9 @@ mod tests {
             };
             let error = error.to_string();
             assert!(error.contains(option) && error.contains(value), "{error}");
+            assert!(error.contains("write ") || error.contains(" is not "), "{error}");
+            // Whoever uses the program need not know what it is written in.
+            assert!(!error.contains("type") && !error.contains("non-zero"), "{error}");
         }
     }
 

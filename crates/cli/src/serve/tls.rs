@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use towline::{ClientAuth, TlsServer};
 use x509_parser::time::ASN1Time;
 
@@ -37,6 +37,11 @@ pub(crate) struct TlsOptions {
     #[arg(long, group = "identity")]
     tls_self_signed: bool,
 
+    /// Write the certificate of --tls-self-signed to this file, as PEM, for `towline connect --ca`
+    /// and the like. Its key is not written
+    #[arg(long, value_name = "FILE", requires = "tls_self_signed")]
+    tls_self_signed_out: Option<PathBuf>,
+
     /// Refuse clients that show no certificate signed by one of this PEM file
     #[arg(long, value_name = "FILE", requires = "identity")]
     tls_client_ca: Option<PathBuf>,
@@ -50,6 +55,8 @@ pub(crate) struct Identity {
     certificate: Option<Certificate>,
     /// The chain's file, which is read again with that of the key.
     file: Option<PathBuf>,
+    /// Where a self-signed certificate was written to.
+    saved: Option<PathBuf>,
 }
 
 impl TlsOptions {
@@ -59,9 +66,16 @@ impl TlsOptions {
             Some(cert) => {
                 let key = self.tls_key.as_ref().unwrap_or(cert);
                 let server = TlsServer::from_pem_files(cert, key)?;
-                Identity { server, certificate: described(cert), file: Some(cert.clone()) }
+                let file = Some(cert.clone());
+                Identity { server, certificate: described(cert), file, saved: None }
             }
-            None if self.tls_self_signed => self_signed(listen)?,
+            None if self.tls_self_signed => {
+                let (identity, pem) = self_signed(listen)?;
+                if let Some(path) = &self.tls_self_signed_out {
+                    write(path, &pem)?;
+                }
+                Identity { saved: self.tls_self_signed_out.clone(), ..identity }
+            }
             None => return Ok(None),
         };
         if let Some(path) = &self.tls_client_ca {
@@ -81,23 +95,34 @@ impl Identity {
             say::out(format_args!("{kind} for {certificate}"));
         }
         if self.file.is_none() {
-            say::out(format_args!("connect with: towline connect --insecure wss://{reachable}/"));
+            let trust = match &self.saved {
+                Some(path) => format!("--ca {}", path.display()),
+                None => "--insecure".to_owned(),
+            };
+            say::out(format_args!("connect with: towline connect {trust} wss://{reachable}/"));
         }
     }
+}
 
-    /// Reads the files again whenever the user says so, if it was made from files.
-    pub(crate) fn reload_on_hangup(&self) -> Result<(), Failure> {
-        let Some(file) = self.file.clone() else { return Ok(()) };
-        let server = self.server.clone();
-        let mut hangups = Hangups::listen()
-            .map_err(|error| Failure::new(Exit::Unclean, format!("no signals: {error}")))?;
-        tokio::spawn(async move {
-            while hangups.next().await.is_some() {
-                reload(&server, &file);
+/// Reads the files again whenever the user says so, if it was made from files. Else a hangup is
+/// nothing to end for.
+pub(crate) fn reload_on_hangup(identity: Option<&Identity>, verbose: u8) -> Result<(), Failure> {
+    let files =
+        identity.and_then(|identity| Some((identity.server.clone(), identity.file.clone()?)));
+    let mut hangups = Hangups::listen()
+        .map_err(|error| Failure::new(Exit::Unclean, format!("no signals: {error}")))?;
+    tokio::spawn(async move {
+        while hangups.next().await.is_some() {
+            match &files {
+                Some((server, file)) => reload(server, file),
+                None if verbose > 0 => {
+                    say::note("SIGHUP ignored: without --tls-cert there is nothing to reload");
+                }
+                None => {}
             }
-        });
-        Ok(())
-    }
+        }
+    });
+    Ok(())
 }
 
 fn reload(server: &TlsServer, file: &Path) {
@@ -113,24 +138,41 @@ fn reload(server: &TlsServer, file: &Path) {
     }
 }
 
-/// What is in the certificate of a file.
+/// What is in the certificate of a file. A pipe can be read once, and was.
 fn described(file: &Path) -> Option<Certificate> {
+    if !std::fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
     Certificate::first_of(&std::fs::read(file).ok()?)
 }
 
 /// A certificate for this run alone, for all that a client on this machine may call the server.
-fn self_signed(listen: &[String]) -> Result<Identity, Failure> {
+/// Returns it as PEM as well.
+fn self_signed(listen: &[String]) -> Result<(Identity, String), Failure> {
     let unable = |error| Failure::new(Exit::Usage, format!("no certificate can be made: {error}"));
     let mut params = CertificateParams::new(names(listen)).map_err(unable)?;
     let key = KeyPair::generate().map_err(unable)?;
     params.distinguished_name.push(DnType::CommonName, "towline serve --tls-self-signed");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    // A server's own (RFC 5280, section 4.2.1.9): one that could sign others would be refused.
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.use_authority_key_identifier_extension = true;
     let now = ASN1Time::now().to_datetime();
     // A clock that is a little slow is no reason to refuse it.
     (params.not_before, params.not_after) = (now - DAY, now - DAY + LIFE);
     let made = params.self_signed(&key).map_err(unable)?;
     let server = TlsServer::from_der([made.der().to_vec()], key.serialize_der())?;
-    Ok(Identity { server, certificate: Certificate::of(made.der()), file: None })
+    let certificate = Certificate::of(made.der());
+    Ok((Identity { server, certificate, file: None, saved: None }, made.pem()))
+}
+
+fn write(path: &Path, pem: &str) -> Result<(), Failure> {
+    std::fs::write(path, pem).map_err(|error| {
+        let path = path.display();
+        let message = format!("--tls-self-signed-out: can't write {path}: {error}");
+        Failure::new(Exit::Usage, message)
+    })
 }
 
 fn names(listen: &[String]) -> Vec<String> {
@@ -190,7 +232,7 @@ mod tests {
 
     #[test]
     fn it_is_made_and_described() {
-        let made = self_signed(&["127.0.0.1:9001".to_owned()]).unwrap();
+        let made = self_signed(&["127.0.0.1:9001".to_owned()]).unwrap().0;
         let certificate = made.certificate.unwrap();
         assert_eq!(certificate.whose(), "localhost, 127.0.0.1, ::1");
         assert!(!certificate.is_expired);

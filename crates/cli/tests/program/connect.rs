@@ -49,6 +49,34 @@ fn messages_of_the_command_line_are_sent_in_place_of_the_input() {
     assert_eq!(program.end().code, Some(0));
 }
 
+/// Neither on the way nor where it fails, whatever is said of it.
+#[test]
+fn no_password_of_a_url_is_shown() {
+    let server = Serve::start(&[]);
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (url, code) in [
+        (server.url().replace("ws://", "ws://deckhand:s3cret@"), 0),
+        (server.url().replace("ws://", " http:\\\\deckhand:s3 cret@"), 0),
+        (server.url().replace("ws://", "deckhand:s3cret@"), 0),
+        (format!("ws://deckhand:s3cret@{nobody}/"), 3),
+        ("ws://deckhand:s3cret@h:70000/".to_owned(), 2),
+        ("ws://deckhand:s3cret@a b/".to_owned(), 2),
+        ("ws://deckhand:s3cret@[::1%25eth0]/".to_owned(), 2),
+        ("ws://deckhand:s3cret@/".to_owned(), 2),
+        ("htp://deckhand:s3cret@h/".to_owned(), 2),
+        ("ws:deckhand:s3cret@/".to_owned(), 2),
+    ] {
+        for options in [&["--verbose"][..], &["--json"], &["--json", "-v"], &[]] {
+            let ended = Program::connect(&[&[&*url, "-m", "hi"], options].concat()).end();
+            let shown = format!("{}{}", ended.stderr, ended.text());
+            assert_eq!(ended.code, Some(code), "{url}: {shown}");
+            for secret in ["s3cret", "s3 cret", "s3%20cret", "deckhand"] {
+                assert!(!shown.contains(secret), "{url}: {shown}");
+            }
+        }
+    }
+}
+
 #[test]
 fn json_has_a_line_for_each_event() {
     let server = Serve::start(&[]);
@@ -113,6 +141,55 @@ fn wrong_usage_is_code_2() {
     }
 }
 
+/// A server would refuse it, and could not say so well what is wrong.
+#[test]
+fn an_origin_or_a_host_that_is_none_is_not_sent() {
+    for (option, value, words) in [
+        ("--origin", "http://\u{e9}", ["the origin", "http://\\xc3\\xa9"]),
+        ("-H", "Host: a b", ["the header Host is", "a b"]),
+        ("-H", "Host: user@a", ["the header Host is", "user@a"]),
+    ] {
+        let server = Serve::start(&[]);
+        let ended = Program::connect(&[&server.url(), option, value, "-m", "a"]).end();
+        ended.failed(2, &words);
+    }
+}
+
+/// A peer can't have a line read differently from what it says, wherever its text is printed.
+#[test]
+fn what_turns_text_around_is_written_out() {
+    let reason = "to \u{202e}exe.\u{2066}gpj\u{200f}";
+    let closes = move || {
+        peer(move |mut stream| {
+            accept(&mut stream);
+            let length = u8::try_from(reason.len()).unwrap();
+            stream.write_all(&[0x88, length + 2, 0x0f, 0xa0]).unwrap();
+            stream.write_all(reason.as_bytes()).unwrap();
+            read_to_end(stream);
+        })
+    };
+    let words = ["to \\u{202e}exe.\\u{2066}gpj\\u{200f}"];
+    let ended = Program::connect(&[&closes(), "--verbose"]).end();
+    assert!(ended.stderr.contains(words[0]) && ended.stderr.is_ascii(), "{ended:?}");
+    Program::connect(&[&closes()]).end().failed(1, &words);
+    let ended = Program::connect(&[&closes(), "--json"]).end();
+    assert!(ended.text().is_ascii(), "{ended:?}");
+    let close = ended.text().lines().find(|line| line.contains(r#""event":"close""#)).unwrap();
+    assert!(close.contains(r"to \u202eexe.\u2066gpj\u200f"), "{close}");
+    let close: serde_json::Value = serde_json::from_str(close).unwrap();
+    assert_eq!((&close["code"], &close["reason"]), (&4000.into(), &reason.into()));
+
+    let refuses = peer(move |mut stream| {
+        read_head(&mut stream);
+        let head = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nX-WebSocket-Reject-Reason: ";
+        stream.write_all(format!("{head}{reason}\r\n\r\n").as_bytes()).unwrap();
+        read_to_end(stream);
+    });
+    let ended = Program::connect(&[&refuses]).end();
+    ended.failed(4, &["403", "gpj"]);
+    assert!(ended.stderr.is_ascii(), "{ended:?}");
+}
+
 #[test]
 fn nobody_there_is_code_3() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -133,6 +210,60 @@ fn an_answer_that_is_no_websocket_is_code_4() {
         read_to_end(stream);
     });
     Program::connect(&[&url]).end().failed(4, &[]);
+}
+
+/// A server that answers this, and leaves the connection open.
+fn refusing(answer: String) -> String {
+    peer(move |mut stream| {
+        read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+        read_to_end(stream);
+    })
+}
+
+#[test]
+fn a_refusal_is_shown_with_status_location_and_body() {
+    let answer = "HTTP/1.1 302 Found\r\nLocation: /login?\u{9b}\r\nTransfer-Encoding: chunked\r\n\
+        \r\n4\r\nlog \r\n7\r\nin\n\u{1b}[2J\r\n0\r\n\r\n";
+    let ended = Program::connect(&[&refusing(answer.to_owned()), "--verbose"]).end();
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let lines: Vec<_> = ended.stderr.lines().collect();
+    let (error, told) = lines.split_last().unwrap();
+    assert!(error.starts_with("error: ") && error.contains("302 Found"), "{ended:?}");
+    assert_eq!(
+        told,
+        ["the answer: 302 Found", r#"Location: "/login?\u{9b}""#, r#"body: "log in\n\u{1b}[2J""#,]
+    );
+    // Without it there is one line.
+    Program::connect(&[&refusing(answer.to_owned())]).end().failed(4, &["302 Found"]);
+
+    let ended = Program::connect(&[&refusing(answer.to_owned()), "--json"]).end();
+    let event: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
+    assert_eq!((&event["event"], &event["status"]), (&"error".into(), &302.into()), "{event}");
+    assert_eq!(event["location"], "/login?\u{9b}");
+    assert_eq!(event["body"], "log in\n\u{1b}[2J");
+}
+
+#[test]
+fn a_long_body_is_cut_and_a_long_reason_says_the_host() {
+    let page = "x".repeat(9_000);
+    let answer = format!("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 9000\r\n\r\n{page}");
+    let ended = Program::connect(&[&refusing(answer), "-v"]).end();
+    assert!(ended.stderr.contains(&format!("body: \"{}\"\n", &page[..4096])), "{ended:?}");
+
+    let reason = "the origin \"https://a-page-of-somebody-else.example\" is not allowed to connect \
+        to \"chat.example.com:8443\"";
+    let answer = format!(
+        "HTTP/1.1 403 Forbidden\r\nX-WebSocket-Reject-Reason: {reason}\r\nContent-Length: 0\r\n\r\n"
+    );
+    Program::connect(&[&refusing(answer)]).end().failed(4, &["403", "chat.example.com:8443"]);
+}
+
+#[test]
+fn another_protocol_is_quoted() {
+    let url = refusing("SSH-2.0-OpenSSH_9.6\r\n".to_owned());
+    let words = [r#"the peer does not speak HTTP: it began with "SSH-2.0-OpenSSH_9.6""#];
+    Program::connect(&[&url]).end().failed(4, &words);
 }
 
 #[test]

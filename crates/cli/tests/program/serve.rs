@@ -243,3 +243,31 @@ fn silent_client(server: &Serve) -> TcpStream {
     assert_eq!(echo, [0x82, 0]);
     stream
 }
+
+#[test]
+fn options_without_a_command_are_for_serving() {
+    let mut program = Program::start(&["--listen", "127.0.0.1:0", "--max-message", "1KiB"]);
+    let line = program.line();
+    let address = line.strip_prefix("listening on 127.0.0.1:").unwrap();
+    let ended = Program::connect(&[&format!("127.0.0.1:{address}"), "-m", "a", "-w", "1"]).end();
+    assert_eq!((ended.code, ended.text()), (Some(0), "a\n"), "{ended:?}");
+    let ended = Program::start(&["--nonsense"]).end();
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("--nonsense"), "{ended:?}");
+}
+
+#[test]
+fn draft_8_can_be_refused() {
+    for (arguments, status) in [(&[][..], "101"), (&["--no-draft-8"], "426")] {
+        let server = Serve::start(arguments);
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let request = format!(
+            "GET / HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 8\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            server.address
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let head = String::from_utf8(read_head(&mut stream)).unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+    }
+}

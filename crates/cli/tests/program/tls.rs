@@ -44,6 +44,69 @@ fn a_self_signed_server_says_who_it_is_and_how_to_connect() {
 }
 
 #[test]
+fn a_self_signed_certificate_that_was_saved_is_trusted_as_any_other() {
+    let path = file("self-signed.pem", "");
+    let arguments = ["--tls-self-signed", "--tls-self-signed-out", &path];
+    let mut server = Serve::start_secure(&arguments);
+    let _about = server.program.line();
+    let how = format!("connect with: towline connect --ca {path} wss://{}/", server.address);
+    assert_eq!(server.program.line(), how);
+    for url in [server.secure_url(), format!("wss://localhost:{}/", server.address.port())] {
+        let ended = echoed(&url, &["--ca", &path]);
+        assert_eq!((ended.code, ended.text(), &ended.stderr[..]), (Some(0), "ahoy\n", ""));
+    }
+    let pem = std::fs::read_to_string(&path).unwrap();
+    assert!(!pem.contains("PRIVATE KEY"), "{pem}");
+    Program::start(&["serve", "--tls-self-signed", "--tls-self-signed-out", "/nowhere/a.pem"])
+        .end()
+        .failed(2, &["--tls-self-signed-out", "/nowhere/a.pem"]);
+}
+
+/// Who it is, and why, in a line each.
+#[test]
+fn a_tls_handshake_that_fails_is_told_to_who_wants_to_know() {
+    let root = Authority::new("Test Root");
+    let mut server = serve(&root.sign("127.0.0.1"), &["-v", "--handshake-timeout", "3s"]);
+    echoed(&server.url(), &[]).failed(6, &["wss://"]);
+    let line = server.program.error_line();
+    assert!(line.starts_with("127.0.0.1:") && line.contains("it speaks plain HTTP"), "{line}");
+    let other = Authority::new("Another Root");
+    echoed(&server.secure_url(), &["--ca", &other.file]).failed(6, &["unknown root"]);
+    let line = server.program.error_line();
+    assert!(line.contains("certificate (UnknownCA)"), "{line}");
+    let silent = std::net::TcpStream::connect(server.address).unwrap();
+    let line = server.program.error_line();
+    assert!(line.starts_with(&silent.local_addr().unwrap().to_string()), "{line}");
+    assert!(line.contains("no handshake within 3s (--handshake-timeout)"), "{line}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hangup_ends_no_server() {
+    for secure in [&[][..], &["--tls-self-signed"]] {
+        let arguments = [&["-v"], secure].concat();
+        let mut server = match secure {
+            [] => Serve::start(&arguments),
+            _ => Serve::start_secure(&arguments),
+        };
+        server.program.signal("HUP");
+        let line = server.program.error_line();
+        assert!(line.starts_with("SIGHUP ignored: "), "{line}");
+        server.program.signal("INT");
+        assert_eq!(server.program.end().code, Some(0));
+    }
+}
+
+#[test]
+fn a_header_that_can_not_be_is_not_shown() {
+    for header in ["Bearer s3cret", "Authorization Bearer s3cret:x", "X: s3cret\u{7f}"] {
+        let ended = Program::connect(&["ws://127.0.0.1:1/", "-H", "A: b", "-H", header]).end();
+        ended.failed(2, &["--header (no. 2): "]);
+        assert!(!ended.stderr.contains("s3cret"), "{ended:?}");
+    }
+}
+
+#[test]
 fn files_make_a_server_and_its_root_makes_it_trusted() {
     let root = Authority::new("Test Root");
     let mut server = serve(&root.sign("127.0.0.1"), &["-v"]);
@@ -111,8 +174,10 @@ fn clients_show_a_certificate_where_the_server_wants_one() {
     let shown = ["--cert", &deckhand.cert, "--key", &deckhand.key];
     let ended = echoed(&server.secure_url(), &[&trusted[..], &shown].concat());
     assert_eq!((ended.code, ended.text()), (Some(0), "ahoy\n"), "{ended:?}");
-    let line = server.program.error_line();
-    assert!(line.contains("over TLS 1.3 as CN=deckhand"), "{line}");
+    for words in ["has shown no certificate", "an unknown root", "over TLS 1.3 as CN=deckhand"] {
+        let line = server.program.error_line();
+        assert!(line.contains(words), "{line}");
+    }
     // Both in one file.
     let read = |path: &str| std::fs::read_to_string(path).unwrap();
     let both = file("both.pem", &(read(&deckhand.cert) + &read(&deckhand.key)));
@@ -157,7 +222,7 @@ fn a_hangup_has_the_files_read_again_and_disturbs_nobody() {
 fn who_speaks_something_else_is_told() {
     let root = Authority::new("Test Root");
     let server = serve(&root.sign("127.0.0.1"), &[]);
-    echoed(&server.url(), &[]).failed(4, &["400", "wss://"]);
+    echoed(&server.url(), &[]).failed(6, &["400", "wss://"]);
     let plain = Serve::start(&[]);
     echoed(&plain.secure_url(), &[]).failed(6, &["ws://"]);
     let url = peer(|mut stream| {
@@ -177,9 +242,24 @@ fn files_that_can_not_be_used_are_named() {
     let root = Authority::new("Test Root");
     let (one, two) = (root.sign("127.0.0.1"), root.sign("127.0.0.1"));
     let empty = file("empty.pem", "");
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nTUlJ\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted = file("encrypted.pem", encrypted);
     for (arguments, words) in [
         (&["serve", "--tls-cert", &one.cert][..], &["private key"][..]),
         (&["serve", "--tls-cert", "/nowhere.pem"], &["/nowhere.pem"]),
+        (
+            &["serve", "--tls-cert", &one.cert, "--tls-key", &encrypted],
+            &[&encrypted, "is encrypted", "openssl pkey -in"],
+        ),
+        (
+            &["serve", "--tls-cert", &one.key, "--tls-key", &one.cert],
+            &[&one.key, "the wrong way round"],
+        ),
+        (
+            &["connect", "wss://a", "--cert", &one.cert, "--key", &encrypted],
+            &["--key", &encrypted, "the private key is encrypted", "openssl pkey -in"],
+        ),
         (&["serve", "--tls-cert", &one.cert, "--tls-key", &two.key], &["belong together"]),
         (
             &["serve", "--tls-self-signed", "--tls-client-ca", &empty],

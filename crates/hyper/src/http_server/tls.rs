@@ -12,9 +12,10 @@ impl<S> HttpServer<S> {
     /// Sets that the server speaks TLS: clients come by `https://` and `wss://`. Default: it does not.
     ///
     /// Clients that offer HTTP/2 by ALPN get it; where they offer nothing, what they begin with says
-    /// what they speak. One that speaks plain HTTP is told so with a 400. The TLS handshake has the
-    /// [`header_timeout`](Self::header_timeout) for itself, and a shutdown ends those that have not
-    /// come to an end. Requests bear an `Arc` of a [`TlsInfo`](towline::TlsInfo) among their
+    /// what they speak. One that speaks plain HTTP is told so with a 400. The TLS handshake is within
+    /// the [`header_timeout`](Self::header_timeout) and counts among the
+    /// [`max_handshakes`](Self::max_handshakes), a shutdown ends it, and
+    /// [`report_to`](Self::report_to) says who is told if it fails. Requests bear an `Arc` of a [`TlsInfo`](towline::TlsInfo) among their
     /// extensions.
     ///
     /// It holds for sockets that are listened on afterwards, so that a server can have both kinds:

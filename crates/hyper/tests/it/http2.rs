@@ -151,7 +151,7 @@ async fn the_request_is_like_any_other() {
     let (response, _send) = extended(&mut requests, "websocket");
     let request = soon(server.next_request()).await.unwrap();
     assert_eq!((request.host(), request.resource()), ("example.com", "/chat?room=7"));
-    assert!(request.peer_address().is_some());
+    assert!(request.peer_addr().is_some());
     let accept = towline::Accept::new().protocol("chat.v1");
     let connection = soon(request.accept_with(accept)).await.unwrap();
     assert_eq!(connection.protocol(), Some("chat.v1"));

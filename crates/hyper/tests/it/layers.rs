@@ -1,5 +1,6 @@
 //! The mount among tower's services.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,10 +12,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
-use towline::{Client, CloseCode, Message, Server};
-use towline_hyper::{MountBody, MountLayer, PeerAddress, mount};
+use towline::{Client, CloseCode, Connection, Message, Server};
+use towline_hyper::{MountBody, MountLayer, PeerAddr, mount};
 
-use crate::support::{HANDSHAKE, echo, page, soon};
+use crate::support::{FRONTS, HANDSHAKE, echo, page, serve, soon};
 
 fn handshake() -> Request<Full<Bytes>> {
     let mut request = Request::get("/chat").header("Host", "example.com");
@@ -68,15 +69,15 @@ async fn it_composes_with_layers_on_both_sides() {
 async fn the_address_among_the_extensions_is_believed_over_the_loop_s() {
     let mut server = Server::builder().build();
     let service = mount(server.handle(), service_fn(page::<Full<Bytes>>))
-        .peer_address(([192, 0, 2, 1], 1).into());
+        .peer_addr(([192, 0, 2, 1], 1).into());
     for (told, expected) in [(None, [192, 0, 2, 1]), (Some([192, 0, 2, 2]), [192, 0, 2, 2])] {
         let mut request = handshake();
         if let Some(told) = told {
-            request.extensions_mut().insert(PeerAddress((told, 1).into()));
+            request.extensions_mut().insert(PeerAddr((told, 1).into()));
         }
         let answer = tokio::spawn(service.clone().oneshot(request));
         let request = soon(server.next_request()).await.unwrap();
-        assert_eq!(request.peer_address(), Some((expected, 1).into()));
+        assert_eq!(request.peer_addr(), Some((expected, 1).into()));
         request.reject(http::StatusCode::GONE, "moved").await.unwrap();
         let response = soon(answer).await.unwrap().unwrap();
         assert_eq!(response.status(), 410);
@@ -85,6 +86,54 @@ async fn the_address_among_the_extensions_is_believed_over_the_loop_s() {
     let response = service.oneshot(Request::new(Full::default())).await.unwrap();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "page / for 192.0.2.1:1");
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct User(&'static str);
+
+/// A server's connection to a client that asks there.
+async fn connection(server: &mut Server, address: SocketAddr) -> Connection {
+    let url = format!("ws://{address}/a?b");
+    let client = async { soon(Client::new().connect(&url)).await.unwrap() };
+    let accepting = async {
+        let request = soon(server.next_request()).await.unwrap();
+        request.accept().await.unwrap()
+    };
+    tokio::join!(client, accepting).1
+}
+
+#[tokio::test]
+async fn a_connection_has_what_a_layer_put_into_its_request() {
+    let mut server = Server::builder().build();
+    let service = ServiceBuilder::new()
+        .map_request(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(User("deckhand"));
+            request
+        })
+        .layer(MountLayer::new(server.handle()))
+        .service(service_fn(page::<Incoming>));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = TowerToHyperService::new(service);
+        http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await
+    });
+    let connection = connection(&mut server, address).await;
+    assert_eq!(connection.data().get(), Some(&User("deckhand")));
+    assert_eq!((connection.path(), connection.query()), ("/a", Some("b")));
+}
+
+/// Else each connection would keep a map for what only led its request here.
+#[tokio::test]
+async fn a_connection_has_no_data_where_nobody_put_any() {
+    for front in FRONTS {
+        let mut server = Server::builder().build();
+        let address = serve(&server, front).await;
+        let connection = connection(&mut server, address).await;
+        assert!(connection.data().is_empty(), "{front:?}");
+        assert!(connection.peer_addr().is_some(), "{front:?}");
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn a_request_says_where_it_comes_from() {
             .await;
         let request = soon(server.next_request()).await.unwrap();
         assert_eq!(request.resource(), "/chat?room=7");
-        assert_eq!(request.peer_address(), Some(client.local_addr()), "{front:?}");
+        assert_eq!(request.peer_addr(), Some(client.local_addr()), "{front:?}");
         // Loopback is trusted to forward.
         assert_eq!(request.remote_address(), Some([192, 0, 2, 7].into()), "{front:?}");
     }

@@ -16,7 +16,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use towline::{Connection, Server};
-use towline_hyper::{HttpServer, Mount, PeerAddress, mount};
+use towline_hyper::{HttpServer, Mount, PeerAddr, mount};
 
 /// Long enough for anything that happens at all.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ pub(crate) const FRONTS: [Front; 3] = [Front::Http1, Front::Auto, Front::HttpSer
 
 /// A page for every path, which says who asks.
 pub(crate) async fn page<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let peer = request.extensions().get::<PeerAddress>();
+    let peer = request.extensions().get::<PeerAddr>();
     let peer = peer.map_or_else(|| "nobody".to_owned(), |peer| peer.0.to_string());
     Ok(Response::new(format!("page {} for {peer}", request.uri().path()).into()))
 }
@@ -67,14 +67,14 @@ where
             std::mem::forget(http);
         }
         Front::Http1 => accept(listener, move |stream, peer| {
-            let service = service.clone().peer_address(peer);
+            let service = service.clone().peer_addr(peer);
             let connection = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             async { drop(connection.await) }
         }),
         Front::Auto => accept(listener, move |stream, peer| {
-            let service = service.clone().peer_address(peer);
+            let service = service.clone().peer_addr(peer);
             let connection = auto::Builder::new(TokioExecutor::new())
                 .serve_connection_with_upgrades(TokioIo::new(stream), service)
                 .into_owned();

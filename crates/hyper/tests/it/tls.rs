@@ -20,7 +20,9 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
-use towline::{Client, CloseCode, ErrorKind, Message, Proxy, Server, Tls, TlsInfo, TlsServer};
+use towline::{
+    Client, CloseCode, ErrorKind, Message, Proxy, Server, ServerEvent, Tls, TlsInfo, TlsServer,
+};
 use towline_hyper::{HttpServer, mount};
 
 use crate::http2::{connect_over, extended, open};
@@ -59,6 +61,14 @@ impl Certificate {
         address: SocketAddr,
         alpn: &[&str],
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_on(TcpStream::connect(address).await.unwrap(), alpn).await
+    }
+
+    async fn connect_on<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        alpn: &[&str],
+    ) -> std::io::Result<TlsStream<S>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from(self.der.clone())).unwrap();
         let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -67,9 +77,8 @@ impl Certificate {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        let tcp = TcpStream::connect(address).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        soon(TlsConnector::from(Arc::new(config)).connect(name, tcp)).await
+        soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await
     }
 }
 
@@ -233,7 +242,8 @@ async fn who_speaks_plain_http_is_told_and_nobody_else_is_disturbed() {
     soon(plain.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("https://"), "{answer}");
     let error = certificate.client().connect(format!("ws://{address}/")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::HttpResponse);
+    assert_eq!(error.kind(), ErrorKind::IsTls);
+    assert_eq!(error.response().unwrap().status(), 400);
     let mut client = certificate.client().connect(format!("wss://{address}/")).await.unwrap();
     assert!(soon(client.close(CloseCode::NORMAL, "bye")).await.unwrap().is_clean());
 }
@@ -272,6 +282,142 @@ async fn a_tls_handshake_that_stalls_ends_at_the_deadline() {
     }
     assert_eq!(soon(silent.read(&mut [0])).await.unwrap_or(0), 0);
     assert_eq!(soon(slow.read(&mut [0])).await.unwrap_or(0), 0);
+}
+
+/// Silent in every way: without a word, in the hello of TLS, in HTTP/2's preface, in a head.
+#[tokio::test]
+async fn a_newcomer_waits_for_a_place_among_silent_clients() {
+    const EACH: usize = 8;
+    let (certificate, server) = (Certificate::new(), Server::builder().build());
+    let (listener, address) = listener().await;
+    let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+        .header_timeout(Duration::from_secs(3))
+        .max_handshakes(4 * EACH)
+        .tls(certificate.server());
+    http.listen(listener);
+    let mut silent = Vec::new();
+    for _ in 0..EACH {
+        for begin in [&[][..], &[0x16, 3, 1, 0, 200, 1, 0]] {
+            let mut tcp = TcpStream::connect(address).await.unwrap();
+            tcp.write_all(begin).await.unwrap();
+            silent.push(tcp);
+        }
+        for (alpn, begin) in [("h2", "PRI * HTTP"), ("http/1.1", "GET / HTTP/1.1\r\nHost:")] {
+            let mut tls = certificate.connect(address, &[alpn]).await;
+            tls.write_all(begin.as_bytes()).await.unwrap();
+            tls.flush().await.unwrap();
+            silent.push(tls.into_inner().0);
+        }
+    }
+    assert_eq!(get(certificate.connect(address, &["http/1.1"]).await).await, "http/1.1");
+    let has_ended = |tcp: &TcpStream| {
+        let mut room = [0; 4 << 10];
+        loop {
+            match tcp.try_read(&mut room) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+                _ => return true,
+            }
+        }
+    };
+    tokio::task::yield_now().await;
+    assert!(silent.iter().any(has_ended), "there were more places than there are");
+    for tcp in &mut silent {
+        let _ = soon(tcp.read_to_end(&mut Vec::new())).await;
+    }
+    assert_eq!(get(certificate.connect(address, &["http/1.1"]).await).await, "http/1.1");
+}
+
+#[tokio::test]
+async fn a_request_has_no_place_among_the_handshakes() {
+    let (certificate, server) = (Certificate::new(), Server::builder().build());
+    let (listener, address) = listener().await;
+    let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+        .header_timeout(LONG)
+        .max_handshakes(0)
+        .tls(certificate.server());
+    http.listen(listener);
+    echo(server);
+    // Each stays: an idle one, one of HTTP/2 that asks for nothing yet, a WebSocket.
+    let mut idle = certificate.connect(address, &["http/1.1"]).await;
+    idle.write_all(request("GET /", &[]).as_bytes()).await.unwrap();
+    assert_eq!(read(&mut idle, 12).await, b"HTTP/1.1 200");
+    let _requests = connect_over(certificate.connect(address, &["h2"]).await).await;
+    let client = certificate.client();
+    let mut socket = soon(client.connect(format!("wss://{address}/"))).await.unwrap();
+    // These leave without a word.
+    for _ in 0..20 {
+        drop(TcpStream::connect(address).await.unwrap());
+    }
+    assert_eq!(get(certificate.connect(address, &["http/1.1"]).await).await, "http/1.1");
+    socket.send("ship ahoy").await.unwrap();
+    assert_eq!(soon(socket.recv()).await.unwrap(), Some(Message::text("ship ahoy")));
+}
+
+/// The TLS handshake and the head have one deadline.
+#[tokio::test(start_paused = true)]
+async fn a_head_has_what_time_the_tls_handshake_has_left() {
+    const TIMEOUT: Duration = Duration::from_secs(10);
+    let certificate = Certificate::new();
+    for (hello_after, head_after, is_served) in [(6, 6, false), (6, 3, true), (0, 9, true)] {
+        let server = Server::builder().build();
+        let (listener, address) = listener().await;
+        let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+            .header_timeout(TIMEOUT)
+            .tls(certificate.server());
+        http.listen(listener);
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let mut tcp = TcpStream::connect(address).await.unwrap();
+        // Time goes on only where nothing is on its way.
+        let relay = async move { tokio::io::copy_bidirectional(&mut far, &mut tcp).await };
+        let relay = tokio::spawn(relay);
+        tokio::time::sleep(Duration::from_secs(hello_after)).await;
+        tokio::time::resume();
+        let mut stream = certificate.connect_on(near, &["http/1.1"]).await.unwrap();
+        tokio::time::pause();
+        tokio::time::sleep(Duration::from_secs(head_after)).await;
+        tokio::time::resume();
+        let asked = stream.write_all(request("GET /", &[]).as_bytes()).await;
+        let mut answer = [0; 12];
+        let answered = soon(stream.read_exact(&mut answer)).await;
+        assert_eq!(asked.is_ok() && answered.is_ok(), is_served, "{hello_after}, {head_after}");
+        tokio::time::pause();
+        relay.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_fails_is_told_by_the_server() {
+    let (certificate, server) = (Certificate::new(), Server::builder().build());
+    let (listener, address) = listener().await;
+    let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+        .report_to(server.handle())
+        .header_timeout(Duration::from_secs(4))
+        .tls(certificate.server());
+    http.listen(listener);
+    let mut events = server.events();
+    // Who only looks whether somebody listens is not told of.
+    drop(TcpStream::connect(address).await.unwrap());
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    plain.write_all(request("GET /", &[]).as_bytes()).await.unwrap();
+    let (kind, reason, peer) = tls_failed(&mut events).await;
+    assert_eq!((kind, peer), (ErrorKind::NotTls, plain.local_addr().ok()), "{reason}");
+    assert!(reason.contains("plain HTTP"), "{reason}");
+    Certificate::new().try_connect(address, &[]).await.unwrap_err();
+    let (kind, reason, _) = tls_failed(&mut events).await;
+    assert_eq!(kind, ErrorKind::Tls);
+    assert!(reason.contains("given up (DecryptError)"), "{reason}");
+    let _silent = TcpStream::connect(address).await.unwrap();
+    let (kind, reason, _) = tls_failed(&mut events).await;
+    assert_eq!(kind, ErrorKind::HandshakeTimeout);
+    assert!(reason.contains("4s (header_timeout)"), "{reason}");
+}
+
+async fn tls_failed(events: &mut towline::Events) -> (ErrorKind, String, Option<SocketAddr>) {
+    match soon(events.next()).await {
+        Some(ServerEvent::TlsFailed { kind, reason, peer_addr }) => (kind, reason, peer_addr),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -326,7 +472,7 @@ async fn an_accept_loop_of_one_s_own_will_do() {
     tokio::spawn(async move {
         while let Ok((tcp, peer)) = listener.accept().await {
             let stream = tls.accept_http2(tcp).await.unwrap();
-            let service = service.clone().peer_address(peer).tls(stream.info());
+            let service = service.clone().peer_addr(peer).tls(stream.info());
             tokio::spawn(async move {
                 let mut builder = auto::Builder::new(TokioExecutor::new());
                 builder.http2().enable_connect_protocol();

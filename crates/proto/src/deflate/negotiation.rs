@@ -102,8 +102,8 @@ impl Method for PermessageDeflate {
         "permessage-deflate"
     }
 
-    fn offer(&self, wanted: &Compression) -> Params {
-        let Compression { send, receive, .. } = wanted;
+    fn offers(&self, wanted: &Compression) -> Vec<Params> {
+        let Compression { send, receive, fallback, .. } = wanted;
         let mut params = Params::new();
         if !receive.takeover {
             params.push((SERVER_NO_CONTEXT_TAKEOVER, None));
@@ -115,14 +115,24 @@ impl Method for PermessageDeflate {
         if receive.takeover && receive.window_bits.is_some() {
             params.push((SERVER_MAX_WINDOW_BITS, receive.window_bits));
         }
-        // In any case: some servers can do with narrow windows only.
-        params.push((CLIENT_MAX_WINDOW_BITS, send.window_bits));
-        params
+        // In any case: some servers can do with narrow windows only. Of how narrow a window this end
+        // uses a server need not know, and npm's `ws` answers 400 if that is below its own value.
+        params.push((CLIENT_MAX_WINDOW_BITS, send.window_bits.filter(|_| !fallback)));
+        // What is asked of the server, it may be unable to do. Where nothing is, there is nothing to
+        // fall back from, and a second offer would do harm: libwebsockets refuses one.
+        let asks = |(name, _): &(&str, _)| {
+            matches!(*name, SERVER_NO_CONTEXT_TAKEOVER | SERVER_MAX_WINDOW_BITS)
+        };
+        if !fallback || !params.iter().any(asks) {
+            return vec![params];
+        }
+        let wider = params.iter().copied().filter(|param| !asks(param)).collect();
+        vec![params, wider, Params::new()]
     }
 
     fn answer(&self, wanted: &Compression, offered: Pairs<'_>) -> Option<Negotiated> {
         let offered = Terms::read(offered).ok()?;
-        let Compression { level, threshold, send, receive, method } = *wanted;
+        let Compression { level, threshold, send, receive, method, .. } = *wanted;
         // "a server MUST decline … [if] the server doesn't support the offered configuration": a
         // window of 256 bytes is too narrow for the engine.
         let server_bits = narrower(send.window_bits, offered.server_max_window_bits);
@@ -162,7 +172,7 @@ impl Method for PermessageDeflate {
     }
 
     fn accept(&self, wanted: &Compression, answered: Pairs<'_>) -> Result<Negotiated, String> {
-        let Compression { level, threshold, send, receive, method } = *wanted;
+        let Compression { level, threshold, send, receive, fallback, method } = *wanted;
         let answered = Terms::read(answered)?;
         let client_bits = match answered.client_max_window_bits {
             Some(None) => return Err(format!("{CLIENT_MAX_WINDOW_BITS} has no value")),
@@ -172,11 +182,12 @@ impl Method for PermessageDeflate {
             takeover: !answered.server_no_context_takeover,
             window_bits: answered.server_max_window_bits,
         };
-        // "a server accepting [it] MUST include it in the response".
-        if server.takeover && !receive.takeover {
+        // "a server accepting [it] MUST include it in the response". The fallback asks for nothing.
+        if !fallback && server.takeover && !receive.takeover {
             return Err(format!("{SERVER_NO_CONTEXT_TAKEOVER} was asked for and is missing"));
         }
-        if receive.takeover
+        if !fallback
+            && receive.takeover
             && let Some(most) = receive.window_bits
             && server.window_bits.unwrap_or(MAX_BITS) > most
         {
@@ -187,7 +198,9 @@ impl Method for PermessageDeflate {
                 None => format!("{SERVER_MAX_WINDOW_BITS}={most} was asked for and is missing"),
             });
         }
-        if let (Some(bits), Some(most)) = (client_bits, send.window_bits)
+        // "… with a value equal to or smaller than the received value", where there was one.
+        if !fallback
+            && let (Some(bits), Some(most)) = (client_bits, send.window_bits)
             && bits > most
         {
             return Err(format!("{CLIENT_MAX_WINDOW_BITS} is {bits}, and was offered as {most}"));
@@ -418,16 +431,97 @@ mod tests {
 
     #[test]
     fn a_client_offers_what_it_is_set_to() {
+        let insisting = |deflate: Deflate| offered(deflate.fallback(false));
         assert_eq!(
-            offered(Deflate::server()),
+            insisting(Deflate::server()),
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
              client_max_window_bits"
         );
-        assert_eq!(offered(Deflate::client()), "permessage-deflate; client_max_window_bits=12");
+        assert_eq!(insisting(Deflate::client()), "permessage-deflate; client_max_window_bits=12");
         assert_eq!(
-            offered(Deflate::client().send_window_bits(15).receive_window_bits(3)),
+            insisting(Deflate::client().send_window_bits(15).receive_window_bits(3)),
             "permessage-deflate; server_max_window_bits=9; client_max_window_bits"
         );
+    }
+
+    #[test]
+    fn a_client_that_asks_for_narrow_falls_back_to_wide_in_the_same_header() {
+        // What asks the server for nothing is offered once.
+        assert_eq!(offered(Deflate::client()), "permessage-deflate; client_max_window_bits");
+        assert_eq!(offered(generous()), "permessage-deflate; client_max_window_bits");
+        for (deflate, narrow, wide) in [
+            (
+                Deflate::client().receive_window_bits(10),
+                "server_max_window_bits=10; client_max_window_bits",
+                "client_max_window_bits",
+            ),
+            (
+                Deflate::client().receive_context_takeover(false).send_window_bits(15),
+                "server_no_context_takeover; client_max_window_bits",
+                "client_max_window_bits",
+            ),
+            (
+                Deflate::server(),
+                "server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
+                "client_no_context_takeover; client_max_window_bits",
+            ),
+        ] {
+            assert_eq!(
+                offered(deflate),
+                format!(
+                    "permessage-deflate; {narrow}, permessage-deflate; {wide}, permessage-deflate"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_fallback_agrees_on_is_what_is_received_by() {
+        let narrow = Deflate::client().receive_window_bits(10);
+        for (answered, bits) in [("", None), ("; server_max_window_bits=13", Some(13))] {
+            let agreed = accepts(narrow, &format!("permessage-deflate{answered}")).unwrap();
+            assert_eq!(agreed.receive(), Direction { takeover: true, window_bits: bits });
+            let strict = accepts(narrow.fallback(false), &format!("permessage-deflate{answered}"));
+            assert!(matches!(strict, Err(HandshakeError::ExtensionAnswer { .. })), "{strict:?}");
+        }
+        let agreed = accepts(Deflate::server(), "permessage-deflate").unwrap();
+        assert_eq!(agreed.receive(), Direction { takeover: true, window_bits: None });
+        // What this end sends stays as it is set.
+        assert!(!agreed.send_takeover);
+        // A server may tell more than this end uses, and is sent no more than that.
+        let wide = "permessage-deflate; client_max_window_bits=13";
+        for deflate in [narrow, narrow.receive_window_bits(15)] {
+            assert_eq!(accepts(deflate, wide).unwrap().send_window_bits, 12);
+        }
+    }
+
+    /// What npm's `ws` 8 answers where it has `serverMaxWindowBits` or `clientMaxWindowBits`: its own
+    /// value, to the first offer that has no smaller one, or 400.
+    #[test]
+    fn a_server_of_one_width_is_agreed_with() {
+        for ours in 9..=15 {
+            for its in 9..=15_u8 {
+                let deflate = Deflate::client().send_window_bits(ours);
+                let offers = crate::handshake::parse_extension_list(offered(deflate)).unwrap();
+                let taken = offers.iter().find(|offer| {
+                    let terms = Terms::read(&offer.pairs()).unwrap();
+                    terms.client_max_window_bits.is_some_and(|most| its <= most.unwrap_or(MAX_BITS))
+                });
+                assert!(taken.is_some(), "{ours} {its}");
+                let answer = format!("permessage-deflate; client_max_window_bits={its}");
+                assert_eq!(accepts(deflate, &answer).unwrap().send_window_bits, its.min(ours));
+
+                let deflate = Deflate::client().receive_window_bits(ours);
+                let offers = crate::handshake::parse_extension_list(offered(deflate)).unwrap();
+                let taken = offers.iter().find(|offer| {
+                    let terms = Terms::read(&offer.pairs()).unwrap();
+                    terms.server_max_window_bits.is_none_or(|most| its <= most)
+                });
+                assert!(taken.is_some(), "{ours} {its}");
+                let answer = format!("permessage-deflate; server_max_window_bits={its}");
+                assert_eq!(accepts(deflate, &answer).unwrap().receive().window_bits, Some(its));
+            }
+        }
     }
 
     #[test]
@@ -464,7 +558,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_breaks_the_offer_fails_the_handshake_with_the_reason() {
-        let bounded = Deflate::client().receive_window_bits(12);
+        let bounded = Deflate::client().receive_window_bits(12).fallback(false);
         for (deflate, answered, reason) in [
             (generous(), "; constructor", "there is no parameter constructor"),
             (generous(), "; client_max_window_bits", "client_max_window_bits has no value"),
@@ -484,7 +578,7 @@ mod tests {
                 "server_max_window_bits is there twice",
             ),
             (
-                Deflate::server(),
+                Deflate::server().fallback(false),
                 "; client_no_context_takeover",
                 "server_no_context_takeover was asked for and is missing",
             ),
@@ -495,7 +589,7 @@ mod tests {
                 "server_max_window_bits is 13, and was to be at most 12",
             ),
             (
-                Deflate::client(),
+                Deflate::client().fallback(false),
                 "; client_max_window_bits=13",
                 "client_max_window_bits is 13, and was offered as 12",
             ),
@@ -510,8 +604,9 @@ mod tests {
     }
 
     fn settings() -> impl Strategy<Value = Deflate> {
-        (any::<[bool; 2]>(), 9u8..=15, 9u8..=15).prop_map(|(takeover, send, receive)| {
+        (any::<[bool; 3]>(), 9u8..=15, 9u8..=15).prop_map(|(takeover, send, receive)| {
             Deflate::server()
+                .fallback(takeover[2])
                 .send_context_takeover(takeover[0])
                 .receive_context_takeover(takeover[1])
                 .send_window_bits(send)

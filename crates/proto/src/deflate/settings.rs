@@ -42,7 +42,20 @@ use crate::deflate::window::{MAX_BITS, MIN_BITS};
 /// shorter by itself, 35 %. Each message takes 5 µs more than that where deflaters belong to the
 /// thread: they must forget the message before.
 ///
+/// # Peers that do it wrong
+///
+/// Some libraries fail at what the RFC allows:
+///
+/// | the peer | what goes wrong | what helps |
+/// | --- | --- | --- |
+/// | a client on Tornado 6.6 | it does not read parameters without a value, so it drops the `client_no_context_takeover` of a server's answer, and its second message refers to the first; the server closes with 1007 | a server sets [`receive_context_takeover(true)`](Self::receive_context_takeover), with [`receive_window_bits`](Self::receive_window_bits) to bound the memory, since Tornado does read those |
+/// | a server on Tornado 6.6 | it drops the `server_no_context_takeover` of an offer for the same reason, so it agrees on the [fallback](Self::fallback) | nothing need be set |
+/// | libwebsockets 4.1 | it spins, at the full load of a processor, on a message that is not compressed on a connection where compression was agreed on; such are those below the [`threshold`](Self::threshold), those that become no shorter, and those sent with [`Compress::Never`] | no compression for these peers: [`Accept::compression`]`(None)`, or [`Config::compression`]`(None)` of the client |
+/// | a server on libwebsockets | it closes the connection where the extension is offered twice | a client that sets [`receive_window_bits`](Self::receive_window_bits) or `receive_context_takeover(false)` also sets [`fallback(false)`](Self::fallback) |
+///
 /// [RFC 7692]: https://www.rfc-editor.org/rfc/rfc7692
+/// [`Compress::Never`]: crate::compression::Compress::Never
+/// [`Accept::compression`]: crate::handshake::Accept::compression
 /// [`Config::compression`]: crate::config::Config::compression
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -57,6 +70,7 @@ impl Deflate {
             threshold: 256,
             send: Direction { takeover: false, window_bits: None },
             receive: Direction { takeover: false, window_bits: None },
+            fallback: true,
             method: &PermessageDeflate,
         })
     }
@@ -101,7 +115,8 @@ impl Deflate {
 
     /// Sets how far back sent messages refer, within themselves too: 2^`bits` bytes, from 9 to 15;
     /// other values count as the nearest of these. Default: 15 for a [`server`](Self::server), 12
-    /// for a [`client`](Self::client). A peer may ask for less.
+    /// for a [`client`](Self::client). A peer may ask for less. A client tells the server only if it
+    /// [insists](Self::fallback).
     pub fn send_window_bits(mut self, bits: u8) -> Self {
         self.0.send.window_bits = width(bits);
         self
@@ -119,10 +134,52 @@ impl Deflate {
     ///
     /// It bounds what a connection holds, so it matters with
     /// [`receive_context_takeover`](Self::receive_context_takeover) only. A client that can't be
-    /// told is told not to refer to earlier messages at all; a server that can't be told declines, and
-    /// there is no compression.
+    /// told is told not to refer to earlier messages at all. A server that can't be told may refer as
+    /// far back as it likes, unless the client [insists](Self::fallback).
     pub fn receive_window_bits(mut self, bits: u8) -> Self {
         self.0.receive.window_bits = width(bits);
+        self
+    }
+
+    /// Sets whether a client which asks the server to receive little
+    /// ([`receive_context_takeover(false)`](Self::receive_context_takeover),
+    /// [`receive_window_bits`](Self::receive_window_bits)) also offers to do without, in the same
+    /// header and after what it prefers ([RFC 7692], section 7.1.3). Default: on. A server does not
+    /// use it.
+    ///
+    /// Some servers can't do what is asked for, and answer 400 where nothing else is offered: npm's
+    /// `ws` with a `serverMaxWindowBits` that is larger, or with `serverNoContextTakeover: false`.
+    /// The price is memory. With such a server a connection keeps up to 32 KiB of what it received,
+    /// as if nothing had been asked for.
+    ///
+    /// If this is off, the client insists: there is one offer, and a server that agrees on
+    /// compression in another way fails the handshake. The offer also says how narrow the client's
+    /// own window is ([`send_window_bits`](Self::send_window_bits)), which spares the memory of a
+    /// server that makes use of it. With the fallback it does not, since `ws` answers 400 where its
+    /// `clientMaxWindowBits` is larger.
+    ///
+    /// ```
+    /// use towline_proto::{Compression, Deflate};
+    ///
+    /// let offers = |deflate: Deflate| {
+    ///     let offers = Compression::from(deflate).offers();
+    ///     offers.iter().map(ToString::to_string).collect::<Vec<_>>()
+    /// };
+    /// let narrow = Deflate::client().receive_window_bits(10);
+    /// assert_eq!(
+    ///     offers(narrow),
+    ///     [
+    ///         "permessage-deflate; server_max_window_bits=10; client_max_window_bits",
+    ///         "permessage-deflate; client_max_window_bits",
+    ///         "permessage-deflate",
+    ///     ],
+    /// );
+    /// assert_eq!(offers(narrow.fallback(false)).len(), 1);
+    /// ```
+    ///
+    /// [RFC 7692]: https://www.rfc-editor.org/rfc/rfc7692
+    pub fn fallback(mut self, on: bool) -> Self {
+        self.0.fallback = on;
         self
     }
 }

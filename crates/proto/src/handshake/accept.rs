@@ -30,7 +30,9 @@ pub struct Accept {
     pub(crate) origin: Option<String>,
     pub(crate) cookies: Vec<SetCookie>,
     pub(crate) headers: ExtraHeaders,
-    pub(crate) compression: Option<Compression>,
+    pub(crate) over_tls: bool,
+    /// `None` where nothing is said, which leaves it to the server.
+    compression: Option<Option<Compression>>,
 }
 
 impl Accept {
@@ -77,12 +79,38 @@ impl Accept {
         self
     }
 
-    /// Compresses, if the client offers it in a way that this can meet. Default: no compression.
-    /// `towline` sets it to what the configuration says.
+    /// Compresses this connection in this way, or not at all, whatever the server's configuration
+    /// says; if the client offers it in a way that this can meet. Default: what the configuration
+    /// says, which without a server is no compression.
+    ///
+    /// A server without `assemble_fragments` hands out frames, and so never compresses.
     #[must_use]
     pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
-        self.compression = compression.into();
+        self.compression = Some(compression.into());
         self
+    }
+
+    /// Says that the request came over TLS, so that [`SameOrigin`] asks for a page of `https`.
+    /// Default: off, for what is not known. `towline` sets it where it knows.
+    ///
+    /// [`SameOrigin`]: crate::handshake::OriginPolicy::SameOrigin
+    #[must_use]
+    pub fn over_tls(mut self, on: bool) -> Self {
+        self.over_tls = on;
+        self
+    }
+
+    /// The same where [`compression`](Self::compression) was not set, for who serves by a
+    /// configuration.
+    #[must_use]
+    pub fn compression_by_default(mut self, compression: impl Into<Option<Compression>>) -> Self {
+        self.compression.get_or_insert(compression.into());
+        self
+    }
+
+    /// The compression to negotiate.
+    pub(crate) fn wanted_compression(&self) -> Option<Compression> {
+        self.compression.flatten()
     }
 }
 

@@ -6,8 +6,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, h
 
 use crate::compression::{Compression, Negotiated};
 use crate::handshake::agreed::Agreed;
+use crate::handshake::authority::Authority;
 use crate::handshake::connect::{Connect, RequestError};
-use crate::handshake::excerpt::excerpt;
+use crate::handshake::excerpt::{excerpt, excerpt_up_to};
 use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
 use crate::handshake::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
 use crate::handshake::key::Key;
@@ -97,27 +98,46 @@ impl Connect {
             let names: Vec<_> = protocols.iter().map(Subprotocol::as_str).collect();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, tokens(&names.join(", ")));
         }
-        for extension in extensions {
-            headers.append(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&extension.to_string()));
+        if !extensions.is_empty() {
+            // On one line: some servers read the first one only.
+            let offers: Vec<_> = extensions.iter().map(ToString::to_string).collect();
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&offers.join(", ")));
         }
         if let Some(origin) = &self.origin {
-            let value = HeaderValue::from_str(origin)
-                .map_err(|_| RequestError::Origin { origin: origin.clone() })?;
+            // RFC 6454, section 7.1: all of an origin is ASCII. A server refuses what is not.
+            let is_ascii = origin.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            let value = HeaderValue::from_str(origin).ok().filter(|_| is_ascii);
+            let value = value.ok_or_else(|| RequestError::Origin { origin: origin.clone() })?;
             headers.insert(self.version.origin_header(), value);
         }
         self.check_headers()?;
         // The application's `Host` takes the place of the URI's, which came first for the sake of
         // its position.
-        let own_host =
-            if self.headers.contains(&header::HOST) { headers.remove(header::HOST) } else { None };
+        let has_own = self.headers.contains(&header::HOST);
+        let own_host = if has_own { headers.remove(header::HOST) } else { None };
         self.headers.append_to(headers)?;
         if own_host.is_some() && headers.get_all(header::HOST).iter().count() > 1 {
             return Err(RequestError::RepeatedHost);
+        }
+        if has_own {
+            check_host(headers)?;
         }
         if let Some(credentials) = target.credentials() {
             headers.entry(header::AUTHORIZATION).or_insert_with(|| credentials.clone());
         }
         Ok(())
+    }
+}
+
+/// The application's `Host` is one that a server can read; the URI's is.
+fn check_host(headers: &HeaderMap) -> Result<(), RequestError> {
+    let Some(host) = headers.get(header::HOST) else { return Ok(()) };
+    match host.to_str().ok().and_then(Authority::parse) {
+        Some(_) => Ok(()),
+        None => {
+            let host = String::from_utf8_lossy(host.as_bytes()).into_owned();
+            Err(RequestError::Host { host })
+        }
     }
 }
 
@@ -227,7 +247,7 @@ impl Opening {
 
 impl Compression {
     /// What a client makes of the extensions in the server's answer to its
-    /// [`offer`](Self::offer); `None` where the server declined. It is for a host whose handshake is
+    /// [`offers`](Self::offers); `None` where the server declined. It is for a host whose handshake is
     /// made elsewhere: [`Opening::verify`] does it for itself.
     ///
     /// # Errors
@@ -365,7 +385,9 @@ impl fmt::Display for HandshakeError {
         match self {
             Self::Status { status, reason } => {
                 write!(f, "the status is {status}")?;
-                reason.as_ref().map_or(Ok(()), |reason| write!(f, ", {}", excerpt(reason)))
+                // It is a sentence, of which the end may be what matters.
+                let shown = reason.as_ref().map(|reason| excerpt_up_to(LONGEST_REASON, reason));
+                shown.map_or(Ok(()), |reason| write!(f, ", {reason}"))
             }
             Self::HttpVersion(version) => write!(f, "{version:?} has no upgrade"),
             Self::Upgrade { found } => write!(f, "Upgrade {found}, not \"websocket\""),
@@ -512,6 +534,27 @@ mod tests {
         assert!(error(Connect::new().origin("a\r\nb")).to_string().contains("\"a\\r\\nb\""));
         let hosts = Connect::new().header("host", "a").header("host", "b");
         assert_eq!(error(hosts), RequestError::RepeatedHost);
+
+        for origin in ["http://\u{e9}", "http://a\tb", "\u{2028}", "a\u{7f}"] {
+            let error = error(Connect::new().origin(origin));
+            assert_eq!(error, RequestError::Origin { origin: origin.to_owned() });
+            assert!(
+                error.to_string().contains(&origin.as_bytes().escape_ascii().to_string()),
+                "{error}"
+            );
+        }
+        for host in ["a b", "user@a", "a:b", "", "a/b", "[::1", "\u{e9}"] {
+            let value = HeaderValue::from_str(host).unwrap();
+            for transport in [Transport::Http1Upgrade, Transport::ExtendedConnect] {
+                let connect = Connect::new().transport(transport).header("Host", value.clone());
+                let error = error(connect);
+                assert_eq!(error, RequestError::Host { host: host.to_owned() });
+                assert!(
+                    error.to_string().contains(&host.as_bytes().escape_ascii().to_string()),
+                    "{error}"
+                );
+            }
+        }
 
         let error = open(&Connect::new(), "ftp://user:secret@a/b").unwrap_err();
         assert!(error.to_string().starts_with("\"ftp://a/b\" is not the URI"), "{error}");

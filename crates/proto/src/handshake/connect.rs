@@ -45,7 +45,8 @@ impl Connect {
         self
     }
 
-    /// Names the origin of the page on whose behalf the connection is made. Default: none.
+    /// Names the origin of the page on whose behalf the connection is made, in visible ASCII.
+    /// Default: none.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
@@ -112,7 +113,7 @@ impl Connect {
 
     /// The extensions to offer.
     pub(crate) fn offered_extensions(&self) -> Vec<Extension> {
-        self.compression.iter().map(Compression::offer).collect()
+        self.compression.iter().flat_map(Compression::offers).collect()
     }
 
     /// Whether a header of the application has no business in a request.
@@ -134,10 +135,17 @@ pub enum RequestError {
     },
     /// A name of [`Connect::protocols`] is not a token, or there twice.
     Protocol(SubprotocolError),
-    /// [`Connect::origin`] cannot be the value of a header.
+    /// [`Connect::origin`] has a character which is not visible ASCII: a server refuses it. The
+    /// host of an origin is written as browsers write it, `http://xn--9ca` rather than `http://é`.
     Origin {
         /// What was given.
         origin: String,
+    },
+    /// The header `Host` of [`Connect::header`] is not a host, with or without a port: a server
+    /// refuses it.
+    Host {
+        /// What was given.
+        host: String,
     },
     /// A header of [`Connect::header`] cannot be added.
     Header(HeaderError),
@@ -158,7 +166,15 @@ impl fmt::Display for RequestError {
             ),
             Self::Protocol(error) => error.fmt(f),
             Self::Origin { origin } => {
-                write!(f, "the origin {} has a control character", excerpt(origin))
+                write!(
+                    f,
+                    "the origin {} has a character which is not visible ASCII: write its host as \
+                     browsers do, such as \"http://xn--9ca\"",
+                    excerpt(origin)
+                )
+            }
+            Self::Host { host } => {
+                write!(f, "the header Host is {}, which is not a host and a port", excerpt(host))
             }
             Self::Header(error) => error.fmt(f),
             Self::RepeatedHost => f.write_str("the header Host is set more than once"),

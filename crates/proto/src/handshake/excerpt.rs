@@ -5,10 +5,15 @@ const LONGEST: usize = 64;
 
 /// The value in quotes, escaped to printable ASCII, cut when it is long.
 pub(crate) fn excerpt(value: impl AsRef<[u8]>) -> String {
+    excerpt_up_to(LONGEST, value)
+}
+
+/// The same, cut behind so many bytes.
+pub(crate) fn excerpt_up_to(longest: usize, value: impl AsRef<[u8]>) -> String {
     let value = value.as_ref();
-    match value.get(..LONGEST) {
-        Some(start) if value.len() > LONGEST => {
-            format!("\"{}\" (the first {LONGEST} of {} bytes)", start.escape_ascii(), value.len())
+    match value.get(..longest) {
+        Some(start) if value.len() > longest => {
+            format!("\"{}\" (the first {longest} of {} bytes)", start.escape_ascii(), value.len())
         }
         _ => format!("\"{}\"", value.escape_ascii()),
     }

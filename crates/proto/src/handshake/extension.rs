@@ -95,9 +95,12 @@ impl Extension {
 /// [`Offer`]: crate::handshake::server::Offer
 /// [`Opening`]: crate::handshake::client::Opening
 impl Compression {
-    /// What a client offers.
-    pub fn offer(&self) -> Extension {
-        Extension::of(self.method, self.method.offer(self))
+    /// What a client offers, in the order of preference; the header has all of it, separated by
+    /// commas. RFC 7692, section 7.1: the elements may "include multiple PMCEs with the same
+    /// extension name", and the server takes the first that it can meet.
+    pub fn offers(&self) -> Vec<Extension> {
+        let offers = self.method.offers(self).into_iter();
+        offers.map(|params| Extension::of(self.method, params)).collect()
     }
 
     /// What a server agrees on, of all the extensions that a client offers: the first offer, in the

@@ -1,4 +1,5 @@
-//! The client's address behind proxies: `X-Forwarded-For`, and `Forwarded` (RFC 7239).
+//! What proxies say of the client: `X-Forwarded-For` and `X-Forwarded-Proto`, or `Forwarded`
+//! (RFC 7239).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,18 +11,22 @@ use crate::handshake::excerpt::excerpt;
 use crate::handshake::token::trim;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Which proxies are believed when they say whom a request came from.
 ///
 /// Every proxy on the way appends the address of its own peer to a header; but anybody can send
 /// that header. So the list is read from its end, where the nearest proxy wrote, and only as long
 /// as the address that wrote an entry is trusted: the first one that is not trusted is the
-/// client. If the direct peer is not trusted, nothing is believed. The default is to trust
-/// loopback (127.0.0.0/8, ::1), the private networks of RFC 1918, unique local addresses
-/// (fc00::/7) and link-local ones (169.254.0.0/16, fe80::/10). If clients reach the server from
-/// such networks directly, name the proxies instead, or trust [`none`](TrustedProxies::none).
+/// client. If the direct peer is not trusted, nothing is believed.
 ///
-/// Only one header is read, [`ForwardedHeader::XForwardedFor`] unless told otherwise. A proxy
+/// The default is to trust loopback alone (127.0.0.0/8 and ::1): a proxy on the same machine. A
+/// proxy elsewhere is named, by its address or its network, with [`new`](TrustedProxies::new) or
+/// [`and`](TrustedProxies::and). [`private`](TrustedProxies::private) trusts all private networks,
+/// which is right only where no client is in one: everybody in such a network may claim any
+/// address.
+///
+/// Only one header is read for the address, [`ForwardedHeader::XForwardedFor`] unless told otherwise. A proxy
 /// maintains one of the two and passes the other on as the client sent it, so a server that read
 /// whichever is there would believe the client.
 ///
@@ -32,7 +37,7 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// let mut headers = HeaderMap::new();
 /// headers.insert("x-forwarded-for", "6.6.6.6, 203.0.113.9, 10.1.2.3".parse()?);
 ///
-/// let trusted = TrustedProxies::default();
+/// let trusted = TrustedProxies::default().and("10.1.0.0/16")?;
 /// // The client claimed to be 6.6.6.6.
 /// assert_eq!(trusted.client_address("127.0.0.1".parse()?, &headers).to_string(), "203.0.113.9");
 /// // A peer from outside could have made up all of it.
@@ -49,33 +54,39 @@ pub struct TrustedProxies {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
-    /// `X-Forwarded-For`: most proxies, and WebSocket-Node. The default.
+    /// `X-Forwarded-For`, and `X-Forwarded-Proto` for the scheme: most proxies, and
+    /// WebSocket-Node. The default.
     #[default]
     XForwardedFor,
-    /// `Forwarded`, by its `for` parameters (RFC 7239).
+    /// `Forwarded`, by its `for` and `proto` parameters (RFC 7239).
     Forwarded,
 }
 
+/// The addresses of the machine itself.
+const LOOPBACK: [Network; 2] = [v4(127, 0, 8), v6(0, 1, 128)];
+
+/// RFC 1918, unique local addresses (RFC 4193), and link-local ones (RFC 3927, RFC 4291).
+const PRIVATE: [Network; 6] = [
+    v4(10, 0, 8),
+    v4(172, 16, 12),
+    v4(192, 168, 16),
+    v4(169, 254, 16),
+    v6(0xfc00, 0, 7),
+    v6(0xfe80, 0, 10),
+];
+
+const fn v4(a: u8, b: u8, prefix: u32) -> Network {
+    Network { base: IpAddr::V4(Ipv4Addr::new(a, b, 0, 0)), prefix }
+}
+
+const fn v6(first: u16, last: u16, prefix: u32) -> Network {
+    Network { base: IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last)), prefix }
+}
+
+/// Trusts loopback, and nobody else.
 impl Default for TrustedProxies {
     fn default() -> Self {
-        let v4 = |a, b, prefix| Network { base: Ipv4Addr::new(a, b, 0, 0).into(), prefix };
-        let v6 = |first, last, prefix| Network {
-            base: Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last).into(),
-            prefix,
-        };
-        Self {
-            networks: vec![
-                v4(127, 0, 8),
-                v4(10, 0, 8),
-                v4(172, 16, 12),
-                v4(192, 168, 16),
-                v4(169, 254, 16),
-                v6(0, 1, 128),
-                v6(0xfc00, 0, 7),
-                v6(0xfe80, 0, 10),
-            ],
-            header: ForwardedHeader::default(),
-        }
+        Self { networks: LOOPBACK.to_vec(), header: ForwardedHeader::default() }
     }
 }
 
@@ -85,8 +96,18 @@ impl TrustedProxies {
         Self { networks: Vec::new(), header: ForwardedHeader::default() }
     }
 
-    /// Trusts these networks and no others: `"10.0.0.0/8"`, `"fd00::/8"`, or a single address,
-    /// `"192.0.2.1"`.
+    /// Trusts loopback, the private networks of RFC 1918, unique local addresses (fc00::/7) and
+    /// link-local ones (169.254.0.0/16, fe80::/10).
+    ///
+    /// Any client in such a network can claim any address then. Use it only where clients reach
+    /// the server through a proxy and in no other way.
+    pub fn private() -> Self {
+        let networks = LOOPBACK.into_iter().chain(PRIVATE).collect();
+        Self { networks, header: ForwardedHeader::default() }
+    }
+
+    /// Trusts these networks and no others, loopback neither: `"10.0.0.0/8"`, `"fd00::/8"`, or a
+    /// single address, `"192.0.2.1"`.
     ///
     /// # Errors
     ///
@@ -145,6 +166,41 @@ impl TrustedProxies {
                 let lines = headers.get_all(header::FORWARDED).into_iter().rev();
                 let entries = lines.flat_map(|line| Backwards::new(line.as_bytes(), b','));
                 self.walk(peer, entries.map(|entry| entry.and_then(parse_element)))
+            }
+        }
+    }
+
+    /// Whether the client spoke TLS, by what `peer` says of it: `Some(true)` for the scheme `https`
+    /// or `wss`, `Some(false)` for `http` or `ws`. `None` if the peer is not trusted, or does not
+    /// say.
+    ///
+    /// With [`ForwardedHeader::XForwardedFor`] it is the first entry of `X-Forwarded-Proto`, which
+    /// is about the client where several proxies have each added one. With
+    /// [`ForwardedHeader::Forwarded`] it is the `proto` of the element which names the client.
+    pub fn client_is_secure(&self, peer: IpAddr, headers: &HeaderMap) -> Option<bool> {
+        let peer = peer.to_canonical();
+        if !self.trusts(peer) {
+            return None;
+        }
+        match self.header {
+            ForwardedHeader::XForwardedFor => {
+                let line = headers.get(&X_FORWARDED_PROTO)?.as_bytes();
+                is_secure(line.split(|byte| *byte == b',').next()?)
+            }
+            ForwardedHeader::Forwarded => {
+                let lines = headers.get_all(header::FORWARDED).into_iter().rev();
+                let mut secure = None;
+                let mut writer = peer;
+                for element in lines.flat_map(|line| Backwards::new(line.as_bytes(), b',')) {
+                    if !self.trusts(writer) {
+                        break;
+                    }
+                    let Some(element) = element else { break };
+                    secure = parameter(element, b"proto").and_then(is_secure);
+                    let Some(address) = parse_element(element) else { break };
+                    writer = address.to_canonical();
+                }
+                secure
             }
         }
     }
@@ -267,25 +323,43 @@ impl<'a> Iterator for Backwards<'a> {
 
 /// The address in the `for` of a `forwarded-element` (RFC 7239, section 4).
 fn parse_element(element: &[u8]) -> Option<IpAddr> {
+    parse_node(parameter(element, b"for")?)
+}
+
+/// The value of a parameter of a `forwarded-element`, as it is written.
+fn parameter<'a>(element: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     for pair in Backwards::new(element, b';') {
         let pair = pair?;
         let equals = pair.iter().position(|byte| *byte == b'=')?;
         let (name, value) = pair.split_at(equals);
-        if trim(name).eq_ignore_ascii_case(b"for") {
-            return parse_node(value.get(1..)?);
+        if trim(name).eq_ignore_ascii_case(wanted) {
+            return value.get(1..);
         }
     }
     None
 }
 
+/// Whether a scheme, with or without quotes, is one of TLS; `None` for a scheme that is not known.
+fn is_secure(scheme: &[u8]) -> Option<bool> {
+    let scheme = unquoted(scheme);
+    let is = |names: [&[u8]; 2]| names.iter().any(|name| scheme.eq_ignore_ascii_case(name));
+    if is([b"https", b"wss"]) {
+        return Some(true);
+    }
+    is([b"http", b"ws"]).then_some(false)
+}
+
+/// A token, or what stands in quotes. Nothing that is looked for has anything to unescape.
+fn unquoted(value: &[u8]) -> &[u8] {
+    match trim(value) {
+        [b'"', inner @ .., b'"'] => inner,
+        value => value,
+    }
+}
+
 /// An address with or without quotes, brackets and a port.
 fn parse_node(node: &[u8]) -> Option<IpAddr> {
-    let node = match trim(node) {
-        [b'"', inner @ .., b'"'] => inner,
-        node => node,
-    };
-    // An address has nothing to escape, so there is nothing to unescape.
-    let node = std::str::from_utf8(node).ok()?;
+    let node = std::str::from_utf8(unquoted(node)).ok()?;
     if let Ok(address) = node.parse::<IpAddr>() {
         return Some(address);
     }
@@ -333,11 +407,11 @@ mod tests {
     }
 
     fn xff(peer: &str, lines: &[&str]) -> String {
-        client(&TrustedProxies::default(), peer, "x-forwarded-for", lines)
+        client(&TrustedProxies::private(), peer, "x-forwarded-for", lines)
     }
 
     fn forwarded(peer: &str, lines: &[&str]) -> String {
-        let trusted = TrustedProxies::default().header(ForwardedHeader::Forwarded);
+        let trusted = TrustedProxies::private().header(ForwardedHeader::Forwarded);
         client(&trusted, peer, "forwarded", lines)
     }
 
@@ -420,23 +494,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_trusted_by_default() {
-        let trusted = TrustedProxies::default();
-        for good in [
-            "127.255.0.1",
+    fn loopback_alone_is_trusted_by_default() {
+        let (default, private) = (TrustedProxies::default(), TrustedProxies::private());
+        for loopback in ["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert!(default.trusts(loopback.parse().unwrap()), "{loopback}");
+            assert!(private.trusts(loopback.parse().unwrap()), "{loopback}");
+        }
+        for neighbour in [
             "10.255.255.255",
             "172.16.0.0",
             "172.31.255.255",
             "192.168.0.1",
             "169.254.1.1",
-            "::1",
             "fc00::",
             "fdff::1",
             "fe80::1",
             "febf::1",
             "::ffff:10.0.0.1",
         ] {
-            assert!(trusted.trusts(good.parse().unwrap()), "{good}");
+            assert!(!default.trusts(neighbour.parse().unwrap()), "{neighbour}");
+            assert!(private.trusts(neighbour.parse().unwrap()), "{neighbour}");
         }
         for bad in [
             "126.0.0.1",
@@ -452,8 +529,61 @@ mod tests {
             "2001:db8::1",
             "::ffff:8.8.8.8",
         ] {
-            assert!(!trusted.trusts(bad.parse().unwrap()), "{bad}");
+            assert!(!default.trusts(bad.parse().unwrap()), "{bad}");
+            assert!(!private.trusts(bad.parse().unwrap()), "{bad}");
         }
+        let named = default.and("10.1.0.0/16").unwrap();
+        assert!(named.trusts("10.1.2.3".parse().unwrap()));
+        assert!(named.trusts("127.0.0.1".parse().unwrap()));
+        assert!(!named.trusts("10.2.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_trusted_proxy_says_whether_the_client_spoke_tls() {
+        let secure = |trusted: &TrustedProxies, peer: &str, lines: &[(&str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                headers.append(name, HeaderValue::from_str(value).unwrap());
+            }
+            trusted.client_is_secure(peer.parse().unwrap(), &headers)
+        };
+        let x = TrustedProxies::default();
+        let proto = "x-forwarded-proto";
+        for (value, expected) in [
+            ("https", Some(true)),
+            ("WSS", Some(true)),
+            ("http", Some(false)),
+            ("ws", Some(false)),
+            ("https, http", Some(true)),
+            ("http,https", Some(false)),
+            ("ftp", None),
+            ("", None),
+        ] {
+            assert_eq!(secure(&x, "127.0.0.1", &[(proto, value)]), expected, "{value}");
+            assert_eq!(secure(&x, "10.0.0.1", &[(proto, value)]), None, "{value}");
+        }
+        assert_eq!(secure(&x, "127.0.0.1", &[("forwarded", "for=9.9.9.9;proto=https")]), None);
+
+        let forwarded = TrustedProxies::private().header(ForwardedHeader::Forwarded);
+        for (value, expected) in [
+            ("for=9.9.9.9;proto=https", Some(true)),
+            ("proto=\"HTTPS\";for=unknown", Some(true)),
+            ("proto=http", Some(false)),
+            ("for=9.9.9.9", None),
+            // The client's own element is not believed, and a proxy's in between is not the client's.
+            ("for=6.6.6.6;proto=https, for=9.9.9.9;proto=http", Some(false)),
+            ("for=9.9.9.9;proto=https, for=10.0.0.2;proto=http", Some(true)),
+            ("for=\"", None),
+        ] {
+            assert_eq!(
+                secure(&forwarded, "127.0.0.1", &[("forwarded", value)]),
+                expected,
+                "{value}"
+            );
+            assert_eq!(secure(&forwarded, "8.8.8.8", &[("forwarded", value)]), None, "{value}");
+        }
+        assert_eq!(secure(&forwarded, "127.0.0.1", &[(proto, "https")]), None);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub fn parse_request(
             HeadError::TooLarge { .. } | HeadError::TooManyHeaders { .. } => {
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
             }
-            HeadError::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            HeadError::Version { .. } => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             _ => StatusCode::BAD_REQUEST,
         };
         Rejection::new(status, error.to_string())
@@ -112,7 +112,13 @@ pub fn parse_response(
     let mut slots = vec![httparse::EMPTY_HEADER; limits.slots(input)];
     let mut head = httparse::Response::new(&mut slots);
     let status = head.parse(limits.cut(input));
-    let Some(length) = limits.check(status, input)? else { return Ok(None) };
+    let length = match limits.check(status, input) {
+        Err(HeadError::Version { began }) if !first_line(input).starts_with(b"HTTP/") => {
+            return Err(HeadError::NotHttp { began });
+        }
+        checked => checked?,
+    };
+    let Some(length) = length else { return Ok(None) };
 
     let mut response = Response::new(());
     *response.status_mut() = StatusCode::from_u16(head.code.unwrap_or_default())
@@ -142,16 +148,18 @@ impl HeadLimits {
             Ok(Status::Complete(length)) => Ok(Some(length)),
             Ok(Status::Partial) if input.len() < self.max_head_size => Ok(None),
             Ok(Status::Partial) => Err(HeadError::TooLarge { limit: self.max_head_size }),
-            Err(error) => Err(self.explain(error)),
+            Err(error) => Err(self.explain(error, input)),
         }
     }
 
-    fn explain(&self, error: httparse::Error) -> HeadError {
+    fn explain(&self, error: httparse::Error, input: &[u8]) -> HeadError {
         let what = match error {
             httparse::Error::TooManyHeaders => {
                 return HeadError::TooManyHeaders { limit: self.max_headers };
             }
-            httparse::Error::Version => return HeadError::Version,
+            httparse::Error::Version => {
+                return HeadError::Version { began: excerpt(first_line(input)) };
+            }
             httparse::Error::HeaderName => "the name of a header",
             httparse::Error::HeaderValue => "the value of a header",
             httparse::Error::NewLine => "a line break",
@@ -160,6 +168,12 @@ impl HeadLimits {
         };
         HeadError::Malformed { what }
     }
+}
+
+/// The first line that is not empty, or what there is of it.
+fn first_line(input: &[u8]) -> &[u8] {
+    let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    input.split(is_break).find(|line| !line.is_empty()).unwrap_or_default()
 }
 
 fn version(minor: Option<u8>) -> Version {
@@ -202,7 +216,15 @@ pub enum HeadError {
         value: String,
     },
     /// Where the version should stand is neither HTTP/1.0 nor HTTP/1.1.
-    Version,
+    Version {
+        /// The beginning of the first line, in quotes and escaped.
+        began: String,
+    },
+    /// What answers does not begin with `HTTP/`: it speaks another protocol.
+    NotHttp {
+        /// The beginning of its first line, in quotes and escaped.
+        began: String,
+    },
     /// The bytes are not the head of an HTTP message.
     Malformed {
         /// The part that cannot be read.
@@ -222,8 +244,12 @@ impl fmt::Display for HeadError {
             Self::InvalidTarget { value } => {
                 write!(f, "the request's target {value} is not a URI")
             }
-            Self::Version => {
-                f.write_str("the HTTP head names a version other than HTTP/1.0 and HTTP/1.1")
+            Self::Version { began } => write!(
+                f,
+                "the HTTP head names a version other than HTTP/1.0 and HTTP/1.1: it began with {began}"
+            ),
+            Self::NotHttp { began } => {
+                write!(f, "the peer does not speak HTTP: it began with {began}")
             }
             Self::Malformed { what } => {
                 write!(f, "the HTTP head is malformed: {what} cannot be read")
@@ -357,6 +383,31 @@ mod tests {
         assert_eq!((head.status().as_u16(), length), (101, input.len()));
         assert_eq!(head.headers()[header::UPGRADE], "websocket");
         assert!(response(b"HTTP/1.1 302\r\n\r\n").unwrap().is_some());
+    }
+
+    #[test]
+    fn who_speaks_another_protocol_is_quoted() {
+        let said = |line: &str| {
+            parse_response(line.as_bytes(), &HeadLimits::default()).unwrap_err().to_string()
+        };
+        for (line, began) in [
+            ("SSH-2.0-OpenSSH_9.6\r\n", "SSH-2.0-OpenSSH_9.6"),
+            ("220 mail.example ESMTP\r\n220 more\r\n", "220 mail.example ESMTP"),
+            ("RTSP/1.0 200 OK\r\n\r\n", "RTSP/1.0 200 OK"),
+            ("ICY 200 OK\r\n\r\n", "ICY 200 OK"),
+            ("+OK\n", "+OK"),
+            ("\r\n* OK IMAP4\x1b[2J ready\r\n", "* OK IMAP4\\x1b[2J ready"),
+            ("http/1.1 200 OK\r\n", "http/1.1 200 OK"),
+        ] {
+            let expected = format!("the peer does not speak HTTP: it began with \"{began}\"");
+            assert_eq!(said(line), expected);
+        }
+        for line in ["HTTP/2.0 200 OK\r\n\r\n", "HTTP/3 200\r\n\r\n"] {
+            let version = format!("HTTP/1.1: it began with \"{}\"", line.trim_end());
+            assert!(said(line).ends_with(&version), "{}", said(line));
+        }
+        let long = said(&format!("SSH-{}\r\n", "x".repeat(9_000)));
+        assert!(long.len() < 200, "{long}");
     }
 
     #[test]

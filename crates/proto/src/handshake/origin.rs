@@ -62,11 +62,16 @@ impl Origin {
         self.0 == Kind::Null
     }
 
-    /// Whether a page of this origin was served by the host that the request is for.
-    fn is_at(&self, host: &str) -> bool {
+    /// Whether a page of this origin was served by the host that the request is for; over TLS, if
+    /// the request is known to have come so.
+    fn is_at(&self, host: &str, over_tls: bool) -> bool {
         let Kind::Tuple { scheme, host: Some(own), port } = &self.0 else { return false };
         // An application's own scheme, say `capacitor://localhost`, says nothing of who served it.
         if scheme != "http" && scheme != "https" {
+            return false;
+        }
+        // Whoever can change what an `http` page has on its way would act in the visitor's name.
+        if over_tls && scheme != "https" {
             return false;
         }
         // Which port stands behind a `Host` without one depends on the scheme of the request,
@@ -104,6 +109,13 @@ pub enum OriginPolicy {
     /// A page's host and port must be those that the request is for, by its `Host` or
     /// `:authority`; a port that is not written is 80 or 443, by the scheme of the origin. `null`
     /// is refused. The default.
+    ///
+    /// If the request is known to have come over TLS, the page's scheme must be `https` as well,
+    /// since anybody on the way can change what a page of `http` does. It is known of TLS of the
+    /// server's own, and of a trusted proxy that says so in `X-Forwarded-Proto` or `Forwarded`
+    /// ([`TrustedProxies`](crate::handshake::TrustedProxies)). Where it is not known, either
+    /// scheme will do. [`list`](Self::list) the origins to allow pages of `http` all the same, or
+    /// to insist on `https` in any case.
     #[default]
     SameOrigin,
     /// Every page of every site. Right for a public service that knows no users, or that asks
@@ -137,12 +149,32 @@ impl OriginPolicy {
     }
 
     /// Whether a request for this host (`host[:port]`), with this `Origin` header or none, is
-    /// allowed. An `Origin` that cannot be read is allowed by [`OriginPolicy::Any`] only.
+    /// allowed if it is not known to have come over TLS. An `Origin` that cannot be read is
+    /// allowed by [`OriginPolicy::Any`] only.
     pub fn allows(&self, origin: Option<&str>, host: &str) -> bool {
+        self.check(origin, host, false)
+    }
+
+    /// As [`allows`](Self::allows), for a request that came over TLS.
+    ///
+    /// ```
+    /// use towline_proto::handshake::OriginPolicy;
+    ///
+    /// let policy = OriginPolicy::SameOrigin;
+    /// assert!(policy.allows_over_tls(Some("https://app.example"), "app.example"));
+    /// assert!(!policy.allows_over_tls(Some("http://app.example"), "app.example"));
+    /// ```
+    pub fn allows_over_tls(&self, origin: Option<&str>, host: &str) -> bool {
+        self.check(origin, host, true)
+    }
+
+    pub(crate) fn check(&self, origin: Option<&str>, host: &str, over_tls: bool) -> bool {
         let Some(origin) = origin else { return true };
         match self {
             Self::Any => true,
-            Self::SameOrigin => Origin::parse(origin).is_ok_and(|origin| origin.is_at(host)),
+            Self::SameOrigin => {
+                Origin::parse(origin).is_ok_and(|origin| origin.is_at(host, over_tls))
+            }
             Self::List(list) => Origin::parse(origin).is_ok_and(|origin| list.contains(&origin)),
         }
     }
@@ -324,6 +356,24 @@ mod tests {
         ] {
             assert!(!same(origin, host), "{origin} {host}");
         }
+    }
+
+    #[test]
+    fn over_tls_the_same_origin_has_the_same_scheme_too() {
+        let over_tls = |origin, host| OriginPolicy::SameOrigin.allows_over_tls(Some(origin), host);
+        assert!(over_tls("https://example.com", "example.com"));
+        assert!(over_tls("https://example.com:8443", "example.com:8443"));
+        for (origin, host) in [
+            ("http://example.com", "example.com"),
+            ("http://example.com:8443", "example.com:8443"),
+            ("http://example.com:443", "example.com:443"),
+            ("https://evil.example", "example.com"),
+        ] {
+            assert!(!over_tls(origin, host), "{origin} {host}");
+        }
+        assert!(OriginPolicy::SameOrigin.allows_over_tls(None, "example.com"));
+        let listed = OriginPolicy::list(["http://example.com"]).unwrap();
+        assert!(listed.allows_over_tls(Some("http://example.com"), "example.com"));
     }
 
     #[test]

@@ -82,13 +82,17 @@ fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str
 pub(crate) fn read_version(
     headers: &HeaderMap,
     transport: Transport,
+    oldest: Version,
 ) -> Result<Version, Rejection> {
     let value = field(headers, &header::SEC_WEBSOCKET_VERSION)?;
-    if let Some(version) = value.and_then(Version::parse) {
+    let version = value.and_then(Version::parse);
+    if let Some(version) = version.filter(|version| version.number() >= oldest.number()) {
         return Ok(version);
     }
     let found = value.map_or("missing".to_owned(), excerpt);
-    let reason = format!("Sec-WebSocket-Version is {found}; supported are {}", Version::SUPPORTED);
+    let supported = oldest.and_later();
+    let verb = if supported.contains(',') { "are" } else { "is" };
+    let reason = format!("Sec-WebSocket-Version is {found}; supported {verb} {supported}");
     // RFC 6455, section 4.4: "the server MUST respond with a |Sec-WebSocket-Version| header field
     // … containing all versions the server is willing to use". HTTP/2 knows no upgrade.
     let rejection = match transport {
@@ -96,7 +100,7 @@ pub(crate) fn read_version(
             .header(header::UPGRADE, HeaderValue::from_static("websocket")),
         Transport::ExtendedConnect => bad(reason),
     };
-    let supported = HeaderValue::from_static(Version::SUPPORTED);
+    let supported = HeaderValue::from_static(supported);
     Err(rejection.header(header::SEC_WEBSOCKET_VERSION, supported))
 }
 

@@ -83,6 +83,16 @@ impl Offer {
     /// Over HTTP/2 or HTTP/3, it is 405 for an ordinary request, 501 for another protocol, and
     /// 400 for all the rest.
     pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
+        Self::from_request_since(Version::Draft8, request)
+    }
+
+    /// As [`from_request`](Self::from_request), but older versions than this are not supported:
+    /// with [`Version::Rfc6455`] a client of draft 8 is told to come with version 13.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_request`](Self::from_request).
+    pub fn from_request_since<B>(oldest: Version, request: &Request<B>) -> Result<Self, Rejection> {
         let (headers, uri) = (request.headers(), request.uri());
         let transport = Transport::of(request);
         match transport {
@@ -93,7 +103,7 @@ impl Offer {
                 check_extended_connect(request.method(), request.extensions())?;
             }
         }
-        let version = read_version(headers, transport)?;
+        let version = read_version(headers, transport, oldest)?;
         let key = match transport {
             Transport::Http1Upgrade => Some(read_key(headers)?),
             Transport::ExtendedConnect => None,
@@ -208,7 +218,7 @@ impl Offer {
         self.check_origin(accept, policy)?;
         let protocol = self.agree_on_protocol(accept)?;
         let compression =
-            accept.compression.as_ref().and_then(|wanted| wanted.answer(&self.extensions));
+            accept.wanted_compression().and_then(|wanted| wanted.answer(&self.extensions));
         let extensions: Vec<_> = compression.iter().map(Negotiated::extension).collect();
 
         let mut response = Response::new(());
@@ -247,7 +257,7 @@ impl Offer {
                         (Ok(confirmed), Ok(origin)) if confirmed == origin
                     )
             }
-            None => policy.allows(Some(origin), &self.host),
+            None => policy.check(Some(origin), &self.host, accept.over_tls),
         };
         if allowed {
             return Ok(());
@@ -407,6 +417,15 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_told_the_known_ones() {
+        for version in ["8", "7", ""] {
+            let request = request(&[("Sec-WebSocket-Version", version)]);
+            let rejection = Offer::from_request_since(Version::Rfc6455, &request).unwrap_err();
+            assert_eq!(rejection.status(), 426, "{version}");
+            assert!(rejection.reason().ends_with("supported is 13"), "{}", rejection.reason());
+            let response = rejection.response(Transport::Http1Upgrade);
+            assert_eq!(response.headers()["sec-websocket-version"], "13");
+        }
+        assert!(Offer::from_request_since(Version::Rfc6455, &request(&[])).is_ok());
         for version in ["", "7", "14", "013", "13, 8", "x"] {
             let rejection = refused(&[("Sec-WebSocket-Version", version)]);
             assert_eq!(rejection.status(), 426, "{version}");

@@ -22,8 +22,14 @@ pub enum Version {
 }
 
 impl Version {
-    /// What is supported, as the value of a `Sec-WebSocket-Version` header, best first.
-    pub(crate) const SUPPORTED: &'static str = "13, 8";
+    /// This version and the later ones, as the value of a `Sec-WebSocket-Version` header, best
+    /// first.
+    pub(crate) const fn and_later(self) -> &'static str {
+        match self {
+            Self::Draft8 => "13, 8",
+            Self::Rfc6455 => "13",
+        }
+    }
 
     /// The number in the `Sec-WebSocket-Version` header: 8 or 13.
     pub const fn number(self) -> u8 {
@@ -80,7 +86,7 @@ mod tests {
             assert_eq!(version.to_string(), version.number().to_string());
             assert_eq!(Version::from_number(version.number()), Some(version));
             assert_eq!(Version::parse(version.as_str()), Some(version));
-            assert!(Version::SUPPORTED.split(", ").any(|number| number == version.as_str()));
+            assert!(version.and_later().split(", ").any(|number| number == version.as_str()));
         }
     }
 

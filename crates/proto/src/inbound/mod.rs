@@ -330,13 +330,16 @@ impl Inbound {
     #[inline]
     fn check_limits(&mut self, header: &Header) -> Result<(), Fault> {
         let Limits { frame, message, fragments, assemble } = self.limits;
-        if header.payload_len > frame as u64 {
-            return Err(LimitExceeded::Frame { size: header.payload_len, limit: frame }.into());
-        }
         let (before, frames_before) = self.open.as_ref().map_or((0, 0), |open| open.extent());
         let is_compressed = header.rsv != Rsv::NONE
             || self.open.as_ref().is_some_and(|open| open.inflating.is_some());
         let size = before.saturating_add(header.payload_len);
+        // A frame that may be as large as a message is bound by the message's limit, which is the
+        // one that has to be raised.
+        let is_bound_by_message = assemble && !is_compressed && frame >= message;
+        if header.payload_len > frame as u64 && !is_bound_by_message {
+            return Err(LimitExceeded::Frame { size: header.payload_len, limit: frame }.into());
+        }
         if is_compressed {
             // The message is counted while it inflates, which it need not do.
             let limit = message.saturating_mul(2).saturating_add(COMPRESSED_MIN);

@@ -19,6 +19,8 @@ mod deflated;
 
 mod writing;
 
+use std::fmt;
+
 use bytes::{Buf as _, Bytes};
 
 use crate::compression::{Compress, Deflating, Negotiated};
@@ -40,7 +42,6 @@ pub use mark::Mark;
 ///
 /// What is to be written reads off it as a [`Buf`](bytes::Buf). It is told what to send and in which order;
 /// whether anything may be sent at all is for `closing` to know.
-#[derive(Debug)]
 pub struct Outbound {
     masks: bool,
     close_is_encoded: bool,
@@ -66,6 +67,12 @@ pub struct Outbound {
     is_compression_agreed: bool,
     /// There if it was, and messages are to be compressed.
     deflating: Option<Box<dyn Deflating>>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound").field("queued", &self.queued_len()).finish_non_exhaustive()
+    }
 }
 
 impl Outbound {

@@ -1,13 +1,18 @@
 //! A frame whole, for programs that want frames.
 
+use std::fmt;
+
 use bytes::Bytes;
 
+use crate::glimpse;
 use crate::wire::header::Rsv;
 use crate::wire::opcode::Opcode;
 
 /// A frame, for programs that want frames rather than messages.
 ///
 /// Received as an event where `assemble_fragments` is off; made by hand for `send_frame`.
+///
+/// `Debug` shows the payload's length and its first 32 bytes.
 ///
 /// ```
 /// use towline_proto::Frame;
@@ -18,13 +23,25 @@ use crate::wire::opcode::Opcode;
 /// assert_eq!(&first.payload()[..], b"Hel");
 /// ```
 #[doc(alias = "WebSocketFrame")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     fin: bool,
     rsv: Rsv,
     opcode: Opcode,
     masked: bool,
     payload: Bytes,
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("fin", &self.fin)
+            .field("rsv", &self.rsv)
+            .field("opcode", &self.opcode)
+            .field("masked", &self.masked)
+            .field("payload", &glimpse::Bytes(&self.payload))
+            .finish()
+    }
 }
 
 impl Frame {

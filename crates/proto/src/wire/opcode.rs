@@ -1,6 +1,10 @@
 //! What kind of frame a frame is.
 
+use std::fmt;
+
 /// What kind of frame a frame is ([RFC 6455, section 5.2]).
+///
+/// `Display` is the RFC's word for it: `text`, `ping`.
 ///
 /// [RFC 6455, section 5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +51,19 @@ impl Opcode {
     }
 }
 
+impl fmt::Display for Opcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Continuation => "continuation",
+            Self::Text => "text",
+            Self::Binary => "binary",
+            Self::Close => "close",
+            Self::Ping => "ping",
+            Self::Pong => "pong",
+        })
+    }
+}
+
 /// The most bytes that a ping, a pong or a close frame can carry ([RFC 6455, section 5.5]).
 ///
 /// [RFC 6455, section 5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
@@ -64,6 +81,8 @@ mod tests {
             let opcode = Opcode::from_bits(bits).expect("known");
             assert_eq!(opcode.bits(), bits);
             assert_eq!(opcode.is_control(), bits >= 8);
+            assert_eq!(opcode.to_string(), format!("{opcode:?}").to_lowercase());
         }
+        assert_eq!(format!("{:>6}", Opcode::Ping), "  ping");
     }
 }

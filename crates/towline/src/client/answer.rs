@@ -3,24 +3,25 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 use towline_proto::handshake::{HeadLimits, encode_request, parse_response};
 
+use crate::client::body::{Body, is_endless};
 use crate::error::{Error, ErrorKind, Result};
 use crate::head::{ReadError, read_head};
 use crate::transport::AnyStream;
-
-/// So much of the body is kept of an answer that is a refusal.
-const BODY_START: usize = 4 << 10;
 
 /// So many responses such as 103 may come before the one that counts.
 const INTERIM_RESPONSES: usize = 8;
 
 /// So long is waited for the body.
 const BODY_WAIT: Duration = Duration::from_secs(1);
+
+/// So long is waited for more of a body that only the end of the stream ends: a server that keeps the
+/// stream open would make everyone wait for nothing.
+const BODY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Asks on a stream, and reads the head of the answer. What comes behind that is left in `early`.
 ///
@@ -79,22 +80,42 @@ fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 3, ..])
 }
 
+/// What is said of a server that says so itself.
+pub(crate) const WANTS_TLS: &str = ", since it speaks TLS there; is it wss:// and not ws://?";
+
+/// Whether a refusal says that TLS is spoken there, in the words of servers that do: Towline's own,
+/// nginx's (497 is its own status for it), Apache's, and that of Go, which Caddy and Traefik share.
+pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
+    const WORDS: [&str; 4] = [
+        "This port speaks TLS",
+        "The plain HTTP request was sent to HTTPS port",
+        "speaking plain HTTP to an SSL-enabled server port",
+        "Client sent an HTTP request to an HTTPS server",
+    ];
+    let has = |words: &&str| body.windows(words.len()).any(|part| part == words.as_bytes());
+    matches!(status.as_u16(), 400 | 497) && WORDS.iter().any(has)
+}
+
 /// The start of the body of an answer that is a refusal, as far as it comes without delay.
 pub(crate) async fn body_start(
     stream: &mut AnyStream,
-    mut body: Vec<u8>,
+    mut bytes: Vec<u8>,
     response: &Response<()>,
 ) -> Bytes {
-    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    let length = length.and_then(|length| length.parse().ok()).unwrap_or(BODY_START);
-    let wanted = length.min(BODY_START);
+    let mut body = Body::of(response);
     let deadline = Instant::now() + BODY_WAIT;
-    while body.len() < wanted {
-        match tokio::time::timeout_at(deadline, stream.read_buf(&mut body)).await {
-            Ok(Ok(1..)) => {}
+    body.take(&bytes);
+    while !body.is_over() && !is_endless(response) {
+        let until = match body.is_to_the_end() {
+            true => deadline.min(Instant::now() + BODY_PAUSE),
+            false => deadline,
+        };
+        bytes.clear();
+        bytes.reserve(1024);
+        match tokio::time::timeout_at(until, stream.read_buf(&mut bytes)).await {
+            Ok(Ok(1..)) => body.take(&bytes),
             _ => break,
         }
     }
-    body.truncate(wanted);
-    body.into()
+    body.into_start().into()
 }

@@ -4,12 +4,14 @@ use http::header::{
     CONNECTION, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{Method, Request, Uri, Version as HttpVersion};
+use http::uri::InvalidUri;
+use http::{Extensions, Method, Request, Uri, Version as HttpVersion};
 use towline_proto::handshake::{
     Connect, Opening, RequestError, Subprotocol, Version, parse_subprotocols,
 };
 
 use crate::client::shown::{redacted, shown};
+use crate::client::url::normal;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What is asked for, and where.
@@ -18,20 +20,32 @@ pub(crate) struct Asked {
     /// The URI as it may be shown: what was written says more of where a password may be.
     redacted: String,
     pub(crate) connect: Connect,
+    /// What the connection is to have with it.
+    pub(crate) data: Extensions,
 }
 
 impl Asked {
+    /// A connection to this URI, which is in its normal form.
     pub(crate) fn new(uri: Uri, connect: Connect) -> Self {
-        Self { redacted: redacted(&uri.to_string()), uri, connect }
+        Self { redacted: redacted(&uri.to_string()), uri, connect, data: Extensions::new() }
     }
 
-    /// The same, of a URL that a program has written.
+    /// A connection to a URL that a program has written.
     pub(crate) fn parse(url: &str, connect: Connect) -> Result<Self> {
-        let uri = url.parse().map_err(|error| {
-            let message = format!("{} is no URL: {error}", shown(url));
-            Error::new(ErrorKind::InvalidUrl, message).with_source(error)
-        })?;
-        Ok(Self { uri, redacted: redacted(url), connect })
+        let invalid = |why: String| {
+            let message = format!("{} is not the URL of a WebSocket: {why}", shown(url));
+            Error::new(ErrorKind::InvalidUrl, message)
+        };
+        let normal = normal(url).map_err(invalid)?;
+        let uri = normal
+            .parse()
+            .map_err(|error: InvalidUri| invalid(error.to_string()).with_source(error))?;
+        Ok(Self { uri, redacted: redacted(url), connect, data: Extensions::new() })
+    }
+
+    /// The same, for a connection that is to have this with it.
+    pub(crate) fn with_data(self, data: Extensions) -> Self {
+        Self { data, ..self }
     }
 
     /// The handshake to begin with.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use http::Extensions;
 use towline_proto::handshake::{Opening, Target};
 
-use crate::client::Client;
+use crate::client::Settings;
 use crate::client::asked::Asked;
 use crate::client::default_tls;
 use crate::client::dialling::{Dialler, Unreachable};
@@ -17,7 +18,7 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{AnyStream, SecureClient, Whose};
 
-impl Client {
+impl Settings {
     /// Connects to where it is asked to, in time.
     pub(crate) async fn connect_asked(&self, asked: Asked) -> Result<Connection> {
         let opening = asked.open()?;
@@ -44,7 +45,7 @@ impl Client {
                     self.agree_on_tls(reached.stream, host, Whose::Named, &progress).await?;
             }
             progress.is("waiting for the server's answer");
-            self.upgrade(reached, &opening, false).await
+            self.upgrade(reached, &opening, asked.data, false).await
         };
         self.in_time(target.authority(), &progress, connecting).await
     }
@@ -78,7 +79,7 @@ impl Client {
         let mut preface = String::new();
         let mut whose = Whose::Named;
         loop {
-            let error = match self.attempt(&opening, whose, progress).await {
+            let error = match self.attempt(&opening, &asked.data, whose, progress).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error.with_preface(&preface),
             };
@@ -120,13 +121,14 @@ impl Client {
             if !is_same_origin(opening.target(), next_opening.target()) {
                 whose = Whose::Others;
             }
-            (asked, opening) = (next, next_opening);
+            (asked, opening) = (next.with_data(asked.data), next_opening);
         }
     }
 
     async fn attempt(
         &self,
         opening: &Opening,
+        data: &Extensions,
         whose: Whose,
         progress: &Progress,
     ) -> Result<Connection> {
@@ -136,12 +138,22 @@ impl Client {
             self.security()?.check(target.host(), whose)?;
         }
         let mut reached = self.reach(target, progress).await?;
-        if target.is_secure() {
-            let host = target.host();
-            reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
-        }
-        progress.is("waiting for the server's answer");
-        self.upgrade(reached, opening, self.follow_redirects > 0).await
+        let proxy = reached.proxy.clone();
+        let connecting = async {
+            if target.is_secure() {
+                let host = target.host();
+                reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
+            }
+            progress.is("waiting for the server's answer");
+            self.upgrade(reached, opening, data.clone(), self.follow_redirects > 0).await
+        };
+        connecting.await.map_err(|error| match proxy {
+            // It may be the proxy that does not let it through, or that is in between.
+            Some(proxy) if error.kind() != ErrorKind::HttpResponse => {
+                error.with_postscript(&format!(" (through the proxy {proxy})"))
+            }
+            _ => error,
+        })
     }
 
     /// A stream to the target, whoever is in between.
@@ -218,8 +230,8 @@ impl Client {
     }
 
     fn reached(&self, stream: AnyStream) -> Reached {
-        stream.set_nodelay(self.disable_nagle_algorithm);
-        Reached { peer_address: stream.peer_address(), stream, proxy: None }
+        stream.set_nodelay(self.nodelay);
+        Reached { peer_addr: stream.peer_addr(), stream, proxy: None }
     }
 
     async fn agree_on_tls(

@@ -2,6 +2,15 @@
 
 mod shown;
 
+#[cfg(feature = "idn")]
+mod idn;
+
+#[cfg(not(feature = "idn"))]
+#[path = "no_idn.rs"]
+mod idn;
+
+mod url;
+
 mod progress;
 
 mod resolve;
@@ -9,6 +18,8 @@ mod resolve;
 mod racing;
 
 mod dialling;
+
+mod body;
 
 mod answer;
 
@@ -33,6 +44,8 @@ mod connecting;
 mod tls;
 
 use std::fmt;
+use std::future::Future;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,9 +80,16 @@ use crate::transport::{AnyStream, Io, SecureClient};
 /// # }
 /// ```
 #[doc(alias = "WebSocketClient")]
-#[derive(Clone)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct Client {
+    /// Shared with the clones, and with the connections that are being made.
+    settings: Arc<Settings>,
+}
+
+/// What a client was told.
+#[derive(Clone)]
+pub(crate) struct Settings {
     /// All but the subprotocols.
     connect: Connect,
     protocols: Vec<String>,
@@ -77,7 +97,7 @@ pub struct Client {
     config: Config,
     head_limits: HeadLimits,
     connect_timeout: Duration,
-    disable_nagle_algorithm: bool,
+    nodelay: bool,
     resolver: Resolver,
     proxy: Proxy,
     follow_redirects: u8,
@@ -85,7 +105,7 @@ pub struct Client {
     tls: Option<Arc<dyn SecureClient>>,
 }
 
-impl Default for Client {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             connect: Connect::new(),
@@ -94,7 +114,7 @@ impl Default for Client {
             config: Config::client(),
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(30),
-            disable_nagle_algorithm: true,
+            nodelay: true,
             resolver: Resolver::default(),
             proxy: Proxy::default(),
             follow_redirects: 0,
@@ -109,9 +129,14 @@ impl Client {
         Self::default()
     }
 
+    /// What this client was told, to be changed; clones go on with what they were told.
+    pub(crate) fn settings(&mut self) -> &mut Settings {
+        Arc::make_mut(&mut self.settings)
+    }
+
     /// Sets how connections behave. Default: [`Config::client`].
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.settings().config = config;
         self
     }
 
@@ -122,13 +147,13 @@ impl Client {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        self.protocols.extend(names.into_iter().map(Into::into));
+        self.settings().protocols.extend(names.into_iter().map(Into::into));
         self
     }
 
     /// Names the origin of the page on whose behalf the connection is made. Default: none.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
-        self.connect = self.connect.origin(origin);
+        self.settings().change(|connect| connect.origin(origin));
         self
     }
 
@@ -144,7 +169,7 @@ impl Client {
         N: TryInto<HeaderName>,
         V: TryInto<HeaderValue>,
     {
-        self.connect = self.connect.header(name, value);
+        self.settings().change(|connect| connect.header(name, value));
         self
     }
 
@@ -152,8 +177,9 @@ impl Client {
     /// origin's header alone.
     #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(mut self, version: Version) -> Self {
-        self.connect = self.connect.version(version);
-        self.version = version;
+        let settings = self.settings();
+        settings.change(|connect| connect.version(version));
+        settings.version = version;
         self
     }
 
@@ -161,22 +187,22 @@ impl Client {
     /// answer, TLS, the handshake, and the same for each redirect. Default: 30 s. The error says
     /// which of these it was that took so long.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
+        self.settings().connect_timeout = timeout;
         self
     }
 
     /// Sets how large the head of the server's answer may be, and that of an HTTP proxy. Default:
     /// 16 KiB and 100 headers.
     pub fn head_limits(mut self, limits: HeadLimits) -> Self {
-        self.head_limits = limits;
+        self.settings().head_limits = limits;
         self
     }
 
     /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
     /// whoever dialled them. Default: on.
-    #[doc(alias("disableNagleAlgorithm", "nodelay"))]
-    pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
-        self.disable_nagle_algorithm = on;
+    #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.settings().nodelay = on;
         self
     }
 
@@ -187,14 +213,14 @@ impl Client {
     /// addresses that are not to be connected to, unless the URLs are checked as well; and what a
     /// proxy looks up is its own affair.
     pub fn resolver(mut self, resolve: impl Resolve) -> Self {
-        self.resolver = Resolver::new(resolve);
+        self.settings().resolver = Resolver::new(resolve);
         self
     }
 
     /// Connects through this proxy. Default: [`Proxy::from_env`], which is the one that the
     /// environment names whenever a connection is made, if it names one.
     pub fn proxy(mut self, proxy: Proxy) -> Self {
-        self.proxy = proxy;
+        self.settings().proxy = proxy;
         self
     }
 
@@ -210,11 +236,21 @@ impl Client {
     /// [`Connection::url`](Connection::url).
     #[doc(alias("followRedirects", "maxRedirects"))]
     pub fn follow_redirects(mut self, most: u8) -> Self {
-        self.follow_redirects = most;
+        self.settings().follow_redirects = most;
         self
     }
 
     /// Connects to the server that a URL names: `ws://example.com:8080/feed?room=7`.
+    ///
+    /// The URL is a string, or what can be seen as one, such as the `Url` of the crate `url`. It is
+    /// read as browsers read it (the [URL Standard] of WHATWG): white space around it, tabs and line
+    /// ends are left out, a backslash is a slash, `.` and `..` are resolved, and what can't stand in
+    /// a path, a query or a password is encoded with percent signs, but for a percent sign itself.
+    /// `http` and `https` are the same as `ws` and `wss`. A fragment is left out: RFC 6455, section 3,
+    /// has it that there must be none, and browsers remove it. The name of a host that is not ASCII
+    /// (IDN) takes the feature `idn`.
+    ///
+    /// [URL Standard]: https://url.spec.whatwg.org/
     ///
     /// The addresses of the host are tried as RFC 8305 has it ("Happy Eyeballs"): IPv6 and IPv4 by
     /// turns, each with a head start of 250 ms over the next, until one connects. A user and a
@@ -245,15 +281,19 @@ impl Client {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a connection that is being made is given up.
+    /// Cancel safe: a connection that is being made is given up. The future has a share of what the
+    /// client was told and borrows nothing, so it can be spawned.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime, or in one without time or I/O.
     #[doc(alias = "connectFailed")]
-    pub async fn connect(&self, url: impl AsRef<str>) -> Result<Connection> {
-        let asked = self.asked(url.as_ref())?;
-        self.connect_asked(asked).await
+    pub fn connect(
+        &self,
+        url: impl AsRef<str>,
+    ) -> impl Future<Output = Result<Connection>> + Send + 'static {
+        let (settings, asked) = (self.settings.clone(), self.settings.asked(url.as_ref()));
+        async move { settings.connect_asked(asked?).await }
     }
 
     /// Connects to the server that a request names, with its headers: for what differs from one
@@ -265,6 +305,8 @@ impl Client {
     /// `Connection: Upgrade`, `Sec-WebSocket-Version: 13`), as requests made for other libraries have
     /// it, and so may a `Sec-WebSocket-Key`, which does not count: each handshake has a key of its
     /// own (RFC 6455, section 4.1).
+    ///
+    /// What is among the request's extensions is the connection's [data](Connection::data).
     ///
     /// ```no_run
     /// # async fn example(client: towline::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -291,17 +333,12 @@ impl Client {
     ///
     /// As [`connect`](Self::connect).
     #[doc(alias = "IntoClientRequest")]
-    pub async fn connect_request(&self, request: Request<()>) -> Result<Connection> {
-        let extra = Extra::new(&request, self.version)?;
-        let connect = match extra.protocols()? {
-            Some(protocols) => {
-                let names = protocols.iter().map(|protocol| protocol.as_str());
-                self.connect.clone().protocols(names)
-            }
-            None => self.connect.clone().protocols(self.protocols.iter().cloned()),
-        };
-        let connect = extra.add_to(connect)?.compression(self.config.negotiable_compression());
-        self.connect_asked(Asked::new(request.uri().clone(), connect)).await
+    pub fn connect_request(
+        &self,
+        request: Request<()>,
+    ) -> impl Future<Output = Result<Connection>> + Send + 'static {
+        let (settings, asked) = (self.settings.clone(), self.settings.asked_by(&request));
+        async move { settings.connect_asked(asked?).await }
     }
 
     /// Connects over a stream that leads to the server as a TCP connection to it would: through a
@@ -319,9 +356,13 @@ impl Client {
     /// # Panics
     ///
     /// Outside of a tokio runtime, or in one without time.
-    pub async fn connect_via(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
-        let asked = self.asked(url.as_ref())?;
-        self.connect_on(AnyStream::new(stream), asked, true).await
+    pub fn connect_via(
+        &self,
+        stream: impl Io,
+        url: impl AsRef<str>,
+    ) -> impl Future<Output = Result<Connection>> + Send + 'static {
+        let (settings, asked) = (self.settings.clone(), self.settings.asked(url.as_ref()));
+        async move { settings.connect_on(AnyStream::new(stream), asked?, true).await }
     }
 
     /// Connects over a stream that there is already: [TLS](crate::TlsStream), a tunnel, a Unix socket.
@@ -340,23 +381,50 @@ impl Client {
     /// # Panics
     ///
     /// Outside of a tokio runtime, or in one without time.
-    pub async fn connect_over(&self, stream: impl Io, url: impl AsRef<str>) -> Result<Connection> {
-        let asked = self.asked(url.as_ref())?;
-        self.connect_on(AnyStream::new(stream), asked, false).await
+    pub fn connect_over(
+        &self,
+        stream: impl Io,
+        url: impl AsRef<str>,
+    ) -> impl Future<Output = Result<Connection>> + Send + 'static {
+        let (settings, asked) = (self.settings.clone(), self.settings.asked(url.as_ref()));
+        async move { settings.connect_on(AnyStream::new(stream), asked?, false).await }
+    }
+}
+
+impl Settings {
+    /// Changes what is asked for.
+    fn change(&mut self, change: impl FnOnce(Connect) -> Connect) {
+        self.connect = change(mem::take(&mut self.connect));
     }
 
+    /// What this URL asks for.
     fn asked(&self, url: &str) -> Result<Asked> {
         let connect = self.connect.clone().protocols(self.protocols.iter().cloned());
         let connect = connect.compression(self.config.negotiable_compression());
         Asked::parse(url, connect)
+    }
+
+    /// What this request asks for.
+    fn asked_by(&self, request: &Request<()>) -> Result<Asked> {
+        let extra = Extra::new(request, self.version)?;
+        let connect = match extra.protocols()? {
+            Some(protocols) => {
+                let names = protocols.iter().map(|protocol| protocol.as_str());
+                self.connect.clone().protocols(names)
+            }
+            None => self.connect.clone().protocols(self.protocols.iter().cloned()),
+        };
+        let connect = extra.add_to(connect)?.compression(self.config.negotiable_compression());
+        let asked = Asked::parse(&request.uri().to_string(), connect)?;
+        Ok(asked.with_data(request.extensions().clone()))
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("config", &self.config)
-            .field("proxy", &self.proxy)
+            .field("config", &self.settings.config)
+            .field("proxy", &self.settings.proxy)
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@ use towline_proto::handshake::{Connect, Opening, Target};
 
 use crate::client::asked::Asked;
 use crate::client::shown::shown;
+use crate::client::url::normal;
 
 /// Whether an answer of this status says where to go instead.
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
@@ -31,9 +32,11 @@ pub(crate) fn follow(
     let from = opening.target();
     let location = location(answer)?;
     let to = resolve(from, location)?;
-    let is_none = || format!("redirects to {}, which is no URL", shown(location));
-    let uri: Uri = to.parse().map_err(|_| is_none())?;
-    let target = Target::from_uri(&uri).ok_or_else(is_none)?;
+    let is_none = |why| format!("redirects to {}, which is no URL: {why}", shown(location));
+    let to = normal(&to).map_err(is_none)?;
+    let none = "it has no such form";
+    let uri: Uri = to.parse().map_err(|_| is_none(none.to_owned()))?;
+    let target = Target::from_uri(&uri).ok_or_else(|| is_none(none.to_owned()))?;
     if from.is_secure() && !target.is_secure() {
         return Err(format!("redirects to {}, out of TLS", shown(&to)));
     }

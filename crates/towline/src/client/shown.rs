@@ -1,12 +1,22 @@
 //! How a URL is shown in an error: on one line, at no great length, and without user and password,
 //! which are not for the log.
 
-/// So many characters of a URL are shown.
+/// So many characters of a URL are shown, and so many of a part of one.
 const LONGEST: usize = 200;
+const LONGEST_PART: usize = 64;
 
 /// What is shown of this URL, which may be none at all, in quotes.
 pub(crate) fn shown(url: &str) -> String {
     format!("\"{}\"", redacted(url).escape_debug())
+}
+
+/// A part of a URL that is neither a user nor a password.
+pub(crate) fn in_quotes(part: &str) -> String {
+    let mut text: String = part.chars().take(LONGEST_PART).collect();
+    if text.len() < part.len() {
+        text.push_str("...");
+    }
+    format!("\"{}\"", text.escape_debug())
 }
 
 /// The URL without user and password.

@@ -11,7 +11,7 @@ impl Client {
     ///
     /// It holds for a proxy that is spoken to over TLS as well.
     pub fn tls(mut self, tls: Tls) -> Self {
-        self.tls = Some(Arc::new(tls));
+        self.settings().tls = Some(Arc::new(tls));
         self
     }
 }

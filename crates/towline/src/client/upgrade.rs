@@ -3,34 +3,36 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
+use http::Extensions;
 use towline_proto::Role;
 use towline_proto::handshake::{HandshakeError, Opening};
 
-use crate::client::Client;
-use crate::client::answer::{ask, body_start};
+use crate::client::Settings;
+use crate::client::answer::{WANTS_TLS, ask, body_start, wants_tls};
 use crate::client::redirect::{is_redirect, url};
-use crate::connection::{Answered, Connection, Established, Info, next_id};
+use crate::connection::{Answered, Connection, Established, Info, Requested, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::AnyStream;
 
 /// A stream to a server, and who is at its other end.
 pub(crate) struct Reached {
     pub(crate) stream: AnyStream,
-    pub(crate) peer_address: Option<SocketAddr>,
+    pub(crate) peer_addr: Option<SocketAddr>,
     /// The proxy it goes through.
     pub(crate) proxy: Option<String>,
 }
 
-impl Client {
+impl Settings {
     /// The connection on a stream to the server. Where redirects are followed, nobody waits for the
     /// body of one.
     pub(crate) async fn upgrade(
         &self,
         reached: Reached,
         opening: &Opening,
+        data: Extensions,
         is_followed: bool,
     ) -> Result<Connection> {
-        let Reached { mut stream, peer_address, proxy } = reached;
+        let Reached { mut stream, peer_addr, proxy } = reached;
         let whom = opening.target().authority();
         let (limits, mut early) = (&self.head_limits, Vec::new());
         let request = opening.request();
@@ -43,7 +45,11 @@ impl Client {
                     true => Bytes::new(),
                     false => body_start(&mut stream, early, &response).await,
                 };
-                return Err(Error::new(ErrorKind::HttpResponse, format!("{whom}: {error}"))
+                let (kind, why) = match stream.tls() {
+                    None if wants_tls(status, &body) => (ErrorKind::IsTls, WANTS_TLS),
+                    _ => (ErrorKind::HttpResponse, ""),
+                };
+                return Err(Error::new(kind, format!("{whom}: {error}{why}"))
                     .with_source(error)
                     .with_response(response.map(|()| body)));
             }
@@ -56,12 +62,13 @@ impl Client {
         let info = Info {
             id: next_id(),
             role: Role::Client,
-            protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
+            protocol: agreed.protocol.map(|protocol| protocol.as_str().into()),
             compression: agreed.compression,
             version: agreed.version,
-            remote_address: peer_address.map(|address| address.ip()),
-            peer_address,
+            remote_address: peer_addr.map(|address| address.ip()),
+            peer_addr,
             tls: stream.tls(),
+            request: Requested::new(opening.target().resource(), data),
         };
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));

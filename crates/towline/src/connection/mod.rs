@@ -52,6 +52,7 @@ use towline_proto::{
 
 pub use event::Event;
 pub use info::Info;
+pub(crate) use info::Requested;
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use when_full::WhenFull;
@@ -139,16 +140,17 @@ impl Connection {
     /// Outside of a tokio runtime, or in one without time.
     pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
         let stream = AnyStream::new(stream);
-        let peer_address = stream.peer_address();
+        let peer_addr = stream.peer_addr();
         let info = Info {
             id: next_id(),
             role,
             protocol: None,
             compression: None,
             version: Version::default(),
-            remote_address: peer_address.map(|address| address.ip()),
-            peer_address,
+            remote_address: peer_addr.map(|address| address.ip()),
+            peer_addr,
             tls: stream.tls(),
+            request: None,
         };
         let established = Established { stream, early: early.into(), info, response: None };
         Self::establish(established, config, None)
@@ -215,7 +217,8 @@ impl Connection {
         self.receiver.next_event()
     }
 
-    /// Queues a message to be sent, see [`Sender::send`].
+    /// Queues a message, and returns when it is queued: [`flushed`](Self::flushed) makes sure that
+    /// it has left. It waits while there is no room. See [`Sender::send`].
     ///
     /// # Errors
     ///
@@ -258,7 +261,8 @@ impl Connection {
         self.sender.send_binary(bytes)
     }
 
-    /// Sends a message if there is room for it now, see [`Sender::try_send`].
+    /// Queues a message if there is room for it now, and returns: [`flushed`](Self::flushed) makes
+    /// sure that it has left. See [`Sender::try_send`].
     ///
     /// # Errors
     ///
@@ -369,8 +373,16 @@ impl Connection {
         self.sender.queued_bytes()
     }
 
-    /// Waits until everything that was sent so far has been handed to the operating system, see
-    /// [`Sender::flushed`].
+    /// Waits until everything that was sent so far has been handed to the operating system, so that
+    /// the process may end. See [`Sender::flushed`].
+    ///
+    /// ```
+    /// # async fn example(connection: towline::Connection) -> towline::Result<()> {
+    /// connection.send("the last word").await?; // queued
+    /// connection.flushed().await; // handed to the operating system
+    /// std::process::exit(0);
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     ///
@@ -404,6 +416,37 @@ impl Connection {
         self.info().role
     }
 
+    /// What the request asked for: the path and the query, `/chat?room=7`, on both ends. Empty where
+    /// the handshake was [done elsewhere](Self::from_stream).
+    #[doc(alias = "resource_name")]
+    pub fn resource(&self) -> &str {
+        self.info().resource()
+    }
+
+    /// The path of what was asked for: `/chat`.
+    pub fn path(&self) -> &str {
+        self.info().path()
+    }
+
+    /// The query of what was asked for, without the question mark: `room=7`.
+    pub fn query(&self) -> Option<&str> {
+        self.info().query()
+    }
+
+    /// The program's own data, by type: who the user is, say. Each part of the connection has it, in
+    /// its `info().data()`; so do the server's [events](crate::ServerEvent).
+    ///
+    /// A server puts it into the request, see [`Request::data_mut`](crate::Request::data_mut), and a
+    /// client into the extensions of what it gives to
+    /// [`connect_request`](crate::Client::connect_request). From then on it can't be replaced: what is
+    /// to change goes there as an `Arc<Mutex<_>>` or its like. A connection without data takes no
+    /// memory for it.
+    ///
+    /// These are not the [extensions](Self::extensions) of the protocol.
+    pub fn data(&self) -> &http::Extensions {
+        self.info().data()
+    }
+
     /// The subprotocol that was agreed on, in the client's spelling. WebSocket-Node has it in lower
     /// case; here, compare it with [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case).
     pub fn protocol(&self) -> Option<&str> {
@@ -423,15 +466,15 @@ impl Connection {
     }
 
     /// The peer's address. Of a client behind proxies that are trusted, it is what those say; the
-    /// other end of the transport is [`peer_address`](Self::peer_address).
+    /// other end of the transport is [`peer_addr`](Self::peer_addr).
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> Option<IpAddr> {
         self.info().remote_address
     }
 
     /// The address at the other end of the transport.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.info().peer_address
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.info().peer_addr
     }
 
     /// The TCP socket, if the connection is on one, with TLS of this library's or without, and

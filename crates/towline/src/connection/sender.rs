@@ -25,8 +25,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// Messages of concurrent senders never interleave on the wire. What one sender sends arrives in
 /// that order.
 ///
-/// What is sent leaves at the latest when the sending task next yields; there is nothing to flush.
-/// Until then it is batched. While more than
+/// Sending returns when a message is queued. It leaves at the latest when the sending task next
+/// yields to the runtime; there is nothing to flush. Until then it is batched, and an `.await` that
+/// does not have to wait does not yield. So a program that ends its process, or drops its runtime,
+/// awaits [`flushed`](Self::flushed) or [`close`](Self::close) first. While more than
 /// [`send_high_water_mark`](crate::Config::send_high_water_mark) bytes wait for the peer to take
 /// them, sending waits.
 ///
@@ -48,15 +50,17 @@ impl Sender {
         Self { shared, maker: AtomicU64::new(0), place: Place::default(), mark: None }
     }
 
-    /// Queues a message to be sent, and waits while there is no room for it.
+    /// Queues a message, and returns when it is queued: [`flushed`](Self::flushed) makes sure that
+    /// it has left. It waits while there is no room for the message.
     ///
     /// It takes everything that is text or bytes, owned or lent: see [`Outgoing`], by which one also
     /// says that a message is not to be compressed.
     ///
-    /// When this returns, the message is queued, and not yet with the peer. It is written, without
-    /// further ado, as soon as the transport takes it, and at the latest when this task next yields.
-    /// To know that it was, await [`flushed`](Self::flushed): a program that exits right after this
-    /// loses it. A message above
+    /// What is queued is written without further ado as soon as the transport takes it, and at the
+    /// latest when this task next yields to the runtime. A process that exits before, or a runtime
+    /// that is dropped, loses it: see [`flushed`](Self::flushed) for an example. That the peer has
+    /// received it is known from a clean [`close`](Self::close), or from the peer's answer. A message
+    /// above
     /// [`fragmentation_threshold`](crate::Config::fragmentation_threshold) goes out in fragments.
     ///
     /// Those who wait for room have it in the order in which they came, if they come for it when
@@ -115,7 +119,9 @@ impl Sender {
         self.send(bytes.into())
     }
 
-    /// Sends a message if there is room for it now. For any thread, inside a runtime or not.
+    /// Queues a message if there is room for it now, and returns. For any thread, inside a runtime
+    /// or not. As with [`send`](Self::send), it is [`flushed`](Self::flushed) that makes sure that
+    /// it has left.
     ///
     /// # Errors
     ///
@@ -192,7 +198,23 @@ impl Sender {
     /// Waits until everything that was sent before this was called has been handed to the operating
     /// system, or never will be. What others send meanwhile is not waited for.
     ///
-    /// Nothing needs this in order to be sent: it is for whoever wants to know.
+    /// Nothing needs this in order to be sent, as long as the runtime goes on. It is for a program
+    /// that is about to end its process or to drop its runtime:
+    ///
+    /// ```
+    /// # async fn example(sender: towline::Sender) -> towline::Result<()> {
+    /// for number in 0..10 {
+    ///     sender.send(format!("line {number}")).await?; // queued
+    /// }
+    /// sender.flushed().await; // handed to the operating system
+    /// std::process::exit(0);
+    /// # }
+    /// ```
+    ///
+    /// The operating system may still lose what it has, and the peer may never read it.
+    /// [`close`](Self::close) waits for the peer's answer to the close frame, before which the peer
+    /// has received everything. If the connection has ended meanwhile, this returns as well:
+    /// [`closed`](Self::closed) tells.
     ///
     /// # Cancel safety
     ///
@@ -332,7 +354,8 @@ impl Future for Sending<'_, '_> {
 /// What is told of messages that are not sent.
 impl Shared {
     fn refused(&self, why: Refused) -> Error {
-        Error::refused(why, &self.lock().session)
+        let state = self.lock();
+        Error::refused(why, &state.session).with_failure(state.receiver.failure())
     }
 
     #[cold]
@@ -377,8 +400,9 @@ impl Drop for Sender {
     }
 }
 
-/// Messages are sent without a flush. Flushing waits until the operating system has what was sent
-/// before. Closing the sink begins to close the connection with 1000, and is done when the close
+/// `start_send` queues a message, as [`send`](Self::send) does; it is sent without a flush as soon as
+/// the task yields. Flushing waits until the operating system has what was sent before, as
+/// [`flushed`](Self::flushed) does: `SinkExt::send` and `send_all` flush, `SinkExt::feed` does not. Closing the sink begins to close the connection with 1000, and is done when the close
 /// frame has been written: the end, and what the peer says until then, is for whoever receives.
 impl Sink<Message> for Sender {
     type Error = Error;

@@ -5,6 +5,7 @@
 //! and no task is made but by the timekeeper, which has a lock of its own, and by tokio's budget.
 
 use std::future::poll_fn;
+use std::io;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Weak};
@@ -92,6 +93,20 @@ pub(crate) struct Unread {
     pub(crate) behind: u32,
     /// Where the ping among them begins that was answered.
     pub(crate) answered: Option<usize>,
+    /// What reading has failed with, where it says more than its kind: TLS knows why. It is here
+    /// since nothing is rarer, and nothing lies unread any more.
+    pub(crate) failure: Option<Arc<io::Error>>,
+}
+
+impl ReceiverState {
+    pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
+        self.unread.as_ref()?.failure.as_ref()
+    }
+
+    pub(crate) fn set_failure(&mut self, error: io::Error) {
+        let failure = Some(Arc::new(error));
+        self.unread = Some(Box::new(Unread { behind: 0, answered: None, failure }));
+    }
 }
 
 /// What is to be done once the state is unlocked.

@@ -112,7 +112,7 @@ impl Answer {
         let ((stream, early, is_set_up), on_its_way) =
             timeout(hub.options.handshake_timeout, answering).await??;
         if !is_set_up {
-            stream.set_nodelay(hub.options.disable_nagle_algorithm);
+            stream.set_nodelay(hub.options.nodelay);
         }
         Ok(Accepted { stream, early, on_its_way })
     }
@@ -123,13 +123,13 @@ impl Answer {
         hub: &Arc<Hub>,
         rejection: Rejection,
         transport: Transport,
-        peer_address: Option<SocketAddr>,
+        peer_addr: Option<SocketAddr>,
     ) -> io::Result<()> {
-        tracing::debug!(?peer_address, %rejection, "request rejected");
+        tracing::debug!(?peer_addr, %rejection, "request rejected");
         hub.event(|| ServerEvent::Rejected {
             status: rejection.status(),
             reason: rejection.reason().to_owned(),
-            peer_address,
+            peer_addr,
         });
         let response = rejection.response(transport);
         match self {

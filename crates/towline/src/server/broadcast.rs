@@ -55,6 +55,7 @@ impl Connections {
     /// # Cancel safety
     ///
     /// Cancel safe: those connections whose turn had not come by then don't get the message.
+    #[doc(alias("try_broadcast", "broadcastUTF", "broadcastBytes"))]
     pub fn broadcast<'m>(&self, message: impl Into<Outgoing<'m>>) -> Broadcasting {
         let (message, compress) = message.into().into_parts();
         Broadcasting {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::Semaphore;
 use towline_proto::Config;
-use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
+use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies, Version};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::Server;
@@ -46,16 +46,47 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets which pages [`Request::accept`](crate::Request::accept) accepts connections from.
-    /// Default: those of the same origin, so that no other site can act in a visitor's name.
+    /// Sets which pages [`Request::accept`](crate::Request::accept) and
+    /// [`auto_accept`](Self::auto_accept) accept connections from (RFC 6455, section 10.2).
+    /// Default: those of the same origin, so that no other site can act in a visitor's name. Over
+    /// TLS, of the server's own or as a trusted proxy says, that is pages of `https` only: see
+    /// [`OriginPolicy::SameOrigin`].
     pub fn origins(mut self, origins: OriginPolicy) -> Self {
         self.options.origins = origins;
         self
     }
 
-    /// Sets whose `X-Forwarded-For` is believed. Default: loopback and private networks.
+    /// Sets whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, or `Forwarded` in their
+    /// place. Default: loopback alone, for a proxy on the same machine.
+    ///
+    /// ```
+    /// use towline::{Server, TrustedProxies};
+    ///
+    /// // The load balancers are in this network, and nobody else is.
+    /// let trusted = TrustedProxies::default().and("10.1.4.0/24")?;
+    /// let builder = Server::builder().trusted_proxies(trusted);
+    /// # Ok::<(), towline::CidrError>(())
+    /// ```
     pub fn trusted_proxies(mut self, trusted: TrustedProxies) -> Self {
         self.options.trusted_proxies = trusted;
+        self
+    }
+
+    /// Sets the oldest version of the protocol that is accepted. A client which asks for an older
+    /// one is answered with 426 and the versions that there are. Default: [`Version::Draft8`],
+    /// which is 8 and 13, as with WebSocket-Node.
+    ///
+    /// Draft 8 has the frames of RFC 6455 and the same checks; only the header for the origin has
+    /// another name. No browser has asked for it since 2012, so a server for browsers and current
+    /// programs loses nothing by [`Version::Rfc6455`].
+    ///
+    /// ```
+    /// use towline::{Server, Version};
+    ///
+    /// let builder = Server::builder().oldest_version(Version::Rfc6455);
+    /// ```
+    pub fn oldest_version(mut self, oldest: Version) -> Self {
+        self.options.oldest_version = oldest;
         self
     }
 
@@ -93,15 +124,19 @@ impl ServerBuilder {
 
     /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
     /// whoever accepted them. Default: on.
-    #[doc(alias("disableNagleAlgorithm", "nodelay"))]
-    pub fn disable_nagle_algorithm(mut self, on: bool) -> Self {
-        self.options.disable_nagle_algorithm = on;
+    #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.options.nodelay = on;
         self
     }
 
-    /// Sets whether every request is accepted as it comes, from any origin and with the first
-    /// subprotocol: take the connections with [`Server::next_connection`]; there are no requests
-    /// then. For the simplest of servers only. Default: off.
+    /// Sets whether every request is accepted as it comes, with the first subprotocol, if the
+    /// policy for [`origins`](Self::origins) allows it: take the connections with
+    /// [`Server::next_connection`]; there are no requests then. A page that the policy does not
+    /// allow is answered with 403. For the simplest of servers only. Default: off.
+    ///
+    /// WebSocket-Node's `autoAcceptConnections` takes any origin; here
+    /// `origins(OriginPolicy::Any)` does.
     #[doc(alias = "autoAcceptConnections")]
     pub fn auto_accept(mut self, on: bool) -> Self {
         self.options.auto_accept = on;

@@ -8,6 +8,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use towline_proto::Closed;
 
 use crate::connection::Info;
+use crate::error::ErrorKind;
 
 /// What happens at a server.
 #[derive(Debug, Clone)]
@@ -25,7 +26,20 @@ pub enum ServerEvent {
         /// The reason in the answer.
         reason: String,
         /// The address at the other end of the transport.
-        peer_address: Option<SocketAddr>,
+        peer_addr: Option<SocketAddr>,
+    },
+    /// A TLS handshake failed, so that there is no request. A client that goes before it has said
+    /// anything is not told of.
+    TlsFailed {
+        /// What kind of thing went wrong, as of the error of
+        /// [`TlsServer::accept`](crate::TlsServer::accept). [`ErrorKind::HandshakeTimeout`]: it took
+        /// too long.
+        kind: ErrorKind,
+        /// What it was, in words: that the client speaks plain HTTP, or does not accept the
+        /// certificate, say.
+        reason: String,
+        /// The address at the other end of the transport.
+        peer_addr: Option<SocketAddr>,
     },
     /// A connection is established.
     #[doc(alias = "connect")]

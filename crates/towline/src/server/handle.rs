@@ -78,7 +78,7 @@ impl ServerHandle {
     }
 
     /// The addresses that are listened on.
-    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.gate.addresses()
     }
 
@@ -103,9 +103,9 @@ impl ServerHandle {
     /// # Panics
     ///
     /// Outside of a tokio runtime, or in one without time.
-    pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
+    pub fn serve(&self, stream: impl Io, peer_addr: Option<SocketAddr>) {
         let stream = AnyStream::new(stream);
-        let peer = peer_address.or_else(|| stream.peer_address());
+        let peer = peer_addr.or_else(|| stream.peer_addr());
         self.gate.serve(stream, peer);
     }
 
@@ -129,7 +129,7 @@ impl ServerHandle {
     pub async fn upgrade(
         &self,
         request: http::Request<()>,
-        peer_address: Option<SocketAddr>,
+        peer_addr: Option<SocketAddr>,
         upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
     ) -> http::Response<Bytes> {
         let transport = Transport::of(&request);
@@ -137,9 +137,9 @@ impl ServerHandle {
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         match self.gate.enter().await {
             Some((way, permit)) => {
-                tokio::spawn(way.admit(request, peer_address, answer, permit));
+                tokio::spawn(way.admit(request, peer_addr, answer, permit));
             }
-            None => refuse(&self.gate.hub, answer, transport, peer_address).await,
+            None => refuse(&self.gate.hub, answer, transport, peer_addr).await,
         }
         response.await.unwrap_or_else(|_| unanswered().response(transport))
     }
@@ -149,12 +149,42 @@ impl ServerHandle {
         self.gate.hub.connections.clone()
     }
 
-    /// What happens from now on: requests accepted and rejected, connections made and ended.
+    /// What happens from now on: requests accepted and rejected, TLS handshakes that fail,
+    /// connections made and ended.
     ///
     /// Up to 1024 events are kept for one who is slow to take them; then the oldest are missed,
     /// and [`ServerEvent::Missed`] says how many.
     pub fn events(&self) -> Events {
         Events(self.gate.hub.subscribe())
+    }
+
+    /// Tells of a TLS handshake that failed, by [`ServerEvent::TlsFailed`]: for an accept loop of your
+    /// own. A server tells of its own listening sockets by itself.
+    ///
+    /// What has the kind [`ErrorKind::RequestGone`] is not told: the client went before it had said
+    /// anything.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "rustls")]
+    /// # async fn example(
+    /// #     server: towline::ServerHandle,
+    /// #     tls: towline::TlsServer,
+    /// #     stream: tokio::net::TcpStream,
+    /// #     peer: std::net::SocketAddr,
+    /// # ) {
+    /// match tls.accept(stream).await {
+    ///     Ok(stream) => server.serve(stream, Some(peer)),
+    ///     Err(error) => server.report_tls_failure(error.kind(), error.to_string(), Some(peer)),
+    /// }
+    /// # }
+    /// ```
+    pub fn report_tls_failure(
+        &self,
+        kind: ErrorKind,
+        reason: impl Into<String>,
+        peer_addr: Option<SocketAddr>,
+    ) {
+        self.gate.hub.tls_failed(kind, reason.into(), peer_addr);
     }
 
     /// How connections behave.

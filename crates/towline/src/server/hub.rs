@@ -1,13 +1,15 @@
 //! What a server's listeners, requests and connections share.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
-use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies};
+use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies, Version};
 use towline_proto::{Closed, Config};
 
 use crate::connection::{Info, Observer};
+use crate::error::ErrorKind;
 use crate::server::accepting::Accepting;
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
@@ -23,11 +25,12 @@ pub(crate) struct Options {
     pub(crate) config: Config,
     pub(crate) origins: OriginPolicy,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) oldest_version: Version,
     pub(crate) head_limits: HeadLimits,
     pub(crate) handshake_timeout: Duration,
     pub(crate) max_pending_requests: usize,
     pub(crate) max_handshakes: usize,
-    pub(crate) disable_nagle_algorithm: bool,
+    pub(crate) nodelay: bool,
     pub(crate) auto_accept: bool,
     /// What is accepted on listening sockets is TLS then.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
@@ -39,11 +42,12 @@ impl Default for Options {
             config: Config::server(),
             origins: OriginPolicy::default(),
             trusted_proxies: TrustedProxies::default(),
+            oldest_version: Version::Draft8,
             head_limits: HeadLimits::default(),
             handshake_timeout: Duration::from_secs(10),
             max_pending_requests: 1024,
             max_handshakes: 16 << 10,
-            disable_nagle_algorithm: true,
+            nodelay: true,
             auto_accept: false,
             tls: None,
         }
@@ -82,6 +86,15 @@ impl Hub {
             && events.receiver_count() > 0
         {
             let _ = events.send(event());
+        }
+    }
+
+    /// Tells of a TLS handshake that failed; not of a client that has said nothing, such as one that
+    /// only looks whether somebody listens.
+    pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
+        tracing::debug!(?peer, %reason, "no TLS");
+        if kind != ErrorKind::RequestGone {
+            self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
         }
     }
 

@@ -68,7 +68,7 @@ pub(crate) async fn accept(
     term: Term,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    let mut no_delay = NoDelay::of(&listener, way.hub.options.disable_nagle_algorithm);
+    let mut no_delay = NoDelay::of(&listener, way.hub.options.nodelay);
     while let Some(accepted) = unless(&mut stopped, listener.accept()).await {
         match accepted {
             Ok((stream, peer)) => {
@@ -85,7 +85,7 @@ pub(crate) async fn accept(
                 match way.hub.options.tls.clone() {
                     Some(tls) => {
                         if !is_set_up {
-                            stream.set_nodelay(way.hub.options.disable_nagle_algorithm);
+                            stream.set_nodelay(way.hub.options.nodelay);
                         }
                         tokio::spawn(way.secure(tls, stream, peer, (term, permit)));
                     }

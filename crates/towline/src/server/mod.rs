@@ -162,8 +162,8 @@ impl Server {
     /// # Panics
     ///
     /// Outside of a tokio runtime, or in one without time.
-    pub fn serve(&self, stream: impl Io, peer_address: Option<SocketAddr>) {
-        self.handle.serve(stream, peer_address);
+    pub fn serve(&self, stream: impl Io, peer_addr: Option<SocketAddr>) {
+        self.handle.serve(stream, peer_addr);
     }
 
     /// The connections there are now; see [`ServerHandle::connections`].

@@ -3,18 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::{Extensions, StatusCode, Uri};
 use tokio::runtime::Handle;
 use towline_proto::handshake::{
-    Accept, Agreed, Cookie, Extension, Offer, Rejection, Subprotocol, Transport, Version,
+    Accept, Agreed, Cookie, Extension, Offer, Protocol, Rejection, Subprotocol, Transport, Version,
 };
 use towline_proto::{Config, Role};
 
-use crate::connection::{Connection, Established, Info, next_id};
+use crate::connection::{Connection, Established, Info, Requested, next_id};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
@@ -54,7 +55,7 @@ struct Parts {
     http: http::Request<()>,
     offer: Offer,
     remote_address: Option<IpAddr>,
-    peer_address: Option<SocketAddr>,
+    peer_addr: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
     hub: Arc<Hub>,
     /// Where the answer is given, whoever gives it.
@@ -69,8 +70,8 @@ impl Request {
     ///
     /// `early` is what was read from the stream behind the request, and belongs to the connection.
     /// Pages of another origin are refused by [`accept`](Self::accept) unless
-    /// [confirmed](Accept::origin), and proxies in private networks are trusted; a server's
-    /// [builder](crate::ServerBuilder) lets you choose.
+    /// [confirmed](Accept::origin), proxies on the same machine are trusted, and versions 8 and 13
+    /// are accepted; a server's [builder](crate::ServerBuilder) lets you choose.
     ///
     /// # Errors
     ///
@@ -89,7 +90,7 @@ impl Request {
     ) -> std::result::Result<Self, Rejection> {
         let hub = Hub::new(Options { config, ..Options::default() }, Connections::of_request());
         let stream = AnyStream::new(stream);
-        let peer = stream.peer_address();
+        let peer = stream.peer_addr();
         let transport = Transport::of(&http);
         let answer = Answer::Stream { stream, early: early.into(), is_set_up: false };
         Self::new(http, peer, &hub, answer).map_err(|refused| {
@@ -103,19 +104,19 @@ impl Request {
     /// A request on its way through `hub`, if it is a valid handshake.
     pub(crate) fn new(
         http: http::Request<()>,
-        peer_address: Option<SocketAddr>,
+        peer_addr: Option<SocketAddr>,
         hub: &Arc<Hub>,
         answer: Answer,
     ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
-        let offer = match Offer::from_request(&http) {
+        let offer = match Offer::from_request_since(hub.options.oldest_version, &http) {
             Ok(offer) => offer,
             Err(rejection) => return Err(Box::new((rejection, answer))),
         };
-        let remote_address = peer_address
+        let remote_address = peer_addr
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
         let tls = answer.tls().or_else(|| http.extensions().get().cloned());
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
-        let parts = Parts { http, offer, remote_address, peer_address, tls, hub, runtime, answer };
+        let parts = Parts { http, offer, remote_address, peer_addr, tls, hub, runtime, answer };
         Ok(Self(Box::new(parts)))
     }
 
@@ -130,6 +131,35 @@ impl Request {
         self.0.http.headers()
     }
 
+    /// What goes with the request, by type, and with the [connection](Connection::data) that comes of
+    /// it: what the program puts [there](Self::data_mut), and the extensions that the request had when
+    /// it came through an HTTP library, such as those of tower layers.
+    ///
+    /// These are not the [extensions](Self::extensions) of the protocol.
+    pub fn data(&self) -> &Extensions {
+        self.0.http.extensions()
+    }
+
+    /// The same, to put something there.
+    ///
+    /// ```
+    /// # use towline::{Connection, Request, Result};
+    /// #[derive(Clone)]
+    /// struct User(String);
+    ///
+    /// async fn admit(mut request: Request, name: String) -> Result<Connection> {
+    ///     request.data_mut().insert(User(name));
+    ///     let connection = request.accept().await?;
+    ///     if let Some(User(name)) = connection.data().get() {
+    ///         println!("{name} is aboard");
+    ///     }
+    ///     Ok(connection)
+    /// }
+    /// ```
+    pub fn data_mut(&mut self) -> &mut Extensions {
+        self.0.http.extensions_mut()
+    }
+
     /// The host that the request is for, as its `Host` has it: with the port, if it was written.
     pub fn host(&self) -> &str {
         self.0.offer.host()
@@ -139,6 +169,14 @@ impl Request {
     /// off, it has not.
     pub fn is_secure(&self) -> bool {
         self.tls().is_some()
+    }
+
+    /// Whether the client is known to have spoken TLS, to this server or to a trusted proxy.
+    fn is_known_secure(&self) -> bool {
+        let proxies = &self.0.hub.options.trusted_proxies;
+        let forwarded =
+            self.peer_addr().and_then(|peer| proxies.client_is_secure(peer.ip(), self.headers()));
+        self.is_secure() || forwarded == Some(true)
     }
 
     /// What the TLS handshake agreed on, and the client's certificates, if the request
@@ -169,15 +207,15 @@ impl Request {
     }
 
     /// The client's address, as far as it is to be believed: what trusted proxies say, else
-    /// [`peer_address`](Self::peer_address)'s.
+    /// [`peer_addr`](Self::peer_addr)'s.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> Option<IpAddr> {
         self.0.remote_address
     }
 
     /// The address at the other end of the transport, which may be a proxy's.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.0.peer_address
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.peer_addr
     }
 
     /// The version of the protocol that the client asks for.
@@ -253,7 +291,14 @@ impl Request {
 
     /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
     pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
-        let accept = accept.compression(self.0.hub.options.config.negotiable_compression());
+        let config = &self.0.hub.options.config;
+        // What the program says here goes before the configuration. Frames are handed out as they
+        // come, so there is no compression then.
+        let accept = match config.assemble_fragments {
+            true => accept.compression_by_default(config.negotiable_compression()),
+            false => accept.compression(None),
+        }
+        .over_tls(self.is_known_secure());
         let (response, agreed) = match self.0.offer.accept(&accept, &self.0.hub.options.origins) {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -282,12 +327,10 @@ impl Request {
         Ok(connection)
     }
 
-    /// Accepts whatever is asked for: any origin, and the first subprotocol.
-    pub(crate) async fn answer_with_anything(self) -> Result<Connection> {
+    /// Accepts without asking the program, with the first subprotocol. The policy for origins holds
+    /// as it does otherwise.
+    pub(crate) async fn answer_unasked(self) -> Result<Connection> {
         let mut accept = Accept::new();
-        if let Some(origin) = self.origin() {
-            accept = accept.origin(origin);
-        }
         if let Some(protocol) = self.protocols().first() {
             accept = accept.protocol(protocol.as_str());
         }
@@ -329,7 +372,7 @@ impl Request {
 
     async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
         let Some(answer) = self.take_answer() else { return Err(answered()) };
-        let (transport, peer) = (self.0.offer.transport(), self.0.peer_address);
+        let (transport, peer) = (self.0.offer.transport(), self.0.peer_addr);
         let left_out = rejection.header_error().map(|error| {
             Error::new(ErrorKind::InvalidHandshakeOption, error.to_string())
                 .with_source(error.clone())
@@ -342,16 +385,21 @@ impl Request {
         self.0.answer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn info(&self, agreed: Agreed) -> Info {
+    fn info(&mut self, agreed: Agreed) -> Info {
+        let mut data = mem::take(self.0.http.extensions_mut());
+        // What was for the handshake, and is of no use any more.
+        data.remove::<Protocol>();
+        data.remove::<Arc<TlsInfo>>();
         Info {
             id: next_id(),
             role: Role::Server,
-            protocol: agreed.protocol.map(|protocol| protocol.as_str().to_owned()),
+            protocol: agreed.protocol.map(|protocol| protocol.as_str().into()),
             compression: agreed.compression,
             version: agreed.version,
             remote_address: self.0.remote_address,
-            peer_address: self.0.peer_address,
+            peer_addr: self.0.peer_addr,
             tls: self.0.tls.clone(),
+            request: Requested::new(self.resource(), data),
         }
     }
 }
@@ -369,7 +417,7 @@ impl Drop for Request {
     fn drop(&mut self) {
         let Some(answer) = self.take_answer() else { return };
         let hub = self.0.hub.clone();
-        let (transport, peer) = (self.0.offer.transport(), self.0.peer_address);
+        let (transport, peer) = (self.0.offer.transport(), self.0.peer_addr);
         self.0.runtime.spawn(async move {
             let _ = answer.reject(&hub, unanswered(), transport, peer).await;
         });

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use towline_proto::handshake::{Rejection, Transport, parse_request};
 
 use crate::connection::Connection;
+use crate::error::ErrorKind;
 use crate::head::{ReadError, read_head};
 use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
@@ -60,8 +61,16 @@ impl Way {
             Some(Some(Ok(stream))) => {
                 self.handshake(stream, true, peer, (term, permit), deadline).await;
             }
-            Some(Some(Err(error))) => tracing::debug!(?peer, %error, "no TLS"),
-            Some(None) => tracing::debug!(?peer, "no TLS within the handshake_timeout"),
+            Some(Some(Err(error))) => {
+                self.leave().tls_failed(error.kind(), error.to_string(), peer);
+            }
+            Some(None) => {
+                let within = self.hub.options.handshake_timeout;
+                let why = format!(
+                    "TLS with a client: no handshake within {within:?} (handshake_timeout)"
+                );
+                self.leave().tls_failed(ErrorKind::HandshakeTimeout, why, peer);
+            }
             // It is unmounted. There is nothing to answer with.
             None => {}
         }
@@ -136,7 +145,7 @@ impl Way {
             let _ = self.requests.send(request);
             return;
         }
-        match Box::pin(request.answer_with_anything()).await {
+        match Box::pin(request.answer_unasked()).await {
             Ok(connection) => {
                 place.forget();
                 // Likewise, and so closes it.

@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use towline_proto::Role;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::tls::asked::NoCertificate;
 use crate::tls::explain::explain;
 use crate::tls::handshake::{Failure, handshake};
 use crate::tls::pem::{self, Identity};
@@ -237,13 +238,21 @@ impl Tls {
 fn failed(host: &str, failure: Failure) -> Error {
     match failure {
         Failure::Tls(error) => explain(Role::Client, host, error),
+        Failure::NothingToShow(error) => Error::new(
+            ErrorKind::Tls,
+            format!(
+                "TLS with {host}: the peer has given up (HandshakeFailure), perhaps since it asked \
+                 for a certificate of this end and was shown none"
+            ),
+        )
+        .with_source(error),
         Failure::Http(_) => Error::new(
             ErrorKind::NotTls,
             format!(
                 "TLS with {host}: the server speaks plain HTTP there; is it ws:// and not wss://?"
             ),
         ),
-        Failure::Ended => Error::new(
+        Failure::Ended | Failure::Gone => Error::new(
             ErrorKind::Tls,
             format!("TLS with {host}: the server closed the connection during the TLS handshake"),
         ),
@@ -292,8 +301,9 @@ impl Options {
             }));
         let Some(Identity { chain, key }) = self.identity.clone().filter(|_| whose == Whose::Named)
         else {
-            return Ok(config.with_no_client_auth());
+            return Ok(config.with_client_cert_resolver(Arc::new(NoCertificate)));
         };
+        pem::check_key(&key, config.crypto_provider())?;
         config.with_client_auth_cert(chain, key).map_err(|error| {
             pem::invalid(format!("the client's certificate can't be used: {error}"))
                 .with_source(error)

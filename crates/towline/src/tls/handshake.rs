@@ -4,11 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rustls::{Error, HandshakeKind, ProtocolVersion};
+use rustls::{AlertDescription, Error, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use towline_proto::Role;
 
+use crate::tls::asked;
 use crate::tls::scratch::KEPT_MAX;
 use crate::tls::session::{Outgoing, Session};
 use crate::tls::stream::{Left, Stream};
@@ -28,9 +29,13 @@ pub(crate) enum Failure {
     Io(io::Error),
     /// The peer ended the stream in the middle.
     Ended,
+    /// The client has gone before it had said anything.
+    Gone,
     /// What came is the beginning of an HTTP message.
     Http(AnyStream),
     Tls(Error),
+    /// The server has given up without a reason, after it had asked for a certificate and got none.
+    NothingToShow(Error),
 }
 
 impl From<io::Error> for Failure {
@@ -47,17 +52,23 @@ pub(crate) async fn handshake(
 ) -> Result<Stream, Failure> {
     let (mut incoming, mut ahead) = (Vec::new(), BytesMut::new());
     let mut buffer = Vec::new();
-    let mut is_first = true;
+    let (mut is_first, mut was_asked) = (true, false);
     loop {
         let mut outgoing = Outgoing { buffer: &mut buffer, filled: 0 };
         let received = &mut |plaintext: &[u8]| ahead.extend_from_slice(plaintext);
         let result = session.receive(&mut incoming, &mut outgoing, received);
         let filled = outgoing.filled;
+        was_asked |= asked::take();
         let taken = match result {
             Ok(taken) => taken,
             Err(error) => {
                 part(&mut stream, &buffer[..filled], &session).await;
-                return Err(Failure::Tls(error));
+                return Err(match error {
+                    Error::AlertReceived(AlertDescription::HandshakeFailure) if was_asked => {
+                        Failure::NothingToShow(error)
+                    }
+                    error => Failure::Tls(error),
+                });
             }
         };
         incoming.drain(..taken.count);
@@ -86,8 +97,11 @@ pub(crate) async fn handshake(
             return Err(Failure::Ended);
         }
         incoming.reserve_exact(AT_ONCE);
-        if stream.read_buf(&mut incoming).await? == 0 {
-            return Err(Failure::Ended);
+        match stream.read_buf(&mut incoming).await {
+            Ok(1..) => {}
+            _ if is_first && session.role() == Role::Server => return Err(Failure::Gone),
+            Ok(0) => return Err(Failure::Ended),
+            Err(error) => return Err(Failure::Io(error)),
         }
         if std::mem::take(&mut is_first) && is_http(session.role(), &incoming) {
             return Err(Failure::Http(stream));

@@ -5,6 +5,8 @@
 //!   TlsServer ─────┘
 //! ```
 
+mod diagnosis;
+
 mod pem;
 
 mod provider;
@@ -24,6 +26,8 @@ mod under;
 mod live;
 
 mod stream;
+
+mod asked;
 
 mod handshake;
 

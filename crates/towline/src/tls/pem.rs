@@ -6,10 +6,11 @@ use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::tls::diagnosis;
 
 /// A chain of certificates, the end's own first, and its key.
 pub(crate) struct Identity {
@@ -25,13 +26,7 @@ impl Clone for Identity {
 
 impl Identity {
     pub(crate) fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self> {
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| match error {
-            rustls::pki_types::pem::Error::NoItemsFound => {
-                invalid("there is no private key in the PEM text (PKCS #8, PKCS #1 or SEC 1)")
-            }
-            error => invalid(format!("the private key is no valid PEM: {error}")),
-        })?;
-        Ok(Self { chain: certificates(chain)?, key })
+        Ok(Self { chain: certificates(chain)?, key: private_key(key)? })
     }
 
     pub(crate) fn from_der<C: Into<Vec<u8>>>(
@@ -48,15 +43,46 @@ impl Identity {
     }
 }
 
+/// The private key of a PEM text.
+pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
+    let text = without_bom(pem);
+    PrivateKeyDer::from_pem_slice(text)
+        .map_err(|error| invalid(diagnosis::of_key(text, &error)).with_source(error))
+}
+
 /// All certificates of a PEM text, of which there is at least one.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
-    let certificates = CertificateDer::pem_slice_iter(pem)
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(|error| invalid(format!("the certificates are no valid PEM: {error}")))?;
-    if certificates.is_empty() {
-        return Err(invalid("there is no certificate in the PEM text"));
+    let text = without_bom(pem);
+    let certificates = CertificateDer::pem_slice_iter(text).collect();
+    let certificates: std::result::Result<Vec<_>, _> = certificates;
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => {
+            Err(invalid(diagnosis::of_certificates(text, &pem::Error::NoItemsFound)))
+        }
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(invalid(diagnosis::of_certificates(text, &error)).with_source(error)),
     }
-    Ok(certificates)
+}
+
+/// Editors put it in front of UTF-8.
+fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// Looks whether the provider of cryptography can sign with a key.
+pub(crate) fn check_key(key: &PrivateKeyDer<'static>, provider: &CryptoProvider) -> Result<()> {
+    match provider.key_provider.load_private_key(key.clone_key()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = format!(
+                "the private key is of a kind or on a curve that the provider of cryptography can't \
+                 use ({error}): make one of ECDSA on P-256 or P-384, Ed25519, or RSA with 2048 bits \
+                 or more, and a certificate for it, as with `openssl genpkey -algorithm EC -pkeyopt \
+                 ec_paramgen_curve:P-256 -out key.pem`"
+            );
+            Err(invalid(message).with_source(error))
+        }
+    }
 }
 
 /// A store of these roots.

@@ -112,7 +112,7 @@ impl TlsServer {
     /// As [`from_pem`](Self::from_pem), and [`ErrorKind::InvalidTls`] if a file can't be read.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
         let files = (chain.as_ref().to_owned(), key.as_ref().to_owned());
-        let identity = read(&files)?;
+        let identity = read(&files, false)?;
         Self::new(Parts::of(identity), Some(files.clone())).map_err(|error| of_files(&files, error))
     }
 
@@ -155,12 +155,13 @@ impl TlsServer {
     /// # Errors
     ///
     /// As [`from_pem_files`](Self::from_pem_files), and [`ErrorKind::InvalidTls`] if it was not made
-    /// from files. What was there stays then.
+    /// from files, or if one of them is, behind its links, no regular file: to read a pipe again might
+    /// never end. What was there stays then.
     pub fn reload(&self) -> Result<()> {
         let Some(files) = &self.0.files else {
             return Err(pem::invalid("there is nothing to reload: it was not made from files"));
         };
-        let identity = read(files)?;
+        let identity = read(files, true)?;
         self.exchange(identity).map_err(|error| of_files(files, error))
     }
 
@@ -209,6 +210,8 @@ impl TlsServer {
     /// - [`ErrorKind::CertificateExpired`], [`CertificateUntrusted`](ErrorKind::CertificateUntrusted),
     ///   [`CertificateInvalid`](ErrorKind::CertificateInvalid): the one that it has shown is not
     ///   accepted.
+    /// - [`ErrorKind::RequestGone`]: it has gone before it said anything, as one does that only looks
+    ///   whether somebody listens.
     /// - [`ErrorKind::Tls`]: the handshake failed in another way.
     ///
     /// # Cancel safety
@@ -260,7 +263,9 @@ impl SecureServer for TlsServer {
 
 async fn failed(failure: Failure) -> Error {
     match failure {
-        Failure::Tls(error) => explain(Role::Server, "a client", error),
+        Failure::Tls(error) | Failure::NothingToShow(error) => {
+            explain(Role::Server, "a client", error)
+        }
         Failure::Http(mut stream) => {
             // Whether it is read is the client's affair.
             let _ = stream.write_all(PLAIN_HTTP).await;
@@ -273,6 +278,10 @@ async fn failed(failure: Failure) -> Error {
             ErrorKind::Tls,
             "TLS with a client: it closed the connection during the TLS handshake",
         ),
+        Failure::Gone => Error::new(
+            ErrorKind::RequestGone,
+            "TLS with a client: it closed the connection before it said anything",
+        ),
         Failure::Io(error) => Error::new(
             ErrorKind::Tls,
             format!("TLS with a client: the TLS handshake broke off: {error}"),
@@ -281,14 +290,33 @@ async fn failed(failure: Failure) -> Error {
     }
 }
 
-fn read(files: &(PathBuf, PathBuf)) -> Result<Identity> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| {
-            pem::invalid(format!("can't read {}: {error}", path.display())).with_source(error)
-        })
-    };
-    let (chain, key) = files;
-    Identity::from_pem(&read(chain)?, &read(key)?).map_err(|error| of_files(files, error))
+/// What is in these files. One that is read `again` has to be a regular one, behind its links: to read
+/// another might never end.
+fn read((chain, key): &(PathBuf, PathBuf), again: bool) -> Result<Identity> {
+    let of_chain = content(chain, again)?;
+    // A pipe can be read once.
+    let of_key = if chain == key { of_chain.clone() } else { content(key, again)? };
+    let chain = pem::certificates(&of_chain).map_err(|error| of_file(chain, error))?;
+    let key = pem::private_key(&of_key).map_err(|error| of_file(key, error))?;
+    Ok(Identity { chain, key })
+}
+
+fn content(path: &Path, again: bool) -> Result<Vec<u8>> {
+    let unable = |why: String| pem::invalid(format!("can't read {}: {why}", path.display()));
+    let failed = |error: std::io::Error| unable(error.to_string()).with_source(error);
+    if again && !std::fs::metadata(path).map_err(failed)?.is_file() {
+        let why = "it is no regular file (a pipe or a device, say), and can't be read again";
+        return Err(unable(why.to_owned()));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+/// An error that comes of what is in this file: advice names it.
+fn of_file(path: &Path, error: Error) -> Error {
+    let path = path.display().to_string();
+    let advice = error.to_string().replace("-in FILE", &format!("-in {path}"));
+    let advice = advice.replace("-f FILE", &format!("-f {path}"));
+    Error::new(error.kind(), format!("{path}: {advice}")).with_source(error)
 }
 
 /// An error that comes of what is in these files.
@@ -307,6 +335,7 @@ impl Parts {
     fn configs(&self) -> Result<Configs> {
         let Identity { chain, key } = self.identity.clone();
         let provider = provider::choose()?;
+        pem::check_key(&key, &provider)?;
         let clients = self.client_verifier()?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

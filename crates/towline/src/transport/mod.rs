@@ -93,7 +93,7 @@ impl AnyStream {
     }
 
     /// The address at the other end, where there is such a thing.
-    pub(crate) fn peer_address(&self) -> Option<SocketAddr> {
+    pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         self.tcp_stream()?.peer_addr().ok()
     }
 

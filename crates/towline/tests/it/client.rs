@@ -117,6 +117,41 @@ async fn an_answer_that_is_no_websocket_is_told_with_status_headers_and_body() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_says_that_tls_is_spoken_there_is_told_as_such() {
+    for (status, body) in [
+        ("400 Bad Request", "This port speaks TLS: use https:// or wss://, not http or ws.\n"),
+        (
+            "400 Bad Request",
+            "<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>",
+        ),
+        ("497 x", "<center>The plain HTTP request was sent to HTTPS port</center>"),
+        (
+            "400 Bad Request",
+            "Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+        ),
+    ] {
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
+        let error = refused(Client::new(), answer).await;
+        assert_eq!((error.kind(), error.blame()), (ErrorKind::IsTls, Blame::Remote), "{error}");
+        assert!(error.to_string().contains("wss://"), "{error}");
+        assert_eq!(error.response().unwrap().body(), body);
+    }
+    // Go's says no length.
+    let answer =
+        "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    assert_eq!(refused(Client::new(), answer).await.kind(), ErrorKind::IsTls);
+    // Other words, or another status.
+    for (status, body) in
+        [("400 Bad Request", "This port is closed"), ("403 Forbidden", "This port speaks TLS")]
+    {
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
+        assert_eq!(refused(Client::new(), answer).await.kind(), ErrorKind::HttpResponse);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_is_wrong_is_refused() {
     let wrong_key = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
@@ -176,9 +211,9 @@ async fn what_can_not_be_connected_to_is_told() {
         (&*refused, ErrorKind::Connect),
         ("ws://no-such-host.invalid/", ErrorKind::Connect),
         ("ftp://127.0.0.1/", ErrorKind::InvalidUrl),
-        ("ws:///no-host", ErrorKind::InvalidUrl),
+        ("ws:///", ErrorKind::InvalidUrl),
         ("/just/a/path", ErrorKind::InvalidUrl),
-        ("ws://h/ with spaces", ErrorKind::InvalidUrl),
+        ("ws://h h/", ErrorKind::InvalidUrl),
         ("", ErrorKind::InvalidUrl),
     ] {
         let error = Client::new().connect(url).await.unwrap_err();

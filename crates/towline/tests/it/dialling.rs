@@ -31,7 +31,7 @@ async fn a_name_is_looked_up_by_whom_the_program_says() {
     let client = direct().resolver(table.clone());
     let connection = client.connect(&url).await.unwrap();
     assert_eq!(*table.1.lock().unwrap(), ["feed.example"]);
-    assert_eq!(connection.peer_address(), Some(server.address));
+    assert_eq!(connection.peer_addr(), Some(server.address));
     assert!(connection.tcp_stream().is_some());
     let host = format!("feed.example:{}", server.address.port());
     assert_eq!(crate::http::header(&server.said()[0], "host"), Some(&*host));
@@ -67,7 +67,7 @@ async fn an_address_that_fails_makes_way_for_the_next() {
     let dead = IpAddr::V4(Ipv4Addr::new(127, 255, 255, 254));
     let client = direct().resolver(Table(vec![V6, dead, V4], Arc::default()));
     let connection = client.connect(format!("ws://h:{}/", server.address.port())).await.unwrap();
-    assert_eq!(connection.peer_address(), Some(server.address));
+    assert_eq!(connection.peer_addr(), Some(server.address));
 }
 
 #[tokio::test]

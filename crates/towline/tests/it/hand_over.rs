@@ -166,7 +166,7 @@ fn is_known_tcp(connection: &Connection, far: Option<&TcpStream>) {
     assert!(connection.tcp_stream().unwrap().nodelay().unwrap(), "{connection:?}");
     if let Some(far) = far {
         let address = far.local_addr().unwrap();
-        assert_eq!(connection.peer_address(), Some(address));
+        assert_eq!(connection.peer_addr(), Some(address));
         assert_eq!(connection.remote_address(), Some(address.ip()));
     }
 }
@@ -183,9 +183,9 @@ async fn a_tcp_stream_is_treated_alike_wherever_it_comes_from() {
         tokio::join!(client.connect_over(far, "ws://h/"), accepts(&mut server));
     let client = client.unwrap();
     is_known_tcp(&connection, None);
-    assert_eq!(connection.peer_address(), Some(far_address));
+    assert_eq!(connection.peer_addr(), Some(far_address));
     is_known_tcp(&client, None);
-    assert_eq!(client.peer_address(), Some(connection.tcp_stream().unwrap().local_addr().unwrap()));
+    assert_eq!(client.peer_addr(), Some(connection.tcp_stream().unwrap().local_addr().unwrap()));
 
     let (near, far) = tcp().await;
     let request = Request::from_http(http_request(), near, Bytes::new(), Config::server()).unwrap();
@@ -209,9 +209,9 @@ async fn a_tcp_stream_is_treated_alike_wherever_it_comes_from() {
     let (near, far) = tcp().await;
     near.set_nodelay(true).unwrap();
     far.set_nodelay(true).unwrap();
-    let mut server = Server::builder().disable_nagle_algorithm(false).build();
+    let mut server = Server::builder().nodelay(false).build();
     server.serve(near, None);
-    let client = Client::new().disable_nagle_algorithm(false);
+    let client = Client::new().nodelay(false);
     let (client, connection) =
         tokio::join!(client.connect_over(far, "ws://h/"), accepts(&mut server));
     for connection in [client.unwrap(), connection] {
@@ -226,7 +226,7 @@ async fn accepted_sockets_write_at_once_or_not_as_the_builder_says() {
         for before in [true, false] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             SockRef::from(&listener).set_tcp_nodelay(before).unwrap();
-            let mut server = Server::builder().disable_nagle_algorithm(on).listen(listener);
+            let mut server = Server::builder().nodelay(on).listen(listener);
             let url = format!("ws://{}/", server.local_addr().unwrap());
             for _ in 0..3 {
                 let client = Client::new();

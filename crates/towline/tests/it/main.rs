@@ -30,6 +30,7 @@ mod to_the_byte;
 
 mod in_line;
 
+mod accept_options;
 mod alive_or_gone;
 
 mod busy;
@@ -60,11 +61,17 @@ mod server;
 
 mod hand_over;
 
+mod own_data;
+
 mod mounting;
 
 mod send_and_sync;
 
 mod client;
+
+mod urls;
+
+mod spawned;
 
 mod dialling;
 
@@ -73,6 +80,7 @@ mod proxies;
 mod socks;
 
 mod redirects;
+mod refused_handshakes;
 
 mod connect_request;
 

@@ -399,7 +399,7 @@ async fn mounting_a_server_that_is_gone_is_an_error_that_says_why() {
         let socket = listener().await;
         let address = socket.local_addr().unwrap();
         is_gone(server.mount(socket), ["shut down", &address.to_string()]);
-        assert!(!handle.is_mounted() && handle.local_addresses().is_empty());
+        assert!(!handle.is_mounted() && handle.local_addrs().is_empty());
         assert!(TcpStream::connect(address).await.is_err(), "it is closed");
         assert!(server.next_request().await.is_none());
         drop(server);

@@ -75,6 +75,25 @@ async fn no_error_shows_the_user_in_a_url() {
         "ws:///deckhand:s3cret@h/".to_owned(),
         "ws//deckhand:s3cret@h/".to_owned(),
         "\tws://deckhand:s3cret@h/\r\n".to_owned(),
+        "ws:\\\\deckhand:s3cret@h\\".to_owned(),
+        "ws:/\n/deckhand:s3\tcret@h/".to_owned(),
+        "ws://deckhand:s3cret@h:70000/".to_owned(),
+        "ws://deckhand:s3cret@h:eighty/".to_owned(),
+        "ws://deckhand:s3cret@:80/".to_owned(),
+        "ws://deckhand:s3cret@[fe80::1%25eth0]/".to_owned(),
+        "ws://deckhand:s3cret@300.1.2.3/".to_owned(),
+        "ws://deckhand:s3cret@%ff/".to_owned(),
+        "ws://deckhand:s3cret@a<b/".to_owned(),
+        "ws://deckhand:s3cret@b\u{fc} cher/".to_owned(),
+        format!("ws://deckhand:s3cret@h/{}", "x".repeat(70_000)),
+        format!("ws://deckhand:{}@h:x/", "s3cret".repeat(20_000)),
+        // Slashes that a password can't have, so that the host is another one.
+        "ws://deckhand s3cret/@h/".to_owned(),
+        "ws://deckhand:70000s3cret/@h/".to_owned(),
+        "ws://[s3cret/@h/".to_owned(),
+        "ws://s3cret.300.1.2.3/@h/".to_owned(),
+        "ws://%s3cret/@h/".to_owned(),
+        "htp://deckhand:s3cret@h/".to_owned(),
         "\u{430}://deckhand:s3cret@h/".to_owned(),
     ] {
         let error = direct().connect(&url).await.unwrap_err();
@@ -83,6 +102,12 @@ async fn no_error_shows_the_user_in_a_url() {
         let (near, far) = tokio::io::duplex(10);
         drop(far);
         has_none(&texts(&direct().connect_over(near, &url).await.unwrap_err()));
+        let (near, far) = tokio::io::duplex(10);
+        drop(far);
+        has_none(&texts(&direct().connect_via(near, &url).await.unwrap_err()));
+        if let Ok(request) = http::Request::get(&url).body(()) {
+            has_none(&texts(&direct().connect_request(request).await.unwrap_err()));
+        }
     }
 }
 

@@ -63,7 +63,7 @@ async fn a_tunnel_is_asked_for_though_the_target_is_not_secure() {
     assert_eq!(served.recv().await.unwrap(), Some(Message::text("ship ahoy")));
     served.send(vec![7; 300_000]).await.unwrap();
     assert_eq!(client.recv().await.unwrap(), Some(Message::binary(vec![7; 300_000])));
-    assert_eq!(client.peer_address(), Some(proxy));
+    assert_eq!(client.peer_addr(), Some(proxy));
     assert_eq!(client.proxy(), Some(&*format!("http://{proxy}")));
     // It is still the socket that it was.
     assert!(client.tcp_stream().is_some_and(|tcp| tcp.nodelay().unwrap()));
@@ -153,13 +153,61 @@ async fn who_asks_for_credentials_and_who_refuses_them_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_asks_for_a_scheme_which_is_not_spoken_is_told_so() {
+    for (challenges, told) in [
+        ("Proxy-Authenticate: Negotiate\r\n", "scheme Negotiate, which is not spoken here"),
+        (
+            "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n",
+            "scheme Negotiate or NTLM, which is not spoken here",
+        ),
+        ("Proxy-Authenticate: Digest realm=\"a, b\", qop=auth\r\n", "scheme Digest, which"),
+        ("Proxy-Authenticate: NTLM, Basic realm=\"a\"\r\n", "this user and this password"),
+    ] {
+        let answer = format!("HTTP/1.1 407 x\r\n{challenges}\r\n");
+        let error = answered(Client::new(), answer.clone()).await;
+        assert_eq!(error.kind(), ErrorKind::ProxyRefused);
+        assert!(error.to_string().contains(told), "{told}: {error}");
+        assert_eq!(error.response().unwrap().status().as_u16(), 407);
+        let (proxy, _task) = once(async move |mut stream| {
+            head(&mut stream).await;
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        let client = behind(&format!("http://{proxy}"));
+        let error = client.connect("ws://feed.invalid/").await.unwrap_err();
+        let told = told.replace("this user and this password", "it asks for a user and a password");
+        assert!(error.to_string().contains(&told), "{told}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_lets_through_and_ends_is_named() {
+    for answer in ["", "SSH-2.0-OpenSSH_9.6\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n"] {
+        let (proxy, _task) = once(async move |mut stream| {
+            head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            // The handshake of the WebSocket.
+            head(&mut stream).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        })
+        .await;
+        let client = behind(&format!("http://{proxy}"));
+        let error = client.connect("ws://feed.invalid/").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Handshake);
+        let text = error.to_string();
+        assert!(text.contains("feed.invalid"), "{text}");
+        assert!(text.ends_with(&format!(" (through the proxy http://{proxy})")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn what_does_not_speak_as_a_proxy_is_told() {
     let wide = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(64 << 10));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(10_000));
     let interim = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(20);
     for (answer, told) in [
-        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "the HTTP head"),
-        ("\x05\x00", "the HTTP head"),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "does not speak HTTP"),
+        ("\x05\x00", "does not speak HTTP"),
         ("\x15\x03\x01\x00\x02\x02\x16", "is it https:// and not http://?"),
         ("", "closed the connection without an answer"),
         ("HTTP/1.1 200 O", "did not answer"),
@@ -237,7 +285,7 @@ async fn what_comes_with_the_proxys_answer_is_of_the_tunnel() {
         behind(&format!("http://{proxy}")).connect("ws://feed.invalid/").await.unwrap();
     let mut stream = task.await.unwrap();
     assert_eq!(connection.recv().await.unwrap(), Some(Message::text("hi")));
-    assert_eq!(connection.peer_address(), Some(proxy));
+    assert_eq!(connection.peer_addr(), Some(proxy));
     connection.send("ho").await.unwrap();
     assert_eq!(stream.read_u8().await.unwrap(), 0x81);
 }
@@ -345,7 +393,7 @@ async fn in_a_process_with(test: &str, variables: &[(&str, String)], url: &str) 
 async fn connects_by_default() -> bool {
     let Ok(url) = std::env::var("TOWLINE_URL") else { return false };
     match Client::new().connect(url).await {
-        Ok(connection) => println!("connected to {}", connection.peer_address().unwrap()),
+        Ok(connection) => println!("connected to {}", connection.peer_addr().unwrap()),
         Err(error) => println!("{:?} {error} {error:?}", error.kind()),
     }
     true

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
-use towline::{Accept, Config, ErrorKind, HeadLimits, OriginPolicy, Role, Server, TrustedProxies};
+use towline::{
+    Accept, Config, ErrorKind, ForwardedHeader, HeadLimits, OriginPolicy, Role, Server,
+    TrustedProxies, Version,
+};
 
 use crate::http::{accepted, answer, arrives, head, header, request, says, says_from, status};
 use crate::wire::{connect, settle};
@@ -53,6 +56,97 @@ async fn an_origin_that_is_listed_or_confirmed_is_accepted() {
     }
 }
 
+/// Nobody asks the program, which makes the policy all the more needed.
+#[tokio::test(start_paused = true)]
+async fn auto_accept_keeps_to_the_policy_for_origins() {
+    let list = || OriginPolicy::list(["https://app.example"]).unwrap();
+    for (origins, origin, expected) in [
+        (None, "https://evil.example", 403),
+        (None, "null", 403),
+        (None, "https://example.com", 101),
+        (Some(list()), "https://evil.example", 403),
+        (Some(list()), "https://example.com", 403),
+        (Some(list()), "https://app.example", 101),
+        (Some(OriginPolicy::Any), "https://evil.example", 101),
+    ] {
+        let mut builder = Server::builder().auto_accept(true);
+        if let Some(origins) = origins {
+            builder = builder.origins(origins);
+        }
+        let mut server = builder.build();
+        let mut far = says(&server, request("/", &[("Origin", origin)]).as_bytes()).await;
+        assert_eq!(status(&head(&mut far).await), expected, "{origin}");
+        assert_eq!(server.connections().len(), usize::from(expected == 101));
+        // No page at all is welcome under any policy.
+        let _program = says(&server, request("/", &[]).as_bytes()).await;
+        assert!(server.next_connection().await.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_origin_is_one_of_https_where_a_trusted_proxy_has_taken_tls_off() {
+    let forwarded = TrustedProxies::default().header(ForwardedHeader::Forwarded);
+    let (page, secure_page) = ("http://example.com", "https://example.com");
+    let x = ("X-Forwarded-Proto", "https");
+    let f = ("Forwarded", "for=203.0.113.7;proto=https");
+    for (trusted, peer, said, origin, expected) in [
+        (None, "127.0.0.1:1000", x, page, 403),
+        (None, "127.0.0.1:1000", x, secure_page, 101),
+        (None, "127.0.0.1:1000", ("X-Forwarded-Proto", "http"), page, 101),
+        (None, "127.0.0.1:1000", f, page, 101),
+        // Nobody believes these.
+        (None, "198.51.100.9:1000", x, page, 101),
+        (None, "10.1.2.3:1000", x, page, 101),
+        (Some(forwarded.clone()), "127.0.0.1:1000", f, page, 403),
+        (Some(forwarded.clone()), "127.0.0.1:1000", f, secure_page, 101),
+        (Some(forwarded), "127.0.0.1:1000", x, page, 101),
+    ] {
+        let mut builder = Server::builder();
+        if let Some(trusted) = trusted {
+            builder = builder.trusted_proxies(trusted);
+        }
+        let mut server = builder.build();
+        let request = request("/", &[said, ("Origin", origin)]);
+        let mut far = says_from(&server, request.as_bytes(), Some(peer)).await;
+        let accepted = server.next_request().await.unwrap().accept().await;
+        assert_eq!(accepted.is_ok(), expected == 101, "{origin} via {peer}: {said:?}");
+        assert_eq!(status(&head(&mut far).await), expected, "{origin} via {peer}: {said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn draft_8_is_accepted_unless_it_is_switched_off() {
+    for auto_accept in [false, true] {
+        for (oldest, version, expected) in [
+            (None, "8", 101),
+            (Some(Version::Draft8), "8", 101),
+            (Some(Version::Rfc6455), "8", 426),
+            (Some(Version::Rfc6455), "13", 101),
+        ] {
+            let mut builder = Server::builder().auto_accept(auto_accept);
+            if let Some(oldest) = oldest {
+                builder = builder.oldest_version(oldest);
+            }
+            let mut server = builder.build();
+            let lines = [("Sec-WebSocket-Origin", "https://example.com")];
+            let request = request("/", &lines)
+                .replace("Sec-WebSocket-Version: 13", &format!("Sec-WebSocket-Version: {version}"));
+            let mut far = says(&server, request.as_bytes()).await;
+            let head = if expected == 101 && !auto_accept {
+                let request = server.next_request().await.unwrap();
+                let connection = request.accept().await.unwrap();
+                assert_eq!(connection.version().number().to_string(), version);
+                head(&mut far).await
+            } else {
+                head(&mut far).await
+            };
+            assert_eq!(status(&head), expected, "{version}");
+            let supported = (expected == 426).then_some("13");
+            assert_eq!(header(&head, "Sec-WebSocket-Version"), supported);
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn only_an_offered_subprotocol_is_accepted() {
     let mut server = Server::builder().build();
@@ -82,10 +176,19 @@ async fn only_an_offered_subprotocol_is_accepted() {
 async fn forwarded_addresses_are_believed_only_from_trusted_proxies() {
     let forwarded = request("/", &[("X-Forwarded-For", "203.0.113.7, 198.51.100.1")]);
     let custom = TrustedProxies::new(["198.51.100.0/24"]).unwrap();
+    let named = TrustedProxies::default().and("10.1.0.0/16").unwrap();
     for (trusted, peer, expected) in [
         (None, "198.51.100.9:1000", "198.51.100.9"),
         (None, "127.0.0.1:1000", "198.51.100.1"),
-        (None, "10.1.2.3:1000", "198.51.100.1"),
+        (None, "[::1]:1000", "198.51.100.1"),
+        // Anybody may be in a private network.
+        (None, "10.1.2.3:1000", "10.1.2.3"),
+        (None, "172.16.0.1:1000", "172.16.0.1"),
+        (None, "192.168.1.1:1000", "192.168.1.1"),
+        (None, "[fd00::1]:1000", "fd00::1"),
+        (Some(named.clone()), "10.1.2.3:1000", "198.51.100.1"),
+        (Some(named.clone()), "127.0.0.1:1000", "198.51.100.1"),
+        (Some(named), "10.2.2.3:1000", "10.2.2.3"),
         (Some(custom.clone()), "198.51.100.9:1000", "203.0.113.7"),
         (Some(custom), "127.0.0.1:1000", "127.0.0.1"),
         (Some(TrustedProxies::none()), "127.0.0.1:1000", "127.0.0.1"),
@@ -98,10 +201,10 @@ async fn forwarded_addresses_are_believed_only_from_trusted_proxies() {
         let _far = says_from(&server, forwarded.as_bytes(), Some(peer)).await;
         let request = server.next_request().await.unwrap();
         assert_eq!(request.remote_address(), Some(expected.parse().unwrap()), "via {peer}");
-        assert_eq!(request.peer_address(), Some(peer.parse().unwrap()));
+        assert_eq!(request.peer_addr(), Some(peer.parse().unwrap()));
         let connection = request.accept().await.unwrap();
         assert_eq!(connection.remote_address(), Some(expected.parse().unwrap()));
-        assert_eq!(connection.peer_address(), Some(peer.parse().unwrap()));
+        assert_eq!(connection.peer_addr(), Some(peer.parse().unwrap()));
     }
 }
 

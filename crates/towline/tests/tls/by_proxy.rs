@@ -58,7 +58,7 @@ async fn there_is_tls_with_the_proxy_and_tls_with_the_server_inside() {
         let url = format!("{scheme}://deckhand:s3cret@localhost:{}", address.port());
         let client = Client::new().proxy(Proxy::new(url).unwrap()).tls(authority.trusted());
         let mut connection = client.connect(format!("wss://{target}/feed")).await.unwrap();
-        assert_eq!(connection.peer_address(), Some(address));
+        assert_eq!(connection.peer_addr(), Some(address));
         assert_eq!(connection.url().unwrap().to_string(), format!("wss://{target}/feed"));
         assert!(connection.tls().is_some());
         for len in [3, 20_000, 500_000] {
@@ -70,6 +70,31 @@ async fn there_is_tls_with_the_proxy_and_tls_with_the_server_inside() {
         let asked = proxy.await.unwrap();
         assert!(asked.starts_with(&format!("CONNECT {target} HTTP/1.1\r\n")), "{asked}");
         assert!(asked.contains("Proxy-Authorization: Basic ZGVja2hhbmQ6czNjcmV0\r\n"), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_lets_through_and_ends_is_named() {
+    let authority = Authority::new("root");
+    for (answer, kind) in [("", ErrorKind::Tls), ("HTTP/1.1 403 no\r\n\r\n", ErrorKind::NotTls)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let proxy = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        });
+        let url = format!("http://{address}");
+        let client = Client::new().proxy(Proxy::new(url).unwrap()).tls(authority.trusted());
+        let error = client.connect("wss://feed.invalid/").await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("TLS with feed.invalid"), "{text}");
+        assert!(text.ends_with(&format!(" (through the proxy http://{address})")), "{text}");
+        proxy.await.unwrap();
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rcgen::date_time_ymd;
 use rustls::server::WebPkiClientVerifier;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use towline::{Blame, Client, ClientAuth, Connection, Error, ErrorKind, Server, Tls, TlsServer};
 
 use crate::certificates::{Authority, Signed, server_params};
@@ -132,6 +133,52 @@ async fn a_client_that_is_asked_shows_its_certificate_or_is_refused() {
                 assert!(!error.to_string().contains('\n'), "{error}");
             }
         }
+    }
+}
+
+/// OpenSSL's servers of TLS 1.2 say no more than that (RFC 5246, section 7.4.6).
+#[tokio::test]
+async fn a_handshake_failure_after_a_certificate_was_asked_for_says_so() {
+    const REQUIRED: [u8; 7] = [0x15, 3, 3, 0, 2, 2, 116];
+    let parties = Parties::new();
+    let [tls, _] = parties.servers(ClientAuth::Required);
+    for shows in [None, Some(parties.servers.client("boat"))] {
+        let (near, mut at_near) = tokio::io::duplex(1 << 16);
+        let (mut at_far, far) = tokio::io::duplex(1 << 16);
+        let relay = tokio::spawn(async move {
+            let (mut from_client, mut from_server) = ([0; 4096], [0; 4096]);
+            loop {
+                tokio::select! {
+                    Ok(count @ 1..) = at_near.read(&mut from_client) => {
+                        at_far.write_all(&from_client[..count]).await.unwrap();
+                    }
+                    Ok(count @ 1..) = at_far.read(&mut from_server) => {
+                        let said = &mut from_server[..count];
+                        if said.starts_with(&REQUIRED[..6]) {
+                            // handshake_failure
+                            said[6] = 40;
+                        }
+                        at_near.write_all(said).await.unwrap();
+                    }
+                    else => return,
+                }
+            }
+        });
+        let mut client = parties.servers.trusted();
+        if let Some(signed) = &shows {
+            let (chain, key) = (signed.chain.as_bytes(), signed.key.as_bytes());
+            client = client.identity_pem(chain, key).unwrap();
+        }
+        let (accepted, connected) =
+            tokio::join!(tls.accept(far), client.connect(near, "localhost"));
+        accepted.unwrap_err();
+        let error = connected.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+        let text = error.to_string();
+        assert!(text.contains("HandshakeFailure"), "{text}");
+        let hints = text.contains("asked for a certificate of this end and was shown none");
+        assert_eq!(hints, shows.is_none(), "{text}");
+        relay.abort();
     }
 }
 

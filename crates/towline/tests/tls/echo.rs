@@ -1,6 +1,6 @@
 //! What is sent comes back.
 
-use towline::{Client, CloseCode, Config, Server};
+use towline::{Client, CloseCode, Config, ErrorKind, OriginPolicy, Server};
 
 use crate::certificates::Authority;
 
@@ -41,4 +41,31 @@ async fn messages_of_any_length_come_back() {
     }
     let closed = connection.close(CloseCode::NORMAL, "bye").await.unwrap();
     assert!(closed.is_clean(), "{closed:?}");
+}
+
+/// Anybody on the way can change a page of `http`, so it is no page of this server's origin.
+#[tokio::test]
+async fn the_same_origin_is_one_of_https() {
+    let authority = Authority::new("root");
+    let list = |host: &str| OriginPolicy::list([format!("http://{host}")]).unwrap();
+    for (scheme, is_listed, expected) in
+        [("http", false, false), ("https", false, true), ("http", true, true)]
+    {
+        let tls = authority.server(&["127.0.0.1"]).server();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let builder = Server::builder().tls(tls);
+        let builder = if is_listed { builder.origins(list(&host)) } else { builder };
+        let mut server = builder.listen(listener);
+        let client = Client::new().tls(authority.trusted()).origin(format!("{scheme}://{host}"));
+        let url = format!("wss://{host}/");
+        let (connection, accepted) = tokio::join!(client.connect(&url), async {
+            server.next_request().await.unwrap().accept().await
+        });
+        assert_eq!(connection.is_ok(), expected, "{scheme}");
+        match accepted {
+            Ok(_) => assert!(expected, "{scheme}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::OriginRefused, "{scheme}"),
+        }
+    }
 }

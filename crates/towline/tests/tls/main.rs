@@ -22,6 +22,8 @@ mod client_certificates;
 
 mod reloading;
 
+mod files;
+
 mod strangers;
 
 mod closing;

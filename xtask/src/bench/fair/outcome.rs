@@ -57,7 +57,7 @@ pub(crate) struct FairSample {
 }
 
 /// All turns of one server, in which one connection did one thing.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct FairResult {
     pub(crate) peer: String,
     pub(crate) scenario: String,

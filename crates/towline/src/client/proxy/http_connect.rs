@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::header::{HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use tokio::io::AsyncReadExt as _;
 use towline_proto::handshake::{HeadLimits, Target};
@@ -11,6 +11,10 @@ use crate::client::answer::{ask, body_start};
 use crate::client::proxy::hop::Hop;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::AnyStream;
+
+/// So many schemes of a proxy's are named, and none that is longer than any there is.
+const SCHEMES: usize = 4;
+const SCHEME_MAX: usize = 32;
 
 /// The stream to the proxy, as one to the target.
 pub(crate) async fn connect(
@@ -34,10 +38,9 @@ pub(crate) async fn connect(
             false => begun(early, stream),
         });
     }
-    let why = match (status, &hop.credentials) {
-        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, None) => ": it asks for a user and a password",
-        (StatusCode::PROXY_AUTHENTICATION_REQUIRED, _) => ": not to this user and this password",
-        _ => "",
+    let why = match status {
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => unauthenticated(hop, response.headers()),
+        _ => String::new(),
     };
     let (host, port) = (target.host(), target.port());
     let message = format!("{whom} refused to connect to {host}, port {port}: {status}{why}");
@@ -68,8 +71,71 @@ fn request(hop: &Hop, target: &Target, headers: &HeaderMap) -> Result<Request<()
     Ok(request)
 }
 
+/// Why a proxy wants another answer to who this end is: it may be one that nobody here can give.
+fn unauthenticated(hop: &Hop, headers: &HeaderMap) -> String {
+    let asked = schemes(headers);
+    let has_basic = asked.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"));
+    match (&hop.credentials, has_basic || asked.is_empty()) {
+        (None, true) => ": it asks for a user and a password".to_owned(),
+        (Some(_), true) => ": not to this user and this password".to_owned(),
+        (_, false) => format!(
+            ": it asks for the authentication scheme {}, which is not spoken here (only Basic is)",
+            asked.join(" or ")
+        ),
+    }
+}
+
+/// The schemes of the challenges (RFC 9110, section 11.6.1): `Negotiate, Basic realm="a, b"`. A list
+/// of challenges has the commas of their parameters as well, which are told by their equals signs.
+fn schemes(headers: &HeaderMap) -> Vec<String> {
+    let lines = headers.get_all(PROXY_AUTHENTICATE).iter();
+    let mut schemes: Vec<String> = Vec::new();
+    for line in lines.filter_map(|line| line.to_str().ok()) {
+        let mut is_quoted = false;
+        for part in line.split(|character| {
+            is_quoted ^= character == '"';
+            character == ',' && !is_quoted
+        }) {
+            let part = part.trim();
+            let (word, rest) = part.split_once([' ', '\t']).unwrap_or((part, ""));
+            if rest.trim_start().starts_with('=') {
+                continue;
+            }
+            let is_token = |character: char| {
+                character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character)
+            };
+            let is_scheme =
+                !word.is_empty() && word.len() <= SCHEME_MAX && word.chars().all(is_token);
+            if is_scheme && schemes.len() < SCHEMES && !schemes.iter().any(|known| known == word) {
+                schemes.push(word.to_owned());
+            }
+        }
+    }
+    schemes
+}
+
 /// A stream of which the beginning has been read already, together with the proxy's answer.
 fn begun(early: Vec<u8>, stream: AnyStream) -> AnyStream {
     let (read, write) = tokio::io::split(stream);
     AnyStream::new(tokio::io::join(Cursor::new(early).chain(read), write))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_are_told_from_their_parameters() {
+        let schemes = |lines: &[&'static str]| {
+            let lines = lines.iter().map(|line| HeaderValue::from_static(line));
+            let headers: HeaderMap = lines.map(|line| (PROXY_AUTHENTICATE, line)).collect();
+            schemes(&headers).join(" ")
+        };
+        assert_eq!(schemes(&["Basic realm=\"a, b\""]), "Basic");
+        assert_eq!(schemes(&["Negotiate", "NTLM", "Negotiate"]), "Negotiate NTLM");
+        let digest = "Digest realm=\"a\", qop=\"auth, auth-int\", nonce = \"x\", Bearer";
+        assert_eq!(schemes(&[digest]), "Digest Bearer");
+        assert_eq!(schemes(&["Negotiate TlRMTVNTUAAC==, Basic"]), "Negotiate Basic");
+        assert_eq!(schemes(&["", ", ,", "\"", "a b=c"]), "a");
+    }
 }

@@ -104,8 +104,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
         match (method, &self.hop.credentials) {
             (NO_AUTHENTICATION, _) => Ok(()),
             (USER_AND_PASSWORD, Some(credentials)) => self.log_in(credentials).await,
-            (NO_METHOD, None) => Err(self.refused("asks for a user and a password, or more")),
-            (NO_METHOD, Some(_)) => Err(self.refused("wants more than a user and a password")),
+            (NO_METHOD, None) => Err(self.refused(
+                "accepts no method that was offered: it asks for a user and a password, and none were \
+                 given, or for something that is not spoken here",
+            )),
+            (NO_METHOD, Some(_)) => Err(self.refused(
+                "accepts no method that was offered: neither the user and the password that were given \
+                 nor to go without, but something that is not spoken here",
+            )),
             (method, _) => Err(self.failed(format!("chose a method not offered, {method}"))),
         }
     }

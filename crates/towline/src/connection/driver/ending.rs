@@ -106,7 +106,10 @@ impl Shared {
             Some(_) => closed.initiator() == Initiator::Local,
             None => false,
         };
-        if is_expected { Ok(()) } else { Err(Error::from_closed(closed)) }
+        if is_expected {
+            return Ok(());
+        }
+        Err(Error::from_closed(closed).with_failure(state.receiver.failure()))
     }
 }
 

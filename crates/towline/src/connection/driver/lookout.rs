@@ -84,7 +84,8 @@ impl Shared {
         if !has_unread {
             state.receiver.unread = None;
         } else if !lay_before {
-            state.receiver.unread = Some(Box::new(Unread { behind, answered: None }));
+            state.receiver.unread =
+                Some(Box::new(Unread { behind, answered: None, failure: None }));
         }
         // Whoever waits is most likely about to receive what has just come.
         let is_left_alone = match position {

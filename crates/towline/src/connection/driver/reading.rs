@@ -354,7 +354,12 @@ impl Reader {
                 return Some(count);
             }
             Err(error) => {
-                shared.update(|state| state.session.handle_transport_error(error.kind()));
+                shared.update(|state| {
+                    state.session.handle_transport_error(error.kind());
+                    if error.get_ref().is_some() {
+                        state.receiver.set_failure(error);
+                    }
+                });
             }
         }
         None

@@ -11,7 +11,8 @@ impl ServerBuilder {
     ///
     /// The TLS handshake is within the [`handshake_timeout`](Self::handshake_timeout) and counts among
     /// the [`max_handshakes`](Self::max_handshakes). A client that speaks plain HTTP is told so with
-    /// a 400. [Streams of your own](crate::ServerHandle::serve) are taken as they are: see
+    /// a 400. One that fails is a [`ServerEvent::TlsFailed`](crate::ServerEvent::TlsFailed).
+    /// [Streams of your own](crate::ServerHandle::serve) are taken as they are: see
     /// [`TlsServer::accept`].
     ///
     /// An idle connection holds some 4 KiB more, and no buffer. One whose peer does not read holds up

@@ -1,0 +1,261 @@
+//! One connection of an HTTP server, from its first byte to its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::Service;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+use towline::{ErrorKind, ServerHandle, TlsInfo};
+
+use crate::greeting::{Greeted, Secure, greet, greet_secure};
+use crate::peer_addr::PeerAddr;
+use crate::place::Place;
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How large the head of a request may be; one that is larger is answered with 431.
+const BUFFER: usize = 64 << 10;
+
+/// How a server treats its connections.
+#[derive(Clone)]
+pub(crate) struct Http<S> {
+    pub(crate) service: S,
+    pub(crate) header_timeout: Duration,
+    pub(crate) places: Arc<Semaphore>,
+    pub(crate) nodelay: bool,
+    pub(crate) tls: Option<Arc<dyn Secure>>,
+    pub(crate) report_to: Option<ServerHandle>,
+}
+
+/// How far a server is; it only ever goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    Serving,
+    /// Nothing is accepted, and connections end with what they are at.
+    Draining,
+    /// Connections end at once.
+    Ended,
+}
+
+/// Resolves once the server is in this phase; never, if it is dropped before.
+async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
+    if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+impl<S, B> Http<S>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    pub(crate) async fn serve(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Place,
+        mut phase: watch::Receiver<Phase>,
+    ) {
+        // A socket that has ended meanwhile says so at the first read.
+        let _ = stream.set_nodelay(self.nodelay);
+        // Later than any clock goes it is none.
+        let deadline = Instant::now().checked_add(self.header_timeout);
+        let begun = Begun { peer, place, deadline };
+        let Some(tls) = self.tls.clone() else {
+            return self.serve_greeted(greet(stream), begun, phase).await;
+        };
+        let secured = tokio::select! {
+            biased;
+            () = reached(&mut phase, Phase::Draining) => return,
+            secured = by(deadline, tls.secure(stream)) => secured,
+        };
+        match secured {
+            Some(Ok(stream)) => self.serve_greeted(greet_secure(stream), begun, phase).await,
+            Some(Err(error)) => self.report(error.kind(), error.to_string(), peer),
+            None => {
+                let within = self.header_timeout;
+                let why =
+                    format!("TLS with a client: no handshake within {within:?} (header_timeout)");
+                self.report(ErrorKind::HandshakeTimeout, why, peer);
+            }
+        }
+    }
+
+    fn report(&self, kind: ErrorKind, reason: String, peer: SocketAddr) {
+        match &self.report_to {
+            Some(server) => server.report_tls_failure(kind, reason, Some(peer)),
+            None => tracing::debug!(%peer, %reason, "no TLS"),
+        }
+    }
+
+    /// Serves a connection once it is known what is spoken on it.
+    async fn serve_greeted<I>(
+        self,
+        greeting: impl Future<Output = io::Result<Greeted<I>>>,
+        begun: Begun,
+        mut phase: watch::Receiver<Phase>,
+    ) where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Begun { peer, place, deadline } = begun;
+        let greeted = tokio::select! {
+            biased;
+            () = reached(&mut phase, Phase::Draining) => return,
+            greeted = by(deadline, greeting) => greeted,
+        };
+        let Greeted { stream, is_http2, tls } = match greeted {
+            Some(Ok(greeted)) => greeted,
+            Some(Err(error)) => {
+                tracing::debug!(%peer, %error, "no HTTP connection");
+                return;
+            }
+            // Without a word there is nothing to be said about it.
+            None => return,
+        };
+        let origin = Origin { peer, tls };
+        let service = Told { service: self.service, origin, place: place.clone() };
+        let served = match is_http2 {
+            true => {
+                place.leave();
+                serve_http2(stream, service, self.header_timeout, phase).await
+            }
+            false => {
+                let late = place.late(deadline);
+                serve_http1(stream, service, self.header_timeout, phase, late).await
+            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%peer, %error, "HTTP connection failed");
+        }
+    }
+}
+
+/// A connection that has begun.
+struct Begun {
+    peer: SocketAddr,
+    place: Place,
+    /// By when its first head has to be there.
+    deadline: Option<Instant>,
+}
+
+/// `future`, or `None` where it is not ready by the deadline. Without one it has all the time.
+async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+async fn serve_http1<I, S, B>(
+    stream: I,
+    service: Told<S>,
+    header_timeout: Duration,
+    phase: watch::Receiver<Phase>,
+    late: impl Future<Output = ()>,
+) -> hyper::Result<()>
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    // hyper's own time begins only now.
+    tokio::select! {
+        served = drive(connection, |connection| connection.graceful_shutdown(), phase) => served,
+        () = late => Ok(()),
+    }
+}
+
+async fn serve_http2<I, S, B>(
+    stream: I,
+    service: Told<S>,
+    header_timeout: Duration,
+    phase: watch::Receiver<Phase>,
+) -> hyper::Result<()>
+where
+    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(header_timeout)
+        .keep_alive_timeout(header_timeout)
+        .enable_connect_protocol()
+        .serve_connection(TokioIo::new(stream), service);
+    drive(connection, |connection| connection.graceful_shutdown(), phase).await
+}
+
+/// Serves a connection to its end, which may be the server's.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
+    connection: C,
+    graceful_shutdown: impl FnOnce(Pin<&mut C>),
+    mut phase: watch::Receiver<Phase>,
+) -> hyper::Result<()> {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = reached(&mut phase, Phase::Draining) => graceful_shutdown(connection.as_mut()),
+    }
+    tokio::select! {
+        served = connection => served,
+        () = reached(&mut phase, Phase::Ended) => Ok(()),
+    }
+}
+
+/// Where the requests of a connection come from.
+struct Origin {
+    peer: SocketAddr,
+    tls: Option<Arc<TlsInfo>>,
+}
+
+/// A service whose requests say where they come from.
+struct Told<S> {
+    service: S,
+    origin: Origin,
+    place: Place,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Future {
+        // The first head has come whole.
+        self.place.leave();
+        let extensions = request.extensions_mut();
+        extensions.insert(PeerAddr(self.origin.peer));
+        if let Some(tls) = &self.origin.tls {
+            extensions.insert(tls.clone());
+        }
+        self.service.call(request)
+    }
+}

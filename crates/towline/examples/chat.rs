@@ -1,0 +1,56 @@
+//! A chat: whoever has a name in the URL talks to all in the same room. `cargo run -p towline --example
+//! chat`, and in two terminals `cargo run -- connect ws://127.0.0.1:9001/harbour?ada` with a name each.
+
+use std::env;
+
+use towline::http::StatusCode;
+use towline::{Connection, Request, Result, Server, ServerHandle, WhenFull};
+
+/// Who is at the other end; it goes with the connection.
+#[derive(Clone)]
+struct Name(String);
+
+async fn admit(mut request: Request) -> Result<Option<Connection>> {
+    let Some(name) = request.query().map(str::to_owned) else {
+        request.reject(StatusCode::UNAUTHORIZED, "your name is missing: /room?name").await?;
+        return Ok(None);
+    };
+    request.data_mut().insert(Name(name));
+    request.accept().await.map(Some)
+}
+
+async fn talk(request: Request, server: ServerHandle) -> Result<()> {
+    let Some(mut connection) = admit(request).await? else { return Ok(()) };
+    while let Some(message) = connection.recv().await? {
+        let Some(text) = message.as_text() else { continue };
+        let name = connection.data().get::<Name>().map_or("somebody", |name| &name.0);
+        let line = format!("{name}: {text}");
+        for sender in server.connections().senders() {
+            // One that is slow misses a line, and holds nobody up.
+            if sender.info().path() == connection.path() {
+                let _ = sender.try_send(&line);
+            }
+        }
+        if text == "all hands!" {
+            // To every room.
+            server.connections().broadcast(&line).when_full(WhenFull::Close).await;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    let mut server = Server::bind(&address).await?;
+    println!("listening on {}", server.local_addr()?);
+    while let Some(request) = server.next_request().await {
+        let handle = server.handle();
+        tokio::spawn(async move {
+            if let Err(error) = talk(request, handle).await {
+                eprintln!("{error}");
+            }
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! URLs as browsers read them: the URL Standard of WHATWG, for the special schemes.
+//!
+//! What comes out is a URI of RFC 3986 in ASCII, as `http::Uri` takes it. What can't be one is told
+//! by its part, and never with a user or a password.
+
+mod encode;
+
+mod host;
+
+use std::borrow::Cow;
+
+use crate::client::shown::in_quotes;
+use crate::client::url::encode::{PATH, QUERY, USER_INFO, encode};
+use crate::client::url::host::host;
+
+/// The longest URI that `http::Uri` takes.
+const LONGEST: usize = u16::MAX as usize - 1;
+
+/// How a part of the URL stands in an error: behind a space and in quotes, or not at all. With a
+/// slash in a password, the user is where the host is looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Quote {
+    is_silent: bool,
+}
+
+impl Quote {
+    fn of(self, value: &str) -> String {
+        if self.is_silent { String::new() } else { format!(" {}", in_quotes(value)) }
+    }
+}
+
+/// The URL in its normal form, without its fragment.
+///
+/// What is wrong with another is the end of a sentence: `the port "70000" is above 65535`.
+pub(crate) fn normal(url: &str) -> Result<String, String> {
+    let url = cleaned(url);
+    let (scheme, rest) = scheme(&url)?;
+    // As many slashes as there are, and none, are two.
+    let rest = rest.trim_start_matches(['/', '\\']);
+    // RFC 6455, section 3: there must be no fragment. WHATWG removes it.
+    let without_fragment = rest.split('#').next().unwrap_or_default();
+    let end = without_fragment.find(['/', '\\', '?']).unwrap_or(without_fragment.len());
+    let (authority, resource) = without_fragment.split_at(end);
+    let quote = Quote { is_silent: rest[end..].contains('@') };
+
+    let mut out = format!("{scheme}://");
+    let host_and_port = match authority.rsplit_once('@') {
+        Some((user_info, rest)) => {
+            push_user_info(user_info, &mut out);
+            rest
+        }
+        None => authority,
+    };
+    let (host_part, port_part) = split_port(host_and_port);
+    if host_part.is_empty() {
+        return Err("there is no host".to_owned());
+    }
+    out.push_str(&host(host_part, quote)?);
+    if let Some(port) = port_part.map(|digits| port(digits, quote)).transpose()?.flatten() {
+        out.push_str(&format!(":{port}"));
+    }
+    let (path, query) = resource.split_at(resource.find('?').unwrap_or(resource.len()));
+    push_path(path, &mut out);
+    if let Some(query) = query.strip_prefix('?') {
+        out.push('?');
+        encode(query, &QUERY, &mut out);
+    }
+    if out.len() > LONGEST {
+        return Err(format!("it has {} bytes, of which {LONGEST} are allowed", out.len()));
+    }
+    Ok(out)
+}
+
+/// Without controls and spaces around it, and without tabs and line ends anywhere.
+fn cleaned(url: &str) -> Cow<'_, str> {
+    let url = url.trim_matches(|character| character <= ' ');
+    match url.contains(['\t', '\r', '\n']) {
+        true => url.replace(['\t', '\r', '\n'], "").into(),
+        false => url.into(),
+    }
+}
+
+/// The scheme, and what is behind its colon.
+fn scheme(url: &str) -> Result<(&'static str, &str), String> {
+    let is_scheme = |name: &str| {
+        let byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(byte)
+    };
+    let Some((name, rest)) = url.split_once(':').filter(|(name, _)| is_scheme(name)) else {
+        return Err("there is no scheme, which is \"ws://\" or \"wss://\"".to_owned());
+    };
+    match &*name.to_ascii_lowercase() {
+        "ws" => Ok(("ws", rest)),
+        "wss" => Ok(("wss", rest)),
+        "http" => Ok(("http", rest)),
+        "https" => Ok(("https", rest)),
+        // Without slashes, it may be a user or a host.
+        _ if rest.starts_with("//") => Err(format!(
+            "the scheme {} is none of \"ws\", \"wss\", \"http\" and \"https\"",
+            in_quotes(name)
+        )),
+        _ => Err("there is no scheme before it that is \"ws://\" or \"wss://\"".to_owned()),
+    }
+}
+
+fn push_user_info(user_info: &str, out: &mut String) {
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    if user.is_empty() && password.is_empty() {
+        return;
+    }
+    encode(user, &USER_INFO, out);
+    if !password.is_empty() {
+        out.push(':');
+        encode(password, &USER_INFO, out);
+    }
+    out.push('@');
+}
+
+/// The host, and what is behind the colon that no brackets are around.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    let from = match authority.starts_with('[') {
+        true => authority.rfind(']').unwrap_or(authority.len()),
+        false => 0,
+    };
+    match authority[from..].find(':') {
+        Some(colon) => (&authority[..from + colon], Some(&authority[from + colon + 1..])),
+        None => (authority, None),
+    }
+}
+
+fn port(digits: &str, quote: Quote) -> Result<Option<u16>, String> {
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Its value is not shown: with a slash behind it, it is more likely a password.
+        return Err(
+            "its port is not a number; in a user and a password, \"/\", \"?\" and \"#\" are \
+                    written with percent signs"
+                .to_owned(),
+        );
+    }
+    if digits.is_empty() {
+        return Ok(None);
+    }
+    let port = digits.parse().map(Some);
+    port.map_err(|_| format!("the port{} is above 65535", quote.of(digits)))
+}
+
+/// The path without the segments `.` and `..`, however they are written, and with slashes for
+/// backslashes.
+fn push_path(path: &str, out: &mut String) {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split(['/', '\\']).skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let dots = dots(segment);
+        match dots {
+            Some(2) => drop(kept.pop()),
+            Some(_) => {}
+            None => kept.push(segment),
+        }
+        if dots.is_some() && segments.peek().is_none() {
+            // What they stand for is a directory.
+            kept.push("");
+        }
+    }
+    if kept.is_empty() {
+        out.push('/');
+    }
+    for segment in kept {
+        out.push('/');
+        encode(segment, &PATH, out);
+    }
+}
+
+/// How many dots the segment is, if it is one or two, of which each may be written as `%2e`.
+fn dots(segment: &str) -> Option<usize> {
+    // Hardly any segment is short enough.
+    let decoded = (segment.len() <= 6).then(|| segment.to_ascii_lowercase().replace("%2e", "."))?;
+    matches!(&*decoded, "." | "..").then_some(decoded.len())
+}
