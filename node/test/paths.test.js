@@ -33,6 +33,11 @@ test('a path leads to what the package exports', () => {
   assert.equal(require('towline/package.json').name, 'towline');
 });
 
+test('an ES module can import the names by the path of the file', async () => {
+  const module = await import('towline/index.js');
+  assert.deepEqual(Object.keys(towline).filter((name) => module[name] !== towline[name]), []);
+});
+
 test('no file differs from another by its case alone', () => {
   const names = readdirSync(join(__dirname, '../lib')).map((name) => name.toLowerCase());
   assert.equal(new Set(names).size, names.length);
