@@ -3,18 +3,18 @@
 
 /// <reference types="node" />
 
-import { EventEmitter } from 'node:events';
+import { EventEmitter } from 'events';
 import {
   ClientRequestArgs,
   IncomingHttpHeaders,
   IncomingMessage,
   OutgoingHttpHeaders,
   Server as HttpServer,
-} from 'node:http';
-import { Server as HttpsServer, RequestOptions } from 'node:https';
-import { Socket } from 'node:net';
-import { TLSSocketOptions } from 'node:tls';
-import { Url, UrlWithParsedQuery } from 'node:url';
+} from 'http';
+import { Server as HttpsServer, RequestOptions } from 'https';
+import { Socket } from 'net';
+import { TLSSocketOptions } from 'tls';
+import { Url, UrlWithParsedQuery } from 'url';
 
 /** An EventEmitter whose events and handlers are checked. */
 declare class Emitter<Events extends Record<keyof Events, unknown[]>> extends EventEmitter {
@@ -22,97 +22,108 @@ declare class Emitter<Events extends Record<keyof Events, unknown[]>> extends Ev
     event: K,
     listener: (this: this, ...args: Events[K]) => void,
   ): this;
-  once<K extends keyof Events & string>(
-    event: K,
-    listener: (this: this, ...args: Events[K]) => void,
-  ): this;
+  on<K extends keyof Events & string>(event: K, listener: (...args: Events[K]) => void): this;
   addListener<K extends keyof Events & string>(
     event: K,
     listener: (this: this, ...args: Events[K]) => void,
   ): this;
+  addListener<K extends keyof Events & string>(event: K, listener: (...args: Events[K]) => void): this;
+  once<K extends keyof Events & string>(
+    event: K,
+    listener: (this: this, ...args: Events[K]) => void,
+  ): this;
+  once<K extends keyof Events & string>(event: K, listener: (...args: Events[K]) => void): this;
+  once(event: string | symbol, listener: (...args: any[]) => void): this;
   prependListener<K extends keyof Events & string>(
     event: K,
     listener: (this: this, ...args: Events[K]) => void,
   ): this;
+  prependListener<K extends keyof Events & string>(event: K, listener: (...args: Events[K]) => void): this;
+  prependListener(event: string | symbol, listener: (...args: any[]) => void): this;
 }
 
 /** What both ends can be told. Sizes are in bytes, times in milliseconds. */
 export interface IConfig {
   /** The largest frame that is received. Default: 64 KiB on a server, 1 MiB on a client. */
-  maxReceivedFrameSize?: number;
+  maxReceivedFrameSize?: number | undefined;
   /** The largest message in several frames that is received. Default: 1 MiB, on a client 8 MiB. */
-  maxReceivedMessageSize?: number;
+  maxReceivedMessageSize?: number | undefined;
   /** The most frames that a received message may come in. Default: 65,536. */
-  maxReceivedFragments?: number;
+  maxReceivedFragments?: number | undefined;
   /** Whether messages larger than `fragmentationThreshold` are sent in several frames. Default: true. */
-  fragmentOutgoingMessages?: boolean;
+  fragmentOutgoingMessages?: boolean | undefined;
   /** The most payload that a sent frame carries. Default: 16 KiB. */
-  fragmentationThreshold?: number;
+  fragmentationThreshold?: number | undefined;
   /** Whether fragments are put together. If not, each is a `frame` event. Default: true. */
-  assembleFragments?: boolean;
+  assembleFragments?: boolean | undefined;
+  /**
+   * Whether nothing comes between two messages that have arrived together. If not, promises settle,
+   * so that what a handler does after an `await` comes before the next message. Default: false.
+   */
+  allowSynchronousEvents?: boolean | undefined;
   /**
    * Whether messages are compressed, if the peer can do it too: it takes time, and memory where
    * messages may refer to earlier ones. Without effect if `assembleFragments` is off. Default:
    * false.
    */
-  perMessageDeflate?: boolean | IPerMessageDeflateOptions;
+  perMessageDeflate?: boolean | IPerMessageDeflateOptions | undefined;
   /** How long the peer has to answer a close frame. Default: 5000. */
-  closeTimeout?: number;
+  closeTimeout?: number | undefined;
   /** Whether small packets are sent at once. Default: true. */
-  disableNagleAlgorithm?: boolean;
+  disableNagleAlgorithm?: boolean | undefined;
 }
 
 /** How to compress, as the package `ws` spells it. What it has beside these is ignored. */
 export interface IPerMessageDeflateOptions {
   /** From how many bytes on a message is compressed. Default: 256. */
-  threshold?: number;
+  threshold?: number | undefined;
   /** Level 1 to 9. Default: 3. */
-  zlibDeflateOptions?: { level?: number };
+  zlibDeflateOptions?: { level?: number } | undefined;
   /** Whether the server's messages stand alone. Default: true on a server, false on a client. */
-  serverNoContextTakeover?: boolean;
+  serverNoContextTakeover?: boolean | undefined;
   /** The same of the client's. */
-  clientNoContextTakeover?: boolean;
+  clientNoContextTakeover?: boolean | undefined;
   /** How far back the server's messages refer: 9 to 15, as a power of two. */
-  serverMaxWindowBits?: number;
+  serverMaxWindowBits?: number | undefined;
   /** The same of the client's. */
-  clientMaxWindowBits?: boolean | number;
+  clientMaxWindowBits?: boolean | number | undefined;
 }
 
 export interface IServerConfig extends IConfig {
   /** The server, or servers, whose upgrades to take. */
   httpServer: HttpServer | HttpsServer | Array<HttpServer | HttpsServer>;
   /** Whether silent clients are sent pings. Default: true. */
-  keepalive?: boolean;
+  keepalive?: boolean | undefined;
   /** After how much silence. Default: 20000. */
-  keepaliveInterval?: number;
+  keepaliveInterval?: number | undefined;
   /** Whether a client that does not answer is dropped. Default: true. */
-  dropConnectionOnKeepaliveTimeout?: boolean;
+  dropConnectionOnKeepaliveTimeout?: boolean | undefined;
   /** How long it has to answer. Default: 10000. */
-  keepaliveGracePeriod?: number;
+  keepaliveGracePeriod?: number | undefined;
   /** Whether TCP asks instead, without pings. Default: false. */
-  useNativeKeepalive?: boolean;
+  useNativeKeepalive?: boolean | undefined;
   /** Whether every request is accepted, whatever its path, protocol and origin. Default: false. */
-  autoAcceptConnections?: boolean;
+  autoAcceptConnections?: boolean | undefined;
   /** Whether `remoteAddress` is that of the socket, whatever X-Forwarded-For says. Default: false. */
-  ignoreXForwardedFor?: boolean;
+  ignoreXForwardedFor?: boolean | undefined;
   /** Whether `request.cookies` is filled. Default: true. */
-  parseCookies?: boolean;
+  parseCookies?: boolean | undefined;
   /** Whether `request.requestedExtensions` is filled. Default: true. */
-  parseExtensions?: boolean;
+  parseExtensions?: boolean | undefined;
 }
 
 export interface IClientConfig extends IConfig {
   /** 13, or 8, which changes the name of the Origin header. Default: 13. */
-  webSocketVersion?: 8 | 13;
+  webSocketVersion?: number | undefined;
   /** @deprecated `webSocketVersion` */
-  websocketVersion?: 8 | 13;
+  websocketVersion?: number | undefined;
   /** Options for the TLS connection, and headers for wss: alone. */
-  tlsOptions?: TLSSocketOptions & RequestOptions;
-  keepalive?: boolean;
-  keepaliveInterval?: number;
-  dropConnectionOnKeepaliveTimeout?: boolean;
-  keepaliveGracePeriod?: number;
-  useNativeKeepalive?: boolean;
+  tlsOptions?: TLSSocketOptions & RequestOptions | undefined;
+  keepalive?: boolean | undefined;
+  keepaliveInterval?: number | undefined;
+  dropConnectionOnKeepaliveTimeout?: boolean | undefined;
+  keepaliveGracePeriod?: number | undefined;
+  useNativeKeepalive?: boolean | undefined;
 }
 
 /** An error of this package. */
@@ -147,22 +158,39 @@ export interface IMessage {
 export interface ICookie {
   name: string;
   value: string;
-  path?: string;
-  domain?: string;
-  expires?: Date;
-  maxage?: number | string;
-  secure?: boolean;
-  httponly?: boolean;
+  path?: string | undefined;
+  domain?: string | undefined;
+  expires?: Date | undefined;
+  maxage?: any;
+  secure?: boolean | undefined;
+  httponly?: boolean | undefined;
 }
 
-export interface IRequestCookie {
-  name: string;
-  value: string | null;
-}
-
+/** An extension: its name and its parameters. */
 export interface IExtension {
   name: string;
-  params: Array<{ name: string; value: string | undefined }>;
+  /** @deprecated It is not there: see `params`. */
+  value: string;
+  params?: Array<{ name: string; value: string | undefined }> | undefined;
+}
+
+/**
+ * What held bytes that had been received.
+ * @deprecated It is not there. The name is for programs that have it in a declaration.
+ */
+export interface IBufferList extends EventEmitter {
+  encoding: string;
+  length: number;
+  write(buffer: Buffer): boolean;
+  end(buffer: Buffer): void;
+  push(): void;
+  forEach(visit: (buffer: Buffer) => boolean): void;
+  join(start: number, end: number): Buffer;
+  joinInto(target: Buffer, offset: number, start: number, end: number): Buffer;
+  advance(count: number): IBufferList;
+  take(count: number, encoding?: string): any;
+  take(encoding?: string): any;
+  toString(): string;
 }
 
 /** How a connection ended. */
@@ -172,11 +200,11 @@ export interface Closed {
 }
 
 export interface IStringified {
-  toString(): string;
+  toString: (...args: any[]) => string;
 }
 
 /** Called when what was sent has been handed to the system, or can't be. */
-export type SendCallback = (error?: Error | null) => void;
+export type SendCallback = (error?: Error) => void;
 
 interface ServerEvents {
   request: [request: request];
@@ -188,7 +216,7 @@ interface ServerEvents {
 /** Takes the upgrades of HTTP servers. */
 export class server extends Emitter<ServerEvents> {
   constructor(config?: IServerConfig);
-  config: Required<IServerConfig>;
+  config?: IServerConfig | undefined;
   connections: connection[];
   pendingRequests: request[];
   mount(config: IServerConfig): void;
@@ -198,6 +226,10 @@ export class server extends Emitter<ServerEvents> {
   broadcast(data: Buffer | IStringified): void;
   broadcastUTF(data: IStringified): void;
   broadcastBytes(data: Buffer): void;
+  handleUpgrade(request: IncomingMessage, socket: Socket, head?: Buffer): void;
+  handleRequestAccepted(connection: connection): void;
+  handleConnectionClose(connection: connection, closeReason: number, description: string): void;
+  handleRequestResolved(request: request): void;
 }
 
 interface RequestEvents {
@@ -209,27 +241,32 @@ interface RequestEvents {
 /** A client that asks for a connection. */
 export class request extends Emitter<RequestEvents> {
   constructor(socket: Socket, httpRequest: IncomingMessage, config: Partial<IServerConfig>);
-  readonly socket: Socket;
-  readonly httpRequest: IncomingMessage;
-  readonly host: string;
-  readonly key: string;
-  readonly resource: string;
-  readonly resourceURL: UrlWithParsedQuery;
-  readonly remoteAddress: string;
-  readonly remoteAddresses: string[];
-  readonly origin: string | undefined;
-  readonly webSocketVersion: number;
-  readonly requestedExtensions: IExtension[];
-  readonly requestedProtocols: string[];
-  readonly cookies: IRequestCookie[];
+  socket: Socket;
+  httpRequest: IncomingMessage;
+  host: string;
+  key: string;
+  resource: string;
+  resourceURL: UrlWithParsedQuery;
+  remoteAddress: string;
+  remoteAddresses: string[];
+  origin: string;
+  webSocketVersion: number;
+  requestedExtensions: any[];
+  requestedProtocols: string[];
+  /** Those that the client has sent, by name and value. */
+  cookies: ICookie[];
+  protocolFullCaseMap: { [key: string]: string };
+  serverConfig: IServerConfig;
   /** Reads the handshake of a request that is made by hand. Throws for one that is none. */
   readHandshake(): void;
+  parseExtensions(header: string): any[];
+  parseCookies(header: string): any;
   accept(
     acceptedProtocol?: string | null,
     allowedOrigin?: string | null,
     cookies?: ICookie[],
   ): connection;
-  reject(httpStatus?: number, reason?: string, extraHeaders?: Record<string, unknown>): void;
+  reject(httpStatus?: number, reason?: string, extraHeaders?: object): void;
 }
 
 interface ConnectionEvents {
@@ -246,44 +283,66 @@ interface ConnectionEvents {
 
 /** A connection, the same on both ends. */
 export class connection extends Emitter<ConnectionEvents> implements AsyncIterable<Message> {
-  static readonly CLOSE_REASON_NORMAL: 1000;
-  static readonly CLOSE_REASON_GOING_AWAY: 1001;
-  static readonly CLOSE_REASON_PROTOCOL_ERROR: 1002;
-  static readonly CLOSE_REASON_UNPROCESSABLE_INPUT: 1003;
-  static readonly CLOSE_REASON_RESERVED: 1004;
-  static readonly CLOSE_REASON_NOT_PROVIDED: 1005;
-  static readonly CLOSE_REASON_ABNORMAL: 1006;
-  static readonly CLOSE_REASON_INVALID_DATA: 1007;
-  static readonly CLOSE_REASON_POLICY_VIOLATION: 1008;
-  static readonly CLOSE_REASON_MESSAGE_TOO_BIG: 1009;
-  static readonly CLOSE_REASON_EXTENSION_REQUIRED: 1010;
-  static readonly CLOSE_REASON_INTERNAL_SERVER_ERROR: 1011;
-  static readonly CLOSE_REASON_TLS_HANDSHAKE_FAILED: 1015;
-  static readonly CLOSE_DESCRIPTIONS: Record<number, string>;
+  static CLOSE_REASON_NORMAL: number;
+  static CLOSE_REASON_GOING_AWAY: number;
+  static CLOSE_REASON_PROTOCOL_ERROR: number;
+  static CLOSE_REASON_UNPROCESSABLE_INPUT: number;
+  static CLOSE_REASON_RESERVED: number;
+  static CLOSE_REASON_NOT_PROVIDED: number;
+  static CLOSE_REASON_ABNORMAL: number;
+  static CLOSE_REASON_INVALID_DATA: number;
+  static CLOSE_REASON_POLICY_VIOLATION: number;
+  static CLOSE_REASON_MESSAGE_TOO_BIG: number;
+  static CLOSE_REASON_EXTENSION_REQUIRED: number;
+  static CLOSE_REASON_INTERNAL_SERVER_ERROR: number;
+  static CLOSE_REASON_TLS_HANDSHAKE_FAILED: number;
+  static CLOSE_DESCRIPTIONS: { [code: number]: string };
 
-  readonly socket: Socket;
-  readonly config: IConfig;
-  readonly connected: boolean;
-  readonly state: 'open' | 'peer_requested_close' | 'ending' | 'closed';
+  constructor(
+    socket: Socket,
+    extensions: IExtension[],
+    protocol: string,
+    maskOutgoingPackets: boolean,
+    config: IConfig,
+  );
+  socket: Socket;
+  config: IConfig;
+  connected: boolean;
+  /** `open`, `peer_requested_close`, `ending` or `closed`. */
+  state: string;
   /** -1 while the connection is open. */
-  readonly closeReasonCode: number;
-  readonly closeDescription: string | null;
-  readonly protocol: string | undefined;
-  readonly extensions: IExtension[];
-  readonly remoteAddress: string;
-  readonly remoteAddresses?: string[];
-  readonly webSocketVersion: number;
+  closeReasonCode: number;
+  /** null while the connection is open. */
+  closeDescription: string;
+  /** The subprotocol, in lower case; undefined or null, if there is none. */
+  protocol: string;
+  extensions: IExtension[];
+  remoteAddress: string;
+  remoteAddresses?: string[] | undefined;
+  webSocketVersion: number;
+  maskOutgoingPackets: boolean;
+  waitingForCloseResponse: boolean;
+  receivedEnd: boolean;
+  closeTimeout: number;
+  assembleFragments: any;
+  maxReceivedMessageSize: number;
+  inputPaused: boolean;
+  socketHadError: boolean;
   /** Whether a program that has more to send had better wait for `drain`. */
-  readonly outputBufferFull: boolean;
+  outputBufferFull: boolean;
   /** How many bytes wait to be written. */
-  readonly bufferedAmount: number;
+  bufferedAmount: number;
   /** Resolves when the connection is over. Never rejects. */
-  readonly closed: Promise<Closed>;
+  closed: Promise<Closed>;
 
   send(data: Buffer | IStringified, callback?: SendCallback): void;
   sendUTF(data: IStringified, callback?: SendCallback): void;
   sendBytes(data: Buffer, callback?: SendCallback): void;
-  sendFrame(frame: frame, callback?: SendCallback): boolean;
+  /** Returns false if a program that has more to send had better wait for `drain`. */
+  sendFrame(frame: frame, callback?: SendCallback): boolean | void;
+  /** Sends a close frame, and ends this side of the socket. `close` waits for the peer. */
+  sendCloseFrame(reasonCode?: number, description?: string, callback?: SendCallback): void;
+  handleSocketData(data: Buffer): void;
   ping(data?: Buffer | IStringified): void;
   pong(data?: Buffer | IStringified): void;
   pause(): void;
@@ -298,15 +357,15 @@ export class connection extends Emitter<ConnectionEvents> implements AsyncIterab
 
 /** A frame, as it is on the wire. */
 export class frame {
-  constructor();
+  constructor(...ignored: any[]);
   fin: boolean;
   rsv1: boolean;
   rsv2: boolean;
   rsv3: boolean;
-  mask: boolean;
+  mask: any;
   opcode: number;
-  readonly length: number;
-  binaryPayload: Buffer | undefined;
+  length: number;
+  binaryPayload: Buffer;
   /** The code of a close frame, or -1. */
   closeStatus: number;
   toBuffer(nullMask?: boolean): Buffer;
@@ -322,12 +381,12 @@ interface ClientEvents {
 /** Opens connections. */
 export class client extends Emitter<ClientEvents> {
   constructor(config?: IClientConfig);
-  readonly config: IClientConfig;
-  readonly url: Url;
-  readonly secure: boolean;
-  readonly protocols: string[];
-  readonly origin: string | undefined;
-  readonly response: IncomingMessage | undefined;
+  config: IClientConfig;
+  url: Url;
+  secure: boolean;
+  protocols: string[];
+  origin: string;
+  response: IncomingMessage | undefined;
   connect(
     requestUrl: string | URL | Url,
     requestedProtocols?: string | string[] | null,
@@ -342,52 +401,73 @@ export interface IRouterConfig {
   server: server;
 }
 
+export interface IRouterHandler {
+  path: any;
+  pathString: string;
+  protocol: string;
+  callback: (request: IRouterRequest) => void;
+}
+
 /** Hands requests to handlers, by path and protocol. */
 export class router extends EventEmitter {
+  handlers: IRouterHandler[];
   constructor(config?: IRouterConfig);
   attachServer(server: server): void;
   detachServer(): void;
   mount(
     path: string | RegExp,
     protocol: string | null | undefined,
-    callback: (request: routerRequest) => void,
+    callback: (request: IRouterRequest) => void,
   ): void;
   unmount(path: string | RegExp, protocol?: string | null): void;
+  findHandlerIndex(pathString: string, protocol: string): number;
+  pathToRegExp(path: string): RegExp;
+  handleRequest(request: request): void;
+}
+
+interface RouterRequestEvents {
+  requestAccepted: [connection: connection];
+  requestRejected: [request: IRouterRequest];
 }
 
 /** A request whose protocol the router has settled. */
-export interface routerRequest extends EventEmitter {
-  readonly webSocketRequest: request;
-  readonly protocol: string | null;
-  readonly origin: string | undefined;
-  readonly resource: string;
-  readonly resourceURL: UrlWithParsedQuery;
-  readonly httpRequest: IncomingMessage;
-  readonly remoteAddress: string;
-  readonly webSocketVersion: number;
-  readonly requestedExtensions: IExtension[];
-  readonly cookies: IRequestCookie[];
+export interface IRouterRequest extends Emitter<RouterRequestEvents> {
+  webSocketRequest: request;
+  protocol: string | null;
+  origin: string;
+  resource: string;
+  resourceURL: UrlWithParsedQuery;
+  httpRequest: IncomingMessage;
+  remoteAddress: string;
+  webSocketVersion: number;
+  requestedExtensions: any[];
+  /** Those that the client has sent, by name and value. */
+  cookies: ICookie[];
   accept(origin?: string | null, cookies?: ICookie[]): connection;
-  reject(httpStatus?: number, reason?: string, extraHeaders?: Record<string, unknown>): void;
+  /** @deprecated The first is taken for the origin: the router has settled the protocol. */
+  accept(acceptedProtocol?: string, allowedOrigin?: string, cookies?: ICookie[]): connection;
+  reject(httpStatus?: number, reason?: string, extraHeaders?: object): void;
 }
 
 export interface IMessageEvent {
-  readonly type: 'message';
-  readonly target: w3cwebsocket;
-  readonly data: string | ArrayBuffer;
+  type?: string;
+  target?: w3cwebsocket;
+  /** An ArrayBuffer where it is binary, or a Blob if `binaryType` says so. */
+  data: string | Buffer | ArrayBuffer;
 }
 
 export interface ICloseEvent {
-  readonly type: 'close';
-  readonly target: w3cwebsocket;
-  readonly code: number;
-  readonly reason: string;
-  readonly wasClean: boolean;
+  type?: string;
+  target?: w3cwebsocket;
+  code: number;
+  reason: string;
+  /** Whether each end has had the close frame of the other. */
+  wasClean: boolean;
 }
 
 export interface ISocketEvent {
-  readonly type: string;
-  readonly target: w3cwebsocket;
+  type: string;
+  target: w3cwebsocket;
 }
 
 interface W3CEvents {
@@ -399,33 +479,34 @@ interface W3CEvents {
 
 /** The WebSocket of browsers. */
 export class w3cwebsocket {
-  static readonly CONNECTING: 0;
-  static readonly OPEN: 1;
-  static readonly CLOSING: 2;
-  static readonly CLOSED: 3;
+  static CONNECTING: number;
+  static OPEN: number;
+  static CLOSING: number;
+  static CLOSED: number;
   constructor(
     url: string,
     protocols?: string | string[] | null,
     origin?: string | null,
     headers?: OutgoingHttpHeaders | null,
-    requestOptions?: ClientRequestArgs | null,
+    requestOptions?: object | null,
     clientConfig?: IClientConfig,
   );
-  readonly CONNECTING: 0;
-  readonly OPEN: 1;
-  readonly CLOSING: 2;
-  readonly CLOSED: 3;
-  readonly url: string;
-  readonly readyState: 0 | 1 | 2 | 3;
-  readonly protocol: string | undefined;
-  readonly extensions: string | IExtension[];
-  readonly bufferedAmount: number;
-  binaryType: 'arraybuffer';
-  onopen?: ((this: this, event: ISocketEvent) => void) | null;
-  onmessage?: ((this: this, event: IMessageEvent) => void) | null;
-  onerror?: ((this: this, event: ISocketEvent) => void) | null;
-  onclose?: ((this: this, event: ICloseEvent) => void) | null;
-  send(data: string | ArrayBufferView | ArrayBufferLike): void;
+  CONNECTING: number;
+  OPEN: number;
+  CLOSING: number;
+  CLOSED: number;
+  url: string;
+  readyState: number;
+  protocol?: string | undefined;
+  extensions: IExtension[];
+  bufferedAmount: number;
+  binaryType: 'arraybuffer' | 'blob';
+  onopen: (event?: any) => void;
+  onmessage: (event: IMessageEvent) => void;
+  /** What is called is given an event; programs have it declared as an error. */
+  onerror: (event: any) => void;
+  onclose: (event: ICloseEvent) => void;
+  send(data: ArrayBufferView | ArrayBufferLike | Buffer | IStringified): void;
   close(code?: number, reason?: string): void;
   addEventListener<K extends keyof W3CEvents>(
     type: K,

@@ -1,15 +1,16 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
-const http = require('node:http');
-const https = require('node:https');
-const url = require('node:url');
+const { EventEmitter } = require('events');
+const http = require('http');
+const https = require('https');
+const url = require('url');
 
 const { WebSocketConnection, agreedOn } = require('./connection');
 const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
+const { receiveLater } = require('./run');
 const { illegalIn, listOf } = require('./tokens');
 
 const DEFAULTS = {
@@ -20,12 +21,26 @@ const DEFAULTS = {
   fragmentationThreshold: 0x4000,
   webSocketVersion: 13,
   assembleFragments: true,
+  allowSynchronousEvents: false,
   perMessageDeflate: false,
   disableNagleAlgorithm: true,
   closeTimeout: 5000,
 };
 
 const DEFAULT_PORTS = { 'ws:': '80', 'wss:': '443' };
+
+/** Headers of the handshake, as they are written. */
+const OURS = new Map(
+  [
+    'Host',
+    'Origin',
+    'Upgrade',
+    'Connection',
+    'Sec-WebSocket-Version',
+    'Sec-WebSocket-Key',
+    'Sec-WebSocket-Protocol',
+  ].map((name) => [name.toLowerCase(), name]),
+);
 
 /** What of `tlsOptions` is not for TLS. */
 const NOT_TLS = new Set(['hostname', 'port', 'method', 'path', 'headers']);
@@ -53,13 +68,15 @@ inherit(
       this.protocols = listOfProtocols(protocols);
       this.origin = origin;
       this.protocol = undefined;
+      this._ownProtocols = [];
       this.url = parseUrl(requestUrl);
       this.secure = this.url.protocol === 'wss:';
       if (!this.url.port) this.url.port = DEFAULT_PORTS[this.url.protocol];
       this.base64nonce = native.generateKey();
 
       const options = {
-        agent: false,
+        // An agent would connect by itself.
+        agent: typeof extraRequestOptions?.createConnection === 'function' ? undefined : false,
         ...extraRequestOptions,
         hostname: this.url.hostname,
         port: this.url.port,
@@ -67,6 +84,8 @@ inherit(
         path: pathOf(this.url),
         headers: this._requestHeaders(headers),
       };
+      const credentials = credentialsOf(this.url);
+      if (credentials !== undefined) options.auth = credentials;
       if (this.secure) {
         for (const [key, value] of Object.entries(this.config.tlsOptions)) {
           if (!NOT_TLS.has(key)) options[key] = value;
@@ -77,7 +96,18 @@ inherit(
 
     _requestHeaders(headers) {
       const { config, url: target } = this;
-      const all = { ...(this.secure ? config.tlsOptions.headers : undefined), ...headers };
+      const all = {};
+      const names = new Map();
+      const own = this.secure ? config.tlsOptions.headers : undefined;
+      for (const [name, value] of Object.entries({ ...own, ...headers })) {
+        // One header, in whatever letters it is given.
+        const lowerCase = name.toLowerCase();
+        if (names.has(lowerCase)) delete all[names.get(lowerCase)];
+        if (lowerCase === 'sec-websocket-protocol') this._ownProtocols = listOf(String(value));
+        const as = OURS.get(lowerCase) ?? name;
+        names.set(lowerCase, as);
+        all[as] = value;
+      }
       const isDefault = target.port === DEFAULT_PORTS[target.protocol];
       const hostname = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname;
       Object.assign(all, {
@@ -117,6 +147,8 @@ inherit(
       });
       request.on('response', (response) => {
         this._req = null;
+        request.removeListener('error', onError);
+        request.on('error', () => {});
         this._handleResponse(response);
       });
       request.end();
@@ -127,6 +159,9 @@ inherit(
       if (this.listenerCount('httpResponse') > 0) {
         this.emit('httpResponse', response, this);
         response.socket?.end();
+        // A body that nobody reads would hold the socket.
+        const forget = () => { if (response.readableFlowing === null) response.destroy(); };
+        setTimeout(forget, this.config.closeTimeout).unref();
         return;
       }
       const headers = Object.entries(response.headers).map(([name, value]) => `${name}: ${value}`);
@@ -137,7 +172,7 @@ inherit(
       );
       error.statusCode = response.statusCode;
       error.headers = response.headers;
-      response.socket?.end();
+      response.destroy();
       this.emit('connectFailed', error);
     }
 
@@ -152,7 +187,8 @@ inherit(
       if (this.protocols.length > 0 && !protocol) {
         return 'Expected a Sec-WebSocket-Protocol header.';
       }
-      if (protocol && !this.protocols.includes(protocol)) {
+      const isAsked = this.protocols.includes(protocol) || this._ownProtocols.includes(protocol);
+      if (protocol && !isAsked) {
         return 'Server did not respond with a requested protocol.';
       }
       this.protocol = protocol;
@@ -202,7 +238,7 @@ inherit(
       connection._addSocketEventListeners();
       this.firstDataChunk = null;
       this.emit('connect', connection);
-      if (firstDataChunk.length > 0) connection.handleSocketData(firstDataChunk);
+      if (firstDataChunk.length > 0) receiveLater(connection, firstDataChunk);
     }
 
     /** Gives up connecting; `connectFailed` tells. Without effect on an open connection. */
@@ -248,8 +284,19 @@ function parseUrl(requestUrl) {
 }
 
 function pathOf(target) {
-  if (target.pathname) return target.path;
-  return target.path ? `/${target.path}` : '/';
+  const path = target.pathname === undefined || target.pathname === null || target.pathname === ''
+    ? `/${target.path ?? target.search ?? ''}`
+    : (target.path ?? `${target.pathname}${target.search ?? ''}`);
+  // What the request line can't have goes encoded, as browsers do it.
+  return path.replace(/[^\x21-\x7e]+/g, (text) => (
+    [...Buffer.from(text)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')));
+}
+
+/** User and password of a URL, for the Authorization header. */
+function credentialsOf(target) {
+  if (target.auth) return target.auth;
+  if (!target.username && !target.password) return undefined;
+  return `${decodeURIComponent(target.username)}:${decodeURIComponent(target.password)}`;
 }
 
 module.exports = WebSocketClient;

@@ -1,6 +1,7 @@
 'use strict';
 
 const WebSocketClient = require('./client');
+const { Inbox } = require('./inbox');
 
 /**
  * Opens a connection: a promise of it. `options` are those of the client, and `protocols`,
@@ -18,9 +19,8 @@ module.exports = function connect(url, options = {}) {
     };
     signal?.addEventListener('abort', onAbort);
     client.on('connect', (connection) => {
-      // Nothing is emitted before whoever awaits this could listen.
-      connection.pause();
-      setImmediate(() => connection.resume());
+      // What comes before the program asks for it is kept, and the peer held back.
+      Inbox.of(connection).isPatient = true;
       settle(resolve)(connection);
     });
     client.on('connectFailed', settle((error) => reject(signal?.aborted ? signal.reason : error)));

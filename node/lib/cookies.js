@@ -5,7 +5,7 @@ const failure = require('./errors');
 /** The cookies of a `Cookie` header: name and value, or null for the value where there is none. */
 function parse(header) {
   if (typeof header !== 'string' || header === '') return [];
-  return header.split(/[;,] */).map((pair) => {
+  return header.split(/; */).map((pair) => {
     const equals = pair.indexOf('=');
     if (equals < 0) return { name: pair, value: null };
     let value = pair.slice(equals + 1).trim();

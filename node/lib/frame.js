@@ -4,37 +4,37 @@ const { native } = require('./hub');
 
 const EMPTY = Buffer.alloc(0);
 
-/** A single frame, as it is on the wire. */
-class WebSocketFrame {
-  /** What WebSocket-Node passes here is of no use any more, and may be left out. */
-  constructor() {
-    this.fin = false;
-    this.rsv1 = false;
-    this.rsv2 = false;
-    this.rsv3 = false;
-    this.mask = false;
-    this.opcode = 0;
-    this.length = 0;
-    this.binaryPayload = undefined;
-    this.closeStatus = -1;
-  }
-
-  /** The bytes on the wire. With `nullMask`, a masked frame has the key 0. */
-  toBuffer(nullMask) {
-    const payload = payloadOf(this);
-    this.length = payload.length;
-    const mask = this.mask ? (nullMask ? 0 : native.randomMask()) : undefined;
-    const { buffer, byteOffset, byteLength } = native.encodeFrame(firstByte(this), payload, mask);
-    return Buffer.from(buffer, byteOffset, byteLength);
-  }
-
-  toString() {
-    return (
-      `Opcode: ${this.opcode}, fin: ${this.fin}, length: ${this.length}, ` +
-      `hasPayload: ${Boolean(this.binaryPayload)}, masked: ${this.mask}`
-    );
-  }
+/**
+ * A single frame, as it is on the wire. What WebSocket-Node passes here is of no use any more, and may
+ * be left out. A plain function, as programs inherit from it the old way.
+ */
+function WebSocketFrame() {
+  this.fin = false;
+  this.rsv1 = false;
+  this.rsv2 = false;
+  this.rsv3 = false;
+  this.mask = false;
+  this.opcode = 0;
+  this.length = 0;
+  this.binaryPayload = undefined;
+  this.closeStatus = -1;
 }
+
+/** The bytes on the wire. With `nullMask`, a masked frame has the key 0. */
+WebSocketFrame.prototype.toBuffer = function toBuffer(nullMask) {
+  const payload = payloadOf(this);
+  this.length = payload.length;
+  const mask = this.mask ? (nullMask ? 0 : native.randomMask()) : undefined;
+  const { buffer, byteOffset, byteLength } = native.encodeFrame(firstByte(this), payload, mask);
+  return Buffer.from(buffer, byteOffset, byteLength);
+};
+
+WebSocketFrame.prototype.toString = function toString() {
+  return (
+    `Opcode: ${this.opcode}, fin: ${this.fin}, length: ${this.length}, ` +
+    `hasPayload: ${Boolean(this.binaryPayload)}, masked: ${this.mask}`
+  );
+};
 
 function firstByte(frame) {
   return (

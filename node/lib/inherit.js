@@ -1,6 +1,6 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
+const { EventEmitter } = require('events');
 
 /**
  * Gives a constructor the methods of a class, and makes it an EventEmitter. The constructors are

@@ -2,40 +2,68 @@
 
 // The native half: a prebuilt package for this platform, or what `npm install` has built.
 
-const { arch, platform } = process;
+const path = require('path');
 
-const path = require('node:path');
+const failure = require('./errors');
+
+const { arch, platform } = process;
 
 /** `linux-x64-gnu`, `darwin-arm64`, `win32-x64-msvc`, … */
 function target() {
   if (platform === 'win32') return `${platform}-${arch}-msvc`;
   if (platform !== 'linux') return `${platform}-${arch}`;
+  return `${platform}-${arch}-${isMusl() ? 'musl' : 'gnu'}`;
+}
+
+function isMusl() {
+  if (typeof process.report?.getReport !== 'function') return false;
   // Only the header is wanted, and looking up the names of open connections takes time.
   const { excludeNetwork } = process.report;
   process.report.excludeNetwork = true;
-  const { glibcVersionRuntime } = process.report.getReport().header;
+  const report = process.report.getReport();
   process.report.excludeNetwork = excludeNetwork;
-  return `${platform}-${arch}-${glibcVersionRuntime ? 'gnu' : 'musl'}`;
+  const { header } = typeof report === 'string' ? JSON.parse(report) : report;
+  return !header.glibcVersionRuntime;
 }
 
 /** Where `npm install` puts what it builds. */
 const built = path.join(__dirname, '..', 'towline.node');
+
+const FORBIDDEN = new Set(['ERR_ACCESS_DENIED', 'ERR_DLOPEN_DISABLED']);
+
+/** Whether a module is just not there. Anything else is a reason to stop. */
+function isAbsent(error) {
+  if (error.code === 'MODULE_NOT_FOUND') return true;
+  if (!FORBIDDEN.has(error.code)) return false;
+  const why = process.permission
+    ? 'the permission model forbids addons; --allow-addons allows them'
+    : 'addons are forbidden; start Node without --no-addons';
+  const forbidden = failure(
+    'ERR_ADDONS_FORBIDDEN',
+    `towline has a native module, and ${why} (${error.message})`,
+  );
+  forbidden.cause = error;
+  throw forbidden;
+}
 
 function load() {
   const prebuilt = `@towline/${target()}`;
   try {
     return require(prebuilt);
   } catch (error) {
-    if (error.code !== 'MODULE_NOT_FOUND') throw error;
+    if (!isAbsent(error)) throw error;
   }
   try {
     return require(built);
   } catch (error) {
-    if (error.code !== 'MODULE_NOT_FOUND') throw error;
-    throw new Error(
-      `towline has no native module for ${target()}: neither ${prebuilt} is installed, ` +
-        `nor has ${built} been built (npm rebuild towline)`,
-      { cause: error },
+    if (!isAbsent(error)) throw error;
+    throw failure(
+      'ERR_NO_NATIVE_MODULE',
+      `towline has no native module for ${target()}. ` +
+        `If there is a package ${prebuilt}, npm has left it out: it does so with ` +
+        '--omit=optional, and where node_modules or the lockfile came from another platform; ' +
+        'remove both and install again. Otherwise build it from a clone of the repository, ' +
+        `which takes Rust, and put it where it is looked for: ${built}`,
     );
   }
 }

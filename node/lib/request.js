@@ -1,15 +1,16 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
-const { STATUS_CODES } = require('node:http');
-const url = require('node:url');
+const { EventEmitter } = require('events');
+const { STATUS_CODES } = require('http');
+const url = require('url');
 
-const { WebSocketConnection, agreedOn, takeErrors } = require('./connection');
+const { WebSocketConnection, agreedOn } = require('./connection');
 const cookies = require('./cookies');
 const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
+const { takeErrors } = require('./socket');
 const { illegalIn, listOf, oneLine } = require('./tokens');
 
 /** A client that asks for a connection: to be accepted or rejected, once. */
@@ -22,6 +23,8 @@ function WebSocketRequest(socket, httpRequest, serverConfig) {
   this.remoteAddresses = [this.remoteAddress];
   this.serverConfig = serverConfig;
 
+  /** What servers on one HTTP server have made of the handshake: `claim.js`. */
+  this._claim = null;
   this._resolved = false;
   this._socketIsClosing = false;
   this._socketCloseHandler = () => {
@@ -40,6 +43,7 @@ inherit(
     /** Reads the handshake. Throws for one that is none, with the status to answer it. */
     readHandshake() {
       const { headers } = this.httpRequest;
+      checkRequest(this.httpRequest);
       this.resourceURL = url.parse(this.resource, true);
 
       this.host = headers.host;
@@ -48,13 +52,15 @@ inherit(
       this.key = headers['sec-websocket-key'];
       if (!this.key) throw bad('Client must provide a value for Sec-WebSocket-Key.');
 
-      this.webSocketVersion = parseInt(headers['sec-websocket-version'], 10);
+      const version = headers['sec-websocket-version'];
+      this.webSocketVersion = parseInt(version, 10);
       if (!this.webSocketVersion) {
         throw bad('Client must provide a value for Sec-WebSocket-Version.');
       }
-      if (this.webSocketVersion !== 8 && this.webSocketVersion !== 13) {
+      const isNumber = /^\d+$/.test(version);
+      if (!isNumber || (this.webSocketVersion !== 8 && this.webSocketVersion !== 13)) {
         const error = bad(
-          `Unsupported websocket client version: ${this.webSocketVersion}` +
+          `Unsupported websocket client version: ${isNumber ? this.webSocketVersion : version}` +
             'Only versions 8 and 13 are supported.',
         );
         error.httpCode = 426;
@@ -69,7 +75,8 @@ inherit(
 
       this.origin = headers[this.webSocketVersion === 8 ? 'sec-websocket-origin' : 'origin'];
 
-      this.protocolFullCaseMap = {};
+      // A subprotocol may be called `__proto__`.
+      this.protocolFullCaseMap = Object.create(null);
       this.requestedProtocols = listOf(headers['sec-websocket-protocol']).map((protocol) => {
         const lowerCase = protocol.toLowerCase();
         this.protocolFullCaseMap[lowerCase] = protocol;
@@ -104,6 +111,7 @@ inherit(
      */
     accept(acceptedProtocol, allowedOrigin, setCookies) {
       this._verifyResolution();
+      if (this._claim !== null && !this._claim.isFree()) throw gone();
       let head;
       try {
         head = this._responseHead(acceptedProtocol, allowedOrigin, setCookies);
@@ -114,6 +122,7 @@ inherit(
       this.protocolFullCaseMap = null;
       this.requestedProtocols = null;
 
+      this._claim?.accept();
       this._resolve();
       const { socket } = this;
       const protocol = acceptedProtocol ? acceptedProtocol.toLowerCase() : acceptedProtocol;
@@ -199,20 +208,19 @@ inherit(
       }
       const { socket } = this;
       this._removeSocketCloseListeners();
-      socket.end(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
-      // A client that keeps its side open is not waited for.
-      socket.setTimeout(this.serverConfig?.closeTimeout ?? 5000, () => socket.destroy());
+      const refuse = () => {
+        socket.end(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+        // A client that keeps its side open is not waited for.
+        socket.setTimeout?.(this.serverConfig?.closeTimeout ?? 5000, () => socket.destroy());
+      };
+      if (this._claim === null) refuse();
+      else this._claim.reject(code, refuse);
 
       this.emit('requestRejected', this);
     }
 
     _verifyResolution() {
-      if (this._resolved) {
-        throw failure(
-          'ERR_REQUEST_GONE',
-          'WebSocketRequest may only be accepted or rejected one time.',
-        );
-      }
+      if (this._resolved) throw gone();
     }
 
     _resolve() {
@@ -232,6 +240,30 @@ function giveUp(connection) {
   process.nextTick(() => {
     connection.drop(1006, 'TCP connection lost before handshake completed.', true);
   });
+}
+
+/** RFC 6455, 4.2.1: a GET request of HTTP/1.1 or later, without a body. */
+function checkRequest({ headers, httpVersionMajor, httpVersionMinor, method }) {
+  // A request that a program has made by hand may lack what it does not care for.
+  if (method !== undefined && method !== 'GET') {
+    const error = bad(`A WebSocket is opened with GET, not with ${method}.`);
+    error.httpCode = 405;
+    error.headers = { Allow: 'GET' };
+    throw error;
+  }
+  if (httpVersionMajor < 1 || (httpVersionMajor === 1 && httpVersionMinor < 1)) {
+    throw bad(`A WebSocket takes HTTP/1.1, not ${httpVersionMajor}.${httpVersionMinor}.`);
+  }
+  if (Number(headers['content-length'] ?? 0) !== 0 || headers['transfer-encoding'] !== undefined) {
+    throw bad('The request that opens a WebSocket must not have a body.');
+  }
+}
+
+function gone() {
+  return failure(
+    'ERR_REQUEST_GONE',
+    'WebSocketRequest may only be accepted or rejected one time.',
+  );
 }
 
 function bad(message) {

@@ -1,6 +1,6 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
+const { EventEmitter } = require('events');
 
 const failure = require('./errors');
 const inherit = require('./inherit');
@@ -126,3 +126,4 @@ inherit(
 );
 
 module.exports = WebSocketRouter;
+module.exports.WebSocketRouterRequest = WebSocketRouterRequest;

@@ -1,9 +1,11 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
+const { EventEmitter } = require('events');
 
+const { claimOf, join, leave } = require('./claim');
 const failure = require('./errors');
 const inherit = require('./inherit');
+const { giveBack, isOurs, keepPages, ourListeners } = require('./plain');
 const WebSocketRequest = require('./request');
 
 const DEFAULTS = {
@@ -19,6 +21,7 @@ const DEFAULTS = {
   keepaliveGracePeriod: 10000,
   useNativeKeepalive: false,
   assembleFragments: true,
+  allowSynchronousEvents: false,
   perMessageDeflate: false,
   autoAcceptConnections: false,
   ignoreXForwardedFor: false,
@@ -36,6 +39,7 @@ function WebSocketServer(config) {
     requestAccepted: this.handleRequestAccepted.bind(this),
     requestResolved: this.handleRequestResolved.bind(this),
   };
+  ourListeners.add(this._handlers.upgrade);
   this.connections = [];
   this.pendingRequests = [];
   if (config) this.mount(config);
@@ -55,12 +59,15 @@ inherit(
       if (!Array.isArray(this.config.httpServer)) this.config.httpServer = [this.config.httpServer];
       for (const httpServer of this.config.httpServer) {
         httpServer.on('upgrade', this._handlers.upgrade);
+        join(httpServer, this);
+        keepPages(httpServer);
       }
     }
 
     unmount() {
       for (const httpServer of this.config.httpServer) {
         httpServer.removeListener('upgrade', this._handlers.upgrade);
+        leave(httpServer, this);
       }
     }
 
@@ -92,10 +99,17 @@ inherit(
     }
 
     handleUpgrade(httpRequest, socket, head) {
+      if (!isOurs(httpRequest)) {
+        giveBack(httpRequest, socket, head);
+        return;
+      }
+      const claim = claimOf(httpRequest, socket);
+      if (!claim.isFree()) return;
       // What a client sends right behind its handshake is read in its turn.
-      if (head !== undefined && head.length > 0) socket.unshift(head);
+      if (claim.isFirst() && head !== undefined && head.length > 0) socket.unshift(head);
 
       const request = new WebSocketRequest(socket, httpRequest, this.config);
+      request._claim = claim;
       try {
         request.readHandshake();
       } catch (error) {

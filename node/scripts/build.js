@@ -1,7 +1,7 @@
 'use strict';
 
 // Builds the native module with cargo and puts it where `lib/native.js` looks for it. As `npm
-// install` calls it, with --if-needed, only where no prebuilt package fits.
+// install` in a clone calls it, with --if-needed, only if there is none.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -36,10 +36,7 @@ function libraryOf(output) {
 
 if (process.argv.includes('--if-needed') && isLoadable()) process.exit(0);
 
-if (!fs.existsSync(path.join(root, 'node', 'Cargo.toml'))) {
-  fail(`there is no prebuilt module for ${target()}, and no source here to build one from`);
-}
-const args = ['build', '--release', '--package', 'towline-node', '--message-format', 'json'];
+const args = ['build', '--profile', 'addon', '--package', 'towline-node', '--message-format', 'json'];
 const cargo = spawnSync('cargo', args, {
   cwd: root,
   encoding: 'utf8',
@@ -47,7 +44,7 @@ const cargo = spawnSync('cargo', args, {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 if (cargo.error?.code === 'ENOENT') {
-  fail(`there is no prebuilt module for ${target()}; to build one takes Rust: https://rustup.rs`);
+  fail(`to build the native module for ${target()} takes Rust: https://rustup.rs`);
 }
 if (cargo.status !== 0) fail('cargo has failed');
 

@@ -21,5 +21,10 @@ if (!files.length) {
   console.error(`no test has ${wanted.join(' or ')} in its path`);
   process.exit(2);
 }
-const { status } = spawnSync(process.execPath, ['--test', ...files], { stdio: 'inherit' });
+// In children of tests too. Quotes, as the path may have blanks.
+const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --require ${JSON.stringify(join(__dirname, 'support/warnings.js'))}`;
+const { status } = spawnSync(process.execPath, ['--test', ...files], {
+  stdio: 'inherit',
+  env: { ...process.env, NODE_OPTIONS },
+});
 process.exit(status ?? 1);

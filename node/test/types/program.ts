@@ -50,8 +50,6 @@ const client = new WebSocketClient({ webSocketVersion: 8, tlsOptions: { ca: 'x' 
 client.on('connectFailed', (error) => error.message);
 client.on('httpResponse', (response, failed) => failed.connect(`${response.statusCode}`));
 client.connect('ws://localhost/', ['a', 'b'], null, { Authorization: 'x' }, { timeout: 1 });
-// @ts-expect-error -- only 8 and 13 are there
-new WebSocketClient({ webSocketVersion: 7 });
 
 const frame = new WebSocketFrame();
 frame.opcode = 0x1;

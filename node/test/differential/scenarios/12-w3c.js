@@ -150,11 +150,47 @@ scenario('w3c: closed while connecting', async (stage) => {
   const socket = new stage.lib.w3cwebsocket(url);
   const line = watch(stage, socket);
   socket.close(4000, 'never mind');
-  line('readyState', socket.readyState);
-  const peer = await nextPeer();
-  peer.accept();
-  stage.log('peer')('got', ...shown(await peer.next()));
+  line('close has returned');
+  const peer = await Promise.race([nextPeer(), stage.settle()]);
+  peer?.accept();
+  stage.log('peer')('got', ...shown(peer && await peer.next()));
   await stage.settle();
+});
+
+scenario('w3c: close, and the peer answers', async (stage) => {
+  for (const code of [1000, 4000]) {
+    const { socket, peer } = await opened(stage);
+    const closed = next(socket, 'close');
+    socket.close(code, 'why');
+    stage.log('peer')('got', ...shown(await peer.next()));
+    peer.close(code);
+    peer.socket.end();
+    await closed;
+  }
+});
+
+scenario('w3c: a Blob', async (stage) => {
+  const { socket, peer, line } = await opened(stage);
+  stage.attempt(line, 'send', () => socket.send(new Blob(['of ', 'parts'])));
+  const bytes = Buffer.from('bytes');
+  socket.send(bytes);
+  bytes.fill('x');
+  socket.send('text');
+  socket.close();
+  for (const frame of await peer.rest()) stage.log('peer')('got', ...shown(frame));
+});
+
+scenario('w3c: as a superclass of the old kind', async (stage) => {
+  const { url, next: nextPeer } = await stage.rawServer();
+  function Socket(...values) {
+    stage.lib.w3cwebsocket.apply(this, values);
+  }
+  Object.setPrototypeOf(Socket.prototype, stage.lib.w3cwebsocket.prototype);
+  const socket = new Socket(url);
+  const line = watch(stage, socket);
+  (await nextPeer()).accept();
+  await next(socket, 'open');
+  line('state', socket.readyState, socket instanceof stage.lib.w3cwebsocket);
 });
 
 scenario('w3c: listeners', async (stage) => {

@@ -1,0 +1,5 @@
+'use strict';
+
+// The path that programs know from `websocket/lib`.
+
+module.exports = require('./router').WebSocketRouterRequest;

@@ -1,0 +1,87 @@
+'use strict';
+
+// Makes what is published, ready for `npm publish`, below npm/:
+//
+//   node scripts/release.js platform TARGET FILE   → npm/@towline/TARGET, of a module that was built
+//   node scripts/release.js package                → npm/towline, which depends on all of those
+//
+// Without FILE, the module that `npm run build` has made; without TARGET, for this platform.
+
+const fs = require('fs');
+const path = require('path');
+
+const { built, target } = require('../lib/native');
+const manifest = require('../package.json');
+const targets = require('./targets');
+
+const root = path.join(__dirname, '..');
+const licences = ['LICENSE-MIT', 'LICENSE-APACHE'];
+
+/** An empty directory below npm/, with the licences in it. */
+function directoryOf(name) {
+  const directory = path.join(root, 'npm', name);
+  fs.rmSync(directory, { recursive: true, force: true });
+  fs.mkdirSync(directory, { recursive: true });
+  for (const file of licences) {
+    fs.copyFileSync(path.join(root, '..', file), path.join(directory, file));
+  }
+  return directory;
+}
+
+function finish(directory, contents) {
+  const text = `${JSON.stringify(contents, null, 2)}\n`;
+  fs.writeFileSync(path.join(directory, 'package.json'), text);
+  console.log(path.relative(process.cwd(), directory));
+}
+
+const { version, license, author, engines } = manifest;
+
+function platform(name = target(), file = built) {
+  const { os, cpu, libc } = targets[name] ?? {};
+  if (os === undefined) {
+    throw new Error(`no target ${name}: ${Object.keys(targets).join(', ')}`);
+  }
+  const directory = directoryOf(`@towline/${name}`);
+  fs.copyFileSync(file, path.join(directory, 'towline.node'));
+  fs.writeFileSync(
+    path.join(directory, 'README.md'),
+    `# @towline/${name}\n\nThe native module of [towline](https://www.npmjs.com/package/towline) ` +
+      `for ${name}. npm installs it with that package where it fits.\n`,
+  );
+  finish(directory, {
+    name: `@towline/${name}`,
+    version,
+    description: `The native module of towline for ${name}`,
+    license,
+    author,
+    main: 'towline.node',
+    files: ['towline.node', ...licences],
+    os: [os],
+    cpu: [cpu],
+    ...(libc && { libc: [libc] }),
+    engines,
+    preferUnplugged: true,
+  });
+}
+
+function main() {
+  const directory = directoryOf('towline');
+  for (const file of [...manifest.files, 'README.md']) {
+    fs.cpSync(path.join(root, file), path.join(directory, file), { recursive: true });
+  }
+  const { scripts, devDependencies, ...rest } = manifest;
+  const names = Object.keys(targets).map((name) => `@towline/${name}`);
+  finish(directory, {
+    ...rest,
+    files: [...manifest.files, ...licences],
+    optionalDependencies: Object.fromEntries(names.map((name) => [name, version])),
+  });
+}
+
+const [what, ...values] = process.argv.slice(2);
+if (what === 'platform') platform(...values);
+else if (what === 'package') main();
+else {
+  console.error('release.js platform [TARGET [FILE]] | package');
+  process.exit(2);
+}
