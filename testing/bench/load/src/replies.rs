@@ -1,4 +1,4 @@
-//! The replies of one connection, counted and checked as they come in.
+//! Counts and checks the replies of one connection as they arrive.
 
 use anyhow::{Result, bail, ensure};
 use flate2::Decompress;
@@ -11,26 +11,26 @@ const RSV1: u8 = 0x40;
 const CONTROL: u8 = 0x08;
 const CLOSE: u8 = 0x08;
 
-/// How far the replies have come.
+/// The progress of the replies.
 #[derive(Default)]
 pub(crate) struct Replies {
-    /// Messages that are complete, and so the number of the one that comes.
+    /// The complete messages, which is also the number of the current one.
     pub(crate) complete: u64,
-    /// Those of them whose payload was compared.
+    /// The messages whose payload was compared.
     pub(crate) compared: u64,
-    /// Bytes of payload of all of them, as they came.
+    /// The payload of all of them in bytes, as received.
     pub(crate) bytes: u64,
-    /// Which of the expected frames comes.
+    /// The index of the expected frame.
     slot: usize,
-    /// Bytes of payload of the message that comes.
+    /// The payload of the current message in bytes.
     received: usize,
-    /// Whether a first frame of it came, and its last did not.
+    /// Whether its first frame has arrived, but not its last.
     fragmented: bool,
-    /// Whether it is compressed.
+    /// Whether the current message is compressed.
     deflated: bool,
-    /// What has come of it, if it is to be compared and may be compressed.
+    /// Its payload so far, if it will be compared and may be compressed.
     gathered: Vec<u8>,
-    /// Once there was something to inflate. With context takeover, it knows the replies until now.
+    /// The inflater, after the first compressed message. With context takeover, it has the earlier replies.
     inflater: Option<Decompress>,
     at: Place,
 }
@@ -47,7 +47,7 @@ impl Default for Place {
 }
 
 impl Replies {
-    /// Takes what was read, and returns how many messages that completed.
+    /// Takes the bytes read, and returns the number of messages that they complete.
     ///
     /// # Errors
     ///
