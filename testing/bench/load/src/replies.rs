@@ -70,7 +70,7 @@ impl Replies {
         Ok(self.complete - before)
     }
 
-    /// How many of the bytes to come belong to a payload that won't be compared.
+    /// Returns how many of the next bytes belong to a payload that is not compared.
     pub(crate) fn unseen(&self, expected: &Expected) -> usize {
         match self.at {
             Place::Payload { first, left } if first & CONTROL == 0 => {
@@ -84,7 +84,7 @@ impl Replies {
         }
     }
 
-    /// Takes so many of them as read, and returns how many messages that completed.
+    /// Takes this many of them as read, and returns the number of messages that they complete.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Replies {
         self.complete.is_multiple_of(expected.compare_every)
     }
 
-    /// Takes a part of a header or of a payload, and returns what is left.
+    /// Takes a part of a header or of a payload, and returns the rest.
     fn take_some<'a>(&mut self, bytes: &'a [u8], expected: &Expected) -> Result<&'a [u8]> {
         match &mut self.at {
             Place::Header { bytes: header, have } => {
@@ -158,7 +158,7 @@ impl Replies {
         self.advance(0, expected)
     }
 
-    /// So many bytes of the payload are done with.
+    /// Records that this many bytes of the payload are done.
     fn advance(&mut self, bytes: usize, expected: &Expected) -> Result<()> {
         let Place::Payload { first, left } = &mut self.at else {
             bail!("payload without a header");
@@ -202,7 +202,7 @@ impl Replies {
         Ok(())
     }
 
-    /// A message is complete, and right as far as it was looked at.
+    /// Records that a message is complete, and correct as far as it was checked.
     fn finish(&mut self, expected: &Expected) {
         self.compared += u64::from(self.is_sampled(expected));
         self.complete += 1;
@@ -216,14 +216,14 @@ impl Replies {
     }
 }
 
-/// Whether a complete reply comes first, in one frame and as it is expected.
+/// Returns whether the bytes begin with a complete and expected reply in one frame.
 fn is_whole(bytes: &[u8], expected: &Expected, slot: usize) -> bool {
     !expected.may_be_compressed()
         && bytes.len() >= expected.frame(slot).len()
         && bytes.starts_with(expected.header(slot))
 }
 
-/// At least two, and exact once two bytes are there.
+/// Returns the length of the header: at least two, and exact with two bytes or more.
 fn header_length(header: &[u8; 14]) -> usize {
     let key = if header[1] & 0x80 != 0 { 4 } else { 0 };
     match header[1] & 0x7f {
