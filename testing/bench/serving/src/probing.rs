@@ -36,7 +36,7 @@ struct Probe {
 }
 
 thread_local! {
-    /// The index of this thread in `polling`.
+    /// The index of this thread in the list of threads.
     static THREAD: usize = THREADS.fetch_add(1, Relaxed);
 }
 
