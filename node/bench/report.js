@@ -69,37 +69,36 @@ function machine() {
 function page(results) {
   const { date, processor, cores, system, node, versions, rounds, seconds } = results;
   const names = Object.entries(versions).map(([name, number]) => `${name} ${number}`).join(', ');
-  return `# The npm package beside \`websocket\` and \`ws\`
+  return `# The npm package compared with \`websocket\` and \`ws\`
 
-Processor time of an echo server on Node for one message, user and kernel; and how many times as much
-the others take. More than 1 means that Towline takes less.
+The processor time of an echo server on Node per message, user and kernel, and the ratio of the others to
+Towline. A ratio above 1 means that Towline takes less.
 
 ${table(results)}
 
 ## Method
 
-Each server is one Node process on a core of its own, loaded over loopback from another core by the
-generator of [testing/bench](../../testing/bench/README.md), a client by hand that belongs to none of
-the libraries. The servers take turns, ${rounds} rounds of ${seconds} s after a warm-up of half that;
-costs and ratios are medians, a ratio being that of two turns of the same round. All of them send a
-message in one frame, take messages of 16 MiB, compress only where it says so, and send back what
-they got: \`websocket\` and Towline with \`sendUTF\` and \`sendBytes\` in the \`message\` event, \`ws\`
-with \`send\`, and with \`bufferutil\` installed. Text is a string in between, also with \`ws\`, which
-hands it out as a Buffer. Keepalive is as each has it by default, so on in Towline and in
-\`websocket\`. *Bare* is what Node's own sockets take to send the bytes back as they come: no frames,
-nothing unmasked. Memory is what the process has grown by once each of the connections has echoed
-1 KiB, divided by their number.
+Each server is one Node process on a core of its own. The generator of
+[testing/bench](../../testing/bench/README.md), a hand-written client that uses none of the libraries, loads
+it over loopback from another core. The servers take turns, ${rounds} rounds of ${seconds} s after a warm-up of half that.
+Costs and ratios are medians; a ratio compares two turns of the same round. All servers send a message in one
+frame, allow messages of 16 MiB, and compress only in the row that says so. \`websocket\` and Towline echo with
+\`sendUTF\` and \`sendBytes\` in the \`message\` event, \`ws\` with \`send\`, with \`bufferutil\` installed. Text is
+converted to a string in between, also with \`ws\`, which delivers it as a Buffer. Keepalive is at each
+library's default, so it is on in Towline and in \`websocket\`. *Bare* is an echo by Node's own sockets, without
+frames and unmasking. Memory is the growth of the process after each connection has echoed 1 KiB, divided by
+the number of connections.
 
-\`node node/bench/bench.js\` repeats it.
+\`node node/bench/bench.js\` repeats the measurement.
 
 ## Where the time goes
 
-One message at a time is a read and a write of the kernel's, and Node's way to them: *bare* is most
-of it, and no library on Node's sockets can take less. Long binary messages are copied: out of the
-kernel, once or twice while they are put together, once to be sent, into the kernel; \`ws\` hands its
-caller's memory to the kernel and saves one of these, for which the caller must leave it alone. Long
-texts are strings of V8's in between: half of their time is making the string, in pages that are new
-each time, and turning it back into UTF-8.
+One message at a time costs one read and one write of the kernel, and Node's code around them. *Bare* is most
+of that cost, and no library on Node's sockets can take less. Long binary messages are copied out of the
+kernel, once or twice while they are assembled, once when they are sent, and into the kernel. \`ws\` passes its
+caller's memory to the kernel and saves one of these copies, but the caller must not change that memory. Long
+texts are V8 strings in between: half of their time is spent creating the string, in newly allocated pages,
+and converting it back to UTF-8.
 
 ## Machine and versions
 

@@ -21,7 +21,7 @@ OK, FAILED, SKIPPED = 0, 1, 77
 
 
 class Missing(Exception):
-    """The machine lacks something the suite needs."""
+    """The machine lacks something that the suite needs."""
 
 
 class Failed(Exception):
@@ -29,9 +29,9 @@ class Failed(Exception):
 
 
 def main(suite, run):
-    """Runs `run()`, and turns how it ended into an exit code and one line."""
+    """Runs `run()`, and turns its outcome into an exit code and one line."""
     sys.stdout.reconfigure(line_buffering=True)  # in order with stderr, where both go to one log
-    # A plain SIGTERM would skip the `finally`s which end our children.
+    # A plain SIGTERM would skip the `finally` blocks that end our children.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         sys.exit(run() or OK)
@@ -47,14 +47,14 @@ def main(suite, run):
 
 
 def cache_dir(name):
-    """A directory of ours under the user's cache directory."""
+    """Returns our directory in the user's cache directory."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / name
 
 
 @contextlib.contextmanager
 def locked(directory):
-    """Makes `directory`, and keeps other runs of the suites from installing in it meanwhile."""
+    """Makes `directory`, and locks it against installations by other runs."""
     directory.mkdir(parents=True, exist_ok=True)
     with open(directory / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -63,7 +63,7 @@ def locked(directory):
 
 @contextlib.contextmanager
 def undisturbed():
-    """Puts off Ctrl-C and SIGTERM, so that cleaning up is not left half done."""
+    """Delays Ctrl-C and SIGTERM, so that cleaning up is not interrupted."""
     old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -72,10 +72,10 @@ def undisturbed():
 
 
 class Child:
-    """A child process, in a process group of its own so that its own children end with it."""
+    """A child process in a separate process group, so that its own children end with it."""
 
     def __init__(self, command, log=None, **options):
-        """`log`: a file for its output; None keeps the output, to be read with `line`."""
+        """`log`: a file for its output; with None, `line` reads the output."""
         self.name = " ".join(map(str, command))
         self.lines, self.output = None, []
         out = subprocess.PIPE if log is None else open(log, "w")  # noqa: SIM115
@@ -118,14 +118,14 @@ class Child:
                 self.lines.wait(min(left, 0.2))
 
     def address(self, timeout=60):
-        """Where a server says it listens: the first loopback address it prints."""
+        """Returns the address of a server: the first loopback address that it prints."""
         return self.line(r"\b((?:127\.0\.0\.1|localhost):\d+)", timeout)[1]
 
     def tail(self, count=20):
         return "\n".join("    | " + text for text in self.output[-count:])
 
     def wait(self, timeout):
-        """The exit status, or None when it takes longer."""
+        """Returns the exit status, or None if it takes longer."""
         try:
             status = self.process.wait(max(0, timeout))
         except subprocess.TimeoutExpired:
@@ -138,7 +138,7 @@ class Child:
         return self.process.poll() is None
 
     def end(self):
-        """Ends the process and whatever it started: politely, then not."""
+        """Ends the process and its children: by SIGTERM, then by SIGKILL."""
         with undisturbed(), contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGTERM)
             self.wait(5)
@@ -148,7 +148,7 @@ class Child:
 
 @contextlib.contextmanager
 def child(command, **options):
-    """A child process for the length of a `with`; ended on any way out of it."""
+    """A child process for a `with` block, at whose end it is always ended."""
     process = Child(command, **options)
     try:
         yield process
@@ -166,10 +166,10 @@ def run(command, what, timeout=900, **options):
 
 
 class Certificates:
-    """A root, and what it has signed for loopback: a server's certificate and a client's."""
+    """A root, and the certificates for loopback that it has signed: a server's and a client's."""
 
     def __init__(self, directory):
-        """Makes them, as files in `directory`, with OpenSSL."""
+        """Makes them as files in `directory`, with OpenSSL."""
         self.openssl, self.directory = shutil.which("openssl"), Path(directory)
         if not self.openssl:
             raise Missing("openssl is not installed")
@@ -206,7 +206,7 @@ class Certificates:
         return certificate, key
 
     def spki(self):
-        """What a browser may be told to trust: the hash of the server's public key, as base64."""
+        """Returns the hash of the server's public key as base64, for a browser to trust."""
         script = ('"$1" x509 -in "$2" -noout -pubkey | "$1" pkey -pubin -outform DER | '
                   '"$1" dgst -sha256 -binary | "$1" base64')
         command = ["sh", "-c", script, "sh", self.openssl, str(self.server[0])]
@@ -214,7 +214,7 @@ class Certificates:
 
 
 def node():
-    """The path of Node, with the npm packages of package-lock.json installed beside this file."""
+    """Returns the path of Node, and installs the npm packages of package-lock.json in this directory."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         raise Missing("node and npm are not installed")
@@ -234,7 +234,7 @@ def node():
 
 
 def python(requirements, at_least):
-    """A Python of a virtual environment which has exactly `requirements`."""
+    """Returns the Python of a virtual environment that has exactly `requirements`."""
     names = [sys.executable, *(f"python3.{minor}" for minor in range(30, at_least[1] - 1, -1))]
     for base in filter(None, map(shutil.which, names)):
         probe = subprocess.run([base, "-c", "import sys; print(*sys.version_info[:2])"],

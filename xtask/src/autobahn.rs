@@ -1,4 +1,4 @@
-//! `cargo xtask autobahn`: the Autobahn suite alone, and on demand all of it.
+//! `cargo xtask autobahn`: runs the Autobahn suite, on demand all of its cases.
 
 use anyhow::Result;
 use clap::Args;
@@ -8,17 +8,17 @@ use crate::test::outcome::Outcome;
 use crate::test::step::Context;
 use crate::workspace::Workspace;
 
-/// Where the counts of a full run are committed.
+/// The file with the counts of a full run.
 const RESULTS: &str = "testing/interop/autobahn/results.json";
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Run all 517 cases, which takes half an hour for each role, and write results.json
+    /// Run all 517 cases, about half an hour for each role, and write results.json
     #[arg(long)]
     full: bool,
 }
 
-/// True if every case is as expected, in both roles.
+/// Returns true if every case is as expected in both roles.
 pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
     let context = Context { workspace };
     if !matches!(programs(&context)?, Outcome::Passed) {

@@ -1,6 +1,6 @@
-//! The licence of every dependency against the list in `deny.toml`.
+//! Checks the licence of every dependency against the list in `deny.toml`.
 //!
-//! `cargo deny` does the same and more, but has to be installed; this needs nothing.
+//! `cargo deny` does the same and more, but has to be installed.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use spdx::{Expression, ParseMode};
 
 use crate::workspace::Workspace;
 
-/// The part of `deny.toml` that is about licences.
+/// The part of `deny.toml` with the licences.
 #[derive(Deserialize)]
 struct Policy {
     licenses: Licences,
@@ -23,7 +23,7 @@ struct Licences {
     exceptions: Vec<Exception>,
 }
 
-/// Licences that one crate alone may have.
+/// Licences that are allowed for one crate only.
 #[derive(Deserialize)]
 struct Exception {
     #[serde(rename = "crate", alias = "name")]
@@ -39,7 +39,7 @@ impl Licences {
     }
 }
 
-/// Prints every package whose licence is not allowed; true if there is none.
+/// Prints every package whose licence is not allowed. Returns true if all are allowed.
 pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     let path = workspace.root.join("deny.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
@@ -48,7 +48,7 @@ pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     let mut refused = 0;
     for package in &workspace.packages {
         let verdict = match &package.license {
-            None => Err(anyhow::anyhow!("names no licence")),
+            None => Err(anyhow::anyhow!("has no licence")),
             Some(text) => {
                 satisfies(text, &|licence| policy.licenses.allows(&package.name, licence))
                     .with_context(|| format!("has a licence that cannot be read, {text:?}"))
@@ -70,8 +70,7 @@ pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     Ok(refused == 0)
 }
 
-/// Whether a licence expression (SPDX, or the old `MIT/Apache-2.0`) can be met with licences that
-/// are allowed.
+/// Returns whether allowed licences satisfy an expression (SPDX, or the old `MIT/Apache-2.0`).
 fn satisfies(expression: &str, allowed: &dyn Fn(&str) -> bool) -> Result<bool> {
     let expression = Expression::parse_mode(expression, ParseMode::LAX)?;
     Ok(expression.evaluate(|requirement| allowed(&requirement.to_string())))

@@ -1,4 +1,4 @@
-//! Everything a developer of Towline runs that is more than one cargo line: `cargo xtask help`.
+//! The developer commands that need more than one cargo command: `cargo xtask help` lists them.
 
 mod workspace;
 
@@ -28,11 +28,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run every check and every test, and sum up
+    /// Run all checks and tests, and print a summary
     Test(test::Options),
     /// Run the Autobahn suite in both roles
     Autobahn(autobahn::Options),
-    /// Measure Towline beside its peers, and write docs/benchmarks
+    /// Compare Towline with other libraries (testing/bench/README.md describes how)
     Bench(bench::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
     House,
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// True if all is well.
+/// Returns true if the command succeeded.
 fn run(command: Command) -> Result<bool> {
     let workspace = Workspace::load()?;
     match command {

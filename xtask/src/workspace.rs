@@ -25,7 +25,7 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) license: Option<String>,
-    /// Absent where anyone may publish it, an empty list where nobody may.
+    /// `None` if the package can be published to any registry, empty if to none.
     publish: Option<Vec<String>>,
     pub(crate) manifest_path: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
@@ -83,8 +83,7 @@ impl Workspace {
         self.packages.iter().filter(|package| self.workspace_members.contains(&package.id))
     }
 
-    /// Every package that `package` is built with, itself excluded; what only its tests need is
-    /// left out.
+    /// Returns all direct and indirect dependencies of `package`, without those of its tests.
     pub(crate) fn built_with(&self, package: &Package) -> Vec<&Package> {
         let mut reached = vec![package.id.as_str()];
         let mut next = 0;
@@ -101,7 +100,7 @@ impl Workspace {
         self.packages.iter().filter(found).collect()
     }
 
-    /// `path` as a reader at the root of the workspace would write it.
+    /// Returns `path` relative to the root of the workspace.
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
@@ -118,7 +117,7 @@ impl Package {
 }
 
 impl Dependency {
-    /// Whether the package itself needs it, and not only its tests.
+    /// Returns whether the package itself needs it, and not only its tests.
     pub(crate) fn is_built_with(&self) -> bool {
         self.kind.as_deref() != Some("dev")
     }
@@ -131,14 +130,14 @@ impl Edge {
 }
 
 impl Target {
-    /// Whether it is a library or a program, and so the root of a tree of modules.
+    /// Returns whether it is a library or a program, and so the root of a tree of modules.
     pub(crate) fn has_modules(&self) -> bool {
         let kinds = ["lib", "rlib", "cdylib", "staticlib", "proc-macro", "bin"];
         self.kind.iter().any(|kind| kinds.contains(&kind.as_str()))
     }
 }
 
-/// The cargo that runs us.
+/// The cargo that started this program.
 pub(crate) fn cargo() -> OsString {
     env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

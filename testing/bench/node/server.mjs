@@ -1,5 +1,5 @@
 // An echo server on Node: `node server.mjs ws|websocket [--listen 127.0.0.1:0] [--compress
-// [--takeover]] [--tls DIRECTORY]`. Other options of the Rust servers are taken and ignored.
+// [--takeover]] [--tls DIRECTORY]`. Other options of the Rust servers are ignored.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';

@@ -30,8 +30,8 @@ sys.path.insert(0, str(HERE.parent))
 import suite  # noqa: E402
 from harness import Certificates, Failed, child, main  # noqa: E402
 
-# What is run unless all of it is asked for: the rest of sections 12 and 13 is the same with longer
-# messages, and takes half an hour.
+# The cases without --full. The rest of sections 12 and 13 is the same with longer messages, and takes
+# half an hour.
 CUT = "1,2,3,4,5,6,7,9,10,12.*.[123],13.*.[123]"
 COLUMNS = ["OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED", "FAILED"]
 
@@ -41,7 +41,7 @@ def numbers(case):
 
 
 def select(known, patterns):
-    """The known cases which match: `6` is section 6, `6.4.*` part of it, `7.1.5` one case."""
+    """Returns the known cases that match: `6` is section 6, `6.4.*` part of it, `7.1.5` one case."""
     chosen = set()
     for pattern in patterns.replace(",", " ").split():
         hits = fnmatch.filter(known, pattern + ".*" if pattern.isdigit() else pattern)
@@ -59,7 +59,7 @@ class Part:
         directory.mkdir(parents=True, exist_ok=True)
 
     def results(self):
-        """case → result, for every case that was run."""
+        """Returns case → result for every case that has run."""
         try:
             agents = json.loads((self.directory / "index.json").read_text())
         except (OSError, ValueError):
@@ -79,7 +79,7 @@ def make_parts(out, cases, jobs):
 
 
 def wait_for(children, deadline, *, alive=()):
-    """Waits until all of `children` have ended; what is in `alive` must live longer."""
+    """Waits until all of `children` have ended; those in `alive` must outlive them."""
     left = list(children)
     while left:
         ended = left[0].wait(min(0.5, deadline - time.monotonic())) is not None
@@ -160,7 +160,7 @@ def test_client(engine, parts, port, command, deadline, tls):
 
 
 def table(cases, results, wrong):
-    """Counts per section."""
+    """Returns the counts per section."""
     rows, total = [], Counter()
     for section in sorted({numbers(case)[0] for case in cases}):
         count = Counter(cases=0)
@@ -182,7 +182,7 @@ def table(cases, results, wrong):
 
 
 def judge(role, engine, expected, cases, parts):
-    """Prints the verdict; the number of cases which are not as expected."""
+    """Prints the verdict, and returns the number of cases that are not as expected."""
     results = {case: result for part in parts for case, result in part.results().items()}
     absent = [case for case in cases if case not in results]
     wrong = dict.fromkeys(absent, "no result")
@@ -204,7 +204,7 @@ def judge(role, engine, expected, cases, parts):
 
 
 def record(file, role, parts):
-    """Writes how many cases of each section had which outcome, beside those of the other role."""
+    """Writes the number of cases per section and outcome, next to those of the other role."""
     sections = {}
     results = {case: result for part in parts for case, result in part.results().items()}
     for case in sorted(results, key=numbers):
@@ -227,17 +227,17 @@ def arguments():
                          help=f"e.g. '6,7.1.*'; default: {CUT}")
         sub.add_argument("--full", action="store_true", help="all cases of expected.json")
         sub.add_argument("--record", type=Path, metavar="FILE",
-                         help="write the counts of a full run that is as expected there")
+                         help="write the counts of a full run here, if all cases are as expected")
         sub.add_argument("--tls", action="store_true",
-                         help="by wss; the command gets the options that the contract has for it")
+                         help="use TLS; the command gets the TLS options of the contract")
         sub.add_argument("--out", type=Path,
                          help="directory for the reports (default: autobahn-ROLE in "
                               f"{HERE.parent / 'out'}, and autobahn-ROLE-tls)")
-        sub.add_argument("--jobs", type=int, default=1, help="fuzzing processes at once")
+        sub.add_argument("--jobs", type=int, default=1, help="number of fuzzing processes")
         sub.add_argument("--timeout", type=int,
                          help="seconds for the whole run (default: 900, and 7200 with --full)")
         if role == "server":
-            sub.add_argument("--url", help="of a server which is running")
+            sub.add_argument("--url", help="URL of a running server")
         else:
             sub.add_argument("--port", type=int, default=0,
                              help="of the fuzzing server (default: any that is free)")

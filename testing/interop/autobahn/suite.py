@@ -1,4 +1,4 @@
-"""Where the Autobahn WebSocket Testsuite comes from: an installation of ours, or Docker.
+"""Finds or installs the Autobahn WebSocket Testsuite: our installation, or Docker.
 
 The suite is Python 2 only. We install it, unmodified, under a CPython 2.7 which is looked for in
 $AUTOBAHN_PYTHON2, among pyenv's versions and on PATH. AUTOBAHN_ENGINE=native or =docker insists
@@ -18,9 +18,9 @@ from harness import Failed, Missing, cache_dir, child, locked, run
 HERE = Path(__file__).resolve().parent
 VERSION = "25.10.1"
 IMAGE = f"crossbario/autobahn-testsuite:{VERSION}"
-# The last virtualenv which makes environments for Python 2.7.
+# The last virtualenv that makes environments for Python 2.7.
 VIRTUALENV = "virtualenv==20.21.1"
-# Twisted's setup script wants incremental there before pip gets to installing it.
+# Twisted's setup script needs incremental before pip installs it.
 BUILD_TOOLS = ["setuptools==44.0.0", "wheel==0.36.2", "incremental==16.10.1"]
 # 517 cases, and the C versions of masking and UTF-8 validation, without which it is very slow.
 USABLE = f"""
@@ -48,7 +48,7 @@ class Native:
         return f"autobahntestsuite {VERSION} ({self.python})"
 
     def fuzz(self, mode, spec, directory, listener=None):
-        """A context which runs wstest; `listener` is the fuzzing server's bound socket."""
+        """A context that runs wstest; `listener` is the fuzzing server's bound socket."""
         spec_file = directory / "spec.json"
         spec_file.write_text(json.dumps(dict(spec, outdir=str(directory)), indent=1))
         environment = dict(os.environ, PYTHONWARNINGS="ignore", PYTHONUNBUFFERED="1")
@@ -74,13 +74,13 @@ class Docker:
             port = listener.getsockname()[1]
             listener.close()
             network = ["--publish", f"127.0.0.1:{port}:{port}"]
-            # Of what it needs, it sees its own directory alone.
+            # The container sees only its own directory.
             for name in ("key", "cert"):
                 if name in spec:
                     shutil.copy(spec[name], directory / name)
                     spec = dict(spec, **{name: f"/reports/{name}"})
         (directory / "spec.json").write_text(json.dumps(dict(spec, outdir="/reports"), indent=1))
-        # --rm, --init: the container ends and goes when the client that we started is told to.
+        # --rm, --init: the container ends and is removed when our client process is ended.
         return child(["docker", "run", "--rm", "--init", "--name", f"towline-{uuid.uuid4().hex}",
                       "--user", f"{os.getuid()}:{os.getgid()}", "--env", "HOME=/tmp", *network,
                       "--volume", f"{directory}:/reports", IMAGE, "wstest", "--mode", mode,
@@ -148,7 +148,7 @@ def install(python2):
 
 
 def find():
-    """The engine to use; installs it if need be."""
+    """Returns the engine to use, and installs it if necessary."""
     wanted = os.environ.get("AUTOBAHN_ENGINE", "")
     if wanted not in ("", "native", "docker"):
         raise Failed(f"AUTOBAHN_ENGINE is {wanted!r}; it may be native or docker")

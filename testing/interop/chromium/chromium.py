@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Uses the console page of `towline serve` in a headless Chromium, and saves screenshots.
 
-  chromium.py --url http://127.0.0.1:PORT/    of a server which is running
+  chromium.py --url http://127.0.0.1:PORT/    of a running server
   chromium.py -- COMMAND...                   start a server, which prints the 127.0.0.1:PORT it
                                               listens on; end it afterwards
 
@@ -24,7 +24,7 @@ sys.path.insert(0, str(HERE.parent))
 
 from harness import Certificates, Failed, Missing, child, main, node  # noqa: E402
 
-# What the server is set to, and what it is to agree on with a browser.
+# The settings of the server, and what it must negotiate with a browser.
 TAKEOVER = "send-takeover,receive-takeover"
 COMPRESSED = {
     TAKEOVER: "",
@@ -110,13 +110,13 @@ def run_secure(options, chromium, javascript):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--url", help="of a server which is running")
+    parser.add_argument("--url", help="URL of a running server")
     parser.add_argument("--out", type=Path, default=HERE.parent / "out" / "chromium",
                         help="directory for the screenshots (default: %(default)s)")
     parser.add_argument("--secure", action="store_true",
-                        help="the command's server speaks TLS, by whatever certificate")
-    parser.add_argument("--program", type=Path, help="to exchange compressed messages with")
-    parser.add_argument("--towline", type=Path, help="to exchange messages with over HTTPS")
+                        help="the command's server uses TLS, with any certificate")
+    parser.add_argument("--program", type=Path, help="the program for exchanging compressed messages")
+    parser.add_argument("--towline", type=Path, help="the program for exchanging messages over HTTPS")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for the whole run")
     argv = sys.argv[1:]
     split = argv.index("--") if "--" in argv else len(argv)

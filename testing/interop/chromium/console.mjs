@@ -1,7 +1,7 @@
 // The console page in a real browser: console.mjs --url http://HOST:PORT/ --chromium PATH --out DIR
 //
-// Run by chromium.py. Prints a line for each look of the page, saves screenshots in DIR, and exits
-// with 0 if everything was as it should be, else 1.
+// Run by chromium.py. Prints a line for each variant of the page, saves screenshots in DIR, and exits
+// with 0 if everything was as expected, else 1.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
@@ -19,7 +19,7 @@ const TEXT = 'Ahoy, Ἑλλάς, 世界 🚢';
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-// Nobody has signed the certificate of a server that is there for the test alone.
+// The certificate of the test's server is self-signed.
 const SECURE = ['--ignore-certificate-errors'];
 
 const { values: { url, out, chromium: executablePath } } = parseArgs({
@@ -116,7 +116,7 @@ async function endIsInSight(page, text) {
   let still = 0;
   for (let seen = await rects(); ; seen = await rects()) {
     still = seen.bottom <= seen.edge && seen.top >= 0 ? still + 1 : 0;
-    if (still === 5) return; // it stays there
+    if (still === 5) return; // it has stopped moving
     assert.ok(Date.now() < deadline,
       `the last row ends at ${seen.bottom} px, and the log at ${seen.edge} px`);
     await page.waitForTimeout(20);
@@ -134,7 +134,7 @@ async function isTold(page, { name, viewport }) {
     });
   });
   await page.goto(url);
-  // Nothing was tried, so nothing is closed.
+  // Before any attempt, the page does not say "closed".
   await state(page, 'idle');
   assert.equal(await page.locator('#state').textContent(), 'not connected');
   const isWide = viewport.width >= 900;
@@ -161,7 +161,7 @@ async function isTold(page, { name, viewport }) {
   }
   if (!isWide) return;
 
-  // Whoever reads an opened message does not follow; what has room below it is not "new" out of sight.
+  // With an opened message, the log does not follow, and messages in sight are not counted as new.
   await page.click('#connect');
   await state(page, 'open');
   await page.fill('#message', '1');

@@ -1,8 +1,8 @@
 // A real browser's compression: deflate.mjs --chromium PATH --server ANSWER=ws://HOST:PORT/...
 //
-// For wss://, --spki HASH has the browser trust a public key, whoever has signed its certificate.
-// Run by chromium.py, with a server for each set of parameters. ANSWER is what the server is to have
-// agreed on. Prints a line for each, and exits with 0 if every message came back as it was sent.
+// For wss://, --spki HASH makes the browser trust a public key, whoever signed its certificate. Run by
+// chromium.py, with a server for each set of parameters. ANSWER is the extension that the server must
+// negotiate. Prints a line for each, and exits with 0 if every message came back unchanged.
 import assert from 'node:assert/strict';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';

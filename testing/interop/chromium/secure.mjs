@@ -1,8 +1,8 @@
 // A real browser at our HTTPS server: secure.mjs --chromium PATH --spki HASH --url https://HOST:PORT/
 //
-// Run by chromium.py. The certificate is none that the browser knows; it is trusted for its public key
-// alone. Says which version of HTTP the page came by, and which its WebSocket was opened by: HTTP/2 and
-// an extended CONNECT (RFC 8441), or HTTP/1.1 and an upgrade. Exits with 0 if all is as expected.
+// Run by chromium.py. The browser trusts the certificate only by its public key. Prints the version of
+// HTTP of the page and of its WebSocket: HTTP/2 with an extended CONNECT (RFC 8441), or HTTP/1.1 with an
+// upgrade. Exits with 0 if everything is as expected.
 import assert from 'node:assert/strict';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';

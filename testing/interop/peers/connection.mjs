@@ -1,4 +1,4 @@
-// The one connection type that the scenarios know, whichever library is under it.
+// The connection type of the scenarios, independent of the library.
 
 export const REJECT_REASON = 'not here';
 

@@ -39,7 +39,7 @@ async function autobahnClient(library, url, agent) {
     await visit(`/runCase?case=${n}&agent=${agent}`, (message, peer) => peer.send(message));
   }
   await visit(`/updateReports?agent=${agent}`);
-  await visit('/stopServer').catch(() => {}); // it may be gone before it has answered
+  await visit('/stopServer').catch(() => {}); // it may exit before it answers
 }
 
 function usage(why) {

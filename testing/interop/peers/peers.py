@@ -23,7 +23,7 @@ from harness import Certificates, Failed, Missing, child, main, node, python  # 
 SCENARIOS = ["echo-text", "echo-binary", "echo-empty", "echo-lengths", "fragmented-text",
              "fragmented-binary", "ping", "server-ping", "client-close", "server-close", "reject",
              "subprotocol", "no-subprotocol", "greeting", "eager-client", "concurrent", "pipelined"]
-# Written on a raw socket, so one peer does it for all, and our client has nothing to do with it.
+# Played on a raw socket by one peer for all, without our client.
 RAW = {"eager-client": "ws"}
 
 PEERS = {
@@ -33,7 +33,7 @@ PEERS = {
 }
 
 
-# What compression is tried with: what the other library insists on, and what we do.
+# The compression settings: those that the other library requires, and ours.
 TAKEOVER = "send-takeover,receive-takeover"
 COMPRESSED = {
     "everything left to the peer": ({}, TAKEOVER),
@@ -54,9 +54,9 @@ COMPRESSING = ["ws", "websockets"]
 
 
 def play(server, client, names, timeout, compressed=None, tls=None, quiet=False):
-    """Starts `server`, and has `client` run the scenarios; name → "ok" or what went wrong.
+    """Starts `server`, runs the scenarios with `client`, and returns name → "ok" or the error.
 
-    `tls`: options of the server and of the client, which go by wss then."""
+    `tls`: options of the server and of the client, which then use TLS."""
     scheme = "wss" if tls else "ws"
     serving_tls, connecting_tls = tls or ([], [])
     env = None
@@ -86,7 +86,7 @@ def play(server, client, names, timeout, compressed=None, tls=None, quiet=False)
 
 
 def show(columns):
-    """A table of scenarios by pairing, and what went wrong under it."""
+    """Prints a table of scenarios by pairing, with the errors below it."""
     heads = list(columns)
     width = max(map(len, SCENARIOS))
     print(" " * width + "  " + "  ".join(heads))
@@ -103,7 +103,7 @@ def show(columns):
 
 
 def run_tls(options, peers):
-    """Both directions over TLS, with client certificates; how many scenarios were not ok."""
+    """Runs both directions over TLS, with client certificates. Returns the number of failures."""
     names = [name for name in options.scenarios if name not in RAW]
     columns, trouble = {}, 0
     with tempfile.TemporaryDirectory() as directory:
@@ -126,7 +126,7 @@ def run_tls(options, peers):
 
 
 def run_compressed(options, peers):
-    """Both directions with each of COMPRESSED; how many scenarios were not ok."""
+    """Runs both directions with each of COMPRESSED. Returns the number of failures."""
     names = [name for name in options.scenarios if name in COMPRESSED_SCENARIOS]
     peers = {peer: command for peer, command in peers.items() if peer in COMPRESSING}
     if not names or not peers:

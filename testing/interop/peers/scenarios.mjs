@@ -29,8 +29,8 @@ async function lastClose(connect, id) {
 }
 
 /**
- * Each gets connect(path, options), the library and the server's URL. A connection that is returned
- * is closed, and must close well.
+ * Each gets connect(path, options), the library and the server's URL. A returned connection is closed,
+ * and must close without an error.
  */
 export const scenarios = {
   async 'echo-text'(connect) {
@@ -124,8 +124,8 @@ export const scenarios = {
   },
 
   async 'no-subprotocol'(connect, { refusal }) {
-    // As browsers do, these clients want one of their subprotocols accepted, or fail: but only
-    // after the server has accepted the connection without.
+    // Like browsers, these clients fail if none of their subprotocols is accepted, but only after the
+    // server has accepted the connection.
     const error = await connect('/', { protocols: ['other.v9'] })
       .then(({ protocol }) => assert.fail(`connected, with ${protocol}`), (e) => e);
     assert.match(error.message, refusal);

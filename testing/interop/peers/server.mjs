@@ -1,7 +1,7 @@
-// The server of the contract (see README.md): echoes on every path; some paths do more.
+// The server of the contract (see README.md): echoes on every path, with additional behaviour on some.
 
 const PROTOCOLS = ['chat.v1', 'chat.v2'];
-const FRAGMENT = 997; // a prime: cuts characters of 2, 3 and 4 bytes everywhere
+const FRAGMENT = 997; // a prime, so that it splits characters of 2, 3 and 4 bytes everywhere
 
 /** id → promise of the close frame received by the connection that came with ?id= */
 const closes = new Map();

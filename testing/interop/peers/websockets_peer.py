@@ -23,7 +23,7 @@ MAX = 64 * 1024 * 1024
 MIB = 1024 * 1024
 FRAGMENT = 997  # a prime: cuts characters of 2, 3 and 4 bytes everywhere
 PROTOCOLS = ("chat.v1", "chat.v2")
-# The parameters of permessage-deflate to insist on, as JSON with the names of the RFC; or none.
+# The required parameters of permessage-deflate, as JSON with the names of the RFC, or unset.
 DEFLATE = json.loads(os.environ.get("TOWLINE_PEER_DEFLATE", "null"))
 
 
@@ -34,7 +34,7 @@ def compression(factory, **defaults):
 
 
 def received_close(connection):
-    """The peer's close frame: (code, reason); 1006 for none."""
+    """Returns the peer's close frame: (code, reason); 1006 for none."""
     close = connection.protocol.close_rcvd
     return (close.code, close.reason) if close else (1006, "")
 
@@ -145,7 +145,7 @@ async def closes_well(connection):
 
 
 class Scenarios:
-    """One method a scenario. A connection that is returned is closed, and must close well."""
+    """One method per scenario. A returned connection is closed, and must close without an error."""
 
     def __init__(self, base, tls):
         self.base, self.tls = base, tls

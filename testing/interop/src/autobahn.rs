@@ -6,7 +6,7 @@ use towline::{Client, CloseCode, Config, Connection, Tls};
 use crate::compression::{self, Settings};
 use crate::limits;
 
-/// Plays all cases: sends back whatever arrives. The verdicts are the suite's business.
+/// Plays all cases, echoing everything. The suite decides about the verdicts.
 pub(crate) async fn run(
     url: &str,
     agent: &str,
@@ -20,12 +20,12 @@ pub(crate) async fn run(
     for case in 1..=cases {
         let connection = client.connect(format!("{url}/runCase?case={case}&agent={agent}")).await;
         let mut connection = connection.with_context(|| format!("case {case} of {cases}"))?;
-        // How it ends is for the fuzzing server to judge.
+        // The fuzzing server judges how the connection ends.
         let _ = echo(&mut connection).await;
         end(connection).await?;
     }
     end(client.connect(format!("{url}/updateReports?agent={agent}")).await?).await?;
-    // The server may be gone before it has answered.
+    // The server may exit before it answers.
     if let Ok(connection) = client.connect(format!("{url}/stopServer")).await {
         end(connection).await?;
     }
@@ -33,10 +33,12 @@ pub(crate) async fn run(
 }
 
 async fn case_count(mut connection: Connection) -> Result<usize> {
-    let Some(message) = connection.recv().await? else { bail!("the server has not said how many") };
+    let Some(message) = connection.recv().await? else {
+        bail!("the server did not send the number of cases")
+    };
     let count = message.as_text().and_then(|text| text.parse().ok());
     end(connection).await?;
-    count.with_context(|| format!("{message:?} is no number of cases"))
+    count.with_context(|| format!("{message:?} is not a number of cases"))
 }
 
 async fn echo(connection: &mut Connection) -> towline::Result<()> {

@@ -1,4 +1,4 @@
-//! What the server received when its connections closed.
+//! The close frames that the server has received.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use towline::{CloseCode, Closed};
 
-/// By the `id` of its query, how each connection ended.
+/// The end of each connection, by the `id` of its query.
 #[derive(Default)]
 pub(crate) struct Closes(Mutex<HashMap<String, watch::Receiver<Option<Value>>>>);
 
-/// One that has not ended yet.
+/// A connection that has not ended yet.
 pub(crate) struct Entry(watch::Sender<Option<Value>>);
 
 impl Closes {
-    /// A connection with this id has come.
+    /// Records a new connection with this id.
     pub(crate) fn enter(&self, id: &str) -> Entry {
         let (sender, receiver) = watch::channel(None);
         self.lock().insert(id.to_owned(), receiver);
         Entry(sender)
     }
 
-    /// The close frame received from the connection with this id, once it has ended; null if there
-    /// was none with it.
+    /// Returns the close frame received on the connection with this id, once it has ended, or null for an
+    /// unknown id.
     pub(crate) async fn received(&self, id: &str) -> Value {
         let Some(mut entry) = self.lock().get(id).cloned() else { return Value::Null };
         match entry.wait_for(Option::is_some).await {

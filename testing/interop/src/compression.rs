@@ -1,4 +1,4 @@
-//! The compression that a suite asks for.
+//! The compression settings of a suite.
 
 use std::str::FromStr;
 
@@ -24,14 +24,14 @@ impl FromStr for Settings {
                 "send-bits" => deflate.send_window_bits(number()?),
                 "receive-bits" => deflate.receive_window_bits(number()?),
                 "level" => deflate.level(number()?),
-                _ => bail!("no such setting: {setting:?}"),
+                _ => bail!("unknown setting: {setting:?}"),
             };
         }
         Ok(Self(deflate))
     }
 }
 
-/// `config` with that compression, if any.
+/// Returns `config` with that compression, if any.
 pub(crate) fn with(config: Config, settings: Option<Settings>) -> Config {
     config.compression(settings.map(|settings| Compression::from(settings.0)))
 }

@@ -2,8 +2,8 @@
 
 use towline::{Connection, Frame, Message, Result};
 
-/// The payload of a frame in bytes. A prime: it cuts characters of two, three and four bytes at
-/// every place there is.
+/// The payload of a frame in bytes. It is a prime, so that characters of two, three and four bytes are
+/// split at every place.
 const PAYLOAD: usize = 997;
 
 /// Sends a message in frames of `PAYLOAD` bytes, the last one shorter.

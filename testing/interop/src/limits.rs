@@ -1,4 +1,4 @@
-//! What the suites send at the most.
+//! Limits that no suite exceeds.
 
 use std::num::NonZeroUsize;
 
@@ -7,10 +7,10 @@ use towline::Config;
 /// The largest frame and the largest message, in bytes.
 const SIZE: usize = 64 << 20;
 
-/// The most frames that a message comes in.
+/// The most frames of a message.
 const FRAGMENTS: NonZeroUsize = NonZeroUsize::new(131_072).expect("not zero");
 
-/// `config`, with limits that no suite reaches.
+/// Returns `config` with limits that no suite exceeds.
 pub(crate) fn raise(config: Config) -> Config {
     config
         .max_received_frame_size(SIZE)

@@ -1,5 +1,5 @@
-//! The server and the client that the interop suites drive. `testing/interop/README.md` has the
-//! contract that this program keeps.
+//! The server and the client of the interop suites. This program implements the contract in
+//! `testing/interop/README.md`.
 
 mod limits;
 
@@ -37,12 +37,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Echo, on every path; some paths do more
+    /// Echo on every path, with additional behaviour on some
     Serve {
-        /// Where to listen; port 0 is any that is free
+        /// The address to listen on; with port 0, the system chooses a port
         #[arg(long, value_name = "ADDRESS")]
         listen: String,
-        /// Compress every message; settings are joined by commas
+        /// Compress every message, with these settings, separated by commas
         #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
         compress: Option<Settings>,
         #[command(flatten)]
@@ -55,7 +55,7 @@ enum Command {
         /// The server, without a path: ws://127.0.0.1:9001
         #[arg(long)]
         url: String,
-        /// Compress every message; settings are joined by commas
+        /// Compress every message, with these settings, separated by commas
         #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
         compress: Option<Settings>,
         #[command(flatten)]
@@ -66,10 +66,10 @@ enum Command {
         /// The fuzzing server, without a path
         #[arg(long)]
         url: String,
-        /// What the reports call this program
+        /// The name of this program in the reports
         #[arg(long, value_name = "NAME")]
         agent: String,
-        /// Compress every message; settings are joined by commas
+        /// Compress every message, with these settings, separated by commas
         #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
         compress: Option<Settings>,
         #[command(flatten)]
@@ -89,7 +89,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// True if all is well.
+/// Returns true if everything passed.
 async fn run(command: Command) -> Result<bool> {
     match command {
         Command::Serve { listen, compress, tls } => {

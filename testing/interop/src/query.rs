@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// The values of a query, percent-decoded.
+/// The percent-decoded values of a query.
 pub(crate) struct Query(HashMap<String, String>);
 
 impl Query {
@@ -10,7 +10,7 @@ impl Query {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// The value with this name; empty if there is none.
+    /// Returns the value with this name, or an empty string.
     pub(crate) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }

@@ -72,7 +72,7 @@ async fn answer(request: Request, closes: &Closes) -> Result<()> {
         Ok(()) => echo(&mut connection, &path, &query).await,
         error => error,
     };
-    // It has ended, or does now.
+    // The connection has ended, or ends now.
     let closed = connection.close(CloseCode::NORMAL, "").await?;
     if let Some(entry) = entry {
         entry.closed(&closed);

@@ -1,4 +1,4 @@
-//! TLS, where a suite asks for it: the files that say who this end is, and whom it trusts.
+//! The TLS options: files with the certificate of this end and the roots that it trusts.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,27 +7,27 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use towline::{ClientAuth, Tls, TlsServer};
 
-/// Who the server is.
+/// The server's TLS options.
 #[derive(Args)]
 pub(crate) struct ServerTls {
-    /// Speak TLS with this certificate
+    /// Use TLS, with this certificate
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// The key of that certificate
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
-    /// Have clients show a certificate that this one has signed
+    /// Require a client certificate signed by this root
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_client_ca: Option<PathBuf>,
 }
 
-/// Whom the client trusts, and who it is.
+/// The client's TLS options.
 #[derive(Args, Clone)]
 pub(crate) struct ClientTls {
-    /// Trust servers whose certificates this one has signed, and no other
+    /// Trust only servers whose certificates are signed by this root
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
-    /// Show this certificate to servers that ask for one
+    /// Send this certificate to servers that request one
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
     /// The key of that certificate
@@ -60,5 +60,5 @@ impl ClientTls {
 }
 
 fn read(file: &PathBuf) -> Result<Vec<u8>> {
-    fs::read(file).with_context(|| format!("can't read {}", file.display()))
+    fs::read(file).with_context(|| format!("cannot read {}", file.display()))
 }

@@ -1,11 +1,11 @@
-//! Where virtual time starts.
+//! The start of virtual time.
 
 use std::time::Instant;
 
-/// A moment to count virtual time from.
+/// Returns the instant from which virtual time is counted.
 ///
-/// An `Instant` can't be made, only asked for: this is the one place that asks. What the clock
-/// says makes no difference to any test.
+/// An `Instant` can only be read from the clock, and this is the only place that does so. Its value
+/// makes no difference to any test.
 pub fn start() -> Instant {
     Instant::now()
 }

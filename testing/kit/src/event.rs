@@ -1,11 +1,11 @@
-//! Received events in a few letters.
+//! Short constructors of received events.
 
 use std::borrow::Cow;
 use std::time::Instant;
 
 use towline_proto::{CloseCode, CloseFrame, Connection, Frame, Incoming, Input};
 
-/// What was received, independent of the input that it came in.
+/// A received event, independent of the input that contained it.
 pub type Event = Incoming<'static>;
 
 /// A text message.
@@ -33,7 +33,7 @@ pub fn close(code: CloseCode, reason: &str) -> Event {
     Event::Close(close_frame(code, reason))
 }
 
-/// A data frame. One that was received masked is not equal to it.
+/// A data frame. It does not equal a frame that was received masked.
 pub fn frame(frame: Frame) -> Event {
     Event::Frame(frame)
 }
@@ -42,12 +42,12 @@ pub fn frame(frame: Frame) -> Event {
 ///
 /// # Panics
 ///
-/// Where such a frame can't be sent.
+/// Panics if the code or the reason is invalid in a close frame.
 pub fn close_frame(code: CloseCode, reason: &str) -> CloseFrame {
     CloseFrame::new(code, reason.to_owned()).expect("a close frame that can be sent")
 }
 
-/// What a connection makes of this input. A fault is known to its session.
+/// Returns the event of a connection's input. The session reports faults.
 pub(crate) fn received(
     connection: &mut Connection,
     now: Instant,

@@ -2,9 +2,9 @@
 
 use towline_proto::{CloseCode, Opcode, Role};
 
-/// A frame in the making: empty, binary, final, unmasked, until told otherwise.
+/// Builds a frame, by default an empty, binary, final and unmasked one.
 ///
-/// Nothing is checked, so that what must not be can be made as well:
+/// Nothing is checked, so that invalid frames can be built too:
 ///
 /// ```
 /// use towline_kit::frame;
@@ -26,7 +26,7 @@ pub struct FrameBytes {
     length_as: Option<u8>,
 }
 
-/// Begins a frame.
+/// Starts building a frame.
 pub fn frame() -> FrameBytes {
     FrameBytes {
         fin: true,
@@ -39,97 +39,97 @@ pub fn frame() -> FrameBytes {
     }
 }
 
-/// The bytes of frames, one behind the other.
+/// Returns the bytes of frames, one after the other.
 pub fn join(frames: impl IntoIterator<Item = FrameBytes>) -> Vec<u8> {
     frames.into_iter().flat_map(|frame| frame.bytes()).collect()
 }
 
 impl FrameBytes {
-    /// A text frame. The payload need not be UTF-8.
+    /// Makes it a text frame. The payload need not be UTF-8.
     pub fn text(self, payload: impl AsRef<[u8]>) -> Self {
         self.opcode(Opcode::Text.bits()).payload(payload)
     }
 
-    /// A binary frame.
+    /// Makes it a binary frame.
     pub fn binary(self, payload: impl AsRef<[u8]>) -> Self {
         self.opcode(Opcode::Binary.bits()).payload(payload)
     }
 
-    /// A continuation frame.
+    /// Makes it a continuation frame.
     pub fn continuation(self, payload: impl AsRef<[u8]>) -> Self {
         self.opcode(Opcode::Continuation.bits()).payload(payload)
     }
 
-    /// A ping.
+    /// Makes it a ping.
     pub fn ping(self, payload: impl AsRef<[u8]>) -> Self {
         self.opcode(Opcode::Ping.bits()).payload(payload)
     }
 
-    /// A pong.
+    /// Makes it a pong.
     pub fn pong(self, payload: impl AsRef<[u8]>) -> Self {
         self.opcode(Opcode::Pong.bits()).payload(payload)
     }
 
-    /// A close frame with any code and reason.
+    /// Makes it a close frame with any code and reason.
     pub fn close(self, code: impl Into<CloseCode>, reason: impl AsRef<[u8]>) -> Self {
         let code = code.into().get().to_be_bytes();
         self.close_with([&code, reason.as_ref()].concat())
     }
 
-    /// A close frame with any payload.
+    /// Makes it a close frame with any payload.
     pub fn close_with(self, payload: impl AsRef<[u8]>) -> Self {
         self.opcode(Opcode::Close.bits()).payload(payload)
     }
 
-    /// The opcode, 0 to 15.
+    /// Sets the opcode, 0 to 15.
     pub fn opcode(mut self, bits: u8) -> Self {
         self.opcode = bits;
         self
     }
 
-    /// The payload, as it is before it is masked.
+    /// Sets the payload, before masking.
     pub fn payload(mut self, payload: impl AsRef<[u8]>) -> Self {
         self.payload = payload.as_ref().to_vec();
         self
     }
 
-    /// Whether the frame ends its message.
+    /// Sets whether the frame ends its message.
     pub fn fin(mut self, fin: bool) -> Self {
         self.fin = fin;
         self
     }
 
-    /// The reserved bits: `0b100` is RSV1.
+    /// Sets the reserved bits: `0b100` is RSV1.
     pub fn rsv(mut self, bits: u8) -> Self {
         self.rsv = bits;
         self
     }
 
-    /// Masks with this key.
+    /// Masks the frame with this key.
     pub fn masked(mut self, key: [u8; 4]) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// Masks if frames of this end are to be masked.
+    /// Masks the frame if this role masks its frames.
     pub fn by(self, sender: Role) -> Self {
         if sender.masks() { self.masked([0x37, 0xFA, 0x21, 0x3D]) } else { self }
     }
 
-    /// Announces this length, whatever the payload's is.
+    /// Writes this length in the header, whatever the length of the payload is.
     pub fn announcing(mut self, len: u64) -> Self {
         self.announced = Some(len);
         self
     }
 
-    /// Writes the length in the form that begins with 126 (two bytes) or 127 (eight bytes),
-    /// needed or not.
+    /// Writes the length in the form that begins with 126 (two bytes) or 127 (eight bytes), even if
+    /// a shorter form would do.
     pub fn length_as(mut self, form: u8) -> Self {
         self.length_as = Some(form);
         self
     }
 
-    /// The bytes of the head alone.
+    /// Returns the bytes of the header only.
     pub fn head(&self) -> Vec<u8> {
         let len = self.announced.unwrap_or(self.payload.len() as u64);
         let form = self.length_as.unwrap_or(match len {
@@ -149,7 +149,7 @@ impl FrameBytes {
         bytes
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head();
         let key = self.key.unwrap_or_default();

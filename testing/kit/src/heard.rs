@@ -1,21 +1,21 @@
-//! What bytes on the wire say.
+//! Frames parsed from bytes on the wire.
 
 use towline_proto::{CloseFrame, Header, Opcode};
 
-/// A frame that an end has written, unmasked.
+/// A frame written by an end, unmasked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heard {
-    /// Its head.
+    /// The header.
     pub header: Header,
-    /// Its payload, unmasked.
+    /// The payload, unmasked.
     pub payload: Vec<u8>,
 }
 
-/// All frames in `bytes`.
+/// Returns all frames in `bytes`.
 ///
 /// # Panics
 ///
-/// Where the bytes are no frames, or the last one is not whole.
+/// Panics if the bytes are not frames, or the last frame is incomplete.
 pub fn hear(mut bytes: &[u8]) -> Vec<Heard> {
     let mut all = Vec::new();
     while let Some((heard, len)) = Heard::first_of(bytes) {
@@ -27,11 +27,11 @@ pub fn hear(mut bytes: &[u8]) -> Vec<Heard> {
 }
 
 impl Heard {
-    /// The first frame of `bytes` and how many of them it takes, if it is whole.
+    /// Returns the first frame of `bytes` and its length in bytes, if it is complete.
     ///
     /// # Panics
     ///
-    /// Where no frame can begin with these bytes.
+    /// Panics if no frame can begin with these bytes.
     pub fn first_of(bytes: &[u8]) -> Option<(Self, usize)> {
         let (header, head_len) = Header::decode(bytes).expect("a well-formed frame")?;
         let payload_len = usize::try_from(header.payload_len).expect("a payload in memory");
@@ -42,30 +42,30 @@ impl Heard {
         Some((Self { header, payload: payload.collect() }, len))
     }
 
-    /// What kind of frame it is.
+    /// Returns the opcode.
     pub fn opcode(&self) -> Opcode {
         self.header.opcode
     }
 
-    /// Whether it ends its message.
+    /// Returns whether the frame ends its message.
     pub fn is_fin(&self) -> bool {
         self.header.fin
     }
 
-    /// The payload as text.
+    /// Returns the payload as text.
     ///
     /// # Panics
     ///
-    /// Where it is none.
+    /// Panics if the payload is not UTF-8.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.payload).expect("text")
     }
 
-    /// What a close frame says.
+    /// Returns the code and the reason of a close frame.
     ///
     /// # Panics
     ///
-    /// Where this is not a close frame, or a malformed one.
+    /// Panics if this is not a close frame, or a malformed one.
     pub fn close(&self) -> CloseFrame {
         assert_eq!(self.opcode(), Opcode::Close, "{self:?}");
         CloseFrame::decode(&self.payload).expect("a well-formed close frame")

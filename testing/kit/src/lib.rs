@@ -1,14 +1,13 @@
-//! What the tests of Towline share.
+//! Test utilities shared by Towline's crates.
 //!
-//! - [`frame`](frame::frame) makes the bytes of any frame, also of one that must not be.
-//! - [`Heard`] is what bytes on the wire say, for assertions.
-//! - [`event`] has received events in a few letters, to compare with.
-//! - [`negotiate`](negotiate::negotiate) is what a handshake agrees on.
-//! - [`Peer`] is a mock peer: it speaks raw bytes to one connection and looks at the answer.
-//! - [`Pair`] is both ends of a connection, on a transport and a time of the test's making.
+//! - [`frame`](frame::frame) builds the bytes of any frame, valid or not.
+//! - [`Heard`] is a frame parsed from bytes on the wire, for assertions.
+//! - [`event`] has short constructors of received events, to compare with.
+//! - [`negotiate`](negotiate::negotiate) returns the compression that a handshake negotiates.
+//! - [`Peer`] is a mock peer: it sends raw bytes to one connection and reads the answer.
+//! - [`Pair`] is both ends of a connection, on a simulated transport and virtual time.
 //!
-//! There are no assertions on how long something takes, and no sleeps: time is a value here, and
-//! [`start`] the one look at the clock.
+//! Tests neither sleep nor measure durations. Time is a value, and only [`start`] reads the clock.
 
 pub mod clock;
 

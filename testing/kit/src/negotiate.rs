@@ -1,13 +1,13 @@
-//! Compression, as a handshake agrees on it.
+//! The compression that a handshake negotiates.
 
 use towline_proto::handshake::{Accept, Connect, Offer, OriginPolicy};
 use towline_proto::{Config, Negotiated};
 
-/// What a client and a server with these configurations agree on, for the one and for the other.
+/// Returns the compression that a client and a server with these configurations negotiate, for each.
 ///
 /// # Panics
 ///
-/// Where the handshake fails.
+/// Panics if the handshake fails.
 pub fn negotiate(client: &Config, server: &Config) -> [Option<Negotiated>; 2] {
     let uri = "ws://example.com/".parse().expect("a URI");
     let connect = Connect::new().compression(client.negotiable_compression());

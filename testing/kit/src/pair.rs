@@ -1,4 +1,4 @@
-//! Both ends of a connection, on a transport and a time of the test's making.
+//! Both ends of a connection, on a simulated transport and virtual time.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,13 +11,13 @@ use crate::clock::start;
 use crate::event::{Event, received};
 use crate::negotiate::negotiate;
 
-/// What the transport holds in each direction before writing to it waits.
+/// The capacity of the transport in each direction, in bytes.
 const CAPACITY: usize = 64 << 10;
 
 /// A client and a server, and the transport between them.
 ///
-/// Nothing moves by itself: [`run`](Self::run) moves bytes until none can be moved, and
-/// [`pass`](Self::pass) lets time pass.
+/// [`run`](Self::run) moves bytes until none can be moved, and [`pass`](Self::pass) advances time.
+/// Nothing else does.
 ///
 /// ```
 /// use towline_kit::{Pair, event};
@@ -42,12 +42,12 @@ pub struct Pair {
 struct End {
     connection: Connection,
     events: Vec<Event>,
-    /// Bytes that the other end wrote and this one has not read.
+    /// Bytes written by the other end, and not yet read by this one.
     unread: VecDeque<u8>,
     reads: bool,
-    /// Whether the other end has said that no more bytes come.
+    /// Whether the other end has shut down its write side.
     is_last: bool,
-    /// Whether this end has been told so, or has dropped the transport.
+    /// Whether this end has read that, or has dropped the transport.
     is_over: bool,
 }
 
@@ -63,7 +63,7 @@ impl End {
         }
     }
 
-    /// Reads at most `count` bytes. Returns whether anything came of it.
+    /// Reads at most `count` bytes. Returns whether there was anything to read.
     fn read(&mut self, now: Instant, count: usize) -> bool {
         if self.is_over || !self.reads {
             return false;
@@ -78,7 +78,7 @@ impl End {
         came || self.is_over
     }
 
-    /// Does with the transport what is asked for. Returns whether this end writes no more.
+    /// Applies a command to the transport. Returns whether this end writes no more.
     fn follow_transport(&mut self) -> bool {
         match self.connection.session().poll_transport() {
             TransportFate::ShutDown => true,
@@ -94,14 +94,14 @@ impl End {
     }
 }
 
-/// Writes what there is to be written, as far as the transport takes it.
+/// Writes pending bytes, as far as the transport has room.
 fn write(from: &mut End, to: &mut End, mut chunk: impl FnMut() -> usize) -> bool {
     let mut wrote = false;
     while to.unread.len() < CAPACITY
         && let Some(out) = from.connection.session().poll_transmit()
     {
         let part = out.chunk().len().min(chunk()).min(CAPACITY - to.unread.len());
-        // What is written to a transport that nobody holds any more is lost.
+        // Bytes written to a dropped transport are lost.
         if !to.is_over && !to.is_last {
             to.unread.extend(&out.chunk()[..part]);
         }
@@ -119,8 +119,8 @@ impl Default for Pair {
 }
 
 impl Pair {
-    /// A client and a server with these configurations, whose opening handshake is done. They
-    /// compress as those say.
+    /// Creates a client and a server with these configurations, after the opening handshake,
+    /// including the compression that it negotiates.
     pub fn new(client: &Config, server: &Config) -> Self {
         let now = start();
         let [at_client, at_server] = negotiate(client, server);
@@ -133,11 +133,11 @@ impl Pair {
         }
     }
 
-    /// Moves bytes in pieces of these sizes, over and over.
+    /// Sets the sizes of the pieces in which bytes move, used in turn.
     ///
     /// # Panics
     ///
-    /// Where there is none, or one of them is zero.
+    /// Panics if there is none, or one of them is zero.
     #[must_use]
     pub fn in_chunks(mut self, sizes: impl Into<Vec<usize>>) -> Self {
         self.chunks = sizes.into();
@@ -145,31 +145,31 @@ impl Pair {
         self
     }
 
-    /// The session of one end.
+    /// Returns the session of one end.
     pub fn session(&mut self, role: Role) -> &mut Session {
         self.end(role).connection.session()
     }
 
-    /// What time it is.
+    /// Returns the current virtual time.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// What an end has received since the last call.
+    /// Returns the events that an end has received since the last call.
     pub fn events(&mut self, role: Role) -> Vec<Event> {
         std::mem::take(&mut self.end(role).events)
     }
 
-    /// How an end's connection ended.
+    /// Returns how an end's connection ended.
     ///
     /// # Panics
     ///
-    /// Where it has not.
+    /// Panics if it has not ended.
     pub fn closed(&mut self, role: Role) -> Closed {
         self.session(role).closed().expect("the connection is over").clone()
     }
 
-    /// Whether both connections are over.
+    /// Returns whether both connections have ended.
     pub fn is_over(&mut self) -> bool {
         [Role::Client, Role::Server].iter().all(|role| self.session(*role).closed().is_some())
     }
@@ -179,31 +179,31 @@ impl Pair {
         while self.step() {}
     }
 
-    /// Stops reading at one end. The transport takes 64 KiB more towards it.
+    /// Stops reading at one end. The transport holds up to 64 KiB more towards it.
     pub fn stop_reading(&mut self, role: Role) {
         self.end(role).reads = false;
     }
 
-    /// Reads again at one end.
+    /// Resumes reading at one end.
     pub fn resume_reading(&mut self, role: Role) {
         self.end(role).reads = true;
     }
 
-    /// Ends the transport at both ends; what is on its way is lost.
+    /// Closes the transport at both ends. Bytes in transit are lost.
     pub fn cut(&mut self) {
         self.drop_transport(|session| session.handle_transport_end());
     }
 
-    /// Makes the transport fail at both ends; what is on its way is lost.
+    /// Makes the transport fail at both ends. Bytes in transit are lost.
     pub fn fail(&mut self, kind: io::ErrorKind) {
         self.drop_transport(|session| session.handle_transport_error(kind));
     }
 
-    /// Lets time pass. All that is due on the way is done when it is due.
+    /// Advances time, and handles every deadline on the way at its time.
     ///
     /// # Panics
     ///
-    /// Where time stands still because something is due over and over.
+    /// Panics if a deadline recurs forever without time advancing.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         self.run();
@@ -224,8 +224,8 @@ impl Pair {
         self.now = end;
     }
 
-    /// Lets time pass to the next deadline of either end, and does what is due. Returns how long
-    /// that was, or `None` where nothing is waited for.
+    /// Advances time to the next deadline of either end, and handles it. Returns the time passed, or
+    /// `None` if there is no deadline.
     pub fn pass_to_deadline(&mut self) -> Option<Duration> {
         let time = self.deadline()?.saturating_duration_since(self.now);
         self.pass(time);

@@ -1,4 +1,4 @@
-//! A mock peer: raw bytes to one connection, and a look at what that says.
+//! A mock peer, which sends raw bytes to one connection and reads its answer.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use crate::event::{Event, received};
 use crate::frame::FrameBytes;
 use crate::heard::Heard;
 
-/// The other end of one connection, which says whatever the test makes it say.
+/// The other end of one connection, which sends whatever bytes the test passes.
 ///
-/// What it says is decoded at once, and the events are kept for [`events`](Self::events). What
-/// the connection has to write stays there, as on a transport that takes nothing, until the peer
-/// [`hears`](Self::hears).
+/// The connection decodes them at once, and the events are kept for [`events`](Self::events). The
+/// connection's output stays in it, as on a transport without room, until the peer
+/// [`hears`](Self::hears) it.
 #[derive(Debug)]
 pub struct Peer {
     connection: Connection,
@@ -28,7 +28,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer of a connection of this role, with this configuration.
+    /// Creates a peer of a connection with this role and this configuration.
     pub fn new(role: Role, config: &Config) -> Self {
         let now = start();
         Self {
@@ -40,23 +40,23 @@ impl Peer {
         }
     }
 
-    /// The same, with compression as the handshake agreed on it for the connection.
+    /// Creates the same, with the compression that the handshake negotiated for the connection.
     #[must_use]
     pub fn with_compression(self, compression: Option<&Negotiated>) -> Self {
         Self { connection: self.connection.with_compression(compression), ..self }
     }
 
-    /// A peer of a server with the default configuration: a client.
+    /// Creates a client, the peer of a server with the default configuration.
     pub fn of_server() -> Self {
         Self::new(Role::Server, &Config::server())
     }
 
-    /// A peer of a client with the default configuration: a server.
+    /// Creates a server, the peer of a client with the default configuration.
     pub fn of_client() -> Self {
         Self::new(Role::Client, &Config::client())
     }
 
-    /// The role that the peer plays.
+    /// Returns the role of the peer.
     pub fn role(&self) -> Role {
         match self.role {
             Role::Server => Role::Client,
@@ -64,24 +64,24 @@ impl Peer {
         }
     }
 
-    /// The connection's session.
+    /// Returns the connection's session.
     pub fn session(&mut self) -> &mut Session {
         self.connection.session()
     }
 
-    /// What time it is.
+    /// Returns the current virtual time.
     pub fn now(&self) -> Instant {
         self.now
     }
 
-    /// Lets time pass, in one step. What is due is done.
+    /// Advances time in one step, and handles the deadlines that are due.
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
         self.connection.session().handle_timeout(self.now);
     }
 
-    /// Lets time pass until the connection has something to do, and has it done. Returns how long
-    /// that was, or `None` where the connection waits for nothing.
+    /// Advances time to the next deadline of the connection, and handles it. Returns the time passed,
+    /// or `None` if there is no deadline.
     pub fn pass_to_deadline(&mut self) -> Option<Duration> {
         let deadline = self.connection.session().poll_timeout()?;
         let time = deadline.saturating_duration_since(self.now);
@@ -89,49 +89,48 @@ impl Peer {
         Some(time)
     }
 
-    /// Says a frame, masked as this peer's frames are to be.
+    /// Sends a frame, masked as the role of this peer requires.
     pub fn says(&mut self, frame: FrameBytes) {
         let role = self.role();
         self.says_bytes(&frame.by(role).bytes());
     }
 
-    /// Says frames, all in one read.
+    /// Sends frames, all in one read.
     pub fn says_all(&mut self, frames: impl IntoIterator<Item = FrameBytes>) {
         let role = self.role();
         let frames = frames.into_iter().map(|frame| frame.by(role));
         self.says_bytes(&crate::frame::join(frames));
     }
 
-    /// Says these bytes as they are.
+    /// Sends these bytes as they are.
     pub fn says_bytes(&mut self, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
         self.events.extend(received(&mut self.connection, self.now, Input::new(&mut bytes)));
     }
 
-    /// Says these bytes one by one, each in a read of its own.
+    /// Sends these bytes one by one, each in a separate read.
     pub fn says_bytewise(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.says_bytes(&[*byte]);
         }
     }
 
-    /// What the connection has received since the last call.
+    /// Returns the events that the connection has received since the last call.
     pub fn events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
     }
 
-    /// All frames that the connection writes, now that it can.
+    /// Reads all output of the connection, and returns its frames.
     ///
     /// # Panics
     ///
-    /// Where it writes what is no frame, or one that is masked where it must not be, or the other
-    /// way about.
+    /// Panics if the output is not frames, or is masked by a server or unmasked by a client.
     pub fn hears(&mut self) -> Vec<Heard> {
         self.takes(usize::MAX);
         self.heard()
     }
 
-    /// Takes at most so many bytes of what the connection has to write. Returns how many it took.
+    /// Reads at most this many bytes of the connection's output. Returns how many it read.
     pub fn takes(&mut self, most: usize) -> usize {
         let mut left = most;
         while left > 0
@@ -146,7 +145,7 @@ impl Peer {
         most - left
     }
 
-    /// The frames that were taken whole and have not been asked for yet.
+    /// Returns the frames that were read completely and not returned yet.
     ///
     /// # Panics
     ///
@@ -163,11 +162,11 @@ impl Peer {
         all
     }
 
-    /// Hears a close frame and nothing else.
+    /// Reads a close frame and nothing else, and returns its code and reason.
     ///
     /// # Panics
     ///
-    /// Where it is something else.
+    /// Panics if the output is anything else.
     pub fn hears_close(&mut self) -> CloseFrame {
         let heard = self.hears();
         let [frame] = heard.as_slice() else { panic!("a close frame alone, not {heard:?}") };
@@ -179,12 +178,12 @@ impl Peer {
         self.connection.session().handle_transport_end();
     }
 
-    /// What the connection wants to become of the transport.
+    /// Returns what the connection wants to do with the transport.
     pub fn transport(&mut self) -> TransportFate {
         self.connection.session().poll_transport()
     }
 
-    /// What the connection holds the peer's fault to be, if it has found one.
+    /// Returns the peer's fault, if the connection has found one.
     pub fn fault(&mut self) -> Option<Fault> {
         use towline_proto::CloseCause::{LimitExceeded, Violation};
         match self.connection.session().outcome()?.cause() {
@@ -194,11 +193,11 @@ impl Peer {
         }
     }
 
-    /// How the connection ended.
+    /// Returns how the connection ended.
     ///
     /// # Panics
     ///
-    /// Where it has not.
+    /// Panics if it has not ended.
     pub fn closed(&mut self) -> Closed {
         self.connection.session().closed().expect("the connection is over").clone()
     }

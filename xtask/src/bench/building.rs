@@ -1,4 +1,4 @@
-//! Building the programs; a peer that can't be built is left out.
+//! Builds the programs; a peer that cannot be built is left out.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use crate::bench::peer::{Peer, Source};
 use crate::bench::serving::{Bench, CLIENT, LOAD};
 use crate::workspace::{Workspace, cargo};
 
-/// Where the programs are, once they are built.
+/// Returns the directories of the built programs.
 pub(crate) fn bench(workspace: &Workspace, uws: Option<&Path>) -> Bench {
     let (sources, target) = directories(workspace);
     let node = sources.join("node").join("server.mjs");
@@ -20,14 +20,14 @@ fn directories(workspace: &Workspace) -> (PathBuf, PathBuf) {
     (workspace.root.join("testing").join("bench"), workspace.target_directory.join("bench"))
 }
 
-/// Builds the clients, which are one program.
+/// Builds the program with all clients.
 pub(crate) fn build_clients(workspace: &Workspace) -> Result<()> {
     let (sources, target) = directories(workspace);
     build_package(&sources, &target, CLIENT).context("the clients")
 }
 
-/// Builds one server after the other, and the load. Returns the peers that are there, and what is
-/// the matter with the others.
+/// Builds the servers and the load generator. Returns the peers that can run, and the errors of the
+/// others.
 pub(crate) fn build(workspace: &Workspace, peers: Vec<Peer>) -> Result<(Vec<Peer>, Vec<String>)> {
     let (sources, target) = directories(workspace);
     let node = sources.join("node");
@@ -37,7 +37,7 @@ pub(crate) fn build(workspace: &Workspace, peers: Vec<Peer>) -> Result<(Vec<Peer
     let mut there = Vec::new();
     for peer in peers {
         let origin = match peer.source {
-            // All modes are one program.
+            // All modes of a library are in one program.
             Source::Cargo { library, .. } => Source::Cargo { library, mode: "" },
             ref other => other.clone(),
         };
@@ -72,7 +72,7 @@ pub(crate) fn build_package(sources: &Path, target: &Path, package: &str) -> Res
         .status()
         .context("cannot run cargo build")?;
     if !status.success() {
-        bail!("cannot be built");
+        bail!("cargo build failed");
     }
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(crate) fn build_package(sources: &Path, target: &Path, package: &str) -> Res
 fn install_node(directory: &Path, library: &str) -> Result<()> {
     let node = Command::new("node").arg("--version").stdout(Stdio::null()).status();
     if !node.is_ok_and(|status| status.success()) {
-        bail!("there is no Node here");
+        bail!("node is not installed");
     }
     if directory.join("node_modules").join(library).is_dir() {
         return Ok(());

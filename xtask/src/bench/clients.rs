@@ -1,5 +1,5 @@
-//! Clients that send or receive as fast as they can, with somebody on the other core who costs
-//! little: round by round, as the servers.
+//! Clients that send or receive as fast as they can, with a cheap peer on the other core, round by
+//! round as the servers.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use anyhow::Result;
 use crate::bench::outcome::{ClientSample, Speed};
 use crate::bench::serving::Bench;
 
-/// A library as a client, in one of its ways.
+/// A library as a client, in one of its variants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Way {
     pub(crate) name: &'static str,
     library: &'static str,
-    /// Whether it differs from the others of its library in receiving.
+    /// Whether this variant receives differently from the others of its library.
     receives: bool,
 }
 
@@ -41,22 +41,22 @@ pub(crate) const WAYS: [Way; 14] = [
 
 pub(crate) const SIZES: [usize; 3] = [32, 1 << 10, 1 << 20];
 
-/// Where messages go, and what is there.
+/// The direction of the messages, and the peer.
 pub(crate) const DIRECTIONS: [(&str, &str); 2] = [("send", "sink"), ("receive", "source")];
 
 impl Way {
-    /// Whether it is one of those that were asked for.
+    /// Returns whether it was chosen.
     pub(crate) fn is_among(&self, names: &[String]) -> bool {
         names.is_empty() || names.iter().any(|name| name == self.name || name == self.library)
     }
 }
 
-/// How long each turn is measured.
+/// The time of measurement in each turn.
 pub(crate) fn seconds(quick: bool) -> f64 {
     if quick { 0.3 } else { 1.5 }
 }
 
-/// A client that fails is left out of that size and direction from then on.
+/// A client that fails is left out of later rounds of that size and direction.
 pub(crate) fn measure(
     bench: &Bench,
     ways: &[Way],
@@ -110,7 +110,7 @@ fn once(
     Ok(ClientSample { client: way.to_owned(), direction: direction.to_owned(), size, ..sample })
 }
 
-/// Masking beside copying, in memory.
+/// Masking compared with copying, in memory.
 pub(crate) fn masking(bench: &Bench, quick: bool) -> Result<Vec<Speed>> {
     let seconds = if quick { 0.05 } else { 0.5 };
     let arguments = ["masking".to_owned(), format!("--seconds={seconds}")];

@@ -1,5 +1,5 @@
-//! Servers on two threads, with both cores, which the load generator shares: workers of one runtime,
-//! or runtimes apart; and on one thread for comparison.
+//! Servers on two threads and both cores, which the load generator shares: two workers of one runtime,
+//! or two runtimes; and on one thread for comparison.
 
 use crate::bench::echoing::{Pace, once};
 use crate::bench::outcome::{CoresResult, EchoSample};
@@ -10,10 +10,10 @@ use crate::bench::threads::Threads;
 
 const ARRANGEMENTS: [Threads; 3] = [Threads::One, Threads::Workers, Threads::Apart];
 
-/// Those that are measured if nobody is named, and whose servers can have several threads.
+/// The libraries measured by default, whose servers can have several threads.
 const USUAL: [&str; 4] = ["bare", "towline", "tokio-tungstenite", "fastwebsockets-direct"];
 
-/// What is measured if nothing is named.
+/// The scenarios measured by default.
 const SCENARIOS: [&str; 3] = ["32B-one", "32B-flight", "1KiB-flight"];
 
 pub(crate) fn is_usual_peer(name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Echoes, round by round: every server under every load, so that a slow minute hits all alike.
+//! Echoes, round by round: every server under every load, so that a slow minute affects all alike.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl Pace {
     }
 }
 
-/// A server that fails under a load is left out of it from then on.
+/// A server that fails under a load is left out of later rounds of it.
 pub(crate) fn measure(
     bench: &Bench,
     scenarios: &[&Scenario],
@@ -51,7 +51,7 @@ pub(crate) fn measure(
             let peers = able(scenario);
             println!("round {} of {}: {}", round + 1, pace.rounds, scenario.name);
             for turn in 0..peers.len() {
-                // Each round begins with another one.
+                // Each round begins with another server.
                 let number = (turn + round * peers.len() / pace.rounds) % peers.len();
                 if failed.contains(&(at, number)) {
                     continue;

@@ -1,8 +1,8 @@
-//! Instructions of the hot paths, counted by callgrind and compared with those that were committed:
-//! a regression shows on any machine, however busy.
+//! Instructions of the hot paths, counted by callgrind and compared with the committed baseline, so that
+//! a busy machine shows regressions too.
 //!
-//! A path is run twice, the second time for twice as many; the difference is free of what starting
-//! and ending takes.
+//! A path runs twice, the second time for twice as many operations; the difference excludes start and
+//! end of the program.
 
 use std::fmt::Write;
 use std::fs;
@@ -20,17 +20,17 @@ use crate::workspace::Workspace;
 
 const PROGRAM: &str = "towline-bench-instructions";
 
-/// So much more than the baseline is taken for the same.
+/// The tolerance above the baseline.
 const TOLERANCE: f64 = 0.05;
 
-/// What the counts depend on, beside the code.
+/// What the counts depend on, besides the code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Setting {
     rustc: String,
     target: String,
-    /// Its allocator and its `memcpy` are part of all.
+    /// Its allocator and its `memcpy` are in all counts.
     libc: String,
-    /// Vectors that code chooses when it runs.
+    /// Vector instructions that code selects at run time.
     avx2: bool,
 }
 
@@ -44,22 +44,22 @@ pub(crate) struct Counts {
 pub(crate) struct Count {
     name: String,
     about: String,
-    /// Of one operation: a message, a handshake.
+    /// The instructions of one operation: a message, a handshake.
     instructions: f64,
 }
 
-/// What follows from a comparison.
+/// The result of a comparison.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict {
     Held,
-    /// What is worse, or not in both.
+    /// The paths that are worse, or not in both.
     Broken(String),
-    /// Why there is nothing to compare.
+    /// Why nothing can be compared.
     NotCompared(String),
     NoValgrind,
 }
 
-/// Counts, and writes what was counted as the new baseline.
+/// Counts, and writes the counts as the new baseline.
 pub(crate) fn update(workspace: &Workspace) -> Result<Counts> {
     if !has_valgrind() {
         bail!("valgrind is not installed");
@@ -73,7 +73,7 @@ pub(crate) fn update(workspace: &Workspace) -> Result<Counts> {
     Ok(counts)
 }
 
-/// Counts, shows the counts beside the baseline, and compares.
+/// Counts, prints the counts with the baseline, and compares.
 pub(crate) fn check(workspace: &Workspace) -> Result<Verdict> {
     if !has_valgrind() {
         return Ok(Verdict::NoValgrind);
@@ -130,7 +130,7 @@ fn count(workspace: &Workspace) -> Result<Counts> {
     let listed = listed.lines().map(Listed::parse).collect::<Result<Vec<_>>>()?;
     let queue = Mutex::new(listed.into_iter().enumerate().collect::<Vec<_>>());
     let counted = Mutex::new(Vec::new());
-    // Instructions don't mind company.
+    // Other load does not change the counts, so the paths run in parallel.
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     thread::scope(|scope| {
         let work = || -> Result<()> {
@@ -161,7 +161,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// A line of the program's list.
 struct Listed {
     name: String,
-    /// How often is enough.
+    /// The number of repetitions.
     times: u64,
     about: String,
 }
@@ -186,7 +186,7 @@ impl Listed {
     }
 }
 
-/// All instructions that the program executes.
+/// Returns the number of instructions that the program executes.
 fn executed(program: &Path, path: &str, times: u64) -> Result<u64> {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
@@ -197,9 +197,9 @@ fn executed(program: &Path, path: &str, times: u64) -> Result<u64> {
     count.with_context(|| format!("callgrind has no count for {path}:\n{said}"))
 }
 
-/// What a command prints, and what it complains of, if it succeeds.
+/// Returns what a command writes to stdout and stderr, if it succeeds.
 fn output(command: &mut Command) -> Result<(String, String)> {
-    let output = command.stdin(Stdio::null()).output().context("cannot run it")?;
+    let output = command.stdin(Stdio::null()).output().context("cannot start the command")?;
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
         bail!("{}: {complaint}", output.status);
@@ -207,7 +207,7 @@ fn output(command: &mut Command) -> Result<(String, String)> {
     Ok((String::from_utf8_lossy(&output.stdout).into_owned(), complaint))
 }
 
-/// To a tenth of an instruction.
+/// Rounds to a tenth of an instruction.
 fn per_time(once: u64, twice: u64, times: u64) -> Option<f64> {
     let tenths = u32::try_from(twice.checked_sub(once)? * 10 / times.max(1)).ok()?;
     (tenths > 0).then(|| f64::from(tenths) / 10.0)
@@ -258,7 +258,7 @@ fn compared(counts: &Counts, baseline: &Counts) -> String {
     text
 }
 
-/// For the page.
+/// The table for the page.
 pub(crate) fn table(counts: &Counts) -> String {
     let mut table = String::from("| instructions | each | |\n| --- | --- | --- |\n");
     for Count { name, about, instructions } in &counts.paths {

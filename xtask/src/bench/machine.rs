@@ -1,4 +1,4 @@
-//! Where it was measured, and with which versions.
+//! The machine and the versions of a measurement.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,17 +15,17 @@ pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) kernel: String,
-    /// Of the last minute, when it began: others at work spoil the numbers.
+    /// The load average of the last minute at the start, since other programs distort the numbers.
     pub(crate) load_average: f64,
     pub(crate) date: String,
     pub(crate) rustc: String,
-    /// Of the compiler, if any were set.
+    /// The flags of the compiler, if any were set.
     pub(crate) flags: String,
-    /// Of the libraries.
+    /// The versions of the libraries.
     pub(crate) versions: BTreeMap<String, String>,
 }
 
-/// The packages of the lock file that are worth a mention.
+/// The packages of the lock file to list.
 const NAMED: [&str; 9] = [
     "fastwebsockets",
     "rustls",
@@ -66,7 +66,7 @@ impl Machine {
     }
 }
 
-/// What the processors do meanwhile, in ticks.
+/// The processor time of all processors and of this program, in ticks.
 pub(crate) struct Watch {
     ticks: Option<Ticks>,
 }
@@ -75,7 +75,7 @@ pub(crate) struct Watch {
 struct Ticks {
     all: u64,
     idle: u64,
-    /// Of this process and of those that it has waited for.
+    /// Of this process and its children that have ended.
     own: u64,
 }
 
@@ -84,7 +84,7 @@ impl Watch {
         Self { ticks: Ticks::look() }
     }
 
-    /// The part of all processors that others had since then.
+    /// Returns the share of all processors that other programs used since then.
     pub(crate) fn others(&self) -> Option<f64> {
         self.ticks.zip(Ticks::look()).and_then(|(first, last)| last.others_since(first))
     }
@@ -122,7 +122,7 @@ fn processor() -> String {
     name.unwrap_or("unknown").to_owned()
 }
 
-/// The version without what a distribution appends.
+/// Returns the version without the suffix of a distribution.
 fn numbers(release: &str) -> &str {
     let end = release.find(|char: char| char != '.' && !char.is_ascii_digit());
     &release[..end.unwrap_or(release.len())]
@@ -145,7 +145,7 @@ fn locked(path: &Path) -> Result<BTreeMap<String, String>> {
     Ok(named.map(|package| (package.name, package.version)).collect())
 }
 
-/// Node itself and its libraries, where there is Node.
+/// Returns the versions of Node and its libraries, if Node is installed.
 fn node(package: &Path) -> BTreeMap<String, String> {
     let Some(version) = said(Command::new("node").arg("--version")) else {
         return BTreeMap::new();
@@ -171,7 +171,7 @@ fn towline(workspace: &Workspace) -> String {
     }
 }
 
-/// The first line of what a command prints, if it is there and succeeds.
+/// Returns the first line that a command prints, if it succeeds.
 pub(crate) fn said(command: &mut Command) -> Option<String> {
     let output = command.output().ok().filter(|output| output.status.success())?;
     let line = String::from_utf8_lossy(&output.stdout).lines().next()?.trim().to_owned();

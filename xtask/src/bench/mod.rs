@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: Towline and its peers side by side, by what they take of a processor.
+//! `cargo xtask bench`: compares the processor time of Towline with that of other libraries.
 //!
-//! The programs are in `testing/bench`, a workspace of its own. They are built, started and ended
-//! from here; `testing/bench/README.md` has the method.
+//! The programs are in `testing/bench`, a separate workspace. This command builds, starts and ends
+//! them; `testing/bench/README.md` describes the method.
 
 mod scenario;
 
@@ -53,70 +53,70 @@ use session::Session;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure echoes without compression alone (without one of these eight: all of them)
+    /// Measure only echoes without compression (with none of these eight options: everything)
     #[arg(long)]
     echo: bool,
-    /// Measure compressed echoes, and the memory of idle connections with compression, alone
+    /// Measure only compressed echoes, and the memory of idle connections with compression
     #[arg(long)]
     compressed: bool,
-    /// Measure the memory of idle connections alone
+    /// Measure only the memory of idle connections
     #[arg(long)]
     memory: bool,
-    /// Measure what accepting a connection takes alone
+    /// Measure only the cost of accepting a connection
     #[arg(long)]
     accept: bool,
-    /// Measure echoes, idle connections and handshakes over TLS alone
+    /// Measure only echoes, idle connections and handshakes over TLS
     #[arg(long)]
     tls: bool,
-    /// Measure servers on two threads and both cores alone
+    /// Measure only servers on two threads and both cores
     #[arg(long)]
     cores: bool,
-    /// Measure what one connection can do to all others alone
+    /// Measure only the effect of one connection on all others
     #[arg(long)]
     fair: bool,
-    /// Measure clients alone, and how fast they mask
+    /// Measure only clients, and the speed of masking
     #[arg(long)]
     client: bool,
-    /// A few seconds for each program: for a look, not for publication
+    /// Measure for a few seconds per program, for a rough result
     #[arg(long)]
     quick: bool,
-    /// How often each program has its turn [default: 5, or 2 if quick]
+    /// The number of turns of each program [default: 5, or 2 with --quick]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-    /// How long an echo is measured in each turn, in seconds [default: 3, or 1 if quick; with --fair,
-    /// 1, or 0.5 if quick]
+    /// The time of measurement in each turn of an echo, in seconds [default: 3, or 1 with --quick; with
+    /// --fair, 1, or 0.5 with --quick]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// These scenarios alone, by the start of their names; only echoes and --fair have any
+    /// Only these scenarios, by the start of their names; only echoes and --fair have scenarios
     /// [default: all]
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     scenario: Vec<String>,
-    /// These peers alone, by name or by library; the bare echo and that of --uws are always there
+    /// Only these peers, by name or by library; the bare echo and that of --uws are always included
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     peer: Vec<String>,
-    /// An echo server made with uWebSockets, or with anything else, that takes `--listen ADDRESS`
-    /// and prints `listening ADDRESS`; with --tls, `--tls-cert FILE --tls-key FILE` as well. It is
-    /// run once with `--version`, too, and what it prints then goes into the results
+    /// Also measure this echo server, made with uWebSockets or anything else. It takes `--listen ADDRESS`
+    /// and prints `listening ADDRESS`; with --tls it takes `--tls-cert FILE --tls-key FILE` too. It is
+    /// first run once with `--version`, and the results include the output
     #[arg(long, value_name = "PROGRAM")]
     uws: Option<PathBuf>,
-    /// Where the numbers of every turn are written [default: target/bench/results]
+    /// The directory for the numbers of every turn [default: target/bench/results]
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
-    /// Put the tables into docs/benchmarks as well: for a full run on a quiet machine
+    /// Write the tables to docs/benchmarks too; for a full run on a quiet machine
     #[arg(long, conflicts_with_all = ["quick", "scenario", "peer", "instructions"])]
     publish: bool,
-    /// Count the instructions of the hot paths instead, and compare with those that were committed
+    /// Count the instructions of the hot paths instead, and compare them with the baseline
     #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "tls", "cores", "fair", "client"])]
     instructions: bool,
-    /// Commit to what is counted: write it as the baseline
+    /// Write the counts as the new baseline
     #[arg(long, requires = "instructions")]
     update: bool,
-    /// List the scenarios and the peers, and run nothing
+    /// List the scenarios and the peers, without running them
     #[arg(long)]
     list: bool,
 }
 
-/// True if every program could be measured, or every count has held.
+/// Returns true if every program could be measured, or no count exceeds the baseline.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if options.instructions {
         return count(workspace, options.update);
@@ -149,7 +149,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         let (peers, left_out) = building::build(workspace, peers)?;
         failures.extend(left_out);
         if !peers.iter().any(Peer::is_floor) {
-            bail!("the bare echo, which all is compared with, can't be built");
+            bail!("the bare echo, the reference for all ratios, cannot be built");
         }
         measure_servers(&session, &asked, options, &scenarios, &peers, &mut failures)?;
         if asked.tls {
@@ -185,7 +185,7 @@ fn measure_servers(
 ) -> Result<()> {
     let (compressed, plain): (Vec<_>, Vec<_>) =
         scenarios.iter().copied().partition(|scenario| scenario.is_compressed());
-    // Where none was chosen, the file of an earlier run is left as it is.
+    // If no scenario was chosen, the file of an earlier run stays.
     if asked.echo && !plain.is_empty() {
         session.echo(&plain, peers, failures)?;
     }
@@ -216,7 +216,7 @@ fn measure_servers(
     Ok(())
 }
 
-/// What is to be measured.
+/// What to measure.
 struct Asked {
     echo: bool,
     compressed: bool,
@@ -230,10 +230,10 @@ struct Asked {
 }
 
 impl Asked {
-    /// Everything, if nothing was asked for by name.
+    /// Returns everything if no kind was chosen.
     fn of(options: &Options) -> Self {
         let &Options { echo, compressed, memory, accept, tls, cores, fair, client, .. } = options;
-        // Who names a scenario wants to see echoes.
+        // A named scenario means echoes.
         let all = options.scenario.is_empty();
         if echo || compressed || memory || accept || tls || cores || fair || client {
             let compressed_memory = compressed && all;
@@ -283,7 +283,7 @@ fn count(workspace: &Workspace, update: bool) -> Result<bool> {
     Ok(false)
 }
 
-/// Echoes, and with `--fair` what one connection can do to others.
+/// Echoes, and with `--fair` the effect of one connection on others.
 fn choose_scenarios(
     options: &Options,
 ) -> Result<(Vec<&'static Scenario>, Vec<&'static fair::Scenario>)> {
@@ -322,7 +322,7 @@ fn choose_peers(options: &Options) -> Result<Vec<Peer>> {
     for name in &options.peer {
         if !all.iter().any(|peer| peer.is_called(name)) {
             let names: Vec<_> = all.iter().map(|peer| peer.name).collect();
-            bail!("there is no peer {name:?}; there are {}", names.join(", "));
+            bail!("unknown peer {name:?}; the peers are {}", names.join(", "));
         }
     }
     let chosen = |peer: &Peer| {

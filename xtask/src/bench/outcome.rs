@@ -1,4 +1,4 @@
-//! What was measured, and what follows from it.
+//! The measurements, and the values computed from them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::bench::peer::Rank;
 use crate::bench::scenario::{Compression, Kind};
 use crate::bench::threads::Threads;
 
-/// What a process used in the measured interval, as the load generator prints it.
+/// The usage of a process in the measured interval, as the load generator prints it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Usage {
     pub(crate) cpu_ns: u64,
@@ -19,19 +19,19 @@ pub(crate) struct Usage {
 /// One turn of one server.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct EchoSample {
-    /// From 0.
+    /// The round, from 0.
     #[serde(default)]
     pub(crate) round: usize,
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
-    /// Payload of a reply, on average: less than the message where it was compressed.
+    /// The average payload of a reply, which is less than the message if it was compressed.
     #[serde(default)]
     pub(crate) reply_bytes: f64,
     pub(crate) seconds: f64,
     pub(crate) server: Usage,
     pub(crate) load: Usage,
     pub(crate) compared: u64,
-    /// The version of TLS and the cipher suite, where it was spoken.
+    /// The version of TLS and the cipher suite, if TLS was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<String>,
 }
@@ -41,9 +41,9 @@ pub(crate) struct EchoSample {
 pub(crate) struct EchoResult {
     pub(crate) peer: String,
     pub(crate) rank: Rank,
-    /// Medians, for readers of the file.
+    /// The medians, for readers of the file.
     pub(crate) cpu_ns_per_message: f64,
-    /// Of the ratios of one round.
+    /// The median of the ratios of each round.
     pub(crate) ratio_to_bare: Option<f64>,
     pub(crate) samples: Vec<EchoSample>,
 }
@@ -74,7 +74,7 @@ pub(crate) struct MemorySample {
     pub(crate) after: u64,
 }
 
-/// What one server took for opening handshakes.
+/// The cost of opening handshakes of one server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct AcceptSample {
     #[serde(default)]
@@ -82,7 +82,7 @@ pub(crate) struct AcceptSample {
     #[serde(default)]
     pub(crate) round: usize,
     pub(crate) connections: u64,
-    /// Whether sessions of TLS were to be resumed, and how many were.
+    /// Whether TLS sessions were to be resumed, and how many were.
     #[serde(default)]
     pub(crate) resume: bool,
     #[serde(default)]
@@ -91,7 +91,7 @@ pub(crate) struct AcceptSample {
     pub(crate) server: Usage,
 }
 
-/// All turns of one server under one load, on so many threads.
+/// All turns of one server under one load, with one number of threads.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct CoresResult {
     pub(crate) peer: String,
@@ -121,16 +121,16 @@ pub(crate) struct ClientSample {
     pub(crate) round: usize,
     pub(crate) messages: u64,
     pub(crate) seconds: f64,
-    /// Of the client's process.
+    /// The usage of the client's process.
     pub(crate) cpu_ns: u64,
 }
 
-/// How fast one thing goes in memory.
+/// The speed of one operation in memory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Speed {
     pub(crate) what: String,
     pub(crate) size: usize,
-    /// 10⁹ bytes a second.
+    /// In 10⁹ bytes per second.
     pub(crate) gb_per_s: f64,
 }
 
@@ -149,7 +149,7 @@ impl EchoSample {
         as_float(self.messages) / self.seconds
     }
 
-    /// The part of a processor that the server had.
+    /// Returns the share of a processor that the server used.
     pub(crate) fn server_busy(&self) -> f64 {
         as_float(self.server.cpu_ns) / 1e9 / self.seconds
     }
@@ -169,12 +169,12 @@ impl EchoResult {
         median(self.samples.iter().map(of).collect()).unwrap_or(f64::NAN)
     }
 
-    /// What it is ranked by: its ratio to the bare echo, which a slow round does not change.
+    /// Returns the ratio to the bare echo, for ranking, since a slow round does not change it.
     fn cost(&self) -> f64 {
         self.ratio_to_bare.unwrap_or(self.cpu_ns_per_message)
     }
 
-    /// The median of the ratios of rounds in which both had their turn.
+    /// Returns the median of the ratios of rounds in which both had a turn.
     pub(crate) fn ratio_to(&self, other: &EchoResult) -> Option<f64> {
         let ratios = self.samples.iter().filter_map(|own| {
             let other = other.samples.iter().find(|other| other.round == own.round)?;
@@ -185,7 +185,7 @@ impl EchoResult {
 }
 
 impl EchoScenario {
-    /// Fills in what is computed.
+    /// Fills in the computed values.
     pub(crate) fn sum_up(&mut self) {
         self.results.retain(|result| !result.samples.is_empty());
         let floor = self.floor().cloned();
@@ -203,14 +203,14 @@ impl EchoScenario {
         self.results.iter().find(|result| result.peer == peer)
     }
 
-    /// Those of these ranks, the cheapest first.
+    /// Returns the results of these ranks, the cheapest first.
     pub(crate) fn ranked(&self, ranks: impl Fn(Rank) -> bool) -> Vec<&EchoResult> {
         let mut results: Vec<_> = self.results.iter().filter(|each| ranks(each.rank)).collect();
         results.sort_by(|a, b| a.cost().total_cmp(&b.cost()));
         results
     }
 
-    /// The cheapest of the other libraries of Rust, in whatever way it is used.
+    /// Returns the cheapest variant of the other Rust libraries.
     pub(crate) fn best_peer(&self) -> Option<&EchoResult> {
         self.ranked(Rank::is_rust_peer).first().copied()
     }
@@ -227,7 +227,7 @@ impl AcceptSample {
         ratio(self.server.cpu_ns, self.connections)
     }
 
-    /// From one to the next, by the clock.
+    /// Returns the wall time from one to the next.
     pub(crate) fn ns_per_connection(&self) -> f64 {
         self.seconds * 1e9 / as_float(self.connections)
     }
@@ -247,7 +247,7 @@ fn ratio(of: u64, to: u64) -> f64 {
     as_float(of) / as_float(to)
 }
 
-/// Exact up to 2^53, which is more than is ever counted here.
+/// Exact up to 2^53, more than any count here.
 fn as_float(count: u64) -> f64 {
     #[allow(clippy::cast_precision_loss)]
     let float = count as f64;

@@ -1,30 +1,30 @@
-//! The servers that are measured.
+//! The measured servers.
 
 use std::path::Path;
 
 use serde::Serialize;
 
-/// What a server is compared as.
+/// The class of a server in comparisons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Rank {
-    /// An echo of raw bytes. The first of them is what all are compared with.
+    /// An echo of raw bytes. The first one is the reference for all ratios.
     Floor,
     Towline,
-    /// Another library of Rust, used as its documentation shows it.
+    /// Another Rust library, used as its documentation shows.
     Plain,
-    /// Another library of Rust, at its best.
+    /// Another Rust library, at its best.
     Tuned,
-    /// A library of another language.
+    /// A library for another language.
     Foreign,
 }
 
-/// Where its program comes from.
+/// The source of its program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// The package `bench-NAME`, in this mode.
     Cargo { library: &'static str, mode: &'static str },
-    /// The library of npm that is called so.
+    /// The npm library of this name.
     Node { library: &'static str },
     /// The program of `--uws`.
     Given,
@@ -35,13 +35,13 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     pub(crate) rank: Rank,
     pub(crate) source: Source,
-    /// Whether the opening handshake is that of the library.
+    /// Whether the library does the opening handshake.
     pub(crate) own_handshake: bool,
     pub(crate) about: &'static str,
 }
 
-/// Whose servers take `--compress` and `--takeover`. The bare echo sends back what is compressed
-/// already.
+/// The libraries whose servers take `--compress` and `--takeover`. The bare echo sends back compressed
+/// messages as they are.
 const COMPRESSING: [&str; 6] = ["bare", "sockudo-ws", "towline", "uWebSockets", "ws", "yawc"];
 
 const FAST: &str = "fastwebsockets";
@@ -128,17 +128,17 @@ fn rust() -> Vec<Peer> {
 }
 
 impl Peer {
-    /// By its own name, or that of its library.
+    /// Returns whether this is its name, or that of its library.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         name == self.name || name == self.library()
     }
 
-    /// Whether it has compression.
+    /// Returns whether it has compression.
     pub(crate) fn compresses(&self) -> bool {
         COMPRESSING.contains(&self.library())
     }
 
-    /// Whether it stands for its library: used as the documentation shows it.
+    /// Returns whether it represents its library: used as the documentation shows.
     pub(crate) fn is_plain(&self) -> bool {
         self.name == self.library()
     }
@@ -150,14 +150,14 @@ impl Peer {
         }
     }
 
-    /// Whether it echoes raw bytes, and is no library.
+    /// Returns whether it echoes raw bytes, without a library.
     pub(crate) fn is_floor(&self) -> bool {
         self.rank == Rank::Floor
     }
 }
 
 impl Rank {
-    /// Whether it is another library of Rust.
+    /// Returns whether it is another Rust library.
     pub(crate) fn is_rust_peer(self) -> bool {
         matches!(self, Rank::Plain | Rank::Tuned)
     }

@@ -1,7 +1,6 @@
-//! The ratios to the bare echo as a picture: a row for each scenario, a dot for each server.
+//! The ratios to the bare echo as an SVG plot: a row for each scenario, a dot for each server.
 //!
-//! SVG by hand. Its colours change with the reader's colour scheme, and those it has where that is
-//! not known stand out on white and on black.
+//! The colours follow the reader's colour scheme. The default colours are visible on white and on black.
 
 use std::fmt::Write;
 
@@ -36,7 +35,7 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #6e778
 }
 ";
 
-/// `run` says how they were measured.
+/// `run` describes the measurement.
 pub(crate) fn draw(scenarios: &[EchoScenario], run: &str) -> String {
     let scale = Scale::over(scenarios);
     let rows = f64::from(u32::try_from(scenarios.len()).unwrap_or(0));
@@ -115,7 +114,7 @@ fn row(svg: &mut String, scenario: &EchoScenario, scale: &Scale, y: f64) {
         scenario.about,
         WIDTH - RIGHT
     );
-    // Towline is drawn last, and so lies on top.
+    // Towline is drawn last, so that it is on top.
     let mut results = scenario.ranked(|rank| rank != Rank::Floor);
     results.sort_by_key(|result| result.rank == Rank::Towline);
     for result in results {

@@ -1,4 +1,4 @@
-//! The loads that an echo is measured under.
+//! The loads of the echo measurements.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ pub(crate) enum Kind {
     Binary,
     Text,
     Json,
-    /// Text that shrinks to a thousandth.
+    /// Text that compresses to a thousandth.
     Blank,
 }
 
@@ -29,14 +29,14 @@ impl Kind {
 pub(crate) enum Compression {
     #[default]
     Off,
-    /// Each message for itself: no context takeover in either direction.
+    /// No context takeover in either direction.
     Alone,
-    /// Each may refer to those before it, in both directions.
+    /// Context takeover in both directions.
     Takeover,
 }
 
 impl Compression {
-    /// As it stands in the tables.
+    /// Returns the name in the tables.
     pub(crate) fn about(self) -> &'static str {
         match self {
             Compression::Off => "no compression",
@@ -45,7 +45,7 @@ impl Compression {
         }
     }
 
-    /// What servers and the load generator are told.
+    /// Returns the arguments for servers and the load generator.
     pub(crate) fn arguments(self) -> Vec<String> {
         let arguments: &[&str] = match self {
             Compression::Off => &[],
@@ -64,7 +64,7 @@ pub(crate) struct Scenario {
     pub(crate) kind: Kind,
     pub(crate) in_flight: usize,
     pub(crate) compression: Compression,
-    /// What Towline shall take, in ratio to the bare echo.
+    /// The goal for Towline, as a ratio to the bare echo.
     pub(crate) goal: Option<f64>,
 }
 
@@ -106,7 +106,7 @@ impl Scenario {
         self.compression != Compression::Off
     }
 
-    /// As it stands in the tables.
+    /// Returns the name in the tables.
     pub(crate) fn about(&self) -> String {
         let Self { connections, kind, in_flight, .. } = self;
         let flight = match in_flight {

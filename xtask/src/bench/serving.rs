@@ -1,4 +1,4 @@
-//! A server on one core, and the load generator on another.
+//! Runs a server on one core, and the load generator on another.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::bench::peer::{Peer, Source};
 use crate::bench::scenario::Compression;
 use crate::bench::threads::Threads;
 
-/// The program of all clients, and of what is on their other end.
+/// The program of all clients and of their peers.
 pub(crate) const CLIENT: &str = "towline-bench-client";
 
 /// The load generator.
@@ -22,31 +22,31 @@ pub(crate) const LOAD: &str = "towline-bench-load";
 
 const STARTING: Duration = Duration::from_secs(15);
 
-/// Where the programs are.
+/// The locations of the programs.
 #[derive(Clone)]
 pub(crate) struct Bench {
     programs: PathBuf,
     node: PathBuf,
     uws: Option<PathBuf>,
-    /// Where the certificate is with which servers speak TLS, if they do.
+    /// The directory of the servers' certificate, if they use TLS.
     tls: Option<PathBuf>,
-    /// Whether programs can be held to a core.
+    /// Whether programs can be pinned to a core.
     pinned: bool,
 }
 
-/// A server that runs, until this is dropped.
+/// A running server, which ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
     address: String,
-    /// Where the probe is asked that it was started with.
+    /// The address of its probe, if it was started with one.
     probe: Option<String>,
     raw: bool,
     is_tls: bool,
-    /// Where the load generator belongs.
+    /// The core of the load generator.
     load_cores: &'static str,
 }
 
-/// What a server is started for.
+/// The purpose of a server.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
     pub(crate) size: usize,
@@ -66,7 +66,7 @@ impl Bench {
         Self { programs, node, uws, tls: None, pinned }
     }
 
-    /// The same with servers that speak TLS, by a new certificate.
+    /// Returns the same with servers that use TLS, with a new certificate.
     pub(crate) fn over_tls(&self) -> Result<Self> {
         let directory = self.programs.with_file_name("certificate");
         let mut command = Command::new(self.programs.join(LOAD));
@@ -80,7 +80,7 @@ impl Bench {
         self.serve_with(peer, setup, &[])
     }
 
-    /// Starts a server that is told this as well.
+    /// Starts a server with additional arguments.
     pub(crate) fn serve_with(
         &self,
         peer: &Peer,
@@ -88,7 +88,7 @@ impl Bench {
         wishes: &[String],
     ) -> Result<Server> {
         let &Setup { size, in_flight, compression, threads } = setup;
-        // Where it has two threads it has both cores, and the load shares them.
+        // With two threads it has both cores, and the load shares them.
         let (cores, load_cores) = if threads == Threads::One { ("0", "1") } else { ("0,1", "0,1") };
         let mut command = match (&peer.source, &self.uws) {
             (Source::Cargo { library, mode }, _) => {
@@ -122,14 +122,14 @@ impl Bench {
         Ok(server.with_load(load_cores, self.tls.is_some()))
     }
 
-    /// Starts what is on the other end of a client, on core 1.
+    /// Starts the peer of a client, on core 1.
     pub(crate) fn serve_client(&self, what: &str, size: usize) -> Result<Server> {
         let mut command = self.on_cores("1", &self.programs.join(CLIENT));
         command.args([what, "--size", &size.to_string()]);
         Server::start(command, false)
     }
 
-    /// Runs a client on core 0, for no longer than this, and reads what it prints.
+    /// Runs a client on core 0, with a time limit, and parses its output.
     pub(crate) fn client<T: DeserializeOwned>(
         &self,
         arguments: &[String],
@@ -140,7 +140,7 @@ impl Bench {
         serde_json::from_str(&output).context("cannot read what the client printed")
     }
 
-    /// Runs the load generator beside a server, for no longer than this, and reads what it prints.
+    /// Runs the load generator against a server, with a time limit, and parses its output.
     pub(crate) fn load<T: DeserializeOwned>(
         &self,
         server: &Server,
@@ -155,11 +155,11 @@ impl Bench {
         serde_json::from_str(&output).context("cannot read what the load generator printed")
     }
 
-    /// A program with as many open files as the system allows. It has the process that is spawned,
-    /// as each of the programs before it puts the next in its own place.
+    /// Returns a command with the highest limit of open files. The spawned process becomes the program, since
+    /// each wrapper replaces itself by `exec`.
     fn on_cores(&self, cores: &str, program: &std::path::Path) -> Command {
         let mut command = Command::new("sh");
-        // An error is one line.
+        // An error has one line.
         command.env("RUST_BACKTRACE", "0");
         command.args(["-c", r#"ulimit -n "$(ulimit -Hn)" && exec "$@""#, "sh"]);
         if self.pinned {
@@ -175,7 +175,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot be started")?;
         let stdout = child.stdout.take();
-        // From here on it is ended whatever happens.
+        // Ends the process in every case.
         let (address, probe) = (String::new(), None);
         let mut server = Self { child, address, probe, raw, is_tls: false, load_cores: "1" };
         let (sender, receiver) = mpsc::channel();
@@ -184,7 +184,7 @@ impl Server {
             if let Some(stdout) = stdout {
                 let _ = BufReader::new(stdout).read_line(&mut line);
             }
-            // Nobody waits for it any more if it took too long.
+            // Sending fails if the receiver has timed out.
             let _ = sender.send(line);
         });
         let line = receiver.recv_timeout(STARTING).unwrap_or_default();
@@ -196,7 +196,7 @@ impl Server {
                 }
                 None => said.clone_into(&mut server.address),
             },
-            None => bail!("does not say where it listens"),
+            None => bail!("the server did not print its address"),
         }
         Ok(server)
     }
@@ -217,13 +217,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself, which whoever talked to it has noticed.
+        // It may have exited already; its client reports that.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// What a command prints, if it succeeds in time.
+/// Returns the output of a command that succeeds in time.
 fn output_within(command: &mut Command, at_most: Duration) -> Result<String> {
     let mut child = command
         .stdin(Stdio::null())
@@ -243,7 +243,7 @@ fn output_within(command: &mut Command, at_most: Duration) -> Result<String> {
             None => thread::sleep(Duration::from_millis(20)),
         }
     };
-    // A line or two, which a pipe holds.
+    // The output is short enough for the buffer of a pipe.
     let (mut output, mut complaint) = (String::new(), String::new());
     if let (Some(mut stdout), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) {
         stdout.read_to_string(&mut output)?;

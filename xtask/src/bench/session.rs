@@ -1,4 +1,4 @@
-//! One kind of measurement after the other: measured, shown, kept.
+//! Measures one kind after the other, prints the tables and writes the files.
 
 use std::fs;
 use std::path::Path;
@@ -18,13 +18,13 @@ use crate::bench::{clients, cores, echoing, fair, plot, standing, table, tls, wr
 pub(crate) struct Session<'a> {
     pub(crate) bench: Bench,
     pub(crate) machine: Machine,
-    /// Where the numbers are written.
+    /// The directory for the numbers.
     pub(crate) out: &'a Path,
-    /// The directory of the page that the summaries are put into, if they are.
+    /// The directory of the page for the summaries, with `--publish`.
     pub(crate) published: Option<&'a Path>,
     pub(crate) rounds: usize,
     pub(crate) quick: bool,
-    /// Of each turn of an echo, if not as usual.
+    /// The time of each turn of an echo, if not the default.
     pub(crate) seconds: Option<f64>,
 }
 
@@ -53,8 +53,8 @@ impl Session<'_> {
         self.echoes(&self.bench, "compressed", table, (scenarios, peers), failures).map(drop)
     }
 
-    /// Echoes over TLS, in those of the scenarios that are measured so; and where all were chosen,
-    /// memory and handshakes.
+    /// Echoes over TLS, in the scenarios that have it; also memory and handshakes if all scenarios were
+    /// chosen.
     pub(crate) fn tls(
         &self,
         is_all: bool,
@@ -144,7 +144,7 @@ impl Session<'_> {
         )
     }
 
-    /// What one connection does to the others, with these servers.
+    /// The effect of one connection on the others, with these servers.
     pub(crate) fn fair(
         &self,
         scenarios: &[&fair::Scenario],

@@ -1,4 +1,4 @@
-//! Connections that do little: what they cost to keep, and to open.
+//! The cost of idle connections, and of opening connections.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::bench::threads::Threads;
 
 const AT_MOST: Duration = Duration::from_secs(120);
 
-/// No server gets so many compressed connections that it takes more memory than this, in bytes.
+/// The most memory in bytes for the compressed connections of one server.
 const MOST_MEMORY: u64 = 4_000_000_000;
 
-/// By so many connections it is found out what each takes.
+/// The number of connections for estimating the memory of each.
 const FEW: usize = 200;
 
-/// What each connection has echoed before it rests.
+/// What each connection echoes before it becomes idle.
 #[derive(Clone, Copy)]
 struct Echoed {
     size: usize,
@@ -29,8 +29,8 @@ struct Echoed {
 
 const PLAIN: Echoed = Echoed { size: 1 << 10, kind: Kind::Binary, compression: Compression::Off };
 
-/// Resident memory: with so many connections, each after one message of 1 KiB, and before. The bare
-/// echo is left out, as it does nothing to save any.
+/// Measures resident memory before and with the connections, each after one message of 1 KiB. The bare
+/// echo is left out, since it does not try to save memory.
 pub(crate) fn memory(
     bench: &Bench,
     peers: &[Peer],
@@ -40,7 +40,7 @@ pub(crate) fn memory(
     memory_after(PLAIN, bench, peers, connections, failures)
 }
 
-/// The same by TLS, after a message that fills a record.
+/// The same over TLS, after a message that fills a record.
 pub(crate) fn tls_memory(
     bench: &Bench,
     peers: &[Peer],
@@ -68,9 +68,9 @@ fn memory_after(
     samples
 }
 
-/// The same after one message of 4 KiB of JSON that was compressed, with fewer connections where
-/// so many would take too much. Only of libraries as their documentation shows them; and for
-/// comparison of Towline with no compression.
+/// The same after one compressed message of 4 KiB of JSON, with fewer connections if they would take too
+/// much memory. Only for the documented use of libraries, and for comparison for Towline without
+/// compression.
 pub(crate) fn compressed_memory(
     bench: &Bench,
     peers: &[Peer],
@@ -101,8 +101,8 @@ pub(crate) fn compressed_memory(
     samples
 }
 
-/// So many connections as wanted, or half as many, or half of those, as memory allows if each takes
-/// as much as each of a few has taken.
+/// Returns the wanted number of connections, halved until they fit into memory, if each takes as much as
+/// in the estimate.
 fn affordable(few: &MemorySample, wanted: usize) -> usize {
     let growth = few.after.saturating_sub(few.before);
     let is_too_much = |count: usize| growth * count as u64 > MOST_MEMORY * few.connections;
@@ -113,8 +113,8 @@ fn affordable(few: &MemorySample, wanted: usize) -> usize {
     count
 }
 
-/// Processor time from the connection to the 101. Only for libraries that have a handshake, and
-/// for the bare echo, which has none to speak of.
+/// Measures processor time from the connection to the 101, for libraries that have a handshake, and for
+/// the bare echo, whose own is minimal.
 pub(crate) fn accept(
     bench: &Bench,
     peers: &[Peer],
@@ -125,7 +125,7 @@ pub(crate) fn accept(
     accept_by(&[false], bench, peers, connections, rounds, failures)
 }
 
-/// The same by TLS, with sessions that are new and with sessions that are resumed.
+/// The same over TLS, with new and with resumed sessions.
 pub(crate) fn tls_accept(
     bench: &Bench,
     peers: &[Peer],
@@ -142,7 +142,7 @@ pub(crate) fn tls_accept(
     samples
 }
 
-/// With sessions of TLS that are to be resumed, or not.
+/// With or without resumed TLS sessions.
 fn accept_by(
     resume: &[bool],
     bench: &Bench,

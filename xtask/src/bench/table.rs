@@ -1,4 +1,4 @@
-//! The results as tables, in Markdown, which a terminal shows well enough.
+//! The results as Markdown tables, which are readable in a terminal too.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use crate::bench::peer::Rank;
 use crate::bench::scenario::{Compression, size};
 use crate::bench::threads::Threads;
 
-/// Processor time per message: a line for each scenario, and then all servers.
+/// Processor time per message: first a line for each scenario, then all servers.
 pub(crate) fn echo(scenarios: &[EchoScenario]) -> String {
     echo_over("loopback", "bare TCP", scenarios)
 }
@@ -72,8 +72,8 @@ fn everyone(bare: &str, scenarios: &[EchoScenario]) -> String {
     table
 }
 
-/// Processor time per message where it is compressed, and what is left of it: a ratio to the bare
-/// echo, which compresses nothing, would say little.
+/// Processor time per compressed message, and its size. A ratio to the bare echo, which does not compress,
+/// would not be useful.
 pub(crate) fn compressed(scenarios: &[EchoScenario]) -> String {
     let mut text = String::new();
     for compression in [Compression::Alone, Compression::Takeover] {
@@ -113,7 +113,7 @@ fn names<'a>(scenarios: impl Iterator<Item = &'a EchoScenario>) -> Vec<&'a str> 
     names
 }
 
-/// What is of use to those who make a server faster.
+/// Details for the optimisation of a server.
 pub(crate) fn details(scenarios: &[EchoScenario]) -> String {
     let mut text = String::new();
     for scenario in scenarios {
@@ -157,7 +157,7 @@ pub(crate) fn details(scenarios: &[EchoScenario]) -> String {
     text
 }
 
-/// One of the two should be busy all the time.
+/// Either of the two should be busy all the time.
 fn was_disturbed(result: &EchoResult) -> bool {
     result.median(|sample| sample.server_busy().max(sample.load_busy())) < 0.9
 }
@@ -225,7 +225,7 @@ pub(crate) fn cores(results: &[CoresResult]) -> String {
     table
 }
 
-/// Gigabytes a second, in memory.
+/// Gigabytes per second, in memory.
 pub(crate) fn masking(speeds: &[Speed]) -> String {
     let (mut whats, mut sizes): (Vec<&str>, Vec<usize>) = (Vec::new(), Vec::new());
     for Speed { what, size, .. } in speeds {

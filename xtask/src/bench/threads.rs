@@ -1,15 +1,15 @@
-//! How many threads a server has.
+//! The number of threads of a server.
 
 use serde::Serialize;
 
-/// How many threads a server has, and what they share.
+/// The threads of a server, and what they share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Threads {
     One,
-    /// Two that work for one runtime.
+    /// Two workers of one runtime.
     Workers,
-    /// Two with a runtime and a listening socket each.
+    /// Two threads, each with a runtime and a listening socket.
     Apart,
 }
 
@@ -22,7 +22,7 @@ impl Threads {
         }
     }
 
-    /// What its program is told.
+    /// Returns the arguments for its program.
     pub(crate) fn arguments(self) -> &'static [&'static str] {
         match self {
             Threads::One => &[],

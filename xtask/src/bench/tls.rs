@@ -1,4 +1,4 @@
-//! What is measured over TLS, and what of it has a table of its own: handshakes.
+//! The measurements over TLS, and the table of handshakes.
 
 use std::fmt::Write;
 
@@ -6,21 +6,20 @@ use crate::bench::outcome::{AcceptSample, median};
 use crate::bench::scenario::Scenario;
 use crate::bench::table::{number, time};
 
-/// The scenarios: those of messages that differ in size, not in what they say.
+/// The scenarios, which differ in the size of messages and not in their content.
 const SCENARIOS: [&str; 5] =
     ["32B-one", "32B-flight", "1KiB-flight", "16KiB-binary", "1MiB-binary"];
 
-/// What Towline shall take, in ratio to the bare echo over TLS.
+/// The goals for Towline, as ratios to the bare echo over TLS.
 const GOAL: f64 = 1.10;
 
-/// Those of the chosen scenarios that are measured.
+/// Returns the chosen scenarios that are measured over TLS.
 pub(crate) fn scenarios(chosen: &[&Scenario]) -> Vec<Scenario> {
     let own = chosen.iter().filter(|scenario| SCENARIOS.contains(&scenario.name));
     own.map(|&scenario| Scenario { goal: Some(GOAL), ..scenario.clone() }).collect()
 }
 
-/// Processor time and time of an accepted connection, with a session that is new and with one that
-/// is resumed.
+/// Processor time and wall time of an accepted connection, with a new and with a resumed session.
 pub(crate) fn accept(samples: &[AcceptSample]) -> String {
     let mut rows: Vec<(f64, &str)> = Vec::new();
     for AcceptSample { peer, .. } in samples {
@@ -65,7 +64,7 @@ fn cost(
     median(of(samples, peer, resume).map(value).collect())
 }
 
-/// Turns in which all sessions were resumed, or none.
+/// The turns in which all sessions were resumed, or none.
 fn of<'a>(
     samples: &'a [AcceptSample],
     peer: &'a str,

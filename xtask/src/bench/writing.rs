@@ -1,5 +1,5 @@
-//! The results on disk: the numbers of every turn in a file for each kind of measurement, and a summary
-//! of them, which is a section of the page in docs/benchmarks.
+//! Writes the results: the numbers of every turn in a file for each kind of measurement, and a summary as
+//! a section of the page in docs/benchmarks.
 
 use std::fs;
 use std::path::Path;
@@ -16,21 +16,21 @@ struct Kept<'a, T> {
     results: &'a [T],
 }
 
-/// How it was measured.
+/// How the measurement was made.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Run {
     pub(crate) rounds: usize,
-    /// That were measured in each turn, where there is a time.
+    /// The seconds measured in each turn, if there is a time.
     pub(crate) seconds: Option<f64>,
-    /// The part of the processors that other programs had meanwhile.
+    /// The share of the processors that other programs used meanwhile.
     pub(crate) others: Option<f64>,
 }
 
-/// More than this, and the numbers are not to be relied on.
+/// Above this share, the numbers are not reliable.
 const MUCH: f64 = 0.05;
 
 impl Run {
-    /// A line, as for the picture.
+    /// Returns one line about the run, as for the plot.
     pub(crate) fn about(&self) -> String {
         let rounds = match (self.rounds, self.seconds) {
             (1, None) => "one round".to_owned(),
@@ -49,7 +49,7 @@ impl Run {
     }
 }
 
-/// Writes the numbers of one kind.
+/// Writes the numbers of one kind of measurement.
 pub(crate) fn keep<T: Serialize>(
     out: &Path,
     name: &str,
@@ -63,12 +63,12 @@ pub(crate) fn keep<T: Serialize>(
     fs::write(&path, text).with_context(|| format!("cannot write {path:?}"))
 }
 
-/// A summary: the table, how it was measured, where and with what.
+/// Returns a summary: the table, the run, the machine and the versions.
 pub(crate) fn summary(table: &str, machine: &Machine, run: &Run) -> String {
     format!("{}\n\n({}.\n{}.)", table.trim_end(), run.about(), about(machine))
 }
 
-/// Puts a summary in its section of the page, in place of the earlier one.
+/// Replaces the summary in its section of the page.
 pub(crate) fn publish(page: &Path, name: &str, summary: &str) -> Result<()> {
     let text = fs::read_to_string(page).with_context(|| format!("cannot read {page:?}"))?;
     let text = with_section(&text, name, summary)
@@ -76,7 +76,7 @@ pub(crate) fn publish(page: &Path, name: &str, summary: &str) -> Result<()> {
     fs::write(page, text).with_context(|| format!("cannot write {page:?}"))
 }
 
-/// Sections stand between `<!-- name -->` and `<!-- end of name -->`.
+/// A section is between `<!-- name -->` and `<!-- end of name -->`.
 fn with_section(page: &str, name: &str, section: &str) -> Option<String> {
     let (start, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
     let (before, rest) = page.split_once(&start)?;

@@ -1,12 +1,11 @@
-//! `proto <- towline <- {hyper, cli}` and `proto <- node`: which crate may be built with
-//! which.
+//! Which crates may depend on which: `proto <- towline <- {hyper, cli}` and `proto <- node`.
 
 use std::path::Path;
 
 use crate::house::finding::Finding;
 use crate::workspace::{Package, Workspace};
 
-/// Runtimes and sockets, which the protocol must not be built with.
+/// Runtimes and sockets, which the protocol must not depend on.
 const RUNTIMES: [&str; 16] = [
     "async-executor",
     "async-global-executor",
@@ -26,7 +25,7 @@ const RUNTIMES: [&str; 16] = [
     "tokio-util",
 ];
 
-/// How far up a package of this workspace stands; each may use what stands below it.
+/// The level of a package of this workspace; each may use those of lower levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Layer {
     Protocol,
@@ -53,7 +52,7 @@ impl Layer {
         match self {
             Self::Protocol => false,
             Self::Library | Self::Host => other == Self::Protocol,
-            // Adapters live on the public API of the library, and may live on each other.
+            // Adapters use the public API of the library, and may use each other.
             Self::Adapter => other == Self::Library || other == Self::Adapter,
             Self::Unpublished => true,
         }
@@ -79,7 +78,7 @@ fn between_members(workspace: &Workspace, package: &Package, manifest: &Path) ->
             continue;
         };
         if !Layer::of(package).may_use(Layer::of(other)) {
-            let message = format!("{} must not be built with {}", package.name, other.name);
+            let message = format!("{} must not depend on {}", package.name, other.name);
             findings.push(Finding::error(manifest, 0, message));
         }
     }
@@ -166,8 +165,7 @@ mod tests {
             ("towline-node", "towline"),
             ("towline-cli", "towline-node"),
         ] {
-            let expected =
-                format!("error: {name}/Cargo.toml: {name} must not be built with {needs}");
+            let expected = format!("error: {name}/Cargo.toml: {name} must not depend on {needs}");
             assert_eq!(messages(&[(name, &[needs]), (needs, &[])]), [expected]);
         }
     }

@@ -1,4 +1,4 @@
-//! `cfg(feature = …)` stands on `mod` and `pub use` lines only: a feature adds a module, and never
+//! `cfg(feature = …)` is allowed on `mod` and `pub use` lines only: a feature adds a module, and never
 //! changes a type, a default or the variants of an enum.
 
 use std::path::Path;
@@ -29,7 +29,7 @@ struct Features<'a> {
 
 impl Features<'_> {
     fn refuse(&mut self, line: usize, what: &str) {
-        let message = format!("{what} stands elsewhere than on a `mod` or a `pub use` line");
+        let message = format!("{what} is allowed on `mod` and `pub use` lines only");
         self.findings.push(Finding::error(self.path, line, message));
     }
 

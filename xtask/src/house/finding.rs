@@ -1,4 +1,4 @@
-//! What a rule has to say about a place.
+//! A violation of a rule, with its place.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) struct Finding {
     pub(crate) severity: Severity,
     /// Relative to the root of the workspace.
     pub(crate) file: PathBuf,
-    /// 0 where the finding is about the file as a whole.
+    /// 0 if the finding concerns the whole file.
     pub(crate) line: usize,
     pub(crate) message: String,
 }

@@ -1,4 +1,4 @@
-//! Every member takes over the lints of the workspace.
+//! Every member inherits the lints of the workspace.
 
 use std::fs;
 

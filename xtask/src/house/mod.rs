@@ -1,5 +1,5 @@
-//! The rules of the house which neither the compiler nor clippy can check, each in a file of its own.
-//! CONTRIBUTING.md says what they are for.
+//! The rules of the house that neither the compiler nor clippy can check, one in each file.
+//! CONTRIBUTING.md gives the reasons.
 
 mod finding;
 
@@ -25,14 +25,14 @@ use crate::workspace::{Package, Workspace};
 use finding::{Finding, Severity};
 use tree::Tree;
 
-/// Prints every breach of the rules; true if there is none, warnings aside.
+/// Prints all violations. Returns true if there are none, or only warnings.
 pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     let mut findings = lints::check(workspace)?;
     findings.extend(boundaries::check(workspace));
     for package in workspace.members() {
         findings.extend(of_package(workspace, package)?);
     }
-    // `use a::{X, Y}` where `a` is out of bounds says so twice.
+    // `use a::{X, Y}` of a forbidden `a` gives the same finding twice.
     findings.dedup();
 
     for finding in &findings {

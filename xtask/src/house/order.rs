@@ -6,7 +6,7 @@ use crate::house::finding::Finding;
 use crate::house::references::{Reference, imports, references};
 use crate::house::tree::{Module, Tree};
 
-/// Modules that must not see each other in either direction: (crate, one, other).
+/// Modules that must not use each other in either direction: (crate, one, other).
 const STRANGERS: [(&str, &str, &str); 1] = [("towline-proto", "inbound", "outbound")];
 
 pub(crate) fn check(package: &str, tree: &Tree) -> Vec<Finding> {
@@ -21,22 +21,22 @@ pub(crate) fn check(package: &str, tree: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with a reference that stands in `module`.
+/// Returns what is wrong with a reference in `module`.
 fn judge(package: &str, tree: &Tree, module: &Module, reference: &Reference) -> Option<String> {
-    // Walk down from the root while both agree.
+    // Descend from the root while both agree.
     let mut common = tree.root();
     let mut depth = 0;
     while depth < module.path.len() && reference.path.get(depth) == module.path.get(depth) {
         common = tree.child(common, &module.path[depth])?;
         depth += 1;
     }
-    // From here on the reference leads down into the module itself: its own affair.
+    // The rest of the path is inside the module itself, where it is free.
     let own = module.path.get(depth)?.as_str();
     let place = if depth == 0 { "crate".to_owned() } else { common.path.join("::") };
 
     let name = match reference.path.get(depth).map(String::as_str) {
         None | Some("*") => {
-            return Some(format!("`{place}` is taken as a whole; name what is used from it"));
+            return Some(format!("`{place}` is imported with `*`; name the items that are used"));
         }
         Some(name) => name,
     };
@@ -46,21 +46,24 @@ fn judge(package: &str, tree: &Tree, module: &Module, reference: &Reference) -> 
             let declared = PathBuf::from(&common.file);
             let line = common.children[target].line;
             return Some(format!(
-                "module `{own}` uses `{name}`, which stands below it ({}:{line})",
+                "module `{own}` uses `{name}`, which is declared below it ({}:{line})",
                 declared.display()
             ));
         }
         let met = STRANGERS.iter().any(|&(of, one, other)| {
             of == package && ((own, name) == (one, other) || (own, name) == (other, one))
         });
-        return met.then(|| format!("`{own}` and `{name}` never see each other"));
+        return met.then(|| format!("`{own}` and `{name}` must not use each other"));
     }
     if depth == 0 {
-        return Some(format!("`crate::{name}` is no module; use the path of its own module"));
+        return Some(format!(
+            "`crate::{name}` is not a module; use the path of the module that defines it"
+        ));
     }
-    imports(common).iter().any(|imported| imported == name || imported == "*").then(|| {
-        format!("`{name}` reaches this module through a `use` of `{place}`; use its own path")
-    })
+    imports(common)
+        .iter()
+        .any(|imported| imported == name || imported == "*")
+        .then(|| format!("`{name}` is used through a `use` in `{place}`; use its own path"))
 }
 
 #[cfg(test)]
@@ -87,7 +90,9 @@ mod tests {
         for text in ["use crate::{b::B};", "fn f() { x!(crate::b::f()) }", "use super::b;"] {
             assert_eq!(
                 messages(&[lib, ("a.rs", &format!("\n{text}")), ("b.rs", "")]),
-                ["error: src/a.rs:2: module `a` uses `b`, which stands below it (src/lib.rs:2)"],
+                [
+                    "error: src/a.rs:2: module `a` uses `b`, which is declared below it (src/lib.rs:2)"
+                ],
                 "{text}"
             );
         }
@@ -102,7 +107,9 @@ mod tests {
         let found = messages(&[lib, a, ("a/x.rs", "use crate::a::y::Y;"), y]);
         assert_eq!(
             found,
-            ["error: src/a/x.rs:1: module `x` uses `y`, which stands below it (src/a/mod.rs:1)"]
+            [
+                "error: src/a/x.rs:1: module `x` uses `y`, which is declared below it (src/a/mod.rs:1)"
+            ]
         );
     }
 
@@ -111,7 +118,7 @@ mod tests {
         let lib = ("lib.rs", "mod a { mod x { use crate::b::y; } } mod b { pub mod y {} }");
         assert_eq!(
             messages(&[lib]),
-            ["error: src/lib.rs:1: module `a` uses `b`, which stands below it (src/lib.rs:1)"]
+            ["error: src/lib.rs:1: module `a` uses `b`, which is declared below it (src/lib.rs:1)"]
         );
     }
 
@@ -123,7 +130,7 @@ mod tests {
         {
             let found = messages(&[("lib.rs", &lib.replace("BODY", body))]);
             let expected = format!(
-                "error: src/lib.rs:1: `crate::{name}` is no module; use the path of its own module"
+                "error: src/lib.rs:1: `crate::{name}` is not a module; use the path of the module that defines it"
             );
             assert_eq!(found, [expected], "{body}");
         }
@@ -134,9 +141,7 @@ mod tests {
         let lib = ("lib.rs", "mod a { pub use x::X; mod x {} mod y { use super::X; } }");
         assert_eq!(
             messages(&[lib]),
-            [
-                "error: src/lib.rs:1: `X` reaches this module through a `use` of `a`; use its own path"
-            ]
+            ["error: src/lib.rs:1: `X` is used through a `use` in `a`; use its own path"]
         );
     }
 
@@ -144,7 +149,7 @@ mod tests {
     fn no_module_is_taken_as_a_whole_from_inside() {
         for body in ["use super::*;", "use crate as root;", "use crate::*;"] {
             let lib = format!("mod a {{ {body} }}");
-            let message = "`crate` is taken as a whole; name what is used from it";
+            let message = "`crate` is imported with `*`; name the items that are used";
             assert_eq!(messages(&[("lib.rs", &lib)]), [format!("error: src/lib.rs:1: {message}")]);
         }
     }
@@ -155,7 +160,7 @@ mod tests {
         let files = [lib, ("inbound.rs", ""), ("outbound.rs", "use crate::inbound::I;")];
         assert_eq!(
             messages(&files),
-            ["error: src/outbound.rs:1: `outbound` and `inbound` never see each other"]
+            ["error: src/outbound.rs:1: `outbound` and `inbound` must not use each other"]
         );
         assert!(check("towline", &tree(&files)).is_empty());
     }

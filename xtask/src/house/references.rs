@@ -1,4 +1,4 @@
-//! The paths by which a module reaches other modules of its crate.
+//! The paths by which a module refers to other modules of its crate.
 
 use syn::visit::{self, Visit};
 use syn::{Attribute, ImplItem, Item, ItemUse, Path, UseTree, Visibility};
@@ -10,12 +10,12 @@ use crate::house::tree::Module;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
     pub(crate) line: usize,
-    /// From the root of the crate. `*` is the last of a glob import.
+    /// The path from the root of the crate. A glob import ends in `*`.
     pub(crate) path: Vec<String>,
 }
 
-/// All such paths of a module: imports, paths in the code, and paths inside macro calls. Comments,
-/// strings, attributes and tests hold none.
+/// Returns all such paths of a module: imports, paths in the code, and paths inside macro calls.
+/// Comments, strings, attributes and tests are ignored.
 pub(crate) fn references(module: &Module) -> Vec<Reference> {
     let mut collector = Collector { module: &module.path, found: Vec::new() };
     for item in &module.items {
@@ -24,7 +24,7 @@ pub(crate) fn references(module: &Module) -> Vec<Reference> {
     collector.found
 }
 
-/// The names that a module has from elsewhere, by its `use` lines.
+/// The names that a module imports by its `use` lines.
 pub(crate) fn imports(module: &Module) -> Vec<String> {
     let mut names = Vec::new();
     for item in &module.items {
@@ -74,7 +74,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
 
     fn visit_path(&mut self, path: &'ast Path) {
         let segments: Vec<_> = path.segments.iter().map(|part| part.ident.to_string()).collect();
-        // A lone `self` is the receiver of a method.
+        // A single `self` is the receiver of a method.
         if path.leading_colon.is_none() && segments != ["self"] {
             self.add(path.segments[0].ident.span().start().line, &segments);
         }
@@ -101,7 +101,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }
 
-/// The words of `a::b::c` with which the tokens start.
+/// Returns the words of the path `a::b::c` at the start of the tokens.
 fn path_at(mut tokens: &[Token]) -> Vec<String> {
     let mut path = Vec::new();
     while let Some((word, rest)) = tokens.split_first() {
@@ -124,7 +124,7 @@ fn is_word(token: Option<&Token>) -> bool {
     })
 }
 
-/// Calls `found` with every path of an import, the name that it goes by, and its line.
+/// Calls `found` with every path of an import, its local name, and its line.
 fn each_path(
     tree: &UseTree,
     prefix: &mut Vec<String>,
@@ -152,7 +152,7 @@ fn each_path(
     prefix.pop();
 }
 
-/// The path from the root, or none where it does not start with `crate`, `self` or `super`.
+/// Returns the path from the root, or `None` if it does not start with `crate`, `self` or `super`.
 fn absolute(module: &[String], segments: &[String]) -> Option<Vec<String>> {
     let mut path = match segments.first()?.as_str() {
         "crate" => Vec::new(),

@@ -1,4 +1,4 @@
-//! Files stay small. Tests, benchmarks and examples may be longer. Functions are for clippy
+//! Limits the length of files, except tests, benchmarks and examples. Clippy limits functions
 //! (`too_many_lines`).
 
 use syn::spanned::Spanned;
@@ -9,7 +9,7 @@ use crate::house::finding::{Finding, Severity};
 use crate::house::sources::Source;
 use crate::house::syntax::{attributes_of, is_test_only};
 
-/// Above the first it is time to think, above the second to cut.
+/// A longer file is a warning above the first limit, an error above the second.
 const WARNING: usize = 400;
 const ERROR: usize = 600;
 
@@ -22,7 +22,9 @@ pub(crate) fn check(source: &Source) -> Option<Finding> {
         return None;
     }
     let severity = if lines > ERROR { Severity::Error } else { Severity::Warning };
-    let message = format!("the file has {lines} lines; {WARNING} are plenty, {ERROR} the limit");
+    let message = format!(
+        "the file has {lines} lines; more than {WARNING} is a warning, more than {ERROR} an error"
+    );
     Some(Finding { severity, ..Finding::error(&source.path, 0, message) })
 }
 
@@ -57,7 +59,7 @@ mod tests {
         assert_eq!(message("src/a.rs", &file(400)), "");
         assert_eq!(
             message("src/a.rs", &file(401)),
-            "warning: src/a.rs: the file has 401 lines; 400 are plenty, 600 the limit"
+            "warning: src/a.rs: the file has 401 lines; more than 400 is a warning, more than 600 an error"
         );
         assert!(message("src/a.rs", &file(601)).starts_with("error"));
     }

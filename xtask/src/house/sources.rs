@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace::{Package, Workspace};
 
-/// One file of Rust, parsed.
+/// One parsed Rust file.
 pub(crate) struct Source {
     /// Relative to the root of the workspace.
     pub(crate) path: PathBuf,
@@ -21,7 +21,7 @@ impl Source {
         Ok(Self { path, text, syntax })
     }
 
-    /// Whether the file as a whole belongs to tests, benchmarks or examples.
+    /// Returns whether the file belongs to tests, benchmarks or examples.
     pub(crate) fn is_aside(&self) -> bool {
         let named = |name: &std::ffi::OsStr| {
             ["tests", "benches", "examples", "tests.rs"].iter().any(|other| name == *other)
@@ -30,7 +30,7 @@ impl Source {
     }
 }
 
-/// Every Rust file below the package's directory, but for those of packages inside it.
+/// Returns every Rust file in the package's directory, except those of packages inside it.
 pub(crate) fn sources_of(package: &Package, workspace: &Workspace) -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     let mut directories = vec![package.directory().to_owned()];

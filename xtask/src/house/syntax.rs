@@ -1,10 +1,10 @@
-//! Questions about Rust syntax that more than one rule asks.
+//! Rust syntax that more than one rule needs.
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItem, Item, Meta, Token};
 
-/// Whether what carries these attributes is compiled for tests only.
+/// Returns whether an item with these attributes is compiled for tests only.
 pub(crate) fn is_test_only(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         attribute.path().is_ident("test")
@@ -22,7 +22,7 @@ pub(crate) fn condition(attribute: &Attribute) -> Option<Meta> {
     nested(&attribute.meta)?.into_iter().next()
 }
 
-/// Whether a condition asks for a feature.
+/// Returns whether a condition depends on a feature.
 pub(crate) fn names_feature(condition: &Meta) -> bool {
     condition.path().is_ident("feature")
         || nested(condition).is_some_and(|inner| inner.iter().any(names_feature))
@@ -76,14 +76,14 @@ pub(crate) fn attributes_of_member(item: &ImplItem) -> &[Attribute] {
     }
 }
 
-/// A word, a sign or a bracket inside a macro call, which no parser looks into.
+/// A word, a punctuation mark or a bracket inside a macro call, which `syn` does not parse.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(crate) text: String,
     pub(crate) line: usize,
 }
 
-/// The tokens of a macro call in a row; what stands in brackets follows `(`, whichever they are.
+/// Returns the tokens of a macro call as a flat list; every opening bracket becomes `(`.
 pub(crate) fn flatten(stream: &TokenStream) -> Vec<Token> {
     let mut tokens = Vec::new();
     collect(stream.clone(), &mut tokens);
@@ -99,7 +99,7 @@ fn collect(stream: TokenStream, into: &mut Vec<Token>) {
                 collect(group.stream(), into);
                 into.push(Token { text: ")".into(), line: group.span_close().start().line });
             }
-            // The text of a string must not be taken for code.
+            // The text of a string is not code.
             TokenTree::Literal(_) => into.push(Token { text: "\"\"".into(), line }),
             TokenTree::Ident(ident) => into.push(Token { text: ident.to_string(), line }),
             TokenTree::Punct(sign) => into.push(Token { text: sign.to_string(), line }),

@@ -10,16 +10,16 @@ use crate::house::syntax::{attributes_of, is_test_only};
 /// Reads a file, if it exists.
 pub(crate) type Reader<'a> = &'a dyn Fn(&Path) -> Option<String>;
 
-/// All modules but those for tests; the first is the root.
+/// All modules except those for tests; the first is the root.
 pub(crate) struct Tree {
     pub(crate) modules: Vec<Module>,
 }
 
 pub(crate) struct Module {
-    /// From the root, which has none: `["wire", "close"]`.
+    /// The path from the root, whose own is empty: `["wire", "close"]`.
     pub(crate) path: Vec<String>,
     pub(crate) file: PathBuf,
-    /// What stands in it, apart from modules and tests.
+    /// Its items, without modules and tests.
     pub(crate) items: Vec<Item>,
     pub(crate) children: Vec<Child>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Child {
 }
 
 impl Tree {
-    /// Reads `root`, a `lib.rs` or a `main.rs`, and every module below it.
+    /// Reads `root`, a `lib.rs` or `main.rs`, and all modules below it.
     pub(crate) fn read(root: &Path, reader: Reader<'_>) -> Result<Self> {
         let mut tree = Self { modules: Vec::new() };
         let directory = root.parent().unwrap_or(Path::new(""));
@@ -99,7 +99,7 @@ impl Tree {
     }
 }
 
-/// The file of `mod name;`, and the directory in which its own modules lie.
+/// Returns the file of `mod name;`, and the directory of its own modules.
 fn locate(
     module: &ItemMod,
     name: &str,
@@ -131,7 +131,7 @@ fn path_attribute(module: &ItemMod) -> Option<String> {
     })
 }
 
-/// A tree from pairs of a path below `src` and a text.
+/// Makes a tree from pairs of a path below `src` and a text.
 #[cfg(test)]
 pub(crate) fn tree(files: &[(&str, &str)]) -> Tree {
     let reader = |path: &Path| {

@@ -1,4 +1,4 @@
-//! The steps that need Rust alone.
+//! The steps that need only Rust.
 
 use std::process::Stdio;
 
@@ -11,9 +11,14 @@ use crate::test::process::run;
 use crate::test::step::{Context, Step};
 
 pub(crate) const STEPS: [Step; 8] = [
-    Step { name: "format", about: "rustfmt has nothing to change", slow: false, run: format },
+    Step {
+        name: "format",
+        about: "the code is formatted as rustfmt does it",
+        slow: false,
+        run: format,
+    },
     Step { name: "house", about: "the rules of the house", slow: false, run: house },
-    Step { name: "clippy", about: "clippy finds nothing", slow: false, run: clippy },
+    Step { name: "clippy", about: "clippy reports no warnings", slow: false, run: clippy },
     Step {
         name: "docs",
         about: "the documentation builds without a warning",
@@ -23,7 +28,7 @@ pub(crate) const STEPS: [Step; 8] = [
     Step { name: "tests", about: "unit, behaviour and doc tests", slow: false, run: tests },
     Step {
         name: "threads",
-        about: "whatever threads do to each other, a connection holds",
+        about: "a connection under many thread schedules",
         slow: false,
         run: threads,
     },
@@ -44,7 +49,7 @@ fn format(context: &Context) -> Result<Outcome> {
 }
 
 fn house(context: &Context) -> Result<Outcome> {
-    Ok(verdict(house::report(&context.workspace)?, "rules are broken"))
+    Ok(verdict(house::report(&context.workspace)?, "some rules are broken"))
 }
 
 fn clippy(context: &Context) -> Result<Outcome> {
@@ -64,7 +69,7 @@ fn tests(context: &Context) -> Result<Outcome> {
     run(&mut context.cargo(&["test", "--workspace", "--all-features", "--no-fail-fast"]))
 }
 
-/// In a directory of its own: with other flags, everything is built anew.
+/// Uses a separate target directory, since other flags would rebuild everything.
 fn threads(context: &Context) -> Result<Outcome> {
     let mut command = context.cargo(&["test", "--package", "towline", "--test", "threads"]);
     command.args(["--profile", "threads", "--target-dir"]);
@@ -81,14 +86,14 @@ fn licences(context: &Context) -> Result<Outcome> {
         // The advisories need the network, and change by the day: see CONTRIBUTING.md.
         return run(&mut context.cargo(&["deny", "check", "bans", "licenses", "sources"]));
     }
-    Ok(verdict(licences::report(&context.workspace)?, "licences are refused"))
+    Ok(verdict(licences::report(&context.workspace)?, "some licences are not allowed"))
 }
 
 fn verdict(passed: bool, otherwise: &str) -> Outcome {
     if passed { Outcome::Passed } else { Outcome::Failed(otherwise.into()) }
 }
 
-/// A skipped step, if the toolchain lacks what `cargo subcommand` needs.
+/// Returns a skipped step if the toolchain lacks the component of `cargo subcommand`.
 pub(crate) fn lacks(context: &Context, subcommand: &str, component: &str) -> Option<Outcome> {
     let missing = !succeeds(context, &[subcommand, "--version"]);
     missing.then(|| {

@@ -1,4 +1,4 @@
-//! What the library is with some of its features, since every other step has all of them on.
+//! Lints and tests with some features only, since all other steps enable all of them.
 
 use anyhow::Result;
 
@@ -9,15 +9,15 @@ use crate::test::step::{Context, Step};
 
 pub(crate) const STEP: Step = Step {
     name: "features",
-    about: "each feature alone is linted and tested, and each set of providers of cryptography connects",
+    about: "lints and tests with each feature alone, and with each set of cryptography providers",
     slow: false,
     run: features,
 };
 
-/// None, each alone, and sets that make a difference to what is compiled. Nothing is on by default.
+/// No feature, each alone, and sets that change what is compiled. No feature is on by default.
 ///
-/// All sets are linted with all tests, and tested by the unit tests; a feature adds a module and
-/// changes nothing else, so of the library those in [`WHOLE`] are enough to be tested by all others.
+/// All sets are linted with all targets, and run the unit tests. A feature only adds a module, so the
+/// library's other tests run for the sets in [`WHOLE`] only.
 const SETS: [(&str, &[&str]); 3] = [
     ("towline-proto", &["", "deflate"]),
     (
@@ -42,7 +42,7 @@ const SETS: [(&str, &[&str]); 3] = [
 
 const WHOLE: [&str; 3] = ["", "deflate", "tls"];
 
-/// With none, either and both of the providers, beside what connections by `wss://` take.
+/// No provider, either of them, and both, for `wss://`.
 const PROVIDERS: [&str; 4] = ["rustls", "ring", "aws-lc-rs,webpki-roots", "ring,aws-lc-rs"];
 
 fn features(context: &Context) -> Result<Outcome> {
@@ -72,7 +72,7 @@ fn features(context: &Context) -> Result<Outcome> {
         println!("-- providers of {features:?}");
         let mut command = context.cargo(&["test", "--package", "towline", "--no-default-features"]);
         command.args(["--features", features]);
-        // Each is a process of its own, as what is installed is installed for all of it.
+        // Each is a separate process, since a provider is installed for the whole process.
         command.args(["--test", "provider_of_its_own", "--test", "provider_of_the_process"]);
         let outcome = run(&mut command)?;
         if !matches!(outcome, Outcome::Passed) {

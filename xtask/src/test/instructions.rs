@@ -1,4 +1,4 @@
-//! The step that counts instructions, where valgrind is there.
+//! The step that counts instructions, if valgrind is installed.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use crate::test::step::{Context, Step};
 
 pub(crate) const STEP: Step = Step {
     name: "instructions",
-    about: "the hot paths take no more instructions than they did",
+    about: "the hot paths need no more instructions than the baseline",
     slow: true,
     run,
 };
@@ -17,10 +17,10 @@ fn run(context: &Context) -> Result<Outcome> {
     Ok(match instructions::check(&context.workspace)? {
         Verdict::Held => Outcome::Passed,
         Verdict::Broken(what) => Outcome::Failed(format!(
-            "more than the baseline: {what}; if it must be so, `cargo xtask bench --instructions \
+            "more than the baseline: {what}; if intended, run `cargo xtask bench --instructions \
              --update`"
         )),
-        // Nobody can do anything about it, on CI neither.
+        // The machine differs from that of the baseline, which CI cannot change either.
         Verdict::NotCompared(why) => {
             println!("not compared: {why}");
             Outcome::Passed

@@ -1,5 +1,5 @@
-//! The steps that bring Towline together with other people's programs. `testing/interop` has the
-//! suites; each gets what it needs by itself, or says what it lacks.
+//! The steps that test Towline against other implementations. `testing/interop` has the suites; each
+//! installs what it needs, or says what is missing.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,33 +11,43 @@ use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
 pub(crate) const STEPS: [Step; 7] = [
-    Step { name: "programs", about: "the programs that the suites run", slow: true, run: programs },
+    Step {
+        name: "programs",
+        about: "build the programs that the suites run",
+        slow: true,
+        run: programs,
+    },
     Step {
         name: "autobahn-server",
-        about: "Autobahn, but for the long of sections 12 and 13, against our server",
+        about: "Autobahn against our server, without the long cases of sections 12 and 13",
         slow: true,
         run: autobahn_server,
     },
     Step {
         name: "autobahn-client",
-        about: "Autobahn, but for the long of sections 12 and 13, against our client",
+        about: "Autobahn against our client, without the long cases of sections 12 and 13",
         slow: true,
         run: autobahn_client,
     },
     Step {
         name: "autobahn-tls",
-        about: "the same against both, by wss",
+        about: "the same against both, over TLS",
         slow: true,
         run: autobahn_tls,
     },
-    Step { name: "peers", about: "libraries from npm and PyPI, both ways", slow: true, run: peers },
+    Step {
+        name: "peers",
+        about: "libraries from npm and PyPI, in both directions",
+        slow: true,
+        run: peers,
+    },
     Step {
         name: "console",
         about: "the console in Chromium, over HTTP and HTTPS",
         slow: true,
         run: console,
     },
-    Step { name: "node", about: "the npm package: its build, its tests", slow: true, run: node },
+    Step { name: "node", about: "build and test the npm package", slow: true, run: node },
 ];
 
 const ON_ANY_PORT: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
@@ -62,7 +72,7 @@ fn autobahn_tls(context: &Context) -> Result<Outcome> {
     }
 }
 
-/// The Autobahn suite in one role; our program compresses as the suite likes.
+/// Runs the Autobahn suite in one role; our program agrees to all compression parameters.
 pub(crate) fn autobahn(context: &Context, role: &str, arguments: &[&str]) -> Result<Outcome> {
     const COMPRESS: &str = "--compress=send-takeover,receive-takeover";
     let mut command = suite(context, "autobahn/autobahn.py");
@@ -91,7 +101,7 @@ fn console(context: &Context) -> Result<Outcome> {
     if plain != Outcome::Passed {
         return Ok(plain);
     }
-    // The same over TLS, where Chromium has its WebSocket over HTTP/2.
+    // The same over TLS, where Chromium opens the WebSocket over HTTP/2.
     let mut command = suite(context, "chromium/chromium.py");
     command.args(["--secure", "--"]).arg(context.program("towline"));
     judge(context, command.args(ON_ANY_PORT).args(["--compress", "--tls-self-signed"]))
@@ -109,7 +119,7 @@ fn node(context: &Context) -> Result<Outcome> {
         command.current_dir(context.workspace.root.join("node")).args(arguments);
         command
     };
-    // The module is built below, whether an older one is there or not.
+    // The module is always built below, even if an older one exists.
     let fetched = run(&mut npm(&["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
     if fetched != Outcome::Passed {
         return Ok(Outcome::Skipped("npm cannot fetch what the tests need".into()));
@@ -122,7 +132,7 @@ fn node(context: &Context) -> Result<Outcome> {
 
 fn suite(context: &Context, script: &str) -> Command {
     let mut command = Command::new("python3");
-    // Progress is to be seen while it is made.
+    // Shows progress without delay.
     command.current_dir(&context.workspace.root).env("PYTHONUNBUFFERED", "1");
     command.arg(Path::new("testing/interop").join(script));
     command
@@ -132,7 +142,7 @@ fn judge(context: &Context, command: &mut Command) -> Result<Outcome> {
     for name in ["towline", "towline-interop"] {
         if !context.program(name).exists() {
             return Ok(Outcome::Failed(format!(
-                "{name} is not built: the step `programs` does it"
+                "{name} is not built; the step `programs` builds it"
             )));
         }
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every check and every test, in one go, with a summary at the end.
+//! `cargo xtask test`: runs all checks and tests, and prints a summary.
 
 pub(crate) mod outcome;
 
@@ -23,18 +23,18 @@ use step::{Context, Step};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Run these steps alone, in the usual order
+    /// Run only these steps, in the usual order
     #[arg(long, value_name = "STEP,…", value_delimiter = ',')]
     only: Vec<String>,
-    /// Leave out the suites with other programs
+    /// Skip the steps that need other programs than Rust's
     #[arg(long)]
     quick: bool,
-    /// List the steps, and run nothing
+    /// List the steps, without running them
     #[arg(long)]
     list: bool,
 }
 
-/// True if no step has failed.
+/// Returns true if no step failed.
 pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
     let steps = select(options)?;
     if options.list {
@@ -61,14 +61,14 @@ pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
     Ok(outcome::passed(&records))
 }
 
-/// The steps to run: the checks first, as they are the quickest to fail.
+/// Returns the steps to run: the checks first, since they fail fastest.
 fn select(options: &Options) -> Result<Vec<Step>> {
     let checks = checks::STEPS.into_iter().chain([features::STEP, instructions::STEP]);
     let mut steps: Vec<_> = checks.chain([networks::STEP]).chain(interop::STEPS).collect();
     for name in &options.only {
         if !steps.iter().any(|step| step.name == name) {
             let names: Vec<_> = steps.iter().map(|step| step.name).collect();
-            bail!("there is no step {name:?}; there are {}", names.join(", "));
+            bail!("unknown step {name:?}; the steps are {}", names.join(", "));
         }
     }
     steps.retain(|step| {

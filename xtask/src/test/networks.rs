@@ -1,4 +1,4 @@
-//! The step that brings Towline together with what lies on the way between a client and a server.
+//! The step that tests Towline with proxies, reverse proxies and OpenSSL.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -13,15 +13,15 @@ use crate::test::step::{Context, Step};
 
 pub(crate) const STEP: Step = Step {
     name: "networks",
-    about: "reverse proxies, proxies, OpenSSL, a certificate that is renewed",
+    about: "nginx, proxies, OpenSSL, and a renewed certificate",
     slow: true,
     run: networks,
 };
 
-/// All of the tests have their certificates made by it.
+/// Makes the certificates of all tests.
 const ALWAYS: &str = "openssl";
 
-/// The modules of `testing/interop/tests/networks` that need more.
+/// The modules of `testing/interop/tests/networks` that need other programs too.
 const NEEDS: [(&str, &[&str]); 4] = [
     ("nginx::", &["nginx"]),
     ("tinyproxy::", &["tinyproxy"]),
@@ -29,7 +29,7 @@ const NEEDS: [(&str, &[&str]); 4] = [
     ("environment::", &["tinyproxy", "microsocks"]),
 ];
 
-/// Runs what can be run here; what cannot is skipped.
+/// Runs the tests whose programs are installed, and skips the others.
 fn networks(context: &Context) -> Result<Outcome> {
     if !cfg!(unix) {
         return Ok(Outcome::Skipped("the tests are written for Unix".into()));
@@ -39,7 +39,7 @@ fn networks(context: &Context) -> Result<Outcome> {
     if !is_installed(ALWAYS) {
         return Ok(Outcome::Skipped(format!("{ALWAYS} is not installed")));
     }
-    // Built as for the step `tests`, so that nothing is built twice.
+    // The same flags as in the step `tests`, so that nothing is built twice.
     let mut command =
         context.cargo(&["test", "--workspace", "--all-features", "--test", "networks"]);
     command.args(["--", "--ignored"]).env("PATH", &path);
@@ -55,13 +55,13 @@ fn networks(context: &Context) -> Result<Outcome> {
     Ok(match run(&mut command)? {
         Outcome::Passed if !missing.is_empty() => {
             let missing: Vec<_> = missing.into_iter().collect();
-            Outcome::Skipped(format!("in part, not installed: {}", missing.join(", ")))
+            Outcome::Skipped(format!("some tests; not installed: {}", missing.join(", ")))
         }
         outcome => outcome,
     })
 }
 
-/// Where programs are looked for: also where Debian has servers, which only root is shown.
+/// Returns the search path with the directories of servers, which Debian adds for root only.
 fn path() -> Result<OsString> {
     let known = env::var_os("PATH").unwrap_or_default();
     let servers = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);

@@ -1,4 +1,4 @@
-//! How a step ended, and the summary of all.
+//! How a step ended, and the summary of all steps.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use std::time::Duration;
 pub(crate) enum Outcome {
     Passed,
     Failed(String),
-    /// The machine lacks something; this says what.
+    /// The machine lacks something, which the text names.
     Skipped(String),
 }
 
 impl Outcome {
-    /// On CI nothing may be lacking: a step skipped there has failed.
+    /// Returns the outcome on CI, where a skipped step is a failure.
     pub(crate) fn on_ci(self, ci: bool) -> Self {
         match self {
             Self::Skipped(reason) if ci => {
-                Self::Failed(format!("{reason} (nothing is skipped where CI=true)"))
+                Self::Failed(format!("{reason} (with CI=true a skipped step is a failure)"))
             }
             other => other,
         }
@@ -45,7 +45,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// One line: what it was, how it ended, how long it took, and why.
+    /// Returns one line with the step, its outcome, its duration, and the reason.
     pub(crate) fn line(&self) -> String {
         let (step, word, seconds) = (self.step, self.outcome.word(), self.took.as_secs_f64());
         let line = format!("{word:<7} {seconds:>7.1} s  {step:<16} {}", self.outcome.reason());
@@ -57,7 +57,7 @@ pub(crate) fn passed(records: &[Record]) -> bool {
     !records.iter().any(|record| matches!(record.outcome, Outcome::Failed(_)))
 }
 
-/// A line for each step, and the counts alone on the last line.
+/// Returns a line for each step, and the counts on the last line.
 pub(crate) fn summary(records: &[Record]) -> String {
     let mut lines: Vec<_> = records.iter().map(Record::line).collect();
     let count = |word| records.iter().filter(|record| record.outcome.word() == word).count();

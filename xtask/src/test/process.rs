@@ -1,4 +1,4 @@
-//! Child processes: what they print is passed on, and their end becomes an outcome.
+//! Child processes: passes their output on, and turns their exit status into an outcome.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitStatus, Stdio};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::test::outcome::Outcome;
 
-/// The exit code of a suite that lacks something.
+/// The exit code of a suite that needs something which is missing.
 const SKIPPED: i32 = 77;
 
 /// Runs a command that passes or fails.
@@ -17,8 +17,8 @@ pub(crate) fn run(command: &mut Command) -> Result<Outcome> {
     Ok(outcome(status, command, String::new()))
 }
 
-/// Runs a suite of `testing/interop`, which may also be skipped. Its last line on stderr, or else on
-/// stdout, says why.
+/// Runs a suite of `testing/interop`, which can also be skipped. The reason is its last line on stderr,
+/// or on stdout if stderr is empty.
 pub(crate) fn run_suite(command: &mut Command) -> Result<Outcome> {
     let mut child = command
         .stdin(Stdio::null())
@@ -36,13 +36,13 @@ pub(crate) fn run_suite(command: &mut Command) -> Result<Outcome> {
     Ok(outcome(child.wait()?, command, reason))
 }
 
-/// Copies line by line, and returns the last that says anything.
+/// Copies line by line, and returns the last line that is not blank.
 fn pass_on(from: Option<impl Read>, mut to: impl Write) -> String {
     let mut last = String::new();
     let lines = from.into_iter().flat_map(|from| BufReader::new(from).split(b'\n'));
     for line in lines.map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
-        // Nobody is left to tell if our own output is closed.
+        // An error means that our own output is closed, so it cannot be reported.
         let _ = writeln!(to, "{line}");
         if !line.trim().is_empty() {
             last = line.trim().to_owned();
@@ -60,7 +60,7 @@ fn outcome(status: ExitStatus, command: &Command, reason: String) -> Outcome {
     }
 }
 
-/// The command as one would type it, without the directory of its program.
+/// Returns the command as typed in a shell, without the directory of its program.
 pub(crate) fn shown(command: &Command) -> String {
     let program = std::path::Path::new(command.get_program());
     let name = program.file_name().unwrap_or(command.get_program());

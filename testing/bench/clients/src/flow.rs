@@ -1,4 +1,4 @@
-//! The same loop for every library: one message after the other, for as long as the meter says.
+//! The same loop for every library: one message after the other, until the meter stops it.
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use futures_util::{Sink, SinkExt, Stream, StreamExt};
 
 use crate::meter::Meter;
 
-/// What a client does, and for how long.
+/// The task of a client, and its duration.
 pub(crate) struct Flow {
     pub(crate) size: usize,
     pub(crate) payload: Bytes,
@@ -14,11 +14,11 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Counts a message that came.
+    /// Counts a received message.
     ///
     /// # Errors
     ///
-    /// If it is not what was sent.
+    /// If it differs from the message sent.
     #[inline]
     pub(crate) fn came(&mut self, payload: &[u8]) -> Result<bool> {
         ensure!(payload.len() == self.size, "{} bytes came", payload.len());
@@ -28,7 +28,7 @@ impl Flow {
         Ok(self.meter.count())
     }
 
-    /// By `send`, which flushes; or by `feed`, which does so when there is much.
+    /// Sends by `send`, which flushes, or by `feed`, which flushes when the buffer is full.
     ///
     /// # Errors
     ///

@@ -20,7 +20,7 @@ pub(crate) enum Direction {
     Receive,
 }
 
-/// A library and how it is used. Those that are `batched` or `corked` differ in sending alone.
+/// A library and its use. The `batched` and `corked` variants differ only in sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Way {
     Towline,
@@ -39,7 +39,7 @@ pub(crate) enum Way {
     WebSocketCorked,
 }
 
-/// Sends or receives for as long as the flow says, and returns it.
+/// Sends or receives until the flow ends, and returns the flow.
 ///
 /// # Errors
 ///
@@ -77,7 +77,7 @@ pub(crate) async fn run(
     Ok(flow)
 }
 
-/// The opening handshake by hand, for libraries that are of interest after it alone.
+/// Does the opening handshake by hand, for libraries that are measured after it.
 async fn upgrade(stream: &mut TcpStream) -> Result<()> {
     let request = "GET / HTTP/1.1\r\n\
                    Host: localhost\r\n\
@@ -86,7 +86,7 @@ async fn upgrade(stream: &mut TcpStream) -> Result<()> {
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
                    Sec-WebSocket-Version: 13\r\n\r\n";
     stream.write_all(request.as_bytes()).await?;
-    // Byte by byte, as frames follow at once.
+    // Byte by byte, since frames follow immediately.
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await?);

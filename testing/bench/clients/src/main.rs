@@ -1,8 +1,7 @@
-//! One client that sends messages as fast as it can, or receives them, by one library or another;
-//! and what is on its other end.
+//! A client that sends or receives messages as fast as it can, by the chosen library; and its peer.
 //!
-//! A client measures its own processor time, from the end of the warm-up on, and prints it with the
-//! number of messages as a line of JSON.
+//! A client measures its own processor time after the warm-up, and prints it with the number of messages
+//! as a line of JSON.
 
 mod meter;
 
@@ -39,9 +38,9 @@ enum Command {
     Send(ClientArguments),
     /// Receive
     Receive(ClientArguments),
-    /// Be the server that a sending client sends to
+    /// Run the server that receives from a sending client
     Sink(OppositeArguments),
-    /// Be the server that a receiving client receives from
+    /// Run the server that sends to a receiving client
     Source(OppositeArguments),
     /// Mask, copy and validate in memory
     Masking {
@@ -53,26 +52,26 @@ enum Command {
 
 #[derive(Args)]
 struct OppositeArguments {
-    /// Bytes of payload in a message
+    /// The payload of a message, in bytes
     #[arg(long, default_value_t = 32)]
     size: usize,
 }
 
 #[derive(Args)]
 struct ClientArguments {
-    /// Where the sink or the source listens
+    /// The address of the sink or the source
     #[arg(long)]
     address: SocketAddr,
-    /// Which library, and how it is used
+    /// The library, and its use
     #[arg(long)]
     way: Way,
-    /// Bytes of payload in a message
+    /// The payload of a message, in bytes
     #[arg(long, default_value_t = 32)]
     size: usize,
-    /// Seconds before anything is measured
+    /// The seconds of warm-up
     #[arg(long, default_value_t = 0.5)]
     warm_up: f64,
-    /// Seconds that are measured
+    /// The seconds of measurement
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
 }
@@ -109,7 +108,7 @@ fn client(arguments: &ClientArguments, direction: Direction) -> Result<()> {
         stream.set_nodelay(true)?;
         let meter = Meter::new(size, warm_up, measured);
         let flow = Flow { size, payload: opposite::payload(size).into(), meter };
-        // A task such as any other.
+        // A spawned task, as in a real program.
         tokio::spawn(libraries::run(way, direction, stream, flow)).await?
     })?;
     let report = flow.meter.report().context("it ended before it was measured")?;

@@ -1,4 +1,4 @@
-//! Masking and validating in memory, beside copying.
+//! Masking and validating in memory, compared with copying.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ const SIZES: [usize; 4] = [32, 1 << 10, 64 << 10, 1 << 20];
 const ASCII: &str = r#"{"number":7,"name":"towline","values":[1,2.5,null]},"#;
 const MULTILINGUAL: &str = "Seil, corde, σχοινί, верёвка, 曳航索, कर्षण रस्सी, 🚢⚓; ";
 
-/// Gigabytes (10⁹ bytes) a second of one thing done with one size.
+/// The speed of one operation with one size, in gigabytes (10⁹ bytes) per second.
 #[derive(Serialize)]
 pub(crate) struct Speed {
     what: &'static str,
@@ -59,7 +59,7 @@ pub(crate) fn run(each: Duration) -> Result<Vec<Speed>> {
     Ok(speeds)
 }
 
-/// The best of five, since what disturbs only slows.
+/// Returns the best of five, since disturbances only slow down.
 fn speed(size: usize, each: Duration, step: &mut dyn FnMut()) -> f64 {
     let times = ((256 << 10) / size).max(1);
     let mut best = Duration::MAX;
@@ -78,7 +78,7 @@ fn speed(size: usize, each: Duration, step: &mut dyn FnMut()) -> f64 {
     f64::from(bytes) / best.as_secs_f64() / 1e9
 }
 
-/// As many characters of `sample`, over and over, as have `size` bytes; then spaces.
+/// Returns repeated characters of `sample` up to `size` bytes, padded with spaces.
 fn text(sample: &str, size: usize) -> Vec<u8> {
     let mut text = String::new();
     for char in sample.chars().cycle() {

@@ -1,16 +1,16 @@
-//! How many messages there were, and what they took of the processor.
+//! Counts messages and their processor time.
 
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-/// Counts messages, and says when it is enough.
+/// Counts messages, and ends the measurement.
 pub(crate) struct Meter {
     warm_up: Duration,
     measured: Duration,
     count: u64,
-    /// The clock is looked at once in so many.
+    /// The number of messages between two readings of the clock.
     every: u64,
     began: Instant,
     first: Option<Mark>,
@@ -24,12 +24,12 @@ struct Mark {
     count: u64,
 }
 
-/// What was done between the warm-up and the end.
+/// The results between the warm-up and the end.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     messages: u64,
     seconds: f64,
-    /// Of this process, user and kernel.
+    /// The processor time of this process, user and kernel.
     cpu_ns: u64,
 }
 
@@ -40,14 +40,14 @@ impl Meter {
         Self { warm_up, measured, count: 0, every, began, first: None, last: None }
     }
 
-    /// One more. False when it is enough.
+    /// Counts one message. Returns false at the end of the measurement.
     #[inline]
     pub(crate) fn count(&mut self) -> bool {
         self.count += 1;
         !self.count.is_multiple_of(self.every) || self.look()
     }
 
-    /// Whether what came is worth comparing with what was sent.
+    /// Returns whether to compare this message with the one sent.
     #[inline]
     pub(crate) fn is_sampled(&self) -> bool {
         self.count.is_multiple_of(64)
@@ -64,7 +64,7 @@ impl Meter {
         now - first.at < self.measured
     }
 
-    /// Nothing, if it ended before it was measured.
+    /// Returns `None` if the measurement ended before the warm-up did.
     pub(crate) fn report(&self) -> Option<Report> {
         let (first, last) = self.first.zip(self.last)?;
         let messages = last.count - first.count;
@@ -76,7 +76,7 @@ impl Meter {
 
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    // It is neither negative nor a second or more of nanoseconds.
+    // The value is from 0 to 999,999,999.
     Duration::new(
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),

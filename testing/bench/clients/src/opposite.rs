@@ -1,4 +1,4 @@
-//! The other end, by hand: a sink that checks what it is sent, and a source of frames built before.
+//! The hand-written peers: a sink that checks messages, and a source of prebuilt frames.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -8,25 +8,25 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use towline_bench_serving::handshake::accept;
 
-/// From here on it pays to have the kernel drop a payload rather than copy it.
+/// From this size in bytes, it is faster to let the kernel drop a payload than to copy it.
 const WORTH_DROPPING: usize = 64 << 10;
 
-/// The payload of one in so many is compared.
+/// The payload of one message in this many is compared.
 const SAMPLE: u64 = 64;
 
 /// The first byte of a close frame.
 const CLOSE: u8 = 0x88;
 
-/// What messages of this size say.
+/// Returns the payload of messages of this size.
 pub(crate) fn payload(size: usize) -> Vec<u8> {
     (0..=250).cycle().take(size).collect()
 }
 
-/// Serves one connection after the other, until it is ended.
+/// Serves one connection after the other, until the process ends.
 ///
 /// # Errors
 ///
-/// If there is nothing to listen on.
+/// If it cannot listen.
 pub(crate) fn serve(size: usize, one: impl Fn(TcpStream, usize) -> Result<()>) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     println!("listening {}", listener.local_addr()?);
@@ -64,7 +64,7 @@ fn upgrade(stream: &mut TcpStream) -> Result<()> {
     Ok(stream.write_all(answer.as_bytes())?)
 }
 
-/// A frame of a server, but for its payload; or of a client, but for its key and payload.
+/// Returns the header of a frame: a server's without the payload, a client's without key and payload.
 fn header(size: usize, mask: u8) -> Vec<u8> {
     let mut header = vec![0x82];
     match (u8::try_from(size), u16::try_from(size)) {
@@ -81,11 +81,11 @@ fn header(size: usize, mask: u8) -> Vec<u8> {
     header
 }
 
-/// Writes frames until the client hangs up.
+/// Writes frames until the client disconnects.
 ///
 /// # Errors
 ///
-/// Never but for what the other end does.
+/// If writing fails other than by a disconnected client.
 pub(crate) fn source(mut stream: TcpStream, size: usize) -> Result<()> {
     let frame = [header(size, 0), payload(size)].concat();
     let wire = frame.repeat(((128 << 10) / frame.len()).max(1));
@@ -102,11 +102,11 @@ fn is_end(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
 
-/// Reads masked frames of this size until the client hangs up.
+/// Reads masked frames of this size until the client disconnects.
 ///
 /// # Errors
 ///
-/// If something else comes.
+/// If it receives anything else.
 pub(crate) fn sink(stream: TcpStream, size: usize) -> Result<()> {
     let mut frames = Frames::new(size);
     let mut buffer = vec![0; 256 << 10];
@@ -131,14 +131,14 @@ pub(crate) fn sink(stream: TcpStream, size: usize) -> Result<()> {
     }
 }
 
-/// Where in the frames it is.
+/// The position in the frames.
 struct Frames {
     size: usize,
     header: Vec<u8>,
     payload: Vec<u8>,
     complete: u64,
     key: [u8; 4],
-    /// How much of a payload is missing.
+    /// The missing bytes of a payload.
     left: usize,
 }
 
@@ -152,12 +152,12 @@ impl Frames {
         self.complete.is_multiple_of(SAMPLE)
     }
 
-    /// How much comes that is not compared.
+    /// Returns the number of next bytes that are not compared.
     fn unseen(&self) -> usize {
         if self.is_sampled() { 0 } else { self.left }
     }
 
-    /// Takes what was read but for a header that is not complete, and returns how long that is.
+    /// Takes the bytes read, except an incomplete header, and returns the length of that.
     fn take(&mut self, mut bytes: &[u8]) -> Result<usize> {
         while !bytes.is_empty() {
             if self.left == 0 {
@@ -165,7 +165,7 @@ impl Frames {
                 if bytes.len() < head {
                     break;
                 }
-                // It has sent what it was to send.
+                // The client has sent everything.
                 if bytes[0] == CLOSE {
                     return Ok(0);
                 }

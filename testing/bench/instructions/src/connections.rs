@@ -1,5 +1,5 @@
-//! Whole connections, on a runtime of this thread and over a pipe in memory, so that neither a
-//! socket nor another thread has a part in it. The other end is by hand and costs little.
+//! Whole connections, on a current-thread runtime and over a pipe in memory, so that neither a socket nor
+//! another thread is involved. The peer is hand-written and costs little.
 
 use anyhow::{Result, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -16,7 +16,7 @@ fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {
     Builder::new_current_thread().enable_all().build()?.block_on(future)
 }
 
-/// A server's end of a connection, and the other one.
+/// Both ends of a connection: the server, and the hand-written peer.
 async fn connect(server: &mut Server) -> Result<(Connection, DuplexStream)> {
     let (mut client, stream) = duplex(PIPE);
     server.serve(stream, None);
@@ -35,7 +35,7 @@ async fn connect(server: &mut Server) -> Result<(Connection, DuplexStream)> {
     Ok((connection, client))
 }
 
-/// A connection from its request to its end, which comes without a close frame.
+/// Runs a connection from its request to its end, without a close frame.
 pub(crate) fn accept(times: usize) -> Result<()> {
     block_on(async {
         let mut server = Server::builder().build();
@@ -79,7 +79,7 @@ pub(crate) fn echo_borrowed(in_flight: usize, times: usize) -> Result<()> {
     })
 }
 
-/// Sends so many messages at once, and waits for as many replies.
+/// Sends this many messages at once, and waits for as many replies.
 async fn converse(mut client: DuplexStream, in_flight: usize, times: usize) -> Result<()> {
     let mut wire = Vec::new();
     for _ in 0..in_flight {

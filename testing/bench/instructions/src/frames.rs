@@ -1,4 +1,4 @@
-//! What comes in.
+//! The input.
 
 pub(crate) const BINARY: u8 = 0x82;
 pub(crate) const TEXT: u8 = 0x81;
@@ -6,14 +6,14 @@ pub(crate) const TEXT: u8 = 0x81;
 pub(crate) const ASCII: &str = r#"{"number":7,"name":"towline","values":[1,2.5,null]},"#;
 pub(crate) const MULTILINGUAL: &str = "Seil, corde, σχοινί, верёвка, 曳航索, कर्षण रस्सी, 🚢⚓; ";
 
-/// So many messages of a size come in one read, as with so many in flight.
+/// Returns how many messages of a size arrive in one read, as with that many in flight.
 pub(crate) fn together(size: usize) -> usize {
     ((16 << 10) / size).clamp(1, 64)
 }
 
-/// A frame of a client, one behind the other `count` times.
+/// Returns a frame of a client, repeated `count` times.
 ///
-/// The key is zero: what was unmasked is as it was, and can be unmasked again at the same expense.
+/// The key is zero, so that unmasking changes nothing and can be repeated at the same cost.
 pub(crate) fn put(wire: &mut Vec<u8>, first: u8, payload: &[u8]) {
     wire.push(first);
     match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
@@ -31,8 +31,7 @@ pub(crate) fn put(wire: &mut Vec<u8>, first: u8, payload: &[u8]) {
     wire.extend_from_slice(payload);
 }
 
-/// As many characters of `sample`, over and over, as have `size` bytes; spaces where one more is
-/// too long.
+/// Returns repeated characters of `sample` up to `size` bytes, padded with spaces.
 pub(crate) fn text(sample: &str, size: usize) -> Vec<u8> {
     let mut text = String::new();
     for char in sample.chars().cycle() {
@@ -46,7 +45,7 @@ pub(crate) fn text(sample: &str, size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Bytes of no meaning.
+/// Returns arbitrary bytes.
 pub(crate) fn bytes(size: usize) -> Vec<u8> {
     (0..=u8::MAX).cycle().take(size).collect()
 }

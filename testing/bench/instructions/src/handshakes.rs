@@ -1,4 +1,4 @@
-//! The opening handshake alone, on either side.
+//! The opening handshake, on either side.
 
 use std::hint::black_box;
 
@@ -9,7 +9,7 @@ use towline_proto::handshake::{
     parse_response,
 };
 
-/// As browsers send it, more or less.
+/// A request similar to that of browsers.
 pub(crate) const REQUEST: &str = "GET /feed?room=7 HTTP/1.1\r\n\
      Host: example.com\r\n\
      Connection: Upgrade\r\n\
@@ -39,8 +39,8 @@ pub(crate) fn server(times: usize) -> Result<()> {
     Ok(())
 }
 
-/// The response is to another key than that of the request, which is new each time: to find the
-/// answer to it is the server's work.
+/// The response answers another key than the request's, which is new each time; only the server computes
+/// the answer.
 pub(crate) fn client(times: usize) -> Result<()> {
     let uri = "ws://example.com/feed?room=7".parse()?;
     let connect = Connect::new().protocols(["chat.v2"]);

@@ -1,5 +1,5 @@
-//! The hot paths of Towline, one at a time and as often as is asked for: what a run of twice as many
-//! executes more than another, divided by how many more, is what one takes.
+//! Runs one hot path of Towline a given number of times. The difference between two runs, divided by the
+//! difference of their repetitions, is the cost of one repetition.
 //!
 //! `cargo xtask bench --instructions` runs them under valgrind, and compares with
 //! `docs/benchmarks/instructions.json`.
@@ -17,11 +17,11 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Parser;
 
-/// Something that is done again and again.
+/// A repeated operation.
 struct Path {
     name: &'static str,
     about: &'static str,
-    /// So often that what it takes shows, and no oftener.
+    /// The number of repetitions that is enough to measure it.
     times: usize,
     run: fn(usize) -> Result<()>,
 }
@@ -111,9 +111,9 @@ const PATHS: [Path; 20] = [
 #[derive(Parser)]
 #[command(about = "Does one thing again and again, for a tool that counts instructions")]
 struct Arguments {
-    /// What to do
+    /// The path to run
     path: Option<String>,
-    /// How often, rounded up to what is done together
+    /// The number of repetitions, rounded up to whole batches
     #[arg(long, default_value_t = 1)]
     times: usize,
 }
@@ -129,7 +129,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A line for each path: its name, how often is enough, what it is.
+/// Prints a line for each path: its name, its number of repetitions, its description.
 fn list() -> Result<()> {
     for Path { name, about, times, .. } in &PATHS {
         println!("{name} {times} {about}");

@@ -1,4 +1,4 @@
-//! The protocol alone: decoding and encoding.
+//! The protocol without I/O: decoding and encoding.
 
 use std::hint::black_box;
 use std::io::IoSlice;
@@ -58,7 +58,7 @@ pub(crate) fn assemble_reads(times: usize) -> Result<()> {
     assemble(&mut wire, 4 << 10, times)
 }
 
-/// One message, in reads of this size.
+/// Decodes one message in reads of this size.
 fn assemble(wire: &mut [u8], read: usize, times: usize) -> Result<()> {
     let mut inbound = Inbound::new(Role::Server, &Config::server());
     for _ in 0..times {
@@ -88,7 +88,7 @@ pub(crate) fn mask(size: usize, times: usize) -> Result<()> {
     send(Role::Client, size, times)
 }
 
-/// Queues messages, and takes what is to be written without writing it.
+/// Queues messages, and takes their output without writing it.
 fn send(role: Role, size: usize, times: usize) -> Result<()> {
     let payload = Bytes::from(frames::bytes(size));
     let mut session = Session::new(role, &Config::server(), Instant::now());

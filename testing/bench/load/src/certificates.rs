@@ -1,4 +1,4 @@
-//! What servers need to speak TLS, for a measurement's time.
+//! The certificate of the servers for one measurement.
 
 use std::fs;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 
-/// Writes a certificate for loopback and its key, on P-256, which all servers sign with.
+/// Writes a certificate for loopback and its key, on P-256, for all servers.
 ///
 /// # Errors
 ///
-/// If a file can't be written.
+/// If a file cannot be written.
 pub(crate) fn write(directory: &Path) -> Result<()> {
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names)?;

@@ -1,4 +1,4 @@
-//! Opening handshakes, on blocking sockets and many at a time.
+//! Opening handshakes on blocking sockets, many at a time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,14 +13,14 @@ use crate::frames::Compression;
 use crate::link::Link;
 use crate::session::Tls;
 
-/// How long a server may take for anything.
+/// The time limit for everything that a server does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-// The key and the answer to it are those of RFC 6455, section 1.3.
+// The key and the answer are those of RFC 6455, section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Raises the limit on open files as far as it goes.
+/// Raises the limit of open files to its maximum.
 ///
 /// # Errors
 ///
@@ -30,8 +30,8 @@ pub(crate) fn allow_many_descriptors() -> Result<()> {
     Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }
 
-/// Opens so many connections, `together` at a time: those that connect, then their requests, then
-/// the answers. Each offers this compression.
+/// Opens `count` connections, `together` at a time: first all connect, then send their requests, then
+/// read the answers. Each offers this compression.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub(crate) fn connect(
     links.into_iter().map(|link| Ok(link.take_apart()?.0)).collect()
 }
 
-/// The same, by TLS if there is any.
+/// The same, over TLS if a configuration is given.
 ///
 /// # Errors
 ///
@@ -80,8 +80,7 @@ pub(crate) fn connect_by(
     Ok(opened)
 }
 
-/// Opens a connection to this resource. What the server sends of its own accord may be missed in
-/// part.
+/// Opens a connection to this resource. Part of unsolicited messages from the server may be missed.
 ///
 /// # Errors
 ///
@@ -136,12 +135,12 @@ fn open(address: SocketAddr) -> Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    // Its end is a reset, which leaves no port in TIME_WAIT: there are many to come.
+    // Closes with a reset, which leaves no port in TIME_WAIT, since many connections follow.
     set_socket_linger(&stream, Some(Duration::ZERO))?;
     Ok(stream)
 }
 
-/// Reads and checks it, and returns how many bytes came after it.
+/// Reads and checks the answer, and returns how many bytes came after it.
 fn read_answer(stream: &mut impl Read, offer: Compression) -> Result<usize> {
     let mut head = [0; 4096];
     let mut length = 0;

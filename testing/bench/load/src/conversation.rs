@@ -1,4 +1,4 @@
-//! One connection: messages out, replies in.
+//! One connection: sends messages and reads replies.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::TcpStream;
@@ -12,19 +12,19 @@ use crate::link::Link;
 use crate::replies::Replies;
 use crate::session::Session;
 
-/// From here on it pays to have the kernel drop a payload rather than copy it.
+/// From this size in bytes, it is faster to let the kernel drop a payload than to copy it.
 const WORTH_DROPPING: usize = 32 << 10;
 
-/// So much is encrypted before it is written.
+/// The number of bytes that are encrypted before they are written.
 const AT_ONCE: usize = 64 << 10;
 
 pub(crate) struct Conversation {
     stream: TcpStream,
     session: Option<Session>,
     pub(crate) replies: Replies,
-    /// How many messages were to be sent until now.
+    /// The number of messages due until now.
     asked: u64,
-    /// Bytes of them that are to be written, and where in the traffic they are.
+    /// Their bytes that are not written yet, and their position in the traffic.
     owed: usize,
     next: usize,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Conversation {
 impl Conversation {
     /// # Errors
     ///
-    /// If the socket can't be made non-blocking.
+    /// If the socket cannot be made non-blocking.
     pub(crate) fn new(link: Link) -> Result<Self> {
         let (stream, session) = link.take_apart()?;
         stream.set_nonblocking(true)?;
@@ -43,12 +43,12 @@ impl Conversation {
         &self.stream
     }
 
-    /// The version of TLS and the cipher suite, if it is spoken.
+    /// The version of TLS and the cipher suite, with TLS.
     pub(crate) fn tls(&self) -> Option<String> {
         self.session.as_ref().map(Session::about)
     }
 
-    /// Puts so many messages on the way, or as much of them as there is room for.
+    /// Sends this many messages, or as much of them as there is room for.
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Conversation {
                 match (first, second) {
                     ([], _) => return Ok(()),
                     (first, []) => session.send(first)?,
-                    // One record, as from whoever has them side by side.
+                    // One record, as from a client with adjacent messages.
                     (first, second) => session.send(&[first, second].concat())?,
                 }
                 self.advance(length, traffic);
@@ -91,7 +91,7 @@ impl Conversation {
         }
     }
 
-    /// What is to be written next, up to so much, in two pieces where the traffic begins again.
+    /// Returns the next bytes to write, up to a limit, in two pieces where the traffic starts again.
     fn owed<'a>(&self, traffic: &'a Traffic, most: usize) -> [&'a [u8]; 2] {
         let most = most.min(self.owed);
         let first = &traffic.wire[self.next..];
@@ -100,18 +100,18 @@ impl Conversation {
         [first, second]
     }
 
-    /// So much of it was, or is with the session.
+    /// Records that this many bytes were written, or passed to the session.
     fn advance(&mut self, count: usize, traffic: &Traffic) {
         self.owed -= count;
         self.next = (self.next + count) % traffic.wire.len();
     }
 
-    /// Reads all that is there, answers each reply with the next message, and returns how many
-    /// replies there were.
+    /// Reads all available bytes, answers each reply with the next message, and returns the number of
+    /// replies.
     ///
     /// # Errors
     ///
-    /// If the connection is lost, or a reply is not what was sent.
+    /// If the connection is lost, or a reply differs from the message.
     pub(crate) fn turn(
         &mut self,
         traffic: &Traffic,
@@ -130,14 +130,14 @@ impl Conversation {
             if replies > 0 || self.owed > 0 {
                 self.send(replies, traffic)?;
             }
-            // Less than was asked for is all there was.
+            // A short read means that nothing more is available.
             if read < wanted {
                 return Ok(complete);
             }
         }
     }
 
-    /// One read: how much came, how much was asked for, how many replies it completed.
+    /// One read: the bytes read, the bytes requested, and the replies completed.
     fn receive(
         &mut self,
         expected: &Expected,
@@ -175,7 +175,7 @@ impl Conversation {
     }
 }
 
-/// What was written, or nothing if there is no room.
+/// Returns the number of bytes written, or 0 if there is no room.
 fn tried(result: io::Result<usize>) -> Result<Option<usize>> {
     match result {
         Ok(0) => bail!("cannot write"),

@@ -1,4 +1,4 @@
-//! Messages in flight on many connections, for a while.
+//! Keeps messages in flight on many connections.
 
 use std::net::SocketAddr;
 use std::process;
@@ -23,23 +23,23 @@ pub(crate) struct Plan {
     pub(crate) in_flight: usize,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
-    /// How TLS is spoken, if it is.
+    /// The TLS configuration, if any.
     pub(crate) tls: Option<Tls>,
 }
 
-/// What happened while it was measured.
+/// The results of the measured interval.
 #[derive(Serialize)]
 pub(crate) struct Report {
     messages: u64,
-    /// What they say, in one direction.
+    /// Their payload in bytes, in one direction.
     bytes: u64,
-    /// What the replies had in payload, on average: less where they were compressed.
+    /// The average payload of the replies in bytes, which is less if they were compressed.
     reply_bytes: f64,
     seconds: f64,
     server: Usage,
-    /// Of this program: what it takes of a processor shows whether it was the bottleneck.
+    /// The usage of this program, which shows whether it was the bottleneck.
     load: Usage,
-    /// Replies whose payload was compared, warm-up included.
+    /// The replies whose payload was compared, including the warm-up.
     compared: u64,
     /// The version of TLS and the cipher suite.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub(crate) struct Report {
 
 /// # Errors
 ///
-/// If the server fails, answers with anything but an echo, or does not answer for too long.
+/// If the server fails, answers with anything other than an echo, or does not answer in time.
 pub(crate) fn run(
     plan: &Plan,
     traffic: &Traffic,
@@ -84,13 +84,13 @@ pub(crate) fn run(
     })
 }
 
-/// To a tenth.
+/// Rounds to a tenth.
 fn mean(sum: u64, count: u64) -> f64 {
     let tenths = u32::try_from(sum * 10 / count.max(1)).unwrap_or(u32::MAX);
     f64::from(tenths) / 10.0
 }
 
-/// All connections, and the one place where they are waited for.
+/// All connections, with the epoll instance that waits for them.
 struct Crowd<'a> {
     conversations: Vec<Conversation>,
     traffic: &'a Traffic,
@@ -116,7 +116,7 @@ impl<'a> Crowd<'a> {
         Ok(Self { conversations, traffic, expected, epoll, events, buffer })
     }
 
-    /// Keeps the messages going, and returns how many came back.
+    /// Keeps the messages in flight, and returns how many came back.
     fn run_for(&mut self, time: Duration) -> Result<u64> {
         let began = Instant::now();
         let mut last = began;

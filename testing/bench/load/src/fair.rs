@@ -1,5 +1,5 @@
-//! What one connection does to all others: how soon those are answered, while it takes all it can
-//! get or the server has very many to look after.
+//! The effect of one connection on all others: their latency while it sends as fast as it can, or while
+//! the server has very many connections.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,46 +18,46 @@ use crate::latencies::{Latencies, Summary};
 use crate::probing::{Probe, Window};
 use crate::process::{Usage, Watched};
 
-/// How many have little to say.
+/// The number of connections whose latency is measured.
 const PROBES: usize = 4;
 
-/// How long an echo is waited for when it is over.
+/// How long late echoes are awaited after the end.
 const OVERTIME: Duration = Duration::from_secs(5);
 
-/// Descriptors for everything but held connections.
+/// The descriptors for everything except held connections.
 const SPARE: u64 = 100;
 
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     pub(crate) greed: Greed,
-    /// What it sends, if it does.
+    /// What the one connection sends, if anything.
     pub(crate) shape: Shape,
-    /// How many more connections there shall be.
+    /// The number of other connections.
     pub(crate) held: usize,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
-    /// Where the server's probe is asked, if it has one.
+    /// The address of the server's probe, if it has one.
     pub(crate) probe: Option<SocketAddr>,
     pub(crate) server: Watched,
 }
 
 #[derive(Serialize)]
 pub(crate) struct Report {
-    /// How many more connections there were: no more than there are descriptors for.
+    /// The number of other connections, limited by the descriptors.
     held: usize,
     seconds: f64,
     latency: Summary,
     greedy: Bytes,
-    /// Why it was greedy for less than all the time.
+    /// Why the load ended before the time was over.
     ended: Option<String>,
     server: Usage,
-    /// What the server's probe said.
+    /// The answer of the server's probe.
     stretches: Option<serde_json::Value>,
 }
 
 /// # Errors
 ///
-/// If the server fails, or does not serve those who have little to say.
+/// If the server fails, or does not serve the measured connections.
 pub(crate) fn run(plan: &Plan) -> Result<Report> {
     let most = getrlimit(Resource::Nofile).current.map_or(u64::MAX, |most| most);
     let held = plan.held.min(usize::try_from(most.saturating_sub(SPARE))?);
@@ -80,7 +80,7 @@ pub(crate) fn run(plan: &Plan) -> Result<Report> {
     })
 }
 
-/// All at one time, so that the server will ask whether they are there at one time.
+/// Opens all at one time, so that the server pings them at one time.
 fn show_signs_of_life(held: &[TcpStream]) -> Result<()> {
     for mut stream in held {
         stream.write_all(&SIGN_OF_LIFE).context("cannot write")?;
@@ -130,7 +130,7 @@ impl Asked {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
-    /// What there was since it was last asked.
+    /// Returns the measurements since the last call.
     fn ask(&mut self) -> Result<serde_json::Value> {
         self.stream.get_mut().write_all(b"\n")?;
         let mut line = String::new();

@@ -1,4 +1,4 @@
-//! What is sent, built once; and what must come back.
+//! The frames to send, built once, and the expected replies.
 
 use clap::ValueEnum;
 
@@ -7,11 +7,11 @@ use crate::payloads::{Random, binary, compressed, deflater, text};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
     Binary,
-    /// Text that is alike in every message.
+    /// Text that is almost the same in every message.
     Text,
-    /// JSON such as programs send each other, with as much in it that differs.
+    /// Realistic JSON, with varying values.
     Json,
-    /// Text of nothing but spaces, of which compression leaves a thousandth.
+    /// Text of spaces only, which compresses to a thousandth.
     Blank,
 }
 
@@ -24,44 +24,44 @@ impl Kind {
     }
 }
 
-/// Whether messages are compressed, by permessage-deflate.
+/// Whether and how permessage-deflate compresses messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
     Off,
-    /// Each for itself: no context takeover in either direction.
+    /// No context takeover in either direction.
     Alone,
-    /// Each may refer to those before it, in both directions.
+    /// Context takeover in both directions.
     Takeover,
 }
 
-/// What there is to be sent.
+/// The messages to send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) kind: Kind,
-    /// Bytes of payload in a message, before it is compressed.
+    /// The payload of a message in bytes, before compression.
     pub(crate) size: usize,
     pub(crate) compression: Compression,
 }
 
-/// With context takeover, all messages together are longer than this: twice the largest window, so
-/// that none is found there when its turn has come again.
+/// The minimum length of all messages together with context takeover: twice the largest window, so that
+/// no message is in the window when it is sent again.
 const BEYOND_WINDOWS: usize = 64 << 10;
 
-/// Masked frames, one behind the other. A connection sends them round and round.
+/// Masked frames, one after the other. A connection sends them cyclically.
 pub(crate) struct Traffic {
     pub(crate) shape: Shape,
     pub(crate) wire: Vec<u8>,
-    /// Where each frame starts, and where the last ends.
+    /// The offset of each frame, and the end of the last one.
     starts: Vec<usize>,
-    /// How long the header of each is, its masking key included.
+    /// The length of the header, including the masking key.
     heads: Vec<usize>,
-    /// What each says.
+    /// The payload of each.
     messages: Vec<Vec<u8>>,
 }
 
 impl Traffic {
-    /// Enough different frames for what is in flight, and so many more that one reply in the place
-    /// of another is noticed.
+    /// Builds enough different frames for the messages in flight, and some more, so that replies in the wrong
+    /// order are detected.
     pub(crate) fn new(shape: Shape, in_flight: usize) -> Self {
         let Shape { kind, size, compression } = shape;
         let mut frames = in_flight.max(8.min((4 << 20) / (size + 14))).max(1);
@@ -81,7 +81,7 @@ impl Traffic {
                 Kind::Json => crate::payloads::json(size, &mut random),
                 Kind::Blank => vec![b' '; size],
             };
-            // The first refers to none, so the frames can be sent round and round.
+            // The first frame refers to none, so the frames can be sent cyclically.
             let deflated = match compression {
                 Compression::Off => None,
                 Compression::Alone => {
@@ -107,12 +107,12 @@ impl Traffic {
         self.messages.push(message);
     }
 
-    /// How many bytes so many messages have, from that of this number on.
+    /// Returns the length in bytes of this many messages, from this number on.
     pub(crate) fn length(&self, first: u64, messages: u64) -> u64 {
         self.position(first + messages) - self.position(first)
     }
 
-    /// How many bytes all messages before that of this number have.
+    /// Returns the length in bytes of all messages before this number.
     fn position(&self, number: u64) -> u64 {
         let frames = self.messages.len() as u64;
         let slot = usize::try_from(number % frames).unwrap_or_default();
@@ -123,12 +123,12 @@ impl Traffic {
 /// The replies to a [`Traffic`].
 pub(crate) struct Expected {
     pub(crate) opcode: u8,
-    /// Whether they are the very bytes that were sent.
+    /// Whether the replies have exactly the bytes that were sent.
     pub(crate) raw: bool,
-    /// Whether they may be compressed: how, and so how long they are, is for the server to choose.
+    /// Returns whether they may be compressed. The server chooses how, and so their length.
     pub(crate) compression: Compression,
     pub(crate) compare_every: u64,
-    /// The frames, or where they may be compressed, the messages.
+    /// The frames, or the messages if they may be compressed.
     wire: Vec<u8>,
     starts: Vec<usize>,
     heads: Vec<usize>,
@@ -158,7 +158,7 @@ impl Expected {
             opcode: kind.opcode(),
             raw,
             compression,
-            // Where they refer to each other, whoever inflates one inflates all.
+            // With context takeover, all messages must be inflated to inflate one.
             compare_every: match compression {
                 Compression::Takeover => 1,
                 Compression::Off | Compression::Alone => compare_every.max(1),
@@ -169,35 +169,35 @@ impl Expected {
         }
     }
 
-    /// Whether they may be compressed.
+    /// Returns whether they may be compressed.
     pub(crate) fn may_be_compressed(&self) -> bool {
         self.compression != Compression::Off
     }
 
-    /// How many there are before they begin again.
+    /// Returns the number of frames in a cycle.
     pub(crate) fn frames(&self) -> usize {
         self.heads.len()
     }
 
-    /// The frame in this place.
+    /// Returns the frame at this position.
     pub(crate) fn frame(&self, slot: usize) -> &[u8] {
         &self.wire[self.starts[slot]..self.starts[slot + 1]]
     }
 
-    /// What it starts with.
+    /// Returns the expected header.
     pub(crate) fn header(&self, slot: usize) -> &[u8] {
         &self.frame(slot)[..self.heads[slot]]
     }
 
-    /// Its payload, or where it may be compressed, what it says.
+    /// Returns the payload, before compression.
     pub(crate) fn payload(&self, slot: usize) -> &[u8] {
         &self.frame(slot)[self.heads[slot]..]
     }
 
-    /// The most bytes of payload that the reply in this place may have.
+    /// Returns the maximum payload in bytes of the reply at this position.
     pub(crate) fn longest(&self, slot: usize) -> usize {
         let length = self.payload(slot).len();
-        // What can't be compressed grows by a few bytes in every stored block.
+        // Incompressible data grows by a few bytes in every stored block.
         if self.may_be_compressed() { length + length / 64 + 64 } else { length }
     }
 }

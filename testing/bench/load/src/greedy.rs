@@ -1,4 +1,4 @@
-//! The connection that takes all it can get.
+//! The connection that puts as much load on the server as it can.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -17,10 +17,10 @@ use serde::Serialize;
 use crate::connecting::connect_to;
 use crate::frames::{Compression, Shape, Traffic};
 
-/// What it does.
+/// The kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Greed {
-    /// There is none
+    /// No load
     None,
     /// Sends messages as fast as it can, and reads the echoes
     Flood,
@@ -28,24 +28,24 @@ pub(crate) enum Greed {
     Unread,
     /// Sends empty fragments as fast as it can
     Fragments,
-    /// Asks for `/push`, and reads what comes
+    /// Requests `/push`, and reads all messages
     Push,
-    /// Asks for `/broadcast`; all connections read what comes
+    /// Requests `/broadcast`; all connections read all messages
     Broadcast,
-    /// Has the server ask all connections at once whether they are there
+    /// Makes the server ping all connections at once
     Keepalive,
 }
 
-/// So many empty fragments make a message: few enough for any server.
+/// The number of empty fragments in a message, within the limits of all servers.
 const FRAGMENTS: usize = 60_000;
 
-/// How long it takes at most to notice that it is over.
+/// The most time until the end is noticed.
 const TICK: Duration = Duration::from_millis(50);
 
-/// An unsolicited pong: a sign of life that nobody answers.
+/// An unsolicited pong, which the peer does not answer.
 pub(crate) const SIGN_OF_LIFE: [u8; 6] = [0x8a, 0x80, 1, 2, 3, 4];
 
-/// What it came to, while it was measured.
+/// The load in the measured interval.
 #[derive(Default)]
 pub(crate) struct Progress {
     pub(crate) is_over: AtomicBool,
@@ -71,11 +71,11 @@ impl Bytes {
     }
 }
 
-/// Is greedy until it is over.
+/// Runs the load until the end.
 ///
 /// # Errors
 ///
-/// If the connection is not made, or lost before that.
+/// If the connection fails, or is lost before the end.
 pub(crate) fn run(
     greed: Greed,
     address: SocketAddr,
@@ -114,15 +114,15 @@ pub(crate) fn run(
     })
 }
 
-/// On a core that they share, those go first who look how soon they are answered.
+/// Lowers the priority, so that the measuring threads go first on a shared core.
 fn yield_to_others() {
-    // If the system does not let it, the numbers are a little larger.
+    // If this fails, the latencies are a little larger.
     let _ = setpriority_process(None, 19);
 }
 
-/// Writes these bytes round and round.
+/// Writes these bytes cyclically.
 fn flood(mut stream: &TcpStream, wire: &[u8], progress: &Progress) -> Result<()> {
-    // What is written at once: short messages by the hundred.
+    // The bytes of one write: hundreds of short messages.
     let round = wire.repeat((64 << 10) / wire.len() + 1);
     let mut next = 0;
     while !progress.is_over.load(Relaxed) {
@@ -138,7 +138,7 @@ fn flood(mut stream: &TcpStream, wire: &[u8], progress: &Progress) -> Result<()>
     Ok(())
 }
 
-/// Reads and forgets.
+/// Reads and discards.
 fn drain(mut stream: &TcpStream, progress: &Progress) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     while !progress.is_over.load(Relaxed) {
@@ -167,7 +167,7 @@ fn drain_all(held: &[TcpStream], own: &TcpStream, progress: &Progress) -> Result
         events.clear();
         epoll::wait(&poll, spare_capacity(&mut events), Some(&tick))?;
         for event in events.iter().copied() {
-            // There is something, so it does not block.
+            // The socket is readable, so this does not block.
             let mut stream = all[usize::try_from(event.data.u64())?];
             let read = stream.read(&mut buffer)?;
             ensure!(read > 0, "a connection is lost");
@@ -181,7 +181,7 @@ fn is_for_now(error: &std::io::Error) -> bool {
     [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind())
 }
 
-/// One text message of so many frames, all of them empty.
+/// Returns one text message of this many empty frames.
 fn fragments(count: usize) -> Vec<u8> {
     let mut wire = [0x00, 0x80, 1, 2, 3, 4].repeat(count);
     wire[0] = 0x01;

@@ -1,10 +1,10 @@
-//! How long echoes took, and what most took at most.
+//! The latencies of echoes, and their percentiles.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What a message would have waited that was sent at any moment.
+/// The latencies of messages sent at any moment.
 #[derive(Default)]
 pub(crate) struct Latencies {
     nanoseconds: Vec<u64>,
@@ -17,13 +17,13 @@ pub(crate) struct Summary {
     p50_ns: u64,
     p99_ns: u64,
     max_ns: u64,
-    /// Those that had not come back in the end. They count with what they had waited until then.
+    /// The echoes missing at the end. They count with the time waited until then.
     unanswered: usize,
 }
 
 impl Latencies {
-    /// An echo took so long. While it was under way, more would have been sent, one in each
-    /// `interval`: those waited as well, each for less.
+    /// Records the latency of an echo. It also counts for the messages that would have been sent meanwhile,
+    /// one in each `interval`, each with the time that it would have waited.
     pub(crate) fn add(&mut self, took: Duration, interval: Duration) {
         let mut left = Some(took);
         while let Some(took) = left {
@@ -32,7 +32,7 @@ impl Latencies {
         }
     }
 
-    /// One that did not come back within this time.
+    /// Records an echo that did not arrive within this time.
     pub(crate) fn add_unanswered(&mut self, waited: Duration, interval: Duration) {
         self.add(waited, interval);
         self.unanswered += 1;
@@ -43,12 +43,12 @@ impl Latencies {
         self.unanswered += other.unanswered;
     }
 
-    /// Nothing, if there was none.
+    /// Returns `None` if there were no echoes.
     pub(crate) fn summary(mut self) -> Option<Summary> {
         self.nanoseconds.sort_unstable();
         let sorted = &self.nanoseconds;
         let below = |hundredths: usize| {
-            // The least that so many are not above.
+            // The smallest value that this share does not exceed.
             let rank = (sorted.len() * hundredths).div_ceil(100);
             sorted.get(rank.saturating_sub(1)).copied()
         };
@@ -89,7 +89,7 @@ mod tests {
     fn what_would_have_been_sent_meanwhile_has_waited_too() {
         let summary = of([3500]).summary().expect("some");
         assert_eq!((summary.count, summary.p50_ns, summary.max_ns), (4, 1_500_000, 3_500_000));
-        // The one that would be sent as the echo comes is no part of it.
+        // A message that would be sent when the echo arrives does not count.
         assert_eq!(of([2000]).summary().expect("some").count, 2);
         assert_eq!(of([0]).summary().expect("some").count, 1);
     }

@@ -1,4 +1,4 @@
-//! A connection as the server sees it: a TCP socket, or TLS on it.
+//! The byte stream of a connection: a TCP socket, or TLS on it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::session::{Session, Tls};
 
-/// While it blocks, for little at a time. A conversation does without.
+/// A blocking connection, with small reads and writes. A conversation does not use it.
 pub(crate) struct Link {
     stream: TcpStream,
     secure: Option<Box<Secure>>,
@@ -15,7 +15,7 @@ pub(crate) struct Link {
 
 struct Secure {
     session: Session,
-    /// What was decrypted and nobody has read.
+    /// Decrypted bytes that are not read yet.
     ahead: Vec<u8>,
 }
 
@@ -24,11 +24,11 @@ impl Link {
         Self { stream, secure: None }
     }
 
-    /// Puts the first message of TLS on the way.
+    /// Sends the first message of the TLS handshake.
     ///
     /// # Errors
     ///
-    /// If it can't be written.
+    /// If it cannot be written.
     pub(crate) fn begin(stream: TcpStream, tls: &Tls) -> Result<Self> {
         let secure = Secure { session: tls.begin()?, ahead: Vec::new() };
         let mut link = Self { stream, secure: Some(Box::new(secure)) };
@@ -36,8 +36,7 @@ impl Link {
         Ok(link)
     }
 
-    /// Waits until the handshake of TLS is done, if there is one. Its last message may wait for what
-    /// is written next.
+    /// Waits until the TLS handshake is done, with TLS. Its last message may be sent with the next write.
     ///
     /// # Errors
     ///
@@ -50,21 +49,21 @@ impl Link {
         Ok(())
     }
 
-    /// Whether the session of TLS was resumed.
+    /// Returns whether the TLS session was resumed.
     pub(crate) fn is_resumed(&self) -> bool {
         self.secure.as_ref().is_some_and(|secure| secure.session.is_resumed())
     }
 
-    /// Whether something was received that nobody has read.
+    /// Returns whether received bytes are unread.
     pub(crate) fn has_unread(&self) -> bool {
         self.secure.as_ref().is_some_and(|secure| !secure.ahead.is_empty())
     }
 
-    /// The socket, and the session of TLS if there is one, for whoever goes on without blocking.
+    /// Returns the socket, and the TLS session if any, for non-blocking use.
     ///
     /// # Errors
     ///
-    /// If something was received that nobody has read.
+    /// If received bytes are unread.
     pub(crate) fn take_apart(self) -> Result<(TcpStream, Option<Session>)> {
         ensure!(!self.has_unread(), "the server sent something unasked");
         Ok((self.stream, self.secure.map(|secure| secure.session)))
@@ -79,7 +78,7 @@ impl Link {
         Ok(())
     }
 
-    /// One read.
+    /// Reads once.
     fn receive(&mut self) -> io::Result<()> {
         let Some(secure) = &mut self.secure else { return Ok(()) };
         let Secure { session, ahead } = &mut **secure;
@@ -167,7 +166,7 @@ mod tests {
     fn a_session_is_new_until_tickets_are_used() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        // Several records, and not a whole number of them.
+        // Several records, the last one incomplete.
         let message: Vec<u8> = (0..100_000_u32).map(|number| number.to_le_bytes()[0]).collect();
         let size = message.len();
         let server = thread::spawn(move || serve(&listener, size));

@@ -1,10 +1,9 @@
 //! The load generator of the benchmark: a client on one thread that costs less than any server. It
-//! sends frames that were built before, counts the replies by their headers, checks each one's
-//! length, and compares a sample with what was sent.
+//! sends prebuilt frames, counts the replies by their headers, checks the length of each, and compares
+//! a sample with the sent messages.
 //!
-//! It is no WebSocket library, so that none is favoured by being its own peer. It also looks at the
-//! server's processor time, right at both ends of the measured interval, and prints all of it as
-//! one line of JSON.
+//! It uses no WebSocket library, so that none is its own peer. It reads the server's processor time at
+//! both ends of the measured interval, and prints the results as one line of JSON.
 
 mod payloads;
 
@@ -63,11 +62,11 @@ struct Arguments {
 enum Command {
     /// Keep messages in flight on every connection
     Echo(EchoArguments),
-    /// Echo one message on every connection, and look at the server's memory before and after
+    /// Echo one message on every connection, and read the server's memory before and after
     Hold(StandingArguments),
-    /// Do nothing but opening handshakes
+    /// Only open connections
     Accept(StandingArguments),
-    /// Have one connection take all it can get, and look how soon others are answered
+    /// Put load on one connection, and measure the latency of others
     Fair(FairArguments),
     /// Write a certificate for loopback and its key, `chain.pem` and `key.pem`
     Certificate { directory: PathBuf },
@@ -75,23 +74,23 @@ enum Command {
 
 #[derive(Args)]
 struct Target {
-    /// Where the server listens
+    /// The address of the server
     #[arg(long)]
     address: SocketAddr,
-    /// The server's process
+    /// The process id of the server
     #[arg(long)]
     pid: u32,
     #[arg(long, default_value_t = 1)]
     connections: usize,
-    /// Bytes of payload in a message
+    /// The payload of a message, in bytes
     #[arg(long, default_value_t = 32)]
     size: usize,
     #[arg(long, value_enum, default_value_t = Kind::Binary)]
     kind: Kind,
-    /// Negotiate permessage-deflate, if not told otherwise without context takeover on either side
+    /// Negotiate permessage-deflate, by default without context takeover in either direction
     #[arg(long)]
     compress: bool,
-    /// And with context takeover on both sides
+    /// With context takeover in both directions
     #[arg(long, requires = "compress")]
     takeover: bool,
     /// The server returns the bytes as they came, masked
@@ -114,19 +113,19 @@ impl Target {
 struct EchoArguments {
     #[command(flatten)]
     target: Target,
-    /// Speak TLS, and believe any certificate
+    /// Use TLS, and accept any certificate
     #[arg(long)]
     tls: bool,
-    /// Messages in flight on each connection
+    /// The messages in flight on each connection
     #[arg(long, default_value_t = 1)]
     in_flight: usize,
-    /// Seconds before anything is measured
+    /// The seconds of warm-up
     #[arg(long, default_value_t = 1.0)]
     warm_up: f64,
-    /// Seconds that are measured
+    /// The seconds of measurement
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Compare the payload of one message in so many
+    /// Compare the payload of one message in this many
     #[arg(long, default_value_t = 16)]
     compare_every: u64,
 }
@@ -135,35 +134,35 @@ struct EchoArguments {
 struct StandingArguments {
     #[command(flatten)]
     target: Target,
-    /// Speak TLS, and believe any certificate
+    /// Use TLS, and accept any certificate
     #[arg(long)]
     tls: bool,
-    /// Resume sessions, rather than begin each anew
+    /// Resume sessions instead of beginning new ones
     #[arg(long, requires = "tls")]
     resume: bool,
-    /// How many handshakes are under way at a time
+    /// The number of handshakes at a time
     #[arg(long, default_value_t = 32)]
     together: usize,
-    /// Seconds of rest before the second look
+    /// The seconds of rest before the memory is read again
     #[arg(long, default_value_t = 0.5)]
     settle: f64,
 }
 
 #[derive(Args)]
 struct FairArguments {
-    /// Its connections are held open besides
+    /// The other connections, which are held open
     #[command(flatten)]
     target: Target,
-    /// What the one connection does
+    /// The load of the one connection
     #[arg(long, value_enum, default_value_t = Greed::None)]
     greed: Greed,
-    /// Seconds before anything is measured
+    /// The seconds of warm-up
     #[arg(long, default_value_t = 0.3)]
     warm_up: f64,
-    /// Seconds that are measured
+    /// The seconds of measurement
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Where the server's probe is to be asked
+    /// The address of the server's probe
     #[arg(long)]
     probe: Option<SocketAddr>,
 }

@@ -1,20 +1,20 @@
-//! What messages say.
+//! The payloads of messages.
 
 use flate2::{Compress, Compression as Level, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// Any bytes.
+/// Returns arbitrary bytes.
 pub(crate) fn binary(size: usize, random: &mut Random) -> Vec<u8> {
     (0..size).map(|_| random.next().to_le_bytes()[3]).collect()
 }
 
-/// ASCII, hardly different from one number to the next.
+/// Returns ASCII text that differs little from one number to the next.
 pub(crate) fn text(size: usize, number: usize) -> Vec<u8> {
     let entry = format!(r#"{{"number":{number},"name":"towline","values":[1,2.5,null]}},"#);
     entry.bytes().cycle().take(size).collect()
 }
 
-/// An array of records: names that come again, numbers that don't, and some text. Cut off where
-/// it is long enough.
+/// Returns an array of records with repeated names, varying numbers, and some text, truncated to the
+/// length.
 pub(crate) fn json(size: usize, random: &mut Random) -> Vec<u8> {
     const SHIPS: [&str; 6] = ["Anna", "Bounty", "Cutty Sark", "Endurance", "Preußen", "Vasa"];
     const STATES: [&str; 4] = ["at anchor", "in tow", "under way", "aground"];
@@ -52,28 +52,27 @@ pub(crate) fn json(size: usize, random: &mut Random) -> Vec<u8> {
     bytes
 }
 
-/// What compresses a connection's messages.
+/// Creates a deflater for a connection's messages.
 pub(crate) fn deflater() -> Compress {
     Compress::new(Level::default(), false)
 }
 
-/// What they are inflated with.
+/// Creates an inflater for them.
 pub(crate) fn inflater() -> Decompress {
     Decompress::new(false)
 }
 
-/// A message as permessage-deflate has it (RFC 7692, section 7.2.1). It refers to what the deflater
-/// had before.
+/// Compresses a message (RFC 7692, section 7.2.1). It refers to the earlier messages of the deflater.
 pub(crate) fn compressed(message: &[u8], deflater: &mut Compress) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + message.len() / 64 + 64);
-    // Nothing stops it: there is room for whatever it makes of the message.
+    // It cannot stop early, since the buffer has room for the whole output.
     let _ = deflater.compress_vec(message, &mut out, FlushCompress::Sync);
     debug_assert!(out.ends_with(&[0, 0, 0xff, 0xff]));
     out.truncate(out.len().saturating_sub(4));
     out
 }
 
-/// The message of that, if it has no more than so many bytes.
+/// Inflates a message, if it is not longer than a limit in bytes.
 pub(crate) fn inflated(
     mut payload: Vec<u8>,
     most: usize,
@@ -93,7 +92,7 @@ pub(crate) fn inflated(
     }
 }
 
-/// Numbers that are the same in every run.
+/// A generator of numbers that are the same in every run.
 pub(crate) struct Random(u64);
 
 impl Default for Random {

@@ -1,4 +1,4 @@
-//! Connections with little to say, which look how soon they are answered while others have much.
+//! Connections that measure their latency while another connection is under load.
 
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,13 +11,13 @@ use crate::connecting::{PATIENCE, connect};
 use crate::frames::{Compression, Expected, Kind, Shape, Traffic};
 use crate::latencies::Latencies;
 
-/// What they say: 32 bytes, of a kind that no server sends of its own accord.
+/// Their message: 32 bytes, different from every unsolicited message of a server.
 const SHAPE: Shape = Shape { kind: Kind::Binary, size: 32, compression: Compression::Off };
 
-/// From one message to the next, unless it takes longer.
+/// The interval between messages, unless an echo takes longer.
 const INTERVAL: Duration = Duration::from_millis(1);
 
-/// When it is measured, and until when an echo is waited for.
+/// The measured interval, and the deadline for echoes.
 #[derive(Clone, Copy)]
 pub(crate) struct Window {
     pub(crate) first: Instant,
@@ -56,7 +56,7 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// If the connection is lost, or a reply is no echo.
+    /// If the connection is lost, or a reply is not an echo.
     pub(crate) fn run(mut self, window: Window) -> Result<Latencies> {
         let mut latencies = Latencies::default();
         for number in 0.. {
@@ -78,12 +78,12 @@ impl Probe {
         Ok(latencies)
     }
 
-    /// Whether the echo came in time.
+    /// Returns whether the echo arrived in time.
     fn echo(&mut self, slot: usize, deadline: Instant) -> Result<bool> {
         let from = self.traffic.length(0, slot as u64);
         let from = usize::try_from(from)?;
         let length = usize::try_from(self.traffic.length(slot as u64, 1))?;
-        // A few bytes, for which there is room: the one before has been answered.
+        // There is room for a few bytes, since the previous message was answered.
         self.stream.get_mut().write_all(&self.traffic.wire[from..from + length])?;
         match read_echo(&mut self.stream, self.expected.frame(slot), deadline) {
             Ok(()) => Ok(true),
@@ -93,7 +93,7 @@ impl Probe {
     }
 }
 
-/// Reads until this frame comes, and passes over those of other kinds: somebody may broadcast.
+/// Reads until this frame arrives, and skips other kinds of frames, such as broadcasts.
 fn read_echo(
     stream: &mut BufReader<TcpStream>,
     expected: &[u8],
@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of bytes that a server sends to one who waits for this echo.
+    /// Returns the result of these bytes from a server for a connection that awaits this echo.
     fn received(bytes: &[u8], patience: Duration) -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let stream = TcpStream::connect(listener.local_addr()?)?;

@@ -1,4 +1,4 @@
-//! What the system says of a process.
+//! The usage of a process, from /proc.
 
 use std::fs;
 
@@ -6,20 +6,20 @@ use anyhow::{Context, Result};
 use rustix::param::clock_ticks_per_second;
 use serde::Serialize;
 
-/// A process that is looked at.
+/// An observed process.
 pub(crate) struct Watched {
     pid: u32,
 }
 
-/// What a process has used, or did between two looks.
+/// The usage of a process, in total or between two readings.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Usage {
-    /// Processor time of all its threads, in nanoseconds, as the scheduler counts it.
+    /// The processor time of all its threads in nanoseconds, as the scheduler counts it.
     pub(crate) cpu_ns: u64,
-    /// The same, in user code and in the kernel, as exact as the clock's tick.
+    /// The same in user code and in the kernel, with the resolution of the clock's tick.
     pub(crate) user_ms: u64,
     pub(crate) system_ms: u64,
-    /// How often it went to sleep, and how often it was interrupted.
+    /// The number of voluntary and of involuntary context switches.
     pub(crate) voluntary_switches: u64,
     pub(crate) involuntary_switches: u64,
 }
@@ -39,7 +39,7 @@ impl Watched {
         let tasks = format!("/proc/{}/task", self.pid);
         for task in fs::read_dir(&tasks).with_context(|| format!("cannot read {tasks}"))? {
             let task = task?.path();
-            // A thread may end at any time.
+            // A thread can end at any time.
             let Ok(status) = fs::read_to_string(task.join("status")) else { continue };
             usage.voluntary_switches += field(&status, "voluntary_ctxt_switches:");
             usage.involuntary_switches += field(&status, "nonvoluntary_ctxt_switches:");
@@ -54,7 +54,7 @@ impl Watched {
         Ok(usage)
     }
 
-    /// The memory that is resident, in bytes.
+    /// Returns the resident memory, in bytes.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Watched {
     fn times(&self) -> Result<(u64, u64)> {
         let path = format!("/proc/{}/stat", self.pid);
         let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        // The name stands in parentheses, and may hold any character.
+        // The name is in parentheses, and can contain any character.
         let (_, fields) = stat.rsplit_once(')').context("no name in stat")?;
         let mut fields = fields.split_whitespace().skip(11);
         let tick = 1000 / clock_ticks_per_second().max(1);

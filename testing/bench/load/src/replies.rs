@@ -1,4 +1,4 @@
-//! The replies of one connection, counted and checked as they come in.
+//! Counts and checks the replies of one connection as they arrive.
 
 use anyhow::{Result, bail, ensure};
 use flate2::Decompress;
@@ -11,26 +11,26 @@ const RSV1: u8 = 0x40;
 const CONTROL: u8 = 0x08;
 const CLOSE: u8 = 0x08;
 
-/// How far the replies have come.
+/// The progress of the replies.
 #[derive(Default)]
 pub(crate) struct Replies {
-    /// Messages that are complete, and so the number of the one that comes.
+    /// The complete messages, which is also the number of the current one.
     pub(crate) complete: u64,
-    /// Those of them whose payload was compared.
+    /// The messages whose payload was compared.
     pub(crate) compared: u64,
-    /// Bytes of payload of all of them, as they came.
+    /// The payload of all of them in bytes, as received.
     pub(crate) bytes: u64,
-    /// Which of the expected frames comes.
+    /// The index of the expected frame.
     slot: usize,
-    /// Bytes of payload of the message that comes.
+    /// The payload of the current message in bytes.
     received: usize,
-    /// Whether a first frame of it came, and its last did not.
+    /// Whether its first frame has arrived, but not its last.
     fragmented: bool,
-    /// Whether it is compressed.
+    /// Whether the current message is compressed.
     deflated: bool,
-    /// What has come of it, if it is to be compared and may be compressed.
+    /// Its payload so far, if it will be compared and may be compressed.
     gathered: Vec<u8>,
-    /// Once there was something to inflate. With context takeover, it knows the replies until now.
+    /// The inflater, after the first compressed message. With context takeover, it has the earlier replies.
     inflater: Option<Decompress>,
     at: Place,
 }
@@ -47,7 +47,7 @@ impl Default for Place {
 }
 
 impl Replies {
-    /// Takes what was read, and returns how many messages that completed.
+    /// Takes the bytes read, and returns the number of messages that they complete.
     ///
     /// # Errors
     ///
@@ -70,7 +70,7 @@ impl Replies {
         Ok(self.complete - before)
     }
 
-    /// How many of the bytes to come belong to a payload that won't be compared.
+    /// Returns how many of the next bytes belong to a payload that is not compared.
     pub(crate) fn unseen(&self, expected: &Expected) -> usize {
         match self.at {
             Place::Payload { first, left } if first & CONTROL == 0 => {
@@ -84,7 +84,7 @@ impl Replies {
         }
     }
 
-    /// Takes so many of them as read, and returns how many messages that completed.
+    /// Takes this many of them as read, and returns the number of messages that they complete.
     ///
     /// # Errors
     ///
@@ -103,7 +103,7 @@ impl Replies {
         self.complete.is_multiple_of(expected.compare_every)
     }
 
-    /// Takes a part of a header or of a payload, and returns what is left.
+    /// Takes a part of a header or of a payload, and returns the rest.
     fn take_some<'a>(&mut self, bytes: &'a [u8], expected: &Expected) -> Result<&'a [u8]> {
         match &mut self.at {
             Place::Header { bytes: header, have } => {
@@ -158,7 +158,7 @@ impl Replies {
         self.advance(0, expected)
     }
 
-    /// So many bytes of the payload are done with.
+    /// Records that this many bytes of the payload are done.
     fn advance(&mut self, bytes: usize, expected: &Expected) -> Result<()> {
         let Place::Payload { first, left } = &mut self.at else {
             bail!("payload without a header");
@@ -202,7 +202,7 @@ impl Replies {
         Ok(())
     }
 
-    /// A message is complete, and right as far as it was looked at.
+    /// Records that a message is complete, and correct as far as it was checked.
     fn finish(&mut self, expected: &Expected) {
         self.compared += u64::from(self.is_sampled(expected));
         self.complete += 1;
@@ -216,14 +216,14 @@ impl Replies {
     }
 }
 
-/// Whether a complete reply comes first, in one frame and as it is expected.
+/// Returns whether the bytes begin with a complete and expected reply in one frame.
 fn is_whole(bytes: &[u8], expected: &Expected, slot: usize) -> bool {
     !expected.may_be_compressed()
         && bytes.len() >= expected.frame(slot).len()
         && bytes.starts_with(expected.header(slot))
 }
 
-/// At least two, and exact once two bytes are there.
+/// Returns the length of the header: at least two, and exact with two bytes or more.
 fn header_length(header: &[u8; 14]) -> usize {
     let key = if header[1] & 0x80 != 0 { 4 } else { 0 };
     match header[1] & 0x7f {

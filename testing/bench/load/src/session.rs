@@ -1,4 +1,4 @@
-//! The client's end of TLS, without I/O: ciphertext in and out, in pieces as large as there are.
+//! The client's end of TLS without I/O. It takes and returns ciphertext in pieces of any size.
 
 use std::mem;
 use std::sync::Arc;
@@ -15,32 +15,32 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, HandshakeKind, Signatur
 
 use crate::tickets::Tickets;
 
-/// How TLS is spoken with a server.
+/// The TLS configuration for a server.
 pub(crate) struct Tls {
     config: Arc<ClientConfig>,
     tickets: Arc<Tickets>,
 }
 
-/// One session, from its first message on.
+/// One session, from its first message.
 pub(crate) struct Session {
     connection: UnbufferedClientConnection,
-    /// What has come of a record that is not complete.
+    /// The bytes of an incomplete record.
     kept: Vec<u8>,
-    /// What has been encrypted, or is of the handshake, and is to be written.
+    /// The bytes to write: encrypted data and handshake messages.
     outgoing: Outgoing,
 }
 
-/// Ciphertext that is to be written.
+/// Ciphertext to write.
 #[derive(Default)]
 struct Outgoing {
     buffer: Vec<u8>,
-    /// How much of it is filled. What is behind has any content.
+    /// The filled length. The content behind it is arbitrary.
     filled: usize,
     written: usize,
 }
 
 impl Tls {
-    /// Believes any certificate.
+    /// Creates a configuration that accepts any certificate.
     ///
     /// # Errors
     ///
@@ -58,14 +58,14 @@ impl Tls {
         Ok(Self { config: Arc::new(config), tickets })
     }
 
-    /// Has sessions that begin from here on resume those before. Until then each is a new one.
+    /// Makes later sessions resume earlier ones. Before this call each session is new.
     pub(crate) fn resume(&self) {
         self.tickets.open();
     }
 
     /// # Errors
     ///
-    /// If there is no first message, for whatever reason.
+    /// If rustls produces no first message.
     pub(crate) fn begin(&self) -> Result<Session> {
         let name = ServerName::try_from("localhost")?;
         let connection = UnbufferedClientConnection::new(self.config.clone(), name)?;
@@ -84,7 +84,7 @@ impl Session {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// The version and the cipher suite.
+    /// Returns the version and the cipher suite.
     pub(crate) fn about(&self) -> String {
         let version = self.connection.protocol_version();
         let suite = self.connection.negotiated_cipher_suite().map(|suite| suite.suite());
@@ -96,17 +96,17 @@ impl Session {
         )
     }
 
-    /// How much of a record has come. The next read goes behind it.
+    /// Returns the length of the incomplete record. The next read goes behind it.
     pub(crate) fn kept(&self) -> usize {
         self.kept.len()
     }
 
-    /// Takes what was read, and gives away what it says. It has been read to behind as many bytes as
-    /// are [kept](Self::kept), for which there is room before it.
+    /// Takes the bytes read, and passes the decrypted data to `received`. The buffer has room for the
+    /// [kept](Self::kept) bytes before them.
     ///
     /// # Errors
     ///
-    /// If it is no TLS, or `received` fails.
+    /// If the bytes are not TLS, or `received` fails.
     pub(crate) fn receive(
         &mut self,
         incoming: &mut [u8],
@@ -119,7 +119,7 @@ impl Session {
         Ok(())
     }
 
-    /// Encrypts this.
+    /// Encrypts these bytes.
     ///
     /// # Errors
     ///
@@ -131,12 +131,12 @@ impl Session {
         Ok(())
     }
 
-    /// What is to be written.
+    /// Returns the bytes to write.
     pub(crate) fn outgoing(&self) -> &[u8] {
         &self.outgoing.buffer[self.outgoing.written..self.outgoing.filled]
     }
 
-    /// So much of it was.
+    /// Records that this many bytes were written.
     pub(crate) fn wrote(&mut self, count: usize) {
         self.outgoing.written += count;
         if self.outgoing.written == self.outgoing.filled {
@@ -144,8 +144,8 @@ impl Session {
         }
     }
 
-    /// Until the session waits for the server, or has sent this. Returns how much of what has come
-    /// is done with.
+    /// Runs until the session waits for the server, or has sent the data. Returns how many of the received
+    /// bytes are done.
     fn go_on(
         &mut self,
         incoming: &mut [u8],
@@ -202,7 +202,7 @@ enum Put {
 }
 
 impl Outgoing {
-    /// Has `put` fill what is free, after making room where that is too little.
+    /// Lets `put` fill the free space, and makes room first if there is too little.
     fn put(&mut self, mut put: impl FnMut(&mut [u8]) -> Put) -> Result<()> {
         loop {
             match put(&mut self.buffer[self.filled..]) {
@@ -219,7 +219,7 @@ impl Outgoing {
     }
 }
 
-/// This is about what TLS takes, and the server is one that was just started.
+/// Accepts any certificate, since the benchmark measures cost and has just started the server itself.
 #[derive(Debug)]
 struct AnyCertificate;
 

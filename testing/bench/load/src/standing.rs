@@ -1,4 +1,4 @@
-//! Many connections that do little: what they cost to open, and to keep.
+//! The cost of opening many connections, and of keeping them idle.
 
 use std::net::SocketAddr;
 use std::thread::sleep;
@@ -17,13 +17,13 @@ use crate::session::Tls;
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     pub(crate) connections: usize,
-    /// How many handshakes are under way at a time.
+    /// The number of handshakes at a time.
     pub(crate) together: usize,
-    /// How long the server rests before the second look.
+    /// How long the server rests before its memory is read again.
     pub(crate) settle: Duration,
     pub(crate) shape: Shape,
     pub(crate) raw: bool,
-    /// How TLS is spoken, if it is.
+    /// The TLS configuration, if any.
     pub(crate) tls: Option<Tls>,
     /// Whether sessions are resumed.
     pub(crate) resume: bool,
@@ -35,8 +35,8 @@ impl Plan {
         if self.raw { Compression::Off } else { self.shape.compression }
     }
 
-    /// How many there are before those that are measured. A server may give two tickets with a new
-    /// session, and none with one that is resumed.
+    /// The number of connections before the measured ones. A server may issue two tickets for a new session,
+    /// and none for a resumed one.
     fn first(&self) -> usize {
         if self.resume { self.connections.div_ceil(2) } else { 1 }
     }
@@ -57,17 +57,17 @@ pub(crate) struct Held {
 #[derive(Serialize)]
 pub(crate) struct Accepted {
     connections: usize,
-    /// How many of them resumed a session of TLS.
+    /// How many of them resumed a TLS session.
     resumed: usize,
     seconds: f64,
     server: Usage,
 }
 
-/// Opens the connections, has one message echoed on each, and looks at the server's memory.
+/// Opens the connections, echoes one message on each, and reads the server's memory.
 ///
 /// # Errors
 ///
-/// If the server fails or answers with anything but an echo.
+/// If the server fails, or answers with anything other than an echo.
 pub(crate) fn hold(plan: &Plan) -> Result<Held> {
     let before = plan.server.resident()?;
     let mut streams = plan.connect(plan.connections)?;
@@ -81,13 +81,13 @@ pub(crate) fn hold(plan: &Plan) -> Result<Held> {
     Ok(Held { connections: streams.len(), before, after })
 }
 
-/// Opens the connections, and looks at the server's processor time.
+/// Opens the connections, and reads the server's processor time.
 ///
 /// # Errors
 ///
 /// If the server fails.
 pub(crate) fn accept(plan: &Plan) -> Result<Accepted> {
-    // What is done once for the first connection is no part of what each costs.
+    // Work done once for the first connection does not count.
     drop(plan.connect(plan.first())?);
     if let Some(tls) = plan.tls.as_ref().filter(|_| plan.resume) {
         tls.resume();

@@ -1,4 +1,4 @@
-//! Sessions to be resumed: more tickets than rustls keeps by itself, each used once.
+//! TLS tickets for resuming sessions: more than rustls keeps by default, each used once.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,16 +7,16 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// No more are kept. A server may give two for each handshake.
+/// The most tickets that are kept. A server may issue two for each handshake.
 const MOST: usize = 1 << 16;
 
-/// Of one server: its name is not looked at.
+/// The tickets of one server. The name is ignored.
 #[derive(Debug, Default)]
 pub(crate) struct Tickets(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Whether any may be taken.
+    /// Whether tickets can be used.
     is_open: bool,
     group: Option<NamedGroup>,
     tls12: Option<Tls12ClientSessionValue>,
@@ -28,7 +28,7 @@ impl Tickets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From here on they are used. Until then they are gathered.
+    /// Allows the use of tickets, which are only collected before.
     pub(crate) fn open(&self) {
         self.lock().is_open = true;
     }

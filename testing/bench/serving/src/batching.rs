@@ -1,20 +1,20 @@
-//! Echoes for libraries that are a `Stream` and a `Sink`: one write for all that came together.
+//! Echoes for libraries that are a `Stream` and a `Sink`: one write for all messages that arrive together.
 
 use anyhow::Result;
 use futures_util::future::poll_immediate;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 
-/// What is to be done with an item that was received.
+/// What to do with a received item.
 pub enum Step<M> {
-    /// It is a message: send this back.
+    /// Send this message back.
     Reply(M),
-    /// It is none, and of no interest.
+    /// Ignore it, since it is not a message.
     Skip,
-    /// It is the end.
+    /// Stop.
     End,
 }
 
-/// Echoes each message by `send`, as the documentation of every such library shows it.
+/// Echoes each message by `send`, as the documentation of these libraries shows.
 ///
 /// # Errors
 ///
@@ -69,8 +69,8 @@ where
     Ok(())
 }
 
-/// Receives all that can be received at once, and then sends the echoes: for a library that writes
-/// what it has been fed before it reads.
+/// Receives everything that can be received at once, and then sends the echoes, for a library that writes
+/// before it reads.
 ///
 /// # Errors
 ///

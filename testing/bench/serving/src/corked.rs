@@ -1,4 +1,4 @@
-//! A stream that holds small writes back until more is to be read.
+//! A stream that holds small writes back until the next read.
 
 use std::io;
 use std::pin::Pin;
@@ -6,21 +6,21 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Gathers what is written, and writes it before it reads: a library reads when it has nothing
-/// left to hand out, and what was sent until then leaves in one write.
+/// Collects written bytes, and writes them before the next read. A library reads when it has no more
+/// messages to return, so that all replies until then leave in one write.
 ///
-/// For libraries that write every message by itself.
+/// For libraries that write every message separately.
 pub struct Corked<S> {
     stream: S,
     held: Vec<u8>,
-    /// Whether something was written that the stream may have kept, as TLS does.
+    /// Whether bytes were written that the stream may have kept, as TLS does.
     is_unflushed: bool,
 }
 
 impl<S> Corked<S> {
     const MOST: usize = 64 << 10;
 
-    /// A stream with nothing held back.
+    /// Creates a stream without any bytes held back.
     pub fn new(stream: S) -> Self {
         Self { stream, held: Vec::new(), is_unflushed: false }
     }
@@ -97,7 +97,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Corked<S> {
         true
     }
 
-    // What is held leaves with the next read, not before.
+    // Held bytes leave with the next read, not before.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

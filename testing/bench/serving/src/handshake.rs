@@ -1,4 +1,4 @@
-//! An opening handshake by hand, for servers whose library has none or none on a plain socket.
+//! A hand-written opening handshake, for servers whose library has none, or none on a plain socket.
 
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -10,8 +10,8 @@ use crate::stream::Stream;
 
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// What is agreed to where there is to be compression, with context takeover in both directions or
-/// in none; the client is trusted to have offered it.
+/// The response's extension for compression, with context takeover in both directions or in none. The
+/// client is assumed to have offered it.
 pub fn compression(takeover: bool) -> &'static str {
     if takeover {
         "permessage-deflate"
@@ -20,16 +20,16 @@ pub fn compression(takeover: bool) -> &'static str {
     }
 }
 
-/// Reads the request and answers with 101. The client is trusted to send no frame before that.
+/// Reads the request and answers with 101. The client is assumed to send no frame before that.
 ///
 /// # Errors
 ///
-/// If the request is none, too long, or the connection is lost.
+/// If the request is invalid or too long, or the connection is lost.
 pub async fn upgrade(stream: &mut impl Stream) -> Result<()> {
     upgrade_with(stream, None).await
 }
 
-/// The same, and agrees to these extensions.
+/// The same, and accepts these extensions.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub async fn upgrade_with(stream: &mut impl Stream, extensions: Option<&str>) ->
     Ok(stream.flush().await?)
 }
 
-/// The `Sec-WebSocket-Accept` to this key.
+/// Returns the `Sec-WebSocket-Accept` for this key.
 pub fn accept(key: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(key.as_bytes());

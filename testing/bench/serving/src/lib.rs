@@ -1,5 +1,5 @@
-//! What the echo servers of the benchmark have in common: their options, the listening socket, the
-//! runtime, and what a careful user of a library would add by hand to save system calls.
+//! Code shared by the echo servers of the benchmark: options, listening socket, runtime, and what a careful
+//! user of a library would add by hand to save system calls.
 
 pub mod options;
 

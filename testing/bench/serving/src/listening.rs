@@ -18,20 +18,20 @@ use crate::options::Options;
 use crate::stream::Stream;
 use crate::{probing, securing};
 
-/// How a connection is served, over a TCP socket or TLS on it.
+/// Serves a connection, over a TCP socket or TLS on it.
 pub trait Serve: 'static {
-    /// Serves it until it ends.
+    /// Serves the connection until it ends.
     fn serve<S: Stream>(
         stream: S,
         options: Arc<Options>,
     ) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Runs a server that serves every connection in a task of its own.
+/// Runs a server that serves every connection in a separate task.
 ///
 /// # Errors
 ///
-/// If there is no such mode, nothing can be listened on, or there is no certificate for TLS.
+/// If the mode is unknown, listening fails, or the certificate for TLS is missing.
 pub fn run<S: Serve>(modes: &[&str]) -> Result<()> {
     let options = Arc::new(parse(modes)?);
     let acceptor = options.tls.as_deref().map(securing::acceptor).transpose()?;
@@ -46,7 +46,7 @@ async fn accept<S: Serve>(
     acceptor: Option<TlsAcceptor>,
 ) -> Result<()> {
     loop {
-        // Out of descriptors, or a client that has gone already: the next one may do better.
+        // The descriptors are used up, or the client has gone; the next one may succeed.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::task::yield_now().await;
             continue;
@@ -73,13 +73,12 @@ fn spawn(served: impl Future<Output = Result<()>> + Send + 'static, verbose: boo
     });
 }
 
-/// Runs a server on as many threads as the options say, with as many descriptors as the system
-/// allows, and tells whoever started it where it listens. `serve` is called once, or on each thread
-/// that is apart.
+/// Runs a server on the threads of the options, with as many descriptors as the system allows, and prints
+/// its address. Calls `serve` once, or on each thread with `--apart`.
 ///
 /// # Errors
 ///
-/// Those of the server, and what it can't be started for.
+/// The errors of the server, and of starting it.
 pub fn run_on<F, S>(options: &Options, serve: F) -> Result<()>
 where
     F: Fn(TcpListener) -> S + Send + Sync + 'static,
@@ -112,7 +111,7 @@ where
     while listeners.len() < options.threads {
         listeners.push(listen(address, true)?);
     }
-    // All of them listen by now, so all get connections.
+    // All sockets listen already, so all get connections.
     announce(address, None)?;
     let serve = &serve;
     let serve_one = move |listener| {
@@ -131,7 +130,7 @@ where
     })
 }
 
-/// A listening socket, for a runtime to take over.
+/// Returns a listening socket for a runtime.
 fn listen(address: SocketAddr, shared: bool) -> Result<std::net::TcpListener> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -145,7 +144,7 @@ fn listen(address: SocketAddr, shared: bool) -> Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// The options, if the mode is one of these.
+/// Returns the options, if the mode is one of these.
 ///
 /// # Errors
 ///

@@ -5,68 +5,67 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Serves echoes until it is ended, on one thread if not told otherwise.
+/// Echoes until the process ends, by default on one thread.
 ///
-/// The first line it prints is `listening ADDRESS`.
+/// The first line of output is `listening ADDRESS`.
 #[derive(Debug, Clone, Parser)]
 pub struct Options {
-    /// Where to listen; port 0 is any that is free
+    /// The address to listen on; with port 0, the system chooses a port
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
 
-    /// How the library is used, where there are several ways
+    /// The use of the library, if there are several
     #[arg(long, default_value = "plain")]
     pub mode: String,
 
-    /// The size of the messages to come, for servers that are tuned to it
+    /// The size of the messages, for servers that are tuned to it
     #[arg(long, default_value_t = 32)]
     pub message_size: usize,
 
-    /// How many messages a client has in flight, for servers that are tuned to it
+    /// The number of messages in flight of a client, for servers that are tuned to it
     #[arg(long, default_value_t = 1)]
     pub in_flight: usize,
 
-    /// Agree to permessage-deflate, at zlib's default level 6, for messages of any size; libraries
-    /// that have none leave it out
+    /// Accept permessage-deflate, at zlib's default level 6, for messages of any size; libraries without
+    /// compression ignore it
     #[arg(long)]
     pub compress: bool,
 
-    /// And to context takeover in both directions, with windows of 15 bits; without this, to none
+    /// Accept context takeover in both directions, with windows of 15 bits [default: in neither]
     #[arg(long, requires = "compress")]
     pub takeover: bool,
 
-    /// On how many threads to serve: workers of one runtime
+    /// The number of threads: workers of one runtime
     #[arg(long, default_value_t = 1)]
     pub threads: usize,
 
-    /// Give each thread a runtime and a listening socket of its own, on the same port
+    /// Give each thread its own runtime and listening socket, on the same port
     #[arg(long)]
     pub apart: bool,
 
-    /// How long a peer may be silent before it is asked whether it is there, in seconds; for
-    /// servers of which that is measured
+    /// The silence of a peer in seconds before it is pinged, for servers whose keepalive is measured
     #[arg(long)]
     pub keepalive: Option<f64>,
 
-    /// Speak TLS, with `chain.pem` and `key.pem` of this directory
+    /// Use TLS, with `chain.pem` and `key.pem` of this directory
     #[arg(long, value_name = "DIRECTORY")]
     pub tls: Option<PathBuf>,
 
-    /// Measure how long tasks have to wait for their turn, and answer about it on a port of its
-    /// own: the first line has `, probe ADDRESS` after it
+    /// Measure how long tasks wait for their turn, and serve the results on a separate port: the first
+    /// line of output ends in `, probe ADDRESS`
     #[arg(long, conflicts_with = "apart")]
     pub probe: bool,
 
-    /// Say why connections end
+    /// Print why connections end
     #[arg(long)]
     pub verbose: bool,
 }
 
 impl Options {
-    /// The largest message and the largest frame that any server receives.
+    /// The largest message and frame that the servers receive, in bytes.
     pub const LARGEST: usize = 16 << 20;
 
-    /// A receive buffer that holds what a client has in flight, within these bounds.
+    /// Returns the size of a receive buffer for all messages in flight, within these bounds.
     pub fn receive_buffer(&self, least: usize, most: usize) -> usize {
         (self.message_size + 14).saturating_mul(self.in_flight).clamp(least, most)
     }

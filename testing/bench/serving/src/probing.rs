@@ -1,8 +1,7 @@
-//! How long a server's threads run one thing and nothing else, where a server is started with
-//! `--probe`: a task that always yields looks how long it had to wait for its next turn, and each
-//! poll of a connection's task is timed.
+//! Measures how long a server's threads run one task without a break, with `--probe`: a task that always
+//! yields measures how long it waits for its next turn, and each poll of a connection's task is timed.
 //!
-//! It is asked over a socket of its own, which a thread of its own serves.
+//! A separate thread serves the results on a separate socket.
 
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader, Write};
@@ -20,42 +19,42 @@ use tokio::task::{JoinHandle, yield_now};
 
 use crate::stretches::{Stretches, Summary};
 
-/// That of this process, if it has one.
+/// The probe of this process, if it has one.
 static PROBE: OnceLock<Probe> = OnceLock::new();
 
 #[derive(Debug)]
 struct Probe {
     began: Instant,
-    /// From one turn of a task that always yields to its next.
+    /// The time between two turns of a task that always yields.
     gaps: Stretches,
-    /// When each of those tasks had its last turn, in nanoseconds from the beginning.
+    /// The last turn of each of those tasks, in nanoseconds from the start.
     turns: Vec<AtomicU64>,
-    /// Processor time of one poll of a connection's task.
+    /// The processor time of one poll of a connection's task.
     polls: Stretches,
-    /// When the poll began that each thread is at, or zero if it is at none.
+    /// The start of the current poll of each thread, or zero without one.
     running: Vec<AtomicU64>,
 }
 
 thread_local! {
-    /// Which of them is this thread.
+    /// The index of this thread in the list of threads.
     static THREAD: usize = THREADS.fetch_add(1, Relaxed);
 }
 
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-/// What there was since it was last asked.
+/// The measurements since the last request.
 #[derive(Serialize)]
 struct Report {
     gaps: Summary,
     polls: Summary,
 }
 
-/// Gives this process a probe, and says where it can be asked: each line is answered with a line
-/// of JSON, on what there was since the last.
+/// Starts a probe in this process, and returns its address. It answers each line with a line of JSON, with
+/// the measurements since the previous one.
 ///
 /// # Errors
 ///
-/// If nothing can be listened on.
+/// If listening fails.
 pub(crate) fn start(threads: usize) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -64,19 +63,19 @@ pub(crate) fn start(threads: usize) -> Result<SocketAddr> {
         gaps: Stretches::default(),
         turns: (0..threads).map(|_| AtomicU64::new(0)).collect(),
         polls: Stretches::default(),
-        // The thread that starts a runtime may poll as well.
+        // The thread that starts a runtime can poll as well.
         running: (0..=threads).map(|_| AtomicU64::new(0)).collect(),
     });
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // Whoever asks may go at any time.
+            // The client can disconnect at any time.
             let _ = probe.answer(&stream);
         }
     });
     Ok(address)
 }
 
-/// Begins to take turns on this runtime, if there is a probe: as many tasks as it has threads.
+/// With a probe, spawns one yielding task for each thread of this runtime.
 pub(crate) fn take_turns() {
     let Some(probe) = PROBE.get() else { return };
     for turn in &probe.turns {
@@ -85,7 +84,7 @@ pub(crate) fn take_turns() {
     }
 }
 
-/// Spawns a connection's task, and times its polls if there is a probe.
+/// Spawns a connection's task, and times its polls with a probe.
 pub fn spawn<F>(task: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send> + Send + 'static,
@@ -133,7 +132,7 @@ impl Probe {
 
     fn report(&self) -> Report {
         let mut report = Report { gaps: self.gaps.take(), polls: self.polls.take() };
-        // Who waits yet has waited as well, and who runs yet has run.
+        // Also counts the waits and the polls in progress.
         for turn in &self.turns {
             let waits = self.now().saturating_sub(turn.load(Relaxed));
             report.gaps = report.gaps.with(waits);
@@ -151,7 +150,7 @@ impl Probe {
     }
 }
 
-/// Processor time of this thread, which other programs take no part of.
+/// Returns the processor time of this thread, which other programs do not affect.
 fn thread_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! TLS for libraries that have none of their own, as the documentation of tokio-rustls shows it: one
-//! provider for all, TLS 1.3 and 1.2, and sessions that are resumed by tickets.
+//! TLS for libraries without their own, as the documentation of tokio-rustls shows it: the same provider for
+//! all, TLS 1.3 and 1.2, and sessions resumed by tickets.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// The files of a directory that `--tls` names.
+/// Reads the files in the directory of `--tls`.
 pub const CHAIN: &str = "chain.pem";
 pub const KEY: &str = "key.pem";
 
 /// # Errors
 ///
-/// If the directory has no certificate and no key of it.
+/// If the directory lacks the certificate or its key.
 pub(crate) fn acceptor(directory: &Path) -> Result<TlsAcceptor> {
     let chain = CertificateDer::pem_file_iter(directory.join(CHAIN))
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -1,4 +1,4 @@
-//! What a connection is served over.
+//! The byte stream of a connection.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;

@@ -1,11 +1,11 @@
-//! Lengths of time, counted as they come and from any thread, and what most of them are below.
+//! A histogram of durations that any thread can record.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Each doubling is told apart in so many steps, so a length is right to a sixteenth.
+/// The steps in each doubling, so a duration is exact to a sixteenth.
 const STEPS: usize = 16;
 
 /// Up to 2^40 ns, which is 18 minutes.
@@ -17,11 +17,11 @@ pub struct Stretches {
     longest: AtomicU64,
 }
 
-/// What there was, in nanoseconds.
+/// The statistics, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     pub count: u64,
-    /// One in a thousand was longer.
+    /// The duration that one in a thousand exceeds.
     pub p999_ns: u64,
     pub max_ns: u64,
 }
@@ -39,7 +39,7 @@ impl Stretches {
         self.longest.fetch_max(nanoseconds, Relaxed);
     }
 
-    /// What there was since this was last asked for.
+    /// Returns the statistics since the last call.
     pub fn take(&self) -> Summary {
         let counts: Vec<_> = self.counts.iter().map(|count| count.swap(0, Relaxed)).collect();
         let (count, max_ns) = (counts.iter().sum(), self.longest.swap(0, Relaxed));
@@ -57,25 +57,25 @@ impl Stretches {
 }
 
 impl Summary {
-    /// The same with one that goes on yet, and has lasted so long.
+    /// The same including one in progress, with its duration so far.
     pub(crate) fn with(self, nanoseconds: u64) -> Self {
         let (count, max_ns) = (self.count + 1, self.max_ns.max(nanoseconds));
-        // Of fewer than a thousand it is the longest.
+        // With fewer than a thousand this is the longest.
         let p999_ns = if count < 1000 { max_ns } else { self.p999_ns };
         Self { count, p999_ns, max_ns }
     }
 }
 
-/// Where a length is counted: exactly up to [`STEPS`], then by its highest bits.
+/// Returns the bucket of a duration: exact up to [`STEPS`], then by its highest bits.
 fn place(nanoseconds: u64) -> usize {
     let steps = STEPS.ilog2();
     let doublings = nanoseconds.max(1).ilog2().saturating_sub(steps);
-    // The highest bit that is set, and the four after it.
+    // The highest set bit, and the four bits after it.
     let step = usize::try_from(nanoseconds >> doublings).unwrap_or(0);
     (doublings as usize * STEPS + step).min(STEPS * DOUBLINGS - 1)
 }
 
-/// The longest that is counted there.
+/// Returns the longest duration of a bucket.
 fn end(place: usize) -> u64 {
     if place < 2 * STEPS {
         return place as u64;

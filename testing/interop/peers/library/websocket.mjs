@@ -1,5 +1,4 @@
-// npm `websocket` (WebSocket-Node) behind the interface that scenarios.mjs and server.mjs are
-// written against.
+// npm `websocket` (WebSocket-Node) behind the interface of scenarios.mjs and server.mjs.
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import websocket from 'websocket';
@@ -17,7 +16,7 @@ class NodeConnection extends Connection {
     connection.on('message', (m) => this.received(m.type === 'utf8' ? m.utf8Data : m.binaryData));
     connection.on('pong', (payload) => this.ponged(payload));
     connection.on('error', () => {}); // `close` follows
-    // Having begun to close, it reads no more, and its `close` event says what it sent itself.
+    // After it has started to close, it reads no more, and its `close` event has its own code.
     connection.on('close', (code, reason) => {
       if (this.closing) this.ended(...closeFrame(Buffer.concat(this.closing)));
       else this.ended(code === -1 ? 1005 : code, reason ?? '');
@@ -83,7 +82,7 @@ export function listen(host, port, { chooseProtocol, accepted, tls }) {
       return;
     }
     const { socket } = request;
-    socket.cork(); // the response and what is sent at once leave in one packet
+    socket.cork(); // sends the response and the first message in one packet
     const connection = request.accept(chooseProtocol(request.requestedProtocols) ?? null);
     accepted(new NodeConnection(connection), request.httpRequest);
     socket.uncork();

@@ -4,7 +4,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Connection, Rejected, REJECT_REASON } from '../connection.mjs';
 
-// The parameters of permessage-deflate to insist on, as JSON with the names of the RFC; or none.
+// The required parameters of permessage-deflate, as JSON with the names of the RFC, or unset.
 const DEFLATE = process.env.TOWLINE_PEER_DEFLATE && JSON.parse(process.env.TOWLINE_PEER_DEFLATE);
 const camel = (name) => name.replace(/_./g, (part) => part[1].toUpperCase());
 const LIMITS = {
@@ -57,7 +57,7 @@ export const refusal = /Server sent no subprotocol/;
 export function connect(url, { protocols = [], headers = {}, opened, tls } = {}) {
   return new Promise((resolve, reject) => {
     const ws = new WebSocket(url, protocols, { headers, ...tls, ...LIMITS });
-    // Inside `open`: what came with the handshake is emitted right after it.
+    // Inside `open`, since messages received with the handshake are emitted right after it.
     ws.once('open', () => {
       if (DEFLATE && !ws.extensions.includes('permessage-deflate')) {
         reject(new Error('compression was not agreed on'));
@@ -89,7 +89,7 @@ export function listen(host, port, { chooseProtocol, accepted, tls }) {
         'Content-Length: 0\r\nConnection: close\r\n\r\n');
       return;
     }
-    socket.cork(); // the response and what is sent at once leave in one packet
+    socket.cork(); // sends the response and the first message in one packet
     server.handleUpgrade(request, socket, head, (ws) => accepted(new WsConnection(ws), request));
     socket.uncork();
   });

@@ -11,7 +11,7 @@ use towline::{Client, CloseCode, Config, Connection, Message, Tls};
 use crate::compression::{self, Settings};
 use crate::limits;
 
-/// How long a scenario may take.
+/// The time limit of a scenario.
 const TIME: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -34,7 +34,7 @@ pub(crate) enum Scenario {
     Pipelined,
 }
 
-/// Plays scenarios one after the other and prints the outcome of each. True if all are ok.
+/// Plays scenarios one after the other, and prints the outcome of each. Returns true if all are ok.
 pub(crate) async fn play_all(
     scenarios: &[Scenario],
     url: &str,
@@ -58,7 +58,7 @@ pub(crate) async fn play_all(
     all_ok
 }
 
-/// The server that is played against.
+/// The tested server.
 #[derive(Clone)]
 struct Server {
     url: String,
@@ -84,7 +84,7 @@ impl Server {
     }
 }
 
-/// Sends a message, which comes back equal.
+/// Sends a message, and checks that the echo equals it.
 async fn echo(connection: &mut Connection, message: impl Into<Message>) -> Result<()> {
     let message = message.into();
     connection.send(message.clone()).await?;
@@ -99,13 +99,13 @@ async fn returns(connection: &mut Connection, message: &Message) -> Result<()> {
     Ok(())
 }
 
-/// The next message; there must be one.
+/// Returns the next message, or an error if the connection ends.
 async fn next(connection: &mut Connection) -> Result<Message> {
     let message = connection.recv().await?;
-    message.with_context(|| format!("{:?}, and a message was awaited", connection.closed()))
+    message.with_context(|| format!("{:?} while waiting for a message", connection.closed()))
 }
 
-/// Closes with 1000, which the server must answer with 1000.
+/// Closes with 1000, and checks that the server answers with 1000.
 async fn closes_well(connection: Connection) -> Result<()> {
     let code = close(connection, CloseCode::NORMAL, "").await?;
     ensure!(code == CloseCode::NORMAL, "the server answered our close with {code}");
@@ -115,6 +115,7 @@ async fn closes_well(connection: Connection) -> Result<()> {
 /// Closes, and returns the code of the server's close frame.
 async fn close(mut connection: Connection, code: CloseCode, reason: &str) -> Result<CloseCode> {
     let closed = connection.close(code, reason).await?;
-    let received = closed.received().with_context(|| format!("no close frame came: {closed}"))?;
+    let received =
+        closed.received().with_context(|| format!("no close frame was received: {closed}"))?;
     Ok(received.code())
 }

@@ -1,4 +1,4 @@
-//! What happens in each scenario, in the order of the contract.
+//! The scenarios, in the order of the contract.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::Bytes;
@@ -82,7 +82,7 @@ async fn ping(server: &Server) -> Result<()> {
             match connection.next_event().await? {
                 Some(Event::Pong(pong)) => break ensure!(pong == payload, "another payload"),
                 Some(_) => {}
-                None => bail!("{:?}, and a pong was awaited", connection.closed()),
+                None => bail!("{:?} while waiting for a pong", connection.closed()),
             }
         }
     }
@@ -91,7 +91,7 @@ async fn ping(server: &Server) -> Result<()> {
 
 async fn server_ping(server: &Server) -> Result<()> {
     let mut connection = server.connect("/ping?payload=ahoy").await?;
-    // The ping is answered while this waits.
+    // The ping is answered while this call waits.
     let text = next(&mut connection).await?;
     ensure!(text == Message::text("pong ahoy"), "{text:?} came");
     closes_well(connection).await
@@ -201,7 +201,7 @@ async fn pipelined(server: &Server) -> Result<()> {
     closes_well(connection).await
 }
 
-/// What the server received when the connection with this id closed.
+/// Returns the close frame that the server received on the connection with this id.
 async fn last_close(server: &Server, id: &str) -> Result<Value> {
     let mut connection = server.connect(&format!("/last-close?id={id}")).await?;
     let text = next(&mut connection).await?;

@@ -1,11 +1,11 @@
-//! Nothing here waits for ever.
+//! A time limit for everything that the tests await.
 
 use std::time::Duration;
 
-/// What nothing that is awaited here takes, on a slow machine neither.
+/// A limit that no step reaches, even on a slow machine.
 pub(crate) const TIME: Duration = Duration::from_secs(20);
 
-/// What it comes to, or a panic that says what has not come.
+/// Returns the output of a future, or panics with the name of what did not happen in time.
 pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(TIME, future).await {
         Ok(output) => output,

@@ -1,4 +1,4 @@
-//! Certificates, by OpenSSL: made for the test, and nobody else.
+//! Certificates made by OpenSSL for one test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::program::run;
 
 static ROOTS: AtomicU32 = AtomicU32::new(0);
 
-/// A root, and what it has signed.
+/// A root, and the certificates that it has signed.
 pub(crate) struct Authority {
     directory: TempDir,
 }
@@ -27,7 +27,7 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let this = Self { directory };
-        // Roots of one name would be taken for each other.
+        // Roots with the same name would be confused.
         let number = ROOTS.fetch_add(1, Relaxed);
         let mut arguments = words("req -x509 -sha256 -days 30");
         arguments.extend(["-subj".into(), format!("/CN=root {number}")]);
@@ -37,17 +37,17 @@ impl Authority {
         this
     }
 
-    /// The root itself.
+    /// Returns the root certificate.
     pub(crate) fn root(&self) -> PathBuf {
         self.file("root.pem")
     }
 
-    /// A certificate for loopback, in files of this name.
+    /// Returns a certificate for loopback, in files with this name.
     pub(crate) fn server(&self, name: &str) -> Signed {
         self.sign(name, "DNS:localhost,IP:127.0.0.1", 30)
     }
 
-    /// One that was good for so many days from now: a negative number, and it has expired.
+    /// Returns one that is valid for this many days. A negative number makes an expired one.
     pub(crate) fn sign(&self, name: &str, alternative_names: &str, days: i32) -> Signed {
         let (signed, request) = (self.signed(name), self.file("request"));
         let mut arguments = words("req -new -sha256");
@@ -68,7 +68,7 @@ impl Authority {
         signed
     }
 
-    /// A certificate for loopback that its own key has signed.
+    /// Returns a self-signed certificate for loopback.
     pub(crate) fn by_itself(&self, name: &str) -> Signed {
         let mut arguments = words("req -x509 -sha256 -days 30 -subj /CN=itself");
         arguments.extend(words("-addext subjectAltName=DNS:localhost,IP:127.0.0.1"));
@@ -77,13 +77,13 @@ impl Authority {
         self.signed(name)
     }
 
-    /// A client that trusts this and nobody else.
+    /// Returns a client configuration that trusts only this root.
     pub(crate) fn trusted(&self) -> Tls {
         let root = fs::read(self.root()).unwrap();
         Tls::new().only_added_roots().add_roots_pem(&root).unwrap()
     }
 
-    /// The files of this name.
+    /// Returns the files with this name.
     pub(crate) fn signed(&self, name: &str) -> Signed {
         Signed { chain: self.file(&format!("{name}.pem")), key: self.file(&format!("{name}.key")) }
     }
@@ -106,12 +106,12 @@ impl Signed {
         TlsServer::from_pem_files(&self.chain, &self.key).unwrap()
     }
 
-    /// `tls`, which shows this to servers.
+    /// Returns `tls` with this client certificate.
     pub(crate) fn shown_by(&self, tls: Tls) -> Tls {
         tls.identity_pem(&fs::read(&self.chain).unwrap(), &fs::read(&self.key).unwrap()).unwrap()
     }
 
-    /// Puts this where the other one is.
+    /// Replaces the files of another certificate by these.
     pub(crate) fn replaces(&self, other: &Self) {
         fs::copy(&self.key, &other.key).unwrap();
         fs::copy(&self.chain, &other.chain).unwrap();

@@ -1,4 +1,4 @@
-//! Our client, and what it does with whatever server it has reached.
+//! Our client, and its conversation with the server that it has reached.
 
 use bytes::Bytes;
 use towline::{Client, CloseCode, Config, Connection, Error, Event, Message, Proxy, Tls};
@@ -6,7 +6,7 @@ use towline::{Client, CloseCode, Config, Connection, Error, Event, Message, Prox
 use crate::bounded::soon;
 use crate::echo::roomy;
 
-/// A client that goes straight to its server, whatever the environment says.
+/// Returns a client without a proxy, whatever the environment says.
 pub(crate) fn direct(tls: Tls) -> Client {
     Client::new().config(roomy(Config::client())).tls(tls).proxy(Proxy::none())
 }
@@ -16,7 +16,7 @@ pub(crate) async fn connect(client: &Client, url: &str) -> Connection {
     connected.unwrap_or_else(|error| panic!("{url}: {error}"))
 }
 
-/// The error that it is to connect there. Its text is one line.
+/// Connects there, and returns the error, which must have one line.
 pub(crate) async fn refused(client: &Client, url: &str) -> Error {
     let error = soon(url, client.connect(url)).await.expect_err(url);
     println!("{url}: {error}");
@@ -24,7 +24,7 @@ pub(crate) async fn refused(client: &Client, url: &str) -> Error {
     error
 }
 
-/// Sends a message, which comes back equal.
+/// Sends a message, and checks that the echo equals it.
 pub(crate) async fn echo(connection: &mut Connection, message: impl Into<Message>) {
     let message = message.into();
     connection.send(message.clone()).await.unwrap();
@@ -32,7 +32,7 @@ pub(crate) async fn echo(connection: &mut Connection, message: impl Into<Message
     assert!(reply == message, "{} bytes were sent, {} came back", message.len(), reply.len());
 }
 
-/// Short and long messages of both kinds, and a ping.
+/// Exchanges short and long messages of both kinds, and a ping.
 pub(crate) async fn converse(connection: &mut Connection) {
     echo(connection, "Grüße, Ἑλλάς, 世界, 👩‍🚀🚢").await;
     echo(connection, Bytes::from_static(&[0, 255, 13, 10, 13, 10])).await;
@@ -40,7 +40,7 @@ pub(crate) async fn converse(connection: &mut Connection) {
     echo(connection, Bytes::from(long)).await;
     echo(connection, "aé世🚢".repeat((1 << 20) / 10)).await;
     connection.ping("towline").await.unwrap();
-    // A keepalive has pongs of its own.
+    // Keepalive pings are answered by other pongs.
     while let Some(Event::Pong(payload)) = soon("a pong", connection.next_event()).await.unwrap() {
         if payload == "towline" {
             return;
@@ -49,7 +49,7 @@ pub(crate) async fn converse(connection: &mut Connection) {
     panic!("no pong: {:?}", connection.closed());
 }
 
-/// Closes, which the server answers.
+/// Closes, and checks that the server answers.
 pub(crate) async fn closes_well(mut connection: Connection) {
     let closed = soon("a close", connection.close(CloseCode::new(4002), "done ✓")).await.unwrap();
     assert!(closed.is_clean(), "{closed:?}");

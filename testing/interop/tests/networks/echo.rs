@@ -1,4 +1,4 @@
-//! Our server: it sends back what comes, and tells the test what it has seen.
+//! Our server, which echoes messages, and reports requests and closes to the test.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,7 +16,7 @@ pub(crate) struct Echo {
     accepting: JoinHandle<()>,
 }
 
-/// A request, as the server has seen it.
+/// A request, as the server received it.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) remote_address: Option<IpAddr>,
@@ -50,7 +50,7 @@ impl Echo {
                     headers: request.headers().clone(),
                     tls: request.tls().cloned(),
                 };
-                // A test need not look.
+                // Sending fails if the test does not read the reports.
                 let _ = requested.send(seen);
                 let ended = ended.clone();
                 tokio::spawn(async move {
@@ -63,17 +63,17 @@ impl Echo {
         Self { address, requests, ends, accepting }
     }
 
-    /// Its URL, with this scheme.
+    /// Returns its URL with this scheme.
     pub(crate) fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{}/", self.address)
     }
 
-    /// The request that came next.
+    /// Returns the next request.
     pub(crate) async fn request(&mut self) -> Seen {
         soon("a request at the server", self.requests.recv()).await.unwrap()
     }
 
-    /// How the connection ended that did so next.
+    /// Returns how the next connection to end has ended.
     pub(crate) async fn end(&mut self) -> Closed {
         soon("the end of a connection at the server", self.ends.recv()).await.unwrap()
     }
@@ -97,7 +97,7 @@ async fn echo(request: Request) -> Option<Closed> {
     Some(connection.wait_closed().await)
 }
 
-/// `config`, with room for the messages of these tests.
+/// Returns `config` with limits for the messages of these tests.
 pub(crate) fn roomy(config: Config) -> Config {
     config.max_received_message_size(16 << 20).max_received_frame_size(16 << 20)
 }

@@ -1,5 +1,4 @@
-//! The proxies that the environment names, to a program that says nothing of proxies itself. These need
-//! tinyproxy and microsocks.
+//! Proxies set by the environment. These tests need tinyproxy and microsocks.
 
 use std::net::SocketAddr;
 
@@ -12,7 +11,7 @@ use crate::program::{Program, nobody};
 use crate::proxied::{Servers, USER_INFO, keeps_the_secret};
 use crate::tinyproxy::tinyproxy;
 
-/// The names that count, in lower case; in upper case they do as well.
+/// The names of the variables in lower case; upper case is read as well.
 const VARIABLES: [&str; 8] = [
     "ws_proxy",
     "wss_proxy",
@@ -27,7 +26,7 @@ const VARIABLES: [&str; 8] = [
 /// Names and values.
 type Variables<'a> = [(&'a str, &'a str)];
 
-/// How the program has got there.
+/// The way by which the program reached the server.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
     Tinyproxy,
@@ -54,8 +53,8 @@ impl Scene {
         format!("socks5h://{USER_INFO}@{}", self.microsocks.1)
     }
 
-    /// Runs a client that echoes something with this server, in this environment alone. What it has
-    /// printed, and whether all was well.
+    /// Runs a client that echoes a message with this server, with this environment only. Returns its
+    /// output, and whether it succeeded.
     async fn run(&self, url: &str, environment: &Variables<'_>) -> (bool, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_towline-interop"));
         for name in VARIABLES {
@@ -69,7 +68,7 @@ impl Scene {
         (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
     }
 
-    /// Which way it has gone to the server with TLS, or to the plain one.
+    /// Returns the way by which it reached the server with TLS, or the plain one.
     async fn way(&self, secure: bool, environment: &Variables<'_>) -> Way {
         let url = &self.servers.urls()[usize::from(secure)];
         let asked = || {

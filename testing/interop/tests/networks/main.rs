@@ -1,8 +1,8 @@
-//! Towline among other people's programs on the network: reverse proxies, proxies, OpenSSL.
+//! Towline with reverse proxies, proxies and OpenSSL.
 //!
-//! Each test starts what it needs on loopback, and ends it. `cargo xtask test --only networks` runs
-//! those that the machine has the programs for; by hand it is `cargo test --package towline-interop
-//! --test networks -- --ignored`. A module that needs a program is named after it.
+//! Each test starts the programs that it needs on loopback, and ends them. `cargo xtask test --only
+//! networks` runs the tests whose programs are installed; `cargo test --package towline-interop --test
+//! networks -- --ignored` runs all. A module is named after the program that it needs.
 #![allow(clippy::unwrap_used)]
 
 mod bounded;

@@ -1,4 +1,4 @@
-//! microsocks between: a SOCKS proxy.
+//! Our client behind microsocks, a SOCKS proxy.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::conversation::refused;
 use crate::program::{Program, nobody};
 use crate::proxied::{PASSWORD, Servers, USER, USER_INFO, keeps_the_secret};
 
-/// Asks for the user and the password.
+/// Starts one that requires the user and the password.
 pub(crate) fn microsocks() -> (Program, SocketAddr) {
     let (program, [address]) = Program::listening(|_, [address]: [SocketAddr; 1]| {
         let port = address.port().to_string();
@@ -65,7 +65,7 @@ async fn it_says_that_it_could_not_connect() {
         let error = refused(&client, &format!("ws://localhost:{}/", nobody.port())).await;
         assert_eq!(error.kind(), ErrorKind::ProxyRefused);
         let error = refused(&client, "wss://nowhere.invalid/").await;
-        // Who has looked the name up, says that there is none.
+        // The end that looks up the name reports that it does not exist.
         let kind = if scheme == "socks5" { ErrorKind::Connect } else { ErrorKind::ProxyRefused };
         assert_eq!(error.kind(), kind);
         keeps_the_secret(&format!("{error} {error:?}"));

@@ -1,4 +1,4 @@
-//! nginx between: in front of our server as a reverse proxy.
+//! Our server behind nginx, a reverse proxy.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -20,17 +20,17 @@ struct Nginx {
     secure: SocketAddr,
 }
 
-/// What is different about it.
+/// Additional configuration.
 struct Options<'a> {
     certificate: &'a Signed,
-    /// Lines for the server of both addresses; `SECURE_PORT` is that of the second one.
+    /// Lines for the server of both addresses; `SECURE_PORT` stands for the port of the second one.
     server: String,
     /// Lines for the path `/`.
     location: String,
 }
 
 impl Nginx {
-    /// In front of `upstream`, which is a URL.
+    /// Starts nginx in front of `upstream`, a URL.
     fn before(upstream: &str, options: &Options<'_>) -> Self {
         let (program, [plain, secure]) = Program::listening(|directory, [plain, secure]| {
             let configuration = configuration(directory, plain, secure, upstream, options);
@@ -44,7 +44,7 @@ impl Nginx {
         [format!("ws://{}/", self.plain), format!("wss://{}/", self.secure)]
     }
 
-    /// Has it read its files again, and waits until it has new workers.
+    /// Reloads its configuration, and waits until it has new workers.
     fn reload(&self) {
         let command = command(self.program.directory(), &["-s", "reload"]);
         run(&command[0], &command[1..]);
@@ -60,7 +60,7 @@ impl<'a> Options<'a> {
 
 fn command(directory: &Path, more: &[&str]) -> Vec<String> {
     let directory = shown(directory);
-    // Until it has read its configuration, it would write to a log of the system's.
+    // Before it has read its configuration, it would write to a system log.
     let command = ["nginx", "-p", &directory, "-c", "nginx.conf", "-e", "stderr"];
     command.iter().chain(more).map(|word| (*word).to_owned()).collect()
 }
@@ -194,7 +194,7 @@ async fn connections_go_on_while_it_reads_its_files_again() {
     for connection in &mut connections {
         converse(connection).await;
     }
-    // A worker of before may have taken one more.
+    // An old worker may have accepted one more connection.
     let certificate = |connection: &towline::Connection| {
         connection.tls().map(|tls| tls.peer_certificates[0].clone())
     };
@@ -245,13 +245,13 @@ async fn what_it_says_in_the_servers_place_is_known() {
         assert_eq!(error.kind(), ErrorKind::HttpResponse);
         assert_eq!(error.response().unwrap().status(), 502);
     }
-    // Each on the other's port.
+    // Each scheme on the other's port.
     let error = refused(&client, &format!("ws://{}/", nginx.secure)).await;
     assert_eq!(error.kind(), ErrorKind::IsTls);
     assert_eq!(error.response().unwrap().status(), 400);
     let error = refused(&client, &format!("wss://{}/", nginx.plain)).await;
     assert_eq!(error.kind(), ErrorKind::NotTls);
-    // Nor does it know whom to trust.
+    // Without the root, the client does not trust it.
     let error = refused(&direct(Tls::new()), &nginx.urls()[1]).await;
     assert_eq!(error.kind(), ErrorKind::CertificateUntrusted);
 }
@@ -290,7 +290,7 @@ async fn it_asks_for_a_certificate_of_the_client() {
     options.location = "proxy_set_header X-Client $ssl_client_s_dn;".into();
     let nginx = Nginx::before(&server.url("http"), &options);
     let url = &nginx.urls()[1];
-    // It asks, lets the handshake be, and then complains in HTTP.
+    // nginx requests a certificate, completes the handshake without one, and then answers with 400.
     let error = refused(&direct(authority.trusted()), url).await;
     assert_eq!(error.kind(), ErrorKind::HttpResponse);
     assert_eq!(error.response().unwrap().status(), 400);

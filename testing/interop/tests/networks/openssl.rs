@@ -1,4 +1,4 @@
-//! OpenSSL at the other end, as client and as server.
+//! OpenSSL as the client and as the server.
 
 mod dialogue;
 

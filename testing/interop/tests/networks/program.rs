@@ -1,4 +1,4 @@
-//! Other people's programs: started, waited for, and ended.
+//! Starts, awaits and ends other programs.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use crate::bounded::TIME;
 
-/// Runs a command until the other end of its own standard input is closed: that happens when the test
-/// wants it, and also when the test's process has died, in whatever way.
+/// Runs a command until its standard input is closed. That happens on request of the test, and when the
+/// test's process dies.
 const UNTIL_LET_GO: &str = r#"
     exec 3<&0
     "$@" </dev/null & child=$!
@@ -23,10 +23,10 @@ const UNTIL_LET_GO: &str = r#"
     exit "$status"
 "#;
 
-/// How often it is looked whether something has happened.
+/// The interval of polling for an event.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A server of somebody else's, which ends with this. It prints to a file, `log`.
+/// Another program's server, which ends when this is dropped. Its output is in the file `log`.
 pub(crate) struct Program {
     name: String,
     child: Child,
@@ -34,9 +34,8 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts a program whose command is made of a directory of its own and as many free ports as are
-    /// asked for, and waits until it listens on all of them. Somebody else may take a port that was
-    /// free, so it is tried again then.
+    /// Starts a program with a new directory and `N` free ports, and waits until it listens on all of
+    /// them. Retries if another program takes one of the ports.
     pub(crate) fn listening<const N: usize>(
         command: impl Fn(&Path, [SocketAddr; N]) -> Vec<String>,
     ) -> (Self, [SocketAddr; N]) {
@@ -80,7 +79,7 @@ impl Program {
                 thread::sleep(LOOK);
             }
         }
-        // What has answered may be somebody else, who was there before.
+        // Another program may have answered.
         thread::sleep(LOOK);
         match self.child.try_wait().unwrap() {
             Some(status) => Err(format!("{} ended with {status}", self.name)),
@@ -92,13 +91,13 @@ impl Program {
         self.directory.path()
     }
 
-    /// What it has printed so far.
+    /// Returns its output so far.
     pub(crate) fn log(&self) -> String {
         let log = fs::read(self.directory().join("log")).unwrap();
         String::from_utf8_lossy(&log).into_owned()
     }
 
-    /// Waits until it has printed this.
+    /// Waits until its output contains this.
     pub(crate) fn wait_for(&self, text: &str) {
         let deadline = Instant::now() + TIME;
         while !self.log().contains(text) {
@@ -127,7 +126,7 @@ impl Drop for Program {
     }
 }
 
-/// Runs a command to its end, which must be a good one. What it has printed.
+/// Runs a command, which must succeed, and returns its output.
 pub(crate) fn run(program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
@@ -138,12 +137,12 @@ pub(crate) fn run(program: &str, arguments: impl IntoIterator<Item = impl AsRef<
 }
 
 fn free_ports<const N: usize>() -> [SocketAddr; N] {
-    // All are held until all are known, so that they differ.
+    // All sockets stay open until all ports are known, so that the ports differ.
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.each_ref().map(|listener| listener.local_addr().unwrap())
 }
 
-/// An address on loopback where nobody listens.
+/// Returns an address on loopback on which nothing listens.
 pub(crate) fn nobody() -> io::Result<SocketAddr> {
     TcpListener::bind("127.0.0.1:0")?.local_addr()
 }

@@ -1,4 +1,4 @@
-//! What every kind of proxy lets through.
+//! The conversation through every kind of proxy.
 
 use towline::{Client, Proxy, Tls};
 
@@ -6,12 +6,12 @@ use crate::certificates::Authority;
 use crate::conversation::{closes_well, connect, converse, direct, is_closed_well};
 use crate::echo::Echo;
 
-/// The user and the password of the proxies here, and both as in a URL, where a dot may be written so.
+/// The user and the password of the proxies, and both as in a URL, with a percent-encoded dot.
 pub(crate) const USER: &str = "deckhand";
 pub(crate) const PASSWORD: &str = "s3cr.et";
 pub(crate) const USER_INFO: &str = "deckhand:s3cr%2Eet";
 
-/// A server in plain and one with TLS, both called localhost.
+/// A plain server and one with TLS, both named localhost.
 pub(crate) struct Servers {
     pub(crate) plain: Echo,
     pub(crate) secure: Echo,
@@ -25,17 +25,17 @@ impl Servers {
         Self { plain: Echo::plain().await, secure: Echo::secure(tls).await, authority }
     }
 
-    /// Who trusts the one with TLS.
+    /// A client configuration that trusts the one with TLS.
     pub(crate) fn trusted(&self) -> Tls {
         self.authority.trusted()
     }
 
-    /// The authority of both.
+    /// The root of both.
     pub(crate) fn authority(&self) -> &Authority {
         &self.authority
     }
 
-    /// A client that goes through this proxy.
+    /// Returns a client that uses this proxy.
     pub(crate) fn client(&self, proxy: Proxy) -> Client {
         direct(self.trusted()).proxy(proxy)
     }
@@ -47,7 +47,7 @@ impl Servers {
         ]
     }
 
-    /// Both can be conversed with through this proxy, and see nothing of what is the proxy's.
+    /// Checks that a conversation with both works through this proxy, and that they see no credentials.
     pub(crate) async fn are_reached_through(&mut self, proxy: Proxy) {
         let client = self.client(proxy);
         for (url, server) in self.urls().iter().zip([&mut self.plain, &mut self.secure]) {
@@ -68,7 +68,7 @@ impl Servers {
     }
 }
 
-/// That no password is in it, in any way of writing it.
+/// Checks that the text does not contain the password in any encoding.
 pub(crate) fn keeps_the_secret(text: &str) {
     for secret in [PASSWORD, "s3cr%2Eet", "ZGVja2hhbmQ6czNjci5ldA"] {
         assert!(!text.contains(secret), "{text}");

@@ -1,4 +1,4 @@
-//! A certificate that is renewed while the server is busy.
+//! Renewing a certificate while the server is busy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -15,14 +15,14 @@ use crate::program::run;
 const CONNECTIONS: usize = 50;
 const RELOADS: usize = 5;
 
-/// What they have in common that are busy.
+/// The state shared by the busy clients.
 #[derive(Default)]
 struct Load {
     is_over: AtomicBool,
     echoes: AtomicU64,
 }
 
-/// Sends and gets back numbered messages, one after the other, for as long as it is to.
+/// Echoes numbered messages, one after the other, until it is told to stop.
 async fn keep_busy(mut connection: Connection, load: Arc<Load>) -> Connection {
     let mut number = 0_u64;
     while !load.is_over.load(Relaxed) {
@@ -34,7 +34,7 @@ async fn keep_busy(mut connection: Connection, load: Arc<Load>) -> Connection {
 }
 
 impl Load {
-    /// Waits until all have got some further.
+    /// Waits until all clients have made progress.
     async fn goes_on(&self) {
         let goal = self.echoes.load(Relaxed) + 10 * CONNECTIONS as u64;
         let further = async {
@@ -66,7 +66,7 @@ async fn a_certificate_is_renewed_under_load_without_a_lost_message() {
     let tls: TlsServer = files.server();
     let mut server = Echo::secure(tls.clone()).await;
     let url = server.url("wss");
-    // A session that is resumed does not show a certificate again: each comes as somebody new.
+    // A resumed session does not send a certificate, so each connection uses a new client.
     let newcomer = || direct(authority.trusted());
 
     let (load, mut busy) = (Arc::new(Load::default()), JoinSet::new());
@@ -85,12 +85,12 @@ async fn a_certificate_is_renewed_under_load_without_a_lost_message() {
         let connection = connect(&newcomer(), &url).await;
         assert_eq!(shown_to(&connection), der(&renewed));
         busy.spawn(keep_busy(connection, load.clone()));
-        // Whoever has been here resumes the session.
+        // A known client resumes its session.
         let back = connect(&guest, &url).await;
         assert!(back.tls().unwrap().is_resumed);
         closes_well(back).await;
     }
-    // Files that are no pair change nothing, the same as no files.
+    // Files that do not match change nothing, nor do missing files.
     std::fs::copy(authority.server("another").key, &files.key).unwrap();
     println!("{}", tls.reload().unwrap_err());
     std::fs::remove_file(&files.chain).unwrap();

@@ -1,4 +1,4 @@
-//! tinyproxy between: an HTTP proxy that connects when it is asked to with CONNECT.
+//! Our client behind tinyproxy, an HTTP proxy with CONNECT.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::conversation::refused;
 use crate::program::{Program, nobody};
 use crate::proxied::{PASSWORD, Servers, USER, USER_INFO, keeps_the_secret};
 
-/// Asks for the user and the password, and has these further lines in its configuration.
+/// Starts one that requires the user and the password, with these additional lines of configuration.
 pub(crate) fn tinyproxy(more: &str) -> (Program, SocketAddr) {
     let (program, [address]) = Program::listening(|directory, [address]| {
         let file = directory.join("tinyproxy.conf");
@@ -28,7 +28,7 @@ pub(crate) fn tinyproxy(more: &str) -> (Program, SocketAddr) {
     (program, address)
 }
 
-/// Something that speaks TLS in front of the proxy, which does not itself.
+/// Terminates TLS in front of the proxy, which does not support it.
 async fn behind_tls(tls: TlsServer, proxy: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -69,7 +69,7 @@ async fn servers_are_reached_over_tls_to_the_proxy() {
     let proxy = Proxy::new(format!("https://{USER_INFO}@localhost:{}", address.port())).unwrap();
     servers.are_reached_through(proxy).await;
 
-    // In plain there, it is told what the matter is.
+    // Without TLS, the error says that the proxy speaks TLS.
     let proxy = Proxy::new(format!("http://{USER_INFO}@{address}")).unwrap();
     let error = refused(&servers.client(proxy), &servers.urls()[0]).await;
     assert_eq!(error.response().map(|response| response.status().as_u16()), Some(400));
@@ -82,7 +82,7 @@ async fn a_wrong_password_or_none_is_refused() {
     let servers = Servers::start().await;
     let (_program, address) = tinyproxy("");
     let proxy = Proxy::new(format!("http://{address}")).unwrap();
-    // To a wrong password tinyproxy says 401, where others say 407.
+    // tinyproxy answers 401 to a wrong password, where others answer 407.
     for (proxy, status) in [(proxy.clone().credentials(USER, "wrong"), 401), (proxy, 407)] {
         for url in servers.urls() {
             let error = refused(&servers.client(proxy.clone()), &url).await;
@@ -120,12 +120,12 @@ async fn it_is_told_from_another_kind_of_proxy_and_from_none() {
     let none = nobody().unwrap();
     let (failed, late) = (ErrorKind::ProxyFailed, ErrorKind::HandshakeTimeout);
     for (url, kind) in [
-        // Of these it waits for the end of the line.
+        // tinyproxy waits for the end of a line here.
         (format!("socks5://{USER_INFO}@{address}"), late),
         (format!("https://{USER_INFO}@{address}"), late),
         (format!("http://{USER_INFO}@{none}"), failed),
         (format!("socks5h://{USER_INFO}@{none}"), failed),
-        // It answers as a server does, in TLS.
+        // The server answers the plain request with 400.
         (format!("http://{USER_INFO}@{}", servers.secure.address), ErrorKind::ProxyRefused),
     ] {
         let client = servers.client(Proxy::new(url).unwrap());

@@ -1,5 +1,5 @@
-//! Each server in each scenario: once to look how soon others are answered, and once with a probe
-//! in it.
+//! Measures each server in each scenario: once the latency of the other connections, and once with a probe
+//! in the server.
 
 use std::time::Duration;
 
@@ -14,33 +14,33 @@ use crate::bench::threads::Threads;
 
 const ARRANGEMENTS: [Threads; 2] = [Threads::One, Threads::Workers];
 
-/// Those that are measured if nobody is named.
+/// The libraries measured by default.
 const USUAL: [&str; 2] = ["towline", "tokio-tungstenite"];
 
-/// How long and how often.
+/// The duration and the number of turns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
-    /// No more connections than this are held open.
+    /// The most connections that are held open.
     pub(crate) held: usize,
 }
 
 const WARM_UP: f64 = 0.3;
 
 impl Span {
-    /// After half of the time that is measured.
+    /// After half of the measured time.
     fn keepalive(self) -> f64 {
         WARM_UP + self.seconds / 2.0
     }
 
-    /// For opening connections and for late echoes, there is more.
+    /// The additional time for opening connections and for late echoes.
     fn at_most(self) -> Duration {
         Duration::from_secs_f64(WARM_UP + self.seconds + 60.0)
     }
 }
 
-/// Whether it is measured: a server of ours that echoes messages, as its documentation shows it.
+/// Returns whether it is measured: one of the Rust servers here, used as its documentation shows.
 pub(crate) fn is_able(peer: &Peer, is_named: bool) -> bool {
     let usual = is_named || USUAL.contains(&peer.name);
     usual && !peer.is_floor() && peer.is_plain() && matches!(peer.source, Source::Cargo { .. })
@@ -80,7 +80,7 @@ pub(crate) fn measure(
     results
 }
 
-/// Towline's server has a mode that does what a client asks for; all others only echo.
+/// Towline's server has a mode in which clients choose its behaviour; all others only echo.
 fn greeted(peer: &Peer) -> Peer {
     let source = match peer.source {
         Source::Cargo { library, .. } if peer.rank == Rank::Towline => {
@@ -123,7 +123,7 @@ fn turn(
     is_probed: bool,
 ) -> Result<FairSample> {
     let &Scenario { greed, size, kind, compression, held, asks, .. } = scenario;
-    // What is compressed is for a server to allow, and for a client to ask for.
+    // The server must allow compression, and the client request it.
     let setup = Setup { size, in_flight: 1, compression: Compression::Off, threads };
     let mut wishes = Vec::new();
     if is_probed {

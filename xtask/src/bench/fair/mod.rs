@@ -1,5 +1,5 @@
-//! What one connection can do to all others: for how long the server's threads run nothing but it,
-//! and how soon others are answered meanwhile.
+//! The effect of one connection on all others: how long the server's threads run nothing else, and the
+//! latency of the others meanwhile.
 
 mod scenario;
 

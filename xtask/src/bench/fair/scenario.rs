@@ -1,22 +1,22 @@
-//! What the one connection does.
+//! The scenarios: what the one connection does.
 
 use crate::bench::peer::{Peer, Rank};
 use crate::bench::scenario::{Compression, Kind};
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    /// As it stands in the table; `{held}` is how many other connections there are.
+    /// The name in the table; `{held}` is the number of other connections.
     pub(crate) about: &'static str,
-    /// As the load generator calls it.
+    /// The name for the load generator.
     pub(crate) greed: &'static str,
     pub(crate) size: usize,
     pub(crate) kind: Kind,
     pub(crate) compression: Compression,
-    /// Connections that are open besides.
+    /// The number of other open connections.
     pub(crate) held: usize,
-    /// Whether the server asks them, in the middle of it, whether they are there.
+    /// Whether the server pings them halfway through.
     pub(crate) asks: bool,
-    /// Whether any echo server can do it; else only one that was made for it.
+    /// Whether an echo server is enough. Otherwise the server needs code for it.
     is_plain: bool,
 }
 
@@ -69,7 +69,7 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
 ];
 
 impl Scenario {
-    /// Whether this server can be measured in it.
+    /// Returns whether this server can be measured in it.
     pub(crate) fn suits(&self, peer: &Peer) -> bool {
         self.is_plain || peer.rank == Rank::Towline
     }

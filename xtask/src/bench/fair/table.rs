@@ -49,12 +49,12 @@ fn row(result: &FairResult) -> [String; 7] {
     ]
 }
 
-/// What it did, with how many others, and whether it could.
+/// Returns what it did, with how many others, and why it ended early, if it did.
 fn about(result: &FairResult) -> String {
     let held = result.samples.iter().map(|sample| sample.held).min().unwrap_or(0);
     let mut about = result.about.replace("{held}", &held.to_string());
     if held < result.wanted {
-        let _ = write!(about, " (of {}: there are no more descriptors)", result.wanted);
+        let _ = write!(about, " (of {}, by the limit of descriptors)", result.wanted);
     }
     if let Some(why) = result.samples.iter().find_map(|sample| sample.ended.as_ref()) {
         let _ = write!(about, " (ended: {why})");
@@ -62,7 +62,7 @@ fn about(result: &FairResult) -> String {
     about
 }
 
-/// Three digits, in the unit that suits.
+/// Formats a duration with three digits, in a suitable unit.
 fn time(nanoseconds: Option<f64>) -> String {
     let Some(time) = nanoseconds else { return "–".to_owned() };
     let (value, unit) = match time {
@@ -121,9 +121,9 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "| nothing, but 19900 are open (of 20000: there are no more descriptors) | 7.00 ms \
+                "| nothing, but 19900 are open (of 20000, by the limit of descriptors) | 7.00 ms \
                  | 8.00 µs | 9.00 ms | 41.0 µs | 120 µs | 2.00 ms |",
-                "| nothing, but 19900 are open (of 20000: there are no more descriptors) (ended: \
+                "| nothing, but 19900 are open (of 20000, by the limit of descriptors) (ended: \
                  cannot write: it is gone) | – | – | – | 41.0 µs | 120 µs | over 2.00 ms |",
             ]
         );

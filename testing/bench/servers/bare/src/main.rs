@@ -1,6 +1,6 @@
-//! The floor: after the opening handshake, the bytes that came are written back as they are. No
-//! frame is parsed, nothing is unmasked. The buffer has 64 KiB, or, if tuned, is as large as is
-//! useful, which for messages above it makes a floor that lies deeper.
+//! The floor: after the opening handshake, received bytes are written back as they are, without parsing
+//! or unmasking. The buffer has 64 KiB. If tuned, it is as large as useful, which makes long messages
+//! cheaper.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ impl Serve for Bare {
         let most = if options.mode == "plain" { 64 << 10 } else { 512 << 10 };
         let buffer = options.receive_buffer(64 << 10, most);
         handshake::upgrade(&mut stream).await?;
-        // Until then it has been accepted, and no more.
+        // The connection is accepted, but nothing else has happened.
         stream.socket().readable().await?;
         let mut buffer = vec![0; buffer];
         loop {
@@ -30,7 +30,7 @@ impl Serve for Bare {
                 0 => return Ok(()),
                 read => stream.write_all(&buffer[..read]).await?,
             }
-            // TLS may have kept some of it; a socket keeps nothing.
+            // TLS may have kept some bytes; a socket keeps none.
             stream.flush().await?;
         }
     }

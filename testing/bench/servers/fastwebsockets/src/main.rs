@@ -1,5 +1,5 @@
-//! fastwebsockets: with hyper, as its examples; on the bare socket; and there with writes gathered
-//! by hand, since it writes every message by itself.
+//! fastwebsockets: with hyper, as in its examples; on the bare socket; and on that with writes batched by
+//! hand, since it writes every message separately.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl Serve for Echo {
             return Ok(http.with_upgrades().await?);
         }
         handshake::upgrade(&mut stream).await?;
-        // Its examples ask for this, and it helps.
+        // Its examples set this, and it helps.
         if options.mode == "direct" {
             tokio::task::unconstrained(echo(WebSocket::after_handshake(stream, Role::Server)))
                 .await?;

@@ -1,5 +1,5 @@
-//! sockudo-ws: by `send`; or in batches. Its handshake agrees to no compression, so where there is to
-//! be any, that is by hand.
+//! sockudo-ws: by `send`; or in batches. Its handshake does not negotiate compression, so with compression
+//! the handshake is done by hand.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! tokio-tungstenite: by `send`; or in batches, with a receive buffer as large as is useful (it is
-//! filled with zeros before each read).
+//! tokio-tungstenite: by `send`; or in batches, with a receive buffer no larger than useful (it is
+//! zeroed before each read).
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! tokio-websockets: by `send`; or in batches, flushed at 64 KiB at the latest. These are gathered
-//! before the first is fed, as it writes what it was fed before it reads.
+//! tokio-websockets: by `send`; or in batches, flushed at 64 KiB. A batch is collected before the first
+//! message is fed, since the library writes before it reads.
 
 use std::sync::Arc;
 

@@ -1,6 +1,5 @@
-//! `recv` and `send` as the documentation has it, with defaults wherever there are any; and what
-//! else a server's program does for one of its connections: sends to it in a loop, or broadcasts
-//! in a loop.
+//! `recv` and `send` as in the documentation, with default settings; and a loop of `send` or `broadcast` if
+//! a connection requests it.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use towline_bench_serving::{listening, probing};
 
 pub(crate) const MODE: &str = "fair";
 
-/// What a large message may have, in one frame too: more than by default.
+/// The limit of messages and frames in bytes, above the default.
 const LARGEST: usize = 1 << 20;
 
 const PUSHED: usize = 1 << 10;
@@ -25,7 +24,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .compression(Deflate::server());
     if let Some(silence) = options.keepalive {
         let silence = Duration::try_from_secs_f64(silence).context("no length of time")?;
-        // Nobody answers, and nobody is to be ended for it.
+        // The clients do not answer pings, and must not be disconnected for that.
         config = config.keepalive(Keepalive::every(silence).grace(None));
     }
     listening::run_on(options, move |listener| serve(listener, config.clone()))
@@ -57,7 +56,7 @@ async fn echo(mut connection: Connection) -> towline::Result<()> {
     Ok(())
 }
 
-/// Sends for as long as there is somebody to send to.
+/// Sends until the connection ends.
 async fn push(connection: Connection) -> towline::Result<()> {
     let message = Message::from("p".repeat(PUSHED));
     loop {
@@ -65,7 +64,7 @@ async fn push(connection: Connection) -> towline::Result<()> {
     }
 }
 
-/// Broadcasts for as long as the connection is there that asked for it.
+/// Broadcasts until the connection that requested it ends.
 async fn broadcast(connection: Connection, connections: Connections) -> towline::Result<()> {
     let message = Message::from("b".repeat(BROADCAST));
     let asked = connection.info().id;

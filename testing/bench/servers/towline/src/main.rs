@@ -1,6 +1,5 @@
-//! Towline: `recv` and `send`; in halves, with a sender for each connection that is a clone; or
-//! with messages that are borrowed from where they were received. And for one connection's effects
-//! on others, as `fair` has it.
+//! Towline: `recv` and `send`; in halves with a cloned sender; or with borrowed messages. `fair` has the
+//! server for measuring the effect of one connection on others.
 
 mod fair;
 
@@ -28,7 +27,7 @@ fn main() -> Result<()> {
         "borrowed" => Mode::Borrowed,
         _ => Mode::Plain,
     };
-    // The level is the others'.
+    // The level of all libraries.
     let deflate = Deflate::server()
         .level(6)
         .threshold(0)
@@ -48,7 +47,7 @@ async fn serve(
     compression: Option<Compression>,
     tls: Option<TlsServer>,
 ) -> Result<()> {
-    // Keepalive and all else is as by default.
+    // Keepalive and everything else is at its default.
     let config = Config::server()
         .max_received_frame_size(Options::LARGEST)
         .max_received_message_size(Options::LARGEST)

@@ -1,5 +1,5 @@
-//! web-socket, on a buffered reader, as it reads a header in small pieces; or with writes gathered
-//! by hand besides. It has no handshake of its own, and does not check text.
+//! web-socket, on a buffered reader, since it reads headers in small pieces; or also with writes batched by
+//! hand. It has no handshake, and does not validate text.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! yawc: with hyper and by `send`, as its examples; or on the bare socket in batches, with the
-//! buffers that its own benchmark has. Text is checked, which it does on request only.
+//! yawc: with hyper and by `send`, as in its examples; or on the bare socket in batches, with the buffers of
+//! its own benchmark. Validation of text, which is optional, is on.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Serve for Echo {
 }
 
 fn wanted(options: &Options) -> yawc::Options {
-    // The first of the limits is exclusive.
+    // The first limit is exclusive.
     let wanted = yawc::Options::default()
         .with_limits(Options::LARGEST + 1, 2 * Options::LARGEST)
         .with_utf8()

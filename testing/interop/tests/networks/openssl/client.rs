@@ -1,4 +1,4 @@
-//! `openssl s_client` at our server.
+//! `openssl s_client` with our server.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xe8";
 
 const VERSIONS: [(&str, &str); 2] = [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")];
 
-/// Connects to our server, which must be called localhost and be vouched for by this root.
+/// Connects to our server, whose certificate must be for localhost and signed by this root.
 fn s_client(server: &Echo, authority: &Authority, more: &[&str]) -> Dialogue {
     let (address, root) = (server.address.to_string(), shown(&authority.root()));
     let always =
@@ -40,7 +40,7 @@ async fn it_shakes_hands_in_each_version_and_speaks_websocket_by_hand() {
         client.hears(b"\x81\x05hello").await;
         client.says(CLOSE).await;
         client.hears(b"\x88\x02\x03\xe8").await;
-        // It prints this when a close_notify comes.
+        // It prints this when it receives a close_notify.
         let said = client.hears("closed\n").await;
         for expected in [
             "Verify return code: 0 (ok)",
@@ -86,7 +86,7 @@ async fn its_sessions_are_resumed_before_and_after_a_reload() {
             let word = if round == 0 { "New" } else { "Reused" };
             assert!(said.contains(&format!("{word}, {version}, Cipher is ")), "{round}:\n{said}");
         }
-        // Who comes for the first time is shown the new certificate.
+        // A new client gets the new certificate.
         let mut client = s_client(&server, &authority, &[option]);
         client.says(UPGRADE).await;
         let said = client.hears(ACCEPTED).await;
@@ -129,7 +129,7 @@ async fn it_has_to_show_a_certificate_where_one_is_required() {
                 None => vec![option],
             };
             let mut client = s_client(&server, &authority, &options);
-            // In TLS 1.3 the client is done before the server has seen its certificate.
+            // In TLS 1.3 the client finishes before the server has checked its certificate.
             client.hears(says).await;
             let (_, said) = client.ends().await;
             assert!(!said.contains("HTTP/1.1 101"), "{said}");
@@ -139,7 +139,7 @@ async fn it_has_to_show_a_certificate_where_one_is_required() {
         let mut client = s_client(&server, &authority, &options);
         client.says(UPGRADE).await;
         client.hears(ACCEPTED).await;
-        // It sends the root along, which it has from elsewhere.
+        // The client sends the root too.
         assert_eq!(server.request().await.tls.unwrap().peer_certificates.len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! A conversation with a program by its standard input and output.
+//! A dialogue with a program over its standard input and output.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -35,7 +35,7 @@ impl Dialogue {
         stdin.flush().await.unwrap();
     }
 
-    /// All that it has printed, as soon as this is in it.
+    /// Waits until the output contains this, and returns all of it.
     pub(crate) async fn hears(&mut self, awaited: impl AsRef<[u8]>) -> String {
         let awaited = awaited.as_ref();
         let is_there = |heard: &[u8]| heard.windows(awaited.len()).any(|part| part == awaited);
@@ -47,14 +47,14 @@ impl Dialogue {
         self.shown()
     }
 
-    /// Says nothing more, and waits until it has ended; all that it has printed.
+    /// Closes its input, waits until it has ended, and returns all output.
     pub(crate) async fn ends(mut self) -> (ExitStatus, String) {
         drop(self.stdin.take());
         soon("all of it", self.stdout.read_to_end(&mut self.heard)).await.unwrap();
         (soon("its end", self.child.wait()).await.unwrap(), self.shown())
     }
 
-    /// Ends it, without a word to the other end.
+    /// Kills it, without a close_notify to the peer.
     pub(crate) async fn dies(mut self) {
         soon("its end", self.child.kill()).await.unwrap();
     }

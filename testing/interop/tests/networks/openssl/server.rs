@@ -1,4 +1,4 @@
-//! Our client at `openssl s_server`.
+//! Our client with `openssl s_server`.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use crate::certificates::{Authority, Signed, shown};
 use crate::conversation::{direct, refused};
 use crate::program::{Program, run};
 
-/// A server that answers every request with a page about itself.
+/// Starts a server that answers every request with a status page.
 fn s_server(certificate: &Signed, more: &[&str]) -> (Program, String) {
     let (program, [address]) = Program::listening(|_, [address]: [SocketAddr; 1]| {
         let (chain, key) = (shown(&certificate.chain), shown(&certificate.key));
@@ -50,7 +50,7 @@ async fn certificates_that_are_no_good_are_told_apart() {
     ] {
         let (_program, url) = s_server(&certificate, &[]);
         assert_eq!(refused(&trusted(), &url).await.kind(), kind);
-        // Whom the system trusts, too.
+        // The same with the roots of the system.
         let error = refused(&direct(Tls::new()), &url).await;
         assert!(
             [kind, ErrorKind::CertificateUntrusted].contains(&error.kind()),
@@ -73,7 +73,7 @@ async fn it_wants_a_certificate_of_the_client() {
         let options = [version, "-Verify", "1", "-verify_return_error", "-CAfile", &root];
         let (_program, url) = s_server(&authority.server("server"), &options);
         let error = refused(&direct(authority.trusted()), &url).await;
-        // In TLS 1.2 there is no alert of its own for it.
+        // TLS 1.2 has no specific alert for it.
         let kind = if version == "-tls1_2" { ErrorKind::Tls } else { ErrorKind::ClientCertificate };
         assert_eq!(error.kind(), kind, "{version}: {error}");
         let stranger = authority.by_itself("stranger").shown_by(authority.trusted());
@@ -93,13 +93,13 @@ async fn a_handshake_without_anything_in_common_is_an_error() {
         let error = refused(&direct(authority.trusted()), &url).await;
         assert_eq!(error.kind(), ErrorKind::Tls, "{options:?}: {error}");
     }
-    // And without TLS at this end: it has no word for that.
+    // Without TLS at this end, the server sends no specific answer.
     let (_program, url) = s_server(&authority.server("server"), &[]);
     let error = refused(&direct(Tls::new()), &url.replace("wss://", "ws://")).await;
     assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
 }
 
-/// `SHA-1(key + GUID)`, as base64: what a server answers.
+/// Returns `SHA-1(key + GUID)` as base64: the answer of a server.
 fn accept(key: &str) -> String {
     let script = r#"printf %s "$1" | openssl dgst -sha1 -binary | openssl base64"#;
     let key = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
@@ -150,7 +150,7 @@ async fn a_websocket_by_hand_is_one_if_the_answer_is_right() {
             assert_eq!(connection.tls().unwrap().version, name);
             let message = soon("a message", connection.recv()).await.unwrap();
             assert_eq!(message, Some("hello".into()));
-            // No close_notify then, let alone a close frame.
+            // The server then sends neither a close_notify nor a close frame.
             server.dies().await;
             let error = soon("the end", connection.recv()).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
