@@ -1,4 +1,4 @@
-//! The hosts that are connected to without a proxy: what `no_proxy` says.
+//! The hosts to connect to without a proxy: `no_proxy`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,22 +9,22 @@ pub(crate) struct Exceptions(Vec<Exception>);
 #[derive(Debug, Clone)]
 struct Exception {
     hosts: Hosts,
-    /// Any, if there is none.
+    /// `None` means any port.
     port: Option<u16>,
 }
 
 #[derive(Debug, Clone)]
 enum Hosts {
     All,
-    /// The name, and all that end with a dot and it; in lower case.
+    /// The name and all its subdomains, in lower case.
     Name(String),
-    /// The addresses of which so many of the first bits are those of this one.
+    /// The addresses that share this many leading bits with this one.
     Network(IpAddr, u32),
 }
 
 impl Exceptions {
-    /// Adds the entries of a list, between commas or white space. An entry that is nothing of what
-    /// there may be is the name of no host.
+    /// Adds the entries of a list, separated by commas or white space. An invalid entry matches no
+    /// host.
     pub(crate) fn add(&mut self, list: &str) {
         let entries = list.split(|c: char| c == ',' || c.is_whitespace());
         self.0.extend(entries.filter(|entry| !entry.is_empty()).map(Exception::parse));
@@ -85,7 +85,7 @@ impl Hosts {
     fn contain(&self, host: &str, address: Option<IpAddr>) -> bool {
         match self {
             Self::All => true,
-            // An address has nothing above it.
+            // Addresses have no subdomains.
             Self::Name(_) if address.is_some() => false,
             Self::Name(name) => {
                 // A name is the same with and without the dot of the root.
@@ -105,7 +105,7 @@ fn bits(address: IpAddr) -> u32 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// How many of the first bits are the same.
+/// The number of leading bits that are equal.
 fn same_bits(one: IpAddr, other: IpAddr) -> Option<u32> {
     match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => {
