@@ -105,14 +105,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
             (NO_AUTHENTICATION, _) => Ok(()),
             (USER_AND_PASSWORD, Some(credentials)) => self.log_in(credentials).await,
             (NO_METHOD, None) => Err(self.refused(
-                "accepts none of the authentication methods offered: it may ask for a user and password, and none were \
-                 given, or for something that is not spoken here",
+                "accepts none of the authentication methods offered: it may ask for a user and \
+                 password, and none were given, or for a method that is not supported",
             )),
             (NO_METHOD, Some(_)) => Err(self.refused(
-                "accepts none of the authentication methods offered: neither the given user and password \
-                 nor to go without, but something that is not spoken here",
+                "accepts none of the authentication methods offered: neither the given user and \
+                 password, nor to go without",
             )),
-            (method, _) => Err(self.failed(format!("chose the authentication method {method}, which was not offered"))),
+            (method, _) => {
+                let why =
+                    format!("chose the authentication method {method}, which was not offered");
+                Err(self.failed(why))
+            }
         }
     }
 
