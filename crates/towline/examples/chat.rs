@@ -27,7 +27,7 @@ async fn talk(request: Request, server: ServerHandle) -> Result<()> {
         let name = connection.data().get::<Name>().map_or("somebody", |name| &name.0);
         let line = format!("{name}: {text}");
         for sender in server.connections().senders() {
-            // One that is slow misses a line, and holds nobody up.
+            // A slow client misses the line and delays nobody.
             if sender.info().path() == connection.path() {
                 let _ = sender.try_send(&line);
             }
