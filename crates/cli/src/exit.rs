@@ -13,13 +13,13 @@ use crate::say::on_one_line;
 pub(crate) const CONNECT_CODES: &str = "\
 Exit codes:
   0    closed cleanly
-  1    closed with an error code by the server, or not cleanly: lost, silent, no answer to the
-       close frame; or fewer messages than --wait asked for; or an input that can't be read
+  1    the server closed with an error code; the connection was lost, timed out, or did not close
+       cleanly; fewer messages than --wait were received; or the input can't be read
   2    wrong usage: an option, its file, the URL, or a variable that names a proxy
-  3    no connection: no such host, nobody listens, no way there, the proxy refuses
-  4    the handshake was refused, or the answer is no WebSocket's
-  5    the server broke the protocol, or sent more than a limit allows
-  6    no TLS: a certificate is not accepted, or one of the two ends does not speak it
+  3    no connection: the host is unknown, refuses or can't be reached, or the proxy refuses
+  4    the handshake was refused, or the response is not a WebSocket handshake
+  5    the server broke the protocol, or exceeded a limit
+  6    TLS failed: a certificate is not accepted, or one end does not speak TLS
   124  timed out: --connect-timeout or --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
@@ -27,9 +27,9 @@ Exit codes:
 pub(crate) const SERVE_CODES: &str = "\
 Exit codes:
   0    shut down by Ctrl-C or SIGTERM, all connections closed
-  1    something else went wrong
+  1    another error
   2    wrong usage: an option, or a certificate that can't be used
-  3    an address can't be listened on: it is in use, say
+  3    an address can't be listened on, for example because it is in use
   130  ended at once by a second Ctrl-C or SIGTERM";
 
 /// How the program ends.
@@ -178,21 +178,21 @@ fn advice(error: &Error) -> Option<&'static str> {
     let status = error.response().map(|response| response.status().as_u16());
     Some(match (error.kind(), status) {
         (ErrorKind::CertificateUntrusted, _) => {
-            "; --ca FILE trusts what has signed it, --insecure accepts any"
+            "; --ca FILE trusts its issuer, --insecure accepts any certificate"
         }
         (ErrorKind::CertificateName, _) => {
-            "; --server-name NAME expects another name, --insecure accepts any"
+            "; --server-name NAME expects another name, --insecure accepts any certificate"
         }
         (ErrorKind::CertificateExpired | ErrorKind::CertificateInvalid, _) => {
-            "; --insecure accepts any"
+            "; --insecure accepts any certificate"
         }
-        (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE show one",
+        (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE present one",
         (ErrorKind::ProxyRefused, Some(407)) => {
-            "; --proxy may have a user and a password: http://user:password@proxy:3128"
+            "; --proxy can have a user and password: http://user:password@proxy:3128"
         }
         (ErrorKind::ProxyFailed, _) => "; --no-proxy connects without one",
         (ErrorKind::HttpResponse, Some(301 | 302 | 303 | 307 | 308)) => {
-            "; --follow-redirects 1 goes there"
+            "; --follow-redirects 1 follows it"
         }
         _ => return None,
     })

@@ -6,11 +6,11 @@ use towline::{CloseCode, CloseFrame};
 pub(crate) const HELP: &str = "  TEXT                    send a text message
   //TEXT                  send a text message that begins with a slash
   /binary FILE            send a file as a binary message
-  /ping [TEXT]            send a ping, and show how long the pong takes
-  /close [CODE [REASON]]  close the connection, with 1000 if no code is given
-  /help                   this list
+  /ping [TEXT]            send a ping and show the round-trip time
+  /close [CODE [REASON]]  close the connection; the default code is 1000
+  /help                   show this list
   Ctrl-C, Ctrl-D          close the connection
-  Up, Down                earlier lines";
+  Up, Down                recall earlier lines";
 
 /// A command typed at the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]

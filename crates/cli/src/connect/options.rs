@@ -13,14 +13,14 @@ use crate::quantity::{Switch, duration, duration_or_off, size};
 
 /// How the input is used, for `--help`.
 const DETAILS: &str = "\
-On a terminal it is interactive: a line is sent as a text message, what is received is shown above
-the prompt, and /help lists the commands, such as /ping, /close 4001 bye and /binary FILE.
+On a terminal it is interactive: each line is sent as a text message, and received messages appear
+above the prompt. /help lists the commands, such as /ping, /close 4001 bye and /binary FILE.
 
-Else it is a filter: each line of the input is sent as a text message, and each message received is
-a line of the output. At the end of the input it closes, and still prints what the server sends
-until its close frame; --wait has it wait for messages before. With --binary the whole input is one
-binary message, and the output is the bytes of the messages, with nothing between them; with --json
-a line of the output is an event.
+Otherwise it is a filter: each line of the input is sent as a text message, and each received message
+becomes a line of the output. At the end of the input it closes the connection, and prints messages
+until the server's close frame; --wait waits for messages before closing. With --binary the whole
+input is one binary message, and received messages are written with nothing between them. With --json
+each line of the output is an event.
 
 Examples:
   towline connect ws://127.0.0.1:9001/
