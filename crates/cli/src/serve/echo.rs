@@ -99,6 +99,6 @@ fn peer(request: &Request) -> String {
             format!("{client} by {peer}")
         }
         (_, Some(peer)) => peer.to_string(),
-        _ => "somebody".to_owned(),
+        _ => "a client".to_owned(),
     }
 }
