@@ -198,7 +198,7 @@ mod tests {
         response.body(()).unwrap()
     }
 
-    /// What is kept of this body, whether it is over, in pieces of each length.
+    /// The bytes kept of this body, and whether it is over, however it is split.
     fn read(headers: &[(&str, &str)], bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut all = Vec::new();
         for piece in 1..=bytes.len().max(1) {
@@ -221,7 +221,7 @@ mod tests {
             ("A\r\n0123456789\r\n", "0123456789", false),
             ("4\r\nah", "ah", false),
             ("0\r\n", "", true),
-            // What is no chunk ends it, and what came before is kept.
+            // Invalid chunk framing ends the body; the bytes before it are kept.
             ("4\r\nahoyahoy", "ahoy", true),
             ("4\r\nahoy\r\nx\r\n", "ahoy", true),
             ("-4\r\nahoy", "", true),

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(ordered.iter().filter(|address| address.is_ipv4()).count(), MOST_ATTEMPTS / 2);
     }
 
-    /// What an address does: connects or fails after so many milliseconds, or never answers.
+    /// The behaviour of an address: connects or fails after this many milliseconds, or never answers.
     #[derive(Clone, Copy)]
     enum Does {
         Connects(u64),
@@ -143,7 +143,7 @@ mod tests {
         Nothing,
     }
 
-    /// Who won and after how many milliseconds, and when each was tried.
+    /// The address that won and after how many milliseconds, and when each was tried.
     async fn run(list: &[(&str, Does)]) -> (Result<SocketAddr, Failures>, u128, Vec<u128>) {
         let began = Instant::now();
         let tried = Mutex::new(Vec::new());

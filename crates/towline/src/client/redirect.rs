@@ -54,7 +54,7 @@ fn location(answer: &HeaderMap) -> Result<&str, String> {
     let location = std::str::from_utf8(location.as_bytes())
         .map_err(|_| "redirects with a Location that is not UTF-8".to_owned())?;
     match location.trim() {
-        "" => Err("redirects with an empty Location".to_owned()),
+        "" => Err("redirects to an empty Location".to_owned()),
         location => Ok(location),
     }
 }

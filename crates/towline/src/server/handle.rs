@@ -1,4 +1,4 @@
-//! What can be done with a server from any task.
+//! The handle to a server, for any task.
 
 use std::fmt;
 use std::future::Future;

@@ -149,10 +149,10 @@ mod tests {
     fn addresses_and_networks_are_compared_as_such() {
         for (entry, inside, outside) in [
             ("10.0.0.0/8", "10.200.0.1", "11.0.0.1"),
-            // Bits beyond the prefix count for nothing.
+            // Bits after the prefix are ignored.
             ("192.168.1.1/24", "192.168.1.200", "192.168.2.1"),
             ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
-            // What looks like the end of an address is none.
+            // The end of an address is not a subdomain.
             (".0.0.2,127.0.0.1", "127.0.0.1", "127.0.0.2"),
             ("127.0.0.1:443", "127.0.0.1", "127.0.0.2"),
             ("fd00::/8", "fd12::1", "fe80::1"),

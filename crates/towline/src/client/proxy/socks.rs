@@ -232,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a proxy that says this and then ends.
+    /// The outcome for a proxy that sends these bytes and then closes.
     fn hears(url: &str, answer: &[u8]) -> Result<Result<()>> {
         let hop = Hop::parse(url).expect("a URL");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
