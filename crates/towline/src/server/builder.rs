@@ -172,7 +172,7 @@ impl ServerBuilder {
     ///
     /// # Platforms
     ///
-    /// Linux and Android spread connections evenly. On other Unix systems one of the sockets may
+    /// Linux and Android spread connections. On other Unix systems one of the sockets may
     /// get most of them. On systems without the option, such as Windows, binding fails.
     pub fn reuse_port(mut self, on: bool) -> Self {
         self.reuse_port = on;

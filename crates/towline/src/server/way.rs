@@ -179,11 +179,10 @@ pub(crate) async fn refuse(
     reject(hub, answer, no_requests(), transport, peer).await;
 }
 
-/// Rejects a request that the program does not see. Whether the client reads the answer is not
-/// awaited by anyone.
+/// Rejects a request that the program does not see. Errors are ignored: the client may be gone.
 ///
-/// Kept apart from the task that reads requests: most requests never need this, and the future
-/// would make that task larger.
+/// Boxed, and apart from the task that reads requests: most of them never need it, and it would make
+/// that task larger.
 async fn reject(
     hub: &Arc<Hub>,
     answer: Answer,
