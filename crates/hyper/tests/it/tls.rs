@@ -242,7 +242,8 @@ async fn who_speaks_plain_http_is_told_and_nobody_else_is_disturbed() {
     soon(plain.read_to_string(&mut answer)).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("https://"), "{answer}");
     let error = certificate.client().connect(format!("ws://{address}/")).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::HttpResponse);
+    assert_eq!(error.kind(), ErrorKind::IsTls);
+    assert_eq!(error.response().unwrap().status(), 400);
     let mut client = certificate.client().connect(format!("wss://{address}/")).await.unwrap();
     assert!(soon(client.close(CloseCode::NORMAL, "bye")).await.unwrap().is_clean());
 }

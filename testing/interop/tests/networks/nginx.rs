@@ -247,7 +247,7 @@ async fn what_it_says_in_the_servers_place_is_known() {
     }
     // Each on the other's port.
     let error = refused(&client, &format!("ws://{}/", nginx.secure)).await;
-    assert_eq!(error.kind(), ErrorKind::HttpResponse);
+    assert_eq!(error.kind(), ErrorKind::IsTls);
     assert_eq!(error.response().unwrap().status(), 400);
     let error = refused(&client, &format!("wss://{}/", nginx.plain)).await;
     assert_eq!(error.kind(), ErrorKind::NotTls);
