@@ -1,4 +1,4 @@
-//! What is in a certificate, for people.
+//! A certificate, described for people.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -9,25 +9,25 @@ use x509_parser::prelude::{ASN1Time, FromDer as _, GeneralName, X509Certificate}
 
 use crate::say::on_one_line;
 
-/// What is in a certificate. Nothing of it would upset a terminal.
+/// A certificate, described. All characters are safe to print on a terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Certificate {
-    /// Whose it is, and who has signed it; as in `CN=example.com, O=Example`.
+    /// The subject and the issuer, such as `CN=example.com, O=Example`.
     pub(crate) subject: String,
     pub(crate) issuer: String,
-    /// The names and addresses that it is for.
+    /// The names and addresses it is valid for.
     pub(crate) names: Vec<String>,
-    /// As in `2026-03-01T12:00:00Z`.
+    /// Such as `2026-03-01T12:00:00Z`.
     pub(crate) not_before: String,
     pub(crate) not_after: String,
-    /// What is to be said of these two now.
+    /// Whether `not_after` is in the past.
     pub(crate) is_expired: bool,
-    /// The SHA-256 of it all: `AB:CD:…`, as browsers and OpenSSL have it.
+    /// The SHA-256 of the whole certificate: `AB:CD:…`, as browsers and OpenSSL show it.
     pub(crate) fingerprint: String,
 }
 
 impl Certificate {
-    /// What is in this, if it is one.
+    /// Describes this certificate, if it can be parsed.
     pub(crate) fn of(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let validity = certificate.validity();
@@ -44,19 +44,19 @@ impl Certificate {
         })
     }
 
-    /// What is in the first one of a PEM text.
+    /// Describes the first certificate of a PEM text.
     pub(crate) fn first_of(pem: &[u8]) -> Option<Self> {
         let mut found = Pem::iter_from_buffer(pem).filter_map(Result::ok);
         Self::of(&found.find(|pem| pem.label == "CERTIFICATE")?.contents)
     }
 
-    /// The names that it is for, or else its subject.
+    /// The names it is valid for, or else its subject.
     pub(crate) fn whose(&self) -> String {
         if self.names.is_empty() { self.subject.clone() } else { self.names.join(", ") }
     }
 }
 
-/// In one line: for whom, until when, and which.
+/// One line: its names, its expiry, its fingerprint.
 impl fmt::Display for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { not_after, fingerprint, .. } = self;

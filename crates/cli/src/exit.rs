@@ -1,4 +1,4 @@
-//! How the program ends: its exit codes, and the one line that says why.
+//! How the program ends: its exit codes, and the line that says why.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -9,27 +9,27 @@ use towline::{CloseCause, CloseFrame, Closed, Error, ErrorKind, Initiator};
 use crate::refusal::Refusal;
 use crate::say::on_one_line;
 
-/// The exit codes, for `--help`.
+/// The exit codes of `connect`, for `--help`.
 pub(crate) const CONNECT_CODES: &str = "\
 Exit codes:
   0    closed cleanly
-  1    closed with an error code by the server, or not cleanly: lost, silent, no answer to the
-       close frame; or fewer messages than --wait asked for; or an input that can't be read
+  1    the server closed with an error code; the connection was lost, timed out, or did not close
+       cleanly; fewer messages than --wait were received; or the input can't be read
   2    wrong usage: an option, its file, the URL, or a variable that names a proxy
-  3    no connection: no such host, nobody listens, no way there, the proxy refuses
-  4    the handshake was refused, or the answer is no WebSocket's
-  5    the server broke the protocol, or sent more than a limit allows
-  6    no TLS: a certificate is not accepted, or one of the two ends does not speak it
+  3    no connection: the host is unknown, refuses or can't be reached, or the proxy refuses
+  4    the handshake was refused, or the response is not a WebSocket handshake
+  5    the server broke the protocol, or exceeded a limit
+  6    TLS failed: a certificate is not accepted, or one end does not speak TLS
   124  timed out: --connect-timeout or --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
-/// As [`CONNECT_CODES`], for the server.
+/// The exit codes of `serve`, for `--help`.
 pub(crate) const SERVE_CODES: &str = "\
 Exit codes:
   0    shut down by Ctrl-C or SIGTERM, all connections closed
-  1    something else went wrong
+  1    another error
   2    wrong usage: an option, or a certificate that can't be used
-  3    an address can't be listened on: it is in use, say
+  3    an address can't be listened on, for example because it is in use
   130  ended at once by a second Ctrl-C or SIGTERM";
 
 /// How the program ends.
@@ -53,24 +53,24 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why the program ends otherwise than wished: a code for programs, a line for people.
+/// Why the program failed: a code for programs, a line for people.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) message: String,
-    /// The library's name for it, where it has one.
+    /// The library's name for the error, if it has one.
     pub(crate) code: Option<&'static str>,
-    /// What was answered in place of a WebSocket, if that is why.
+    /// The response that was not a handshake, if that is why.
     pub(crate) refusal: Option<Refusal>,
 }
 
 impl Failure {
-    /// A failure with this message.
+    /// Returns a failure with this message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into(), code: None, refusal: None }
     }
 
-    /// What the end of a connection amounts to, if it is a failure.
+    /// Returns the failure that the end of a connection is, if it is one.
     pub(crate) fn of(closed: &Closed) -> Option<Self> {
         let exit = match closed.cause() {
             CloseCause::Violation(_) | CloseCause::LimitExceeded(_) => Exit::Fault,
@@ -88,8 +88,8 @@ impl Failure {
 }
 
 impl Failure {
-    /// The same in the words of the error that this end was to who received, where it says more:
-    /// what TLS has failed with, say.
+    /// The same with the message of the error that receiving returned, if it says more, such as why
+    /// TLS failed.
     pub(crate) fn told_by(mut self, error: Option<&Error>, closed: &Closed) -> Self {
         if let (CloseCause::TransportFailed(_), Some(error)) = (closed.cause(), error) {
             self.message = in_options(error.to_string());
@@ -98,8 +98,8 @@ impl Failure {
     }
 }
 
-/// The peer's close frame, if it tells of an error: an answer to ours has its code. The peer may
-/// also have begun at the same time as this end.
+/// The peer's close frame, if it reports an error. An answer to our close frame repeats its code;
+/// but both ends may have begun at the same time.
 fn complaint(closed: &Closed) -> Option<&CloseFrame> {
     let received = closed.received()?;
     let is_peaceful = matches!(received.code().get(), 1000 | 1001 | 1005);
@@ -108,9 +108,9 @@ fn complaint(closed: &Closed) -> Option<&CloseFrame> {
     Some(received).filter(|_| !is_peaceful && !is_answer)
 }
 
-/// The same, with the options of the program in place of the library's.
+/// The message, with the program's options in place of the library's.
 pub(crate) fn in_options(mut message: String) -> String {
-    // Sentences have it as well: "twice …".
+    // Sentences mention these as well: "twice …".
     message = message
         .replace("max_received_message_size", "--max-message")
         .replace("max_received_frame_size", "--max-frame");
@@ -160,10 +160,10 @@ impl From<Error> for Failure {
     }
 }
 
-/// What a server or a proxy has said in place of a WebSocket, where that is meant for people and short.
+/// The body of a server's or proxy's response, if it is plain text and short.
 fn body(error: &Error) -> Option<&str> {
     let response = error.response()?;
-    // Towline's own servers say the same in a header, which is in the message.
+    // Towline's servers also send the reason in a header, which is in the message.
     if response.headers().contains_key("x-websocket-reject-reason") {
         return None;
     }
@@ -173,26 +173,26 @@ fn body(error: &Error) -> Option<&str> {
     Some(text).filter(|_| kind.starts_with("text/plain") && is_short)
 }
 
-/// What to do about it, where there is an option for that.
+/// Which option may help, if there is one.
 fn advice(error: &Error) -> Option<&'static str> {
     let status = error.response().map(|response| response.status().as_u16());
     Some(match (error.kind(), status) {
         (ErrorKind::CertificateUntrusted, _) => {
-            "; --ca FILE trusts what has signed it, --insecure accepts any"
+            "; --ca FILE trusts its issuer, --insecure accepts any certificate"
         }
         (ErrorKind::CertificateName, _) => {
-            "; --server-name NAME expects another name, --insecure accepts any"
+            "; --server-name NAME expects another name, --insecure accepts any certificate"
         }
         (ErrorKind::CertificateExpired | ErrorKind::CertificateInvalid, _) => {
-            "; --insecure accepts any"
+            "; --insecure accepts any certificate"
         }
-        (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE show one",
+        (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE present one",
         (ErrorKind::ProxyRefused, Some(407)) => {
-            "; --proxy may have a user and a password: http://user:password@proxy:3128"
+            "; --proxy can have a user and password: http://user:password@proxy:3128"
         }
         (ErrorKind::ProxyFailed, _) => "; --no-proxy connects without one",
         (ErrorKind::HttpResponse, Some(301 | 302 | 303 | 307 | 308)) => {
-            "; --follow-redirects 1 goes there"
+            "; --follow-redirects 1 follows it"
         }
         _ => return None,
     })
@@ -200,7 +200,7 @@ fn advice(error: &Error) -> Option<&'static str> {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whatever a server has put into its reason.
+        // The reason may contain anything that the server sent.
         f.write_str(&on_one_line(&self.message))
     }
 }

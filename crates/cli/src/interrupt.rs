@@ -1,11 +1,11 @@
-//! Ctrl-C and SIGTERM: the first asks to end in order, the second to end at once.
+//! Ctrl-C and SIGTERM: the first asks for an orderly end, the second for an immediate one.
 
 use std::io;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// How often the user has asked for the end. Clones are the same.
+/// Counts how often the user has asked to end. Clones share the count.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupts {
     count: Arc<watch::Sender<usize>>,
@@ -13,7 +13,7 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Listens from now on; the signals do nothing else any more.
+    /// Listens from now on. The signals no longer end the process.
     pub(crate) fn listen() -> io::Result<Self> {
         let (count, counted) = watch::channel(0);
         let interrupts = Self { count: Arc::new(count), counted };
@@ -27,33 +27,33 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// Asks for the end, as a signal would.
+    /// Asks to end, as a signal does.
     pub(crate) fn ask(&self) {
         self.count.send_modify(|count| *count += 1);
     }
 
-    /// Whether the end has been asked for.
+    /// Whether the user has asked to end.
     pub(crate) fn is_asked(&self) -> bool {
         *self.count.borrow() > 0
     }
 
-    /// Asks for the end at once, as two signals would.
+    /// Asks to end at once, as two signals do.
     pub(crate) fn insist(&self) {
         self.count.send_modify(|count| *count += 2);
     }
 
-    /// Waits until the end has been asked for once.
+    /// Waits until the user has asked to end.
     pub(crate) async fn first(&mut self) {
         self.at_least(1).await;
     }
 
-    /// Waits until the end has been asked for twice.
+    /// Waits until the user has asked to end twice.
     pub(crate) async fn second(&mut self) {
         self.at_least(2).await;
     }
 
     async fn at_least(&mut self, times: usize) {
-        // The sender lives as long as this.
+        // The sender lives as long as `self`.
         let _ = self.counted.wait_for(|count| *count >= times).await;
     }
 }

@@ -1,7 +1,7 @@
 //! The `towline` program: an echo server with a console for the browser, and a client for the
 //! terminal and for scripts.
 
-// In the order of dependence: a module uses only those above it.
+// In order of dependence: a module uses only those above it.
 
 mod say;
 
@@ -28,10 +28,10 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
 
-/// WebSockets by hand: an echo server with a console for the browser, and a client for the
+/// Use WebSockets by hand: an echo server with a console for the browser, and a client for the
 /// terminal and for scripts.
 ///
-/// Without a command it is `towline serve`, which takes the options then: `towline --listen
+/// Without a command it runs `towline serve`, with the same options: `towline --listen
 /// 127.0.0.1:8080`.
 #[derive(Debug, Parser)]
 #[command(name = "towline", version)]
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse_from(arguments).command {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
-        None => Err(Failure::new(Exit::Usage, "there is no command")),
+        None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The same with the command `serve`, if there is none. Serving has defaults for everything.
+/// Adds the command `serve` if there is none. All of its options have defaults.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if arguments.is_empty() {
         arguments.push("towline".into());
@@ -79,7 +79,7 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 fn serve(options: serve::Options) -> Result<Exit, Failure> {
-    // Threads that share nothing have a runtime each; this one waits for them.
+    // With --threads each thread has its own runtime; this one only waits for them.
     let mut runtime = match options.threads {
         Some(_) => tokio::runtime::Builder::new_current_thread(),
         None => tokio::runtime::Builder::new_multi_thread(),
@@ -99,7 +99,7 @@ fn block_on(
     let runtime =
         runtime.map_err(|error| Failure::new(Exit::Unclean, format!("can't start: {error}")))?;
     let outcome = runtime.block_on(future);
-    // What is still going on ends with the process: nothing is waited for.
+    // Tasks that are still running end with the process.
     runtime.shutdown_background();
     outcome
 }

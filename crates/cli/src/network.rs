@@ -1,4 +1,4 @@
-//! The way to a server, for every command that connects: TLS, proxies, redirects.
+//! What lies between client and server, for every command that connects: TLS, proxies, redirects.
 
 use std::path::{Path, PathBuf};
 
@@ -7,54 +7,54 @@ use towline::{Client, Error, Proxy, Tls};
 
 use crate::exit::{Exit, Failure};
 
-/// The options of a client that have to do with what lies between it and the server.
+/// The options for TLS, proxies and redirects.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct Network {
-    /// Trust the certificates of this PEM file as well as those that the system does. Repeat it for
-    /// more
+    /// Trust the certificates in this PEM file, in addition to those the system trusts. Repeat it
+    /// for more
     #[arg(long, value_name = "FILE")]
     ca: Vec<PathBuf>,
 
-    /// Show the certificate of this PEM file, its chain behind it, to a server that asks for one
+    /// Present the certificate in this PEM file, followed by its chain, if the server asks for one
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
 
-    /// The private key of --cert, as PEM [default: it is in the same file]
+    /// The private key of --cert, as PEM [default: in the same file]
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
 
-    /// Accept any certificate. Whoever is in between can read and change everything then
+    /// Accept any certificate. Anyone in between can then read and change everything
     #[arg(long)]
     pub(crate) insecure: bool,
 
-    /// Ask for this name, and want the certificate to be for it, in place of the URL's host
+    /// Use this name in place of the URL's host for SNI, and to verify the certificate
     #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
 
-    /// Connect through this proxy: http, https, socks5 or socks5h (which looks names up itself), as
-    /// in socks5h://user:password@proxy:1080 [default: what the environment says, such as wss_proxy,
-    /// all_proxy, https_proxy, but for the hosts in no_proxy]
+    /// Connect through this proxy: http, https, socks5 or socks5h (which looks names up itself),
+    /// such as socks5h://user:password@proxy:1080 [default: from the environment: wss_proxy,
+    /// all_proxy, https_proxy and others, except for the hosts in no_proxy]
     #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
     proxy: Option<String>,
 
-    /// Connect without a proxy, whatever the environment says
+    /// Connect without a proxy, even if the environment names one
     #[arg(long)]
     no_proxy: bool,
 
-    /// Follow so many redirects at the most
+    /// The most redirects to follow
     #[arg(long, value_name = "COUNT", default_value = "0")]
     follow_redirects: u8,
 }
 
 impl Network {
-    /// The client, finding its way as these options say.
+    /// Applies these options to the client.
     pub(crate) fn apply(&self, mut client: Client) -> Result<Client, Failure> {
         if let Some(tls) = self.tls()? {
             client = client.tls(tls);
         }
         if let Some(url) = &self.proxy {
-            // Not while options are parsed: what is wrong there is shown, and this has a password.
+            // Not parsed by clap: its errors show the value, which may contain a password.
             client = client.proxy(Proxy::new(url).map_err(|error| of_option("--proxy", error))?);
         }
         if self.no_proxy {
@@ -63,7 +63,7 @@ impl Network {
         Ok(client.follow_redirects(self.follow_redirects))
     }
 
-    /// How TLS is spoken, if that is not as by default.
+    /// The TLS options, if they differ from the default.
     fn tls(&self) -> Result<Option<Tls>, Failure> {
         let is_default = self.ca.is_empty()
             && self.cert.is_none()
@@ -97,14 +97,14 @@ impl Network {
     }
 }
 
-/// The file that an option names.
+/// Reads the file that an option names.
 pub(crate) fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| {
         Failure::new(Exit::Usage, format!("{option}: can't read {}: {error}", path.display()))
     })
 }
 
-/// What is wrong with what is in it.
+/// The failure for the contents of a file.
 pub(crate) fn of_file(option: &str, path: &Path, error: Error) -> Failure {
     of_option(&format!("{option}: {}", path.display()), error)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// # Errors
 ///
-/// A sentence for the user; clap puts the option and the value before it.
+/// A sentence for the user, which clap puts after the option and the value.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let (number, unit) = split(text);
     let factor: usize = match unit.to_ascii_lowercase().as_str() {
@@ -17,10 +17,10 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         "kb" => 1_000,
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
-        _ => return Err(format!("{unit:?} is no unit of size: write {SIZES}")),
+        _ => return Err(format!("{unit:?} is not a unit of size: write {SIZES}")),
     };
     if number.is_empty() {
-        return Err(format!("that is no size: write {SIZES}"));
+        return Err(format!("not a size: write {SIZES}"));
     }
     let count: Option<usize> = number.parse().ok();
     count.and_then(|count| count.checked_mul(factor)).ok_or_else(|| "too large".to_owned())
@@ -32,7 +32,7 @@ const SIZES: &str = "a whole number with B, KiB, MiB or GiB, such as 64KiB";
 ///
 /// # Errors
 ///
-/// A sentence for the user; clap puts the option and the value before it.
+/// A sentence for the user, which clap puts after the option and the value.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total = Duration::ZERO;
@@ -41,22 +41,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         let length = after.find(|next: char| next.is_ascii_digit()).unwrap_or(after.len());
         let (unit, next) = after.split_at(length);
         if number.is_empty() {
-            return Err(format!("that is no duration: write {DURATIONS}"));
+            return Err(format!("not a duration: write {DURATIONS}"));
         }
         let milliseconds: u64 = match unit.to_ascii_lowercase().as_str() {
             "ms" => 1,
             "s" => 1_000,
             "m" | "min" => 60_000,
             "h" => 3_600_000,
-            "" => return Err(format!("a unit is missing: write {DURATIONS}")),
-            _ => return Err(format!("{unit:?} is no unit of time: write {DURATIONS}")),
+            "" => return Err(format!("the unit is missing: write {DURATIONS}")),
+            _ => return Err(format!("{unit:?} is not a unit of time: write {DURATIONS}")),
         };
         let part: Option<u64> = number.parse().ok();
         let part = part.and_then(|count| count.checked_mul(milliseconds));
         total = part
             .and_then(|part| total.checked_add(Duration::from_millis(part)))
             .filter(|total| *total <= LONGEST)
-            .ok_or("too long: at most a year, 8760h")?;
+            .ok_or("too long: the limit is a year, 8760h")?;
         if next.is_empty() {
             return Ok(total);
         }
@@ -66,16 +66,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 const DURATIONS: &str = "a whole number with ms, s, m or h, such as 20s or 1m30s";
 
-/// More is a slip of the finger, and clocks can't add it.
+/// A longer one is a typing error, and overflows clocks.
 const LONGEST: Duration = Duration::from_secs(8760 * 3600);
 
-/// The digits in front, and what follows them.
+/// Splits off the leading digits.
 fn split(text: &str) -> (&str, &str) {
     let end = text.find(|next: char| !next.is_ascii_digit()).unwrap_or(text.len());
     (&text[..end], text[end..].trim_start())
 }
 
-/// A value that can be switched off.
+/// A value that can be `off`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Switch<T> {
     Off,
@@ -83,7 +83,7 @@ pub(crate) enum Switch<T> {
 }
 
 impl<T> Switch<T> {
-    /// Reads `off`, or what `parse` reads.
+    /// Parses `off`, or else with `parse`.
     pub(crate) fn read(
         text: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
@@ -94,7 +94,7 @@ impl<T> Switch<T> {
         parse(text).map(Self::On).map_err(|error| format!("{error}, or off"))
     }
 
-    /// The value, if it is on.
+    /// The value, unless it is off.
     pub(crate) fn on(self) -> Option<T> {
         match self {
             Self::Off => None,
@@ -103,21 +103,21 @@ impl<T> Switch<T> {
     }
 }
 
-/// Reads a duration above zero, or `off`.
+/// Parses a duration above zero, or `off`.
 pub(crate) fn duration_or_off(text: &str) -> Result<Switch<Duration>, String> {
     Switch::read(text, |text| match duration(text)? {
-        Duration::ZERO => Err("zero is no interval: write a longer one".to_owned()),
+        Duration::ZERO => Err("must be above zero".to_owned()),
         duration => Ok(duration),
     })
 }
 
-/// A size for people: `12 B`, `1.5 KiB`, `64 MiB`.
+/// Formats a size for people: `12 B`, `1.5 KiB`, `64 MiB`.
 pub(crate) fn in_words(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if bytes < 1 << 10 {
         return format!("{bytes} B");
     }
-    // Two digits before the point are enough to be read, and tenths below that.
+    // Tenths are shown below ten units only.
     let mut tenths = bytes.saturating_mul(10) >> 10;
     let mut unit = 0;
     while tenths >= 10_240 && unit + 1 < UNITS.len() {

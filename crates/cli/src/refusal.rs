@@ -1,21 +1,21 @@
-//! What a server or a proxy has answered in place of a WebSocket.
+//! The response of a server or a proxy that is not a handshake.
 
 use http::header::LOCATION;
 use towline::Error;
 
-/// An answer that is a refusal.
+/// A response that refuses the handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The number and the words for it.
+    /// The status code.
     pub(crate) status: http::StatusCode,
-    /// Where to go instead.
+    /// Where a redirect leads.
     pub(crate) location: Option<String>,
-    /// The start of the body, up to 4 KiB; what is not UTF-8 in it is replaced.
+    /// The start of the body, up to 4 KiB; invalid UTF-8 is replaced.
     pub(crate) body: String,
 }
 
 impl Refusal {
-    /// The answer in this error, if there is one.
+    /// The response in this error, if there is one.
     pub(crate) fn of(error: &Error) -> Option<Self> {
         let response = error.response()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -23,10 +23,9 @@ impl Refusal {
         Some(Self { status: response.status(), location, body: text(response.body()) })
     }
 
-    /// For people, a line each. What a stranger has written is in quotes, and its controls are
-    /// escaped.
+    /// Lines for people. Text from the peer is quoted, and its control characters are escaped.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!("the answer: {}", self.status)];
+        let mut lines = vec![format!("response: {}", self.status)];
         lines.extend(self.location.iter().map(|location| format!("Location: {location:?}")));
         if !self.body.is_empty() {
             lines.push(format!("body: {:?}", self.body));
@@ -47,7 +46,7 @@ mod tests {
             body: "two\r\nlines\u{7}\u{202e}".to_owned(),
         };
         let lines = refusal.lines();
-        assert_eq!(lines[0], "the answer: 302 Found");
+        assert_eq!(lines[0], "response: 302 Found");
         assert_eq!(lines[1], r#"Location: "/\u{1b}[2J\u{9b}""#);
         assert_eq!(lines[2], r#"body: "two\r\nlines\u{7}\u{202e}""#);
     }

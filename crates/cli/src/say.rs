@@ -1,28 +1,27 @@
-//! Lines for the user. Who has closed standard output or error does not want them: no error.
+//! Lines for the user. If standard output or error is closed, they are dropped without an error.
 
 use std::fmt::Display;
 use std::io::Write as _;
 
-/// A line on standard output, at once. What a stranger has written in it does no harm.
+/// Writes a line to standard output and flushes it. Control characters are escaped.
 pub(crate) fn out(line: impl Display) {
     let line = harmless(&line.to_string(), "");
     let mut stdout = std::io::stdout().lock();
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-/// A line on standard error. What a stranger has written in it does no harm.
+/// Writes a line to standard error. Control characters are escaped.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", harmless(&line.to_string(), ""));
 }
 
-/// A line on standard error that says why the program ends.
+/// Writes a line to standard error that says why the program ends.
 pub(crate) fn error(line: impl Display) {
     note(format_args!("error: {line}"));
 }
 
-/// Whether a terminal would obey this character rather than show it: the control characters, and
-/// those of Unicode that turn text around or break a line. With these, a peer could make a line
-/// read differently from what it says.
+/// Whether a terminal interprets this character instead of showing it: control characters, and
+/// Unicode characters that reorder text or break a line. A peer could use them to disguise a line.
 pub(crate) fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -37,7 +36,7 @@ pub(crate) fn is_obeyed(character: char) -> bool {
         )
 }
 
-/// What a stranger has written, on one line and without what a terminal would obey.
+/// Text from a peer on one line, without characters that a terminal interprets.
 pub(crate) fn on_one_line(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -49,8 +48,8 @@ pub(crate) fn on_one_line(text: &str) -> String {
     safe
 }
 
-/// Text without what a terminal would obey, but for tabs and line feeds; the lines after the first
-/// are indented.
+/// Text without characters that a terminal interprets, except tabs and line feeds. The lines after
+/// the first are indented.
 pub(crate) fn harmless(text: &str, indent: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! A page and an echoing WebSocket server on one port: `cargo run -p towline-hyper --example
+//! A page and an echoing WebSocket server on one port. Run `cargo run -p towline-hyper --example
 //! mounted`, then open the address it prints.
 
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! A TLS stream of which the beginning has been read, to see what it is.
+//! A TLS stream whose first bytes have been read, to detect the protocol.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use towline::TlsStream;
 
-/// The stream, and in front of it what has been read already.
+/// The stream, preceded by the bytes that have been read already.
 pub(crate) struct Ahead {
     bytes: Vec<u8>,
     stream: TlsStream,
@@ -18,7 +18,7 @@ impl Ahead {
         Self { bytes, stream }
     }
 
-    /// What was read ahead and nobody has taken, and the stream bare.
+    /// Returns the bytes read ahead that nobody has taken, and the bare stream.
     pub(crate) fn into_parts(self) -> (Vec<u8>, TlsStream) {
         (self.bytes, self.stream)
     }

@@ -1,4 +1,4 @@
-//! The body of a response: the service's, or an answer to a handshake.
+//! The body of a response: the inner service's, or a response to a handshake.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,10 +8,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a [`Mount`](crate::Mount)'s response: the inner service's body, or the answer
+    /// The body of a [`Mount`](crate::Mount)'s response: the inner service's body, or the response
     /// to a handshake.
     ///
-    /// Its errors are the inner body's. The default is an empty one.
+    /// Its errors are the inner body's. The default is an empty body.
     #[derive(Debug)]
     pub struct MountBody<B> {
         #[pin]

@@ -1,4 +1,4 @@
-//! The project's README, and the pages of its guide that have examples: they are to compile.
+//! Compiles the examples of the project's README and guide.
 
 #[doc = include_str!("../../../README.md")]
 struct Readme;

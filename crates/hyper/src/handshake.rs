@@ -1,4 +1,4 @@
-//! Which requests are handshakes, and what becomes of them.
+//! Detects handshakes and hands them to the server.
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Version, header};
@@ -8,7 +8,7 @@ use towline::ServerHandle;
 use crate::peer_addr::PeerAddr;
 use crate::upgraded::upgraded;
 
-/// Whether a request asks for a WebSocket, be it a valid handshake or not.
+/// Whether a request asks for a WebSocket, even if it is not a valid handshake.
 pub(crate) fn is_handshake<B>(request: &Request<B>) -> bool {
     if request.version() >= Version::HTTP_2 {
         let protocol = request.extensions().get::<Protocol>();
@@ -24,7 +24,7 @@ fn is_websocket(protocol: &[u8]) -> bool {
     protocol.trim_ascii().eq_ignore_ascii_case(b"websocket")
 }
 
-/// Hands a handshake to the server, and resolves to the answer.
+/// Hands a handshake to the server, and resolves to the response.
 pub(crate) fn hand_over<B>(
     server: ServerHandle,
     mut request: Request<B>,
@@ -35,7 +35,7 @@ pub(crate) fn hand_over<B>(
         let protocol = towline::Protocol::new(protocol.as_str());
         parts.extensions.insert(protocol);
     }
-    // The connection has the others as its data; these have come to where they were to go.
+    // The other extensions become the connection's data; these are no longer needed.
     parts.extensions.remove::<Protocol>();
     let peer_addr = parts.extensions.remove::<PeerAddr>().map(|peer| peer.0);
     let request = Request::from_parts(parts, ());

@@ -1,4 +1,4 @@
-//! An accept loop for those who have none of their own.
+//! An HTTP server, for programs without their own accept loop.
 
 #[cfg(feature = "rustls")]
 mod tls;
@@ -18,20 +18,19 @@ use towline::ServerHandle;
 use crate::place::{Place, places};
 use crate::serving::{BoxError, Http, Phase};
 
-/// How long to wait where the process is out of sockets: the next attempt would fail as well.
+/// How long to wait when the process is out of sockets: an immediate retry would fail as well.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
-/// How many handshakes there may be at once by default, as in a server of Towline's own.
+/// The default limit of handshakes at once, as in `towline::Server`.
 const MAX_HANDSHAKES: usize = 16 << 10;
 
-/// An HTTP server in front of a [mounted](crate::mount()) WebSocket server: it accepts on its
-/// listening sockets, speaks HTTP/1.1 and HTTP/2, and ends gracefully. The head of a request may
-/// have 64 KiB and 100 headers.
+/// An HTTP server for a [mounted](crate::mount()) WebSocket server: it accepts connections, speaks
+/// HTTP/1.1 and HTTP/2, and shuts down gracefully. The head of a request can have 64 KiB and 100
+/// headers.
 ///
-/// With the feature `rustls` it speaks TLS as well: its method `tls` takes a `TlsServer`.
+/// With the feature `rustls` it also speaks TLS: its method `tls` takes a `TlsServer`.
 ///
-/// Whoever has an accept loop already does not need it; a [`Mount`](crate::Mount) is a service
-/// like any other.
+/// It is optional: a [`Mount`](crate::Mount) is a service that any accept loop can serve.
 ///
 /// ```no_run
 /// # use std::convert::Infallible;
@@ -52,7 +51,7 @@ const MAX_HANDSHAKES: usize = 16 << 10;
 /// http.listen(TcpListener::bind("[::1]:9001").await?);
 /// // … server.next_request() …
 ///
-/// // The end: both at once, because a WebSocket over HTTP/2 is a part of an HTTP connection.
+/// // Shut both down at once: a WebSocket over HTTP/2 is a part of an HTTP connection.
 /// let deadline = Duration::from_secs(5);
 /// let (aborted, shutdown) =
 ///     tokio::join!(http.shutdown(deadline), server.shutdown(CloseCode::GOING_AWAY, deadline));
@@ -60,16 +59,16 @@ const MAX_HANDSHAKES: usize = 16 << 10;
 /// # }
 /// ```
 ///
-/// Keep it: dropped, it stops listening. Connections live on.
+/// When dropped, it stops listening. Connections stay open.
 pub struct HttpServer<S> {
     http: Http<S>,
     phase: watch::Sender<Phase>,
 }
 
 impl<S> HttpServer<S> {
-    /// A server of this service, without a listening socket yet.
+    /// Returns a server for this service, without a listening socket.
     ///
-    /// The service is one of hyper's; wrap one of tower's in
+    /// The service is a hyper service; wrap a tower service in
     /// `hyper_util::service::TowerToHyperService`.
     pub fn new(service: S) -> Self {
         let header_timeout = Duration::from_secs(10);
@@ -84,38 +83,38 @@ impl<S> HttpServer<S> {
         Self { http, phase: watch::Sender::new(Phase::Serving) }
     }
 
-    /// Sets how long a client may take for the head of a request, from the connection's first
-    /// moment or from the end of the answer before. Default: 10 s. A TLS handshake is a part of
-    /// that: there is one deadline for it and the first head. The connection of a slower client is
-    /// closed, and so is one that is idle for so long.
+    /// Sets how long a client may take for the head of a request, counted from when the connection
+    /// is accepted or the previous response ends. Default: 10 s. For the first head, this includes
+    /// the TLS handshake. A connection that is slower, or idle for that long, is closed.
     ///
-    /// HTTP/2 has many requests on one connection; there it is how long the peer may be silent
-    /// before it is asked whether it lives, and again how long it may take to say so.
+    /// HTTP/2 has many requests on one connection. There it is how long the peer can be silent
+    /// before it is sent a ping, and how long it may take to answer it.
     ///
-    /// It holds for sockets that are listened on afterwards.
+    /// Applies to sockets listened on afterwards.
     #[must_use]
     pub fn header_timeout(mut self, timeout: Duration) -> Self {
         self.http.header_timeout = timeout;
         self
     }
 
-    /// Sets how many handshakes there may be at once: connections whose TLS handshake is not done
-    /// or whose first head has not come whole; of HTTP/2 it is the preface. Further clients wait in
-    /// the listening socket's backlog, but for one of each socket that waits outside of it. One
-    /// takes a socket and some KiB until the [`header_timeout`](Self::header_timeout). Default:
-    /// 16,384, as [`ServerBuilder::max_handshakes`](towline::ServerBuilder::max_handshakes).
+    /// Sets how many handshakes can be in progress at once: connections whose TLS handshake is not
+    /// done or whose first head is incomplete (with HTTP/2, the preface). Further clients wait in
+    /// the listening socket's backlog, except for one for each socket that is accepted already.
+    /// Each costs a socket and some KiB until the [`header_timeout`](Self::header_timeout).
+    /// Default: 16,384, as
+    /// [`ServerBuilder::max_handshakes`](towline::ServerBuilder::max_handshakes).
     ///
-    /// All listening sockets share them. It holds for sockets that are listened on afterwards.
+    /// All listening sockets share the limit. Applies to sockets listened on afterwards.
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.http.places = places(handshakes);
         self
     }
 
-    /// Reports TLS handshakes that fail to this server, which tells of them by
-    /// [`ServerEvent::TlsFailed`](towline::ServerEvent::TlsFailed). Default: nobody is told.
+    /// Reports failed TLS handshakes to this server, as
+    /// [`ServerEvent::TlsFailed`](towline::ServerEvent::TlsFailed). Default: they are not reported.
     ///
-    /// It holds for sockets that are listened on afterwards.
+    /// Applies to sockets listened on afterwards.
     ///
     /// ```
     /// # use hyper::service::service_fn;
@@ -138,9 +137,10 @@ impl<S> HttpServer<S> {
         self
     }
 
-    /// Sets whether small writes go out at once rather than wait for company. Default: on.
+    /// Sets whether to turn Nagle's algorithm off, so that small writes are sent at once. Default:
+    /// on.
     ///
-    /// It holds for sockets that are listened on afterwards.
+    /// Applies to sockets listened on afterwards.
     #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
     #[must_use]
     pub fn nodelay(mut self, on: bool) -> Self {
@@ -148,11 +148,12 @@ impl<S> HttpServer<S> {
         self
     }
 
-    /// Serves the connections of a listening socket, in the background, beside those of others.
+    /// Accepts and serves the connections of a listening socket, in the background. Call it once
+    /// for each socket.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     pub fn listen<B>(&self, listener: TcpListener)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -165,7 +166,7 @@ impl<S> HttpServer<S> {
         let (http, mut phase) = (self.http.clone(), self.phase.subscribe());
         tokio::spawn(async move {
             while let Some((stream, peer)) = accept(&listener, &mut phase).await {
-                // The next one waits in the socket's backlog.
+                // Further clients wait in the socket's backlog.
                 let place = tokio::select! {
                     biased;
                     () = reached_or_gone(&mut phase) => return,
@@ -176,17 +177,17 @@ impl<S> HttpServer<S> {
         });
     }
 
-    /// Stops listening, closes connections on which nothing is going on, lets the others end what
-    /// they are at, and waits for them; those that have not ended within `deadline` are aborted.
-    /// Returns how many that were.
+    /// Stops listening, closes idle connections, lets the others finish their current request, and
+    /// waits for them. Connections that have not ended within `deadline` are aborted. Returns how
+    /// many were.
     ///
-    /// A WebSocket over HTTP/1.1 is no HTTP connection any more and not touched. One over HTTP/2
-    /// is a part of one, and has to be closed within the deadline: shut the WebSocket server down
-    /// at the same time.
+    /// A WebSocket over HTTP/1.1 is no longer an HTTP connection and is not affected. A WebSocket
+    /// over HTTP/2 is a part of one and must be closed within the deadline: shut the WebSocket
+    /// server down at the same time.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what was begun goes on, but nothing is aborted.
+    /// Cancel safe: the shutdown continues, but aborts no connection.
     pub async fn shutdown(&self, deadline: Duration) -> usize {
         self.advance(Phase::Draining);
         if tokio::time::timeout(deadline, self.phase.closed()).await.is_ok() {
@@ -213,13 +214,12 @@ impl<S> fmt::Debug for HttpServer<S> {
     }
 }
 
-/// Resolves once nothing more is accepted: a server that is gone accepts no more than one that
-/// drains.
+/// Resolves once the server accepts no more: it is in this phase, or dropped.
 async fn reached_or_gone(phase: &mut watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase > Phase::Serving).await;
 }
 
-/// The next connection, or `None` once there are to be no more.
+/// The next connection, or `None` once the server accepts no more.
 async fn accept(
     listener: &TcpListener,
     phase: &mut watch::Receiver<Phase>,
@@ -234,15 +234,14 @@ async fn accept(
             Ok(accepted) => return Some(accepted),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "can't accept connections for now");
+                tracing::warn!(%error, "accepting connections failed; retrying");
                 tokio::time::sleep(OUT_OF_SOCKETS).await;
             }
         }
     }
 }
 
-/// Whether an error of `accept` is one of the connection that was to be accepted, and not of the
-/// listening socket.
+/// Whether an error of `accept` is about the connection to be accepted, not the listening socket.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,5 +1,5 @@
-//! Towline on a hyper server: handshakes go to the WebSocket server, all other requests to your
-//! service, on one port.
+//! Mounts a Towline WebSocket server on hyper or tower: handshakes go to the WebSocket server, all
+//! other requests to your service, on one port.
 //!
 //! ```no_run
 //! use std::convert::Infallible;
@@ -33,19 +33,18 @@
 //! # }
 //! ```
 //!
-//! What comes out of [`Server::next_request`](towline::Server::next_request) is what comes out of
-//! it on a listening socket of its own: origins, limits, keepalive, events and shutdown are the
-//! same. Only the reading of requests is hyper's, and so are its limits: the
-//! [`head_limits`](towline::ServerBuilder::head_limits) and the
-//! [`handshake_timeout`](towline::ServerBuilder::handshake_timeout) of the builder are without
-//! effect here; its [`max_handshakes`](towline::ServerBuilder::max_handshakes) are of requests that
-//! have come whole, and [`HttpServer::max_handshakes`] is about connections before that.
+//! The requests from [`Server::next_request`](towline::Server::next_request) are the same as those
+//! of a listening socket: origins, limits, keepalive, events and shutdown work alike. Only reading
+//! requests is up to hyper, with its limits. The builder's
+//! [`head_limits`](towline::ServerBuilder::head_limits) and
+//! [`handshake_timeout`](towline::ServerBuilder::handshake_timeout) have no effect here. Its
+//! [`max_handshakes`](towline::ServerBuilder::max_handshakes) counts requests that have arrived
+//! whole; [`HttpServer::max_handshakes`] counts connections before that.
 //!
 //! # In an accept loop of your own
 //!
-//! A [`Mount`] is a service like any other. See to three things: that the connection is served
-//! *with upgrades*, that requests know [the peer's address](Mount::peer_addr), and that Nagle's
-//! algorithm is off.
+//! A [`Mount`] is an ordinary service. Three things are up to your loop: serve the connection *with
+//! upgrades*, set [the peer's address](Mount::peer_addr), and turn Nagle's algorithm off.
 //!
 //! ```no_run
 //! # use std::convert::Infallible;
@@ -75,9 +74,9 @@
 //! # }
 //! ```
 //!
-//! The same with TLS, which takes the feature `rustls` and one for the cryptography, such as `tls` of
-//! the crate `towline`. [`Mount::tls`] has requests know that they came over it. Give the TLS handshake
-//! a deadline: `TlsServer::accept_http2` has none.
+//! With TLS, enable the feature `rustls` and one for the cryptography, such as `tls` of the crate
+//! `towline`. [`Mount::tls`] marks the requests as secure. Give the TLS handshake a deadline:
+//! `TlsServer::accept_http2` has none.
 //!
 //! ```no_run
 //! # use std::convert::Infallible;
@@ -114,18 +113,17 @@
 //!
 //! # With tower
 //!
-//! [`MountLayer`] goes into a `ServiceBuilder`. Around a tower service, [`Mount`] is a tower
-//! service, which hyper serves inside of a `hyper_util::service::TowerToHyperService`.
+//! Put a [`MountLayer`] into a `ServiceBuilder`. Around a tower service, [`Mount`] is a tower
+//! service; to serve it with hyper, wrap it in `hyper_util::service::TowerToHyperService`.
 //!
 //! # The stream
 //!
-//! Once a handshake is accepted, a TCP or Unix socket is taken out of hyper's wrapper, together
-//! with what hyper had read already, if it came to hyper inside of a `hyper_util::rt::TokioIo`; and
-//! so is a [`TlsStream`](towline::TlsStream). Then a connection costs what it costs on a listening
-//! socket of Towline's. Any other stream, TLS of another library's or a stream of HTTP/2, is used as
-//! hyper has it.
+//! Once a handshake is accepted, a TCP or Unix socket is taken out of hyper's wrapper, if it was
+//! passed to hyper in a `hyper_util::rt::TokioIo`, and so is a [`TlsStream`](towline::TlsStream).
+//! The connection then costs as much as one on a listening socket of Towline. Any other stream,
+//! such as one of HTTP/2 or of another TLS library, is used within hyper's wrapper.
 
-// In the order of dependence: a module uses only those above it.
+// In order of dependence: a module uses only those above it.
 
 mod peer_addr;
 

@@ -1,4 +1,4 @@
-//! The service that parts handshakes from other requests.
+//! The service that separates handshakes from other requests.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::peer_addr::PeerAddr;
 
 /// Mounts a server on a service: handshakes go to the server, all other requests to the service.
 ///
-/// The service is one of hyper's or one of tower's; [`Mount`] is the same kind of service then.
+/// The service is a hyper or a tower service, and [`Mount`] is a service of the same kind.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -37,7 +37,7 @@ pub fn mount<S>(server: ServerHandle, inner: S) -> Mount<S> {
     Mount { server, peer_addr: None, tls: None, inner }
 }
 
-/// The layer that [mounts](mount()) a server on a tower service.
+/// A layer that [mounts](mount()) a server on a tower service.
 ///
 /// ```
 /// # use std::convert::Infallible;
@@ -50,9 +50,9 @@ pub fn mount<S>(server: ServerHandle, inner: S) -> Mount<S> {
 ///
 /// let server = towline::Server::builder().build();
 /// let service = ServiceBuilder::new()
-///     // … layers which see the handshakes as well
+///     // … layers that see handshakes too
 ///     .layer(MountLayer::new(server.handle()))
-///     // … layers which don't
+///     // … layers that don't
 ///     .service(service_fn(async |_: Request<Incoming>| {
 ///         Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("ship ahoy")))
 ///     }));
@@ -63,7 +63,7 @@ pub struct MountLayer {
 }
 
 impl MountLayer {
-    /// The layer that mounts this server.
+    /// Returns the layer that mounts this server.
     pub fn new(server: ServerHandle) -> Self {
         Self { server }
     }
@@ -79,20 +79,20 @@ impl<S> Layer<S> for MountLayer {
 
 /// A service with a WebSocket server mounted on it; made by [`mount()`] or [`MountLayer`].
 ///
-/// A request is a handshake if its `Upgrade` header lists `websocket`, in whatever case, or if it
-/// is an extended CONNECT for that protocol (HTTP/2, RFC 8441). Handshakes go to
-/// [`Server::next_request`](towline::Server::next_request), and the response is what is answered
-/// there; those that are not valid are answered with 400, 405 or 426 and never get so far.
+/// A request is a handshake if its `Upgrade` header lists `websocket`, ignoring case, or if it is
+/// an extended CONNECT for that protocol (HTTP/2, RFC 8441). Handshakes go to
+/// [`Server::next_request`](towline::Server::next_request), which decides on the response. Invalid
+/// handshakes are answered with 400, 405 or 426 before that.
 ///
-/// Every other request goes to the inner service; so does everything while the server is
-/// [unmounted](ServerHandle::unmount), and once it is shut down or dropped. An unmount leaves
-/// open connections alone.
+/// Every other request goes to the inner service. While the server is
+/// [unmounted](ServerHandle::unmount), and once it is shut down or dropped, all requests do.
+/// Unmounting leaves open connections alone.
 ///
 /// It is a tower service around a tower service, and a hyper service around a hyper service. To
 /// serve the former with hyper, wrap it in `hyper_util::service::TowerToHyperService`.
 ///
-/// The connection must be served with upgrades: `with_upgrades()` of hyper's HTTP/1 connections,
-/// `serve_connection_with_upgrades` of hyper-util's. For HTTP/2 call `enable_connect_protocol()`
+/// Serve the connection with upgrades: `with_upgrades()` of hyper's HTTP/1 connections,
+/// `serve_connection_with_upgrades` of hyper-util's. For HTTP/2, call `enable_connect_protocol()`
 /// on the builder. [`HttpServer`](crate::HttpServer) does all of that.
 #[derive(Clone)]
 pub struct Mount<S> {
@@ -103,8 +103,8 @@ pub struct Mount<S> {
 }
 
 impl<S> Mount<S> {
-    /// Sets the peer's address for all requests which bear no [`PeerAddr`]: for an accept loop,
-    /// which has a clone of the service for each connection.
+    /// Sets the peer's address for all requests without a [`PeerAddr`]. Accept loops call it on a
+    /// clone of the service for each connection.
     ///
     /// The inner service finds it in the extensions of its requests, as a [`PeerAddr`].
     #[must_use]
@@ -113,38 +113,38 @@ impl<S> Mount<S> {
         self
     }
 
-    /// Sets what the TLS handshake agreed on, for all requests that bear no `Arc` of a [`TlsInfo`]: for
-    /// an accept loop, which knows it of its [`TlsStream`](towline::TlsStream::info).
+    /// Sets the result of the TLS handshake for all requests without an `Arc` of a [`TlsInfo`].
+    /// Accept loops get it from [`TlsStream::info`](towline::TlsStream::info).
     ///
-    /// The inner service finds it in the extensions of its requests, and
-    /// [`Request::tls`](towline::Request::tls) has it.
+    /// The inner service finds it in the extensions of its requests;
+    /// [`Request::tls`](towline::Request::tls) returns it.
     #[must_use]
     pub fn tls(mut self, info: Arc<TlsInfo>) -> Self {
         self.tls = Some(info);
         self
     }
 
-    /// The server that is mounted.
+    /// Returns the mounted server.
     pub fn server(&self) -> &ServerHandle {
         &self.server
     }
 
-    /// The service it is mounted on.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service it is mounted on, to be changed.
+    /// Returns the inner service for a change.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service alone.
+    /// Returns the inner service alone.
     pub fn into_inner(self) -> S {
         self.inner
     }
 
-    /// The request for the inner service, or else the answer to the handshake it was.
+    /// Returns the request for the inner service, or the response to a handshake.
     fn part<B, F>(&self, mut request: Request<B>) -> Result<Request<B>, MountFuture<F>> {
         if let Some(peer) = self.peer_addr
             && request.extensions().get::<PeerAddr>().is_none()
@@ -214,8 +214,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// As the inner service's future. That of a handshake is not cancel safe: the request is gone
-    /// and can't be accepted any more.
+    /// As the inner service's future. For a handshake it is not cancel safe: the request is gone
+    /// and can no longer be accepted.
     pub struct MountFuture<F> {
         #[pin]
         origin: Origin<F>,

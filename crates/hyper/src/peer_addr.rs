@@ -1,11 +1,11 @@
-//! Who is at the other end, said from outside of HTTP.
+//! The peer's address as a request extension.
 
 use std::net::SocketAddr;
 
-/// The address at the other end of the transport, among the extensions of a request.
+/// The address at the other end of the transport, as an extension of a request.
 ///
-/// HTTP says nothing about it, so whoever accepts the connection has to: [`HttpServer`] does, and
-/// in an accept loop of your own [`Mount::peer_addr`] does, or a line like this:
+/// HTTP does not carry it, so the accept loop has to add it: [`HttpServer`] does. In your own
+/// accept loop, use [`Mount::peer_addr`], or insert it:
 ///
 /// ```
 /// # let mut request = http::Request::new(());
@@ -15,8 +15,8 @@ use std::net::SocketAddr;
 ///
 /// A request without it becomes a [`towline::Request`] without a
 /// [`peer_addr`](towline::Request::peer_addr), and so without a
-/// [`remote_address`](towline::Request::remote_address) as well: what a header says about the
-/// client is believed only of a proxy that is known.
+/// [`remote_address`](towline::Request::remote_address): headers about the client are trusted only
+/// from a known proxy.
 ///
 /// [`HttpServer`]: crate::HttpServer
 /// [`Mount::peer_addr`]: crate::Mount::peer_addr

@@ -23,10 +23,10 @@ use crate::place::Place;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How large the head of a request may be; one that is larger is answered with 431.
+/// The largest head of a request. A larger one is answered with 431.
 const BUFFER: usize = 64 << 10;
 
-/// How a server treats its connections.
+/// The options of a server for its connections.
 #[derive(Clone)]
 pub(crate) struct Http<S> {
     pub(crate) service: S,
@@ -37,17 +37,17 @@ pub(crate) struct Http<S> {
     pub(crate) report_to: Option<ServerHandle>,
 }
 
-/// How far a server is; it only ever goes on.
+/// The phase of a server; phases only advance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Serving,
-    /// Nothing is accepted, and connections end with what they are at.
+    /// Nothing is accepted, and connections finish their current request.
     Draining,
-    /// Connections end at once.
+    /// Connections are aborted.
     Ended,
 }
 
-/// Resolves once the server is in this phase; never, if it is dropped before.
+/// Resolves once the server is in this phase; never if it is dropped before.
 async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
     if phase.wait_for(|phase| *phase >= wanted).await.is_err() {
         std::future::pending().await
@@ -70,9 +70,9 @@ where
         place: Place,
         mut phase: watch::Receiver<Phase>,
     ) {
-        // A socket that has ended meanwhile says so at the first read.
+        // If the socket has failed meanwhile, the first read says so.
         let _ = stream.set_nodelay(self.nodelay);
-        // Later than any clock goes it is none.
+        // A deadline too far for the clock is none.
         let deadline = Instant::now().checked_add(self.header_timeout);
         let begun = Begun { peer, place, deadline };
         let Some(tls) = self.tls.clone() else {
@@ -98,11 +98,11 @@ where
     fn report(&self, kind: ErrorKind, reason: String, peer: SocketAddr) {
         match &self.report_to {
             Some(server) => server.report_tls_failure(kind, reason, Some(peer)),
-            None => tracing::debug!(%peer, %reason, "no TLS"),
+            None => tracing::debug!(%peer, %reason, "TLS handshake failed"),
         }
     }
 
-    /// Serves a connection once it is known what is spoken on it.
+    /// Serves a connection whose protocol is known.
     async fn serve_greeted<I>(
         self,
         greeting: impl Future<Output = io::Result<Greeted<I>>>,
@@ -120,10 +120,10 @@ where
         let Greeted { stream, is_http2, tls } = match greeted {
             Some(Ok(greeted)) => greeted,
             Some(Err(error)) => {
-                tracing::debug!(%peer, %error, "no HTTP connection");
+                tracing::debug!(%peer, %error, "HTTP connection failed");
                 return;
             }
-            // Without a word there is nothing to be said about it.
+            // The client sent nothing, so there is nothing to log.
             None => return,
         };
         let origin = Origin { peer, tls };
@@ -148,11 +148,12 @@ where
 struct Begun {
     peer: SocketAddr,
     place: Place,
-    /// By when its first head has to be there.
+    /// The deadline for its first head.
     deadline: Option<Instant>,
 }
 
-/// `future`, or `None` where it is not ready by the deadline. Without one it has all the time.
+/// Returns the output of `future`, or `None` at the deadline. `None` as the deadline means no
+/// limit.
 async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
     match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
@@ -182,7 +183,7 @@ where
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    // hyper's own time begins only now.
+    // hyper's own timeout starts only now.
     tokio::select! {
         served = drive(connection, |connection| connection.graceful_shutdown(), phase) => served,
         () = late => Ok(()),
@@ -213,7 +214,7 @@ where
     drive(connection, |connection| connection.graceful_shutdown(), phase).await
 }
 
-/// Serves a connection to its end, which may be the server's.
+/// Serves a connection until it ends or the server does.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     connection: C,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
@@ -230,13 +231,13 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     }
 }
 
-/// Where the requests of a connection come from.
+/// The origin of a connection's requests.
 struct Origin {
     peer: SocketAddr,
     tls: Option<Arc<TlsInfo>>,
 }
 
-/// A service whose requests say where they come from.
+/// A service that adds the origin to its requests.
 struct Told<S> {
     service: S,
     origin: Origin,
@@ -249,7 +250,7 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
     type Future = S::Future;
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
-        // The first head has come whole.
+        // The first head is complete.
         self.place.leave();
         let extensions = request.extensions_mut();
         extensions.insert(PeerAddr(self.origin.peer));

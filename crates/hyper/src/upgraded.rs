@@ -1,4 +1,4 @@
-//! The stream out of hyper's hands.
+//! Takes the stream out of hyper.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use towline::TlsStream;
 
 use crate::ahead::Ahead;
 
-/// The stream, once hyper is done with it, and what it has read behind the request.
+/// Waits for hyper to release the stream, and returns it with the bytes read after the request.
 pub(crate) async fn upgraded(on_upgrade: OnUpgrade) -> io::Result<towline::Upgraded> {
     match on_upgrade.await {
         Ok(upgraded) => Ok(take_out(upgraded)),
@@ -25,11 +25,10 @@ pub(crate) async fn upgraded(on_upgrade: OnUpgrade) -> io::Result<towline::Upgra
     }
 }
 
-/// A socket, or a TLS stream of Towline's, where there is one to be found. It does away with a box, a
-/// virtual call for every read and write, and the lock between the halves of a stream that can't be
-/// taken apart.
+/// Takes out a socket, or a TLS stream of Towline, if there is one. That saves a box, a virtual
+/// call for every read and write, and a lock between the halves of the stream.
 ///
-/// Any other stream stays in hyper's wrapper, which gives out first what was read already.
+/// Any other stream stays in hyper's wrapper, which first returns the bytes read already.
 fn take_out(upgraded: Upgraded) -> towline::Upgraded {
     let upgraded = match socket::<TcpStream>(upgraded) {
         Ok(socket) => return socket,
@@ -40,7 +39,8 @@ fn take_out(upgraded: Upgraded) -> towline::Upgraded {
         Err(upgraded) => upgraded,
     };
     let upgraded = match downcast::<Ahead>(upgraded) {
-        // What was read ahead is given out before the stream is read, so the rest is behind it.
+        // The bytes read ahead are returned before the stream is read, so the rest comes after
+        // them.
         Ok((ahead, mut early)) => {
             let (rest, stream) = ahead.into_parts();
             early.extend(rest);
@@ -63,8 +63,8 @@ where
     downcast::<S>(upgraded).map(|(stream, early)| towline::Upgraded::new(stream, early))
 }
 
-/// The stream, and what was read from it, as a connection of hyper has it, or as one of hyper-util's
-/// `auto` does.
+/// Returns the stream and the bytes read from it, for a connection of hyper or of hyper-util's
+/// `auto`.
 fn downcast<S: towline::Io>(upgraded: Upgraded) -> Result<(S, Vec<u8>), Upgraded>
 where
     TokioIo<S>: Read + Write,

@@ -1,12 +1,13 @@
-//! A chat: whoever has a name in the URL talks to all in the same room. `cargo run -p towline --example
-//! chat`, and in two terminals `cargo run -- connect ws://127.0.0.1:9001/harbour?ada` with a name each.
+//! A chat with rooms: everybody in a room gets its messages. Run `cargo run -p towline --example
+//! chat`, and in two terminals `cargo run -- connect ws://127.0.0.1:9001/harbour?ada`, with a name
+//! each.
 
 use std::env;
 
 use towline::http::StatusCode;
 use towline::{Connection, Request, Result, Server, ServerHandle, WhenFull};
 
-/// Who is at the other end; it goes with the connection.
+/// The user's name, kept with the connection.
 #[derive(Clone)]
 struct Name(String);
 
@@ -26,7 +27,7 @@ async fn talk(request: Request, server: ServerHandle) -> Result<()> {
         let name = connection.data().get::<Name>().map_or("somebody", |name| &name.0);
         let line = format!("{name}: {text}");
         for sender in server.connections().senders() {
-            // One that is slow misses a line, and holds nobody up.
+            // A slow client misses the line and delays nobody.
             if sender.info().path() == connection.path() {
                 let _ = sender.try_send(&line);
             }

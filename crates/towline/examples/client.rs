@@ -1,4 +1,4 @@
-//! A client that says something and waits for an answer: `cargo run -p towline --example client
+//! A client that sends a message and prints the answer: `cargo run -p towline --example client
 //! ws://127.0.0.1:9001/`.
 
 use std::env;

@@ -1,5 +1,5 @@
-//! A server that sends back what it receives: `cargo run -p towline --example echo`, and then
-//! `cargo run -p towline --example client`.
+//! A server that echoes messages: `cargo run -p towline --example echo`, and then `cargo run -p
+//! towline --example client`.
 
 use std::env;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     println!("listening on {}", server.local_addr()?);
     let handle = server.handle();
     tokio::spawn(async move {
-        // A line at the end of the input would do as well; without a terminal there is none.
+        // Without Ctrl-C support the server runs until it is killed.
         if tokio::signal::ctrl_c().await.is_ok() {
             let _ = handle.shutdown(CloseCode::GOING_AWAY, Duration::from_secs(5)).await;
         }

@@ -1,7 +1,10 @@
-//! WebSocket for Rust, client and server, on tokio: the library in which what every production
-//! user otherwise adds by hand is there already.
+//! WebSocket clients and servers (RFC 6455) on tokio, ready for production.
 //!
-//! A server:
+//! Keepalive, backpressure, memory limits, cancel safety, sending from many tasks and a complete
+//! close are built in and on by default. Client and server connections are the same type,
+//! [`Connection`].
+//!
+//! # A server
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> towline::Result<()> {
@@ -19,7 +22,10 @@
 //! # }
 //! ```
 //!
-//! A client:
+//! Inspect each [`Request`] before accepting or rejecting it: path, headers, cookies, subprotocols.
+//! A [`ServerHandle`] broadcasts, reports events and shuts the server down, from any task.
+//!
+//! # A client
 //!
 //! ```no_run
 //! # #[tokio::main] async fn main() -> towline::Result<()> {
@@ -31,51 +37,61 @@
 //! # }
 //! ```
 //!
-//! # What holds for every connection
+//! The client tries all addresses of a host, uses the [proxy](Proxy) that the environment names, and
+//! follows [redirects](Client::follow_redirects) if you allow it.
 //!
-//! Server or client, on any transport:
+//! # What is built in
 //!
-//! - **Cancel safe.** Any future can be dropped at any time; nothing is lost, doubled, reordered or
-//!   torn. What has begun to close, accept or reject goes on. Where there is more to say, as of
-//!   [`ServerHandle::upgrade`], the method does.
-//! - **Many senders.** [`Sender`] is `Clone + Send + Sync`. Messages never interleave; control
-//!   frames slip in between the fragments of a long one.
-//! - **Nothing stuck.** What was sent leaves at the latest when the sending task next yields.
-//!   Replies to messages that came together leave together.
-//! - **Backpressure.** Sending waits while too much is queued; a peer that stops reading costs a
+//! These hold for every connection, client or server, on any transport:
+//!
+//! - **Cancel safety.** Any future can be dropped at any time: no message is lost, duplicated,
+//!   reordered or torn. Closing, accepting and rejecting continue in the background once begun. The
+//!   few exceptions, such as [`ServerHandle::upgrade`], are documented.
+//! - **Many senders.** [`Sender`] is `Clone + Send + Sync`. Messages never interleave; control frames
+//!   are sent between the fragments of a long message.
+//! - **No flush.** A sent message leaves at the latest when the sending task next yields. Replies to
+//!   messages that arrived together leave together.
+//! - **Backpressure.** Sending waits while too much is queued. A peer that stops reading costs a
 //!   bounded amount of memory.
-//! - **Alive or gone.** Keepalive pings, their grace period and the close timeout run although
-//!   nobody receives or sends. A peer is never declared dead while its bytes lie unread.
-//! - **Limits bound memory**, before anything is allocated, and while something inflates.
-//! - **A close completes** and says who began, what was said, and why.
-//! - **Safe by default**: pages of other origins are refused unless allowed, and forwarded
-//!   addresses are believed only from trusted proxies.
-//! - **Cheap at rest.** An idle connection holds no buffer.
+//! - **Keepalive.** Pings, their grace period and the close timeout run even if the program neither
+//!   sends nor receives. A peer is never declared dead while its bytes are unread.
+//! - **Memory limits.** Limits are checked before memory is allocated, and while a compressed message
+//!   inflates.
+//! - **A complete close.** [`Closed`] says which end began, the code, the reason, and the cause.
+//! - **Safe defaults.** Servers refuse pages of other origins unless allowed, and trust forwarded
+//!   addresses only from known proxies.
+//! - **Small at rest.** An idle connection holds no buffer.
 //!
-//! The client finds its way through what is in between: addresses that do not answer, [proxies](Proxy),
-//! which the environment names by default, and [redirects](Client::follow_redirects) where it is told
-//! to follow them.
+//! # Where to go on
 //!
-//! With the feature `deflate`, messages can be compressed (permessage-deflate, RFC 7692):
-//! [`Config::compression`] takes a `Deflate`, which says what that costs.
+//! - [`Server`], [`ServerBuilder`] and [`Request`]: listen, accept, reject, broadcast, shut down.
+//! - [`Client`] and [`Proxy`]: connect, through whatever is in between.
+//! - [`Connection`] and [`Sender`]: send, receive, close. A connection also carries the
+//!   [path](Connection::path) it was requested by and [data](Connection::data) of the program, such as
+//!   the user.
+//! - [`Config`]: limits, keepalive, timeouts, queues, compression.
+//! - [`Error`] and [`ErrorKind`]: what can fail, and [which end](Blame) is to blame.
 //!
-//! A connection knows the [path](Connection::path) that it was asked for by, and carries what the
-//! program gives it to carry: its [data](Connection::data), such as who the user is.
+//! # Features
 //!
-//! # What is public
+//! None is on by default.
 //!
-//! All of this crate's API is in its root, by name. What belongs to the protocol comes from the crate
-//! `towline-proto` and is here under its own name, as far as a program on tokio has to do with it:
-//! messages, close codes, the configuration, how a connection ends, and what handshakes are made of,
-//! with the errors of their parts. The protocol's machinery, which a host other than tokio needs, is
-//! in `towline-proto` alone. Adapters to HTTP libraries have nothing beyond this:
-//! [`ServerHandle::upgrade`], [`Upgraded`], [`Transport`] and [`Protocol`] are for them.
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `tls` | `wss://` clients, and servers that speak TLS |
+//! | `deflate` | compression (permessage-deflate, RFC 7692), for [`Config::compression`] |
+//! | `idn` | host names that are not ASCII, in a client's URLs |
+//! | `rustls`, `ring`, `aws-lc-rs`, `platform-verifier`, `webpki-roots` | the parts of `tls`, to choose from |
+//! | `rustls-0_23` | rustls's own types in the API |
 //!
-//! The crates [`http`] and [`bytes`], whose types are in the API, are re-exported.
+//! # Other crates
 //!
-//! Where to go on: [`Server`], [`Request`], [`Client`], [`Connection`], [`Config`], [`Error`].
+//! `towline-hyper` mounts a server on hyper or tower. Adapters to other HTTP libraries use
+//! [`ServerHandle::upgrade`], [`Upgraded`], [`Transport`] and [`Protocol`]. `towline-proto` is the
+//! protocol without I/O, for other runtimes; the types of it that programs on tokio need are
+//! re-exported here, as are the crates [`http`] and [`bytes`].
 
-// In the order of dependence: a module uses only those above it.
+// In order of dependence: a module uses only those above it.
 
 mod error;
 
@@ -92,12 +108,12 @@ mod server;
 
 mod client;
 
-/// The crate of the payloads' type, in the version that this one has.
+/// The crate of the payload type, in the version that this API uses.
 pub use bytes;
 pub use client::{Client, Proxy, Resolve};
 pub use connection::{Connection, Event, Info, Receiver, Sender, WhenFull};
 pub use error::{Blame, Error, ErrorKind, Result};
-/// The crate of requests, headers and status codes, in the version that this one has.
+/// The crate of requests, headers and status codes, in the version that this API uses.
 pub use http;
 pub use server::{
     Broadcasting, Connections, Delivery, Events, Request, Server, ServerBuilder, ServerEvent,

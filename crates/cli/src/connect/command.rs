@@ -1,38 +1,38 @@
-//! What a line typed at the prompt asks for.
+//! The commands typed at the prompt.
 
 use towline::{CloseCode, CloseFrame};
 
-/// What `/help` shows.
+/// The text of `/help`.
 pub(crate) const HELP: &str = "  TEXT                    send a text message
   //TEXT                  send a text message that begins with a slash
   /binary FILE            send a file as a binary message
-  /ping [TEXT]            send a ping, and show how long the pong takes
-  /close [CODE [REASON]]  close the connection, with 1000 if no code is given
-  /help                   this list
+  /ping [TEXT]            send a ping and show the round-trip time
+  /close [CODE [REASON]]  close the connection; the default code is 1000
+  /help                   show this list
   Ctrl-C, Ctrl-D          close the connection
-  Up, Down                earlier lines";
+  Up, Down                recall earlier lines";
 
-/// What is to be done.
+/// A command typed at the prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Send a text message.
     Text(String),
-    /// Send a file's content.
+    /// Send the contents of a file.
     Binary(String),
     /// Send a ping, with this payload if there is one.
     Ping(Option<String>),
     /// Close the connection.
     Close(CloseFrame),
-    /// List what there is.
+    /// List the commands.
     Help,
 }
 
 impl Command {
-    /// Reads a line.
+    /// Parses a line.
     ///
     /// # Errors
     ///
-    /// A sentence that says what is wrong with it.
+    /// A sentence that says what is wrong with the line.
     pub(crate) fn parse(line: &str) -> Result<Self, String> {
         let Some(command) = line.strip_prefix('/') else { return Ok(Self::Text(line.to_owned())) };
         if command.starts_with('/') {
@@ -41,12 +41,14 @@ impl Command {
         let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let rest = rest.trim();
         match name {
-            "binary" if rest.is_empty() => Err("/binary needs the name of a file".to_owned()),
+            "binary" if rest.is_empty() => Err("/binary needs a file name".to_owned()),
             "binary" => Ok(Self::Binary(rest.to_owned())),
             "ping" => Ok(Self::Ping(Some(rest.to_owned()).filter(|text| !text.is_empty()))),
             "close" => close(rest).map(Self::Close),
             "help" => Ok(Self::Help),
-            _ => Err(format!("there is no command /{name}: /help lists them, //{name} sends it")),
+            _ => Err(format!(
+                "unknown command /{name}: /help lists the commands, //{name} sends the text"
+            )),
         }
     }
 }
@@ -56,7 +58,7 @@ fn close(arguments: &str) -> Result<CloseFrame, String> {
     let code = match code {
         "" => CloseCode::NORMAL,
         code => CloseCode::new(code.parse().map_err(|_| {
-            format!("{code:?} is no close code: that is a number such as 1000 or 4001")
+            format!("{code:?} is not a close code: write a number such as 1000 or 4001")
         })?),
     };
     CloseFrame::new(code, reason.trim()).map_err(|error| error.to_string())

@@ -1,4 +1,4 @@
-//! From the input to the connection: what is put in is sent, as fast as the server takes it.
+//! Sends the input, as fast as the server takes it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,21 +17,21 @@ use crate::quantity::in_words;
 pub(crate) enum End {
     /// All of it was sent.
     Over,
-    /// The user wants the connection closed like this.
+    /// The user asked to close the connection with this frame.
     Close(CloseFrame),
-    /// It could not be read to its end, for this reason.
+    /// Reading it failed, for this reason.
     Failed(String),
-    /// The connection takes no more.
+    /// The connection is closed for sending.
     Closed,
 }
 
-/// What sends the input.
+/// Sends the input.
 #[derive(Debug)]
 pub(crate) struct Feed {
     pub(crate) sender: Sender,
     pub(crate) output: Output,
     pub(crate) pings: Arc<Pings>,
-    /// Whether there is a message that was put in and has not been sent.
+    /// Whether a message has been read and not been sent.
     pub(crate) is_sending: Arc<AtomicBool>,
 }
 
@@ -60,7 +60,7 @@ impl Feed {
         None
     }
 
-    /// Does what a line typed at the prompt asks for.
+    /// Runs a line typed at the prompt.
     async fn obey(&self, line: &str) -> Option<End> {
         match Command::parse(line) {
             Ok(Command::Text(text)) => return self.send(Message::text(text)).await,
@@ -99,7 +99,7 @@ impl Feed {
     }
 
     async fn note(&self, text: &str) {
-        // Where the output is gone, the connection is about to be closed for it.
+        // If the output is gone, the connection is closed elsewhere.
         let _ = self.output.note(text).await;
     }
 }

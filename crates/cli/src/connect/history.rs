@@ -1,22 +1,23 @@
-//! The lines that were entered before.
+//! The lines entered before.
 
 use std::collections::VecDeque;
 
-/// More are forgotten, the oldest first. They are not written to disk: they may be secrets.
+/// The most lines to keep; the oldest are dropped. They are not written to disk: they may be
+/// secrets.
 const MOST: usize = 1000;
 
-/// The lines that were entered, and which of them is looked at.
+/// The lines that were entered, and the position in them.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     lines: VecDeque<String>,
-    /// How far back the line is that is looked at; the line being written is at 0.
+    /// How many lines back the position is; 0 is the line being written.
     back: usize,
-    /// The line that was being written.
+    /// The line being written.
     draft: String,
 }
 
 impl History {
-    /// Adds a line that was entered.
+    /// Adds a line.
     pub(crate) fn add(&mut self, line: &str) {
         self.back = 0;
         if self.lines.front().is_some_and(|last| last == line) {
@@ -26,7 +27,7 @@ impl History {
         self.lines.truncate(MOST);
     }
 
-    /// The line before the one that is looked at, which is `now`.
+    /// Goes to the previous line. `now` is the text of the current one.
     pub(crate) fn earlier(&mut self, now: &str) -> Option<&str> {
         let line = self.lines.get(self.back)?;
         if self.back == 0 {
@@ -36,7 +37,7 @@ impl History {
         Some(line)
     }
 
-    /// The line after the one that is looked at: at last the one that was being written.
+    /// Goes to the next line; the last one is the line being written.
     pub(crate) fn later(&mut self) -> Option<&str> {
         self.back = self.back.checked_sub(1)?;
         match self.back.checked_sub(1) {

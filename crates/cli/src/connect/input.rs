@@ -1,4 +1,4 @@
-//! What is to be sent, from standard input or the command line.
+//! The messages to send, from standard input or the command line.
 
 use std::io::{self, BufRead as _, Read as _};
 use std::thread;
@@ -6,37 +6,37 @@ use std::thread;
 use tokio::sync::mpsc;
 use towline::Message;
 
-/// What may have been read and not been sent.
+/// How many inputs are read ahead.
 const WAITING: usize = 64;
 
-/// What was put in. The end of the channel is the end of the input.
+/// An item of input. The input ends when the channel does.
 #[derive(Debug)]
 pub(crate) enum Input {
-    /// To be sent.
+    /// A message to send.
     Message(Message),
-    /// Typed at the prompt.
+    /// A line typed at the prompt.
     Line(String),
-    /// No more can be read, for this reason.
+    /// Reading failed, for this reason.
     Failed(String),
 }
 
-/// A channel for input that comes bit by bit.
+/// A channel for input read over time.
 pub(crate) fn channel() -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
     mpsc::channel(WAITING)
 }
 
-/// Messages that there are already.
+/// Messages given on the command line.
 pub(crate) fn given(messages: Vec<String>, is_binary: bool) -> mpsc::Receiver<Input> {
     let (input, inputs) = mpsc::channel(messages.len().max(1));
     for text in messages {
         let message = if is_binary { Message::binary(text) } else { Message::text(text) };
-        // There is room for all of them.
+        // The channel has room for all of them.
         let _ = input.try_send(Input::Message(message));
     }
     inputs
 }
 
-/// A text message for each line of standard input.
+/// Reads standard input as one text message per line.
 pub(crate) fn lines() -> mpsc::Receiver<Input> {
     read(|input| {
         let mut stdin = io::stdin().lock();
@@ -48,7 +48,7 @@ pub(crate) fn lines() -> mpsc::Receiver<Input> {
                 Err(error) => return fail(input, format!("can't read the input: {error}")),
             }
             let Ok(text) = String::from_utf8(chomped(line)) else {
-                let reason = "is not UTF-8; --binary sends the input as it is";
+                let reason = "is not UTF-8; --binary sends any bytes";
                 return fail(input, format!("line {number} of the input {reason}"));
             };
             if input.blocking_send(Input::Message(Message::text(text))).is_err() {
@@ -58,19 +58,19 @@ pub(crate) fn lines() -> mpsc::Receiver<Input> {
     })
 }
 
-/// One binary message of all that standard input has.
+/// Reads all of standard input as one binary message.
 pub(crate) fn whole() -> mpsc::Receiver<Input> {
     read(|input| {
         let mut bytes = Vec::new();
         match io::stdin().lock().read_to_end(&mut bytes) {
-            // Whoever no longer waits for it does not want it.
+            // If the receiver is gone, nobody wants it.
             Ok(_) => drop(input.blocking_send(Input::Message(Message::binary(bytes)))),
             Err(error) => fail(input, format!("can't read the input: {error}")),
         }
     })
 }
 
-/// Reading blocks, and nothing but data ends it: it has a thread that ends with the process.
+/// Reading blocks and can't be cancelled, so it has a thread that ends with the process.
 fn read(reader: impl FnOnce(&mpsc::Sender<Input>) + Send + 'static) -> mpsc::Receiver<Input> {
     let (input, inputs) = channel();
     thread::spawn(move || reader(&input));
@@ -81,7 +81,7 @@ fn fail(input: &mpsc::Sender<Input>, reason: String) {
     let _ = input.blocking_send(Input::Failed(reason));
 }
 
-/// The line without its end, be it that of Unix or of Windows.
+/// Removes the line end, `\n` or `\r\n`.
 fn chomped(mut line: Vec<u8>) -> Vec<u8> {
     if line.last() == Some(&b'\n') {
         line.pop();

@@ -1,10 +1,10 @@
-//! The keys, and what they do to a line.
+//! Key bindings of the prompt.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::connect::line::Reach;
 
-/// What a key does.
+/// The action of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Key {
     Insert(char),
@@ -17,14 +17,14 @@ pub(crate) enum Key {
     Earlier,
     Later,
     ClearScreen,
-    /// The end, if the line is empty; else it deletes.
+    /// Ends the input if the line is empty; otherwise deletes a character.
     EndOrDelete,
-    /// The end, as a signal asks for it.
+    /// Ends the program, as a signal does.
     Interrupt,
 }
 
 impl Key {
-    /// What this key does, if it does anything: as in a shell.
+    /// The action of this key, as in a shell, if it has one.
     pub(crate) fn of(event: KeyEvent) -> Option<Self> {
         if event.kind == KeyEventKind::Release {
             return None;
@@ -33,7 +33,7 @@ impl Key {
         let (control, alt) = (with(KeyModifiers::CONTROL), with(KeyModifiers::ALT));
         let by_word = if control || alt { Reach::Word } else { Reach::Character };
         Some(match event.code {
-            // Together they make the characters of some keyboards.
+            // Together they produce characters on some keyboards.
             KeyCode::Char(letter) if control && !alt => return Self::of_control(letter),
             KeyCode::Char('b') if alt && !control => Self::Left(Reach::Word),
             KeyCode::Char('f') if alt && !control => Self::Right(Reach::Word),

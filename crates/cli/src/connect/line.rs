@@ -1,21 +1,21 @@
-//! A line that is being edited: its text, and where the cursor stands in it.
+//! A line being edited: its text and its cursor.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// A line that is being edited. The cursor stands between characters as people see them.
+/// A line being edited. The cursor stands between graphemes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Line {
     text: String,
     /// In bytes, at the edge of a grapheme.
     cursor: usize,
-    /// What was cut last.
+    /// The text that was cut last.
     cut: String,
 }
 
-/// How far to go, or to delete.
+/// How far to move or delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// A character as people see it.
+    /// One grapheme.
     Character,
     Word,
     /// To the end of the line.
@@ -27,7 +27,7 @@ impl Line {
         &self.text
     }
 
-    /// What stands before the cursor.
+    /// The text before the cursor.
     pub(crate) fn before(&self) -> &str {
         &self.text[..self.cursor]
     }
@@ -36,13 +36,13 @@ impl Line {
         self.text.is_empty()
     }
 
-    /// Puts another text in its place.
+    /// Replaces the text.
     pub(crate) fn set(&mut self, text: &str) {
         text.clone_into(&mut self.text);
         self.cursor = text.len();
     }
 
-    /// The text; the line is empty then.
+    /// Takes the text and leaves an empty line.
     pub(crate) fn take(&mut self) -> String {
         self.cursor = 0;
         std::mem::take(&mut self.text)
@@ -73,7 +73,7 @@ impl Line {
         self.keep(deleted, reach);
     }
 
-    /// Inserts what was cut last.
+    /// Inserts the text that was cut last.
     pub(crate) fn paste(&mut self) {
         let cut = self.cut.clone();
         self.insert(&cut);

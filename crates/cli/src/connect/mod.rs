@@ -52,10 +52,10 @@ use crate::interrupt::Interrupts;
 use crate::quantity::Switch;
 use crate::say;
 
-/// Connects, talks, and says how it ended.
+/// Connects, exchanges messages, and reports how the connection ended.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()
-        .map_err(|error| Failure::new(Exit::Unclean, format!("no signals: {error}")))?;
+        .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     let mut terminal = None;
     let view = view(&options);
     let outcome = tokio::select! {
@@ -63,7 +63,7 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
         () = interrupts.second() => Ok((None, Exit::Interrupted)),
         () = elapse(options.timeout) => Err(Failure::new(
             Exit::TimedOut,
-            format!("not over within {:?} (--timeout)", options.timeout.unwrap_or_default()),
+            format!("not finished within {:?} (--timeout)", options.timeout.unwrap_or_default()),
         )),
     };
     if let Some(terminal) = terminal {
@@ -88,8 +88,8 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     }
 }
 
-/// From connecting to the end of the connection. Returns what there is to be said to the end in
-/// place of the prompt.
+/// Runs from connecting to the end of the connection. Returns the last line to print once the
+/// prompt is gone.
 async fn session(
     options: &Options,
     view: View,
@@ -98,7 +98,7 @@ async fn session(
 ) -> Result<(Option<String>, Exit), Failure> {
     let client = options.client()?;
     if options.network.insecure && !options.quiet {
-        say::note("warning: --insecure accepts any certificate: this may be anybody's server");
+        say::note("warning: --insecure accepts any certificate: this may be any server");
     }
     let connection = tokio::select! {
         connection = client.connect(&options.url) => connection?,
@@ -122,7 +122,7 @@ async fn talk(
     interrupts: Interrupts,
 ) -> Result<(Option<String>, Exit), Failure> {
     let view = output.view;
-    // Where the output is gone, the conversation notices.
+    // If the output is gone, the conversation notices.
     let _ = output.show(view.opened(&connection)).await;
     if let Some(shown) = connection.tls().and_then(|tls| view.secured(tls)) {
         let _ = output.show(shown).await;
@@ -162,7 +162,7 @@ fn view(options: &Options) -> View {
     }
 }
 
-/// What is to be sent, and what prints.
+/// The input and the output.
 fn inputs(
     options: &Options,
     view: View,
@@ -171,8 +171,9 @@ fn inputs(
 ) -> Result<(mpsc::Receiver<Input>, Printer), Failure> {
     if let View::Prompt { .. } = view {
         let (input, inputs) = input::channel();
-        let (opened, above) = Terminal::open(input, interrupts.clone())
-            .map_err(|error| Failure::new(Exit::Unclean, format!("no prompt: {error}")))?;
+        let (opened, above) = Terminal::open(input, interrupts.clone()).map_err(|error| {
+            Failure::new(Exit::Unclean, format!("can't show a prompt: {error}"))
+        })?;
         *terminal = Some(opened);
         return Ok((inputs, Printer::new(above)));
     }
@@ -186,7 +187,7 @@ fn inputs(
     Ok((inputs, Printer::new(Stdout::new())))
 }
 
-/// Waits for so long, or for ever.
+/// Waits for this long, or forever.
 async fn elapse(timeout: Option<Duration>) {
     match timeout {
         Some(timeout) => tokio::time::sleep(timeout).await,

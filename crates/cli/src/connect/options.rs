@@ -11,16 +11,16 @@ use crate::exit::{CONNECT_CODES, Exit, Failure};
 use crate::network::Network;
 use crate::quantity::{Switch, duration, duration_or_off, size};
 
-/// What becomes of the input, for `--help`.
+/// How the input is used, for `--help`.
 const DETAILS: &str = "\
-On a terminal it is interactive: a line is sent as a text message, what is received is shown above
-the prompt, and /help lists the commands, such as /ping, /close 4001 bye and /binary FILE.
+On a terminal it is interactive: each line is sent as a text message, and received messages appear
+above the prompt. /help lists the commands, such as /ping, /close 4001 bye and /binary FILE.
 
-Else it is a filter: each line of the input is sent as a text message, and each message received is
-a line of the output. At the end of the input it closes, and still prints what the server sends
-until its close frame; --wait has it wait for messages before. With --binary the whole input is one
-binary message, and the output is the bytes of the messages, with nothing between them; with --json
-a line of the output is an event.
+Otherwise it is a filter: each line of the input is sent as a text message, and each received message
+becomes a line of the output. At the end of the input it closes the connection, and prints messages
+until the server's close frame; --wait waits for messages before closing. With --binary the whole
+input is one binary message, and received messages are written with nothing between them. With --json
+each line of the output is an event.
 
 Examples:
   towline connect ws://127.0.0.1:9001/
@@ -31,24 +31,24 @@ Examples:
   towline connect wss://example.com/ --proxy socks5h://127.0.0.1:1080
   towline connect ws://127.0.0.1:9001/ --wait forever --json < /dev/null";
 
-/// Talk to a WebSocket server: by hand on a terminal, else as a filter.
+/// Talk to a WebSocket server: interactively on a terminal, otherwise as a filter.
 #[derive(Debug, Args)]
 #[command(after_help = CONNECT_CODES, after_long_help = format!("{DETAILS}\n\n{CONNECT_CODES}"))]
 pub(crate) struct Options {
-    /// Where to connect to, such as ws://127.0.0.1:9001/chat; ws:// can be left out
+    /// The server's URL, such as ws://127.0.0.1:9001/chat; ws:// can be omitted
     #[arg(value_parser = url)]
     pub(crate) url: String,
 
-    /// Send this text, and don't read the input. Repeat it for more
+    /// Send this text instead of reading the input. Repeat it for more
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Vec<String>,
 
-    /// Close only after this many messages have been received [default: 0]
+    /// Close only after receiving this many messages [default: 0]
     #[arg(short, long, value_name = "COUNT|forever", value_parser = wait)]
     pub(crate) wait: Option<Switch<u64>>,
 
-    /// Send binary messages: each --message, or the whole input as one; and write what is received
-    /// as it is
+    /// Send binary messages: each --message, or the whole input as one. Write received messages as
+    /// they are, with nothing between them
     #[arg(short, long)]
     pub(crate) binary: bool,
 
@@ -56,16 +56,16 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Offer this subprotocol. Repeat it for more, the preferred one first
+    /// Offer this subprotocol. Repeat it for more, most preferred first
     #[arg(short, long, value_name = "NAME", value_parser = protocol)]
     protocol: Vec<String>,
 
-    /// Connect in the name of a page of this origin
+    /// Send this Origin, as a page of it would
     #[arg(short, long)]
     origin: Option<String>,
 
     /// Send this header with the handshake. Repeat it for more
-    // Read later: what is wrong with an option is shown, and this may be a password.
+    // Parsed later: clap's errors show the value, which may be a password.
     #[arg(short = 'H', long, value_name = "NAME: VALUE")]
     header: Vec<String>,
 
@@ -73,11 +73,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     max_message: usize,
 
-    /// The largest frame to receive [default: the size of the largest message]
+    /// The largest frame to receive [default: the --max-message size]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_frame: Option<usize>,
 
-    /// Compress messages where the server can do it too: at this level, from 1 (fast) to 9 (short)
+    /// Compress messages if the server agrees, at this level from 1 (fast) to 9 (small)
     #[arg(
         long,
         value_name = "LEVEL",
@@ -88,11 +88,12 @@ pub(crate) struct Options {
     )]
     compress: Option<u8>,
 
-    /// Ping a server that has been silent for so long, and give up on it 10 s later
+    /// Ping a server that has been silent for this long, and disconnect 10 s later if it stays
+    /// silent
     #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
     keepalive: Switch<Duration>,
 
-    /// How long connecting may take in all: name, transport, proxy, TLS and handshake
+    /// How long connecting may take in all: name lookup, transport, proxy, TLS and handshake
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     connect_timeout: Duration,
 
@@ -100,26 +101,26 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     close_timeout: Duration,
 
-    /// Give up, with exit code 124, if all is not over within this time
+    /// Give up with exit code 124 if not finished within this time
     #[arg(short, long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
 
-    /// Say nothing but messages and errors
+    /// Print only messages and errors
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Say on standard error what was agreed on, whose certificate the server has, what it answers if
-    /// it refuses, pings and pongs, and how it ended
+    /// Print on standard error what was negotiated, the server's certificates, a refusing server's
+    /// response, pings and pongs, and how the connection ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    // The last, since the heading holds for all that comes after it.
+    // Last, since its heading applies to all options after it.
     #[command(flatten)]
     pub(crate) network: Network,
 }
 
 impl Options {
-    /// A client as these options want it.
+    /// The client with these options.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let config = Config::client()
             .max_received_message_size(self.max_message)
@@ -153,13 +154,13 @@ impl Options {
         self.network.apply(client)
     }
 
-    /// Whether somebody sits at the terminal and wants to talk.
+    /// Whether a user is at the terminal.
     pub(crate) fn is_interactive(&self) -> bool {
         let is_script = self.json || self.binary || self.wait.is_some() || !self.message.is_empty();
         !is_script && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
     }
 
-    /// Whether the input is to be read. Who waits for messages at a terminal need not end it.
+    /// Whether to read the input. Waiting for messages at a terminal needs no input.
     pub(crate) fn reads_input(&self) -> bool {
         let waits_at_terminal = self.wait.is_some() && std::io::stdin().is_terminal();
         self.message.is_empty() && !waits_at_terminal
@@ -184,7 +185,9 @@ fn wait(text: &str) -> Result<Switch<u64>, String> {
     if text == "forever" {
         return Ok(Switch::Off);
     }
-    text.parse().map(Switch::On).map_err(|_| "write a whole number, or forever".to_owned())
+    text.parse()
+        .map(Switch::On)
+        .map_err(|_| "write a whole number, such as 2, or forever".to_owned())
 }
 
 fn protocol(text: &str) -> Result<String, String> {
@@ -192,12 +195,12 @@ fn protocol(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// What is wrong is told without the text.
+/// Parses a header. The error does not show the text, which may be a password.
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let (name, value) =
-        text.split_once(':').ok_or("there is no colon: write it as 'Name: value'")?;
+        text.split_once(':').ok_or("the colon is missing: write it as 'Name: value'")?;
     let name = name.trim().parse().map_err(|_| {
-        "what is before the colon is no name of a header: write it as 'Name: value', with letters, \
+        "the text before the colon is not a header name: write it as 'Name: value', with letters, \
          digits and hyphens in the name"
     })?;
     let value = HeaderValue::from_str(value.trim())

@@ -1,10 +1,10 @@
-//! Where what is shown goes.
+//! Where output goes.
 
 use crate::connect::printer::{Gone, Printer};
 use crate::connect::view::{Shown, View};
 use crate::say;
 
-/// How much is said besides messages.
+/// How much to print besides messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Talkativeness {
     Quiet,
@@ -12,7 +12,7 @@ pub(crate) enum Talkativeness {
     Verbose,
 }
 
-/// Shows what happens. Clones show it in the same place.
+/// Prints events. Clones print to the same place.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
     pub(crate) printer: Printer,
@@ -21,7 +21,7 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Shows it, or not.
+    /// Prints an event, if it is wanted.
     pub(crate) async fn show(&self, shown: Shown) -> Result<(), Gone> {
         match shown {
             Shown::Always(bytes) => self.printer.print(bytes).await,
@@ -31,7 +31,7 @@ impl Output {
         }
     }
 
-    /// Says something to the user, where it does not get in the way of messages.
+    /// Prints a note for the user, where it is not mixed with messages.
     pub(crate) async fn note(&self, text: &str) -> Result<(), Gone> {
         if let View::Prompt { .. } = self.view {
             let text = say::harmless(text, "");

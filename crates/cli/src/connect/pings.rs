@@ -1,4 +1,4 @@
-//! Pings that await their pongs.
+//! Pings that wait for their pongs.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-/// More than that are not awaited: the oldest are forgotten.
+/// The most pings to wait for; the oldest are dropped.
 const MOST: usize = 64;
 
-/// The pings sent by hand, and when.
+/// The pings that the user sent, and when.
 #[derive(Debug, Default)]
 pub(crate) struct Pings(Mutex<Sent>);
 
@@ -20,7 +20,7 @@ struct Sent {
 }
 
 impl Pings {
-    /// Notes that a ping is sent now. Returns its payload: this text, or one of our own.
+    /// Records a ping that is sent now. Returns its payload: this text, or a generated one.
     pub(crate) fn start(&self, text: Option<String>) -> Bytes {
         let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sent.count += 1;
@@ -32,8 +32,8 @@ impl Pings {
         payload
     }
 
-    /// How long the ping took that this pong answers, if there is one. A pong answers all pings
-    /// before it as well.
+    /// How long the ping that this pong answers took, if there is one. A pong also answers all
+    /// pings before that.
     pub(crate) fn answered(&self, payload: &Bytes) -> Option<Duration> {
         let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let index = sent.awaiting.iter().position(|(sent, _)| sent == payload)?;

@@ -1,24 +1,24 @@
-//! Standard output, on a thread of its own: who does not read it holds up the messages, and not
-//! the connection's pings.
+//! Standard output, on its own thread: a slow reader delays messages, but not the connection's
+//! pings.
 
 use std::io::{self, Write};
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
-/// What may wait to be written before who prints waits.
+/// How many writes can be queued before printing waits.
 const WAITING: usize = 64;
 
-/// What is printed on. It is flushed when there is nothing more to write for now.
+/// A destination to print to. It is flushed when there is nothing more to write for now.
 pub(crate) trait Paper: Send + 'static {
-    /// Writes it.
+    /// Writes these bytes.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Sees to it that all of it has been written.
+    /// Flushes all bytes written.
     fn flush(&mut self) -> io::Result<()>;
 }
 
-/// Prints in the background, in order. Clones print on the same.
+/// Prints in the background, in order. Clones print to the same destination.
 #[derive(Debug, Clone)]
 pub(crate) struct Printer(mpsc::Sender<Job>);
 
@@ -28,19 +28,19 @@ enum Job {
     Flush(oneshot::Sender<()>),
 }
 
-/// Nothing can be printed any more: the reader at the other end of the pipe has gone.
+/// The destination is gone, such as the reader at the other end of a pipe.
 #[derive(Debug)]
 pub(crate) struct Gone;
 
 impl Printer {
-    /// Prints on this.
+    /// Starts printing to this destination.
     pub(crate) fn new(paper: impl Paper) -> Self {
         let (jobs, todo) = mpsc::channel(WAITING);
         thread::spawn(move || work(paper, todo));
         Self(jobs)
     }
 
-    /// Prints, once what was printed before leaves room for it.
+    /// Queues these bytes, once there is room.
     pub(crate) async fn print(&self, bytes: Vec<u8>) -> Result<(), Gone> {
         self.0.send(Job::Write(bytes)).await.map_err(|_| Gone)
     }
@@ -52,7 +52,7 @@ impl Printer {
         is_done.await.map_err(|_| Gone)
     }
 
-    /// Waits until nothing can be printed any more.
+    /// Waits until the destination is gone.
     pub(crate) async fn gone(&self) {
         self.0.closed().await;
     }
@@ -63,7 +63,7 @@ fn work(mut paper: impl Paper, mut todo: mpsc::Receiver<Job>) {
     while let Some(job) = todo.blocking_recv() {
         let worked = match job {
             Job::Write(bytes) => paper.write(&bytes),
-            // Who no longer waits for it does not need to know.
+            // The receiver may be gone.
             Job::Flush(done) => paper.flush().map(|()| done.send(()).unwrap_or_default()),
         };
         let flushed = worked.and_then(|()| if todo.is_empty() { paper.flush() } else { Ok(()) });
@@ -77,7 +77,7 @@ fn work(mut paper: impl Paper, mut todo: mpsc::Receiver<Job>) {
 pub(crate) struct Stdout(io::BufWriter<io::Stdout>);
 
 impl Stdout {
-    /// Standard output, with a buffer that is flushed in time.
+    /// Standard output with a buffer.
     pub(crate) fn new() -> Self {
         Self(io::BufWriter::with_capacity(64 << 10, io::stdout()))
     }

@@ -1,7 +1,7 @@
-//! The prompt on the screen: what to write so that the line is shown, and other lines above it.
+//! The prompt on the screen: what to write to show the line, and other lines above it.
 //!
-//! Nothing here knows where on the screen it is: the cursor moves relative to the prompt's first
-//! row, so whatever else the terminal shows, and however it scrolls, does not matter.
+//! The position on the screen is not needed: the cursor moves relative to the first row of the
+//! prompt, so other output and scrolling do not matter.
 
 use std::fmt::Write as _;
 
@@ -16,31 +16,31 @@ const PROMPT: &str = "> ";
 /// The prompt as it is on the screen.
 #[derive(Debug, Default)]
 pub(crate) struct Prompt {
-    /// How many rows the cursor is below the prompt's first.
+    /// How many rows the cursor is below the first row.
     row: usize,
 }
 
 impl Prompt {
-    /// What shows the line, in place of what is shown.
+    /// Returns what to write to show the line in place of the previous one.
     pub(crate) fn show(&mut self, line: &Line, width: usize) -> String {
         let mut out = self.clear();
         self.draw(&mut out, line, width);
         out
     }
 
-    /// What shows these lines above the prompt.
+    /// Returns what to write to show these lines above the prompt.
     pub(crate) fn above(&mut self, text: &str, line: &Line, width: usize) -> String {
         let mut out = self.clear();
         for row in text.lines() {
             out.push_str(row);
-            // The terminal is raw: a line feed goes down, and not back.
+            // The terminal is raw: a line feed does not return the carriage.
             out.push_str("\r\n");
         }
         self.draw(&mut out, line, width);
         out
     }
 
-    /// What leaves the line where it is, and goes on below it.
+    /// Returns what to write to leave the line where it is and continue below.
     pub(crate) fn enter(&mut self, line: &Line, width: usize) -> String {
         let mut end = line.clone();
         end.go_right(Reach::All);
@@ -50,7 +50,7 @@ impl Prompt {
         out
     }
 
-    /// What takes the prompt away.
+    /// Returns what to write to remove the prompt.
     pub(crate) fn clear(&mut self) -> String {
         let mut out = String::new();
         if self.row > 0 {
@@ -75,13 +75,13 @@ impl Prompt {
             let shown = visible(grapheme);
             let broken = place.advance(shown.width(), width);
             if broken {
-                // The terminal would break the line here as well, but some only at the next
+                // The terminal would break the line here as well, but some do so only at the next
                 // character.
                 out.push_str("\r\n");
             }
             out.push_str(shown);
         }
-        // A cursor behind the last column is not to be had: it is in the next row.
+        // The cursor can't stand after the last column: it is in the next row.
         if place.column == width {
             out.push_str("\r\n");
             place = Place { row: place.row + 1, column: 0 };
@@ -110,7 +110,7 @@ struct Place {
 }
 
 impl Place {
-    /// Makes room for a character. Returns whether it goes into the next row.
+    /// Makes room for a character. Returns whether it starts a new row.
     fn advance(&mut self, wide: usize, width: usize) -> bool {
         let is_broken = self.column + wide > width;
         if is_broken {
@@ -121,7 +121,7 @@ impl Place {
     }
 }
 
-/// What stands for a character that can't be shown itself.
+/// The replacement for a character that can't be shown.
 fn visible(grapheme: &str) -> &str {
     match grapheme.chars().next() {
         Some('\n') => "⏎",

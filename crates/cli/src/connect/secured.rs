@@ -1,4 +1,4 @@
-//! What TLS has agreed on, as text and as JSON.
+//! What TLS negotiated, as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use towline::TlsInfo;
 
 use crate::certificate::Certificate;
 
-/// For people: what was agreed on, and the chain of the server's certificates.
+/// For people: what was negotiated, and the chain of the server's certificates.
 pub(crate) fn text(info: &TlsInfo) -> String {
     let alpn = alpn(info).map_or_else(|| "no ALPN".to_owned(), |alpn| format!("ALPN {alpn}"));
     let session = if info.is_resumed { "an earlier session" } else { "a new session" };
@@ -50,6 +50,6 @@ pub(crate) fn json(info: &TlsInfo) -> Value {
 }
 
 fn alpn(info: &TlsInfo) -> Option<String> {
-    // It is one of those that were offered.
+    // It is one of those offered.
     info.alpn.as_deref().map(|alpn| String::from_utf8_lossy(alpn).into_owned())
 }

@@ -1,4 +1,4 @@
-//! The conversation: what is put in is sent, what is received is shown, until the connection ends.
+//! The conversation: sends the input and prints messages until the connection ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,24 +21,24 @@ pub(crate) struct Talk {
     connection: Connection,
     output: Output,
     interrupts: Interrupts,
-    /// How many messages to receive before closing, or no end of it.
+    /// How many messages to receive before closing; `Off` means forever.
     wait: Switch<u64>,
     pings: Arc<Pings>,
     received: u64,
     why: Option<Why>,
-    /// What the end was to receiving, if it was an error.
+    /// The error that receiving returned, if any.
     error: Option<towline::Error>,
 }
 
 /// Why this end closes.
 #[derive(Debug)]
 enum Why {
-    /// All is said, and all awaited has come.
+    /// All input was sent and all awaited messages were received.
     Done,
-    /// The user said so.
+    /// The user asked for it.
     Wanted,
     Interrupted,
-    /// Nobody reads what is printed any more.
+    /// The output is gone.
     OutputGone,
     InputFailed(String),
 }
@@ -54,7 +54,7 @@ impl Talk {
         Self { connection, output, interrupts, wait, pings, received: 0, why: None, error: None }
     }
 
-    /// Talks until the connection has ended. Returns how it ended, and what that amounts to.
+    /// Runs until the connection has ended. Returns how it ended, and the exit code.
     pub(crate) async fn run(
         mut self,
         inputs: mpsc::Receiver<Input>,
@@ -90,7 +90,7 @@ impl Talk {
                             self.close(Why::OutputGone, &CloseFrame::EMPTY);
                         }
                     }
-                    // How it ended is known to the connection.
+                    // The connection knows how it ended.
                     Ok(None) => return,
                     Err(error) => {
                         self.error = Some(error);
@@ -130,14 +130,14 @@ impl Talk {
 
     fn fed(&mut self, end: End) {
         match end {
-            // Closed when as many messages have come as are awaited.
+            // Closed once the awaited messages have been received.
             End::Over | End::Closed => {}
             End::Close(frame) => self.close(Why::Wanted, &frame),
             End::Failed(reason) => self.close(Why::InputFailed(reason), &CloseFrame::EMPTY),
         }
     }
 
-    /// Closes with this frame, for the first reason that there is; an empty one is 1000.
+    /// Closes with this frame, unless closing already; an empty frame means 1000.
     fn close(&mut self, why: Why, frame: &CloseFrame) {
         match frame.code() {
             CloseCode::NO_STATUS => self.close_with(why, CloseCode::NORMAL, ""),
@@ -150,7 +150,7 @@ impl Talk {
             return;
         }
         self.why = Some(why);
-        // The code and the reason were looked at where they came from.
+        // The code and the reason have been checked where they came from.
         let _ = self.connection.start_close(code, reason);
     }
 

@@ -1,8 +1,8 @@
-//! The terminal: lines are edited at a prompt while messages appear above it.
+//! The terminal: the user edits a line at a prompt while messages appear above it.
 //!
-//! Reading the terminal blocks, and so does writing to one that is slow: both are done by a thread
-//! of its own, which looks up now and then for what is to be printed. The terminal is raw for as
-//! long as there is a prompt, so nothing that is typed is lost between two lines.
+//! Reading from a terminal blocks, and so does writing to a slow one. One thread does both and
+//! checks regularly for texts to print. The terminal stays raw as long as there is a prompt, so no
+//! typed character is lost between two lines.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -23,16 +23,16 @@ use crate::connect::printer::Paper;
 use crate::connect::prompt::Prompt;
 use crate::interrupt::Interrupts;
 
-/// How often the thread looks up: a message appears so late at most.
+/// How often the thread checks for texts: a message is delayed by at most this.
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Texts that may wait to be shown.
+/// How many texts can be queued.
 const WAITING: usize = 256;
 
-/// Pasted text comes as such, and not as if it had been typed.
+/// Marks pasted text, to tell it from typed text.
 const BRACKETED_PASTE: [&str; 2] = ["\u{1b}[?2004h", "\u{1b}[?2004l"];
 
-/// The server takes no more for now: the line stays.
+/// Rings if the server takes no more for now; the line stays.
 const BELL: &str = "\u{7}";
 
 /// A terminal with a prompt.
@@ -42,8 +42,8 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Shows the prompt; what is typed becomes `input`. Returns what prints above it.
-    /// Who wants the end again while the connection closes has it at once.
+    /// Shows the prompt, and sends typed lines to `input`. Returns what prints above it. A second
+    /// interrupt while the connection closes ends the program at once.
     pub(crate) fn open(
         input: mpsc::Sender<Input>,
         interrupts: Interrupts,
@@ -62,31 +62,31 @@ impl Terminal {
                     input: Some(input),
                     interrupts,
                 };
-                // A terminal that is gone has no use for an error.
+                // If the terminal is gone, there is nowhere to report an error.
                 let _ = editor.run(&texts, &end);
                 let _ = disable_raw_mode();
-                // Who does not wait for it does not need to know.
+                // The receiver may be gone.
                 let _ = done.send(());
             }
         });
         Ok((Self { end, is_done }, Above(above)))
     }
 
-    /// Takes the prompt away, and the line that is being edited with it.
+    /// Removes the prompt and the line being edited.
     pub(crate) async fn close(self) {
         self.end.store(true, Ordering::SeqCst);
         let _ = self.is_done.await;
     }
 }
 
-/// Whether colours are welcome.
+/// Whether to use colours.
 pub(crate) fn has_colour() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
 }
 
-/// What the thread has.
+/// The state of the thread.
 struct Editor {
     line: Line,
     history: History,
@@ -100,7 +100,7 @@ impl Editor {
     fn run(mut self, texts: &threads::Receiver<String>, end: &AtomicBool) -> io::Result<()> {
         put(BRACKETED_PASTE[0])?;
         put(&self.prompt.show(&self.line, width()))?;
-        // What was printed before the end is shown before it.
+        // Texts printed before the end are shown first.
         while !end.load(Ordering::SeqCst) {
             self.print(texts)?;
             let events = self.events()?;
@@ -125,7 +125,7 @@ impl Editor {
         put(&self.prompt.above(&texts, &self.line, width()))
     }
 
-    /// What was typed, if there is something soon.
+    /// Waits briefly for keys or pasted text.
     fn events(&mut self) -> io::Result<Vec<Event>> {
         let mut events = Vec::new();
         let mut patience = GLANCE;
@@ -187,7 +187,7 @@ impl Editor {
                     self.interrupts.insist();
                 }
             }
-            // While the input has ended, the connection closes already.
+            // The input has ended, so the connection is closing already.
             Key::Interrupt if self.input.is_none() => self.interrupts.insist(),
             Key::Interrupt => self.interrupts.ask(),
             Key::Enter => return self.enter(),
@@ -196,11 +196,11 @@ impl Editor {
     }
 
     fn enter(&mut self) -> io::Result<()> {
-        // While the connection closes, it would be for nobody.
+        // While the connection closes, lines are not sent.
         let Some(input) = self.input.as_ref().filter(|_| !self.interrupts.is_asked()) else {
             return Ok(());
         };
-        // Pressed once too often; who wants to send an empty message has other ways.
+        // Most likely a slip; `--message ""` sends an empty message.
         if self.line.is_empty() {
             return Ok(());
         }
@@ -223,17 +223,17 @@ fn width() -> usize {
     size().map_or(80, |(columns, _)| usize::from(columns))
 }
 
-/// The lines above the prompt.
+/// Prints above the prompt.
 struct Above(threads::SyncSender<String>);
 
 impl Paper for Above {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let text = String::from_utf8_lossy(bytes).into_owned();
-        // Without a prompt there is nothing to be above of.
+        // Without a prompt, prints directly.
         self.0.send(text).or_else(|text| put(&text.0))
     }
 
-    /// What waits is shown, at the latest when the prompt goes.
+    /// The thread shows queued texts, at the latest when the prompt goes.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How what happens is shown: as lines, as JSON, or above a prompt.
+//! How events are shown: as lines, as JSON, or above a prompt.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::exit::Failure;
 use crate::quantity::in_words;
 use crate::say::{harmless, is_obeyed};
 
-/// So much of a binary message is shown to people.
+/// How many bytes of a binary message to show to people.
 const GLIMPSE: usize = 16;
 
-/// How what happens is shown.
+/// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
-    /// Messages as they are, with line ends between them.
+    /// Messages as they are, each followed by a line end.
     Lines,
     /// Messages as they are, with nothing between them.
     Raw,
-    /// For people: nothing that would upset a terminal.
+    /// For people: control characters are escaped.
     Terminal,
     /// For people, above a prompt.
     Prompt { in_colour: bool },
@@ -33,14 +33,14 @@ pub(crate) enum View {
     Json,
 }
 
-/// What is shown, and where.
+/// What to show, and where.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Shown {
     /// Always, on standard output.
     Always(Vec<u8>),
-    /// To those who want to know, on standard error if there is no prompt to show it above.
+    /// If verbose, on standard error, or above the prompt.
     IfVerbose(String),
-    /// As before, but for those who want silence.
+    /// Unless quiet, on standard error, or above the prompt.
     UnlessQuiet(String),
 }
 
@@ -49,7 +49,7 @@ impl View {
     pub(crate) fn opened(self, connection: &Connection) -> Shown {
         let protocol = connection.protocol();
         let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
-        // Where redirects led, and without a password.
+        // The URL after redirects, without the password.
         let url = connection.url().map(ToString::to_string).unwrap_or_default();
         if self == Self::Json {
             let headers = connection.response().map(headers).unwrap_or_default();
@@ -79,7 +79,7 @@ impl View {
         }
     }
 
-    /// What TLS has agreed on, and who the server is; in JSON it has been said.
+    /// What TLS negotiated, and the server's certificates. In JSON, the event `open` has them.
     pub(crate) fn secured(self, info: &TlsInfo) -> Option<Shown> {
         (self != Self::Json).then(|| Shown::IfVerbose(secured::text(info)))
     }
@@ -116,7 +116,7 @@ impl View {
         }
     }
 
-    /// A pong was received, this long after the ping.
+    /// A pong was received, this long after its ping.
     pub(crate) fn pong(self, payload: &Bytes, after: Option<Duration>) -> Shown {
         let milliseconds = after.map(|after| after.as_secs_f64() * 1e3);
         match (self, milliseconds) {
@@ -152,7 +152,7 @@ impl View {
         }
     }
 
-    /// It has come to nothing; people are told elsewhere.
+    /// The command failed. Only JSON needs an event; people get an error line.
     pub(crate) fn failed(self, failure: &Failure) -> Option<Shown> {
         let (code, message) = (failure.code, &failure.message);
         (self == Self::Json).then(|| {
@@ -169,8 +169,8 @@ impl View {
     }
 }
 
-/// A line of JSON. It may be read on a terminal, so what that would obey is escaped; none of these
-/// characters stands outside of a string, or takes more than four digits.
+/// A line of JSON. It may be read on a terminal, so characters that it interprets are escaped. All
+/// of them are within strings, and have at most four hexadecimal digits.
 fn line(event: &Value) -> Shown {
     let mut line = String::new();
     for character in event.to_string().chars() {
@@ -185,7 +185,7 @@ fn line(event: &Value) -> Shown {
     Shown::Always(line.into_bytes())
 }
 
-/// The headers of the answer; of several with one name, a list.
+/// The headers of the response; several with one name become a list.
 fn headers(response: &http::Response<()>) -> Map<String, Value> {
     let mut map = Map::new();
     for name in response.headers().keys() {
@@ -198,7 +198,7 @@ fn headers(response: &http::Response<()>) -> Map<String, Value> {
     map
 }
 
-/// An event with a payload: as text if it is one, as base64 if not.
+/// An event with a payload: as text if it is UTF-8, otherwise as base64.
 fn with_payload(event: &str, payload: &Bytes) -> Map<String, Value> {
     let mut map = Map::new();
     map.insert("event".to_owned(), json!(event));

@@ -1,6 +1,6 @@
 // Close codes in words: RFC 6455 section 7.4 and the IANA registry.
 
-// In the order of the reference. A code's own entry stands before the range it lies in.
+// In the order of the reference. A code comes before its range.
 export const CODES = [
   { code: 1000, name: "Normal closure", means: "The conversation is complete; both ends are done." },
   { code: 1001, name: "Going away", means: "An end is leaving: the server is shutting down, or the page was left." },
@@ -18,15 +18,15 @@ export const CODES = [
   { code: 1013, name: "Try again later", means: "The server is overloaded; connect again later, or elsewhere." },
   { code: 1014, name: "Bad gateway", means: "A gateway received an invalid answer from the server behind it." },
   { code: 1015, name: "TLS handshake failed", means: "The secure connection could not be set up. Only reported, never sent." },
-  { code: 1016, to: 2999, name: "Reserved", means: "Kept for later versions of the protocol and its extensions." },
+  { code: 1016, to: 2999, name: "Reserved", means: "Reserved for later versions of the protocol and its extensions." },
   { code: 3000, name: "Unauthorized", means: "The endpoint needs credentials, and there were none or the wrong ones." },
   { code: 3003, name: "Forbidden", means: "The endpoint is not open to this client, whatever its credentials." },
   { code: 3008, name: "Timeout", means: "The endpoint took too long to answer." },
   { code: 3000, to: 3999, name: "Libraries and frameworks", means: "Registered with IANA by libraries, frameworks and applications." },
-  { code: 4000, to: 4999, name: "Private use", means: "Whatever the two applications agreed on." },
+  { code: 4000, to: 4999, name: "Private use", means: "Defined by the applications." },
 ];
 
-const UNKNOWN = { name: "Unknown", means: "Outside of every range the protocol defines." };
+const UNKNOWN = { name: "Unknown", means: "Not in any range that the protocol defines." };
 
 export function describeCode(sought) {
   return CODES.find(({ code, to = code }) => sought >= code && sought <= to) ?? UNKNOWN;
@@ -37,17 +37,17 @@ export function pageMaySend(code) {
   return code === 1000 || (code >= 3000 && code <= 4999);
 }
 
-const NEVER_OPENED = "The connection never opened: nothing listens there, the certificate is not trusted, "
-  + "or the server answered the handshake with a refusal. Browsers hide which from pages; "
-  + "the developer tools may tell.";
+const NEVER_OPENED = "The connection did not open: nothing listens there, the certificate is not trusted, "
+  + "or the server refused the handshake. Browsers do not tell pages which; "
+  + "the developer tools may.";
 
 // A close event as { title, text, good }. `ours` says whether this page asked for the close.
 export function explainClose({ code, reason, wasClean }, { opened, ours }) {
   const { name, means } = describeCode(code);
   const sentences = [];
-  if (!opened) sentences.push(ours ? "Given up before the connection opened." : NEVER_OPENED);
-  else if (wasClean) sentences.push(`Clean, begun ${ours ? "by this page" : "at the other end"}.`, means);
-  else sentences.push("Not clean.", means);
+  if (!opened) sentences.push(ours ? "Cancelled before the connection opened." : NEVER_OPENED);
+  else if (wasClean) sentences.push(`Closed cleanly, ${ours ? "by this page" : "by the other end"}.`, means);
+  else sentences.push("Not closed cleanly.", means);
   if (reason) sentences.push(`Reason: “${reason}”`);
   return { title: `${code} ${name}`, text: sentences.join(" "), good: wasClean && (ours || code === 1000 || code === 1001) };
 }

@@ -6,7 +6,7 @@ import { formatCount, formatMilliseconds, formatSize, utf8Length } from "./forma
 import { Log } from "./log.js";
 import { Plot, Samples } from "./plot.js";
 
-const MAX_REASON_BYTES = 123; // what a close frame has room for beside the code
+const MAX_REASON_BYTES = 123; // the room in a close frame after the code
 const MAX_RECALLED = 50;
 const PATIENCE_MS = 5_000; // until a missing echo is mentioned
 const SLIDE_MS = 100; // how often the plot moves while nothing happens
@@ -52,14 +52,14 @@ function connect() {
   setState("connecting");
 }
 
-// What people type: an address without a scheme, or an http one.
+// Completes typed addresses: without a scheme, or with an http one.
 function completeUrl(typed) {
   const secure = location.protocol === "https:";
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(typed)) return `${secure ? "wss" : "ws"}://${typed}`;
   return typed.replace(/^http/i, "ws");
 }
 
-// Figures that mix two servers would say nothing about either.
+// Figures that mix two servers would be meaningless.
 function samplesFor(url) {
   if (sampledUrl !== null && sampledUrl !== url) samples.reset();
   else samples.interrupt();
@@ -113,8 +113,8 @@ function explainTooBig() {
   const largest = echoes.largest;
   $("too-big").hidden = false;
   $("too-big").textContent = largest > 0
-    ? `The server refused a message of ${formatSize(largest)} as too big (1009). Its limit is below that: send less, or raise the limit at the server.`
-    : "The server closed with 1009: a message was larger than its limit.";
+    ? `The server refused a message of ${formatSize(largest)} as too big (1009). Its limit is below that: send a smaller message, or raise the server's limit.`
+    : "The server closed with 1009: a message exceeded its limit.";
 }
 
 function disconnect() {
@@ -133,17 +133,17 @@ function disconnect() {
 }
 
 function closeProblem(typed, reason) {
-  if (typed === "") return reason === "" ? null : "A reason needs a code before it.";
+  if (typed === "") return reason === "" ? null : "A reason needs a close code.";
   if (!/^\d{4}$/.test(typed) || !pageMaySend(Number(typed))) return `A page may close with 1000 or 3000 to 4999, not with ${typed}.`;
   const length = utf8Length(reason);
-  return length > MAX_REASON_BYTES ? `The reason has ${length} bytes; a close frame has room for ${MAX_REASON_BYTES}.` : null;
+  return length > MAX_REASON_BYTES ? `The reason has ${length} bytes; the limit is ${MAX_REASON_BYTES}.` : null;
 }
 
 function setState(state) {
   const isOpen = state === "open";
   const isClosed = state === "closed" || state === "idle";
   const hadFocus = $("connection").contains(document.activeElement);
-  $("state").textContent = state === "idle" ? "not connected" : state; // what never was is not closed
+  $("state").textContent = state === "idle" ? "not connected" : state; // a connection that never existed is not closed
   $("state").dataset.state = state;
   $("connection").dataset.state = state;
   $("open-form").hidden = !isClosed;
@@ -156,8 +156,7 @@ function setState(state) {
   showUnanswered();
 }
 
-// Two halves, so that one shape turns into the next: slack while connecting, taut when open, parted
-// when closed, or not made yet.
+// Two halves, so that the shapes can animate: slack while connecting, taut when open, parted otherwise.
 function drawRope(state) {
   const halves = {
     idle: ["C9 8 21 14 28 34", "C91 8 79 14 72 34"],
@@ -210,7 +209,7 @@ async function sendFiles(files) {
   }
 }
 
-// What went out before, on the arrow keys, as in a shell.
+// Recalls sent messages with the arrow keys, as in a shell.
 const recall = {
   texts: [],
   index: 0,
@@ -219,7 +218,7 @@ const recall = {
     if (this.texts.length > MAX_RECALLED) this.texts.shift();
     this.index = this.texts.length;
   },
-  // Only while the field holds nothing, or what was recalled: never over something being written.
+  // Only if the field is empty or holds a recalled text, so that no draft is overwritten.
   move(step) {
     const current = $("message").value;
     if (current !== "" && current !== this.texts[this.index]) return false;
@@ -235,7 +234,7 @@ const recall = {
 function handleMessageKey(event) {
   if (event.isComposing) return;
   const plain = !event.shiftKey && !event.altKey;
-  // A touch keyboard has no Shift+Enter: there Enter breaks the line and the button sends.
+  // Touch keyboards have no Shift+Enter: there Enter breaks the line and the button sends.
   const enterSends = event.ctrlKey || event.metaKey || !matchMedia("(pointer: coarse)").matches;
   const handled = (event.key === "Enter" && plain && enterSends && (sendText(), true))
     || (event.key === "ArrowUp" && plain && recall.move(-1))
@@ -247,8 +246,8 @@ function showMessageSize() {
   $("message-size").textContent = formatSize(utf8Length($("message").value));
 }
 
-// What the browser has taken but not yet written, for as long as there is any. A small message is
-// gone before the first look.
+// Shows how much the browser has queued and not yet written. A small message is gone before the
+// first check.
 let drainPeak = 0;
 let drainTimer = null;
 
@@ -310,8 +309,8 @@ let figuresAt = -Infinity;
 
 function drawPlot() {
   const now = performance.now();
-  // Sorting all samples for every frame of a flood would be a waste: a few times a second will do,
-  // and the slide below always comes back for the last ones.
+  // Sorting all samples for every frame of a flood would be wasteful: a few times a second is enough,
+  // and the slide below updates the last ones.
   if (now - figuresAt > FIGURES_MS || samples.total <= 1) {
     figuresAt = now;
     showFigures();
@@ -331,11 +330,11 @@ function showFigures() {
   $("plot").setAttribute("aria-label", `Round-trip times: ${said}`);
 }
 
-// A server need not echo: say so, rather than leave an empty plot unexplained.
+// Explains an empty plot: a server need not echo.
 function showUnanswered() {
   const overdue = isOpen() && echoes.oldest !== null && performance.now() - echoes.oldest > PATIENCE_MS;
   $("unanswered").hidden = !overdue;
-  if (overdue) $("unanswered").textContent = `No echo of ${formatCount(echoes.waiting)} sent so far: this server may not echo.`;
+  if (overdue) $("unanswered").textContent = `${formatCount(echoes.waiting)} sent and no echo so far: this server may not echo.`;
 }
 
 // ---- the page --------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 // Which received message answers which sent one.
 //
-// A server that echoes answers in order, so an answer is the first waiting message with the same
-// content, and whatever waited before that one will not be answered any more. A message that nothing
-// waits for was the server's own idea. A server that never echoes costs a bounded list, no more.
+// An echo server answers in order, so an answer matches the first waiting message with the same content,
+// and the messages before that one will not be answered. A message that matches none is not an echo. A
+// server that never echoes costs a bounded list.
 
 const MAX_WAITING = 1024;
 const PROBE = 64;
@@ -44,8 +44,8 @@ export class Echoes {
   }
 }
 
-// Kind, length and a hash of both ends: enough to tell the messages of one person apart, without
-// keeping their content alive or reading megabytes twice.
+// Kind, length and a hash of the start and the end: enough to tell one user's messages apart, without
+// keeping their content or reading megabytes twice.
 function fingerprint(payload) {
   const isText = typeof payload === "string";
   const data = isText ? payload : new Uint8Array(payload);

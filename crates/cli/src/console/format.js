@@ -18,8 +18,7 @@ export function formatSize(bytes) {
   return `${value < 100 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
 }
 
-// How long a message becomes when it is deflated by itself. It is the browser's own deflate: what went
-// over the wire a page is not told.
+// The size of a message deflated on its own, by the browser. Pages can't see the size on the wire.
 export async function deflatedSize(payload) {
   const deflated = new Blob([payload]).stream().pipeThrough(new CompressionStream("deflate-raw"));
   return (await new Response(deflated).arrayBuffer()).byteLength;
@@ -40,7 +39,7 @@ export function formatClock(date) {
   return `${pad(date.getHours(), 2)}:${pad(date.getMinutes(), 2)}:${pad(date.getSeconds(), 2)}.${pad(date.getMilliseconds(), 3)}`;
 }
 
-// The beginning of a text on one line.
+// The start of a text on one line.
 export function previewText(text, length) {
   const start = text.slice(0, length).replace(/\r\n|\r|\n/g, " ⏎ ").replaceAll("\t", " ");
   return text.length > length ? `${start}…` : start;
@@ -51,7 +50,7 @@ export function previewBytes(bytes, length) {
   return bytes.length > length ? `${start} …` : start;
 }
 
-// Offset, bytes and printable ASCII: the dump everyone knows.
+// A hex dump: offset, bytes and printable ASCII.
 export function hexDump(bytes, perLine) {
   const lines = [];
   for (let offset = 0; offset < bytes.length; offset += perLine) {

@@ -1,6 +1,6 @@
-// The list of messages: bounded in rows and in bytes, drawn once a frame however many arrive.
+// The list of messages: bounded in rows and in bytes, drawn at most once a frame.
 //
-// What peers sent is only ever assigned to `textContent`.
+// Data from peers is only ever assigned to `textContent`.
 
 import { deflatedSize, formatClock, formatMilliseconds, formatSize, hexDump, previewBytes, previewText } from "./format.js";
 
@@ -91,8 +91,7 @@ export class Log {
     for (const row of this.#stale) row.remove();
     this.#stale = [];
 
-    // Entries without a row are the newest ones; those that came and went between two frames never
-    // get one.
+    // The newest entries have no row yet; those that come and go between two frames never get one.
     let first = this.#entries.length;
     while (first > 0 && !this.#entries[first - 1].row) first -= 1;
     const fresh = document.createDocumentFragment();
@@ -116,8 +115,8 @@ export class Log {
     newest.textContent = `${this.#unseen > MAX_ROWS ? `${MAX_ROWS}+` : this.#unseen} new ↓`;
   }
 
-  // A row has an estimated height until it comes into sight, which is a frame after the scroll that
-  // brings it there: so the bottom is looked for until it stays.
+  // A row has an estimated height until it is visible, one frame after the scroll: so this scrolls until
+  // the bottom stays in place.
   #toBottom(frames = FRAMES_TO_SETTLE) {
     const { list } = this.#view;
     list.scrollTop = list.scrollHeight;
@@ -132,7 +131,7 @@ export class Log {
     return list.scrollHeight - list.scrollTop - list.clientHeight < NEAR_BOTTOM;
   }
 
-  // Only a scroll upwards stops the following: content that grows under a list at rest does not.
+  // Only scrolling up stops following; growing content does not.
   #scrolled() {
     const { list } = this.#view;
     const atBottom = this.#isAtBottom();
@@ -158,7 +157,7 @@ export class Log {
     return [content, entry.name, entry.title, entry.text].some((part) => part?.toLowerCase().includes(text));
   }
 
-  // Bodies are built when a row is first opened: a flood pays nothing for them.
+  // Bodies are built when a row is first opened: a flood of messages does not pay for them.
   #toggled(details) {
     const entry = this.#bodies.get(details.closest(".row"));
     details.querySelector(".body")?.remove();
@@ -217,7 +216,7 @@ function messageBody(entry, width) {
   const body = element("div", "body");
   const { payload } = entry;
   if (payload === undefined) {
-    body.append(element("p", "hint", `No longer kept: the log holds the newest ${formatSize(MAX_PAYLOAD_BYTES)} of content.`));
+    body.append(element("p", "hint", `Dropped: the log keeps the newest ${formatSize(MAX_PAYLOAD_BYTES)} of content.`));
     return body;
   }
   const isText = typeof payload === "string";
@@ -232,11 +231,11 @@ function messageBody(entry, width) {
   return body;
 }
 
-// Filled in when it is known. With context takeover the message takes less on the wire.
+// Filled in once known. With context takeover the message is smaller on the wire.
 function ratio(payload, size) {
   const hint = element("span", "hint ratio");
   deflatedSize(payload).then((deflated) => {
-    hint.textContent = `Deflates to ${formatSize(deflated)} by itself, ${Math.round((100 * deflated) / size)} %`;
+    hint.textContent = `Deflates to ${formatSize(deflated)} on its own, ${Math.round((100 * deflated) / size)} %`;
   });
   return hint;
 }

@@ -1,4 +1,4 @@
-//! The console: the files of the page, embedded, and the answers that carry them.
+//! The console: the embedded files of the page, and the responses for them.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -10,8 +10,8 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
-/// What the page may do: run its own scripts and styles, show its icon, and connect to WebSockets
-/// wherever they are.
+/// What the page is allowed to do: run its own scripts and styles, show its icon, and connect to
+/// any WebSocket.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -44,16 +44,16 @@ const ASSETS: &[Asset] = assets! {
     "/console/plot.js", JS, "../console/plot.js";
 };
 
-/// Answers a request that asks for no WebSocket.
+/// Answers a request that is not a handshake.
 pub(crate) fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
     let path = request.uri().path();
     let Some(asset) = ASSETS.iter().find(|asset| asset.path == path) else {
-        let text = "Not found. The console is at /, and WebSockets are on every path.\n";
+        let text = "Not found. The console is at /, and every path accepts WebSockets.\n";
         return plain(StatusCode::NOT_FOUND, text);
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response =
-            plain(StatusCode::METHOD_NOT_ALLOWED, "There is only something to GET here.\n");
+            plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
@@ -61,7 +61,7 @@ pub(crate) fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
     let mut response = if is_known(request.headers(), &tag) {
         Response::new(Full::default())
     } else {
-        // A body in answer to HEAD is left out by hyper, which keeps its length.
+        // hyper omits the body of a response to HEAD and keeps its length.
         Response::new(Full::from(asset.bytes))
     };
     if is_known(request.headers(), &tag) {
@@ -86,7 +86,7 @@ impl Asset {
     }
 }
 
-/// Whether the browser has it already.
+/// Whether the browser has this version already.
 fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     let lines = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
     let mut tags = lines.flat_map(|line| line.split(','));

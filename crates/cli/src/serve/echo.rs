@@ -1,4 +1,4 @@
-//! The echo: from a request to the end of its connection.
+//! Echoes: from a request to the end of its connection.
 
 use std::sync::Arc;
 
@@ -9,22 +9,22 @@ use crate::exit::in_options;
 use crate::say;
 use crate::serve::tally::{Tally, count};
 
-/// What all echoes share.
+/// State shared by all echoes.
 #[derive(Debug)]
 pub(crate) struct Echo {
-    /// The subprotocols to speak, the preferred one first, or `any`.
+    /// The subprotocols to speak, most preferred first, or `any`.
     pub(crate) protocols: Vec<String>,
     pub(crate) verbose: u8,
     pub(crate) tally: Tally,
 }
 
 impl Echo {
-    /// Accepts a request and sends every message back. Returns whether the connection was closed
-    /// as it should be; a request that does not become one is not held against anybody.
+    /// Accepts a request and echoes every message. Returns whether the connection was closed
+    /// cleanly; a request that does not become a connection counts as clean.
     pub(crate) async fn serve(self: Arc<Self>, request: Request) -> bool {
         let peer = peer(&request);
         let resource = request.resource().to_owned();
-        // Who was refused, and why, is an event of the server.
+        // Refused requests are reported by an event of the server.
         let Ok(mut connection) = self.accept(request).await else { return true };
         if self.verbose > 0 {
             let protocol = connection.protocol().map(|name| format!(" ({name})"));
@@ -61,7 +61,7 @@ impl Echo {
         request.accept_with(accept).await
     }
 
-    /// How many messages were sent back, and what ended it.
+    /// Returns how many messages were echoed, and the error that ended the connection.
     async fn echo(&self, connection: &mut Connection, peer: &str) -> (u64, Option<towline::Error>) {
         let mut echoed = 0;
         loop {
@@ -75,7 +75,7 @@ impl Echo {
                 let kind = if message.is_text() { "text" } else { "binary" };
                 say::note(format_args!("{peer} {kind}, {length} B"));
             }
-            // Where that fails, receiving says how it ended.
+            // If sending fails, receiving returns how the connection ended.
             if connection.send(message).await.is_ok() {
                 self.tally.add(length);
                 echoed += 1;
@@ -84,8 +84,7 @@ impl Echo {
     }
 }
 
-/// What TLS says, for the log: its version, whether HTTP/2 is between it and the WebSocket, and whose
-/// certificate the client has shown.
+/// TLS for the log: its version, whether the WebSocket is on HTTP/2, and the client's certificate.
 fn over(tls: &TlsInfo) -> String {
     let client = tls.peer_certificates.first().and_then(|der| Certificate::of(der));
     let whose = client.map(|certificate| format!(" as {}", certificate.subject));
@@ -93,13 +92,13 @@ fn over(tls: &TlsInfo) -> String {
     format!(" over {}{http2}{}", tls.version, whose.unwrap_or_default())
 }
 
-/// Who it is, for the log: the client, and the proxy it comes through, if there is one.
+/// The client for the log, and the proxy in between, if there is one.
 fn peer(request: &Request) -> String {
     match (request.remote_address(), request.peer_addr()) {
         (Some(client), Some(peer)) if client != peer.ip().to_canonical() => {
             format!("{client} by {peer}")
         }
         (_, Some(peer)) => peer.to_string(),
-        _ => "somebody".to_owned(),
+        _ => "a client".to_owned(),
     }
 }

@@ -7,11 +7,11 @@ use tokio::net::{TcpSocket, lookup_host};
 
 use crate::exit::{Exit, Failure};
 
-/// So many clients may wait to be accepted.
+/// How many connections the backlog holds.
 const BACKLOG: u32 = 1024;
 
-/// Listens on all addresses: once, or as often as there are threads, which share the ports then.
-/// Returns the addresses, and the sockets of each thread.
+/// Listens on all addresses: once, or once for each thread, which then share the ports. Returns the
+/// addresses, and the sockets of each thread.
 pub(crate) async fn bind(
     addresses: &[String],
     threads: Option<usize>,
@@ -25,7 +25,7 @@ pub(crate) async fn bind(
         for of_one in &mut sockets {
             let socket = match known {
                 None => first(address, threads.is_some()).await.map_err(unable)?,
-                // The port is chosen, if it was to be.
+                // Port 0 has been replaced by the chosen port.
                 Some(known) => listen(known, true).map_err(unable)?,
             };
             known = Some(socket.local_addr().map_err(unable)?);
@@ -36,9 +36,9 @@ pub(crate) async fn bind(
     Ok((bound, sockets))
 }
 
-/// The first of the addresses that a name stands for and that can be listened on.
+/// Listens on the first address of a name that works.
 async fn first(name: &str, shared: bool) -> io::Result<TcpListener> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name stands for no address");
+    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in lookup_host(name).await? {
         match listen(address, shared) {
             Ok(listener) => return Ok(listener),
@@ -53,7 +53,8 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     if shared {
         share_port(&socket)?;
     }
-    // So that it can be started again at once; elsewhere it would take ports away from others.
+    // So that the server can be restarted at once. Elsewhere the option would let it take used
+    // ports.
     if cfg!(unix) {
         socket.set_reuseaddr(true)?;
     }
@@ -68,13 +69,16 @@ fn share_port(socket: &TcpSocket) -> io::Result<()> {
 
 #[cfg(not(all(unix, not(any(target_os = "illumos", target_os = "solaris")))))]
 fn share_port(_: &TcpSocket) -> io::Result<()> {
-    Err(io::Error::new(io::ErrorKind::Unsupported, "--threads can't share a port on this system"))
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "sharing a port (--threads) is not supported on this system",
+    ))
 }
 
 fn unable(address: &str, error: &io::Error) -> Failure {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => {
-            "; another program listens there: choose another port with --listen, or 0 for any"
+            "; another program listens there: choose another port with --listen, or 0 for a free one"
         }
         io::ErrorKind::PermissionDenied => "; ports below 1024 may need privileges",
         _ => "",

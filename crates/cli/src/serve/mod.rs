@@ -36,13 +36,13 @@ use crate::serve::echo::Echo;
 use crate::serve::tally::{Tally, count};
 use crate::serve::tls::Identity;
 
-/// Connections end by themselves within the close timeout; this is for those that don't.
+/// Connections end within the close timeout; this is extra time for those that don't.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// Serves until the user asks for the end.
+/// Serves until the user asks to end.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()
-        .map_err(|error| Failure::new(Exit::Unclean, format!("no signals: {error}")))?;
+        .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     let mut again = interrupts.clone();
     tokio::select! {
         served = serve(options, &mut interrupts) => served,
@@ -52,7 +52,7 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 
 async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
     let builder = options.server()?;
-    // Files may be pipes, and nobody should have to wait for them who asks for the end.
+    // Files can be pipes, and must not delay an interrupt.
     let reading = tokio::task::spawn_blocking(move || {
         let identity = options.tls.identity(&options.listen);
         (options, identity)
@@ -61,7 +61,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let identity = identity?;
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads).await?;
-    // Before anybody can know that it is there.
+    // Set up before anybody can know of the process.
     tls::reload_on_hangup(identity.as_ref(), options.verbose)?;
     announce(&addresses, identity.as_ref());
 
@@ -83,14 +83,14 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     }
     drop(worker);
 
-    // Each says how many there are, and then closes them.
+    // Each worker says how many connections it has, and then closes them.
     let mut open = 0;
     for _ in 0..workers.len() {
         open += told.recv().await.unwrap_or(0);
     }
     if open > 0 {
         let connections = count(open, "connection");
-        say::note(format_args!("closing {connections}; Ctrl-C again ends at once"));
+        say::note(format_args!("closing {connections}; press Ctrl-C again to end at once"));
     }
     let mut ended = Ended::default();
     while let Some(worker) = workers.join_next().await {
@@ -102,7 +102,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let closed = count(ended.closed, "connection");
     let silent = match ended.unclean {
         0 => String::new(),
-        unclean => format!(", {unclean} of them without an answer"),
+        unclean => format!(", {unclean} of them not cleanly"),
     };
     say::out(format_args!("shut down: {closed} closed{silent}; {}", echo.tally));
     Ok(Exit::Success)
@@ -112,7 +112,7 @@ fn unclean_end(error: &dyn std::error::Error) -> Failure {
     Failure::new(Exit::Unclean, error.to_string())
 }
 
-/// A runtime of its own for a worker, on a thread of its own. What is returned waits for it.
+/// Runs a worker on a new thread with its own runtime. Returns a future that waits for it.
 fn on_a_thread(
     serving: impl Future<Output = Result<Ended, Failure>> + Send + 'static,
 ) -> Result<impl Future<Output = Result<Ended, Failure>>, Failure> {
@@ -122,7 +122,7 @@ fn on_a_thread(
     thread::Builder::new()
         .name("towline-serve".into())
         .spawn(move || {
-            // Nobody waits any more after a second interrupt.
+            // After a second interrupt nobody waits.
             let _ = done.send(runtime.block_on(serving));
             runtime.shutdown_background();
         })
@@ -130,22 +130,22 @@ fn on_a_thread(
     Ok(async { ended.await.unwrap_or_else(|error| Err(unclean_end(&error))) })
 }
 
-/// A server, with listening sockets of its own. There is one, or one on each thread.
+/// A server with its own listening sockets. There is one, or one on each thread.
 #[derive(Clone)]
 struct Worker {
     options: Arc<Options>,
     builder: ServerBuilder,
     tls: Option<TlsServer>,
     echo: Arc<Echo>,
-    /// How many connections are open when no more are accepted.
+    /// Sends how many connections are open once no more are accepted.
     tell: mpsc::UnboundedSender<u64>,
 }
 
-/// How a worker has ended.
+/// The result of a worker.
 #[derive(Debug, Default)]
 struct Ended {
     closed: u64,
-    /// Those of them that were not closed as they should be.
+    /// How many of them were not closed cleanly.
     unclean: u64,
 }
 
@@ -174,10 +174,10 @@ impl Worker {
         let mut echoes = JoinSet::new();
         accept(&mut server, &mut interrupts, &self.echo, &mut echoes).await;
 
-        // Of those that ended before there is nothing to say.
+        // Discards the results of connections that have ended.
         while echoes.try_join_next().is_some() {}
         let deadline = options.close_timeout.saturating_add(MARGIN);
-        // Whoever asks has gone after a second interrupt.
+        // After a second interrupt nobody receives it.
         let _ = self.tell.send(server.connections().len() as u64);
         let handle = server.handle();
         let (_, shutdown, ()) = tokio::join!(
@@ -193,7 +193,7 @@ impl Worker {
     }
 }
 
-/// Has every request echoed, until the user asks for the end.
+/// Echoes every request until the user asks to end.
 async fn accept(
     server: &mut Server,
     interrupts: &mut Interrupts,
@@ -212,15 +212,16 @@ async fn accept(
     }
 }
 
-/// Answers the requests that have come and not been looked at.
+/// Rejects the requests that have arrived and were not handled.
 async fn turn_away(server: &mut Server) {
     while let Some(request) = server.next_request().await {
-        // A client that does not wait for the answer does not want it.
-        let _ = request.reject(StatusCode::SERVICE_UNAVAILABLE, "the server shuts down").await;
+        // If the client is gone, the response is dropped.
+        let _ =
+            request.reject(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down").await;
     }
 }
 
-/// Says where the server is. Scripts wait for these lines.
+/// Prints where the server is. Scripts wait for these lines.
 fn announce(addresses: &[SocketAddr], identity: Option<&Identity>) {
     for address in addresses {
         say::out(format_args!("listening on {address}"));
@@ -233,7 +234,7 @@ fn announce(addresses: &[SocketAddr], identity: Option<&Identity>) {
     }
 }
 
-/// An address that a browser on this machine can open.
+/// The address for a browser on this machine.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {
@@ -247,7 +248,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 async fn report_rejections(mut events: Events) {
     while let Some(event) = events.next().await {
         let name = |peer: Option<SocketAddr>| {
-            peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_string())
+            peer.map_or_else(|| "a client".to_owned(), |peer| peer.to_string())
         };
         match event {
             ServerEvent::Rejected { status, reason, peer_addr, .. } => {

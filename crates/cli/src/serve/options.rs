@@ -13,29 +13,29 @@ use crate::exit::{Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
 use crate::serve::tls::TlsOptions;
 
-/// Echo messages on every path, and serve a console page for the browser on plain GET /.
+/// Echo messages on every path, and serve a console page for browsers on plain GET /.
 ///
-/// Open the printed address in a browser for the console. Pages of other origins are refused
-/// unless --origin allows them; programs that are no browser send no origin, and are not.
+/// Open the printed address in a browser for the console. Pages of other origins are refused unless
+/// --origin allows them. Programs other than browsers send no origin and are accepted.
 #[derive(Debug, Args)]
 #[command(after_help = SERVE_CODES)]
 pub(crate) struct Options {
-    /// Listen here; port 0 is any that is free. Repeat it for more addresses
+    /// Listen on this address; port 0 chooses a free port. Repeat it for more addresses
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
     pub(crate) listen: Vec<String>,
 
-    /// Serve on so many threads that share nothing but the port, each with the connections that it
+    /// Serve on this many threads that share only the port, each with the connections that it
     /// accepted [default: threads that share the work, one for each core]
     #[arg(long, value_name = "COUNT", value_parser = above_zero)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Allow pages of this origin, such as https://app.example or https://*.app.example, or any.
-    /// Repeat it for more [default: the page's host and port are those of the server]
+    /// Repeat it for more [default: pages from the server's own host and port]
     #[arg(long, value_name = "ORIGIN|any", value_parser = origin)]
     origin: Vec<String>,
 
-    /// Speak this subprotocol where a client offers it, or any: the first that it offers. Repeat
-    /// it for more, the preferred one first [default: none]
+    /// Speak this subprotocol if a client offers it, or any: the first one offered. Repeat it for
+    /// more, most preferred first [default: none]
     #[arg(long, value_name = "NAME|any", value_parser = protocol)]
     pub(crate) protocol: Vec<String>,
 
@@ -43,15 +43,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     max_message: usize,
 
-    /// The largest frame to receive; browsers send a message in one [default: the size of the largest message]
+    /// The largest frame to receive; browsers send each message in one [default: the --max-message
+    /// size]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_frame: Option<usize>,
 
-    /// The most frames to receive a message in
+    /// The most frames in a message to receive
     #[arg(long, value_name = "COUNT", default_value = "65536", value_parser = above_zero)]
     max_fragments: NonZeroUsize,
 
-    /// The most pings and pongs to receive in a second
+    /// The most pings and pongs to receive per second
     #[arg(long, value_name = "COUNT|off", default_value = "10000", value_parser = rate)]
     max_control_rate: Switch<NonZeroU32>,
 
@@ -59,7 +60,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = fragment)]
     fragment: Switch<NonZeroUsize>,
 
-    /// Compress messages where the client can do it too: at this level, from 1 (fast) to 9 (short)
+    /// Compress messages if the client offers it, at this level from 1 (fast) to 9 (small)
     #[arg(
         long,
         value_name = "LEVEL",
@@ -70,11 +71,11 @@ pub(crate) struct Options {
     )]
     compress: Option<u8>,
 
-    /// Ping a client that has been silent for so long
+    /// Ping a client that has been silent for this long
     #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
     keepalive: Switch<Duration>,
 
-    /// Give up on a client that shows no sign of life for so long after the ping
+    /// Disconnect a client that stays silent for this long after the ping
     #[arg(long, value_name = "TIME|off", default_value = "10s", value_parser = duration_or_off)]
     grace: Switch<Duration>,
 
@@ -86,34 +87,34 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) handshake_timeout: Duration,
 
-    /// Refuse clients of draft 8, from before RFC 6455
+    /// Refuse clients of draft 8, a version from before RFC 6455
     #[arg(long)]
     no_draft_8: bool,
 
-    /// Let small writes wait for company (Nagle's algorithm)
+    /// Use Nagle's algorithm, which delays small writes to combine them
     #[arg(long)]
     pub(crate) nagle: bool,
 
-    /// Believe the X-Forwarded-For and X-Forwarded-Proto of this address or network, such as
-    /// 10.1.4.0/24. Repeat it for more [default: loopback alone]
+    /// Trust X-Forwarded-For and X-Forwarded-Proto from this address or network, such as
+    /// 10.1.4.0/24. Repeat it for more [default: loopback only]
     #[arg(long, value_name = "CIDR|none", value_parser = proxy)]
     trust_proxy: Vec<String>,
 
-    /// Read no more from a client while so much waits to be sent to it
+    /// Stop reading from a client while this much is queued to be sent to it
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
     high_water_mark: usize,
 
-    /// Say on standard error who connects and how it ends; twice, what is echoed as well
+    /// Log connections and how they end to standard error; -vv logs echoed messages as well
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    // The last, since the heading holds for all that comes after it.
+    // Last, since its heading applies to all options after it.
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
 }
 
 impl Options {
-    /// A server as these options want it, not yet listening.
+    /// The server with these options, not yet listening.
     pub(crate) fn server(&self) -> Result<ServerBuilder, Failure> {
         Ok(Server::builder()
             .config(self.config())
@@ -151,9 +152,10 @@ impl Options {
         match &self.origin[..] {
             [] => Ok(OriginPolicy::SameOrigin),
             [any] if any == "any" => Ok(OriginPolicy::Any),
-            list if list.iter().any(|entry| entry == "any") => {
-                Err(Failure::new(Exit::Usage, "--origin any leaves nothing for another --origin"))
-            }
+            list if list.iter().any(|entry| entry == "any") => Err(Failure::new(
+                Exit::Usage,
+                "--origin any can't be combined with another --origin",
+            )),
             list => OriginPolicy::list(list).map_err(usage),
         }
     }
@@ -163,7 +165,7 @@ impl Options {
             [] => Ok(TrustedProxies::default()),
             [none] if none == "none" => Ok(TrustedProxies::none()),
             list if list.iter().any(|entry| entry == "none") => {
-                let message = "--trust-proxy none contradicts another --trust-proxy";
+                let message = "--trust-proxy none can't be combined with another --trust-proxy";
                 Err(Failure::new(Exit::Usage, message))
             }
             list => TrustedProxies::new(list).map_err(usage),
@@ -293,7 +295,7 @@ mod tests {
             ("--compress", "10"),
             ("--fragment", "0"),
         ] {
-            // One that can be left out is joined by a sign.
+            // An optional value has to be joined with an equals sign.
             let joined = format!("{option}={value}");
             let Err(error) = Command::try_parse_from(["serve", joined.as_str()]) else {
                 panic!("{option} {value} was taken");
@@ -301,7 +303,7 @@ mod tests {
             let error = error.to_string();
             assert!(error.contains(option) && error.contains(value), "{error}");
             assert!(error.contains("write ") || error.contains(" is not "), "{error}");
-            // Whoever uses the program need not know what it is written in.
+            // Error messages must not mention Rust types.
             assert!(!error.contains("type") && !error.contains("non-zero"), "{error}");
         }
     }

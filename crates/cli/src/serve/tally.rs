@@ -1,4 +1,4 @@
-//! What has been echoed, over all connections.
+//! Counts what all connections have echoed.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! TLS of the server: whose certificate, and what is said about it.
+//! TLS of the server: its certificate, and the lines about it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,51 +16,51 @@ use crate::say;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a certificate made for a run is good: as long as browsers believe in any.
+/// The validity of a certificate made for a run: the longest that browsers accept.
 const LIFE: Duration = Duration::from_secs(397 * DAY.as_secs());
 
-/// Whether the server speaks TLS, and by which certificate.
+/// The TLS options of the server.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "TLS")]
 pub(crate) struct TlsOptions {
-    /// Speak TLS with the certificate of this PEM file, its chain behind it. On SIGHUP the files are
-    /// read again
+    /// Speak TLS with the certificate in this PEM file, followed by its chain. SIGHUP reloads the
+    /// files
     #[arg(long, value_name = "FILE", group = "identity")]
     tls_cert: Option<PathBuf>,
 
-    /// The private key of --tls-cert, as PEM [default: it is in the same file]
+    /// The private key of --tls-cert, as PEM [default: in the same file]
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
-    /// Speak TLS with a certificate that is made for this run, for localhost and the addresses that
-    /// are listened on. For development
+    /// Speak TLS with a certificate made for this run, valid for localhost and the addresses
+    /// listened on. For development
     #[arg(long, group = "identity")]
     tls_self_signed: bool,
 
     /// Write the certificate of --tls-self-signed to this file, as PEM, for `towline connect --ca`
-    /// and the like. Its key is not written
+    /// and other clients. Its key is not written
     #[arg(long, value_name = "FILE", requires = "tls_self_signed")]
     tls_self_signed_out: Option<PathBuf>,
 
-    /// Refuse clients that show no certificate signed by one of this PEM file
+    /// Refuse clients without a certificate signed by one in this PEM file
     #[arg(long, value_name = "FILE", requires = "identity")]
     tls_client_ca: Option<PathBuf>,
 }
 
-/// TLS, as the options want it.
+/// The TLS setup.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) server: TlsServer,
-    /// What there is to be said about the certificate.
+    /// A description of the certificate.
     certificate: Option<Certificate>,
-    /// The chain's file, which is read again with that of the key.
+    /// The chain's file, which is reloaded together with the key's.
     file: Option<PathBuf>,
-    /// Where a self-signed certificate was written to.
+    /// The file that a self-signed certificate was written to.
     saved: Option<PathBuf>,
 }
 
 impl TlsOptions {
-    /// TLS for a server that was told to listen on these, or `None` if it is to speak none.
+    /// The TLS setup of a server on these addresses, or `None` if it does not speak TLS.
     pub(crate) fn identity(&self, listen: &[String]) -> Result<Option<Identity>, Failure> {
         let mut identity = match &self.tls_cert {
             Some(cert) => {
@@ -88,7 +88,7 @@ impl TlsOptions {
 }
 
 impl Identity {
-    /// Says whose certificate it is, and how to connect to the first of these addresses.
+    /// Prints what the certificate is for, and how to connect to this address.
     pub(crate) fn announce(&self, reachable: SocketAddr) {
         let kind = if self.file.is_some() { "certificate" } else { "self-signed certificate" };
         if let Some(certificate) = &self.certificate {
@@ -104,13 +104,13 @@ impl Identity {
     }
 }
 
-/// Reads the files again whenever the user says so, if it was made from files. Else a hangup is
-/// nothing to end for.
+/// Reloads the files on SIGHUP, if there are files. Otherwise SIGHUP is ignored, so that it does
+/// not end the process.
 pub(crate) fn reload_on_hangup(identity: Option<&Identity>, verbose: u8) -> Result<(), Failure> {
     let files =
         identity.and_then(|identity| Some((identity.server.clone(), identity.file.clone()?)));
     let mut hangups = Hangups::listen()
-        .map_err(|error| Failure::new(Exit::Unclean, format!("no signals: {error}")))?;
+        .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     tokio::spawn(async move {
         while hangups.next().await.is_some() {
             match &files {
@@ -138,7 +138,7 @@ fn reload(server: &TlsServer, file: &Path) {
     }
 }
 
-/// What is in the certificate of a file. A pipe can be read once, and was.
+/// Describes the certificate in a file. A pipe can only be read once, and has been.
 fn described(file: &Path) -> Option<Certificate> {
     if !std::fs::metadata(file).ok()?.is_file() {
         return None;
@@ -146,7 +146,7 @@ fn described(file: &Path) -> Option<Certificate> {
     Certificate::first_of(&std::fs::read(file).ok()?)
 }
 
-/// A certificate for this run alone, for all that a client on this machine may call the server.
+/// Makes a certificate for this run, valid for every name that a client on this machine may use.
 /// Returns it as PEM as well.
 fn self_signed(listen: &[String]) -> Result<(Identity, String), Failure> {
     let unable = |error| Failure::new(Exit::Usage, format!("no certificate can be made: {error}"));
@@ -154,12 +154,12 @@ fn self_signed(listen: &[String]) -> Result<(Identity, String), Failure> {
     let key = KeyPair::generate().map_err(unable)?;
     params.distinguished_name.push(DnType::CommonName, "towline serve --tls-self-signed");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    // A server's own (RFC 5280, section 4.2.1.9): one that could sign others would be refused.
+    // A server certificate (RFC 5280, section 4.2.1.9). Clients would refuse a CA certificate.
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
     let now = ASN1Time::now().to_datetime();
-    // A clock that is a little slow is no reason to refuse it.
+    // Tolerates a clock that is a little slow.
     (params.not_before, params.not_after) = (now - DAY, now - DAY + LIFE);
     let made = params.self_signed(&key).map_err(unable)?;
     let server = TlsServer::from_der([made.der().to_vec()], key.serialize_der())?;
@@ -203,7 +203,7 @@ impl Hangups {
     }
 }
 
-/// There is no such signal.
+/// SIGHUP exists on Unix only.
 #[cfg(not(unix))]
 struct Hangups;
 

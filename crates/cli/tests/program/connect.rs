@@ -232,7 +232,7 @@ fn a_refusal_is_shown_with_status_location_and_body() {
     assert!(error.starts_with("error: ") && error.contains("302 Found"), "{ended:?}");
     assert_eq!(
         told,
-        ["the answer: 302 Found", r#"Location: "/login?\u{9b}""#, r#"body: "log in\n\u{1b}[2J""#,]
+        ["response: 302 Found", r#"Location: "/login?\u{9b}""#, r#"body: "log in\n\u{1b}[2J""#,]
     );
     // Without it there is one line.
     Program::connect(&[&refusing(answer.to_owned())]).end().failed(4, &["302 Found"]);

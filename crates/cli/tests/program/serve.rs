@@ -213,7 +213,7 @@ fn who_does_not_answer_is_waited_for_and_reported() {
     server.program.signal("INT");
     let ended = server.program.end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.text().contains("1 connection closed, 1 of them without an answer"), "{ended:?}");
+    assert!(ended.text().contains("1 connection closed, 1 of them not cleanly"), "{ended:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! HTTP servers that speak TLS.
+//! The TLS options of HTTP servers.
 
 use std::sync::Arc;
 
@@ -9,16 +9,17 @@ use crate::greeting::{Secure, Securing};
 use crate::http_server::HttpServer;
 
 impl<S> HttpServer<S> {
-    /// Sets that the server speaks TLS: clients come by `https://` and `wss://`. Default: it does not.
+    /// Sets that the server speaks TLS, so that clients connect with `https://` and `wss://`.
+    /// Default: it does not.
     ///
-    /// Clients that offer HTTP/2 by ALPN get it; where they offer nothing, what they begin with says
-    /// what they speak. One that speaks plain HTTP is told so with a 400. The TLS handshake is within
-    /// the [`header_timeout`](Self::header_timeout) and counts among the
-    /// [`max_handshakes`](Self::max_handshakes), a shutdown ends it, and
-    /// [`report_to`](Self::report_to) says who is told if it fails. Requests bear an `Arc` of a [`TlsInfo`](towline::TlsInfo) among their
-    /// extensions.
+    /// Clients that offer HTTP/2 by ALPN get it. Without ALPN, the first bytes decide between
+    /// HTTP/1.1 and HTTP/2. A client that speaks plain HTTP is answered with a 400 that says so.
+    /// The [`header_timeout`](Self::header_timeout) includes the TLS handshake, which also counts
+    /// towards [`max_handshakes`](Self::max_handshakes); a shutdown aborts it, and failures are
+    /// [reported](Self::report_to). Requests have an `Arc` of a [`TlsInfo`](towline::TlsInfo) among
+    /// their extensions.
     ///
-    /// It holds for sockets that are listened on afterwards, so that a server can have both kinds:
+    /// Applies to sockets listened on afterwards, so a server can have both kinds:
     ///
     /// ```no_run
     /// # async fn example<S>(http: towline_hyper::HttpServer<S>) -> Result<(), Box<dyn std::error::Error>>

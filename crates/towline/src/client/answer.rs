@@ -1,4 +1,4 @@
-//! The answer to a request: of a server, or of a proxy.
+//! The response to a request, from a server or a proxy.
 
 use std::time::Duration;
 
@@ -13,19 +13,20 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::head::{ReadError, read_head};
 use crate::transport::AnyStream;
 
-/// So many responses such as 103 may come before the one that counts.
+/// The most interim responses, such as 103, before the final one.
 const INTERIM_RESPONSES: usize = 8;
 
-/// So long is waited for the body.
+/// How long to wait for the body.
 const BODY_WAIT: Duration = Duration::from_secs(1);
 
-/// So long is waited for more of a body that only the end of the stream ends: a server that keeps the
-/// stream open would make everyone wait for nothing.
+/// How long to wait for more of a body that only the end of the stream ends. A server may keep the
+/// stream open, so waiting longer would be in vain.
 const BODY_PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks on a stream, and reads the head of the answer. What comes behind that is left in `early`.
+/// Sends a request on a stream and reads the head of the response. Bytes after it are left in
+/// `early`.
 ///
-/// `whom` is asked, for the errors, which are of this kind.
+/// Errors have this kind and name `whom`.
 pub(crate) async fn ask(
     stream: &mut AnyStream,
     request: &http::Request<()>,
@@ -40,7 +41,7 @@ pub(crate) async fn ask(
         stream.flush().await
     };
     said.await.map_err(|error| {
-        let message = format!("the handshake with {whom} broke off: {error}");
+        let message = format!("the handshake with {whom} failed: {error}");
         Error::of_stream(kind, message, error)
     })?;
     for _ in 0..=INTERIM_RESPONSES {
@@ -75,16 +76,17 @@ pub(crate) async fn ask(
     Err(Error::new(kind, format!("{whom} sent more than {INTERIM_RESPONSES} interim responses")))
 }
 
-/// Whether this is how an answer in TLS begins: with an alert or a handshake (RFC 8446, section 5.1).
+/// Whether these are the first bytes of TLS: an alert or a handshake record (RFC 8446, section
+/// 5.1).
 fn is_tls(bytes: &[u8]) -> bool {
     matches!(bytes, [0x15 | 0x16, 3, ..])
 }
 
-/// What is said of a server that says so itself.
+/// The hint for a server that says that it speaks TLS.
 pub(crate) const WANTS_TLS: &str = ", since it speaks TLS there; is it wss:// and not ws://?";
 
-/// Whether a refusal says that TLS is spoken there, in the words of servers that do: Towline's own,
-/// nginx's (497 is its own status for it), Apache's, and that of Go, which Caddy and Traefik share.
+/// Whether a response says that the port speaks TLS, in the words of Towline, nginx (497 is its own
+/// status for it), Apache, and Go, which Caddy and Traefik share.
 pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
     const WORDS: [&str; 4] = [
         "This port speaks TLS",
@@ -96,7 +98,7 @@ pub(crate) fn wants_tls(status: StatusCode, body: &[u8]) -> bool {
     matches!(status.as_u16(), 400 | 497) && WORDS.iter().any(has)
 }
 
-/// The start of the body of an answer that is a refusal, as far as it comes without delay.
+/// The start of the body of a refusal, as far as it comes without delay.
 pub(crate) async fn body_start(
     stream: &mut AnyStream,
     mut bytes: Vec<u8>,

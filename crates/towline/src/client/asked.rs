@@ -1,4 +1,4 @@
-//! What is asked for, and where: by a URL, by a request, or where a redirect led.
+//! What to ask for, and where: from a URL, a request, or a redirect.
 
 use http::header::{
     CONNECTION, HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
@@ -14,26 +14,26 @@ use crate::client::shown::{redacted, shown};
 use crate::client::url::normal;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is asked for, and where.
+/// What to ask for, and where.
 pub(crate) struct Asked {
     uri: Uri,
-    /// The URI as it may be shown: what was written says more of where a password may be.
+    /// The URI for errors. The original text shows best where a password may be.
     redacted: String,
     pub(crate) connect: Connect,
-    /// What the connection is to have with it.
+    /// The data of the connection.
     pub(crate) data: Extensions,
 }
 
 impl Asked {
-    /// A connection to this URI, which is in its normal form.
+    /// A connection to this URI, which is in normal form.
     pub(crate) fn new(uri: Uri, connect: Connect) -> Self {
         Self { redacted: redacted(&uri.to_string()), uri, connect, data: Extensions::new() }
     }
 
-    /// A connection to a URL that a program has written.
+    /// A connection to a URL that the program wrote.
     pub(crate) fn parse(url: &str, connect: Connect) -> Result<Self> {
         let invalid = |why: String| {
-            let message = format!("{} is not the URL of a WebSocket: {why}", shown(url));
+            let message = format!("{} is not a WebSocket URL: {why}", shown(url));
             Error::new(ErrorKind::InvalidUrl, message)
         };
         let normal = normal(url).map_err(invalid)?;
@@ -43,7 +43,7 @@ impl Asked {
         Ok(Self { uri, redacted: redacted(url), connect, data: Extensions::new() })
     }
 
-    /// The same, for a connection that is to have this with it.
+    /// Sets the data of the connection.
     pub(crate) fn with_data(self, data: Extensions) -> Self {
         Self { data, ..self }
     }
@@ -62,19 +62,19 @@ impl Asked {
     }
 }
 
-/// What a request asks for beyond, or in place of, what all requests of the client do.
+/// What a request asks for in addition to, or in place of, the client's settings.
 pub(crate) struct Extra<'a> {
     request: &'a Request<()>,
 }
 
 impl<'a> Extra<'a> {
-    /// Looks whether the request is one for a WebSocket of this version.
+    /// Checks that the request is a WebSocket handshake of this version.
     pub(crate) fn new(request: &'a Request<()>, version: Version) -> Result<Self> {
         if request.method() != Method::GET {
-            return Err(invalid(format!("its method is {}, not GET", request.method())));
+            return Err(invalid(format!("the method is {}, not GET", request.method())));
         }
         if request.version() != HttpVersion::HTTP_11 {
-            return Err(invalid(format!("its version is {:?}, not 1.1", request.version())));
+            return Err(invalid(format!("the version is {:?}, not HTTP/1.1", request.version())));
         }
         let headers = request.headers();
         let version = version.number().to_string();
@@ -84,13 +84,13 @@ impl<'a> Extra<'a> {
             (SEC_WEBSOCKET_VERSION, &version, false),
         ] {
             if headers.contains_key(&name) && !says(headers, &name, wanted, has_more) {
-                return Err(invalid(format!("its header {name} is not \"{wanted}\"")));
+                return Err(invalid(format!("the header {name} is not \"{wanted}\"")));
             }
         }
         Ok(Self { request })
     }
 
-    /// The subprotocols to offer, if there are some.
+    /// The subprotocols to offer, if the request has any.
     pub(crate) fn protocols(&self) -> Result<Option<Vec<Subprotocol>>> {
         let headers = self.request.headers();
         if !headers.contains_key(SEC_WEBSOCKET_PROTOCOL) {
@@ -102,7 +102,7 @@ impl<'a> Extra<'a> {
         })
     }
 
-    /// Adds the headers; one that is there already by its name is replaced.
+    /// Adds the headers. Each replaces those of the same name.
     pub(crate) fn add_to(&self, connect: Connect) -> Result<Connect> {
         let headers = self.request.headers();
         let mut connect = connect.retain_headers(|name, _| !headers.contains_key(name));
@@ -111,7 +111,9 @@ impl<'a> Extra<'a> {
         for (name, value) in headers {
             if name == ORIGIN {
                 let value = value.to_str().map_err(|_| {
-                    invalid("its Origin has a character which is not visible ASCII".to_owned())
+                    invalid(
+                        "the header Origin has a character that is not visible ASCII".to_owned(),
+                    )
                 })?;
                 connect = connect.origin(value);
             } else if !handshakes.contains(name) {
@@ -122,7 +124,7 @@ impl<'a> Extra<'a> {
     }
 }
 
-/// Whether each line of this header is this value or, where it may have more, whether one has it.
+/// Whether each line of this header is this value or, if it can be a list, whether a member is.
 fn says(headers: &HeaderMap, name: &HeaderName, wanted: &str, has_more: bool) -> bool {
     let is_wanted = |value: &str| value.trim().eq_ignore_ascii_case(wanted);
     let mut lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or_default());
@@ -133,6 +135,6 @@ fn says(headers: &HeaderMap, name: &HeaderName, wanted: &str, has_more: bool) ->
 }
 
 fn invalid(why: String) -> Error {
-    let message = format!("the request can't be made: {why}");
+    let message = format!("the request is invalid: {why}");
     Error::new(ErrorKind::InvalidHandshakeOption, message)
 }

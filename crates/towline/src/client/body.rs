@@ -1,42 +1,43 @@
-//! The body of an answer that is a refusal: where it ends (RFC 9112, section 6.3), and its start.
+//! The body of a response that is not a handshake: where it ends (RFC 9112, section 6.3), and its
+//! start.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::{Response, StatusCode, Version};
 
-/// So many bytes of a body are kept.
+/// How many bytes of a body are kept.
 pub(crate) const BODY_START: usize = 4 << 10;
 
-/// So many bytes are looked at for them: chunks of one byte each have five of framing.
+/// How many bytes are read for them: chunks of one byte have five bytes of framing each.
 const MOST_RECEIVED: usize = 8 * BODY_START;
 
-/// The longest line that says the size of a chunk, with its extensions.
+/// The longest line with the size of a chunk, including its extensions.
 const LONGEST_LINE: usize = 1 << 10;
 
-/// What is left of a body.
+/// The rest of a body.
 #[derive(Debug, PartialEq, Eq)]
 enum Left {
     /// Nothing.
     Nothing,
-    /// So many bytes.
+    /// A number of bytes.
     Bytes(u64),
     /// Chunks.
     Chunks(Chunk),
-    /// All that comes until the stream ends.
+    /// All bytes until the stream ends.
     ToTheEnd,
 }
 
-/// Where in a chunk (RFC 9112, section 7.1).
+/// The position within a chunk (RFC 9112, section 7.1).
 #[derive(Debug, PartialEq, Eq)]
 enum Chunk {
-    /// In the line with its size, of which so much has come.
+    /// In the line with its size; `line` is what has been read of it.
     Size { line: Vec<u8> },
     /// In its data.
     Data { left: u64 },
-    /// Behind its data, in the line break.
+    /// After its data, in the line break.
     Break,
 }
 
-/// A body while it comes.
+/// A body being received.
 #[derive(Debug)]
 pub(crate) struct Body {
     left: Left,
@@ -45,12 +46,12 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// The body that this response has.
+    /// The body of this response.
     pub(crate) fn of(response: &Response<()>) -> Self {
         Self { left: framing(response), received: 0, start: Vec::new() }
     }
 
-    /// Takes what has come of it.
+    /// Takes received bytes.
     pub(crate) fn take(&mut self, mut bytes: &[u8]) {
         self.received += bytes.len();
         while !bytes.is_empty() && !self.is_over() {
@@ -73,7 +74,7 @@ impl Body {
                         line.push(byte);
                     } else {
                         self.left = match size(line) {
-                            // Trailers follow the last chunk, and nobody asks for them.
+                            // Trailers follow the last chunk; they are ignored.
                             Some(0) | None => Left::Nothing,
                             Some(left) => Left::Chunks(Chunk::Data { left }),
                         };
@@ -88,7 +89,7 @@ impl Body {
                     match bytes[0] {
                         b'\r' => {}
                         b'\n' => self.left = Left::Chunks(Chunk::Size { line: Vec::new() }),
-                        // This is no chunk, and nobody knows where one begins.
+                        // The chunk framing is invalid, so the rest can't be read.
                         _ => self.left = Left::Nothing,
                     }
                     bytes = &bytes[1..];
@@ -102,25 +103,25 @@ impl Body {
         self.start.truncate(BODY_START);
     }
 
-    /// Whether nothing more is wanted.
+    /// Whether no more bytes are needed.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.left, Left::Nothing | Left::Bytes(0))
             || self.start.len() >= BODY_START
             || self.received >= MOST_RECEIVED
     }
 
-    /// Whether only the end of the stream ends it.
+    /// Whether only the end of the stream ends the body.
     pub(crate) fn is_to_the_end(&self) -> bool {
         self.left == Left::ToTheEnd
     }
 
-    /// What has come, up to [`BODY_START`].
+    /// What was received, up to [`BODY_START`].
     pub(crate) fn into_start(self) -> Vec<u8> {
         self.start
     }
 }
 
-/// RFC 9112, section 6.3. The request was no HEAD, and a CONNECT that succeeds does not come here.
+/// RFC 9112, section 6.3. The request is never HEAD, and never a CONNECT that succeeded.
 fn framing(response: &Response<()>) -> Left {
     let (status, headers) = (response.status(), response.headers());
     if status.is_informational()
@@ -131,8 +132,8 @@ fn framing(response: &Response<()>) -> Left {
     if headers.contains_key(TRANSFER_ENCODING) {
         // It "overrides the Content-Length". "If … the chunked transfer coding is not the final
         // encoding, the message body length is determined by reading the connection until it is
-        // closed"; so it is in HTTP/1.0, where it "MUST" be taken for faulty (section 6.1).
-        // Empty members of a list do not count (RFC 9110, section 5.6.1).
+        // closed". HTTP/1.0 "MUST" be treated as faulty, with the same result (section 6.1). Empty
+        // members of a list do not count (RFC 9110, section 5.6.1).
         let mut codings = words(headers, &TRANSFER_ENCODING).into_iter().rev();
         let is_chunked = codings
             .find(|coding| !coding.is_empty())
@@ -143,13 +144,13 @@ fn framing(response: &Response<()>) -> Left {
         };
     }
     if headers.contains_key(CONTENT_LENGTH) {
-        // One that is invalid, or differs from another, makes the end of the stream the only end.
+        // An invalid or contradictory length means that the body goes on until the stream ends.
         return length(headers).map_or(Left::ToTheEnd, Left::Bytes);
     }
     Left::ToTheEnd
 }
 
-/// The one length that all of them give.
+/// The length, if all headers agree on it.
 fn length(headers: &HeaderMap) -> Option<u64> {
     let mut lengths = words(headers, &CONTENT_LENGTH).into_iter().map(|word| {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
@@ -159,15 +160,15 @@ fn length(headers: &HeaderMap) -> Option<u64> {
     lengths.all(|length| length == Some(first)).then_some(first)
 }
 
-/// The members of a list, over all its lines; one that is not text is an empty one.
+/// The members of a list header, over all its lines. A line that is not text counts as empty.
 fn words<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
     let lines = headers.get_all(name).iter();
     let lines = lines.flat_map(|line| line.to_str().unwrap_or_default().split(','));
     lines.map(str::trim).collect()
 }
 
-/// Whether the stream stays open behind this answer although no length is given, so that there is no
-/// end to wait for. A server that does that is at fault; it usually sends no body.
+/// Whether the stream stays open after this response although it gives no length, so that the body
+/// has no end to wait for. Such a server is at fault; it usually sends no body.
 pub(crate) fn is_endless(response: &Response<()>) -> bool {
     let headers = response.headers();
     let is_kept =
@@ -199,7 +200,7 @@ mod tests {
         response.body(()).unwrap()
     }
 
-    /// What is kept of this body, whether it is over, in pieces of each length.
+    /// The bytes kept of this body, and whether it is over, however it is split.
     fn read(headers: &[(&str, &str)], bytes: &[u8]) -> (Vec<u8>, bool) {
         let mut all = Vec::new();
         for piece in 1..=bytes.len().max(1) {
@@ -222,7 +223,7 @@ mod tests {
             ("A\r\n0123456789\r\n", "0123456789", false),
             ("4\r\nah", "ah", false),
             ("0\r\n", "", true),
-            // What is no chunk ends it, and what came before is kept.
+            // Invalid chunk framing ends the body; the bytes before it are kept.
             ("4\r\nahoyahoy", "ahoy", true),
             ("4\r\nahoy\r\nx\r\n", "ahoy", true),
             ("-4\r\nahoy", "", true),

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{AnyStream, SecureClient, Whose};
 
 impl Settings {
-    /// Connects to where it is asked to, in time.
+    /// Connects within the timeout.
     pub(crate) async fn connect_asked(&self, asked: Asked) -> Result<Connection> {
         let opening = asked.open()?;
         let authority = opening.target().authority().to_owned();
@@ -27,7 +27,8 @@ impl Settings {
         self.in_time(&authority, &progress, self.follow(asked, opening, &progress)).await
     }
 
-    /// Connects on this stream, in time, with TLS where that is to be put on it and asked for.
+    /// Connects on this stream within the timeout, with TLS if `wss` asks for it and it is to be
+    /// added.
     pub(crate) async fn connect_on(
         &self,
         stream: AnyStream,
@@ -50,7 +51,7 @@ impl Settings {
         self.in_time(target.authority(), &progress, connecting).await
     }
 
-    /// The outcome, or an error that says what took so long.
+    /// Returns the outcome, or an error that names the step that took too long.
     pub(crate) async fn in_time<T>(
         &self,
         authority: &str,
@@ -68,7 +69,7 @@ impl Settings {
         })
     }
 
-    /// Connects, and goes on to where redirects lead.
+    /// Connects and follows redirects.
     async fn follow(
         &self,
         mut asked: Asked,
@@ -99,7 +100,7 @@ impl Settings {
             let next = follow(&opening, asked.connect, response.headers());
             let next = next.and_then(|next| match next.open() {
                 Ok(opening) => Ok((next, opening)),
-                Err(error) => Err(format!("redirects to where nobody can go: {error}")),
+                Err(error) => Err(format!("redirects to an invalid URL: {error}")),
             });
             let (next, next_opening) = match next {
                 Ok(next) => next,
@@ -134,7 +135,7 @@ impl Settings {
     ) -> Result<Connection> {
         let target = opening.target();
         if target.is_secure() {
-            // Before anything is dialled.
+            // Checked before dialling.
             self.security()?.check(target.host(), whose)?;
         }
         let mut reached = self.reach(target, progress).await?;
@@ -148,7 +149,7 @@ impl Settings {
             self.upgrade(reached, opening, data.clone(), self.follow_redirects > 0).await
         };
         connecting.await.map_err(|error| match proxy {
-            // It may be the proxy that does not let it through, or that is in between.
+            // The proxy may have refused the handshake, or altered it.
             Some(proxy) if error.kind() != ErrorKind::HttpResponse => {
                 error.with_postscript(&format!(" (through the proxy {proxy})"))
             }
@@ -156,7 +157,7 @@ impl Settings {
         })
     }
 
-    /// A stream to the target, whoever is in between.
+    /// Returns a stream to the target, through a proxy or not.
     async fn reach(&self, target: &Target, progress: &Progress) -> Result<Reached> {
         let dialler = Dialler { resolver: &self.resolver, progress };
         let Some(hop) = self.proxy.hop(target)? else {
@@ -172,7 +173,7 @@ impl Settings {
         }
         let mut reached = self.dial_proxy(&hop, &dialler).await?;
         if hop.scheme == Scheme::Https {
-            progress.is(format!("agreeing on TLS with the proxy {hop}"));
+            progress.is(format!("in the TLS handshake with the proxy {hop}"));
             let security = self.security()?;
             let secured = security.secure(reached.stream, &hop.host, Whose::Others).await;
             reached.stream = secured.map_err(|error| no_tls_with(&hop, error))?;
@@ -183,7 +184,7 @@ impl Settings {
         Ok(Reached { stream, ..reached })
     }
 
-    /// By a SOCKS proxy each address is tried in turn, since a stream to the proxy is good for one.
+    /// Tries each address in turn, on a new stream to the SOCKS proxy each time.
     async fn reach_by_socks(
         &self,
         target: &Target,
@@ -213,7 +214,7 @@ impl Settings {
                 }
             }
         }
-        // There is at least one address, and so a refusal.
+        // There is at least one address, so there is an error.
         Err(refused.unwrap_or_else(|| Error::new(ErrorKind::Connect, "there is no address")))
     }
 
@@ -241,11 +242,11 @@ impl Settings {
         whose: Whose,
         progress: &Progress,
     ) -> Result<AnyStream> {
-        progress.is(format!("agreeing on TLS with {host}"));
+        progress.is(format!("in the TLS handshake with {host}"));
         self.security()?.secure(stream, host, whose).await
     }
 
-    /// How streams are made secure.
+    /// How TLS is set up.
     fn security(&self) -> Result<Arc<dyn SecureClient>> {
         self.tls.clone().map_or_else(default_tls::get, Ok)
     }
@@ -256,7 +257,7 @@ fn no_way(target: &Target, Unreachable { why, source }: Unreachable) -> Error {
     Error::new(ErrorKind::Connect, message).with_source(source)
 }
 
-/// It must not look as if this were about the server.
+/// Rewords a TLS error so that it is about the proxy, not the server.
 fn no_tls_with(hop: &Hop, error: Error) -> Error {
     match error.kind() {
         ErrorKind::NotTls | ErrorKind::Tls => {

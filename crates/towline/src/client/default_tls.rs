@@ -1,4 +1,4 @@
-//! TLS where the program says nothing about it.
+//! The default TLS of clients.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::tls::Tls;
 use crate::transport::SecureClient;
 
-/// One for all clients, so that what the system trusts is loaded once, and sessions can be resumed.
+/// Shared by all clients, so that the system's roots are loaded once and sessions can be resumed.
 pub(crate) fn get() -> Result<Arc<dyn SecureClient>> {
     static DEFAULT: OnceLock<Tls> = OnceLock::new();
     Ok(Arc::new(DEFAULT.get_or_init(Tls::new).clone()))

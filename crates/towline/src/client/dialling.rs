@@ -10,21 +10,21 @@ use crate::client::progress::Progress;
 use crate::client::racing::{Failures, by_turns, race};
 use crate::client::resolve::Resolver;
 
-/// Why there is no connection to a host.
+/// The error of dialling a host.
 pub(crate) struct Unreachable {
-    /// Which names and addresses were tried, and what came of each: the end of a sentence.
+    /// Which names and addresses were tried, and how each failed: the end of a sentence.
     pub(crate) why: String,
     pub(crate) source: io::Error,
 }
 
-/// What dials, for one connection.
+/// Dials, for one connection.
 pub(crate) struct Dialler<'a> {
     pub(crate) resolver: &'a Resolver,
     pub(crate) progress: &'a Progress,
 }
 
 impl Dialler<'_> {
-    /// The addresses of a host in the order in which to try them. An address is its own.
+    /// The addresses of a host in the order to try them. An address stands for itself.
     pub(crate) async fn addresses(
         &self,
         host: &str,
@@ -42,7 +42,7 @@ impl Dialler<'_> {
         }
     }
 
-    /// Connects to whichever of the host's addresses answers first.
+    /// Connects to the address that answers first.
     pub(crate) async fn dial(&self, host: &str, port: u16) -> Result<TcpStream, Unreachable> {
         let addresses = self.addresses(host, port).await?;
         let connect = |address| {
@@ -53,13 +53,13 @@ impl Dialler<'_> {
     }
 }
 
-/// Every attempt in one line; the last failure is the source.
+/// Joins all failures into one line. The last failure is the source.
 fn unreachable(failures: Failures) -> Unreachable {
     let mut why = String::new();
     let mut last = None;
     for (address, error) in failures {
         let separator = if why.is_empty() { "" } else { "; " };
-        // To write into a string does not fail.
+        // Writing to a string does not fail.
         let _ = write!(why, "{separator}{address}: {error}");
         last = Some(error);
     }

@@ -65,8 +65,8 @@ use crate::error::Result;
 use crate::error::{Error, ErrorKind};
 use crate::transport::{AnyStream, Io, SecureClient};
 
-/// What connects to servers. Set it up once and connect as often as you like; clones share what
-/// can be shared.
+/// Connects to servers. Set a client up once and connect with it as often as you like; clones share
+/// their settings.
 ///
 /// ```no_run
 /// # #[tokio::main] async fn main() -> towline::Result<()> {
@@ -83,11 +83,11 @@ use crate::transport::{AnyStream, Io, SecureClient};
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Client {
-    /// Shared with the clones, and with the connections that are being made.
+    /// Shared with clones, and with connections being made.
     settings: Arc<Settings>,
 }
 
-/// What a client was told.
+/// The settings of a client.
 #[derive(Clone)]
 pub(crate) struct Settings {
     /// All but the subprotocols.
@@ -101,7 +101,7 @@ pub(crate) struct Settings {
     resolver: Resolver,
     proxy: Proxy,
     follow_redirects: u8,
-    /// Else as by default.
+    /// `None` means the default.
     tls: Option<Arc<dyn SecureClient>>,
 }
 
@@ -124,23 +124,23 @@ impl Default for Settings {
 }
 
 impl Client {
-    /// A client with default options.
+    /// Returns a client with default options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What this client was told, to be changed; clones go on with what they were told.
+    /// Returns the settings for a change. Clones keep theirs.
     pub(crate) fn settings(&mut self) -> &mut Settings {
         Arc::make_mut(&mut self.settings)
     }
 
-    /// Sets how connections behave. Default: [`Config::client`].
+    /// Sets the configuration of connections. Default: [`Config::client`].
     pub fn config(mut self, config: Config) -> Self {
         self.settings().config = config;
         self
     }
 
-    /// Offers these subprotocols, in the order of preference; each call adds to them.
+    /// Offers these subprotocols, in order of preference. Each call adds to the list.
     #[doc(alias = "requestedProtocols")]
     pub fn protocols<I>(mut self, names: I) -> Self
     where
@@ -151,19 +151,19 @@ impl Client {
         self
     }
 
-    /// Names the origin of the page on whose behalf the connection is made. Default: none.
+    /// Sets the `Origin` header: the origin of the page that the connection is made for. Default:
+    /// none.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.settings().change(|connect| connect.origin(origin));
         self
     }
 
-    /// Adds this header to the request; each call adds one.
+    /// Adds a header to the request. Each call adds one.
     ///
-    /// `Authorization` takes the place of the URL's user and password; `Host` may be set to ask a
-    /// server for a name other than the one it was reached by. `Authorization`, `Cookie`,
-    /// `Proxy-Authorization` and each value that
-    /// [is marked as sensitive](HeaderValue::set_sensitive) stay with the server that the program
-    /// named, see [`follow_redirects`](Self::follow_redirects).
+    /// `Authorization` replaces the user and password of the URL. Set `Host` to ask the server for
+    /// a name other than the one in the URL. `Authorization`, `Cookie`, `Proxy-Authorization` and
+    /// every value that [is marked as sensitive](HeaderValue::set_sensitive) are sent only to the
+    /// origin that the program named, see [`follow_redirects`](Self::follow_redirects).
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
         N: TryInto<HeaderName>,
@@ -173,8 +173,8 @@ impl Client {
         self
     }
 
-    /// Speaks this version. Default: [`Version::Rfc6455`]. Draft 8 differs in the name of the
-    /// origin's header alone.
+    /// Sets the protocol version. Default: [`Version::Rfc6455`]. Draft 8 differs only in the name
+    /// of the origin header.
     #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(mut self, version: Version) -> Self {
         let settings = self.settings();
@@ -183,110 +183,111 @@ impl Client {
         self
     }
 
-    /// Sets how long connecting may take in all: the look-up of the name, the transport, a proxy's
-    /// answer, TLS, the handshake, and the same for each redirect. Default: 30 s. The error says
-    /// which of these it was that took so long.
+    /// Sets how long connecting may take in all: looking up the name, dialling, the proxy's answer,
+    /// TLS, the handshake, and the same for each redirect. Default: 30 s. The error names the step
+    /// that was in progress.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings().connect_timeout = timeout;
         self
     }
 
-    /// Sets how large the head of the server's answer may be, and that of an HTTP proxy. Default:
-    /// 16 KiB and 100 headers.
+    /// Sets how large the head of the server's response may be, and that of an HTTP proxy's.
+    /// Default: 16 KiB and 100 headers.
     pub fn head_limits(mut self, limits: HeadLimits) -> Self {
         self.settings().head_limits = limits;
         self
     }
 
-    /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
-    /// whoever dialled them. Default: on.
+    /// Sets whether to turn Nagle's algorithm off, so that small writes are sent at once. Applies
+    /// to every TCP stream, including those passed to [`connect_over`](Self::connect_over).
+    /// Default: on.
     #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
     pub fn nodelay(mut self, on: bool) -> Self {
         self.settings().nodelay = on;
         self
     }
 
-    /// Has this find the addresses of hosts, of the servers' and of the proxies'. Default:
-    /// getaddrinfo, which is what the operating system would do, on a thread of the runtime's.
+    /// Sets the resolver for the names of servers and proxies. Default: getaddrinfo, the resolver
+    /// of the operating system, on a thread of the runtime.
     ///
-    /// A host that is an address already is not asked for. So a resolver is no wall against
-    /// addresses that are not to be connected to, unless the URLs are checked as well; and what a
-    /// proxy looks up is its own affair.
+    /// The resolver is not called for a host that is an IP address, nor for names that the proxy
+    /// looks up. It is therefore not enough to block addresses: check the URLs as well.
     pub fn resolver(mut self, resolve: impl Resolve) -> Self {
         self.settings().resolver = Resolver::new(resolve);
         self
     }
 
-    /// Connects through this proxy. Default: [`Proxy::from_env`], which is the one that the
-    /// environment names whenever a connection is made, if it names one.
+    /// Connects through this proxy. Default: [`Proxy::from_env`], which reads the environment each
+    /// time a connection is made.
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.settings().proxy = proxy;
         self
     }
 
-    /// Sets how many redirects are followed on the way to one connection: answers with 301, 302, 303,
-    /// 307 or 308, and a `Location`. Default: 0, as in browsers; a redirect is an
-    /// [`ErrorKind::HttpResponse`] then. Each costs a connection.
+    /// Sets how many redirects to follow for one connection: responses with 301, 302, 303, 307 or
+    /// 308, and a `Location`. Default: 0, as in browsers; a redirect is then an
+    /// [`ErrorKind::HttpResponse`]. Each redirect costs a connection.
     ///
-    /// `http` and `https` in a `Location` are the same as `ws` and `wss`. From `wss` nothing leads to
-    /// `ws`. To another origin, which is another scheme, host or port, neither `Authorization`,
-    /// `Cookie`, `Proxy-Authorization` and `Host` go along nor what is marked as sensitive, nor the
-    /// user and the password of the URL; and they do not come back. All else does go along:
-    /// subprotocols and `Origin` too. Where that led is in
-    /// [`Connection::url`](Connection::url).
+    /// `http` and `https` in a `Location` mean `ws` and `wss`. A redirect from `wss` to `ws` is an
+    /// error. A redirect to another origin (scheme, host or port) drops `Authorization`, `Cookie`,
+    /// `Proxy-Authorization`, `Host`, every header marked as sensitive, and the user and password
+    /// of the URL; a redirect back does not restore them. All else is sent again, including
+    /// subprotocols and `Origin`. [`Connection::url`](Connection::url) is the URL that was reached.
     #[doc(alias("followRedirects", "maxRedirects"))]
     pub fn follow_redirects(mut self, most: u8) -> Self {
         self.settings().follow_redirects = most;
         self
     }
 
-    /// Connects to the server that a URL names: `ws://example.com:8080/feed?room=7`.
+    /// Connects to the server at a URL such as `ws://example.com:8080/feed?room=7`.
     ///
-    /// The URL is a string, or what can be seen as one, such as the `Url` of the crate `url`. It is
-    /// read as browsers read it (the [URL Standard] of WHATWG): white space around it, tabs and line
-    /// ends are left out, a backslash is a slash, `.` and `..` are resolved, and what can't stand in
-    /// a path, a query or a password is encoded with percent signs, but for a percent sign itself.
-    /// `http` and `https` are the same as `ws` and `wss`. A fragment is left out: RFC 6455, section 3,
-    /// has it that there must be none, and browsers remove it. The name of a host that is not ASCII
-    /// (IDN) takes the feature `idn`.
+    /// The URL is a string, or a type that converts to one, such as `Url` of the crate `url`. It is
+    /// read as browsers read it (WHATWG's [URL Standard]): surrounding white space, tabs and line
+    /// ends are removed, a backslash is a slash, `.` and `..` are resolved, and characters that are
+    /// not allowed in a path, query or password are percent-encoded, except the percent sign.
+    /// `http` and `https` mean `ws` and `wss`. A fragment is removed, as in browsers (RFC 6455,
+    /// section 3, does not allow one). Host names that are not ASCII (IDN) need the feature `idn`.
     ///
     /// [URL Standard]: https://url.spec.whatwg.org/
     ///
-    /// The addresses of the host are tried as RFC 8305 has it ("Happy Eyeballs"): IPv6 and IPv4 by
-    /// turns, each with a head start of 250 ms over the next, until one connects. A user and a
-    /// password in the URL become an `Authorization`, unless the client [has one](Self::header)
-    /// already; no error shows them.
+    /// The addresses of the host are tried as in RFC 8305 ("Happy Eyeballs"): IPv6 and IPv4
+    /// alternate, each with a head start of 250 ms over the next, until one connects. A user and
+    /// password in the URL become an `Authorization` header, unless the client [has
+    /// one](Self::header) already. Errors never show them.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::InvalidUrl`], [`ErrorKind::InvalidHandshakeOption`],
-    ///   [`ErrorKind::InvalidProxy`], [`ErrorKind::InvalidTls`]: what was asked for can't be.
-    ///   [`ErrorKind::TlsUnavailable`] for `wss` where a feature is missing, which it names.
-    /// - [`ErrorKind::Connect`]: no such host, nobody listens, no way there. The message has every
-    ///   address that was tried, with the reason.
-    /// - [`ErrorKind::ProxyFailed`]: the same for the proxy, or it does not speak as one.
-    ///   [`ErrorKind::ProxyRefused`]: it does, and does not connect to the server.
+    ///   [`ErrorKind::InvalidProxy`], [`ErrorKind::InvalidTls`]: the URL or an option is invalid.
+    ///   [`ErrorKind::TlsUnavailable`]: the URL is `wss` and a feature is missing, which the
+    ///   message names.
+    /// - [`ErrorKind::Connect`]: the host does not exist, refuses the connection or can't be
+    ///   reached. The message lists every address that was tried, with the reason.
+    /// - [`ErrorKind::ProxyFailed`]: the same for the proxy, or it does not speak the proxy
+    ///   protocol. [`ErrorKind::ProxyRefused`]: the proxy does not connect to the server.
     /// - [`ErrorKind::CertificateExpired`], [`CertificateName`](ErrorKind::CertificateName),
     ///   [`CertificateUntrusted`](ErrorKind::CertificateUntrusted),
     ///   [`CertificateInvalid`](ErrorKind::CertificateInvalid): the server's certificate is not
-    ///   accepted. [`ErrorKind::ClientCertificate`]: the server wants one of this end, or another.
-    /// - [`ErrorKind::NotTls`], [`IsTls`](ErrorKind::IsTls): it speaks something else, and `wss` was to
-    ///   be `ws`, or the other way round. [`ErrorKind::Tls`]: the TLS handshake failed in another way.
-    /// - [`ErrorKind::HandshakeTimeout`]: it took longer than the
+    ///   accepted. [`ErrorKind::ClientCertificate`]: the server asks for a client certificate, or
+    ///   for another one.
+    /// - [`ErrorKind::NotTls`], [`IsTls`](ErrorKind::IsTls): the server speaks plain HTTP where the
+    ///   URL is `wss`, or TLS where it is `ws`. [`ErrorKind::Tls`]: the TLS handshake failed in
+    ///   another way.
+    /// - [`ErrorKind::HandshakeTimeout`]: connecting took longer than the
     ///   [`connect_timeout`](Self::connect_timeout).
-    /// - [`ErrorKind::HttpResponse`]: the server answered with something other than a WebSocket;
-    ///   [`Error::response`] has status, headers and the start of the body.
-    /// - [`ErrorKind::Redirect`]: it led to where nobody is to [follow](Self::follow_redirects).
-    /// - [`ErrorKind::Handshake`]: its answer is invalid.
+    /// - [`ErrorKind::HttpResponse`]: the server answered with an ordinary HTTP response.
+    ///   [`Error::response`] has the status, the headers and the start of the body.
+    /// - [`ErrorKind::Redirect`]: a redirect can't be [followed](Self::follow_redirects).
+    /// - [`ErrorKind::Handshake`]: the server's handshake response is invalid.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a connection that is being made is given up. The future has a share of what the
-    /// client was told and borrows nothing, so it can be spawned.
+    /// Cancel safe: dropping the future abandons the connection. The future borrows nothing, so it
+    /// can be spawned.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time or I/O.
+    /// Panics outside of a tokio runtime, or in one without time or I/O.
     #[doc(alias = "connectFailed")]
     pub fn connect(
         &self,
@@ -296,17 +297,16 @@ impl Client {
         async move { settings.connect_asked(asked?).await }
     }
 
-    /// Connects to the server that a request names, with its headers: for what differs from one
-    /// connection to the next, and for programs that make requests already.
+    /// Connects with a prepared request: its URI, and its headers in addition to the client's. Use
+    /// it for settings that differ from one connection to the next.
     ///
-    /// A header of the request takes the place of the client's of the same name.
-    /// `Sec-WebSocket-Protocol` in it are the subprotocols to offer, `Origin` is the origin. What
-    /// belongs to the handshake may be there as it must be (`Upgrade: websocket`,
-    /// `Connection: Upgrade`, `Sec-WebSocket-Version: 13`), as requests made for other libraries have
-    /// it, and so may a `Sec-WebSocket-Key`, which does not count: each handshake has a key of its
-    /// own (RFC 6455, section 4.1).
+    /// A header of the request replaces the client's header of the same name.
+    /// `Sec-WebSocket-Protocol` sets the subprotocols to offer, `Origin` the origin. The request
+    /// may already have the handshake headers (`Upgrade: websocket`, `Connection: Upgrade`,
+    /// `Sec-WebSocket-Version: 13`). A `Sec-WebSocket-Key` is ignored, since each handshake
+    /// generates its own (RFC 6455, section 4.1).
     ///
-    /// What is among the request's extensions is the connection's [data](Connection::data).
+    /// The extensions of the request become the connection's [data](Connection::data).
     ///
     /// ```no_run
     /// # async fn example(client: towline::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -321,9 +321,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect). [`ErrorKind::InvalidHandshakeOption`] as well for a method other
-    /// than GET, a version other than HTTP/1.1, headers of the handshake that contradict it, and those
-    /// that it alone may set, such as `Sec-WebSocket-Extensions`.
+    /// As [`connect`](Self::connect). Also [`ErrorKind::InvalidHandshakeOption`] for a method other
+    /// than GET, a version other than HTTP/1.1, handshake headers with other values than above, and
+    /// headers that only the handshake may set, such as `Sec-WebSocket-Extensions`.
     ///
     /// # Cancel safety
     ///
@@ -341,13 +341,13 @@ impl Client {
         async move { settings.connect_asked(asked?).await }
     }
 
-    /// Connects over a stream that leads to the server as a TCP connection to it would: through a
-    /// tunnel, say, or over a Unix socket. For `wss` it does the TLS handshake there, as
-    /// [`tls`](Self::tls) says. There is no proxy, and no redirect is followed.
+    /// Connects over an existing stream in place of a TCP connection, such as a tunnel or a Unix
+    /// socket. For `wss` it does the TLS handshake on the stream, as set by [`tls`](Self::tls). No
+    /// proxy is used and no redirect is followed.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), but for what has to do with dialling.
+    /// As [`connect`](Self::connect), except for those about dialling.
     ///
     /// # Cancel safety
     ///
@@ -355,7 +355,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn connect_via(
         &self,
         stream: impl Io,
@@ -365,14 +365,14 @@ impl Client {
         async move { settings.connect_on(AnyStream::new(stream), asked?, true).await }
     }
 
-    /// Connects over a stream that there is already: [TLS](crate::TlsStream), a tunnel, a Unix socket.
-    /// The URL says what to ask for; its scheme and port are not dialled, and no TLS is put on the
-    /// stream: [`connect_via`](Self::connect_via) does that. There is no proxy, and no redirect is
-    /// followed.
+    /// Connects over a stream that is ready for the handshake: [TLS](crate::TlsStream), a tunnel, a
+    /// Unix socket. The URL is only what to ask for: its scheme and port are not used to dial, and
+    /// no TLS is added; [`connect_via`](Self::connect_via) adds it. No proxy is used and no
+    /// redirect is followed.
     ///
     /// # Errors
     ///
-    /// As [`connect`](Self::connect), but for what has to do with dialling.
+    /// As [`connect`](Self::connect), except for those about dialling.
     ///
     /// # Cancel safety
     ///
@@ -380,7 +380,7 @@ impl Client {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn connect_over(
         &self,
         stream: impl Io,
@@ -392,19 +392,19 @@ impl Client {
 }
 
 impl Settings {
-    /// Changes what is asked for.
+    /// Changes the handshake to make.
     fn change(&mut self, change: impl FnOnce(Connect) -> Connect) {
         self.connect = change(mem::take(&mut self.connect));
     }
 
-    /// What this URL asks for.
+    /// Returns what to ask for at this URL.
     fn asked(&self, url: &str) -> Result<Asked> {
         let connect = self.connect.clone().protocols(self.protocols.iter().cloned());
         let connect = connect.compression(self.config.negotiable_compression());
         Asked::parse(url, connect)
     }
 
-    /// What this request asks for.
+    /// Returns what to ask for with this request.
     fn asked_by(&self, request: &Request<()>) -> Result<Asked> {
         let extra = Extra::new(request, self.version)?;
         let connect = match extra.protocols()? {

@@ -1,5 +1,5 @@
-//! Names of hosts are ASCII here.
+//! IDN is not compiled in: host names must be ASCII.
 
 pub(crate) fn to_ascii(_: &str) -> Result<String, &'static str> {
-    Err("is not ASCII: enable the feature `idn` of towline, or write its form in ASCII, \"xn--…\"")
+    Err("is not ASCII: enable the feature `idn` of towline, or write its ASCII form, \"xn--…\"")
 }

@@ -1,4 +1,4 @@
-//! There is no TLS here.
+//! TLS is not compiled in.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::transport::SecureClient;
 
 pub(crate) fn get() -> Result<Arc<dyn SecureClient>> {
-    let why = "wss:// takes TLS: enable the feature `tls` of towline, or bring a TLS stream \
-               and use connect_over";
+    let why = "wss:// needs TLS: enable the feature `tls` of towline, or pass a TLS stream \
+               to connect_over";
     Err(Error::new(ErrorKind::TlsUnavailable, why))
 }

@@ -1,30 +1,30 @@
-//! What connecting is at: the first thing to know when it takes too long.
+//! The step that connecting is at, for the error when it takes too long.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is being done just now.
+/// The current step.
 #[derive(Default)]
 pub(crate) struct Progress(Mutex<Doing>);
 
 #[derive(Default)]
 struct Doing {
     what: String,
-    /// Where a redirect led.
+    /// The target of the last redirect.
     redirected: Option<String>,
 }
 
 impl Progress {
-    /// From here on this is being done.
+    /// Sets the current step.
     pub(crate) fn is(&self, what: impl Into<String>) {
         self.lock().what = what.into();
     }
 
-    /// From here on it is done for the target of a redirect.
+    /// Sets the target of a redirect.
     pub(crate) fn is_redirected(&self, to: &str) {
         self.lock().redirected = Some(to.to_owned());
     }
 
-    /// What is being done, in words that go on with a sentence.
+    /// The current step, as a part of a sentence.
     pub(crate) fn words(&self) -> String {
         let doing = self.lock();
         let what = &doing.what;

@@ -1,5 +1,5 @@
-//! Which of a host's addresses is connected to: Happy Eyeballs, version 2 (RFC 8305), from the point
-//! on where the addresses are known.
+//! Picks an address of a host by connecting: Happy Eyeballs, version 2 (RFC 8305), once the
+//! addresses are known.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// So many addresses are tried.
+/// The most addresses to try.
 const MOST_ATTEMPTS: usize = 32;
 
 /// RFC 8305, section 5: "One recommended value for a default delay is 250 milliseconds."
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The addresses in the order in which they are to be tried (RFC 8305, section 4): the families by
-/// turns, that of the first address first, and none twice.
+/// The addresses in the order to try them (RFC 8305, section 4): the families alternate, beginning
+/// with that of the first address; duplicates are dropped.
 pub(crate) fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = HashSet::new();
     let is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
@@ -36,11 +36,11 @@ pub(crate) fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// What became of the addresses that were tried in vain.
+/// The addresses that failed, with the reason for each.
 pub(crate) type Failures = Vec<(SocketAddr, io::Error)>;
 
-/// Connects to whichever of the addresses answers first. Each has a head start of 250 ms over the
-/// next, or as long as it takes to fail; none is given up for being slow, until another has won.
+/// Connects to the address that answers first. Each has a head start of 250 ms over the next, or
+/// until it fails. Slow attempts go on until another one succeeds.
 pub(crate) async fn race<T, F>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> F,
@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(ordered.iter().filter(|address| address.is_ipv4()).count(), MOST_ATTEMPTS / 2);
     }
 
-    /// What an address does: connects or fails after so many milliseconds, or never answers.
+    /// The behaviour of an address: connects or fails after this many milliseconds, or never answers.
     #[derive(Clone, Copy)]
     enum Does {
         Connects(u64),
@@ -143,7 +143,7 @@ mod tests {
         Nothing,
     }
 
-    /// Who won and after how many milliseconds, and when each was tried.
+    /// The address that won and after how many milliseconds, and when each was tried.
     async fn run(list: &[(&str, Does)]) -> (Result<SocketAddr, Failures>, u128, Vec<u128>) {
         let began = Instant::now();
         let tried = Mutex::new(Vec::new());

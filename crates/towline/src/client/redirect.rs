@@ -1,4 +1,4 @@
-//! Where a redirect leads, and what is taken along.
+//! Where a redirect leads, and which headers are sent along.
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, LOCATION, PROXY_AUTHORIZATION};
 use http::{HeaderMap, StatusCode, Uri};
@@ -8,7 +8,7 @@ use crate::client::asked::Asked;
 use crate::client::shown::shown;
 use crate::client::url::normal;
 
-/// Whether an answer of this status says where to go instead.
+/// Whether this status is a redirect.
 pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
@@ -22,8 +22,8 @@ fn scheme(target: &Target) -> &'static str {
     if target.is_secure() { "wss" } else { "ws" }
 }
 
-/// What to ask for next, after this answer. What is wrong with where it leads is the end of a
-/// sentence that begins with who redirects.
+/// What to ask for after this response. The error is the end of a sentence that begins with the
+/// name of the server.
 pub(crate) fn follow(
     opening: &Opening,
     connect: Connect,
@@ -32,9 +32,9 @@ pub(crate) fn follow(
     let from = opening.target();
     let location = location(answer)?;
     let to = resolve(from, location)?;
-    let is_none = |why| format!("redirects to {}, which is no URL: {why}", shown(location));
+    let is_none = |why| format!("redirects to {}, which is not a URL: {why}", shown(location));
     let to = normal(&to).map_err(is_none)?;
-    let none = "it has no such form";
+    let none = "it is malformed";
     let uri: Uri = to.parse().map_err(|_| is_none(none.to_owned()))?;
     let target = Target::from_uri(&uri).ok_or_else(|| is_none(none.to_owned()))?;
     if from.is_secure() && !target.is_secure() {
@@ -46,20 +46,20 @@ pub(crate) fn follow(
 fn location(answer: &HeaderMap) -> Result<&str, String> {
     let mut lines = answer.get_all(LOCATION).iter();
     let Some(location) = lines.next() else {
-        return Err("redirects to nowhere: there is no Location".to_owned());
+        return Err("redirects without a Location".to_owned());
     };
     if lines.next().is_some() {
-        return Err("redirects to more than one Location".to_owned());
+        return Err("redirects with more than one Location".to_owned());
     }
     let location = std::str::from_utf8(location.as_bytes())
-        .map_err(|_| "redirects to a Location that is not UTF-8".to_owned())?;
+        .map_err(|_| "redirects with a Location that is not UTF-8".to_owned())?;
     match location.trim() {
-        "" => Err("redirects to nowhere: Location is empty".to_owned()),
+        "" => Err("redirects to an empty Location".to_owned()),
         location => Ok(location),
     }
 }
 
-/// The URL that a reference means there (RFC 3986, section 5.2).
+/// Resolves a reference against a base URL (RFC 3986, section 5.2).
 fn resolve(from: &Target, reference: &str) -> Result<String, String> {
     let reference = reference.split('#').next().unwrap_or_default();
     if let Some(other) = scheme_of(reference) {
@@ -86,7 +86,7 @@ fn resolve(from: &Target, reference: &str) -> Result<String, String> {
     Ok(format!("{scheme}://{}{path}{query}", from.authority()))
 }
 
-/// The scheme of a reference that is a whole URL.
+/// The scheme of a reference that is an absolute URL.
 fn scheme_of(reference: &str) -> Option<&str> {
     let end = reference.find([':', '/', '?'])?;
     let (scheme, rest) = reference.split_at(end);
@@ -112,7 +112,7 @@ fn without_dots(path: &str) -> String {
         if !is_dots {
             kept.push(segment);
         } else if segments.peek().is_none() {
-            // What they stand for is a directory.
+            // `.` and `..` stand for a directory.
             kept.push("");
         }
     }
@@ -125,15 +125,15 @@ pub(crate) fn is_same_origin(one: &Target, other: &Target) -> bool {
     origin(one) == origin(other)
 }
 
-/// To the same origin goes all. To another one goes nothing that is secret, and no `Host`, which was
-/// meant for the first one. `Origin` says on whose behalf this is, which remains so.
+/// The same origin gets all headers. Another origin gets no secrets, and no `Host`, which was meant
+/// for the first one. `Origin` names the page, which stays the same.
 fn taken_along(connect: Connect, opening: &Opening, to: &Target) -> Connect {
     if !is_same_origin(opening.target(), to) {
         let secrets = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, HOST];
         return connect
             .retain_headers(|name, value| !value.is_sensitive() && !secrets.contains(name));
     }
-    // The authorization may have been the URL's.
+    // The authorization may come from the URL.
     let authorization = opening.request().headers().get_all(AUTHORIZATION);
     let others = connect.retain_headers(|name, _| name != AUTHORIZATION);
     authorization.iter().fold(others, |connect, value| connect.header(AUTHORIZATION, value.clone()))

@@ -1,17 +1,17 @@
-//! From a host's name to its addresses.
+//! From a host name to its addresses.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// So many of the addresses that a resolver knows are looked at.
+/// The most addresses to take from a resolver.
 const LOOKED_AT: usize = 256;
 
-/// What finds the addresses of a host's name, for [`Client::resolver`](crate::Client::resolver): a
-/// DNS client of your choice, or a table of pinned addresses.
+/// Finds the addresses of a host name, for [`Client::resolver`](crate::Client::resolver). Implement
+/// it for another DNS client, or for a table of pinned addresses.
 ///
-/// Each function `Fn(String) -> impl Future<Output = io::Result<Vec<IpAddr>>>` is one:
+/// Every function `Fn(String) -> impl Future<Output = io::Result<Vec<IpAddr>>>` implements it:
 ///
 /// ```
 /// use std::{io, net::{IpAddr, Ipv4Addr}};
@@ -24,7 +24,7 @@ const LOOKED_AT: usize = 256;
 /// });
 /// ```
 ///
-/// A type of its own is one with an `async fn`:
+/// A type implements it with an `async fn`:
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -41,19 +41,20 @@ const LOOKED_AT: usize = 256;
 /// # let client = towline::Client::new().resolver(Pinned(HashMap::new()));
 /// ```
 pub trait Resolve: Send + Sync + 'static {
-    /// Finds the addresses of this host, the most preferred first. The name is in lower case, and no
-    /// address.
+    /// Returns the addresses of this host, the most preferred first. The name is in lower case, and
+    /// is never an IP address.
     ///
-    /// Connecting tries the families by turns, that of the first address first (RFC 8305), and no
-    /// more than 32 addresses. None at all is an error.
+    /// Connecting alternates between the address families, beginning with that of the first address
+    /// (RFC 8305), and tries at most 32 addresses. An empty list is an error.
     ///
     /// # Errors
     ///
-    /// Why there are none. The reason is told in an [`ErrorKind::Connect`](crate::ErrorKind::Connect).
+    /// The reason why there are none. It becomes part of an
+    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect).
     ///
     /// # Cancel safety
     ///
-    /// Be cancel safe: the future is dropped with the connecting, as at the end of the
+    /// Must be cancel safe: the future is dropped when connecting is, for example at the end of the
     /// [`connect_timeout`](crate::Client::connect_timeout).
     fn resolve(&self, host: &str) -> impl Future<Output = io::Result<Vec<IpAddr>>> + Send;
 }
@@ -68,10 +69,10 @@ where
     }
 }
 
-/// A future of a resolver whose type is not known.
+/// The future of a resolver, type-erased.
 type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
-/// A resolver whose type is not known.
+/// A type-erased resolver.
 pub(crate) trait AnyResolve: Send + Sync {
     fn resolve_any<'a>(&'a self, host: &'a str) -> Resolving<'a>;
 }
@@ -82,10 +83,10 @@ impl<R: Resolve> AnyResolve for R {
     }
 }
 
-/// Who is asked for the addresses of a name.
+/// The resolver in use.
 #[derive(Clone, Default)]
 pub(crate) enum Resolver {
-    /// The operating system: getaddrinfo, on a thread of the runtime's.
+    /// The operating system: getaddrinfo, on a thread of the runtime.
     #[default]
     System,
     Own(Arc<dyn AnyResolve>),
@@ -96,10 +97,10 @@ impl Resolver {
         Self::Own(Arc::new(resolve))
     }
 
-    /// The addresses of a name, in the order of preference; at least one.
+    /// The addresses of a name in order of preference; at least one.
     pub(crate) async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
         let addresses: Vec<_> = match self {
-            // Asked with the port, since an address may come with a scope.
+            // Looked up with the port, since an address can come with a scope.
             Self::System => tokio::net::lookup_host((host, port)).await?.take(LOOKED_AT).collect(),
             Self::Own(resolve) => {
                 let addresses = resolve.resolve_any(host).await?;
@@ -108,7 +109,7 @@ impl Resolver {
             }
         };
         if addresses.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the host has no address"));
         }
         Ok(addresses)
     }

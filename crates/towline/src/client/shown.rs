@@ -1,16 +1,16 @@
-//! How a URL is shown in an error: on one line, at no great length, and without user and password,
-//! which are not for the log.
+//! How errors show a URL: on one line, shortened, and without user and password, which must not be
+//! logged.
 
-/// So many characters of a URL are shown, and so many of a part of one.
+/// The most characters of a URL, or of a part of one, to show.
 const LONGEST: usize = 200;
 const LONGEST_PART: usize = 64;
 
-/// What is shown of this URL, which may be none at all, in quotes.
+/// The URL in quotes, redacted. The text need not be a valid URL.
 pub(crate) fn shown(url: &str) -> String {
     format!("\"{}\"", redacted(url).escape_debug())
 }
 
-/// A part of a URL that is neither a user nor a password.
+/// Quotes a part of a URL that is neither a user nor a password.
 pub(crate) fn in_quotes(part: &str) -> String {
     let mut text: String = part.chars().take(LONGEST_PART).collect();
     if text.len() < part.len() {
@@ -21,8 +21,8 @@ pub(crate) fn in_quotes(part: &str) -> String {
 
 /// The URL without user and password.
 ///
-/// What is no URL may have them anywhere, so all goes up to the last `@`, though it could be a part
-/// of the path; and so does all where the port is none, and is more likely a password.
+/// An invalid URL can have them anywhere, so all up to the last `@` is removed, even if it is a
+/// part of the path. If the port is invalid, it is more likely a password, and is removed too.
 pub(crate) fn redacted(url: &str) -> String {
     let rest = without_scheme(url);
     let scheme = &url[..url.len() - rest.len()];
@@ -39,8 +39,8 @@ pub(crate) fn redacted(url: &str) -> String {
     text
 }
 
-/// What is behind `scheme://`, or all of it: a colon may also be the one before a password. Behind the
-/// schemes that are read, any number of slashes and backslashes does.
+/// The text after `scheme://`, or all of it: a colon can also be the one before a password. After the
+/// schemes that the client takes, any slashes and backslashes count as `//`.
 fn without_scheme(url: &str) -> &str {
     if let Some((scheme, rest)) = url.split_once(':')
         && ["ws", "wss", "http", "https"].iter().any(|name| scheme.eq_ignore_ascii_case(name))
@@ -53,13 +53,13 @@ fn without_scheme(url: &str) -> &str {
     }
 }
 
-/// Whether this is a scheme with its colon, or nothing.
+/// Whether this is a scheme with its colon, or empty.
 fn is_scheme(text: &str) -> bool {
     let byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     text.is_empty() || text.strip_suffix(':').is_some_and(|name| name.bytes().all(byte))
 }
 
-/// Whether what is behind a colon in the authority, if there is one, is a port.
+/// Whether the text after a colon in the authority, if there is one, is a port.
 fn has_port(rest: &str) -> bool {
     let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
     match authority.split_once(':') {

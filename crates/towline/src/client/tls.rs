@@ -1,4 +1,4 @@
-//! Clients that say how to speak TLS.
+//! The TLS options of clients.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use crate::client::Client;
 use crate::tls::Tls;
 
 impl Client {
-    /// Sets whom to trust with `wss://`, and who this end is. Default: as [`Tls::new`], which trusts
-    /// what the system does.
+    /// Sets the TLS options for `wss://`: trusted roots, client certificates. Default:
+    /// [`Tls::new`], which trusts the roots of the system.
     ///
-    /// It holds for a proxy that is spoken to over TLS as well.
+    /// They also apply to a proxy that is spoken to over TLS.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.settings().tls = Some(Arc::new(tls));
         self

@@ -14,17 +14,17 @@ use crate::connection::{Answered, Connection, Established, Info, Requested, next
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::AnyStream;
 
-/// A stream to a server, and who is at its other end.
+/// A stream to a server, and what is at its other end.
 pub(crate) struct Reached {
     pub(crate) stream: AnyStream,
     pub(crate) peer_addr: Option<SocketAddr>,
-    /// The proxy it goes through.
+    /// The proxy in between.
     pub(crate) proxy: Option<String>,
 }
 
 impl Settings {
-    /// The connection on a stream to the server. Where redirects are followed, nobody waits for the
-    /// body of one.
+    /// Does the handshake on a stream to the server. If redirects are followed, the body of a
+    /// redirect is not read.
     pub(crate) async fn upgrade(
         &self,
         reached: Reached,

@@ -1,4 +1,4 @@
-//! Requests that are being accepted: a shutdown waits for them as for connections.
+//! Requests being accepted. A shutdown waits for them as it does for connections.
 
 use std::future::Future;
 use std::io;
@@ -9,7 +9,7 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
-/// The answers of a server that are on their way and make connections.
+/// The responses being sent that will make connections.
 #[derive(Clone, Default)]
 pub(crate) struct Accepting(Arc<Inner>);
 
@@ -20,12 +20,12 @@ struct Inner {
     given_up: Notify,
 }
 
-/// An answer that is on its way. Drop it when its connection is known, or there is none.
+/// A response being sent. Drop it once its connection is registered, or has failed.
 pub(crate) struct OnItsWay(Arc<Inner>);
 
 impl Accepting {
-    /// Waits for an answer to be given, unless all are given up. One that is given at once is not
-    /// counted.
+    /// Waits for the response to be sent, unless all are given up. A response that is sent at once
+    /// is not counted.
     pub(crate) async fn wait<T>(
         &self,
         answer: impl Future<Output = io::Result<T>>,
@@ -44,7 +44,7 @@ impl Accepting {
             match given_up.as_mut().as_pin_mut().map(|given_up| given_up.poll(cx)) {
                 Some(Poll::Ready(())) => Poll::Ready(Err(io::Error::new(
                     io::ErrorKind::ConnectionAborted,
-                    "the answer had not gone out by the deadline of the shutdown",
+                    "the response was not sent by the deadline of the shutdown",
                 ))),
                 _ => Poll::Pending,
             }
@@ -58,7 +58,7 @@ impl Accepting {
         OnItsWay(self.0.clone())
     }
 
-    /// Gives up those that are on their way now.
+    /// Gives up the responses being sent now.
     pub(crate) fn give_up(&self) {
         self.0.given_up.notify_waiters();
     }
@@ -67,7 +67,7 @@ impl Accepting {
         self.0.count.load(Ordering::SeqCst) == 0
     }
 
-    /// Waits until there is none.
+    /// Waits until no response is being sent.
     pub(crate) async fn wait_for_none(&self) {
         loop {
             let fewer = self.0.fewer.notified();

@@ -1,4 +1,4 @@
-//! The answer to a request, on its way to the client.
+//! The response to a request, being sent to the client.
 
 use std::fmt;
 use std::future::Future;
@@ -20,45 +20,46 @@ use crate::server::event::ServerEvent;
 use crate::server::hub::Hub;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
-/// How long a rejected client may take to read the answer.
+/// How long to wait for a rejected client to read the response.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Where the answer goes.
+/// Where the response goes.
 pub(crate) enum Answer {
-    /// Onto the stream that the request came on, which is the connection's then.
+    /// The stream of the request, which then becomes the connection's.
     Stream {
         stream: AnyStream,
         early: Vec<u8>,
-        /// Whether the stream knows already when small writes are to go out.
+        /// Whether TCP_NODELAY is set already.
         is_set_up: bool,
     },
-    /// Through an HTTP library, which gives the stream for it.
+    /// An HTTP library, which then gives the stream.
     Upgrade { respond: oneshot::Sender<http::Response<Bytes>>, stream: UpgradeFuture },
 }
 
-/// The stream, once the library is done with it.
+/// Resolves to the stream once the library releases it.
 pub(crate) type UpgradeFuture = Pin<Box<dyn Future<Output = io::Result<Upgraded>> + Send>>;
 
-/// The stream of a request that was accepted.
+/// The stream of an accepted request.
 pub(crate) struct Accepted {
     pub(crate) stream: AnyStream,
     pub(crate) early: Vec<u8>,
-    /// Drop it when the connection is known.
+    /// Drop it once the connection is registered.
     pub(crate) on_its_way: Option<OnItsWay>,
 }
 
-/// The stream of a request that came through an HTTP library, once that is done with it.
+/// The stream of a request that came through an HTTP library, for
+/// [`ServerHandle::upgrade`](crate::ServerHandle::upgrade).
 pub struct Upgraded {
-    /// Never locked: a stream need not be `Sync`, and this is.
+    /// Never locked. It makes this type `Sync` although a stream need not be.
     stream: Mutex<AnyStream>,
     early: Vec<u8>,
 }
 
 impl Upgraded {
-    /// The stream, and what the library has read from it behind the request.
+    /// Wraps the stream and the bytes that the library has read after the request.
     ///
-    /// A stream that is a `TcpStream` is known as one: take it out of the library's wrapper where
-    /// that is possible.
+    /// Pass a `TcpStream` itself where it can be taken out of the library's wrapper: it is
+    /// recognised, and costs less.
     pub fn new(stream: impl Io, early: impl Into<Vec<u8>>) -> Self {
         Self { stream: Mutex::new(AnyStream::new(stream)), early: early.into() }
     }
@@ -69,12 +70,12 @@ impl Upgraded {
 }
 
 impl Answer {
-    /// An answer on a stream from which nothing was read behind the request.
+    /// A response on a stream from which nothing was read after the request.
     pub(crate) fn on(stream: AnyStream) -> Self {
         Self::Stream { stream, early: Vec::new(), is_set_up: false }
     }
 
-    /// What the TLS handshake of its stream agreed on, where that is known before it is given.
+    /// What the TLS handshake of the stream agreed on, if known before the stream is released.
     pub(crate) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Stream { stream, .. } => stream.tls(),
@@ -82,7 +83,7 @@ impl Answer {
         }
     }
 
-    /// Answers with this, and makes the stream the connection's.
+    /// Sends this response and turns the stream into the connection's.
     pub(crate) async fn accept(
         self,
         hub: &Hub,
@@ -91,7 +92,7 @@ impl Answer {
         let answering = async {
             match self {
                 Self::Stream { mut stream, mut early, is_set_up } => {
-                    // The request's buffer is large enough, and in most cases of no use any more.
+                    // The request's buffer is large enough, and usually no longer used.
                     let mut head =
                         if early.is_empty() { mem::take(&mut early) } else { Vec::new() };
                     head.reserve(256);
@@ -117,7 +118,7 @@ impl Answer {
         Ok(Accepted { stream, early, on_its_way })
     }
 
-    /// Answers with a rejection, and tells who watches the server.
+    /// Sends a rejection and reports it as an event.
     pub(crate) async fn reject(
         self,
         hub: &Arc<Hub>,
@@ -152,8 +153,8 @@ impl Answer {
     }
 }
 
-/// Reads what the client still sends: a socket that is closed over unread bytes takes the answer
-/// back.
+/// Reads what the client still sends. Closing a socket with unread bytes would reset it, and the
+/// client would lose the response.
 async fn linger(mut stream: AnyStream) {
     let _ = timeout(LINGER, async {
         let mut bytes = [0; 1024];

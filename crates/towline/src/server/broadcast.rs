@@ -9,18 +9,18 @@ use towline_proto::{Broadcast, Compress, Message, Outgoing};
 use crate::connection::{Delivered, Info, WhenFull, Work};
 use crate::server::connections::{Connections, alone};
 
-/// What a broadcast has come to.
+/// The result of a broadcast.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Delivery {
-    /// How many connections have taken the message into their outgoing queues.
+    /// How many connections have queued the message.
     pub sent: usize,
-    /// The connections that had no room for it: left out, kept waiting, or closed, as
-    /// [`WhenFull`] says.
+    /// The connections whose queue had no room for it. [`WhenFull`] says whether they were skipped,
+    /// wait for room, or were closed.
     pub full: Vec<Arc<Info>>,
 }
 
-/// A message on its way to all connections, made by [`Connections::broadcast`]. Await it.
+/// A message being sent to all connections, made by [`Connections::broadcast`]. Await it.
 #[derive(Debug)]
 #[must_use = "a broadcast is sent when it is awaited"]
 pub struct Broadcasting {
@@ -31,15 +31,15 @@ pub struct Broadcasting {
 }
 
 impl Connections {
-    /// Sends a message to all connections, and waits for none of them: what becomes of those that
-    /// have no room is for [`when_full`](Broadcasting::when_full) to say.
+    /// Sends a message to all connections without waiting for any of them.
+    /// [`when_full`](Broadcasting::when_full) sets what happens to connections whose queue is full.
     ///
-    /// The payload is shared: it is not copied for each connection, but for a small one, which is
-    /// copied beside its header. With [compression](crate::Config::compression), it is compressed
-    /// once for all connections that make the same of it, and shared as well; with context takeover
-    /// in the server's direction, once for each.
+    /// The payload is shared between connections, not copied; only small ones are copied next to
+    /// their header. With [compression](crate::Config::compression), the message is compressed once
+    /// for all connections that compress it alike, and the result is shared as well. With context
+    /// takeover in the server's direction it is compressed once for each connection.
     ///
-    /// Other tasks have their turn after some dozens of connections.
+    /// Yields to other tasks after some dozens of connections.
     ///
     /// ```
     /// # async fn example(server: towline::ServerHandle) {
@@ -54,7 +54,7 @@ impl Connections {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: those connections whose turn had not come by then don't get the message.
+    /// Cancel safe: the connections not reached yet do not get the message.
     #[doc(alias("try_broadcast", "broadcastUTF", "broadcastBytes"))]
     pub fn broadcast<'m>(&self, message: impl Into<Outgoing<'m>>) -> Broadcasting {
         let (message, compress) = message.into().into_parts();
@@ -68,7 +68,7 @@ impl Connections {
 }
 
 impl Broadcasting {
-    /// Sets what becomes of connections that have no room. Default: [`WhenFull::Skip`].
+    /// Sets what happens to connections whose queue is full. Default: [`WhenFull::Skip`].
     pub fn when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self

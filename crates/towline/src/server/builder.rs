@@ -1,4 +1,4 @@
-//! How a server is set up.
+//! The options of a server.
 
 #[cfg(feature = "rustls")]
 mod tls;
@@ -16,7 +16,7 @@ use crate::server::Server;
 use crate::server::hub::Options;
 use crate::server::listening;
 
-/// How a server is set up; made by [`Server::builder`].
+/// Sets up a server; made by [`Server::builder`].
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -40,29 +40,29 @@ pub struct ServerBuilder {
 }
 
 impl ServerBuilder {
-    /// Sets how connections behave. Default: [`Config::server`].
+    /// Sets the configuration of connections. Default: [`Config::server`].
     pub fn config(mut self, config: Config) -> Self {
         self.options.config = config;
         self
     }
 
-    /// Sets which pages [`Request::accept`](crate::Request::accept) and
+    /// Sets the pages that [`Request::accept`](crate::Request::accept) and
     /// [`auto_accept`](Self::auto_accept) accept connections from (RFC 6455, section 10.2).
-    /// Default: those of the same origin, so that no other site can act in a visitor's name. Over
-    /// TLS, of the server's own or as a trusted proxy says, that is pages of `https` only: see
-    /// [`OriginPolicy::SameOrigin`].
+    /// Default: pages of the same origin, so that no other site can act in a visitor's name. Over
+    /// TLS, whether the server's own or reported by a trusted proxy, only pages of `https` are
+    /// accepted: see [`OriginPolicy::SameOrigin`].
     pub fn origins(mut self, origins: OriginPolicy) -> Self {
         self.options.origins = origins;
         self
     }
 
-    /// Sets whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, or `Forwarded` in their
-    /// place. Default: loopback alone, for a proxy on the same machine.
+    /// Sets the proxies whose `X-Forwarded-For` and `X-Forwarded-Proto`, or `Forwarded`, are
+    /// trusted. Default: loopback only, for a proxy on the same machine.
     ///
     /// ```
     /// use towline::{Server, TrustedProxies};
     ///
-    /// // The load balancers are in this network, and nobody else is.
+    /// // Only the load balancers are in this network.
     /// let trusted = TrustedProxies::default().and("10.1.4.0/24")?;
     /// let builder = Server::builder().trusted_proxies(trusted);
     /// # Ok::<(), towline::CidrError>(())
@@ -72,13 +72,12 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets the oldest version of the protocol that is accepted. A client which asks for an older
-    /// one is answered with 426 and the versions that there are. Default: [`Version::Draft8`],
-    /// which is 8 and 13, as with WebSocket-Node.
+    /// Sets the oldest protocol version to accept. A request for an older one is answered with 426
+    /// and the supported versions. Default: [`Version::Draft8`], which accepts 8 and 13, as
+    /// WebSocket-Node does.
     ///
-    /// Draft 8 has the frames of RFC 6455 and the same checks; only the header for the origin has
-    /// another name. No browser has asked for it since 2012, so a server for browsers and current
-    /// programs loses nothing by [`Version::Rfc6455`].
+    /// Draft 8 has the frames and the checks of RFC 6455; only the origin header has another name.
+    /// No browser has used it since 2012, so most servers can set [`Version::Rfc6455`].
     ///
     /// ```
     /// use towline::{Server, Version};
@@ -90,67 +89,66 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets how large a request may be. Default: 16 KiB and 100 headers. A larger one is answered
-    /// with 431.
+    /// Sets how large the head of a request may be. Default: 16 KiB and 100 headers. A larger one
+    /// is answered with 431.
     pub fn head_limits(mut self, limits: HeadLimits) -> Self {
         self.options.head_limits = limits;
         self
     }
 
-    /// Sets how long a client may take for its request, from the first byte of the connection on.
-    /// Default: 10 s. A slower one is answered with 408. One that takes the answer no faster is
-    /// given up.
+    /// Sets how long a client may take for its request, counted from when the connection is
+    /// accepted. Default: 10 s. A slower client is answered with 408. One that takes longer than
+    /// this to read the response is disconnected.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.options.handshake_timeout = timeout;
         self
     }
 
-    /// Sets how many requests there may be that the program has not taken yet, or connections
-    /// with [`auto_accept`](Self::auto_accept). Further ones wait, read but neither handed out nor
-    /// accepted. Default: 1024.
+    /// Sets how many requests, or connections with [`auto_accept`](Self::auto_accept), can be
+    /// queued for the program. Further requests are read, and then wait. Default: 1024.
     pub fn max_pending_requests(mut self, requests: usize) -> Self {
         self.options.max_pending_requests = requests.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Sets how many handshakes there may be at once: streams whose request has not come whole or
-    /// waits to be handed out. Further clients wait in the listening socket's backlog, but for one
-    /// that waits outside of it. One takes a socket and some 3 KiB until the
+    /// Sets how many handshakes can be in progress at once: streams whose request is incomplete or
+    /// waits for a place in the queue. Further clients wait in the listening socket's backlog,
+    /// except for one that is accepted already. Each costs a socket and some 3 KiB until the
     /// [`handshake_timeout`](Self::handshake_timeout). Default: 16,384.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.options.max_handshakes = handshakes.clamp(1, Semaphore::MAX_PERMITS);
         self
     }
 
-    /// Sets whether small writes go out at once rather than wait for company, on TCP streams,
-    /// whoever accepted them. Default: on.
+    /// Sets whether to turn Nagle's algorithm off, so that small writes are sent at once. Applies
+    /// to every TCP stream, including those passed to [`serve`](crate::ServerHandle::serve).
+    /// Default: on.
     #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
     pub fn nodelay(mut self, on: bool) -> Self {
         self.options.nodelay = on;
         self
     }
 
-    /// Sets whether every request is accepted as it comes, with the first subprotocol, if the
-    /// policy for [`origins`](Self::origins) allows it: take the connections with
-    /// [`Server::next_connection`]; there are no requests then. A page that the policy does not
-    /// allow is answered with 403. For the simplest of servers only. Default: off.
+    /// Sets whether to accept every request that the policy for [`origins`](Self::origins) allows,
+    /// with the first subprotocol it offers. Take the connections with [`Server::next_connection`];
+    /// no requests are handed out. Pages that the policy does not allow are answered with 403. For
+    /// the simplest servers only. Default: off.
     ///
-    /// WebSocket-Node's `autoAcceptConnections` takes any origin; here
-    /// `origins(OriginPolicy::Any)` does.
+    /// WebSocket-Node's `autoAcceptConnections` accepts any origin; `origins(OriginPolicy::Any)`
+    /// does so here.
     #[doc(alias = "autoAcceptConnections")]
     pub fn auto_accept(mut self, on: bool) -> Self {
         self.options.auto_accept = on;
         self
     }
 
-    /// Sets whether [`bind`](Self::bind) shares the port with others that do so, of the same user
-    /// (`SO_REUSEPORT`): the kernel spreads new connections over the listening sockets. Default:
-    /// off.
+    /// Sets whether [`bind`](Self::bind) shares the port with other sockets of the same user that
+    /// also set `SO_REUSEPORT`. The kernel spreads new connections over them. Default: off.
     ///
-    /// This is how a server uses several cores without its threads ever meeting: a runtime of its
-    /// own for each, and on each a server on the same port. Connections stay where they were
-    /// accepted, so a thread may be busier than another; and a program that is started twice is
-    /// not told so. A [`listener`](Self::listen) of your own is as you made it.
+    /// A server can then use several cores with threads that share nothing: each has its own
+    /// runtime, and a server on the same port. Connections stay on the thread that accepted them,
+    /// so threads can be unevenly busy. A program that is started twice gets no error. A
+    /// [listener](Self::listen) that you made is left as it is.
     ///
     /// ```no_run
     /// use towline::Server;
@@ -174,26 +172,26 @@ impl ServerBuilder {
     ///
     /// # Platforms
     ///
-    /// Linux and Android spread connections; on other Unix systems one of the sockets may get most
-    /// of them. Where there is no such option, as on Windows, binding fails.
+    /// Linux and Android spread connections. On other Unix systems one of the sockets may
+    /// get most of them. On systems without the option, such as Windows, binding fails.
     pub fn reuse_port(mut self, on: bool) -> Self {
         self.reuse_port = on;
         self
     }
 
-    /// A server that listens on this address; port 0 is any that is free.
+    /// Returns a server that listens on this address. Port 0 chooses a free port.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Listen`] if the address can't be listened on: it is in use, say.
+    /// [`ErrorKind::Listen`] if the address can't be listened on, for example because it is in use.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: either there is a server, or the address is free.
+    /// Cancel safe: if dropped, the address is free.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub async fn bind(self, address: impl ToSocketAddrs + std::fmt::Debug) -> Result<Server> {
         let what = format!("{address:?}");
         match listening::bind(address, self.reuse_port).await {
@@ -202,20 +200,20 @@ impl ServerBuilder {
         }
     }
 
-    /// A server on a listening socket. More can be [mounted](crate::ServerHandle::mount).
+    /// Returns a server on a listening socket. [Mount](crate::ServerHandle::mount) more as needed.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn listen(self, listener: TcpListener) -> Server {
         let server = self.build();
-        // Nobody has ended it yet.
+        // A new server has not ended, so this does not fail.
         let _ = server.mount(listener);
         server
     }
 
-    /// A server without a socket of its own: for requests that come through an HTTP library, and
-    /// for [streams](crate::ServerHandle::serve) of any kind.
+    /// Returns a server without a socket: for requests that come through an HTTP library, and for
+    /// [streams](crate::ServerHandle::serve) of any kind.
     pub fn build(self) -> Server {
         Server::with_options(self.options)
     }
@@ -223,7 +221,7 @@ impl ServerBuilder {
 
 fn cannot_listen(address: &str, error: io::Error) -> Error {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => " (another program listens there; port 0 is any free one)",
+        io::ErrorKind::AddrInUse => " (another program listens there; port 0 chooses a free port)",
         io::ErrorKind::PermissionDenied => " (ports below 1024 may need privileges)",
         _ => "",
     };

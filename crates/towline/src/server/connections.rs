@@ -12,14 +12,14 @@ use towline_proto::{CloseCode, CloseFrame};
 
 use crate::connection::{Sender, Shared, Work};
 
-/// Connections are kept in so many parts, so that those which come and go on different threads
-/// don't wait for each other.
+/// The connections are kept in this many parts, so that threads that add and remove them rarely
+/// contend for a lock.
 const PARTS: usize = 16;
 
-/// So many are closed in one go.
+/// How many are closed before yielding.
 const AT_ONCE: usize = 32;
 
-/// The connections that a server has now, see
+/// The open connections of a server, see
 /// [`ServerHandle::connections`](crate::ServerHandle::connections).
 #[derive(Clone)]
 pub struct Connections(Arc<Inner>);
@@ -33,17 +33,17 @@ struct Inner {
 #[derive(Default)]
 struct Part {
     open: HashMap<u64, Weak<Shared>>,
-    /// What connections that come during a shutdown, or after it, are closed with.
+    /// The close frame for connections that are added during or after a shutdown.
     shutdown: Option<CloseFrame>,
 }
 
 impl Connections {
-    /// Room for the connections of a server.
+    /// An empty set for a server.
     pub(crate) fn of_server() -> Self {
         Self::in_parts(PARTS)
     }
 
-    /// Room for the connection of a request by itself.
+    /// An empty set for a request without a server.
     pub(crate) fn of_request() -> Self {
         Self::in_parts(1)
     }
@@ -53,26 +53,26 @@ impl Connections {
         Self(Arc::new(Inner { parts, len: AtomicUsize::new(0), fewer: Notify::new() }))
     }
 
-    /// How many there are, those included that are closing.
+    /// Returns the number of connections, including those that are closing.
     pub fn len(&self) -> usize {
         self.0.len.load(Ordering::Acquire)
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no connections.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A sender to the connection with this [`id`](crate::Info::id), if there is one.
+    /// Returns a sender to the connection with this [`id`](crate::Info::id), if it is open.
     pub fn get(&self, id: u64) -> Option<Sender> {
         let shared = self.part(id).open.get(&id)?.upgrade()?;
         Some(Sender::new(shared))
     }
 
-    /// A sender to each connection.
+    /// Returns a sender to each connection.
     ///
-    /// A sender keeps its connection from being closed for want of handles: don't hold it for
-    /// longer than it is of use.
+    /// A connection is closed when its last handle is dropped, and a sender is a handle: don't hold
+    /// it longer than needed.
     pub fn senders(&self) -> Vec<Sender> {
         self.all().into_iter().map(Sender::new).collect()
     }
@@ -88,13 +88,13 @@ impl Connections {
         if let Some(frame) = shutdown {
             let _ = shared.close(frame);
         }
-        // It may have ended before it was known.
+        // It may have ended before it was added.
         if shared.lock().session.closed().is_some() {
             self.remove(id);
         }
     }
 
-    /// Has connections that are still to come closed with this, if they are not already.
+    /// Closes connections that are added from now on with this frame. The first frame stays.
     pub(crate) fn set_shutdown(&self, frame: &CloseFrame) {
         for part in &self.0.parts {
             lock(part).shutdown.get_or_insert_with(|| frame.clone());
@@ -108,7 +108,7 @@ impl Connections {
         }
     }
 
-    /// Has all of them begin to close. Returns how many there are.
+    /// Starts the close of all connections. Returns how many there are.
     pub(crate) async fn start_close_all(&self, frame: CloseFrame) -> usize {
         let close = move |shared: &Arc<Shared>| {
             let _ = shared.close(frame.clone());
@@ -116,14 +116,14 @@ impl Connections {
         self.for_each(close).await
     }
 
-    /// Ends all of them at once. Returns how many there are.
+    /// Aborts all connections. Returns how many there are.
     pub(crate) async fn abort_all(&self) -> usize {
         let frame = CloseFrame::new(CloseCode::GOING_AWAY, "").unwrap_or(CloseFrame::EMPTY);
         self.for_each(move |shared| shared.abort(frame.clone())).await
     }
 
-    /// Does this with each of them. Of many, other tasks have their turn in between, and it goes on
-    /// though nobody waits for it.
+    /// Calls `act` for each connection in a task, which yields now and then and goes on if this
+    /// future is dropped.
     async fn for_each(&self, act: impl Fn(&Arc<Shared>) + Send + 'static) -> usize {
         let all = self.all();
         let count = all.len();
@@ -143,12 +143,12 @@ impl Connections {
                 poll_fn(|cx| work.poll_pay(cx)).await;
             }
         });
-        // It panics nowhere; where the runtime has ended, so have the connections.
+        // The task does not panic. If the runtime has ended, so have the connections.
         let _ = acting.await;
         count
     }
 
-    /// Waits until there is none.
+    /// Waits until there are no connections.
     pub(crate) async fn wait_for_none(&self) {
         loop {
             let fewer = self.0.fewer.notified();
@@ -173,8 +173,8 @@ impl Connections {
     }
 }
 
-/// Does something with one of many connections, of which the stream, or the subscriber that hears of
-/// its end, may panic: that is no matter to the others.
+/// Calls a function for one of many connections. Its stream or its subscriber may panic, which must
+/// not affect the others.
 pub(crate) fn alone<T>(act: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(act)).ok()
 }

@@ -1,4 +1,4 @@
-//! What happens at a server, for who watches it.
+//! Events of a server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,53 +10,54 @@ use towline_proto::Closed;
 use crate::connection::Info;
 use crate::error::ErrorKind;
 
-/// What happens at a server.
+/// An event of a server, see [`ServerHandle::events`](crate::ServerHandle::events).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServerEvent {
-    /// A request was accepted, and the answer is on its way. [`Connected`](Self::Connected)
-    /// follows, unless the client has gone before it had the answer: nothing follows then.
+    /// A request was accepted, and the response is being sent. [`Connected`](Self::Connected)
+    /// follows, unless the client is gone before it has the response. Then no event follows.
     #[doc(alias = "requestAccepted")]
     Accepted(Arc<Info>),
-    /// A request was rejected: by the program, or because it is no valid handshake.
+    /// A request was rejected, by the program or because it was not a valid handshake.
     #[doc(alias = "requestRejected")]
     Rejected {
-        /// The status of the answer.
+        /// The status of the response.
         status: StatusCode,
-        /// The reason in the answer.
+        /// The reason in the response.
         reason: String,
         /// The address at the other end of the transport.
         peer_addr: Option<SocketAddr>,
     },
-    /// A TLS handshake failed, so that there is no request. A client that goes before it has said
-    /// anything is not told of.
+    /// A TLS handshake failed, so there is no request. Not reported for a client that disconnects
+    /// before it has sent anything.
     TlsFailed {
-        /// What kind of thing went wrong, as of the error of
-        /// [`TlsServer::accept`](crate::TlsServer::accept). [`ErrorKind::HandshakeTimeout`]: it took
-        /// too long.
+        /// The kind of the error, as for [`TlsServer::accept`](crate::TlsServer::accept).
+        /// [`ErrorKind::HandshakeTimeout`]: the handshake took too long.
         kind: ErrorKind,
-        /// What it was, in words: that the client speaks plain HTTP, or does not accept the
-        /// certificate, say.
+        /// The reason in words, for example that the client speaks plain HTTP, or does not accept
+        /// the certificate.
         reason: String,
         /// The address at the other end of the transport.
         peer_addr: Option<SocketAddr>,
     },
-    /// A connection is established.
+    /// A connection was established.
     #[doc(alias = "connect")]
     Connected(Arc<Info>),
-    /// A connection has ended, and how.
+    /// A connection ended; how is in the event.
     #[doc(alias = "close")]
     Closed(Arc<Info>, Closed),
-    /// So many events were missed, because they came faster than they were taken.
+    /// This many events were missed, because they came faster than they were received.
     Missed(u64),
 }
 
-/// The events of a server from now on, see [`ServerHandle::events`](crate::ServerHandle::events).
+/// A subscription to the events of a server, see
+/// [`ServerHandle::events`](crate::ServerHandle::events).
 #[derive(Debug)]
 pub struct Events(pub(crate) broadcast::Receiver<ServerEvent>);
 
 impl Events {
-    /// The next event; `None` when the server and all of its connections are gone.
+    /// Waits for the next event. Returns `None` once the server and all of its connections are
+    /// gone.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,4 @@
-//! Who keeps the way in open, and closes it.
+//! Opens and closes the way to the program.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -18,22 +18,22 @@ use crate::server::listening;
 use crate::server::way::{Arrived, Way, refuse};
 use crate::transport::AnyStream;
 
-/// The way in, which can be closed for a while or for good.
+/// Holds the way to the program, which can be closed for a while or for good.
 pub(crate) struct Gate {
     pub(crate) hub: Arc<Hub>,
     way: Weak<Way>,
-    /// Its lock is held while the standing changes.
+    /// Locked while the standing changes.
     open: Mutex<Open>,
 }
 
 struct Open {
-    /// It is here for as long as something may still come, some time.
+    /// Present as long as more requests may come.
     way: std::result::Result<Arc<Way>, Over>,
     /// Each stops when its sender is dropped.
     listeners: Vec<(Option<SocketAddr>, oneshot::Sender<()>)>,
 }
 
-/// Why nothing comes any more.
+/// Why no more requests come.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Over {
     ShutDown,
@@ -41,7 +41,7 @@ pub(crate) enum Over {
 }
 
 impl Gate {
-    /// The gate, and where what comes through it comes out.
+    /// Returns the gate, and the receiving half of its way.
     pub(crate) fn new(options: Options) -> (Self, Arrived) {
         let hub = Hub::new(options, Connections::of_server());
         let (way, arrived) = Way::new(hub.clone());
@@ -50,7 +50,7 @@ impl Gate {
         (Self { hub, way: weak, open: Mutex::new(open) }, arrived)
     }
 
-    /// Accepts on this socket, unless it is over.
+    /// Accepts on this socket, unless the server has ended.
     pub(crate) fn mount(&self, listener: TcpListener) -> Result<()> {
         let runtime = Handle::current();
         Timekeeper::check_runtime();
@@ -67,16 +67,16 @@ impl Gate {
         Ok(())
     }
 
-    /// Lets nothing more in. What has not come whole is refused.
+    /// Stops taking requests. Incomplete ones are refused.
     pub(crate) fn unmount(&self) {
         self.close(None);
     }
 
-    /// Lets nothing more in, ever.
+    /// Stops taking requests for good.
     pub(crate) fn end(&self, over: Over) {
         self.close(Some(over));
-        // The program may still take requests; but nobody wants a connection that is closed at
-        // once, and of a server that is gone nobody takes anything.
+        // After a shutdown the program can still take requests, but auto-accepted connections would
+        // be closed at once, and nothing is taken from a server that is dropped.
         if matches!(over, Over::Dropped) || self.hub.options.auto_accept {
             self.hub.places.close();
         }
@@ -92,30 +92,30 @@ impl Gate {
             _ => None,
         };
         drop(open);
-        // It wakes those who wait for what does not come any more.
+        // Wakes those who wait for requests.
         drop((listeners, way));
         self.hub.standing.tell();
     }
 
-    /// The addresses that are listened on.
+    /// The addresses of the listening sockets.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.lock().listeners.iter().filter_map(|(address, _)| *address).collect()
     }
 
-    /// The way, with a place among the handshakes once there is one; `None` if the server is not
-    /// mounted, or no more by then.
+    /// Returns the way once there is a place among the handshakes, or `None` if the server is not
+    /// mounted by then.
     pub(crate) async fn enter(&self) -> Option<(Arc<Way>, OwnedSemaphorePermit)> {
         let term = self.hub.standing.term()?;
         let permit = self.hub.place_during(term).await?;
         Some((self.way.upgrade()?, permit))
     }
 
-    /// Has the handshake on a stream done as soon as there is a place for it.
+    /// Starts the handshake on a stream as soon as there is a place for it.
     pub(crate) fn serve(&self, stream: AnyStream, peer: Option<SocketAddr>) {
         Timekeeper::check_runtime();
         let hub = self.hub.clone();
         let way = hub.standing.term().zip(self.way.upgrade());
-        // Where there is a place it counts from now on.
+        // With a place, the timeout counts from now.
         let permit = hub.handshakes.clone().try_acquire_owned().ok();
         tokio::spawn(async move {
             if let Some((term, way)) = way {

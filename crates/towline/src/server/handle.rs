@@ -1,4 +1,4 @@
-//! What can be done with a server from any task.
+//! The handle to a server, for any task.
 
 use std::fmt;
 use std::future::Future;
@@ -25,20 +25,20 @@ use crate::server::request::unanswered;
 use crate::server::way::refuse;
 use crate::transport::{AnyStream, Io};
 
-/// A handle of a [`Server`](crate::Server), for any task: to mount and unmount, to watch, to
-/// broadcast, to shut down. Clones are the same, and cheap.
+/// A handle to a [`Server`](crate::Server), for any task: to mount and unmount, subscribe to
+/// events, broadcast, and shut down. Clones are cheap and refer to the same server.
 #[derive(Clone)]
 pub struct ServerHandle {
     pub(crate) gate: Arc<Gate>,
 }
 
-/// What a shutdown has come to.
+/// The result of a shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// Connections that there were.
+    /// How many connections were open.
     pub connections: usize,
-    /// Those of them that had not ended by the deadline, and were aborted.
+    /// How many of them had not ended by the deadline and were aborted.
     pub aborted: usize,
 }
 
@@ -47,7 +47,7 @@ impl ServerHandle {
         Self { gate: Arc::new(gate) }
     }
 
-    /// Listens on one more socket; after [`unmount`](Self::unmount), on the first again.
+    /// Listens on one more socket. After [`unmount`](Self::unmount), this mounts the server again.
     ///
     /// # Errors
     ///
@@ -56,37 +56,37 @@ impl ServerHandle {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn mount(&self, listener: TcpListener) -> Result<()> {
         self.gate.mount(listener)
     }
 
-    /// Takes no further requests until it is mounted anew: the listening sockets are closed, and an
-    /// HTTP library that the server is mounted on treats handshakes like any other request.
+    /// Takes no more requests until mounted again. Listening sockets are closed, and an HTTP
+    /// library that the server is mounted on treats handshakes like any other request.
     ///
-    /// Connections are left alone, and requests that have come are handed out and can be answered.
-    /// A stream whose request has not come whole, or waits for a place among the
-    /// [handshakes](crate::ServerBuilder::max_handshakes), is answered with 503 at once. Whoever
-    /// waits for requests goes on waiting.
+    /// Connections stay open, and requests that have arrived are handed out and can be answered. A
+    /// stream whose request is incomplete, or which waits for a place among the
+    /// [handshakes](crate::ServerBuilder::max_handshakes), is answered with 503 at once.
+    /// [`next_request`](crate::Server::next_request) keeps waiting.
     pub fn unmount(&self) {
         self.gate.unmount();
     }
 
-    /// Whether requests are taken.
+    /// Returns whether the server takes requests.
     pub fn is_mounted(&self) -> bool {
         self.gate.hub.standing.term().is_some()
     }
 
-    /// The addresses that are listened on.
+    /// Returns the addresses that the server listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.gate.addresses()
     }
 
-    /// The address that is listened on: the first one, if there are several.
+    /// Returns the address that the server listens on: the first one, if there are several.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Listen`] where there is none.
+    /// [`ErrorKind::Listen`] if it listens on none.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         let first = self.gate.addresses().first().copied();
         first.ok_or_else(|| Error::new(ErrorKind::Listen, "the server listens on no address"))
@@ -94,15 +94,15 @@ impl ServerHandle {
 
     /// Reads a request from a stream of any kind and hands it to
     /// [`next_request`](crate::Server::next_request), as if it had come through a listening socket.
-    /// Where no address is given, a TCP stream's own is taken.
+    /// If `peer_addr` is `None`, the address of a TCP stream is used.
     ///
-    /// All of that goes on in the background, as soon as there is a place among the
-    /// [handshakes](crate::ServerBuilder::max_handshakes); until then the stream waits, unread.
-    /// While the server is unmounted, and when it is gone, the answer is 503.
+    /// This happens in the background, once there is a place among the
+    /// [handshakes](crate::ServerBuilder::max_handshakes); until then nothing is read. While the
+    /// server is unmounted, or once it is gone, the response is 503.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn serve(&self, stream: impl Io, peer_addr: Option<SocketAddr>) {
         let stream = AnyStream::new(stream);
         let peer = peer_addr.or_else(|| stream.peer_addr());
@@ -110,22 +110,21 @@ impl ServerHandle {
     }
 
     /// Hands a request that came through an HTTP library to
-    /// [`Server::next_request`](crate::Server::next_request), and resolves to the response to send,
-    /// which is 503 while the server is unmounted, and when it is gone.
+    /// [`Server::next_request`](crate::Server::next_request), and resolves to the response to send.
+    /// That is 503 while the server is unmounted, and once it is gone.
     ///
-    /// `upgraded` is awaited once the response with status 101, or 200 to an extended CONNECT, is
-    /// on its way. An extended CONNECT bears a [`Protocol`](crate::Protocol) among the request's
-    /// extensions; a request that came over TLS bears an `Arc` of its [`TlsInfo`](crate::TlsInfo)
-    /// there.
+    /// `upgraded` is awaited once the response is returned, with status 101, or 200 to an extended
+    /// CONNECT. Mark an extended CONNECT with a [`Protocol`](crate::Protocol) among the request's
+    /// extensions, and a request over TLS with an `Arc` of its [`TlsInfo`](crate::TlsInfo).
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: it is the response that is dropped, so the client is taken to have gone.
-    /// Accepting the request fails with [`ErrorKind::RequestGone`] then.
+    /// Not cancel safe: dropping this future drops the response, so the client counts as gone.
+    /// Accepting the request then fails with [`ErrorKind::RequestGone`].
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub async fn upgrade(
         &self,
         request: http::Request<()>,
@@ -144,25 +143,25 @@ impl ServerHandle {
         response.await.unwrap_or_else(|_| unanswered().response(transport))
     }
 
-    /// The connections there are now.
+    /// Returns the open connections.
     pub fn connections(&self) -> Connections {
         self.gate.hub.connections.clone()
     }
 
-    /// What happens from now on: requests accepted and rejected, TLS handshakes that fail,
-    /// connections made and ended.
+    /// Subscribes to the events from now on: requests accepted and rejected, TLS handshakes that
+    /// failed, connections made and ended.
     ///
-    /// Up to 1024 events are kept for one who is slow to take them; then the oldest are missed,
-    /// and [`ServerEvent::Missed`] says how many.
+    /// Up to 1024 events are kept for a slow subscriber. Then the oldest are dropped, and
+    /// [`ServerEvent::Missed`] says how many.
     pub fn events(&self) -> Events {
         Events(self.gate.hub.subscribe())
     }
 
-    /// Tells of a TLS handshake that failed, by [`ServerEvent::TlsFailed`]: for an accept loop of your
-    /// own. A server tells of its own listening sockets by itself.
+    /// Reports a TLS handshake that failed as [`ServerEvent::TlsFailed`], for your own accept loop.
+    /// Listening sockets of the server report theirs themselves.
     ///
-    /// What has the kind [`ErrorKind::RequestGone`] is not told: the client went before it had said
-    /// anything.
+    /// Errors of the kind [`ErrorKind::RequestGone`] are ignored: the client disconnected before it
+    /// sent anything.
     ///
     /// ```no_run
     /// # #[cfg(feature = "rustls")]
@@ -187,26 +186,26 @@ impl ServerHandle {
         self.gate.hub.tls_failed(kind, reason.into(), peer_addr);
     }
 
-    /// How connections behave.
+    /// Returns the configuration of connections.
     pub fn config(&self) -> &Config {
         &self.gate.hub.options.config
     }
 
-    /// Closes all connections there are now, and waits until they have ended, which takes as long
-    /// as the [close timeout](Config::close_timeout) at most. Returns how many there were.
+    /// Closes all open connections and waits until they have ended, at most for the [close
+    /// timeout](Config::close_timeout). Returns how many there were.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidSend`] for a code that must not be sent or a reason of more than 123
-    /// bytes. Nothing has happened then.
+    /// bytes. Then nothing has happened.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
+    /// Cancel safe: closing begins when this is first polled, and continues if this is dropped.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, if there are many connections.
+    /// Panics outside of a tokio runtime if there are many connections.
     #[doc(alias = "closeAllConnections")]
     pub async fn close_all(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<usize> {
         let frame = close_frame(code, reason.as_ref())?;
@@ -218,17 +217,17 @@ impl ServerHandle {
         Ok(senders.len())
     }
 
-    /// Takes no further requests, ever, closes all connections, and waits until the last one has
-    /// ended; those that have not within `deadline` are aborted.
+    /// Ends the server: takes no more requests, closes all connections, and waits until the last
+    /// one has ended. Connections that have not ended within `deadline` are aborted.
     ///
-    /// It begins with what [`unmount`](Self::unmount) does, so streams whose request has not come
-    /// whole hold nothing up. Requests that have come and not been answered are up to the program:
-    /// [`next_request`](crate::Server::next_request) hands them out, and then gives `None`. A
-    /// connection that is accepted from one of them is closed as well. One that is being accepted,
-    /// by a client that does not take the answer say, is waited for as for a connection and given up
-    /// at the deadline.
+    /// It first does what [`unmount`](Self::unmount) does, so streams with an incomplete request
+    /// delay nothing. The program still decides on requests that have arrived:
+    /// [`next_request`](crate::Server::next_request) hands them out, and then returns `None`. A
+    /// connection accepted from one of them is closed as well. A connection that is being accepted
+    /// is waited for, and abandoned at the deadline, for example if the client does not read the
+    /// response.
     ///
-    /// Once is enough; a further call waits for the end too, with a deadline of its own.
+    /// A second call also waits for the end, with its own deadline.
     ///
     /// # Errors
     ///
@@ -236,11 +235,11 @@ impl ServerHandle {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what was begun goes on, but nothing is aborted.
+    /// Cancel safe: the shutdown continues, but aborts no connection.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     #[doc(alias = "shutDown")]
     pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
         let frame = close_frame(code, "")?;

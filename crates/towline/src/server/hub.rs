@@ -1,4 +1,4 @@
-//! What a server's listeners, requests and connections share.
+//! State shared by a server's listeners, requests and connections.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -16,10 +16,10 @@ use crate::server::event::ServerEvent;
 use crate::server::standing::{Standing, Term};
 use crate::transport::SecureServer;
 
-/// Events that one who watches may be behind by.
+/// How many events a subscriber can be behind by.
 const EVENTS: usize = 1024;
 
-/// How a server treats what comes to it.
+/// The options of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) config: Config,
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     pub(crate) max_handshakes: usize,
     pub(crate) nodelay: bool,
     pub(crate) auto_accept: bool,
-    /// What is accepted on listening sockets is TLS then.
+    /// If set, listening sockets speak TLS.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
 }
 
@@ -59,12 +59,12 @@ pub(crate) struct Hub {
     pub(crate) standing: Standing,
     pub(crate) accepting: Accepting,
     pub(crate) connections: Connections,
-    /// Each stream has a permit from the first byte to a whole request that has a place.
+    /// Each stream holds a permit from its first byte until its whole request has a place.
     pub(crate) handshakes: Arc<Semaphore>,
-    /// Each request, or the connection it has become unasked, takes a permit from there to the
-    /// program's hands. Closed once nobody will take any.
+    /// Each request, or the connection it was auto-accepted as, takes a permit until the program
+    /// takes it. Closed once nobody will take any.
     pub(crate) places: Semaphore,
-    /// Made for the first one who watches: it has room for all that one may be behind by.
+    /// Made for the first subscriber: it has room for all events that one can be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
 }
 
@@ -89,10 +89,10 @@ impl Hub {
         }
     }
 
-    /// Tells of a TLS handshake that failed; not of a client that has said nothing, such as one that
-    /// only looks whether somebody listens.
+    /// Reports a TLS handshake that failed, except for clients that sent nothing, such as port
+    /// scanners.
     pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
-        tracing::debug!(?peer, %reason, "no TLS");
+        tracing::debug!(?peer, %reason, "TLS handshake failed");
         if kind != ErrorKind::RequestGone {
             self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
         }
@@ -102,15 +102,15 @@ impl Hub {
         self.events.get_or_init(|| broadcast::Sender::new(EVENTS)).subscribe()
     }
 
-    /// A place among the handshakes, once there is one.
+    /// Waits for a place among the handshakes.
     pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
         self.handshakes.clone().acquire_owned().await.expect("never closed")
     }
 
-    /// A place among the handshakes, if there is one before the end of this term.
+    /// Waits for a place among the handshakes, at most until the end of this term.
     pub(crate) async fn place_during(&self, term: Term) -> Option<OwnedSemaphorePermit> {
         let place = self.standing.during(term, self.place()).await?;
-        // It may be one that the end has made free.
+        // The place may have become free because the term ended.
         (self.standing.term() == Some(term)).then_some(place)
     }
 
@@ -119,7 +119,7 @@ impl Hub {
         loop {
             self.accepting.wait_for_none().await;
             self.connections.wait_for_none().await;
-            // What was accepted meanwhile has become a connection, or has not.
+            // A request being accepted meanwhile may have become a connection.
             if self.accepting.is_none() {
                 return;
             }
@@ -129,7 +129,7 @@ impl Hub {
 
 impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed) {
-        // What may be the program's own code comes last: it may panic.
+        // Last, because a subscriber of the program's own code may panic.
         self.connections.remove(info.id);
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
         tracing::debug!(id = info.id, %closed, "connection closed");

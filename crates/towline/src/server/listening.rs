@@ -18,14 +18,14 @@ use crate::server::standing::Term;
 use crate::server::way::{Way, refuse};
 use crate::transport::AnyStream;
 
-/// So many may wait to be accepted, as with [`TcpListener::bind`].
+/// How many connections the backlog holds, as with [`TcpListener::bind`].
 const BACKLOG: u32 = 1024;
 
-/// How long to wait where the process is out of sockets: the next attempt would fail as well.
+/// How long to wait when the process is out of sockets: an immediate retry would fail as well.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
-/// Listens on the first of the addresses that can be listened on. If `shared`, others may listen
-/// there too that say the same.
+/// Listens on the first of the addresses that can be listened on. With `shared`, other sockets that
+/// also set it can listen there too.
 pub(crate) async fn bind(address: impl ToSocketAddrs, shared: bool) -> io::Result<TcpListener> {
     if !shared {
         return TcpListener::bind(address).await;
@@ -37,15 +37,14 @@ pub(crate) async fn bind(address: impl ToSocketAddrs, shared: bool) -> io::Resul
             Err(error) => failed = Some(error),
         }
     }
-    Err(failed.unwrap_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidInput, "the name stands for no address")
-    }))
+    Err(failed
+        .unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the name has no address")))
 }
 
 fn bind_shared(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     share_port(&socket)?;
-    // As `TcpListener::bind` does, so that a server can be started again at once.
+    // As in `TcpListener::bind`, so that a server can be restarted at once.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -61,7 +60,7 @@ fn share_port(_: &TcpSocket) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "ports can't be shared on this system"))
 }
 
-/// Accepts on a listening socket until it is told to stop.
+/// Accepts on a listening socket until told to stop.
 pub(crate) async fn accept(
     way: Arc<Way>,
     listener: TcpListener,
@@ -74,7 +73,7 @@ pub(crate) async fn accept(
             Ok((stream, peer)) => {
                 let is_set_up = no_delay.is_inherited_by(&stream);
                 let (stream, peer) = (AnyStream::Tcp(stream), Some(peer));
-                // The next one waits in the socket's backlog.
+                // Further clients wait in the socket's backlog.
                 let Some(permit) = unless(&mut stopped, way.hub.place()).await else {
                     let answer = Answer::on(stream);
                     let hub = way.hub.clone();
@@ -103,7 +102,7 @@ pub(crate) async fn accept(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "can't accept connections for now");
+                tracing::warn!(%error, "accepting connections failed; retrying");
                 if unless(&mut stopped, tokio::time::sleep(OUT_OF_SOCKETS)).await.is_none() {
                     return;
                 }
@@ -112,7 +111,7 @@ pub(crate) async fn accept(
     }
 }
 
-/// `future`, or `None` once it is to be stopped.
+/// Returns the output of `future`, or `None` once told to stop.
 async fn unless<F: Future>(stopped: &mut oneshot::Receiver<()>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| match Pin::new(&mut *stopped).poll(cx) {
@@ -122,8 +121,7 @@ async fn unless<F: Future>(stopped: &mut oneshot::Receiver<()>, future: F) -> Op
     .await
 }
 
-/// Whether an error of `accept` is one of the connection that was to be accepted, and not of the
-/// listening socket.
+/// Whether an error of `accept` is about the connection to be accepted, not the listening socket.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -133,8 +131,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// When small writes go out, which a socket may have from the one that it was accepted on. On most
-/// systems it does; that is a call less for each.
+/// Whether accepted sockets inherit TCP_NODELAY from the listening socket. On most systems they do,
+/// which saves a system call for each.
 enum NoDelay {
     Unknown { wanted: bool },
     Known { is_inherited: bool },
@@ -148,7 +146,7 @@ impl NoDelay {
         }
     }
 
-    /// The first one is asked.
+    /// Determined from the first one.
     fn is_inherited_by(&mut self, stream: &TcpStream) -> bool {
         match *self {
             Self::Known { is_inherited } => is_inherited,

@@ -60,8 +60,8 @@ use crate::transport::Io;
 
 /// A WebSocket server.
 ///
-/// It listens on a socket of its own, or on several, or gets its requests from an HTTP library;
-/// take them one by one and accept or reject each.
+/// It listens on one or more sockets, or gets its requests from an HTTP library. Take the requests
+/// one by one, and accept or reject each.
 ///
 /// ```no_run
 /// # #[tokio::main] async fn main() -> towline::Result<()> {
@@ -79,9 +79,10 @@ use crate::transport::Io;
 /// # }
 /// ```
 ///
-/// Requests are taken from the `Server`; all else is done through its [`handle`](Self::handle), from
-/// any task. What is wanted most is here as well. Dropped, it takes no more requests, and those that
-/// nobody has taken are answered with 500; connections live on.
+/// Only the `Server` itself hands out requests. All else can be done through its
+/// [`handle`](Self::handle), from any task; the most common methods are here as well. Dropping the
+/// server ends it: it takes no more requests, and answers those that nobody has taken with 500.
+/// Connections stay open.
 #[doc(alias = "WebSocketServer")]
 pub struct Server {
     handle: ServerHandle,
@@ -89,7 +90,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server with default options that listens on this address; port 0 is any that is free.
+    /// Returns a server with default options that listens on this address. Port 0 chooses a free
+    /// port.
     ///
     /// # Errors
     ///
@@ -97,25 +99,25 @@ impl Server {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: either there is a server, or the address is free.
+    /// Cancel safe: if dropped, the address is free.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub async fn bind(address: impl ToSocketAddrs + fmt::Debug) -> Result<Self> {
         Self::builder().bind(address).await
     }
 
-    /// A server with default options on a listening socket.
+    /// Returns a server with default options on a listening socket.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn from_listener(listener: TcpListener) -> Self {
         Self::builder().listen(listener)
     }
 
-    /// A server set up as wished.
+    /// Returns a builder, to set options.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::default()
     }
@@ -125,16 +127,16 @@ impl Server {
         Self { handle: ServerHandle::new(gate), arrived }
     }
 
-    /// A handle, for other tasks and for all that can be done with a server. A clone is cheap.
+    /// Returns a handle for other tasks. Cloning it is cheap.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
     }
 
-    /// The address that is listened on; see [`ServerHandle::local_addr`].
+    /// Returns the address that the server listens on; see [`ServerHandle::local_addr`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Listen`] where there is none.
+    /// [`ErrorKind::Listen`] if it listens on none.
     pub fn local_addr(&self) -> Result<SocketAddr> {
         self.handle.local_addr()
     }
@@ -147,12 +149,12 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn mount(&self, listener: TcpListener) -> Result<()> {
         self.handle.mount(listener)
     }
 
-    /// Takes no further requests until it is mounted anew; see [`ServerHandle::unmount`].
+    /// Takes no more requests until mounted again; see [`ServerHandle::unmount`].
     pub fn unmount(&self) {
         self.handle.unmount();
     }
@@ -161,45 +163,46 @@ impl Server {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     pub fn serve(&self, stream: impl Io, peer_addr: Option<SocketAddr>) {
         self.handle.serve(stream, peer_addr);
     }
 
-    /// The connections there are now; see [`ServerHandle::connections`].
+    /// Returns the open connections; see [`ServerHandle::connections`].
     pub fn connections(&self) -> Connections {
         self.handle.connections()
     }
 
-    /// What happens from now on; see [`ServerHandle::events`].
+    /// Subscribes to events; see [`ServerHandle::events`].
     pub fn events(&self) -> Events {
         self.handle.events()
     }
 
-    /// Takes no further requests, ever, and closes all connections; see [`ServerHandle::shutdown`].
+    /// Ends the server and closes all connections; see [`ServerHandle::shutdown`].
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidSend`] for a code that must not be sent. Nothing has happened then.
+    /// [`ErrorKind::InvalidSend`] for a code that must not be sent. Then nothing has happened.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what was begun goes on, but nothing is aborted.
+    /// Cancel safe: the shutdown continues, but aborts no connection.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     #[doc(alias = "shutDown")]
     pub async fn shutdown(&self, code: CloseCode, deadline: Duration) -> Result<Shutdown> {
         self.handle.shutdown(code, deadline).await
     }
 
-    /// The next request. `None` once the server is [shut down](ServerHandle::shutdown) and all
-    /// requests that came before have been taken.
+    /// Waits for the next request. Returns `None` once the server is [shut
+    /// down](ServerHandle::shutdown) and all earlier requests have been taken.
     ///
-    /// While the server is [unmounted](ServerHandle::unmount) it waits, since it may be mounted
-    /// anew. With [`auto_accept`](ServerBuilder::auto_accept) there are no requests but
-    /// [connections](Self::next_connection), which are left alone: it waits for the shutdown.
+    /// It keeps waiting while the server is [unmounted](ServerHandle::unmount), since it may be
+    /// mounted again. With [`auto_accept`](ServerBuilder::auto_accept) there are only
+    /// [connections](Self::next_connection): then this waits for the shutdown and takes none of
+    /// them.
     ///
     /// # Cancel safety
     ///
@@ -211,16 +214,16 @@ impl Server {
         Some(request)
     }
 
-    /// The next connection that was accepted unasked, with
-    /// [`auto_accept`](ServerBuilder::auto_accept). `None` as for
-    /// [`next_request`](Self::next_request).
+    /// Waits for the next connection that was accepted by
+    /// [`auto_accept`](ServerBuilder::auto_accept). Returns `None` as
+    /// [`next_request`](Self::next_request) does.
     ///
-    /// Without `auto_accept` there are none but those which [`Request::accept`] gives to who calls
-    /// it. Requests are left alone: it waits for the shutdown.
+    /// Without `auto_accept` there are only the connections that [`Request::accept`] returns: then
+    /// this waits for the shutdown and takes no request.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: no connection is lost. One that is being accepted is handed out later.
+    /// Cancel safe: no connection is lost. One being accepted is handed out later.
     #[doc(alias = "connect")]
     pub async fn next_connection(&mut self) -> Option<Connection> {
         let connection = self.arrived.connections.recv().await?;

@@ -26,10 +26,10 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 
 /// A client's request for a connection.
 ///
-/// Inspect it, then [`accept`](Self::accept) or [`reject`](Self::reject) it: either takes the
-/// request, so it is answered once. A request that is dropped is answered with 500. All of it
-/// works on any thread, within a runtime or not: the answer is given on the runtime that the
-/// request came in on.
+/// Inspect it, then [`accept`](Self::accept) or [`reject`](Self::reject) it. Both consume the
+/// request, so it is answered once. A dropped request is answered with 500. Requests can be used on
+/// any thread, within a runtime or not: the response is sent on the runtime that received the
+/// request.
 ///
 /// ```
 /// # use http::StatusCode;
@@ -49,8 +49,7 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 #[doc(alias = "WebSocketRequest")]
 pub struct Request(Box<Parts>);
 
-/// They are apart so that a task which has been through a request is not the larger for it as long
-/// as it lives.
+/// Boxed, so that a task that has handled a request does not stay larger for the rest of its life.
 struct Parts {
     http: http::Request<()>,
     offer: Offer,
@@ -58,29 +57,29 @@ struct Parts {
     peer_addr: Option<SocketAddr>,
     tls: Option<Arc<TlsInfo>>,
     hub: Arc<Hub>,
-    /// Where the answer is given, whoever gives it.
+    /// The runtime that sends the response.
     runtime: Handle,
-    /// Never locked: a stream need not be `Sync`, and a request is. `None` once it is answered.
+    /// Never locked. It makes a request `Sync` although a stream need not be. `None` once answered.
     answer: Mutex<Option<Answer>>,
 }
 
 impl Request {
-    /// A request that was read elsewhere, and the stream it came on, for a program that has an
-    /// HTTP server of its own and no [`Server`](crate::Server).
+    /// Makes a request from one that was read elsewhere and its stream, for programs with their own
+    /// HTTP server and no [`Server`](crate::Server).
     ///
-    /// `early` is what was read from the stream behind the request, and belongs to the connection.
-    /// Pages of another origin are refused by [`accept`](Self::accept) unless
-    /// [confirmed](Accept::origin), proxies on the same machine are trusted, and versions 8 and 13
-    /// are accepted; a server's [builder](crate::ServerBuilder) lets you choose.
+    /// `early` is what was read from the stream after the request. It belongs to the connection.
+    /// [`accept`](Self::accept) refuses pages of another origin unless [confirmed](Accept::origin),
+    /// proxies on the same machine are trusted, and versions 8 and 13 are accepted. To change this,
+    /// use a [`ServerBuilder`](crate::ServerBuilder).
     ///
     /// # Errors
     ///
-    /// A [`Rejection`], with its HTTP status, if the request is no valid handshake. It is being
-    /// answered with that.
+    /// A [`Rejection`], with its HTTP status, if the request is not a valid handshake. The response
+    /// is sent in the background.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or in one without time.
     #[doc(alias = "WebSocketRequest")]
     pub fn from_http(
         http: http::Request<()>,
@@ -101,7 +100,7 @@ impl Request {
         })
     }
 
-    /// A request on its way through `hub`, if it is a valid handshake.
+    /// Returns the request, if it is a valid handshake.
     pub(crate) fn new(
         http: http::Request<()>,
         peer_addr: Option<SocketAddr>,
@@ -120,27 +119,27 @@ impl Request {
         Ok(Self(Box::new(parts)))
     }
 
-    /// The request as HTTP has it.
+    /// Returns the HTTP request.
     #[doc(alias = "httpRequest")]
     pub fn http(&self) -> &http::Request<()> {
         &self.0.http
     }
 
-    /// The headers of the request.
+    /// Returns the headers of the request.
     pub fn headers(&self) -> &http::HeaderMap {
         self.0.http.headers()
     }
 
-    /// What goes with the request, by type, and with the [connection](Connection::data) that comes of
-    /// it: what the program puts [there](Self::data_mut), and the extensions that the request had when
-    /// it came through an HTTP library, such as those of tower layers.
+    /// Returns the data of the request by type, which the [connection](Connection::data) keeps. It
+    /// is what the program [puts there](Self::data_mut), and the extensions that an HTTP library's
+    /// request had, such as those of tower layers.
     ///
-    /// These are not the [extensions](Self::extensions) of the protocol.
+    /// Not to be confused with the [extensions](Self::extensions) of the protocol.
     pub fn data(&self) -> &Extensions {
         self.0.http.extensions()
     }
 
-    /// The same, to put something there.
+    /// Returns the data of the request, to add to it.
     ///
     /// ```
     /// # use towline::{Connection, Request, Result};
@@ -160,18 +159,18 @@ impl Request {
         self.0.http.extensions_mut()
     }
 
-    /// The host that the request is for, as its `Host` has it: with the port, if it was written.
+    /// Returns the host as in the `Host` header, with the port if it has one.
     pub fn host(&self) -> &str {
         self.0.offer.host()
     }
 
-    /// Whether the request came over TLS of this library's. Behind a proxy that has taken the TLS
-    /// off, it has not.
+    /// Returns whether the request came over TLS to this server. If a proxy terminated TLS, it did
+    /// not.
     pub fn is_secure(&self) -> bool {
         self.tls().is_some()
     }
 
-    /// Whether the client is known to have spoken TLS, to this server or to a trusted proxy.
+    /// Whether the client is known to speak TLS, to this server or to a trusted proxy.
     fn is_known_secure(&self) -> bool {
         let proxies = &self.0.hub.options.trusted_proxies;
         let forwarded =
@@ -179,70 +178,70 @@ impl Request {
         self.is_secure() || forwarded == Some(true)
     }
 
-    /// What the TLS handshake agreed on, and the client's certificates, if the request
+    /// Returns the result of the TLS handshake, including the client's certificates, if the request
     /// [is secure](Self::is_secure).
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.0.tls.as_deref()
     }
 
-    /// The path and the query: `/chat?room=7`.
+    /// Returns the path and the query: `/chat?room=7`.
     pub fn resource(&self) -> &str {
         self.0.offer.resource()
     }
 
-    /// The target of the request, taken apart.
+    /// Returns the parsed target of the request.
     #[doc(alias = "resourceURL")]
     pub fn uri(&self) -> &Uri {
         self.0.offer.uri()
     }
 
-    /// The path: `/chat`.
+    /// Returns the path: `/chat`.
     pub fn path(&self) -> &str {
         self.0.offer.path()
     }
 
-    /// The query, without the question mark: `room=7`.
+    /// Returns the query without the question mark: `room=7`.
     pub fn query(&self) -> Option<&str> {
         self.0.offer.query()
     }
 
-    /// The client's address, as far as it is to be believed: what trusted proxies say, else
-    /// [`peer_addr`](Self::peer_addr)'s.
+    /// Returns the client's address: as reported by trusted proxies, or else that of
+    /// [`peer_addr`](Self::peer_addr).
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> Option<IpAddr> {
         self.0.remote_address
     }
 
-    /// The address at the other end of the transport, which may be a proxy's.
+    /// Returns the address at the other end of the transport, which may be a proxy's.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.0.peer_addr
     }
 
-    /// The version of the protocol that the client asks for.
+    /// Returns the protocol version that the client asks for.
     #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(&self) -> Version {
         self.0.offer.version()
     }
 
-    /// The origin of the page that makes the request; `None` if it does not come from a page.
+    /// Returns the origin of the page that makes the request, or `None` if it is not from a page.
     pub fn origin(&self) -> Option<&str> {
         self.0.offer.origin()
     }
 
-    /// The extensions that the client offers.
+    /// Returns the extensions that the client offers.
     #[doc(alias = "requestedExtensions")]
     pub fn extensions(&self) -> &[Extension] {
         self.0.offer.extensions()
     }
 
-    /// The subprotocols that the client would speak, in its order of preference.
+    /// Returns the subprotocols that the client offers, in its order of preference.
     #[doc(alias = "requestedProtocols")]
     pub fn protocols(&self) -> &[Subprotocol] {
         self.0.offer.protocols()
     }
 
-    /// The first of these protocols, by the server's preference, that the client offers, in
-    /// whatever case.
+    /// Returns the first of these protocols that the client offers, ignoring case. Pass them in the
+    /// server's order of preference.
     pub fn choose_protocol<I>(&self, supported: I) -> Option<&Subprotocol>
     where
         I: IntoIterator,
@@ -251,7 +250,7 @@ impl Request {
         self.0.offer.choose_protocol(supported)
     }
 
-    /// The cookies of the request.
+    /// Returns the cookies of the request.
     pub fn cookies(&self) -> &[Cookie] {
         self.0.offer.cookies()
     }
@@ -261,26 +260,26 @@ impl Request {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::OriginRefused`] for a page of another origin, which has been answered with
-    /// 403. [`ErrorKind::RequestGone`] if the client has gone, or has not taken the answer within
-    /// the [`handshake_timeout`](crate::ServerBuilder::handshake_timeout).
+    /// [`ErrorKind::OriginRefused`] for a page of another origin; it has been answered with 403.
+    /// [`ErrorKind::RequestGone`] if the client is gone, or has not taken the response within the
+    /// [`handshake_timeout`](crate::ServerBuilder::handshake_timeout).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the client gets one answer, and that whole. Once this was polled, what is left
-    /// to do goes on in the background if this is dropped; the connection that comes of it is
-    /// closed with 1001 then, as any that is dropped. If it was never polled, the request is
-    /// dropped, and so answered with 500.
+    /// Cancel safe: the client gets one whole response. If this future is dropped after it was
+    /// polled, it continues in the background, and the connection is closed with 1001, as any
+    /// dropped connection. If it was never polled, the request is dropped, and so answered with
+    /// 500.
     pub fn accept(self) -> impl Future<Output = Result<Connection>> + Send {
         self.accept_with(Accept::new())
     }
 
-    /// Accepts with a subprotocol, a confirmed origin, cookies, headers.
+    /// Accepts with a subprotocol, a confirmed origin, cookies or headers.
     ///
     /// # Errors
     ///
     /// As [`accept`](Self::accept). [`ErrorKind::InvalidHandshakeOption`] for a subprotocol that
-    /// was not offered and a header that can't be added; the request has been answered with 500.
+    /// was not offered or an invalid header; the request has been answered with 500.
     ///
     /// # Cancel safety
     ///
@@ -289,11 +288,11 @@ impl Request {
         SeeThrough::new(self.0.runtime.clone(), self.answer_with(accept))
     }
 
-    /// Accepts, if that may be. For a task of its own: nobody goes on with it when it is dropped.
+    /// Accepts, if allowed. Run it in its own task: it does not continue when dropped.
     pub(crate) async fn answer_with(mut self, accept: Accept) -> Result<Connection> {
         let config = &self.0.hub.options.config;
-        // What the program says here goes before the configuration. Frames are handed out as they
-        // come, so there is no compression then.
+        // The program's choice takes precedence over the configuration. Frames are handed out as
+        // they come, so compression is not possible then.
         let accept = match config.assemble_fragments {
             true => accept.compression_by_default(config.negotiable_compression()),
             false => accept.compression(None),
@@ -330,8 +329,7 @@ impl Request {
         Ok(connection)
     }
 
-    /// Accepts without asking the program, with the first subprotocol. The policy for origins holds
-    /// as it does otherwise.
+    /// Accepts for `auto_accept`, with the first subprotocol. The origin policy applies.
     pub(crate) async fn answer_unasked(self) -> Result<Connection> {
         let mut accept = Accept::new();
         if let Some(protocol) = self.protocols().first() {
@@ -340,30 +338,31 @@ impl Request {
         self.answer_with(accept).await
     }
 
-    /// Rejects with this status, 403 if there is none better, and a reason for the client's
-    /// developer, which goes into the header `X-WebSocket-Reject-Reason` and the body.
+    /// Rejects with this status and a reason for the client's developer, which is sent in the
+    /// header `X-WebSocket-Reject-Reason` and the body. 403 is a good choice if no other status
+    /// fits.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::RequestGone`] if the client has gone, or has not taken the answer within the
+    /// [`ErrorKind::RequestGone`] if the client is gone, or has not taken the response within the
     /// [`handshake_timeout`](crate::ServerBuilder::handshake_timeout).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the client gets one answer, and that whole. Once this was polled, what is left
-    /// to do goes on in the background if this is dropped. If it was never polled, the request is
-    /// dropped, and so answered with 500.
+    /// Cancel safe: the client gets one whole response. If this future is dropped after it was
+    /// polled, it continues in the background. If it was never polled, the request is dropped, and
+    /// so answered with 500.
     pub async fn reject(self, status: StatusCode, reason: impl Into<String>) -> Result<()> {
         self.reject_with(Rejection::new(status, reason.into())).await
     }
 
-    /// Rejects with a status, a reason and headers. [`Rejection::default`] is the 403 that
-    /// WebSocket-Node rejects with if it is told nothing else.
+    /// Rejects with a status, a reason and headers. [`Rejection::default`] is a 403, the default of
+    /// WebSocket-Node.
     ///
     /// # Errors
     ///
-    /// As [`reject`](Self::reject). [`ErrorKind::InvalidHandshakeOption`] for a header that can't
-    /// be added; the request has been answered without it.
+    /// As [`reject`](Self::reject). [`ErrorKind::InvalidHandshakeOption`] for an invalid header;
+    /// the request has been answered without it.
     ///
     /// # Cancel safety
     ///
@@ -390,7 +389,7 @@ impl Request {
 
     fn info(&mut self, agreed: Agreed) -> Info {
         let mut data = mem::take(self.0.http.extensions_mut());
-        // What was for the handshake, and is of no use any more.
+        // Only the handshake needs it.
         data.remove::<Protocol>();
         data.remove::<Arc<TlsInfo>>();
         Info {
@@ -408,7 +407,7 @@ impl Request {
 }
 
 fn gone(error: io::Error) -> Error {
-    Error::new(ErrorKind::RequestGone, format!("the client can't be answered: {error}"))
+    Error::new(ErrorKind::RequestGone, format!("the response can't be sent to the client: {error}"))
         .with_source(error)
 }
 
@@ -427,7 +426,7 @@ impl Drop for Request {
     }
 }
 
-/// What a request is answered with that nobody answers.
+/// The response to a request that the program dropped.
 pub(crate) fn unanswered() -> Rejection {
     let reason = "the server did not answer the request";
     Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, reason)

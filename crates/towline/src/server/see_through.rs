@@ -1,4 +1,4 @@
-//! An answer that is given in any case: what is not done at once goes on in the background.
+//! A future that continues in the background when dropped, for responses.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,9 +9,9 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What an answer comes to, whether somebody waits for that or not.
+/// A future that is spawned when dropped before it is ready.
 ///
-/// Made by hand, since the program's task has room for it for as long as that lives.
+/// Written by hand to keep it small, since the program's task stores it.
 pub(crate) enum SeeThrough<F: Future> {
     AtOnce { runtime: Handle, answer: Pin<Box<F>> },
     InBackground(JoinHandle<F::Output>),
@@ -47,7 +47,7 @@ where
         let result = ready!(Pin::new(task).poll(cx));
         *self = Self::Done;
         Poll::Ready(result.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::RequestGone, format!("the answer was given up: {error}")))
+            Err(Error::new(ErrorKind::RequestGone, format!("the response was abandoned: {error}")))
         }))
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 /// Whether a server takes requests.
 ///
-/// Even while it is mounted, odd while it is not; each change counts it up.
+/// Even while mounted, odd while unmounted; each change increments it.
 pub(crate) struct Standing {
     now: AtomicUsize,
     changed: Notify,
@@ -30,7 +30,7 @@ impl Standing {
         (now & 1 == 0).then_some(Term(now))
     }
 
-    /// Has requests taken. The term may have begun before.
+    /// Starts taking requests. The term may have begun before.
     pub(crate) fn mount(&self) -> Term {
         let even = |now: usize| now.next_multiple_of(2);
         let mounted =
@@ -38,19 +38,20 @@ impl Standing {
         Term(mounted.map_or_else(even, even))
     }
 
-    /// Has no further requests taken. [`tell`](Self::tell) those who are at it.
+    /// Stops taking requests. [`tell`](Self::tell) the waiting tasks afterwards.
     pub(crate) fn unmount(&self) {
         self.now.fetch_or(1, Ordering::SeqCst);
     }
 
-    /// Wakes those whose term may have ended: with no lock held, since wakers are the program's.
+    /// Wakes tasks whose term may have ended. Call it without a lock, since wakers run code of the
+    /// program.
     pub(crate) fn tell(&self) {
         self.changed.notify_waiters();
     }
 
-    /// `future`, or `None` if it is not ready by the end of this term.
+    /// Returns the output of `future`, or `None` if the term ends first.
     ///
-    /// Nothing is registered for a future that is ready at once.
+    /// A future that is ready at once registers nothing.
     pub(crate) async fn during<F: Future>(&self, term: Term, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut changed = pin!(self.changed.notified());
@@ -58,7 +59,7 @@ impl Standing {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Some(output));
             }
-            // Registered before the look, so that no change is missed between the two.
+            // Registered before the term is read, so that no change is missed in between.
             while changed.as_mut().poll(cx).is_ready() {
                 changed.set(self.changed.notified());
             }

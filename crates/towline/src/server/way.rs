@@ -1,4 +1,4 @@
-//! The way in: from a stream or an HTTP library to the program.
+//! From a stream or an HTTP library to the program.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -18,16 +18,16 @@ use crate::server::request::Request;
 use crate::server::standing::Term;
 use crate::transport::{AnyStream, SecureServer};
 
-/// The way to the program. Whoever may bring something has it: once nobody does, nothing more can
-/// come, and who waits for it learns so.
+/// The sending half of the queues to the program. Every task that may still bring a request holds
+/// it; once all are gone, the queues end.
 pub(crate) struct Way {
     pub(crate) hub: Arc<Hub>,
-    /// Together they hold no more than there are places in the hub.
+    /// Together they hold at most as many as the hub has places.
     requests: mpsc::UnboundedSender<Request>,
     connections: mpsc::UnboundedSender<Connection>,
 }
 
-/// Where the way ends: what has come, each kind for itself.
+/// The receiving half: one queue for each kind.
 pub(crate) struct Arrived {
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
     pub(crate) connections: mpsc::UnboundedReceiver<Connection>,
@@ -41,13 +41,12 @@ impl Way {
         (Arc::new(Self { hub, requests, connections }), arrived)
     }
 
-    /// By when a request that begins now has to be there whole.
+    /// The deadline for a request that begins now.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         Instant::now().checked_add(self.hub.options.handshake_timeout)
     }
 
-    /// The same as [`handshake`](Self::handshake), behind a TLS handshake, with one deadline for
-    /// both.
+    /// As [`handshake`](Self::handshake), after a TLS handshake, with one deadline for both.
     pub(crate) async fn secure(
         self: Arc<Self>,
         tls: Arc<dyn SecureServer>,
@@ -71,13 +70,13 @@ impl Way {
                 );
                 self.leave().tls_failed(ErrorKind::HandshakeTimeout, why, peer);
             }
-            // It is unmounted. There is nothing to answer with.
+            // The server was unmounted. There is no HTTP stream to answer on yet.
             None => {}
         }
     }
 
-    /// Reads a request from a stream and hands it to the program, or answers it where it is no
-    /// valid handshake. One that has not come whole by the end of the term is refused.
+    /// Reads a request from a stream and hands it to the program, or answers it if it is not a
+    /// valid handshake. A request that is incomplete at the end of the term is refused.
     pub(crate) async fn handshake(
         self: Arc<Self>,
         mut stream: AnyStream,
@@ -90,7 +89,7 @@ impl Way {
         let mut early = Vec::new();
         let parse = |bytes: &[u8]| parse_request(bytes, &head_limits);
         let head = {
-            // Pinned where they are: a future that is handed on is there twice.
+            // Pinned in place, since a future that is passed on is stored twice.
             let head = pin!(read_head(&mut stream, &mut early, head_limits.max_head_size, parse));
             self.hub.standing.during(term, by(deadline, head)).await
         };
@@ -102,7 +101,7 @@ impl Way {
             Some(Some(Err(ReadError::Parse(rejection)))) => rejection,
             Some(Some(Err(ReadError::Nothing))) => return,
             Some(Some(Err(ReadError::Io(error)))) => {
-                return tracing::debug!(?peer, %error, "no request");
+                return tracing::debug!(?peer, %error, "no request received");
             }
             Some(None) => Rejection::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -115,8 +114,8 @@ impl Way {
         reject(&hub, answer, rejection, Transport::Http1Upgrade, peer).await;
     }
 
-    /// Hands a request to the program, as one or as the connection it becomes, or answers it
-    /// where it is no valid handshake. It has a place among the handshakes until then.
+    /// Hands a request to the program, as a request or as the connection it becomes, or answers it
+    /// if it is not a valid handshake. It holds its place among the handshakes until then.
     pub(crate) async fn admit(
         self: Arc<Self>,
         http: http::Request<()>,
@@ -141,27 +140,28 @@ impl Way {
         drop(permit);
         if !self.hub.options.auto_accept {
             place.forget();
-            // A server that is gone drops it, and so answers it.
+            // If the server is gone, the request is dropped, which answers it.
             let _ = self.requests.send(request);
             return;
         }
         match Box::pin(request.answer_unasked()).await {
             Ok(connection) => {
                 place.forget();
-                // Likewise, and so closes it.
+                // If the server is gone, the connection is dropped, which closes it.
                 let _ = self.connections.send(connection);
             }
             Err(error) => tracing::debug!(%error, "request not accepted"),
         }
     }
 
-    /// Nothing comes of it any more, which nobody should wait for.
+    /// Drops this share of the way, so that nobody waits for it.
     fn leave(self: Arc<Self>) -> Arc<Hub> {
         self.hub.clone()
     }
 }
 
-/// `future`, or `None` where it is not ready by the deadline. Without one it has all the time.
+/// Returns the output of `future`, or `None` at the deadline. `None` as the deadline means no
+/// limit.
 async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
     match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
@@ -169,7 +169,7 @@ async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output
     }
 }
 
-/// What is answered while the server is unmounted, or gone.
+/// The answer while the server is unmounted, or gone.
 pub(crate) async fn refuse(
     hub: &Arc<Hub>,
     answer: Answer,
@@ -179,10 +179,10 @@ pub(crate) async fn refuse(
     reject(hub, answer, no_requests(), transport, peer).await;
 }
 
-/// Rejects what the program does not hear of. Whether the client reads the answer is its own affair.
+/// Rejects a request that the program does not see. Errors are ignored: the client may be gone.
 ///
-/// What follows a whole request is apart from the task that reads it, since most of those never need
-/// the room, and a task is moved several times while it is made.
+/// Boxed, and apart from the task that reads requests: most of them never need it, and it would make
+/// that task larger.
 async fn reject(
     hub: &Arc<Hub>,
     answer: Answer,

@@ -83,12 +83,12 @@ async fn a_request_made_for_another_library_will_do() {
 async fn a_request_that_is_none_for_a_websocket_is_refused() {
     let get = || Request::get("ws://127.0.0.1:1/");
     for (request, told) in [
-        (get().method(Method::POST), "its method is POST"),
-        (get().method(Method::CONNECT), "its method is CONNECT"),
-        (get().version(Version::HTTP_10), "its version is HTTP/1.0"),
-        (get().version(Version::HTTP_2), "its version is HTTP/2.0"),
-        (get().header("upgrade", "h2c"), "its header upgrade is not \"websocket\""),
-        (get().header("connection", "close"), "its header connection is not \"upgrade\""),
+        (get().method(Method::POST), "the method is POST"),
+        (get().method(Method::CONNECT), "the method is CONNECT"),
+        (get().version(Version::HTTP_10), "the version is HTTP/1.0"),
+        (get().version(Version::HTTP_2), "the version is HTTP/2.0"),
+        (get().header("upgrade", "h2c"), "the header upgrade is not \"websocket\""),
+        (get().header("connection", "close"), "the header connection is not \"upgrade\""),
         (get().header("sec-websocket-version", "8"), "sec-websocket-version is not \"13\""),
         (get().header("sec-websocket-protocol", "two words"), "Sec-WebSocket-Protocol"),
         (get().header("sec-websocket-protocol", "a, a"), "Sec-WebSocket-Protocol"),

@@ -97,7 +97,7 @@ async fn a_name_that_can_not_be_looked_up_is_told() {
     let error =
         direct().resolver(Table::default()).connect("ws://feed.example/").await.unwrap_err();
     assert!(
-        error.to_string().ends_with("looking up the name failed: it has no address"),
+        error.to_string().ends_with("looking up the name failed: the host has no address"),
         "{error}"
     );
 }

@@ -142,26 +142,26 @@ async fn a_refusal_is_told_with_the_proxys_answer() {
 async fn who_asks_for_credentials_and_who_refuses_them_is_told_apart() {
     let required = "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
     let error = answered(Client::new(), required).await;
-    assert!(error.to_string().ends_with("not to this user and this password"), "{error}");
+    assert!(error.to_string().ends_with("it does not accept this user and password"), "{error}");
     let (proxy, _task) = once(async move |mut stream| {
         head(&mut stream).await;
         stream.write_all(required.as_bytes()).await.unwrap();
     })
     .await;
     let error = behind(&format!("http://{proxy}")).connect("ws://feed.invalid/").await.unwrap_err();
-    assert!(error.to_string().ends_with("it asks for a user and a password"), "{error}");
+    assert!(error.to_string().ends_with("it asks for a user and password"), "{error}");
 }
 
 #[tokio::test]
 async fn a_proxy_that_asks_for_a_scheme_which_is_not_spoken_is_told_so() {
     for (challenges, told) in [
-        ("Proxy-Authenticate: Negotiate\r\n", "scheme Negotiate, which is not spoken here"),
+        ("Proxy-Authenticate: Negotiate\r\n", "scheme Negotiate, which is not supported"),
         (
             "Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n",
-            "scheme Negotiate or NTLM, which is not spoken here",
+            "scheme Negotiate or NTLM, which is not supported",
         ),
         ("Proxy-Authenticate: Digest realm=\"a, b\", qop=auth\r\n", "scheme Digest, which"),
-        ("Proxy-Authenticate: NTLM, Basic realm=\"a\"\r\n", "this user and this password"),
+        ("Proxy-Authenticate: NTLM, Basic realm=\"a\"\r\n", "this user and password"),
     ] {
         let answer = format!("HTTP/1.1 407 x\r\n{challenges}\r\n");
         let error = answered(Client::new(), answer.clone()).await;
@@ -175,7 +175,7 @@ async fn a_proxy_that_asks_for_a_scheme_which_is_not_spoken_is_told_so() {
         .await;
         let client = behind(&format!("http://{proxy}"));
         let error = client.connect("ws://feed.invalid/").await.unwrap_err();
-        let told = told.replace("this user and this password", "it asks for a user and a password");
+        let told = told.replace("this user and password", "it asks for a user and password");
         assert!(error.to_string().contains(&told), "{told}: {error}");
     }
 }

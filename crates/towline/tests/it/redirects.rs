@@ -112,15 +112,15 @@ async fn where_nobody_can_go_nobody_follows() {
     for (location, told) in [
         ("ftp://user:secret@h/", "another scheme"),
         ("javascript:alert(1)", "another scheme"),
-        ("", "nowhere"),
-        (" ", "nowhere"),
-        ("ws://", "no URL"),
-        ("ws://user:secret@h:99999/", "no URL"),
-        ("ws://[::1/", "no URL"),
-        ("ws://user:secret@a b/", "no URL"),
-        ("//", "no URL"),
-        ("ws:", "no URL"),
-        (&*long, "no URL"),
+        ("", "empty Location"),
+        (" ", "empty Location"),
+        ("ws://", "not a URL"),
+        ("ws://user:secret@h:99999/", "not a URL"),
+        ("ws://[::1/", "not a URL"),
+        ("ws://user:secret@a b/", "not a URL"),
+        ("//", "not a URL"),
+        ("ws:", "not a URL"),
+        (&*long, "not a URL"),
     ] {
         let error = error_at(location).await;
         let text = error.to_string();
@@ -130,7 +130,7 @@ async fn where_nobody_can_go_nobody_follows() {
         assert_eq!(error.response().unwrap().status().as_u16(), 302);
     }
     for (lines, told) in
-        [("", "there is no Location"), ("Location: /a\r\nLocation: /b\r\n", "more than one")]
+        [("", "without a Location"), ("Location: /a\r\nLocation: /b\r\n", "more than one")]
     {
         let answer = format!("HTTP/1.1 302 Found\r\n{lines}\r\n");
         let server = Loopback::new(move |_| answer.clone().into_bytes()).await;

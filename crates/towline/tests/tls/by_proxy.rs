@@ -187,5 +187,5 @@ async fn a_server_that_stalls_in_tls_is_named_in_the_timeout() {
     tokio::time::pause();
     let error = connecting.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HandshakeTimeout);
-    assert!(error.to_string().ends_with("agreeing on TLS with 127.0.0.1"), "{error}");
+    assert!(error.to_string().ends_with("in the TLS handshake with 127.0.0.1"), "{error}");
 }

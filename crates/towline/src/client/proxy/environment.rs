@@ -5,11 +5,11 @@ use std::ffi::OsString;
 use crate::client::proxy::exceptions::Exceptions;
 use crate::client::proxy::hop::Hop;
 
-/// The variables of the environment, or what stands for them.
+/// The environment variables, or a stand-in in tests.
 pub(crate) struct Environment<V>(pub(crate) V);
 
 impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
-    /// The hosts that are connected to without a proxy.
+    /// The hosts to connect to without a proxy.
     pub(crate) fn exceptions(&self) -> Result<Exceptions, String> {
         let mut exceptions = Exceptions::default();
         if let Some((_, list)) = self.look("no_proxy")? {
@@ -18,11 +18,10 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
         Ok(exceptions)
     }
 
-    /// The proxy for `wss`, or else for `ws`. What is wrong with a variable is told in a sentence
-    /// that names it.
+    /// The proxy for `wss`, or for `ws`. The error names the variable.
     ///
-    /// The order is that of Python's `websockets`, with curl's `all_proxy` in the place of its SOCKS
-    /// where it is one, and otherwise for what no other variable is about.
+    /// The order is that of Python's `websockets`, with curl's `all_proxy`: it takes the place of
+    /// the SOCKS variable if it is a SOCKS proxy, and is the fallback otherwise.
     pub(crate) fn proxy(&self, is_secure: bool) -> Result<Option<Hop>, String> {
         let own: &[_] = if is_secure { &["wss_proxy"] } else { &["ws_proxy"] };
         if let Some(hop) = self.first(own)? {
@@ -54,11 +53,11 @@ impl<V: Fn(&str) -> Option<OsString>> Environment<V> {
         Ok(None)
     }
 
-    /// A variable by its name in lower case, or else in upper case; an empty one is none, though
-    /// there be one in upper case.
+    /// A variable by its name in lower case, or else in upper case. An empty one counts as unset,
+    /// and hides the one in upper case.
     fn look(&self, name: &str) -> Result<Option<(String, String)>, String> {
         let upper = name.to_ascii_uppercase();
-        // In a CGI program this is a header of the client's ("httpoxy"). Windows has no case here.
+        // In a CGI program this is a request header ("httpoxy"). Variables have no case on Windows.
         let is_clients = name == "http_proxy" && (self.0)("REQUEST_METHOD").is_some();
         let spelt = [name.to_owned(), upper];
         let spelt = match is_clients {

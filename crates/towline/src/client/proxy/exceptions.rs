@@ -1,4 +1,4 @@
-//! The hosts that are connected to without a proxy: what `no_proxy` says.
+//! The hosts to connect to without a proxy: `no_proxy`.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,22 +9,22 @@ pub(crate) struct Exceptions(Vec<Exception>);
 #[derive(Debug, Clone)]
 struct Exception {
     hosts: Hosts,
-    /// Any, if there is none.
+    /// `None` means any port.
     port: Option<u16>,
 }
 
 #[derive(Debug, Clone)]
 enum Hosts {
     All,
-    /// The name, and all that end with a dot and it; in lower case.
+    /// The name and all its subdomains, in lower case.
     Name(String),
-    /// The addresses of which so many of the first bits are those of this one.
+    /// The addresses that share this many leading bits with this one.
     Network(IpAddr, u32),
 }
 
 impl Exceptions {
-    /// Adds the entries of a list, between commas or white space. An entry that is nothing of what
-    /// there may be is the name of no host.
+    /// Adds the entries of a list, separated by commas or white space. An invalid entry matches no
+    /// host.
     pub(crate) fn add(&mut self, list: &str) {
         let entries = list.split(|c: char| c == ',' || c.is_whitespace());
         self.0.extend(entries.filter(|entry| !entry.is_empty()).map(Exception::parse));
@@ -85,7 +85,7 @@ impl Hosts {
     fn contain(&self, host: &str, address: Option<IpAddr>) -> bool {
         match self {
             Self::All => true,
-            // An address has nothing above it.
+            // Addresses have no subdomains.
             Self::Name(_) if address.is_some() => false,
             Self::Name(name) => {
                 // A name is the same with and without the dot of the root.
@@ -105,7 +105,7 @@ fn bits(address: IpAddr) -> u32 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-/// How many of the first bits are the same.
+/// The number of leading bits that are equal.
 fn same_bits(one: IpAddr, other: IpAddr) -> Option<u32> {
     match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => {
@@ -149,10 +149,10 @@ mod tests {
     fn addresses_and_networks_are_compared_as_such() {
         for (entry, inside, outside) in [
             ("10.0.0.0/8", "10.200.0.1", "11.0.0.1"),
-            // Bits beyond the prefix count for nothing.
+            // Bits after the prefix are ignored.
             ("192.168.1.1/24", "192.168.1.200", "192.168.2.1"),
             ("127.0.0.1", "127.0.0.1", "127.0.0.2"),
-            // What looks like the end of an address is none.
+            // The end of an address is not a subdomain.
             (".0.0.2,127.0.0.1", "127.0.0.1", "127.0.0.2"),
             ("127.0.0.1:443", "127.0.0.1", "127.0.0.2"),
             ("fd00::/8", "fd12::1", "fe80::1"),

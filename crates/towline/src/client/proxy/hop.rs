@@ -1,4 +1,4 @@
-//! One proxy: where it is, how it is spoken to, and by whom.
+//! One proxy: its address, its protocol, and the credentials for it.
 
 use std::fmt;
 
@@ -7,16 +7,16 @@ use towline_proto::handshake::{Credentials, Target};
 
 use crate::client::shown::shown;
 
-/// How a proxy is spoken to.
+/// The protocol of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
-    /// CONNECT of HTTP/1.1.
+    /// HTTP/1.1 CONNECT.
     Http,
-    /// The same, over TLS.
+    /// The same over TLS.
     Https,
-    /// SOCKS, version 5, with names looked up here.
+    /// SOCKS 5, with names looked up here.
     Socks5,
-    /// The same, with names looked up by the proxy.
+    /// SOCKS 5, with names looked up by the proxy.
     Socks5h,
 }
 
@@ -26,7 +26,7 @@ impl Scheme {
             "http" => Self::Http,
             "https" => Self::Https,
             "socks5" => Self::Socks5,
-            // What desktops write into the environment.
+            // Written into the environment by desktops.
             "socks5h" | "socks" => Self::Socks5h,
             _ => return None,
         })
@@ -54,7 +54,7 @@ impl Scheme {
     }
 }
 
-/// One proxy, as its URL says. `Display` and `Debug` leave the credentials out.
+/// One proxy, parsed from its URL. `Display` and `Debug` omit the credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Hop {
     pub(crate) scheme: Scheme,
@@ -64,13 +64,13 @@ pub(crate) struct Hop {
 }
 
 impl Hop {
-    /// Reads `scheme://user:password@host:port`; by default it is `http`, nobody, and the port of
-    /// the scheme. What is wrong with another is the end of a sentence.
+    /// Parses `scheme://user:password@host:port`. The default is `http`, no credentials, and the
+    /// port of the scheme. The error is a whole sentence.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         Self::parse_by_default("http", url)
     }
 
-    /// The same, with another scheme where there is none.
+    /// The same, with another default scheme.
     pub(crate) fn parse_by_default(default: &str, url: &str) -> Result<Self, String> {
         let url = url.trim();
         let (scheme, rest) = url.split_once("://").unwrap_or((default, url));
@@ -83,7 +83,7 @@ impl Hop {
         };
         let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         if behind.contains('@') {
-            // Else the host would be the beginning of what was to be the user.
+            // Otherwise the start of the user would be taken for the host.
             return Err(format!(
                 "{} is not the URL of a proxy: in a user and a password, \"/\", \"?\" and \"#\" are \
                  written with percent signs",
@@ -98,7 +98,7 @@ impl Hop {
         let Some((uri, target)) = uri.and_then(|uri| Target::from_uri(&uri).map(|at| (uri, at)))
         else {
             return Err(format!(
-                "{} is not the URL of a proxy: that is a scheme, perhaps a user and a password with \
+                "{} is not the URL of a proxy: write a scheme, perhaps a user and a password with \
                  percent signs for what can't stand there, a host and a port",
                 shown(url)
             ));
@@ -115,7 +115,7 @@ impl Hop {
 impl fmt::Display for Hop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, host, port) = (self.scheme.name(), &self.host, self.port);
-        // An address of IPv6 has colons.
+        // An IPv6 address has colons.
         match host.contains(':') {
             true => write!(f, "{scheme}://[{host}]:{port}"),
             false => write!(f, "{scheme}://{host}:{port}"),

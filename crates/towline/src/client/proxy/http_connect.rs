@@ -12,11 +12,12 @@ use crate::client::proxy::hop::Hop;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::AnyStream;
 
-/// So many schemes of a proxy's are named, and none that is longer than any there is.
+/// How many authentication schemes of a proxy an error names. A longer name than any known is left
+/// out.
 const SCHEMES: usize = 4;
 const SCHEME_MAX: usize = 32;
 
-/// The stream to the proxy, as one to the target.
+/// Turns the stream to the proxy into one to the target.
 pub(crate) async fn connect(
     mut stream: AnyStream,
     hop: &Hop,
@@ -31,7 +32,7 @@ pub(crate) async fn connect(
         ask(&mut stream, &request, limits, &mut early, (ErrorKind::ProxyFailed, &whom)).await?;
     let status = response.status();
     // "Any 2xx (Successful) response indicates that the sender … will switch to tunnel mode
-    // immediately after the response header section": what is said there of a body is void.
+    // immediately after the response header section": such a response has no body.
     if status.is_success() {
         return Ok(match early.is_empty() {
             true => stream,
@@ -55,7 +56,7 @@ fn request(hop: &Hop, target: &Target, headers: &HeaderMap) -> Result<Request<()
         false => format!("{}:{}", target.host(), target.port()),
     };
     let invalid = |error: http::Error| {
-        let message = format!("no proxy can be asked for {authority}: {error}");
+        let message = format!("the proxy can't be asked for {authority}: {error}");
         Error::new(ErrorKind::InvalidUrl, message).with_source(error)
     };
     let uri = Uri::builder().authority(&*authority).build().map_err(invalid)?;
@@ -71,22 +72,22 @@ fn request(hop: &Hop, target: &Target, headers: &HeaderMap) -> Result<Request<()
     Ok(request)
 }
 
-/// Why a proxy wants another answer to who this end is: it may be one that nobody here can give.
+/// Why the proxy asks for authentication. It may ask for a scheme that is not supported.
 fn unauthenticated(hop: &Hop, headers: &HeaderMap) -> String {
     let asked = schemes(headers);
     let has_basic = asked.iter().any(|scheme| scheme.eq_ignore_ascii_case("Basic"));
     match (&hop.credentials, has_basic || asked.is_empty()) {
-        (None, true) => ": it asks for a user and a password".to_owned(),
-        (Some(_), true) => ": not to this user and this password".to_owned(),
+        (None, true) => ": it asks for a user and password".to_owned(),
+        (Some(_), true) => ": it does not accept this user and password".to_owned(),
         (_, false) => format!(
-            ": it asks for the authentication scheme {}, which is not spoken here (only Basic is)",
+            ": it asks for the authentication scheme {}, which is not supported (only Basic is)",
             asked.join(" or ")
         ),
     }
 }
 
-/// The schemes of the challenges (RFC 9110, section 11.6.1): `Negotiate, Basic realm="a, b"`. A list
-/// of challenges has the commas of their parameters as well, which are told by their equals signs.
+/// The schemes of the challenges (RFC 9110, section 11.6.1): `Negotiate, Basic realm="a, b"`. The
+/// commas of a list also separate parameters, which have equals signs.
 fn schemes(headers: &HeaderMap) -> Vec<String> {
     let lines = headers.get_all(PROXY_AUTHENTICATE).iter();
     let mut schemes: Vec<String> = Vec::new();
@@ -114,7 +115,7 @@ fn schemes(headers: &HeaderMap) -> Vec<String> {
     schemes
 }
 
-/// A stream of which the beginning has been read already, together with the proxy's answer.
+/// A stream whose first bytes were read together with the proxy's response.
 fn begun(early: Vec<u8>, stream: AnyStream) -> AnyStream {
     let (read, write) = tokio::io::split(stream);
     AnyStream::new(tokio::io::join(Cursor::new(early).chain(read), write))

@@ -1,4 +1,4 @@
-//! The proxy through which a client connects: which one, and how it is spoken to.
+//! The proxy that a client connects through: which one, and its protocol.
 
 mod hop;
 
@@ -23,12 +23,12 @@ use crate::transport::AnyStream;
 pub(crate) use hop::{Hop, Scheme};
 pub(crate) use socks::Destination;
 
-/// Through which proxy a client connects, for [`Client::proxy`](crate::Client::proxy).
+/// The proxy that a client connects through, for [`Client::proxy`](crate::Client::proxy).
 ///
-/// An HTTP proxy is asked for a tunnel with CONNECT, for `ws://` as for `wss://`; a SOCKS proxy by
-/// version 5 of the protocol (RFC 1928), with a user and a password where there is one (RFC 1929).
-/// What the proxy is told stays between it and this end: the server sees nothing of it, and neither
-/// `Debug` nor an error shows a user or a password.
+/// An HTTP proxy is asked for a tunnel with CONNECT, for `ws://` and `wss://` alike. A SOCKS proxy
+/// is spoken to in version 5 of the protocol (RFC 1928), with a user and password if given (RFC
+/// 1929). The server sees nothing of what the proxy is sent. Neither `Debug` nor errors show a user
+/// or password.
 ///
 /// | URL | what it is | default port |
 /// | --- | --- | --- |
@@ -66,45 +66,47 @@ enum Source {
 }
 
 impl Default for Proxy {
-    /// What the environment says, see [`Proxy::from_env`].
+    /// As [`Proxy::from_env`].
     fn default() -> Self {
         Self::from_env()
     }
 }
 
 impl Proxy {
-    /// No proxy, whatever the environment says.
+    /// Uses no proxy. The environment is ignored.
     pub fn none() -> Self {
         Self::of(Source::None)
     }
 
-    /// The proxy that the environment names, whenever a connection is made; it is none where it
-    /// names none. This is what a client does by default.
+    /// Uses the proxy that the environment names, read each time a connection is made, or none.
+    /// This is a client's default.
     ///
-    /// For `wss://` the first of these variables counts that is there: `wss_proxy`, `socks_proxy`,
-    /// `all_proxy` if it is a SOCKS proxy, `https_proxy`, `all_proxy`. For `ws://` it is `ws_proxy`,
-    /// `socks_proxy`, `all_proxy` if it is a SOCKS proxy, `https_proxy`, `http_proxy`, `all_proxy`.
-    /// A value without a scheme is an HTTP proxy, in `socks_proxy` a SOCKS one. `no_proxy` lists the
-    /// hosts to connect to without one, as [`no_proxy`](Self::no_proxy) does. Each may be in lower
-    /// case, which counts first, or in upper case; an empty one is none. Where there is a
-    /// `REQUEST_METHOD`, as in a CGI program, `HTTP_PROXY` is the client's and does not count.
+    /// For `wss://` the first of these variables that is set counts: `wss_proxy`, `socks_proxy`,
+    /// `all_proxy` if it is a SOCKS proxy, `https_proxy`, `all_proxy`. For `ws://` it is
+    /// `ws_proxy`, `socks_proxy`, `all_proxy` if it is a SOCKS proxy, `https_proxy`, `http_proxy`,
+    /// `all_proxy`. A value without a scheme is an HTTP proxy, and a SOCKS proxy in `socks_proxy`.
+    /// `no_proxy` lists the hosts to connect to without a proxy, in the format of
+    /// [`no_proxy`](Self::no_proxy). Names in lower case take precedence over those in upper case.
+    /// An empty variable counts as unset. If `REQUEST_METHOD` is set, as in a CGI program,
+    /// `HTTP_PROXY` is ignored: it is a header of the request.
     ///
-    /// A variable that can't be used is an error when a connection is made that depends on it, with
-    /// the kind [`ErrorKind::InvalidProxy`] and the variable's name: to connect past a proxy that
+    /// An invalid variable is an [`ErrorKind::InvalidProxy`] that names it, returned when a
+    /// connection that depends on it is made. Connecting without the proxy would be worse.
     /// somebody wanted would be worse.
     pub fn from_env() -> Self {
         Self::of(Source::Environment)
     }
 
-    /// The proxy with this URL, for all hosts: `http://proxy:3128`, and as the table above has it.
+    /// Uses the proxy at this URL for all hosts: `http://proxy:3128`, or another URL of the table
+    /// above.
     ///
-    /// It may have a user and a password, `socks5h://user:p%40ss@proxy`, with percent signs for what
-    /// can't stand there. Without a scheme it is `http`. `socks` is the same as `socks5h`. The
-    /// environment, its `no_proxy` included, plays no part.
+    /// The URL can have a user and password, percent-encoded: `socks5h://user:p%40ss@proxy`.
+    /// Without a scheme it is `http`. `socks` means `socks5h`. The environment, including
+    /// `no_proxy`, is ignored.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidProxy`] if it is no such URL.
+    /// [`ErrorKind::InvalidProxy`] if the URL is invalid.
     pub fn new(url: impl AsRef<str>) -> Result<Self> {
         let hop = Hop::parse(url.as_ref());
         hop.map(|hop| Self::of(Source::Url(hop))).map_err(invalid)
@@ -115,18 +117,18 @@ impl Proxy {
         Self { source, exceptions, credentials: None, headers, invalid: None }
     }
 
-    /// Shows the proxy this user and this password, in place of those in its URL: as `Basic` (RFC
-    /// 7617) to an HTTP proxy, which takes them without being asked, and in at most 255 bytes each to
-    /// a SOCKS proxy. Default: those in the URL, or none.
+    /// Sets the user and password for the proxy, in place of those in its URL. An HTTP proxy is
+    /// sent them as `Basic` (RFC 7617), unasked. For a SOCKS proxy each may have at most 255 bytes.
+    /// Default: those in the URL, or none.
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
         self.credentials = Some(Credentials::new(user.into(), password.into()));
         self
     }
 
-    /// Adds this header to the CONNECT that an HTTP proxy is asked with; each call adds one. A SOCKS
-    /// proxy has none.
+    /// Adds a header to the CONNECT request for an HTTP proxy. Each call adds one. SOCKS proxies
+    /// ignore it.
     ///
-    /// A header that can't be is an [`ErrorKind::InvalidProxy`] when a connection is made, and so are
+    /// An invalid header is an [`ErrorKind::InvalidProxy`] when a connection is made; so are
     /// `Host`, `Content-Length` and `Transfer-Encoding`.
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
@@ -138,20 +140,20 @@ impl Proxy {
         self
     }
 
-    /// Connects to these hosts without a proxy; each call adds to them. Default: to none, and with
-    /// [`from_env`](Self::from_env) to those in the variable `no_proxy`.
+    /// Connects to these hosts without the proxy. Each call adds to the list. Default: none, and
+    /// those in the variable `no_proxy` with [`from_env`](Self::from_env).
     ///
-    /// It is a list of names, which stand for themselves and all below (`example.com`,
-    /// `.example.com` and `*.example.com` are the same), addresses (`10.0.0.1`, `[::1]`) and networks
-    /// (`10.0.0.0/8`, `fd00::/8`), between commas or white space. Names and addresses may have a port
-    /// (`example.com:8080`); `*` is all hosts. A name is not looked up to see whether its address is
-    /// in the list. An entry that is nothing of the kind matches nothing.
+    /// The list has names, which include their subdomains (`example.com`, `.example.com` and
+    /// `*.example.com` are the same), addresses (`10.0.0.1`, `[::1]`) and networks (`10.0.0.0/8`,
+    /// `fd00::/8`), separated by commas or white space. Names and addresses can have a port
+    /// (`example.com:8080`). `*` means all hosts. Names are not looked up to compare their
+    /// addresses. An invalid entry matches nothing.
     pub fn no_proxy(mut self, list: impl AsRef<str>) -> Self {
         self.exceptions.add(list.as_ref());
         self
     }
 
-    /// The proxy on the way to this target.
+    /// The proxy for this target.
     pub(crate) fn hop(&self, target: &Target) -> Result<Option<Hop>> {
         let (host, port) = (target.host(), target.port());
         if self.exceptions.contain(host, port) {
@@ -176,7 +178,7 @@ impl Proxy {
         Ok(Some(hop))
     }
 
-    /// Has the HTTP proxy at the other end of the stream connect to the target.
+    /// Asks the HTTP proxy at the other end of the stream to connect to the target.
     pub(crate) async fn http_tunnel(
         &self,
         stream: AnyStream,
@@ -187,8 +189,8 @@ impl Proxy {
         http_connect::connect(stream, hop, target, &self.headers, limits).await
     }
 
-    /// Has the SOCKS proxy at the other end of the stream connect to the destination. If it could
-    /// not, but perhaps can to another one, that is the inner error.
+    /// Asks the SOCKS proxy at the other end of the stream to connect to the destination. The inner
+    /// error means that it could not, but may be able to reach another destination.
     pub(crate) async fn socks_tunnel(
         mut stream: AnyStream,
         hop: &Hop,
@@ -212,7 +214,7 @@ where
         return Err(HeaderError::Reserved { name });
     }
     let Ok(value) = value.try_into() else { return Err(HeaderError::InvalidValue { name }) };
-    // The map has a limit of its own.
+    // The map has its own limit.
     headers.try_append(name, value).map(drop).map_err(|_| HeaderError::TooMany)
 }
 

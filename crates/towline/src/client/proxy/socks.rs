@@ -1,7 +1,6 @@
 //! A tunnel through a SOCKS proxy, version 5 (RFC 1928, RFC 1929).
 //!
-//! Every length is known before it is read, so that nothing of what comes behind the proxy's last
-//! answer is taken.
+//! Every length is known before it is read, so no byte after the proxy's last reply is consumed.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +12,7 @@ use crate::client::proxy::hop::Hop;
 use crate::error::{Error, ErrorKind, Result};
 
 const VERSION: u8 = 5;
-/// The version of the sub-negotiation by user and password.
+/// The version of the username/password sub-negotiation.
 const PASSWORD_VERSION: u8 = 1;
 const NO_AUTHENTICATION: u8 = 0;
 const USER_AND_PASSWORD: u8 = 2;
@@ -23,7 +22,7 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// Whom the proxy is to connect to.
+/// The destination that the proxy is to connect to.
 #[derive(Debug, Clone)]
 pub(crate) enum Destination {
     Address(SocketAddr),
@@ -66,8 +65,9 @@ impl Destination {
     }
 }
 
-/// Has the proxy at the other end of the stream connect to this destination; the stream is one to
-/// there then. If it could not, but perhaps can to another destination, that is the inner error.
+/// Asks the proxy at the other end of the stream to connect to this destination. Then the stream
+/// leads there. The inner error means that it could not, but may be able to reach another
+/// destination.
 pub(crate) async fn connect(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     hop: &Hop,
@@ -86,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
     async fn connect(mut self, destination: &Destination) -> Result<Result<()>> {
         let mut request = vec![VERSION, CONNECT, 0];
         destination.encode(&mut request).ok_or_else(|| {
-            let message = "the host's name is longer than the 255 bytes that SOCKS has room for";
+            let message = "the host's name is longer than 255 bytes, the limit of SOCKS";
             Error::new(ErrorKind::InvalidUrl, message)
         })?;
         self.authenticate().await?;
@@ -105,14 +105,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
             (NO_AUTHENTICATION, _) => Ok(()),
             (USER_AND_PASSWORD, Some(credentials)) => self.log_in(credentials).await,
             (NO_METHOD, None) => Err(self.refused(
-                "accepts no method that was offered: it asks for a user and a password, and none were \
-                 given, or for something that is not spoken here",
+                "accepts none of the authentication methods offered: it may ask for a user and \
+                 password, and none were given, or for a method that is not supported",
             )),
             (NO_METHOD, Some(_)) => Err(self.refused(
-                "accepts no method that was offered: neither the user and the password that were given \
-                 nor to go without, but something that is not spoken here",
+                "accepts none of the authentication methods offered: neither the given user and \
+                 password, nor to go without",
             )),
-            (method, _) => Err(self.failed(format!("chose a method not offered, {method}"))),
+            (method, _) => {
+                let why =
+                    format!("chose the authentication method {method}, which was not offered");
+                Err(self.failed(why))
+            }
         }
     }
 
@@ -129,11 +133,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
             message.extend(part);
         }
         self.say(&message).await?;
-        // Some proxies write the other version here, so nobody looks at it.
+        // Some proxies write another version here, so it is ignored.
         let [_, status] = self.read().await?;
         match status {
             0 => Ok(()),
-            _ => Err(self.refused("refused this user and this password")),
+            _ => Err(self.refused("refused this user and password")),
         }
     }
 
@@ -141,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
     async fn read_reply(&mut self, destination: &Destination) -> Result<Result<()>> {
         let [version, reply] = self.read().await?;
         self.check_version(version)?;
-        // Behind a refusal some proxies send no address.
+        // Some proxies send no address in a refusal.
         if reply != 0 {
             let (whom, why) = (destination.words(), in_words(reply));
             return Ok(Err(self.refused(&format!("could not connect to {whom}: {why}"))));
@@ -154,9 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
                 let [length] = self.read().await?;
                 usize::from(length)
             }
-            _ => return Err(self.failed(format!("names an address of an unknown type, {kind}"))),
+            _ => return Err(self.failed(format!("sent an address of the unknown type {kind}"))),
         };
-        // The address at the proxy's end, and its port, are nobody's concern.
+        // The bound address is not needed.
         let mut bound = vec![0; length + 2];
         self.read_into(&mut bound).await.map(Ok)
     }
@@ -164,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socks<'_, S> {
     fn check_version(&self, version: u8) -> Result<()> {
         match version {
             VERSION => Ok(()),
-            _ => Err(self.failed("does not speak SOCKS, version 5".to_owned())),
+            _ => Err(self.failed("does not speak SOCKS version 5".to_owned())),
         }
     }
 
@@ -201,7 +205,7 @@ fn broke_off(hop: &Hop, error: io::Error) -> Error {
         io::ErrorKind::UnexpectedEof => {
             format!("the proxy {hop} closed the connection in the middle of its handshake")
         }
-        _ => format!("the handshake with the proxy {hop} broke off: {error}"),
+        _ => format!("the handshake with the proxy {hop} failed: {error}"),
     };
     Error::new(ErrorKind::ProxyFailed, message).with_source(error)
 }
@@ -228,7 +232,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a proxy that says this and then ends.
+    /// The outcome for a proxy that sends these bytes and then closes.
     fn hears(url: &str, answer: &[u8]) -> Result<Result<()>> {
         let hop = Hop::parse(url).expect("a URL");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

@@ -1,6 +1,6 @@
-//! Percent signs for what can't stand in a part of a URL.
+//! Percent encoding of the parts of a URL.
 
-/// The bytes below 0x7F that are encoded, beside the controls. All above are.
+/// The bytes below 0x7F to encode, in addition to control characters. All above are encoded.
 pub(crate) struct Set(&'static [u8]);
 
 /// The query percent-encode set of the special schemes.
@@ -18,8 +18,7 @@ impl Set {
     }
 }
 
-/// Appends the text with percent signs for what is in the set. What has them already is left alone,
-/// and so is a percent sign that begins no escape.
+/// Appends the text with the bytes of the set percent-encoded. Percent signs are left alone.
 pub(crate) fn encode(text: &str, set: &Set, out: &mut String) {
     for byte in text.bytes() {
         if set.contains(byte) {
@@ -35,7 +34,7 @@ fn digit(value: u8) -> char {
     char::from_digit(value.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
-/// The bytes that a text with percent signs stands for.
+/// Decodes percent escapes.
 pub(crate) fn decode(text: &str) -> Vec<u8> {
     let value = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let mut rest = text.as_bytes();

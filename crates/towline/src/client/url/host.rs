@@ -1,4 +1,4 @@
-//! The host of a URL: a name in ASCII or an address.
+//! The host of a URL: an ASCII name or an address.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -6,11 +6,12 @@ use crate::client::idn;
 use crate::client::url::Quote;
 use crate::client::url::encode::decode;
 
-/// Characters that a name can't have, beside controls: the forbidden domain code points, those that
-/// `http::Uri` refuses, and the comma, which joins the values of several `Host` headers.
+/// Characters not allowed in a name, besides control characters: the forbidden domain code points,
+/// those that `http::Uri` refuses, and the comma, which would join the values of several `Host`
+/// headers.
 const FORBIDDEN: &[u8] = b" \"#/:<>?@[\\]^`{|}%,";
 
-/// The host as it stands in a URI, with brackets around an address of IPv6.
+/// The host as it stands in a URI, with brackets around an IPv6 address.
 pub(crate) fn host(written: &str, quote: Quote) -> Result<String, String> {
     let shown = quote.of(written);
     if let Some(address) = written.strip_prefix('[') {
@@ -18,7 +19,7 @@ pub(crate) fn host(written: &str, quote: Quote) -> Result<String, String> {
     }
     let decoded = decode(written);
     let name = std::str::from_utf8(&decoded)
-        .map_err(|_| format!("the host{shown} is not UTF-8 behind its percent signs"))?;
+        .map_err(|_| format!("the host{shown} is not UTF-8 once its percent signs are decoded"))?;
     let name = match name.is_ascii() {
         true => name.to_ascii_lowercase(),
         false => idn::to_ascii(name).map_err(|why| format!("the host{shown} {why}"))?,
@@ -26,33 +27,32 @@ pub(crate) fn host(written: &str, quote: Quote) -> Result<String, String> {
     let is_forbidden = |byte: &u8| !matches!(byte, b'!'..=b'~') || FORBIDDEN.contains(byte);
     if let Some(byte) = name.bytes().find(is_forbidden) {
         let character = quote.of(&char::from(byte).to_string());
-        return Err(format!("the host{shown} has a character that no host has{character}"));
+        return Err(format!("the host{shown} has a character that a host can't have{character}"));
     }
     if name.is_empty() {
-        return Err("there is no host".to_owned());
+        return Err("the host is missing".to_owned());
     }
     if !ends_in_a_number(&name) {
         return Ok(name);
     }
     let address = ipv4(&name);
-    let address = address.ok_or_else(|| {
-        format!("the host{shown} ends in a number, as an address of IPv4 does, and is none")
-    })?;
+    let address = address
+        .ok_or_else(|| format!("the host{shown} ends in a number and is not an IPv4 address"))?;
     Ok(address.to_string())
 }
 
 fn ipv6(behind_bracket: &str, shown: &str) -> Result<String, String> {
     let Some(address) = behind_bracket.strip_suffix(']') else {
-        return Err(format!("the host{shown} is an address of IPv6 without its closing bracket"));
+        return Err(format!("the host{shown} is an IPv6 address without its closing bracket"));
     };
     if address.contains('%') {
         return Err(format!(
-            "the host{shown} has a zone id, which a URL can't have: connect a socket there and use \
+            "the host{shown} has a zone id, which a URL can't have: connect a socket yourself and use \
              connect_via"
         ));
     }
     let address: Ipv6Addr =
-        address.parse().map_err(|_| format!("the host{shown} is no address of IPv6"))?;
+        address.parse().map_err(|_| format!("the host{shown} is not an IPv6 address"))?;
     Ok(format!("[{address}]"))
 }
 
@@ -64,7 +64,7 @@ fn ends_in_a_number(name: &str) -> bool {
     is_decimal || number(last).is_some()
 }
 
-/// One to four numbers, of which the last one fills what the others leave.
+/// One to four numbers. The last one fills the remaining bytes.
 fn ipv4(name: &str) -> Option<Ipv4Addr> {
     let name = name.strip_suffix('.').unwrap_or(name);
     let numbers: Vec<u64> = name.split('.').map(number).collect::<Option<_>>()?;
@@ -77,7 +77,7 @@ fn ipv4(name: &str) -> Option<Ipv4Addr> {
     u32::try_from(high + last).ok().map(Ipv4Addr::from)
 }
 
-/// A number of an address: decimal, octal behind `0`, hexadecimal behind `0x`.
+/// A number of an address: decimal, octal after `0`, hexadecimal after `0x`.
 fn number(text: &str) -> Option<u64> {
     let (digits, radix) = match text.as_bytes() {
         [b'0', b'x' | b'X', ..] => (&text[2..], 16),
@@ -90,7 +90,7 @@ fn number(text: &str) -> Option<u64> {
     }
     match digits {
         "" => Some(0),
-        // What is too large for this is too large for an address.
+        // A number that does not fit here is too large for an address.
         _ => Some(u64::from_str_radix(digits, radix).unwrap_or(u64::MAX)),
     }
 }

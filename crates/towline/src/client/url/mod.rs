@@ -1,7 +1,7 @@
 //! URLs as browsers read them: the URL Standard of WHATWG, for the special schemes.
 //!
-//! What comes out is a URI of RFC 3986 in ASCII, as `http::Uri` takes it. What can't be one is told
-//! by its part, and never with a user or a password.
+//! The output is an ASCII URI (RFC 3986), as `http::Uri` takes it. Errors name the faulty part, and
+//! never show a user or a password.
 
 mod encode;
 
@@ -16,8 +16,8 @@ use crate::client::url::host::host;
 /// The longest URI that `http::Uri` takes.
 const LONGEST: usize = u16::MAX as usize - 1;
 
-/// How a part of the URL stands in an error: behind a space and in quotes, or not at all. With a
-/// slash in a password, the user is where the host is looked for.
+/// How an error shows a part of the URL: quoted after a space, or not at all. If a password has a
+/// slash, the user is parsed as the host.
 #[derive(Clone, Copy)]
 pub(crate) struct Quote {
     is_silent: bool,
@@ -29,15 +29,15 @@ impl Quote {
     }
 }
 
-/// The URL in its normal form, without its fragment.
+/// Returns the URL in normal form, without its fragment.
 ///
-/// What is wrong with another is the end of a sentence: `the port "70000" is above 65535`.
+/// The error is the end of a sentence: `the port "70000" is above 65535`.
 pub(crate) fn normal(url: &str) -> Result<String, String> {
     let url = cleaned(url);
     let (scheme, rest) = scheme(&url)?;
-    // As many slashes as there are, and none, are two.
+    // Any number of slashes, including none, counts as two.
     let rest = rest.trim_start_matches(['/', '\\']);
-    // RFC 6455, section 3: there must be no fragment. WHATWG removes it.
+    // RFC 6455, section 3, allows no fragment. WHATWG removes it.
     let without_fragment = rest.split('#').next().unwrap_or_default();
     let end = without_fragment.find(['/', '\\', '?']).unwrap_or(without_fragment.len());
     let (authority, resource) = without_fragment.split_at(end);
@@ -53,7 +53,7 @@ pub(crate) fn normal(url: &str) -> Result<String, String> {
     };
     let (host_part, port_part) = split_port(host_and_port);
     if host_part.is_empty() {
-        return Err("there is no host".to_owned());
+        return Err("the host is missing".to_owned());
     }
     out.push_str(&host(host_part, quote)?);
     if let Some(port) = port_part.map(|digits| port(digits, quote)).transpose()?.flatten() {
@@ -66,12 +66,12 @@ pub(crate) fn normal(url: &str) -> Result<String, String> {
         encode(query, &QUERY, &mut out);
     }
     if out.len() > LONGEST {
-        return Err(format!("it has {} bytes, of which {LONGEST} are allowed", out.len()));
+        return Err(format!("it has {} bytes: the limit is {LONGEST}", out.len()));
     }
     Ok(out)
 }
 
-/// Without controls and spaces around it, and without tabs and line ends anywhere.
+/// Removes control characters and spaces around the URL, and tabs and line ends anywhere.
 fn cleaned(url: &str) -> Cow<'_, str> {
     let url = url.trim_matches(|character| character <= ' ');
     match url.contains(['\t', '\r', '\n']) {
@@ -80,14 +80,14 @@ fn cleaned(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// The scheme, and what is behind its colon.
+/// Splits the URL into its scheme and the text after the colon.
 fn scheme(url: &str) -> Result<(&'static str, &str), String> {
     let is_scheme = |name: &str| {
         let byte = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
         name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.bytes().all(byte)
     };
     let Some((name, rest)) = url.split_once(':').filter(|(name, _)| is_scheme(name)) else {
-        return Err("there is no scheme, which is \"ws://\" or \"wss://\"".to_owned());
+        return Err("the scheme is missing: it is \"ws://\" or \"wss://\"".to_owned());
     };
     match &*name.to_ascii_lowercase() {
         "ws" => Ok(("ws", rest)),
@@ -96,10 +96,10 @@ fn scheme(url: &str) -> Result<(&'static str, &str), String> {
         "https" => Ok(("https", rest)),
         // Without slashes, it may be a user or a host.
         _ if rest.starts_with("//") => Err(format!(
-            "the scheme {} is none of \"ws\", \"wss\", \"http\" and \"https\"",
+            "the scheme {} is not one of \"ws\", \"wss\", \"http\" and \"https\"",
             in_quotes(name)
         )),
-        _ => Err("there is no scheme before it that is \"ws://\" or \"wss://\"".to_owned()),
+        _ => Err("the scheme is missing: it is \"ws://\" or \"wss://\"".to_owned()),
     }
 }
 
@@ -116,7 +116,7 @@ fn push_user_info(user_info: &str, out: &mut String) {
     out.push('@');
 }
 
-/// The host, and what is behind the colon that no brackets are around.
+/// Splits off the port: the text after a colon outside of brackets.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     let from = match authority.starts_with('[') {
         true => authority.rfind(']').unwrap_or(authority.len()),
@@ -130,7 +130,7 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
 
 fn port(digits: &str, quote: Quote) -> Result<Option<u16>, String> {
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        // Its value is not shown: with a slash behind it, it is more likely a password.
+        // The value is not shown: if a slash follows, it is more likely a password.
         return Err(
             "its port is not a number; in a user and a password, \"/\", \"?\" and \"#\" are \
                     written with percent signs"
@@ -144,8 +144,8 @@ fn port(digits: &str, quote: Quote) -> Result<Option<u16>, String> {
     port.map_err(|_| format!("the port{} is above 65535", quote.of(digits)))
 }
 
-/// The path without the segments `.` and `..`, however they are written, and with slashes for
-/// backslashes.
+/// Appends the path without the segments `.` and `..`, however they are encoded, and with slashes
+/// for backslashes.
 fn push_path(path: &str, out: &mut String) {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path.split(['/', '\\']).skip(1).peekable();
@@ -157,7 +157,7 @@ fn push_path(path: &str, out: &mut String) {
             None => kept.push(segment),
         }
         if dots.is_some() && segments.peek().is_none() {
-            // What they stand for is a directory.
+            // `.` and `..` stand for a directory.
             kept.push("");
         }
     }
@@ -170,9 +170,9 @@ fn push_path(path: &str, out: &mut String) {
     }
 }
 
-/// How many dots the segment is, if it is one or two, of which each may be written as `%2e`.
+/// The number of dots, if the segment is one or two dots. Each can be written as `%2e`.
 fn dots(segment: &str) -> Option<usize> {
-    // Hardly any segment is short enough.
+    // Most segments are too long to be dots.
     let decoded = (segment.len() <= 6).then(|| segment.to_ascii_lowercase().replace("%2e", "."))?;
     matches!(&*decoded, "." | "..").then_some(decoded.len())
 }

@@ -1,4 +1,4 @@
-//! Servers that speak TLS.
+//! The TLS options of servers.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use crate::server::builder::ServerBuilder;
 use crate::tls::TlsServer;
 
 impl ServerBuilder {
-    /// Sets that the server speaks TLS on what it listens on: clients come by `wss://`. Default: it
-    /// does not.
+    /// Sets that listening sockets speak TLS, so that clients connect with `wss://`. Default: they
+    /// do not.
     ///
-    /// The TLS handshake is within the [`handshake_timeout`](Self::handshake_timeout) and counts among
-    /// the [`max_handshakes`](Self::max_handshakes). A client that speaks plain HTTP is told so with
-    /// a 400. One that fails is a [`ServerEvent::TlsFailed`](crate::ServerEvent::TlsFailed).
-    /// [Streams of your own](crate::ServerHandle::serve) are taken as they are: see
-    /// [`TlsServer::accept`].
+    /// The [`handshake_timeout`](Self::handshake_timeout) includes the TLS handshake, which also
+    /// counts towards [`max_handshakes`](Self::max_handshakes). A client that speaks plain HTTP is
+    /// answered with a 400 that says so. A failed handshake is a
+    /// [`ServerEvent::TlsFailed`](crate::ServerEvent::TlsFailed). [Streams of your
+    /// own](crate::ServerHandle::serve) are used as they are: see [`TlsServer::accept`].
     ///
-    /// An idle connection holds some 4 KiB more, and no buffer. One whose peer does not read holds up
-    /// to 80 KiB of ciphertext beside what is queued.
+    /// An idle connection costs some 4 KiB more than without TLS. If the peer does not read, a
+    /// connection holds up to 80 KiB of ciphertext in addition to its queue.
     pub fn tls(mut self, tls: TlsServer) -> Self {
         self.options.tls = Some(Arc::new(tls));
         self
