@@ -354,8 +354,8 @@ impl Future for Sending<'_, '_> {
 /// What is told of messages that are not sent.
 impl Shared {
     fn refused(&self, why: Refused) -> Error {
-        let state = self.lock();
-        Error::refused(why, &state.session).with_failure(state.receiver.failure())
+        let core = self.lock();
+        Error::refused(why, &core.session).with_failure(core.receiver.failure())
     }
 
     #[cold]

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     /// How many [`Sender`](crate::Sender)s there are, and how many have ever made frames by hand.
     pub(crate) senders: AtomicUsize,
     pub(crate) frame_makers: AtomicU64,
-    state: Mutex<State>,
+    core: Mutex<Core>,
 }
 
 /// Who wants to know of a connection's end.
@@ -51,7 +51,7 @@ pub(crate) struct Heard {
     position: AtomicU8,
 }
 
-pub(crate) struct State {
+pub(crate) struct Core {
     pub(crate) session: Session,
     pub(crate) writer: Writer,
     pub(crate) waiting: Waiting,
@@ -137,7 +137,7 @@ impl Shared {
             heard: Heard::default(),
             senders: AtomicUsize::new(0),
             frame_makers: AtomicU64::new(0),
-            state: Mutex::new(State {
+            core: Mutex::new(Core {
                 session,
                 writer: Writer::new(half),
                 waiting: Waiting::default(),
@@ -154,93 +154,93 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        let state = match self.state.lock() {
-            Ok(state) => state,
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        let core = match self.core.lock() {
+            Ok(core) => core,
             Err(poisoned) => Self::recover(poisoned.into_inner()),
         };
         #[cfg(shuttle)]
-        let state = State::checked(state);
-        state
+        let core = Core::checked(core);
+        core
     }
 
     /// The program's stream has panicked.
     #[cold]
-    fn recover(mut state: MutexGuard<'_, State>) -> MutexGuard<'_, State> {
-        let State { session, writer, .. } = &mut *state;
+    fn recover(mut core: MutexGuard<'_, Core>) -> MutexGuard<'_, Core> {
+        let Core { session, writer, .. } = &mut *core;
         writer.give_up(session);
-        state
+        core
     }
 
     /// Changes the state, and sees to what follows from it.
     #[inline]
-    pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
+    pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut Core) -> R) -> R {
         let unless_panicked = Unwound(self);
-        let mut state = self.lock();
-        let result = change(&mut state);
+        let mut core = self.lock();
+        let result = change(&mut core);
         std::mem::forget(unless_panicked);
-        if state.is_settled() {
+        if core.is_settled() {
             return result;
         }
-        let after = self.settle(&mut state);
-        drop(state);
+        let after = self.settle(&mut core);
+        drop(core);
         after.run(self);
         result
     }
 
     /// Looks at what a change has led to: who is to be woken, whether this was the end, when the
     /// timekeeper is to call.
-    fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
+    fn settle(self: &Arc<Self>, core: &mut Core) -> Aftermath {
         let mut after = Aftermath::default();
-        state.serve(&mut after.wake);
-        if !state.session.is_open() {
-            self.settle_closing(state, &mut after);
+        core.serve(&mut after.wake);
+        if !core.session.is_open() {
+            self.settle_closing(core, &mut after);
         }
-        self.reschedule(state);
-        after.spawns_flusher = state.writer.take_spawn();
+        self.reschedule(core);
+        after.spawns_flusher = core.writer.take_spawn();
         after
     }
 
-    fn settle_closing(self: &Arc<Self>, state: &mut State, after: &mut Aftermath) {
-        state.newest = None;
-        if state.session.outcome().is_some() && !std::mem::replace(&mut state.knows_outcome, true) {
-            state.waiting.wake_all(Until::End, &mut after.wake);
-            after.wake.extend(state.receiver.waker.take());
+    fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
+        core.newest = None;
+        if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
+            core.waiting.wake_all(Until::End, &mut after.wake);
+            after.wake.extend(core.receiver.waker.take());
         }
-        if let Some(closed) = state.session.closed()
-            && !state.is_ended
+        if let Some(closed) = core.session.closed()
+            && !core.is_ended
         {
             after.closed = Some(closed.clone());
-            self.end(state, after);
+            self.end(core, after);
         }
     }
 
-    fn end(&self, state: &mut State, after: &mut Aftermath) {
-        state.is_ended = true;
-        let (remains, flusher) = state.writer.end();
+    fn end(&self, core: &mut Core, after: &mut Aftermath) {
+        core.is_ended = true;
+        let (remains, flusher) = core.writer.end();
         after.remains = remains;
-        state.session.outbound().discard();
-        state.waiting.wake_everybody(&mut after.wake);
-        after.wake.extend(state.receiver.waker.take());
+        core.session.outbound().discard();
+        core.waiting.wake_everybody(&mut after.wake);
+        after.wake.extend(core.receiver.waker.take());
         after.wake.extend(flusher);
-        if let Some(deadline) = state.deadline.take() {
+        if let Some(deadline) = core.deadline.take() {
             self.timekeeper.cancel(deadline, self.info.id);
         }
     }
 
     /// Has the timekeeper call when the session wants it to, if that is earlier than it will.
-    pub(crate) fn reschedule(self: &Arc<Self>, state: &mut State) {
-        if let Some(next) = state.session.poll_timeout().map(Instant::from_std) {
-            self.call_at(state, next);
+    pub(crate) fn reschedule(self: &Arc<Self>, core: &mut Core) {
+        if let Some(next) = core.session.poll_timeout().map(Instant::from_std) {
+            self.call_at(core, next);
         }
     }
 
     /// Has the timekeeper call at this time, if that is earlier than it will.
-    pub(crate) fn call_at(self: &Arc<Self>, state: &mut State, next: Instant) {
-        if state.deadline.is_none_or(|deadline| next < deadline) {
+    pub(crate) fn call_at(self: &Arc<Self>, core: &mut Core, next: Instant) {
+        if core.deadline.is_none_or(|deadline| next < deadline) {
             let timed: Weak<Self> = Arc::downgrade(self);
-            self.timekeeper.schedule(state.deadline, next, self.info.id, timed);
-            state.deadline = Some(next);
+            self.timekeeper.schedule(core.deadline, next, self.info.id, timed);
+            core.deadline = Some(next);
         }
     }
 
@@ -283,7 +283,7 @@ impl Flusher {
             }
         }
         // It yields rather than wake itself, so that the runtime looks at sockets and timers too.
-        while poll_fn(|cx| shared.update(|state| state.poll_flusher(cx))).await == Flow::GoesOn {
+        while poll_fn(|cx| shared.update(|core| core.poll_flusher(cx))).await == Flow::GoesOn {
             yield_now().await;
         }
     }
@@ -302,17 +302,17 @@ impl Drop for Unwound<'_> {
 }
 
 #[cfg(shuttle)]
-impl State {
+impl Core {
     /// Asserts that the invariant of the writer's held while the lock was free.
     fn checked(mut guard: MutexGuard<'_, Self>) -> MutexGuard<'_, Self> {
-        let State { session, writer, receiver, .. } = &mut *guard;
+        let Core { session, writer, receiver, .. } = &mut *guard;
         let is_seen_to = session.outbound().is_empty() || !writer.is_idle();
         assert!(is_seen_to || receiver.is_answering, "something is queued, and nobody writes it");
         guard
     }
 }
 
-impl State {
+impl Core {
     /// Whether nothing follows from a change but what everybody sees for themselves.
     #[inline]
     fn is_settled(&self) -> bool {
@@ -506,7 +506,7 @@ impl Shared {
     #[inline]
     pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
         if place.is_taken() {
-            self.update(|state| state.waiting.leave(place));
+            self.update(|core| core.waiting.leave(place));
         }
     }
 }

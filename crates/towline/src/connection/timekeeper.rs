@@ -29,12 +29,12 @@ pub(crate) struct Timekeeper(Arc<Inner>);
 
 struct Inner {
     runtime: Runtime,
-    state: Mutex<State>,
+    schedule: Mutex<Schedule>,
     earlier: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Schedule {
     deadlines: BTreeMap<(Instant, u64), Weak<dyn Timed>>,
     is_running: bool,
 }
@@ -59,8 +59,8 @@ impl Timekeeper {
         }
         let runtime = Runtime::current();
         Runtime::check_time();
-        let (state, earlier) = (Mutex::new(State::default()), Notify::new());
-        let new = Arc::new(Inner { runtime, state, earlier });
+        let (schedule, earlier) = (Mutex::new(Schedule::default()), Notify::new());
+        let new = Arc::new(Inner { runtime, schedule, earlier });
         // A thread that is ending has nowhere to keep it.
         let _ = LOCAL.try_with(|local| local.replace(Arc::downgrade(&new)));
         Self(new)
@@ -88,18 +88,18 @@ impl Timekeeper {
         id: u64,
         timed: Weak<dyn Timed>,
     ) {
-        let mut state = self.lock();
+        let mut schedule = self.lock();
         if let Some(before) = instead_of {
-            state.deadlines.remove(&(before, id));
+            schedule.deadlines.remove(&(before, id));
         }
         let is_earliest =
-            state.deadlines.first_key_value().is_none_or(|((first, _), _)| at < *first);
-        state.deadlines.insert((at, id), timed);
-        if !std::mem::replace(&mut state.is_running, true) {
-            drop(state);
+            schedule.deadlines.first_key_value().is_none_or(|((first, _), _)| at < *first);
+        schedule.deadlines.insert((at, id), timed);
+        if !std::mem::replace(&mut schedule.is_running, true) {
+            drop(schedule);
             self.0.runtime.spawn(run(Running { timekeeper: self.clone(), is_over: false }));
         } else if is_earliest {
-            drop(state);
+            drop(schedule);
             self.0.earlier.notify_one();
         }
     }
@@ -109,16 +109,16 @@ impl Timekeeper {
         self.lock().deadlines.remove(&(at, id));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Schedule> {
+        self.0.schedule.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Those whose time has come, or as many of them as are looked after in one go.
     fn take_due(&self, now: Instant) -> Vec<Arc<dyn Timed>> {
         let mut due = Vec::new();
-        let mut state = self.lock();
+        let mut schedule = self.lock();
         while due.len() < BATCH
-            && let Some(entry) = state.deadlines.first_entry()
+            && let Some(entry) = schedule.deadlines.first_entry()
             && entry.key().0 <= now
         {
             due.extend(entry.remove().upgrade());
@@ -128,9 +128,9 @@ impl Timekeeper {
 
     /// The next deadline. Without one, the task is over.
     fn next(&self) -> Option<Instant> {
-        let mut state = self.lock();
-        let next = state.deadlines.first_key_value().map(|((at, _), _)| *at);
-        state.is_running = next.is_some();
+        let mut schedule = self.lock();
+        let next = schedule.deadlines.first_key_value().map(|((at, _), _)| *at);
+        schedule.is_running = next.is_some();
         next
     }
 }

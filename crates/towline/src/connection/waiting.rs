@@ -74,10 +74,10 @@ struct Queue {
 
 struct Waiter {
     until: Until,
-    state: State,
+    turn: Turn,
 }
 
-enum State {
+enum Turn {
     Waiting(Waker),
     Woken,
     Passed,
@@ -85,19 +85,19 @@ enum State {
 
 impl Queue {
     fn wait(&mut self, number: NonZeroU64, until: Until, waker: &Waker) {
-        if let Some(Waiter { state: State::Waiting(known), .. }) = self.waiters.get_mut(&number) {
+        if let Some(Waiter { turn: Turn::Waiting(known), .. }) = self.waiters.get_mut(&number) {
             return known.clone_from(waker);
         }
         self.leave(number);
-        self.waiters.insert(number, Waiter { until, state: State::Waiting(waker.clone()) });
+        self.waiters.insert(number, Waiter { until, turn: Turn::Waiting(waker.clone()) });
         self.waiting += 1;
     }
 
     fn leave(&mut self, number: NonZeroU64) {
-        match self.waiters.remove(&number).map(|waiter| waiter.state) {
-            Some(State::Waiting(_)) => self.waiting -= 1,
-            Some(State::Woken) => self.woken.retain(|woken| *woken != number),
-            Some(State::Passed) | None => {}
+        match self.waiters.remove(&number).map(|waiter| waiter.turn) {
+            Some(Turn::Waiting(_)) => self.waiting -= 1,
+            Some(Turn::Woken) => self.woken.retain(|woken| *woken != number),
+            Some(Turn::Passed) | None => {}
         }
     }
 
@@ -107,11 +107,11 @@ impl Queue {
         if *waiting == 0 {
             return;
         }
-        let due = waiters.iter_mut().filter(|(_, waiter)| {
-            matches!(waiter.state, State::Waiting(_)) && is_due(waiter.until)
-        });
+        let due = waiters
+            .iter_mut()
+            .filter(|(_, waiter)| matches!(waiter.turn, Turn::Waiting(_)) && is_due(waiter.until));
         for (number, waiter) in due.take(most) {
-            if let State::Waiting(waker) = std::mem::replace(&mut waiter.state, State::Woken) {
+            if let Turn::Waiting(waker) = std::mem::replace(&mut waiter.turn, Turn::Woken) {
                 wake.push(waker);
                 woken.push(*number);
                 *waiting -= 1;
@@ -122,7 +122,7 @@ impl Queue {
     fn pass(&mut self) {
         for number in self.woken.drain(..) {
             if let Some(waiter) = self.waiters.get_mut(&number) {
-                waiter.state = State::Passed;
+                waiter.turn = Turn::Passed;
             }
         }
     }
@@ -192,11 +192,11 @@ impl Waiting {
     pub(crate) fn may_go(&self, until: Until, place: &Place) -> bool {
         let Some(queue) = self.queue(until) else { return true };
         let own = place.0.and_then(|number| Some((number, queue.waiters.get(&number)?)));
-        if own.is_some_and(|(_, waiter)| !matches!(waiter.state, State::Waiting(_))) {
+        if own.is_some_and(|(_, waiter)| !matches!(waiter.turn, Turn::Waiting(_))) {
             return true;
         }
         let mut all = queue.waiters.iter();
-        let first = all.find(|(_, waiter)| !matches!(waiter.state, State::Passed));
+        let first = all.find(|(_, waiter)| !matches!(waiter.turn, Turn::Passed));
         first.is_none_or(|(first, _)| own.is_some_and(|(own, _)| own == *first))
     }
 

@@ -19,7 +19,7 @@
 //!   company. The receiver's turn ends when it has nothing more to hand out, and it writes then; a
 //!   turn without a receiver is over after [`COMPANY`].
 //! - The flusher also gives room to those who wait for it, one by one, as long as there is some:
-//!   see [`State::serve`](crate::connection::shared::State).
+//!   see [`Core::serve`](crate::connection::shared::Core).
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};

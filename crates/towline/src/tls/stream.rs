@@ -39,10 +39,10 @@ pub(crate) struct Stream {
     tcp: Option<TcpStream>,
     role: Role,
     info: Arc<TlsInfo>,
-    state: Mutex<State>,
+    traffic: Mutex<Traffic>,
 }
 
-struct State {
+struct Traffic {
     /// Gone once the stream has ended in both directions.
     live: Option<Box<Live>>,
     /// What was decrypted and nobody has received.
@@ -109,26 +109,26 @@ impl Stream {
             reader: None,
             writer: None,
         };
-        let state =
-            State { live: Some(Box::new(live)), ahead, end: is_end.then_some(End::CloseNotify) };
-        Self { tcp, role, info: Arc::new(info), state: Mutex::new(state) }
+        let traffic =
+            Traffic { live: Some(Box::new(live)), ahead, end: is_end.then_some(End::CloseNotify) };
+        Self { tcp, role, info: Arc::new(info), traffic: Mutex::new(traffic) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
         // A stream of the program's that has panicked is given up by the connection's own lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Duplex for Stream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
+        let mut traffic = self.lock();
         let Some(tcp) = &self.tcp else { return Poll::Ready(()) };
-        if !state.ahead.is_empty() || state.end.is_some() {
+        if !traffic.ahead.is_empty() || traffic.end.is_some() {
             return Poll::Ready(());
         }
         let result = tcp.poll_read_ready(cx).map(drop);
-        if let Some(live) = &mut state.live
+        if let Some(live) = &mut traffic.live
             && result.is_pending()
         {
             note(&mut live.reader, cx.waker());
@@ -137,19 +137,19 @@ impl Duplex for Stream {
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
+        let mut traffic = self.lock();
         let before = buffer.filled().len();
         loop {
-            if state.take_ahead(buffer) || buffer.filled().len() > before {
+            if traffic.take_ahead(buffer) || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(end) = &mut state.end {
+            if let Some(end) = &mut traffic.end {
                 return Poll::Ready(end.result(self.role));
             }
             let read = |under: &mut Under<'_>, reader: &mut _, room: &mut [u8]| {
                 under.poll_read(cx, reader, room)
             };
-            ready!(state.poll_receive(self.tcp.as_ref(), buffer, read));
+            ready!(traffic.poll_receive(self.tcp.as_ref(), buffer, read));
         }
     }
 
@@ -158,11 +158,11 @@ impl Duplex for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        if let Some(End::Tls(error)) = &state.end {
+        let mut traffic = self.lock();
+        if let Some(End::Tls(error)) = &traffic.end {
             return Poll::Ready(Err(explain_io(self.role, io::ErrorKind::BrokenPipe, error)));
         }
-        let live = state.live()?;
+        let live = traffic.live()?;
         if live.is_closing {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -188,13 +188,13 @@ impl Duplex for Stream {
     }
 
     fn has_moved(&self) -> bool {
-        let mut state = self.lock();
-        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_moved))
+        let mut traffic = self.lock();
+        traffic.live.as_mut().is_some_and(|live| mem::take(&mut live.has_moved))
     }
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        let live = state.live()?;
+        let mut traffic = self.lock();
+        let live = traffic.live()?;
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match &mut live.under {
             Some(under) => {
@@ -207,9 +207,9 @@ impl Duplex for Stream {
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        let has_failed = matches!(state.end, Some(End::Tls(_)));
-        let live = state.live()?;
+        let mut traffic = self.lock();
+        let has_failed = matches!(traffic.end, Some(End::Tls(_)));
+        let live = traffic.live()?;
         // Of a session that has failed the alert is the last that is sent.
         if !mem::replace(&mut live.is_closing, true) && !has_failed {
             live.close_notify();
@@ -231,16 +231,16 @@ impl Duplex for Stream {
     }
 
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
-        let mut state = self.lock();
+        let mut traffic = self.lock();
         for _ in 0..LOOKS {
-            if state.ahead.len() >= SEEN || state.end.is_some() {
+            if traffic.ahead.len() >= SEEN || traffic.end.is_some() {
                 break;
             }
             // The timekeeper looks at many connections in one go. A stream that says it is not
             // ready because so much has been done already would be taken for silent.
             let look = pin!(tokio::task::unconstrained(poll_fn(|_| {
                 let mut nothing = ReadBuf::new(&mut []);
-                state.poll_receive(self.tcp.as_ref(), &mut nothing, |under, reader, room| {
+                traffic.poll_receive(self.tcp.as_ref(), &mut nothing, |under, reader, room| {
                     under.read_now(reader, room)
                 })
             })));
@@ -248,21 +248,21 @@ impl Duplex for Stream {
                 break;
             }
         }
-        let has_unread = !state.ahead.is_empty();
-        if has_unread || state.end.is_some() {
-            *wake = state.live.as_mut().and_then(|live| live.reader.take());
+        let has_unread = !traffic.ahead.is_empty();
+        if has_unread || traffic.end.is_some() {
+            *wake = traffic.live.as_mut().and_then(|live| live.reader.take());
         }
         has_unread
     }
 
     fn has_come(&self) -> bool {
-        let mut state = self.lock();
-        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_come))
+        let mut traffic = self.lock();
+        traffic.live.as_mut().is_some_and(|live| mem::take(&mut live.has_come))
     }
 
     fn look_ahead(&self, look: &mut dyn FnMut(&[u8])) {
-        let state = self.lock();
-        look(&state.ahead[..state.ahead.len().min(SEEN)]);
+        let traffic = self.lock();
+        look(&traffic.ahead[..traffic.ahead.len().min(SEEN)]);
     }
 
     fn tcp_stream(&self) -> Option<&TcpStream> {
@@ -286,7 +286,7 @@ impl Duplex for Stream {
     }
 }
 
-impl State {
+impl Traffic {
     fn live(&mut self) -> io::Result<&mut Live> {
         self.live.as_deref_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }

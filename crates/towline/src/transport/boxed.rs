@@ -15,9 +15,9 @@ use crate::transport::{Io, SEEN};
 
 /// A stream of which nothing is known. It can't be asked whether it has something to read: it has to
 /// be read, then.
-pub(crate) struct Boxed(Mutex<State>);
+pub(crate) struct Boxed(Mutex<Buffered>);
 
-struct State {
+struct Buffered {
     /// Gone once the connection has ended.
     stream: Option<Box<dyn Io>>,
     is_write_vectored: bool,
@@ -31,10 +31,10 @@ impl Boxed {
     pub(crate) fn new(stream: Box<dyn Io>) -> Self {
         let is_write_vectored = stream.is_write_vectored();
         let (stream, ahead) = (Some(stream), Vec::new());
-        Self(Mutex::new(State { stream, is_write_vectored, ahead, waker: None }))
+        Self(Mutex::new(Buffered { stream, is_write_vectored, ahead, waker: None }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, Buffered> {
         // A stream that has panicked is given up by the connection's own lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,8 +54,8 @@ impl Duplex for Boxed {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        let stream = state.stream()?;
+        let mut buffered = self.lock();
+        let stream = buffered.stream()?;
         match slices {
             [only] => stream.poll_write(cx, only),
             _ => stream.poll_write_vectored(cx, slices),
@@ -80,10 +80,10 @@ impl Duplex for Boxed {
     }
 
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
-        let mut state = self.lock();
-        let has_unread = state.has_unread();
+        let mut buffered = self.lock();
+        let has_unread = buffered.has_unread();
         if has_unread {
-            *wake = state.waker.take();
+            *wake = buffered.waker.take();
         }
         has_unread
     }
@@ -105,12 +105,12 @@ impl Duplex for Boxed {
     }
 
     fn end(&self) -> Remains {
-        let mut state = self.lock();
-        Remains { stream: state.stream.take(), waker: state.waker.take() }
+        let mut buffered = self.lock();
+        Remains { stream: buffered.stream.take(), waker: buffered.waker.take() }
     }
 }
 
-impl State {
+impl Buffered {
     fn stream(&mut self) -> io::Result<Pin<&mut Box<dyn Io>>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }

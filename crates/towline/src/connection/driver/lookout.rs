@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use towline_proto::latest_ping;
 
-use crate::connection::shared::{Shared, State, Unread};
+use crate::connection::shared::{Core, Shared, Unread};
 use crate::connection::timekeeper::Timed;
 use crate::connection::writer::Receiving;
 use crate::transport::WriteHalf;
@@ -31,16 +31,16 @@ const SHORTEST: Duration = Duration::from_millis(1);
 impl Timed for Shared {
     fn handle_deadline(self: Arc<Self>, now: Instant) {
         let mut wake = None;
-        self.update(|state| {
-            state.deadline = None;
-            let has_heard = state.hear(&self.heard, now, REST);
-            let is_busy = self.look_out(state, now, &mut wake) || has_heard;
-            state.session.handle_timeout(now.into_std());
-            state.writer.write_now(&mut state.session);
-            self.reschedule(state);
-            if state.session.is_open() {
+        self.update(|core| {
+            core.deadline = None;
+            let has_heard = core.hear(&self.heard, now, REST);
+            let is_busy = self.look_out(core, now, &mut wake) || has_heard;
+            core.session.handle_timeout(now.into_std());
+            core.writer.write_now(&mut core.session);
+            self.reschedule(core);
+            if core.session.is_open() {
                 let rest = if is_busy { BUSY } else { REST };
-                self.call_at(state, now + rest.min(interval(state)));
+                self.call_at(core, now + rest.min(interval(core)));
             }
         });
         if let Some(waker) = wake {
@@ -51,8 +51,8 @@ impl Timed for Shared {
 
 /// How long a peer may be silent before it is asked. That a peer has answered is found by looking, and
 /// no later than it is to be asked anew.
-fn interval(state: &State) -> Duration {
-    let keepalive = state.session.keepalive();
+fn interval(core: &Core) -> Duration {
+    let keepalive = core.session.keepalive();
     keepalive.map_or(REST, |keepalive| keepalive.interval.max(SHORTEST))
 }
 
@@ -64,43 +64,42 @@ impl Shared {
 
     /// Looks for signs of life that nobody has received, and for pings among them. Returns whether
     /// the program has something to do that it may be long in coming back from.
-    fn look_out(&self, state: &mut State, now: Instant, wake: &mut Option<Waker>) -> bool {
-        let is_overdue = state.session.is_peer_overdue(now.into_std());
+    fn look_out(&self, core: &mut Core, now: Instant, wake: &mut Option<Waker>) -> bool {
+        let is_overdue = core.session.is_peer_overdue(now.into_std());
         // A peer that takes what is sent is alive too, though it may be too busy to answer.
-        let is_taking = state.writer.took_more();
+        let is_taking = core.writer.took_more();
         let position = self.heard.position();
         // A stream that is no socket is looked ahead in by this, whatever else lies unread.
-        let lies_behind = state.writer.half().is_some_and(|half| half.has_unread(wake));
+        let lies_behind = core.writer.half().is_some_and(|half| half.has_unread(wake));
         let has_unread = position.has_more() || lies_behind;
         // A record of TLS, say, of which a part has come.
-        let has_come = state.writer.half().is_some_and(WriteHalf::has_come);
+        let has_come = core.writer.half().is_some_and(WriteHalf::has_come);
         if is_taking || has_come {
-            state.session.handle_received(now.into_std());
+            core.session.handle_received(now.into_std());
         } else if is_overdue && has_unread {
-            state.session.handle_unread(now.into_std());
+            core.session.handle_unread(now.into_std());
         }
         let behind = self.heard.reads();
-        let lay_before = state.receiver.unread.as_ref().is_some_and(|it| it.behind == behind);
+        let lay_before = core.receiver.unread.as_ref().is_some_and(|it| it.behind == behind);
         if !has_unread {
-            state.receiver.unread = None;
+            core.receiver.unread = None;
         } else if !lay_before {
-            state.receiver.unread =
-                Some(Box::new(Unread { behind, answered: None, failure: None }));
+            core.receiver.unread = Some(Box::new(Unread { behind, answered: None, failure: None }));
         }
         // Whoever waits is most likely about to receive what has just come.
         let is_left_alone = match position {
             Receiving::HandedOut | Receiving::HasWhole => true,
-            Receiving::Waits => lay_before && !state.receiver.is_mid_frame,
+            Receiving::Waits => lay_before && !core.receiver.is_mid_frame,
             Receiving::HasMore => false,
         };
         if has_unread && is_left_alone {
-            state.answer_unread_ping();
+            core.answer_unread_ping();
         }
         has_unread || position != Receiving::Waits
     }
 }
 
-impl State {
+impl Core {
     /// Answers the latest ping that lies unread, unless that was done before.
     fn answer_unread_ping(&mut self) {
         let Self { session, writer, receiver, .. } = self;

@@ -346,7 +346,7 @@ impl Reader {
     /// What a read has come to: how many bytes, or `None` where that was the end.
     fn handle_read(&mut self, shared: &Arc<Shared>, result: io::Result<usize>) -> Option<usize> {
         match result {
-            Ok(0) => shared.update(|state| state.session.handle_transport_end()),
+            Ok(0) => shared.update(|core| core.session.handle_transport_end()),
             Ok(count) => {
                 self.heard_at = Some(Instant::now());
                 self.is_position_known = false;
@@ -354,10 +354,10 @@ impl Reader {
                 return Some(count);
             }
             Err(error) => {
-                shared.update(|state| {
-                    state.session.handle_transport_error(error.kind());
+                shared.update(|core| {
+                    core.session.handle_transport_error(error.kind());
                     if error.get_ref().is_some() {
-                        state.receiver.set_failure(error);
+                        core.receiver.set_failure(error);
                     }
                 });
             }
@@ -371,10 +371,10 @@ impl Reader {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
         shared.heard.set_position(Receiving::Waits);
-        shared.update(|state| {
-            state.receiver.is_mid_frame = is_mid_frame;
-            state.end_turn(&shared.heard, heard_at, cx.waker());
-            state.session.is_receiving()
+        shared.update(|core| {
+            core.receiver.is_mid_frame = is_mid_frame;
+            core.end_turn(&shared.heard, heard_at, cx.waker());
+            core.session.is_receiving()
         })
     }
 
@@ -401,7 +401,7 @@ impl Reader {
             self.received.release();
             *discarded += count;
             if *discarded > DISCARD_MAX {
-                shared.update(|state| state.session.handle_transport_end());
+                shared.update(|core| core.session.handle_transport_end());
                 return Poll::Ready(());
             }
         }
@@ -423,13 +423,13 @@ impl Shared {
     /// Takes note of a control frame or a fault, and has it answered. A ping or a pong is an event
     /// of its own.
     pub(crate) fn handle_incoming(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
-        self.update(|state| {
-            let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
+        self.update(|core| {
+            let result = core.session.handle_incoming(Instant::now().into_std(), &incoming);
             #[cfg(shuttle)]
-            (state.receiver.is_answering = true);
+            (core.receiver.is_answering = true);
             // Nothing comes after a close frame, so there is no turn to wait for the end of.
-            if !state.session.is_open() {
-                state.writer.write_now(&mut state.session);
+            if !core.session.is_open() {
+                core.writer.write_now(&mut core.session);
             }
             result.ok()
         })?;
@@ -443,10 +443,10 @@ impl Shared {
     /// Has answers written though the program may not come back to receive.
     #[cold]
     fn see_to_answers(self: &Arc<Self>) {
-        self.update(|state| {
-            state.writer.see_to(&mut state.session);
+        self.update(|core| {
+            core.writer.see_to(&mut core.session);
             #[cfg(shuttle)]
-            (state.receiver.is_answering = false);
+            (core.receiver.is_answering = false);
         });
     }
 

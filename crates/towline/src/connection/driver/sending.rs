@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use towline_proto::{CloseCode, CloseFrame, Frame, Mark, Opcode, Outgoing, Refused};
 
-use crate::connection::shared::{Shared, State};
+use crate::connection::shared::{Core, Shared};
 use crate::connection::waiting::{Place, Until};
 use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;
@@ -17,10 +17,10 @@ use crate::connection::writer::WRITE_AT;
 /// What can be queued.
 pub(crate) trait Item {
     /// Where it waits for its turn; `None` where it does not wait.
-    fn line(&self, state: &State) -> Option<Until>;
+    fn line(&self, core: &Core) -> Option<Until>;
 
     /// Queues it, or says why it can't be: it is as it was then.
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused>;
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused>;
 
     /// How long its payload is.
     fn len(&self) -> usize;
@@ -28,19 +28,19 @@ pub(crate) trait Item {
     /// Queues it behind others that somebody is going to write already, if that is all there is to
     /// do: the most frequent case, at the least expense.
     #[inline]
-    fn join(&mut self, _: &mut State) -> bool {
+    fn join(&mut self, _: &mut Core) -> bool {
         false
     }
 }
 
 impl Item for Outgoing<'_> {
-    fn line(&self, _: &State) -> Option<Until> {
+    fn line(&self, _: &Core) -> Option<Until> {
         Some(Until::Room)
     }
 
     #[inline(always)]
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
-        state.session.send_from(self)
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused> {
+        core.session.send_from(self)
     }
 
     #[inline]
@@ -49,12 +49,12 @@ impl Item for Outgoing<'_> {
     }
 
     #[inline(always)]
-    fn join(&mut self, state: &mut State) -> bool {
-        if state.writer.can_join()
-            && state.waiting.is_empty()
-            && let Some(len) = state.session.join(self, WRITE_AT)
+    fn join(&mut self, core: &mut Core) -> bool {
+        if core.writer.can_join()
+            && core.waiting.is_empty()
+            && let Some(len) = core.session.join(self, WRITE_AT)
         {
-            state.writer.work.add_message(len);
+            core.writer.work.add_message(len);
             return true;
         }
         false
@@ -69,32 +69,32 @@ pub(crate) struct ByHand {
 
 impl ByHand {
     /// Whether a message is unfinished that another sender has begun.
-    fn is_others_turn(&self, state: &State) -> bool {
-        state.unfinished_by.is_some_and(|maker| maker != self.maker)
+    fn is_others_turn(&self, core: &Core) -> bool {
+        core.unfinished_by.is_some_and(|maker| maker != self.maker)
     }
 }
 
 impl Item for ByHand {
-    fn line(&self, state: &State) -> Option<Until> {
+    fn line(&self, core: &Core) -> Option<Until> {
         match self.frame.opcode() {
             Opcode::Close => None,
             Opcode::Continuation | Opcode::Ping | Opcode::Pong => Some(Until::RoomAhead),
-            Opcode::Text | Opcode::Binary if self.is_others_turn(state) => Some(Until::Finished),
+            Opcode::Text | Opcode::Binary if self.is_others_turn(core) => Some(Until::Finished),
             Opcode::Text | Opcode::Binary => Some(Until::Room),
         }
     }
 
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused> {
         let opcode = self.frame.opcode();
-        if opcode == Opcode::Continuation && self.is_others_turn(state) {
+        if opcode == Opcode::Continuation && self.is_others_turn(core) {
             return Err(Refused::OthersMessage);
         }
-        let sent = state.session.send_frame(Instant::now().into_std(), self.frame.clone());
+        let sent = core.session.send_frame(Instant::now().into_std(), self.frame.clone());
         sent.map_err(|error| error.why())?;
         // A ping in between is no part of the message.
         if !opcode.is_control() {
-            let is_unfinished = state.session.outbound().is_message_unfinished();
-            state.unfinished_by = is_unfinished.then_some(self.maker);
+            let is_unfinished = core.session.outbound().is_message_unfinished();
+            core.unfinished_by = is_unfinished.then_some(self.maker);
         }
         Ok(())
     }
@@ -111,12 +111,12 @@ pub(crate) struct Control {
 }
 
 impl Item for Control {
-    fn line(&self, _: &State) -> Option<Until> {
+    fn line(&self, _: &Core) -> Option<Until> {
         Some(Until::RoomAhead)
     }
 
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
-        let (session, payload) = (&mut state.session, self.payload.clone());
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused> {
+        let (session, payload) = (&mut core.session, self.payload.clone());
         let sent = if self.is_ping { session.ping(payload) } else { session.pong(payload) };
         sent.map_err(|error| error.why())
     }
@@ -149,18 +149,18 @@ impl Shared {
         place: &mut Place,
         item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        self.update(|state| {
-            ready!(state.poll_pay(cx));
-            if let Some(line) = item.line(state)
-                && state.must_wait(line, place)
+        self.update(|core| {
+            ready!(core.poll_pay(cx));
+            if let Some(line) = item.line(core)
+                && core.must_wait(line, place)
             {
-                state.waiting.wait(line, place, cx.waker());
+                core.waiting.wait(line, place, cx.waker());
                 return Poll::Pending;
             }
             if place.is_taken() {
-                state.waiting.leave(place);
+                core.waiting.leave(place);
             }
-            Poll::Ready(self.queue(state, item))
+            Poll::Ready(self.queue(core, item))
         })
     }
 
@@ -170,9 +170,9 @@ impl Shared {
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
     ) -> Option<Result<(), Refused>> {
-        self.update(|state| {
-            let must_wait = state.must_wait(Until::Room, &Place::default());
-            (!must_wait).then(|| self.queue(state, outgoing))
+        self.update(|core| {
+            let must_wait = core.must_wait(Until::Room, &Place::default());
+            (!must_wait).then(|| self.queue(core, outgoing))
         })
     }
 
@@ -181,7 +181,7 @@ impl Shared {
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
     ) -> Result<(), Refused> {
-        self.update(|state| self.queue(state, outgoing))
+        self.update(|core| self.queue(core, outgoing))
     }
 
     /// Queues a message for many connections if there is room for it; else does what is to be done
@@ -192,22 +192,22 @@ impl Shared {
         when_full: WhenFull,
         work: &mut Work,
     ) -> Delivered {
-        self.update(|state| {
-            if !state.session.is_open() {
+        self.update(|core| {
+            if !core.session.is_open() {
                 return Delivered::Closing;
             }
-            if state.is_full_after_writing(Until::Room) {
-                state.have_no_room_for(outgoing, when_full);
+            if core.is_full_after_writing(Until::Room) {
+                core.have_no_room_for(outgoing, when_full);
                 return Delivered::Full;
             }
             // What was kept is older. It comes first, unless this is in its place.
             if when_full == WhenFull::KeepNewest {
-                state.newest = None;
+                core.newest = None;
             }
-            state.send_newest();
-            let before = std::mem::take(&mut state.writer.work);
-            let sent = self.queue(state, outgoing);
-            work.add(std::mem::replace(&mut state.writer.work, before));
+            core.send_newest();
+            let before = std::mem::take(&mut core.writer.work);
+            let sent = self.queue(core, outgoing);
+            work.add(std::mem::replace(&mut core.writer.work, before));
             work.add_call();
             if sent.is_ok() { Delivered::Sent } else { Delivered::Closing }
         })
@@ -215,13 +215,13 @@ impl Shared {
 
     /// Waits until there is room.
     pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>, place: &mut Place) -> Poll<()> {
-        self.update(|state| {
-            ready!(state.poll_pay(cx));
-            if state.must_wait(Until::Room, place) {
-                state.waiting.wait(Until::Room, place, cx.waker());
+        self.update(|core| {
+            ready!(core.poll_pay(cx));
+            if core.must_wait(Until::Room, place) {
+                core.waiting.wait(Until::Room, place, cx.waker());
                 return Poll::Pending;
             }
-            state.waiting.leave(place);
+            core.waiting.leave(place);
             Poll::Ready(())
         })
     }
@@ -238,9 +238,9 @@ impl Shared {
         place: &mut Place,
         mark: Mark,
     ) -> Poll<bool> {
-        self.update(|state| {
-            ready!(state.poll_pay(cx));
-            let State { session, writer, waiting, .. } = state;
+        self.update(|core| {
+            ready!(core.poll_pay(cx));
+            let Core { session, writer, waiting, .. } = core;
             if !session.outbound().has_reached(mark) {
                 writer.want_flush();
                 writer.write_now(session);
@@ -258,14 +258,14 @@ impl Shared {
     }
 
     #[inline]
-    fn queue(&self, state: &mut State, item: &mut impl Item) -> Result<(), Refused> {
+    fn queue(&self, core: &mut Core, item: &mut impl Item) -> Result<(), Refused> {
         let receiving = self.heard.position();
-        let is_first = state.session.outbound().is_empty();
-        state.writer.prepare(&mut state.session);
+        let is_first = core.session.outbound().is_empty();
+        core.writer.prepare(&mut core.session);
         let len = item.len();
-        let result = item.queue(state);
-        state.writer.work.add_message(len);
-        state.writer.queued(&mut state.session, is_first, receiving);
+        let result = item.queue(core);
+        core.writer.work.add_message(len);
+        core.writer.queued(&mut core.session, is_first, receiving);
         result
     }
 }
@@ -277,7 +277,7 @@ pub(crate) enum Delivered {
     Closing,
 }
 
-impl State {
+impl Core {
     fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, when_full: WhenFull) {
         match when_full {
             WhenFull::Skip => {}
