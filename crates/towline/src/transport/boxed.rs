@@ -1,4 +1,4 @@
-//! A stream of the program's own.
+//! A stream of an unknown type.
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -13,17 +13,17 @@ use crate::transport::duplex::{Duplex, Remains};
 use crate::transport::tls_info::TlsInfo;
 use crate::transport::{Io, SEEN};
 
-/// A stream of which nothing is known. It can't be asked whether it has something to read: it has to
-/// be read, then.
+/// A stream of an unknown type. It has no readiness check, so finding out whether it has bytes
+/// means reading them.
 pub(crate) struct Boxed(Mutex<Buffered>);
 
 struct Buffered {
     /// Gone once the connection has ended.
     stream: Option<Box<dyn Io>>,
     is_write_vectored: bool,
-    /// What was read to see whether there is anything.
+    /// Bytes that were read to find out whether there are any.
     ahead: Vec<u8>,
-    /// Who waits for something to read.
+    /// The reader's waker.
     waker: Option<Waker>,
 }
 
@@ -35,7 +35,7 @@ impl Boxed {
     }
 
     fn lock(&self) -> MutexGuard<'_, Buffered> {
-        // A stream that has panicked is given up by the connection's own lock.
+        // The connection's own lock handles a stream that has panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,7 +67,7 @@ impl Duplex for Boxed {
     }
 
     fn has_moved(&self) -> bool {
-        // Nobody knows.
+        // Unknown for such a stream.
         false
     }
 
@@ -138,10 +138,10 @@ impl Buffered {
         {
             let mut bytes = [0; 2048];
             let mut buffer = ReadBuf::new(&mut bytes);
-            // Whoever waits to read must go on being woken: the stream knows one waker only.
+            // The stream keeps one waker only, and the reader has to stay registered.
             let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
-            // The timekeeper looks at many connections in one go. A stream that says it is not
-            // ready because so much has been done already would be taken for silent.
+            // The timekeeper checks many connections in one poll. A stream that is pending because
+            // tokio's budget is used up would look silent.
             let look = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut buffer));
             let _ = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker));
             if buffer.filled().is_empty() {
