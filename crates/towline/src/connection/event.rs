@@ -12,7 +12,8 @@ use towline_proto::{Frame, Message};
 pub enum Event {
     /// A message.
     Message(Message),
-    /// A data frame, if [`assemble_fragments`](crate::Config::assemble_fragments) is off.
+    /// A data frame, if [`assemble_fragments`](crate::Config::assemble_fragments) is off. A frame
+    /// that is a whole message is followed by the message.
     Frame(Frame),
     /// A ping, with its payload. It is answered automatically.
     Ping(Bytes),

@@ -1,4 +1,4 @@
-//! Closing, aborting, and what is due at deadlines.
+//! Closing and aborting.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl Shared {
         self.update(|core| core.close(frame))
     }
 
-    /// Ends the connection at once. What can be written without waiting is.
+    /// Ends the connection at once, after writing what the transport takes without waiting.
     pub(crate) fn abort(self: &Arc<Self>, frame: CloseFrame) {
         self.update(|core| {
             core.session.abort(frame);
@@ -26,15 +26,15 @@ impl Shared {
         });
     }
 
-    /// The receiver is dropped.
+    /// Notes that the receiver was dropped.
     pub(crate) fn lose_receiver(&self) {
         let mut core = self.lock();
         core.receiver.is_gone = true;
         core.receiver.has_panicked = std::thread::panicking();
     }
 
-    /// Closes a connection that the program holds no handle of any more. One whose receiver or last
-    /// sender was dropped by a panic is closed with 1011.
+    /// Closes the connection if the program has dropped all handles to it: with 1001, or with 1011
+    /// if a panic dropped the receiver or the last sender.
     pub(crate) fn close_if_abandoned(self: &Arc<Self>) {
         self.update(|core| {
             if core.receiver.is_gone && self.senders.load(Ordering::Acquire) == 0 {
@@ -47,8 +47,8 @@ impl Shared {
         });
     }
 
-    /// Closes where a sender is gone that has left a message made of frames unfinished: nothing
-    /// could be sent after it, by anyone.
+    /// Closes the connection if a dropped sender has left a message made of frames unfinished:
+    /// nothing can be sent after that.
     pub(crate) fn close_if_unfinished(self: &Arc<Self>, sender: NonZeroU64) {
         self.update(|core| {
             if core.unfinished_by == Some(sender) {
@@ -59,7 +59,7 @@ impl Shared {
         });
     }
 
-    /// Waits until it is certain how the connection ends.
+    /// Waits until the outcome of the connection is known.
     pub(crate) fn poll_outcome(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -68,7 +68,7 @@ impl Shared {
         self.poll_end(cx, place, |core| core.session.outcome().map(|_| ()))
     }
 
-    /// Waits for the end.
+    /// Waits until the connection has ended.
     pub(crate) fn poll_closed(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -95,8 +95,8 @@ impl Shared {
         })
     }
 
-    /// What the end is to whoever receives. A peer that closes because something went wrong says so
-    /// by the code; what this end's program began is no surprise to it.
+    /// The result of receiving after the end. A close code can report a failure of the peer; a
+    /// close that this program began is no error.
     pub(crate) fn end_of_receiving(&self) -> Result<()> {
         let core = self.lock();
         let Some(closed) = core.session.outcome() else { return Ok(()) };

@@ -1,11 +1,11 @@
-//! What is due at deadlines; and a look at what lies unread while the program is busy.
+//! Handles deadlines, and checks for unread bytes while the program is busy.
 //!
-//! Pings are answered by whoever receives, so a program that is long in coming back would be taken
-//! for dead by its peers. The timekeeper looks at every connection now and then. Where bytes lie
-//! unread while the program is busy with what it has, or from one look to the next where it seems to
-//! wait, it answers the latest ping among them without taking them: that needs no task, and nothing
-//! of those who receive. A ping is seen if it lies within the first
-//! [`SEEN`](crate::transport::SEEN) bytes, and begins no message that was received in part.
+//! Receiving answers pings, so peers would take a program for dead that does not receive for long.
+//! The timekeeper checks every connection periodically. If there are unread bytes while the program
+//! is busy, or from one check to the next while it seems to wait, the timekeeper answers the latest
+//! ping among them without consuming them: that needs no task and no change to receiving. It finds
+//! a ping within the first [`SEEN`](crate::transport::SEEN) bytes, unless a partly received frame
+//! is before it.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -19,13 +19,13 @@ use crate::connection::timekeeper::Timed;
 use crate::connection::writer::Receiving;
 use crate::transport::WriteHalf;
 
-/// How long after one look the next one is: where nothing is going on, and where the program has
-/// something to do. Peers commonly wait 10 s for an answer, or 20: what comes right after one look is
-/// seen by the next, and answered at the latest by the one after that.
+/// The time between two checks: of an idle connection, and while the program is busy. Peers
+/// commonly wait 10 s or 20 s for a pong: a ping that arrives right after a check is found by the
+/// next one, and answered by the one after that at the latest.
 const REST: Duration = Duration::from_secs(6);
 const BUSY: Duration = Duration::from_secs(3);
 
-/// To look without a pause would be all that the timekeeper does.
+/// The least time between two checks, so that the timekeeper does not spin.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Timed for Shared {
@@ -49,30 +49,30 @@ impl Timed for Shared {
     }
 }
 
-/// How long a peer may be silent before it is asked. That a peer has answered is found by looking, and
-/// no later than it is to be asked anew.
+/// The keepalive interval. Answers of the peer are found by a check, which has to happen before the
+/// next keepalive ping.
 fn interval(core: &Core) -> Duration {
     let keepalive = core.session.keepalive();
     keepalive.map_or(REST, |keepalive| keepalive.interval.max(SHORTEST))
 }
 
 impl Shared {
-    /// Has the timekeeper look for the first time.
+    /// Schedules the first check.
     pub(crate) fn begin_to_look_out(self: &Arc<Self>, now: Instant) {
         self.call_at(&mut self.lock(), now + REST);
     }
 
-    /// Looks for signs of life that nobody has received, and for pings among them. Returns whether
-    /// the program has something to do that it may be long in coming back from.
+    /// Checks for unread bytes, which show that the peer is alive, and for pings among them.
+    /// Returns whether the program is possibly busy.
     fn look_out(&self, core: &mut Core, now: Instant, wake: &mut Option<Waker>) -> bool {
         let is_overdue = core.session.is_peer_overdue(now.into_std());
-        // A peer that takes what is sent is alive too, though it may be too busy to answer.
+        // A peer that takes bytes is alive too, even if it is too busy to answer.
         let is_taking = core.writer.took_more();
         let position = self.heard.position();
-        // A stream that is no socket is looked ahead in by this, whatever else lies unread.
+        // Always called, since it reads ahead in a stream that is not a socket.
         let lies_behind = core.writer.half().is_some_and(|half| half.has_unread(wake));
         let has_unread = position.has_more() || lies_behind;
-        // A record of TLS, say, of which a part has come.
+        // For example, a part of a TLS record.
         let has_come = core.writer.half().is_some_and(WriteHalf::has_come);
         if is_taking || has_come {
             core.session.handle_received(now.into_std());
@@ -86,7 +86,7 @@ impl Shared {
         } else if !lay_before {
             core.receiver.unread = Some(Box::new(Unread { behind, answered: None, failure: None }));
         }
-        // Whoever waits is most likely about to receive what has just come.
+        // A receiver that waits is most likely going to read these bytes soon.
         let is_left_alone = match position {
             Receiving::HandedOut | Receiving::HasWhole => true,
             Receiving::Waits => lay_before && !core.receiver.is_mid_frame,
@@ -100,7 +100,7 @@ impl Shared {
 }
 
 impl Core {
-    /// Answers the latest ping that lies unread, unless that was done before.
+    /// Answers the latest unread ping, unless it was answered before.
     fn answer_unread_ping(&mut self) {
         let Self { session, writer, receiver, .. } = self;
         let ping = writer.half().and_then(|half| half.look_ahead(latest_ping));

@@ -1,4 +1,4 @@
-//! Queueing what is sent: one way for all of it, whoever sends it and however.
+//! Queueing messages and frames, in one way for all senders.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;
 use crate::connection::writer::WRITE_AT;
 
-/// What can be queued.
+/// An item that can be queued.
 pub(crate) trait Item {
-    /// Where it waits for its turn; `None` where it does not wait.
+    /// The queue in which it waits for its turn; `None` if it does not wait.
     fn line(&self, core: &Core) -> Option<Until>;
 
-    /// Queues it, or says why it can't be: it is as it was then.
+    /// Queues the item. After an error, it is unchanged.
     fn queue(&mut self, core: &mut Core) -> Result<(), Refused>;
 
-    /// How long its payload is.
+    /// The length of the payload.
     fn len(&self) -> usize;
 
-    /// Queues it behind others that somebody is going to write already, if that is all there is to
-    /// do: the most frequent case, at the least expense.
+    /// Queues the item behind others that the flusher is going to write, if that is all there is to
+    /// do: the fast path.
     #[inline]
     fn join(&mut self, _: &mut Core) -> bool {
         false
@@ -61,14 +61,14 @@ impl Item for Outgoing<'_> {
     }
 }
 
-/// A frame made by hand, by the sender with this number.
+/// A frame that the program built, and the number of its sender.
 pub(crate) struct ByHand {
     pub(crate) frame: Frame,
     pub(crate) maker: NonZeroU64,
 }
 
 impl ByHand {
-    /// Whether a message is unfinished that another sender has begun.
+    /// Whether another sender's message is unfinished.
     fn is_others_turn(&self, core: &Core) -> bool {
         core.unfinished_by.is_some_and(|maker| maker != self.maker)
     }
@@ -91,7 +91,7 @@ impl Item for ByHand {
         }
         let sent = core.session.send_frame(Instant::now().into_std(), self.frame.clone());
         sent.map_err(|error| error.why())?;
-        // A ping in between is no part of the message.
+        // A control frame is not a part of the message.
         if !opcode.is_control() {
             let is_unfinished = core.session.outbound().is_message_unfinished();
             core.unfinished_by = is_unfinished.then_some(self.maker);
@@ -104,7 +104,7 @@ impl Item for ByHand {
     }
 }
 
-/// A ping, or a pong that answers none.
+/// A ping or an unsolicited pong.
 pub(crate) struct Control {
     pub(crate) is_ping: bool,
     pub(crate) payload: Bytes,
@@ -127,7 +127,7 @@ impl Item for Control {
 }
 
 impl Shared {
-    /// Queues the item once it has its turn and there is room, and has it written.
+    /// Queues the item when it has its turn and there is room, and makes sure that it is written.
     #[inline(always)]
     pub(crate) fn poll_send(
         self: &Arc<Self>,
@@ -135,7 +135,7 @@ impl Shared {
         place: &mut Place,
         item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        // Who has waited goes the long way, on which the place is given up.
+        // A waiter takes the slow path, which leaves its place in the queue.
         if !place.is_taken() && item.join(&mut self.lock()) {
             return Poll::Ready(Ok(()));
         }
@@ -164,7 +164,8 @@ impl Shared {
         })
     }
 
-    /// Queues a message if there is room, and nobody waits for it; `None` if not.
+    /// Queues a message if there is room and no other sender waits for it. Otherwise returns
+    /// `None`.
     #[inline]
     pub(crate) fn try_send(
         self: &Arc<Self>,
@@ -176,7 +177,7 @@ impl Shared {
         })
     }
 
-    /// Queues a message whether there is room or not.
+    /// Queues a message even if there is no room.
     pub(crate) fn send_beyond_room(
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
@@ -184,8 +185,7 @@ impl Shared {
         self.update(|core| self.queue(core, outgoing))
     }
 
-    /// Queues a message for many connections if there is room for it; else does what is to be done
-    /// then. What that took is added to `work`.
+    /// Queues a broadcast if there is room; otherwise applies `when_full`. Adds the work to `work`.
     pub(crate) fn send_broadcast(
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
@@ -200,7 +200,7 @@ impl Shared {
                 core.have_no_room_for(outgoing, when_full);
                 return Delivered::Full;
             }
-            // What was kept is older. It comes first, unless this is in its place.
+            // A broadcast that was kept is older. It is sent first, unless this one replaces it.
             if when_full == WhenFull::KeepNewest {
                 core.newest = None;
             }
@@ -226,12 +226,12 @@ impl Shared {
         })
     }
 
-    /// A mark behind all that is queued now.
+    /// Returns a mark behind all bytes that are queued now.
     pub(crate) fn mark(&self) -> Mark {
         self.lock().session.outbound().mark()
     }
 
-    /// Waits until everything before the mark has been flushed. `false` if it never will be.
+    /// Waits until everything before the mark has been flushed. Returns `false` if that fails.
     pub(crate) fn poll_flush(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -270,7 +270,7 @@ impl Shared {
     }
 }
 
-/// What a broadcast has come to at one connection.
+/// The result of a broadcast at one connection.
 pub(crate) enum Delivered {
     Sent,
     Full,
@@ -290,16 +290,16 @@ impl Core {
         }
     }
 
-    /// Has the task pay for what was done for senders, so that a loop that sends lets others run. If
-    /// it must yield it is woken from here, which for tokio is to note its waker.
+    /// Charges the work for senders to the task's budget, so that a loop that sends lets other
+    /// tasks run. If the budget is used up, tokio stores the task's waker.
     #[inline]
     fn poll_pay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let work = &mut self.writer.work;
         if work.is_due() { work.poll_pay(cx) } else { Poll::Ready(()) }
     }
 
-    /// Whether somebody has to wait for room, or for a turn. A connection that is closing has room:
-    /// sending fails at once.
+    /// Whether a sender has to wait for room, or for its turn. On a connection that is closing it
+    /// does not wait: sending fails at once.
     #[inline]
     fn must_wait(&mut self, line: Until, place: &Place) -> bool {
         if !self.session.is_open() {
@@ -308,7 +308,7 @@ impl Core {
         self.is_full_after_writing(line) || !self.waiting.may_go(line, place)
     }
 
-    /// Whether there is no room, though it was tried to make some.
+    /// Whether there is still no room after an attempt to write.
     #[inline]
     fn is_full_after_writing(&mut self, line: Until) -> bool {
         if line == Until::Finished {
