@@ -5,9 +5,10 @@
 //!   writer ──▶ poll_write ───────────▶ Session::send ─────▶ unsent ────▶ socket
 //! ```
 //!
-//! Both halves hold it, and one lock is around all but the socket. At rest it holds no buffer:
-//! `incoming` is the beginning of a record, `unsent` what the socket has not taken, `ahead` what
-//! nobody has received; ciphertext on its way lies in a buffer of the thread's.
+//! Both halves share it, and one lock guards everything except the socket. An idle stream holds no
+//! buffer: `incoming` is the beginning of a record, `unsent` is ciphertext that the socket has not
+//! taken, `ahead` is plaintext that was not received yet. Other ciphertext is in a buffer of the
+//! thread.
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -30,12 +31,12 @@ use crate::tls::session::{Outgoing, RECORD_MAX, Session, record_len};
 use crate::tls::under::{Read, Under, note};
 use crate::transport::{AnyStream, Duplex, Io, Remains, SEEN, TlsInfo};
 
-/// So many reads are made to see whether there is anything: a peer may send records without content.
+/// How many reads are made to find unread bytes: a peer can send records without content.
 const LOOKS: usize = 4;
 
 /// A TLS stream over a TCP socket, or over any other stream.
 pub(crate) struct Stream {
-    /// The socket under it. Else the stream under it is in the state.
+    /// The socket below. Another kind of stream is in [`Live`].
     tcp: Option<TcpStream>,
     role: Role,
     info: Arc<TlsInfo>,
@@ -43,30 +44,30 @@ pub(crate) struct Stream {
 }
 
 struct Traffic {
-    /// Gone once the stream has ended in both directions.
+    /// `None` after the stream has ended in both directions.
     live: Option<Box<Live>>,
-    /// What was decrypted and nobody has received.
+    /// Plaintext that was not received yet.
     ahead: BytesMut,
-    /// How receiving has ended.
+    /// How receiving has ended, if it has.
     end: Option<End>,
 }
 
-/// What is left of a handshake.
+/// The bytes left of a handshake.
 pub(crate) struct Left {
     pub(crate) incoming: Vec<u8>,
     pub(crate) unsent: BytesMut,
     pub(crate) ahead: BytesMut,
-    /// Whether the peer has said already that nothing more comes.
+    /// Whether the peer has already sent `close_notify`.
     pub(crate) is_end: bool,
 }
 
 /// How receiving ends.
 enum End {
-    /// The peer has said so.
+    /// The peer sent `close_notify`.
     CloseNotify,
-    /// It has not.
+    /// The stream ended without `close_notify`.
     Truncated,
-    /// The stream under it has failed, with this if that was not told yet.
+    /// The stream below has failed. The error is returned once.
     Io(io::ErrorKind, Option<io::Error>),
     Tls(rustls::Error),
 }
@@ -115,7 +116,7 @@ impl Stream {
     }
 
     fn lock(&self) -> MutexGuard<'_, Traffic> {
-        // A stream of the program's that has panicked is given up by the connection's own lock.
+        // The connection's own lock handles a stream that has panicked.
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -210,14 +211,14 @@ impl Duplex for Stream {
         let mut traffic = self.lock();
         let has_failed = matches!(traffic.end, Some(End::Tls(_)));
         let live = traffic.live()?;
-        // Of a session that has failed the alert is the last that is sent.
+        // After a failed session's alert, nothing else is sent.
         if !mem::replace(&mut live.is_closing, true) && !has_failed {
             live.close_notify();
         }
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match (&self.tcp, &mut live.under) {
             (Some(tcp), _) => Poll::Ready(match SockRef::from(tcp).shutdown(Shutdown::Write) {
-                // The peer has ended it already.
+                // The peer has already closed.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
                 result => result,
             }),
@@ -236,8 +237,8 @@ impl Duplex for Stream {
             if traffic.ahead.len() >= SEEN || traffic.end.is_some() {
                 break;
             }
-            // The timekeeper looks at many connections in one go. A stream that says it is not
-            // ready because so much has been done already would be taken for silent.
+            // The timekeeper checks many connections in one poll. A stream that is pending because
+            // tokio's budget is used up would look silent.
             let look = pin!(tokio::task::unconstrained(poll_fn(|_| {
                 let mut nothing = ReadBuf::new(&mut []);
                 traffic.poll_receive(self.tcp.as_ref(), &mut nothing, |under, reader, room| {
@@ -276,7 +277,7 @@ impl Duplex for Stream {
     fn end(&self) -> Remains {
         let live = self.lock().live.take();
         if let Some(tcp) = &self.tcp {
-            // Where the peer has closed it already there is nothing to end.
+            // Fails if the peer has already closed, which does no harm.
             let _ = SockRef::from(tcp).shutdown(Shutdown::Both);
         }
         match live {
@@ -291,7 +292,7 @@ impl Traffic {
         self.live.as_deref_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
-    /// Whether something was there.
+    /// Moves plaintext from `ahead` to `buffer`. Returns whether there was any.
     fn take_ahead(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         if self.ahead.is_empty() {
             return false;
@@ -305,8 +306,8 @@ impl Traffic {
         true
     }
 
-    /// Reads once and decrypts, into `buffer` as far as that goes. Ready if there was something,
-    /// or the end.
+    /// Reads once and decrypts into `buffer`, or into `ahead` if that is full. Ready if bytes or
+    /// the end were read.
     fn poll_receive(
         &mut self,
         tcp: Option<&TcpStream>,
@@ -314,7 +315,7 @@ impl Traffic {
         read: impl Read,
     ) -> Poll<()> {
         let Some(live) = &mut self.live else {
-            // This end has ended it.
+            // This end has closed the stream.
             self.end = Some(End::CloseNotify);
             return Poll::Ready(());
         };
@@ -329,7 +330,7 @@ impl Traffic {
         Poll::Ready(())
     }
 
-    /// Decrypts what has come, for which the front was left free that was kept from before.
+    /// Decrypts the input. Its front was left free for the bytes kept from before.
     fn decrypt(
         &mut self,
         ciphertext: &mut [u8],
@@ -351,7 +352,7 @@ impl Traffic {
             ahead.extend_from_slice(later);
         };
         match session.receive(ciphertext, &mut outgoing, &mut received) {
-            // What comes behind the end is to be ignored (RFC 8446, section 6.1).
+            // Data after `close_notify` is ignored (RFC 8446, section 6.1).
             Ok(taken) if taken.is_end => {
                 live.keep_incoming(&[]);
                 *end = Some(End::CloseNotify);

@@ -176,7 +176,7 @@ async fn a_handshake_failure_after_a_certificate_was_asked_for_says_so() {
         assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
         let text = error.to_string();
         assert!(text.contains("HandshakeFailure"), "{text}");
-        let hints = text.contains("asked for a certificate of this end and was shown none");
+        let hints = text.contains("asked for a certificate of this end and got none");
         assert_eq!(hints, shows.is_none(), "{text}");
         relay.abort();
     }
