@@ -46,7 +46,7 @@ impl Work {
         self.0 = self.0.saturating_add(times(INFLATED, bytes));
     }
 
-    /// Adds compressed bytes, counted before compression.
+    /// Adds bytes that were compressed.
     pub(crate) fn add_deflated(&mut self, bytes: u64) {
         self.0 = self.0.saturating_add(times(DEFLATED, bytes));
     }

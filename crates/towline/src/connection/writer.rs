@@ -3,14 +3,14 @@
 //! # The invariant
 //!
 //! Whenever the connection's lock is free and the queue is not empty, the flusher is not `Idle`.
-//! The exception are answers to frames that are being received, which the receiver writes before it
+//! Answers to frames that are being received are the exception: the receiver writes them before it
 //! returns. So all queued bytes are written without further calls, by the flusher or by a task that
 //! writes before it. The states, and the effect of each method:
 //!
 //! | flusher | means | `queued` | `write_now` | `run` (the flusher's poll) |
 //! | --- | --- | --- | --- | --- |
 //! | `Idle` | nothing is queued | writes, or → `Scheduled` | writes; what is left → `Scheduled` | – |
-//! | `Scheduled` | its task runs when the task that queued something yields | joins what is queued, or writes at 64 KiB | writes | writes: all → `Idle`, full → `Blocked`, enough for one go → stays |
+//! | `Scheduled` | its task runs when the task that queued a message yields | joins what is queued, or writes at 64 KiB | writes | writes: all → `Idle`, full → `Blocked`, limit for one poll → stays |
 //! | `Blocked` | the transport is full, and wakes it | joins | nothing: the transport knows one waker only | writes on |
 //!
 //! - A task that sends or receives writes without waiting, outside of its budget, and at most

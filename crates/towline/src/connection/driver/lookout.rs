@@ -1,11 +1,11 @@
 //! Handles deadlines, and checks for unread bytes while the program is busy.
 //!
-//! Receiving answers pings, so peers would take a program for dead that does not receive for long.
-//! The timekeeper checks every connection periodically. If there are unread bytes while the program
-//! is busy, or from one check to the next while it seems to wait, the timekeeper answers the latest
-//! ping among them without consuming them: that needs no task and no change to receiving. It finds
-//! a ping within the first [`SEEN`](crate::transport::SEEN) bytes, unless a partly received frame
-//! is before it.
+//! Receiving answers pings, so a program that does not receive for long would look dead to its
+//! peers. The timekeeper checks every connection periodically. If there are unread bytes while the
+//! program is busy, or from one check to the next while it seems to wait, the timekeeper answers
+//! the latest ping among them without consuming them: that needs no task and no change to
+//! receiving. It finds a ping within the first [`SEEN`](crate::transport::SEEN) bytes, unless a
+//! partly received frame is before it.
 
 use std::sync::Arc;
 use std::task::Waker;
