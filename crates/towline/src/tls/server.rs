@@ -308,7 +308,7 @@ fn content(path: &Path, again: bool) -> Result<Vec<u8>> {
     let unable = |why: String| pem::invalid(format!("can't read {}: {why}", path.display()));
     let failed = |error: std::io::Error| unable(error.to_string()).with_source(error);
     if again && !std::fs::metadata(path).map_err(failed)?.is_file() {
-        let why = "it is not a regular file (but a pipe or a device), and can't be read again";
+        let why = "it is not a regular file, and can't be read again";
         return Err(unable(why.to_owned()));
     }
     std::fs::read(path).map_err(failed)
