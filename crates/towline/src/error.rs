@@ -1,4 +1,4 @@
-//! The one error of this crate.
+//! The error type of this crate.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use towline_proto::{CloseCause, CloseCode, Closed, Initiator, Message, Refused, Session};
 
-/// What can go wrong, with a reason that says what, the value, the limit and the option.
+/// The error type of this crate. The message names what failed, the value, the limit and the
+/// option.
 ///
-/// One type for all of it: [`kind`](Self::kind) is for programs, `Display` for people,
-/// [`code`](Self::code) for logs and metrics. It is one word in size, so that a `Result` is no
-/// larger than what it holds.
+/// Programs match on [`kind`](Self::kind), people read `Display`, and logs and metrics use
+/// [`code`](Self::code). An error is one word in size, so a `Result` stays small.
 ///
 /// ```
 /// # async fn example(mut connection: towline::Connection) {
@@ -39,11 +39,11 @@ struct Inner {
     response: Option<http::Response<Bytes>>,
 }
 
-/// What kind of thing went wrong.
+/// The kind of an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The connection is closed, or closing: nothing can be sent any more.
+    /// The connection is closed or closing, and can't send any more.
     Closed,
     /// The peer broke the protocol.
     PeerViolation,
@@ -51,58 +51,60 @@ pub enum ErrorKind {
     LimitExceeded,
     /// The peer showed no sign of life within the keepalive's grace period.
     PeerUnresponsive,
-    /// The peer closed with a code that says that something went wrong there, or that this end did
-    /// wrong: any but 1000, 1001 and none. The message names code and reason.
+    /// The peer closed with a code that reports a failure: any code except 1000 and 1001. A close
+    /// frame without a code is no failure. The message names the code and the reason.
     ClosedByPeer,
-    /// The peer took nothing of what was sent to it for as long as the send timeout.
+    /// The peer accepted no bytes for as long as the send timeout.
     SendTimeout,
     /// The peer did not answer the close frame within the close timeout.
     CloseTimeout,
-    /// The transport ended or failed without a close frame of the peer.
+    /// The transport ended or failed before the peer sent a close frame.
     ConnectionLost,
     /// The outgoing queue is above its high-water mark.
     QueueFull,
-    /// What was to be sent can't be: a control frame that is too long, a frame out of place, a
-    /// close code that must not be sent.
+    /// A message or frame can't be sent: a control frame is too long, a frame is out of place, or a
+    /// close code must not be sent.
     InvalidSend,
-    /// The address can't be listened on.
+    /// The server can't listen on the address.
     Listen,
-    /// The server was shut down or dropped, and can't be mounted any more.
+    /// The server was shut down or dropped and accepts no more requests.
     ServerGone,
-    /// The URL is none for a WebSocket.
+    /// The URL is not a WebSocket URL.
     InvalidUrl,
-    /// The URL asks for TLS, and there is none here: the message names the feature that is missing.
+    /// TLS is needed but not available: for example, a feature is not enabled. The message names
+    /// the feature.
     TlsUnavailable,
-    /// A certificate, key or root that the program has given for TLS can't be used.
+    /// A certificate, key or root that the program configured for TLS can't be used.
     InvalidTls,
-    /// The peer speaks something else where TLS was to be.
+    /// The peer does not speak TLS, but TLS was expected.
     NotTls,
-    /// The peer speaks TLS where none was to be.
+    /// The peer speaks TLS, but plain text was expected.
     IsTls,
-    /// The TLS handshake failed, and not for a certificate.
+    /// The TLS handshake failed for a reason other than a certificate.
     Tls,
     /// The peer's certificate has expired, or is not valid yet.
     CertificateExpired,
-    /// The peer's certificate is for another host.
+    /// The peer's certificate is for a different host.
     CertificateName,
     /// The peer's certificate is self-signed, or signed by a root that is not trusted.
     CertificateUntrusted,
-    /// The peer's certificate is not valid for another reason: it was revoked, say, or is none.
+    /// The peer's certificate is not valid for another reason: for example, it was revoked or can't
+    /// be parsed.
     CertificateInvalid,
-    /// A certificate of the client is missing, or the server does not accept it.
+    /// The client's certificate is missing, or the server does not accept it.
     ClientCertificate,
-    /// No transport to the peer could be made.
+    /// Connecting to the peer failed.
     Connect,
-    /// What was said about a proxy can't be: its URL, in the program or in a variable of the
-    /// environment, its credentials, a header.
+    /// The configuration of a proxy is not valid: its URL (given by the program or by an
+    /// environment variable), its credentials, or a header.
     InvalidProxy,
-    /// The proxy can't be reached, or speaks something else than is expected of one.
+    /// The proxy can't be reached, or does not follow its protocol.
     ProxyFailed,
-    /// The proxy refuses to connect to the server, or could not. Where it has said so in HTTP, see
-    /// [`Error::response`].
+    /// The proxy refused to connect to the server, or failed to. [`Error::response`] has the answer
+    /// of an HTTP proxy.
     ProxyRefused,
-    /// The server redirects to where nobody is to follow: in a circle, too often, out of TLS, to
-    /// something that is no WebSocket. [`Error::response`] has its answer.
+    /// The server sent a redirect that is not followed: a loop, one too many, one from TLS to plain
+    /// text, or one to a URL that is not a WebSocket URL. [`Error::response`] has its answer.
     Redirect,
     /// The opening handshake took longer than its deadline.
     HandshakeTimeout,
@@ -110,28 +112,27 @@ pub enum ErrorKind {
     Handshake,
     /// The server answered with something other than a WebSocket, see [`Error::response`].
     HttpResponse,
-    /// The request or the answer that the program asked for is invalid: a subprotocol that was
-    /// not offered, a header that the handshake itself sets.
+    /// An option that the program set for the request or the answer is invalid: for example, a
+    /// subprotocol that was not offered, or a header that the handshake itself sets.
     InvalidHandshakeOption,
     /// The request came from a page of another origin, and was refused.
     OriginRefused,
-    /// Who made the request has gone, and can't be answered; or has gone before a TLS handshake
-    /// began.
+    /// The client disconnected before its request was answered, or before a TLS handshake began.
     RequestGone,
 }
 
-/// Who is to blame.
+/// Which side caused an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Blame {
-    /// This end's program: it asked for something that can't be.
+    /// This program: it asked for something that is not possible.
     Local,
-    /// The peer, or the network between.
+    /// The peer or the network.
     Remote,
 }
 
 impl ErrorKind {
-    /// A stable name, for logs and metrics. The Node package has the same.
+    /// Returns a stable name, for logs and metrics. The Node package uses the same names.
     pub fn code(self) -> &'static str {
         match self {
             Self::Closed => "ERR_CLOSED",
@@ -171,8 +172,8 @@ impl ErrorKind {
         }
     }
 
-    /// Who is to blame for it, as far as the kind tells. Of [`Closed`](Self::Closed), where it
-    /// depends on who closed, [`Error::blame`] knows more.
+    /// Returns which side usually causes this kind of error. For [`Closed`](Self::Closed), it
+    /// depends on which side closed: see [`Error::blame`].
     pub fn blame(self) -> Blame {
         match self {
             Self::Closed
@@ -214,7 +215,8 @@ impl ErrorKind {
 }
 
 impl Error {
-    /// An error of this kind; the message says what, the value, the limit and the option.
+    /// Creates an error of this kind. The message names what failed, the value, the limit and the
+    /// option.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -227,14 +229,14 @@ impl Error {
         }))
     }
 
-    /// The error of this kind for what a stream has said, unless the stream knows better: one that is
-    /// TLS may.
+    /// Creates an error from a stream's I/O error. If that error wraps one of this type, as TLS
+    /// streams do, its kind replaces `kind`.
     pub(crate) fn of_stream(kind: ErrorKind, message: String, error: std::io::Error) -> Self {
         let own = error.get_ref().and_then(|error| error.downcast_ref::<Self>());
         Self::new(own.map_or(kind, Self::kind), message).with_source(error)
     }
 
-    /// The same, for this reason.
+    /// Adds the error that caused this one.
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
@@ -243,35 +245,35 @@ impl Error {
         self
     }
 
-    /// The same, with what has to be known before it is understood.
+    /// Prepends context to the message.
     pub(crate) fn with_preface(mut self, preface: &str) -> Self {
         self.0.message.insert_str(0, preface);
         self
     }
 
-    /// The same, with what may have to do with it.
+    /// Appends a hint to the message.
     pub(crate) fn with_postscript(mut self, postscript: &str) -> Self {
         self.0.message.push_str(postscript);
         self
     }
 
-    /// The same, with what was not sent.
+    /// Adds the message that was not sent.
     pub(crate) fn with_unsent(mut self, message: Option<Message>) -> Self {
         self.0.unsent = message;
         self
     }
 
-    /// The same, with what the server said instead.
+    /// Adds the HTTP response that was received.
     pub(crate) fn with_response(mut self, response: http::Response<Bytes>) -> Self {
         self.0.response = Some(response);
         self
     }
 
-    /// The error that the end of a connection is to who receives from it.
+    /// The error for receiving from a connection that has ended.
     pub(crate) fn from_closed(closed: &Closed) -> Self {
         let (mut message, mut kind) = (closed.to_string(), Self::kind_of(closed.cause()));
         if let Some(frame) = closed.received() {
-            // Whatever became of the transport then, that is why.
+            // The close frame explains the end, whatever happened to the transport afterwards.
             (message, kind) = (format!("closed by the peer with {frame}"), ErrorKind::ClosedByPeer);
         }
         let mut error = Self::new(kind, message);
@@ -279,7 +281,7 @@ impl Error {
         error
     }
 
-    /// The same, with what the transport has failed with, where that is how the connection ended.
+    /// Adds the transport's error, if the connection ended because the transport failed.
     pub(crate) fn with_failure(mut self, failure: Option<&Arc<io::Error>>) -> Self {
         let cause = self.closed().map(Closed::cause);
         if let (Some(failure), Some(CloseCause::TransportFailed(kind))) = (failure, cause) {
@@ -303,8 +305,7 @@ impl Error {
         }
     }
 
-    /// The error that a connection which is closing or closed is to who sends to it. Only who
-    /// closed it himself could have known.
+    /// The error for sending on a connection that is closing or closed.
     fn closed_to_sending(session: &Session) -> Self {
         let closed = session.outcome();
         let message = match (closed, session.initiator()) {
@@ -314,7 +315,7 @@ impl Error {
         };
         let mut error = Self::new(ErrorKind::Closed, message);
         error.0.blame = match (closed.map(Closed::cause), session.initiator()) {
-            // It is this end that closes then, and the peer that made it.
+            // This end closes then, but the peer caused it.
             (
                 Some(
                     CloseCause::Violation(_)
@@ -331,7 +332,7 @@ impl Error {
         error
     }
 
-    /// The error for what can't be sent.
+    /// The error for a message or frame that can't be sent.
     pub(crate) fn refused(why: Refused, session: &Session) -> Self {
         match why {
             Refused::Closing => Self::closed_to_sending(session),
@@ -339,9 +340,9 @@ impl Error {
         }
     }
 
-    /// The error for a message that there is no room for behind so many queued bytes.
+    /// The error for a message that does not fit in the queue.
     pub(crate) fn queue_full(queued: usize, mark: usize) -> Self {
-        let others = if queued < mark { ", which others wait for already" } else { "" };
+        let others = if queued < mark { ", and other senders are waiting" } else { "" };
         let why = format!(
             "no room to send: {queued} bytes are queued, and room is below {mark} \
              (send_high_water_mark){others}"
@@ -349,45 +350,46 @@ impl Error {
         Self::new(ErrorKind::QueueFull, why)
     }
 
-    /// What kind of thing went wrong.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Who is to blame. Where a closed connection can't be sent on, it is who closed it, or made
-    /// this end close it: this end only if its program did of its own accord.
+    /// Returns which side caused the error. For [`ErrorKind::Closed`], it is the side that closed
+    /// the connection or that made this end close it.
     pub fn blame(&self) -> Blame {
         self.0.blame
     }
 
-    /// A stable name of the kind, for logs and metrics: `ERR_LIMIT_EXCEEDED`, say.
+    /// Returns a stable name of the kind, for logs and metrics: for example `ERR_LIMIT_EXCEEDED`.
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
     }
 
-    /// The code that the connection was closed with, where it was.
+    /// Returns the close code of the connection, if it has ended.
     pub fn close_code(&self) -> Option<CloseCode> {
         self.0.closed.as_ref().map(Closed::code)
     }
 
-    /// How the connection ended, where it did.
+    /// Returns how the connection ended, if it has.
     pub fn closed(&self) -> Option<&Closed> {
         self.0.closed.as_ref()
     }
 
-    /// The message that was not sent, where there is one.
+    /// Returns the message that was not sent, if there is one.
     pub fn into_message(self) -> Option<Message> {
         self.0.unsent
     }
 
-    /// The error of the operating system or of another library that this one is about. Its words
-    /// are in this one's, so that [`source`](StdError::source) goes on with what is behind it.
+    /// Returns the error of the operating system or of another library that caused this one. Its
+    /// text is part of this error's message, so [`source`](StdError::source) skips it and returns
+    /// its source.
     pub fn get_ref(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
     }
 
-    /// What a server answered instead of a WebSocket, or a proxy instead of a tunnel: status,
-    /// headers and the start of the body.
+    /// Returns the HTTP response of a server that did not accept the handshake, or of a proxy that
+    /// did not connect: status, headers and the start of the body.
     #[doc(alias = "httpResponse")]
     pub fn response(&self) -> Option<&http::Response<Bytes>> {
         self.0.response.as_ref()
@@ -443,7 +445,7 @@ mod tests {
         assert!(error.source().is_none());
     }
 
-    /// What sending says and whom it blames on a connection to which this has happened.
+    /// The text and the blame of the error for sending after `happens`.
     fn send_after(happens: impl FnOnce(&mut Session, Instant)) -> (String, Blame) {
         let now = Instant::now();
         let mut session = Session::new(Role::Server, &Config::server(), now);
@@ -533,7 +535,7 @@ mod tests {
             send_after(|session, _| session.handle_transport_error(reset)),
             remote("can't send: the transport failed: connection reset")
         );
-        // Reading goes on here, so that how it ended is not known yet.
+        // Reading continues here, so the outcome is not known yet.
         assert_eq!(
             send_after(|session, now| session.handle_write_error(now, reset)),
             remote("can't send: the peer has closed or gone")

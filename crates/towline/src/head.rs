@@ -1,25 +1,25 @@
-//! The opening handshake on a stream: heads of HTTP messages read.
+//! Reads the heads of HTTP messages, for the opening handshake.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Why there is no head.
+/// Why reading a head failed.
 #[derive(Debug)]
 pub(crate) enum ReadError<E> {
-    /// The stream failed, or ended in the middle.
+    /// The stream failed, or ended in the middle of the head.
     Io(io::Error),
     /// The stream ended before the first byte.
     Nothing,
-    /// What came is no head.
+    /// The bytes are not a valid head.
     Parse(E),
 }
 
-/// Reads until `parse` has a head, and leaves in `buffer` what came behind it.
+/// Reads until `parse` returns a head. Bytes after the head stay in `buffer`.
 ///
-/// Parsing starts over each time, so it is done once there is a line more, not with every byte:
-/// the number of lines is limited, as is their length. With `limit` bytes, `parse` comes to a
-/// decision.
+/// Parsing starts over each time, so it waits for another whole line rather than another byte: the
+/// number and the length of lines are limited. Given `limit` bytes, `parse` must return a head or
+/// an error.
 pub(crate) async fn read_head<S, T, E>(
     stream: &mut S,
     buffer: &mut Vec<u8>,
@@ -30,7 +30,7 @@ where
     S: AsyncRead + Unpin,
 {
     let mut seen = 0;
-    // Any number of empty lines may come before the first one that counts.
+    // Any number of empty lines is allowed before the first one that counts.
     let mut is_blank = true;
     loop {
         let new = &buffer[seen..];
@@ -79,7 +79,7 @@ mod tests {
         }
     }
 
-    /// The status of the rejection, or the target; and how often it was parsed.
+    /// The target, or the status of the rejection; and how often the head was parsed.
     async fn read(bytes: &[u8]) -> (Result<String, Option<u16>>, usize) {
         let limits = HeadLimits::default();
         let parses = Cell::new(0);

@@ -406,7 +406,7 @@ async fn a_tls_handshake_that_fails_is_told_by_the_server() {
     Certificate::new().try_connect(address, &[]).await.unwrap_err();
     let (kind, reason, _) = tls_failed(&mut events).await;
     assert_eq!(kind, ErrorKind::Tls);
-    assert!(reason.contains("given up (DecryptError)"), "{reason}");
+    assert!(reason.contains("fatal alert (DecryptError)"), "{reason}");
     let _silent = TcpStream::connect(address).await.unwrap();
     let (kind, reason, _) = tls_failed(&mut events).await;
     assert_eq!(kind, ErrorKind::HandshakeTimeout);

@@ -1,8 +1,7 @@
-//! Buffers that belong to the thread, lent to whichever connection is at work.
+//! Buffers of a thread, lent to the connections that read or write on it.
 //!
-//! A connection takes one when it has something to read or to write, and gives it back when
-//! nothing is left in it. So an idle connection holds none, and the few that there are stay hot
-//! in the cache.
+//! A connection takes a buffer to read or to write, and returns it when it is empty. So an idle
+//! connection holds none, and the few buffers stay hot in the cache.
 
 use std::cell::RefCell;
 
@@ -13,10 +12,10 @@ use towline_proto::{Input, ReadBuffer};
 /// A buffer that has grown past this while sending is freed rather than kept.
 const SEND_MAX: usize = 256 << 10;
 
-/// What a new buffer for sending has room for.
+/// The capacity of a new send buffer.
 const SEND_MIN: usize = 4 << 10;
 
-/// Buffers of each sort that a thread keeps for the next one who asks.
+/// How many free buffers of each kind a thread keeps.
 const KEPT: usize = 4;
 
 thread_local! {
@@ -24,19 +23,20 @@ thread_local! {
 }
 
 struct Pool {
-    /// The one that was given back last is at the end. Payloads may still be out of any of them.
+    /// The buffer that was returned last is at the end. Payloads that were handed out can still
+    /// refer to any of them.
     receive: Vec<BytesMut>,
     send: Vec<Vec<u8>>,
 }
 
-/// An empty buffer to encode into.
+/// Returns an empty buffer to encode into.
 pub(crate) fn take_send() -> Vec<u8> {
     with_pool(|pool| pool.send.pop()).unwrap_or_else(|| Vec::with_capacity(SEND_MIN))
 }
 
-/// Gives a buffer back.
+/// Returns a buffer to the pool.
 pub(crate) fn give_send(buffer: Vec<u8>) {
-    // A small one was not made here, and would be of little use to the next who asks.
+    // A smaller buffer was not created here, and is of little use.
     if (SEND_MIN..=SEND_MAX).contains(&buffer.capacity()) {
         with_pool(|pool| {
             if pool.send.len() < KEPT {
@@ -66,7 +66,7 @@ fn give_receive(mut buffer: BytesMut) {
     buffer.clear();
     with_pool(|pool| {
         if pool.receive.len() == KEPT {
-            // The one that has been out of use for longest is that whose payloads are kept.
+            // The oldest one is most likely still referred to by payloads.
             pool.receive.remove(0);
         }
         pool.receive.push(buffer);
@@ -74,21 +74,21 @@ fn give_receive(mut buffer: BytesMut) {
     });
 }
 
-/// `None` where the thread is ending and its pool is gone.
+/// Returns `None` if the thread is ending and its pool is gone.
 fn with_pool<R>(f: impl FnOnce(&mut Pool) -> Option<R>) -> Option<R> {
     POOL.try_with(|pool| f(&mut pool.borrow_mut())).ok().flatten()
 }
 
-/// Bytes that were read and not decoded yet, in memory of the thread's.
+/// Bytes that were read and not decoded yet, in a buffer of the thread.
 #[derive(Debug, Default)]
 pub(crate) struct Received {
     buffer: ReadBuffer,
-    /// Whether the memory is the thread's.
+    /// Whether the memory is from the thread's pool.
     is_lent: bool,
 }
 
 impl Received {
-    /// Bytes that came before the connection did: behind the handshake, in the same packet.
+    /// Bytes that were read after the end of the handshake, before the connection was created.
     pub(crate) fn early(bytes: &[u8]) -> Self {
         Self { buffer: bytes.into(), is_lent: false }
     }
@@ -98,13 +98,13 @@ impl Received {
         self.buffer.is_empty()
     }
 
-    /// What is left.
+    /// The bytes that are left.
     #[inline]
     pub(crate) fn unread(&self) -> &[u8] {
         self.buffer.unread()
     }
 
-    /// What is left, for the decoder.
+    /// The bytes that are left, for the decoder.
     #[inline]
     pub(crate) fn input(&mut self) -> Input<'_> {
         self.buffer.input()
@@ -116,7 +116,7 @@ impl Received {
         self.buffer.payload(payload_len)
     }
 
-    /// Room for the next read, behind what is left.
+    /// Room for the next read, after the bytes that are left.
     pub(crate) fn room(&mut self) -> Limit<&mut BytesMut> {
         if self.is_empty() {
             self.release();
@@ -130,15 +130,15 @@ impl Received {
         self.buffer.room()
     }
 
-    /// There is nothing more to read for now: the decoder takes over what is left.
+    /// Hands the bytes that are left over to the decoder, when there is no more to read for now.
     pub(crate) fn settle(&mut self) {
         self.buffer.settle();
     }
 
-    /// Gives the memory back to the thread. What is left is dropped.
+    /// Returns the memory to the thread's pool. The bytes that are left are dropped.
     #[inline]
     pub(crate) fn release(&mut self) {
-        // Of memory that has been handed out to its last byte, there is no capacity left.
+        // A buffer whose last byte was handed out has no capacity left.
         if self.is_lent || self.buffer.has_memory() {
             self.release_memory();
         }
@@ -167,7 +167,8 @@ mod tests {
 
     use super::*;
 
-    /// Receives a message that leaves so many bytes of the buffer over, and shares its payload.
+    /// Receives a message that leaves `left_over` bytes of the buffer unused, and shares its
+    /// payload.
     fn share_all_but(left_over: usize) {
         let mut inbound = Inbound::new(Role::Client, &Config::client());
         let mut received = Received::default();

@@ -1,22 +1,22 @@
-//! What is received.
+//! Received events.
 
 use bytes::Bytes;
 use towline_proto::{Frame, Message};
 
-/// What is received, for programs that want more than messages.
+/// A received message, frame, ping or pong.
 ///
-/// [`Connection::next_event`](crate::Connection::next_event) gives these;
-/// [`Connection::recv`](crate::Connection::recv) gives the messages alone.
+/// [`Connection::next_event`](crate::Connection::next_event) returns events;
+/// [`Connection::recv`](crate::Connection::recv) returns messages only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
     /// A message.
     Message(Message),
-    /// A data frame, where [`assemble_fragments`](crate::Config::assemble_fragments) is off. One
-    /// that is a message by itself is followed by that.
+    /// A data frame, if [`assemble_fragments`](crate::Config::assemble_fragments) is off. A frame
+    /// that is a whole message is followed by the message.
     Frame(Frame),
-    /// A ping. It has been answered; there is nothing to do.
+    /// A ping, with its payload. It is answered automatically.
     Ping(Bytes),
-    /// A pong.
+    /// A pong, with its payload.
     Pong(Bytes),
 }

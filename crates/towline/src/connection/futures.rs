@@ -1,4 +1,4 @@
-//! A connection for those who live in `futures`: a stream and a sink.
+//! `Stream` and `Sink` of the `futures` crates, for a connection.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,7 +18,7 @@ impl Stream for Connection {
     }
 }
 
-/// As a [`Sender`](crate::Sender) is one.
+/// Works as the sink of [`Sender`](crate::Sender).
 impl Sink<Message> for Connection {
     type Error = Error;
 

@@ -1,4 +1,4 @@
-//! What the opening handshake agreed on.
+//! The result of the opening handshake.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -10,37 +10,38 @@ use towline_proto::{Negotiated, Role};
 
 use crate::transport::TlsInfo;
 
-/// What the opening handshake agreed on, and who the peer is. It does not change.
+/// The result of the opening handshake and the peer's addresses. It does not change.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Info {
-    /// Which connection this is: no two of this process have the same number.
+    /// The number of the connection, unique in this process.
     pub id: u64,
     /// Which end this is.
     pub role: Role,
-    /// The subprotocol, if one was agreed on, as it stands in the handshake: a server names it in
-    /// the client's spelling, whatever that of [`Accept::protocol`] was. So compare it with
-    /// [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case). (WebSocket-Node has it in lower case.)
+    /// The subprotocol, if one was agreed on, in the client's spelling, even if that of
+    /// [`Accept::protocol`] was different. Compare it with
+    /// [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case). (WebSocket-Node returns it in lower
+    /// case.)
     ///
     /// [`Accept::protocol`]: towline_proto::handshake::Accept::protocol
     pub protocol: Option<Box<str>>,
-    /// Compression, if it was agreed on.
+    /// The parameters of compression, if it was agreed on.
     pub compression: Option<Negotiated>,
     /// The version of the protocol.
     pub version: Version,
-    /// The client's address as far as it is to be believed: what trusted proxies say, else
-    /// [`peer_addr`](Self::peer_addr)'s.
+    /// The peer's address: the one that trusted proxies report for the client, otherwise that of
+    /// [`peer_addr`](Self::peer_addr).
     pub remote_address: Option<IpAddr>,
-    /// The address at the other end of the transport, which may be a proxy's.
+    /// The address of the other end of the transport, which can be a proxy's.
     pub peer_addr: Option<SocketAddr>,
-    /// What the TLS handshake agreed on, with the peer's certificates, where TLS of this library's is
-    /// under the connection. `None` over a TLS stream of another's.
+    /// The result of the TLS handshake with the peer's certificates, if the connection uses this
+    /// library's TLS. `None` over a TLS stream of another library.
     pub tls: Option<Arc<TlsInfo>>,
-    /// There unless the handshake was done elsewhere. In a box, as what is at rest should be small.
+    /// `None` if the handshake was done elsewhere. Boxed, to keep idle connections small.
     pub(crate) request: Option<Box<Requested>>,
 }
 
-/// What is left of the request.
+/// The parts of the request that a connection keeps.
 #[derive(Clone)]
 pub(crate) struct Requested {
     resource: Box<str>,
@@ -57,39 +58,40 @@ impl fmt::Debug for Requested {
 
 impl Requested {
     pub(crate) fn new(resource: &str, data: Extensions) -> Option<Box<Self>> {
-        // An empty map has memory all the same.
+        // A map that is empty but was used has allocated memory.
         let data = if data.is_empty() { Extensions::new() } else { data };
         Some(Box::new(Self { resource: resource.into(), data }))
     }
 }
 
 impl Info {
-    /// What the request asked for: the path and the query, `/chat?room=7`, as it was on the wire. Empty
-    /// where the handshake was [done elsewhere](crate::Connection::from_stream).
+    /// Returns the path and the query of the request as they were on the wire: `/chat?room=7`.
+    /// Empty for a connection made with [`from_stream`](crate::Connection::from_stream).
     #[doc(alias = "resource_name")]
     pub fn resource(&self) -> &str {
         self.request.as_ref().map_or("", |request| &request.resource)
     }
 
-    /// The path of what was asked for: `/chat`.
+    /// Returns the path of the request: `/chat`.
     pub fn path(&self) -> &str {
         self.resource().split('?').next().unwrap_or_default()
     }
 
-    /// The query of what was asked for, without the question mark: `room=7`.
+    /// Returns the query of the request, without the question mark: `room=7`.
     pub fn query(&self) -> Option<&str> {
         self.resource().split_once('?').map(|(_, query)| query)
     }
 
-    /// What the program has put there, by type: on a server by
-    /// [`Request::data_mut`](crate::Request::data_mut), on a client into the extensions of the request
-    /// for [`connect_request`](crate::Client::connect_request). It takes no memory where it is empty.
+    /// Returns the program's own data, by type. A server inserts it with
+    /// [`Request::data_mut`](crate::Request::data_mut), a client into the extensions of the request
+    /// for [`connect_request`](crate::Client::connect_request). It takes no memory while it is
+    /// empty.
     pub fn data(&self) -> &Extensions {
         static NONE: LazyLock<Extensions> = LazyLock::new(Extensions::new);
         self.request.as_ref().map_or(&NONE, |request| &request.data)
     }
 
-    /// The extensions that were agreed on, as the server's answer says it.
+    /// Returns the extensions that were agreed on, as in the server's answer.
     pub fn extensions(&self) -> Vec<Extension> {
         self.compression.iter().map(Negotiated::extension).collect()
     }

@@ -1,7 +1,7 @@
-//! An established connection: one type for both ends.
+//! An established connection, of a client or of a server.
 //!
-//! [`Connection`] is a [`Sender`] and a [`Receiver`] in one. What they share is in `shared`; what
-//! moves bytes is in `driver`.
+//! [`Connection`] combines a [`Sender`] and a [`Receiver`]. Their shared data is in `shared`; the
+//! code that moves bytes is in `driver`.
 
 mod buffers;
 
@@ -71,22 +71,22 @@ pub(crate) use shared::{Observer, Shared};
 pub(crate) use timekeeper::Timekeeper;
 pub(crate) use work::Work;
 
-/// An established connection, of a server or of a client: after the handshake, the two are the
-/// same.
+/// An established connection, of a server or of a client.
 ///
 /// - Receive with [`recv`](Self::recv), send with [`send`](Self::send), end with
-///   [`close`](Self::close). Pings are answered and keepalive runs without being asked for.
-/// - [`split`](Self::split) makes a [`Sender`], which many tasks can share, and a [`Receiver`].
-/// - It is a `Stream` of messages and a `Sink` for them as well, for those who live in `futures`.
+///   [`close`](Self::close). Pings are answered and keepalive runs automatically.
+/// - [`split`](Self::split) returns a [`Sender`], which many tasks can share, and a [`Receiver`].
+/// - It implements `Stream` and `Sink` of the `futures` crates.
 ///
-/// All of its futures can be dropped at any time without anything being lost.
+/// All of its futures are cancel safe: dropping one loses no message.
 ///
-/// The program may take minutes between receiving and sending. Keepalive pings go on, and the peer's
-/// pings are answered within ten seconds though nobody receives, unless they lie behind more than
-/// 16 KiB, or behind more than four messages of a burst that was read in one go. A close frame of the
-/// peer's, and its messages, wait until the program receives.
+/// The program may take minutes between receiving and sending. Meanwhile, keepalive pings are sent,
+/// and the peer's pings are answered within ten seconds, unless a ping is behind more than 16 KiB
+/// of unread data, or behind more than four messages that were read in one call. The peer's
+/// messages and its close frame wait until the program receives.
 ///
-/// Dropped without a close, it is closed with 1001 in the background; dropped by a panic, with 1011.
+/// A connection that is dropped without a close is closed in the background with 1001, or with 1011
+/// if a panic dropped it.
 ///
 /// ```
 /// # async fn example(mut connection: towline::Connection) -> towline::Result<()> {
@@ -99,45 +99,46 @@ pub(crate) use work::Work;
 /// ```
 #[doc(alias = "WebSocketConnection")]
 pub struct Connection {
-    // First to be dropped: what abandons the connection is the receiver's drop.
+    // Dropped first, so that dropping the receiver abandons the connection.
     sender: Sender,
     receiver: Receiver,
     response: Option<Box<Answered>>,
 }
 
-/// What only a client's connection has of the handshake.
+/// The parts of the handshake that only a client's connection keeps.
 pub(crate) struct Answered {
-    /// Where it was made, without user and password.
+    /// The URL that was connected to, without user and password.
     pub(crate) url: Option<Uri>,
-    /// The proxy that it goes through, without user and password.
+    /// The proxy's URL, without user and password.
     pub(crate) proxy: Option<String>,
     pub(crate) response: http::Response<()>,
 }
 
-/// What a connection is made of once the handshake is done.
+/// The parts of a connection whose handshake is done.
 pub(crate) struct Established {
     pub(crate) stream: AnyStream,
-    /// What came behind the handshake, in the same packet.
+    /// Bytes that were read after the end of the handshake.
     pub(crate) early: Vec<u8>,
     pub(crate) info: Info,
     pub(crate) response: Option<Box<Answered>>,
 }
 
-/// A number that no other connection of this process has.
+/// A number that is unique in this process.
 pub(crate) fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Connection {
-    /// A connection on a stream whose opening handshake was done elsewhere, without extensions.
+    /// Creates a connection on a stream whose opening handshake is done already, without
+    /// extensions.
     ///
-    /// `early` is what was read behind the handshake, and belongs to the connection: leave none
-    /// out.
+    /// `early` holds the bytes that were read after the end of the handshake, or none. They are the
+    /// first bytes of the connection.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or if the runtime's time driver is not enabled.
     pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
         let stream = AnyStream::new(stream);
         let peer_addr = stream.peer_addr();
@@ -184,26 +185,27 @@ impl Connection {
         &self.sender.shared
     }
 
-    /// Receives a message; `None` is the end after a clean close.
+    /// Receives a message, or `None` after a clean close.
     ///
-    /// Pings and pongs are dealt with and passed over. Where
-    /// [`assemble_fragments`](Config::assemble_fragments) is off, so are frames: use
+    /// Pings and pongs are handled internally. If
+    /// [`assemble_fragments`](Config::assemble_fragments) is off, frames are skipped too: use
     /// [`next_event`](Self::next_event).
     ///
     /// # Errors
     ///
-    /// What ended the connection, if it was no clean close: a violation or an excess of the peer,
-    /// its silence, the loss of the transport. It is the same ever after.
+    /// Returns the cause if the connection did not end with a clean close: the peer broke the
+    /// protocol, exceeded a limit or did not respond, or the transport was lost. Every later call
+    /// returns the same error.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: nothing that was received is lost.
+    /// Cancel safe: no received message is lost.
     #[doc(alias("message", "onmessage"))]
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>>> {
         self.receiver.recv()
     }
 
-    /// Receives a message, a frame, a ping or a pong; `None` is the end after a clean close.
+    /// Receives a message, a frame, a ping or a pong, or `None` after a clean close.
     ///
     /// # Errors
     ///
@@ -217,8 +219,8 @@ impl Connection {
         self.receiver.next_event()
     }
 
-    /// Queues a message, and returns when it is queued: [`flushed`](Self::flushed) makes sure that
-    /// it has left. It waits while there is no room. See [`Sender::send`].
+    /// Queues a message, and returns when it is queued. [`flushed`](Self::flushed) waits until it
+    /// has been written. `send` waits while the queue is full. See [`Sender::send`].
     ///
     /// # Errors
     ///
@@ -226,8 +228,8 @@ impl Connection {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
-    /// at all.
+    /// Cancel safe: the message is queued completely or, if this future is dropped while the queue
+    /// is full, not at all.
     #[inline]
     pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<()>> {
         self.sender.send(message)
@@ -261,8 +263,8 @@ impl Connection {
         self.sender.send_binary(bytes)
     }
 
-    /// Queues a message if there is room for it now, and returns: [`flushed`](Self::flushed) makes
-    /// sure that it has left. See [`Sender::try_send`].
+    /// Queues a message if the queue has room now. [`flushed`](Self::flushed) waits until it has
+    /// been written. See [`Sender::try_send`].
     ///
     /// # Errors
     ///
@@ -271,7 +273,7 @@ impl Connection {
         self.sender.try_send(message)
     }
 
-    /// Sends a frame made by hand, see [`Sender::send_frame`].
+    /// Sends a frame that the program built, see [`Sender::send_frame`].
     ///
     /// # Errors
     ///
@@ -298,7 +300,7 @@ impl Connection {
         self.sender.ping(payload).await
     }
 
-    /// Sends a pong that answers no ping, see [`Sender::pong`].
+    /// Sends an unsolicited pong, see [`Sender::pong`].
     ///
     /// # Errors
     ///
@@ -311,34 +313,33 @@ impl Connection {
         self.sender.pong(payload).await
     }
 
-    /// Closes: what was sent so far is written, then a close frame with this code and reason, and
-    /// the peer's answer is awaited for as long as the
-    /// [`close_timeout`](Config::close_timeout) says.
+    /// Closes the connection (RFC 6455, section 7.1.2): writes all queued messages, then a close
+    /// frame with this code and reason, and waits for the peer's close frame, up to the
+    /// [`close_timeout`](Config::close_timeout).
     ///
-    /// [`CloseCode::NO_STATUS`] and an empty reason make a close frame without a code.
+    /// [`CloseCode::NO_STATUS`] with an empty reason sends a close frame without a code.
     ///
-    /// Returns how it ended, which may be differently: the peer may have closed first, or be gone.
-    /// Messages that come before the peer's close frame are dropped; to have them, use
-    /// [`start_close`](Self::start_close) and receive until the end.
+    /// Returns how the connection ended, which can be in another way: for example, the peer closed
+    /// first, or the transport was lost. Messages that arrive before the peer's close frame are
+    /// dropped. To receive them, use [`start_close`](Self::start_close) and receive until the end.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidSend`] for a code that must not be sent
-    /// or a reason of more than 123 bytes. Nothing has happened then.
+    /// [`ErrorKind::InvalidSend`] for a code that must not be sent or a reason of more than 123
+    /// bytes. The connection stays open.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: closing has begun when this is first polled, and ends at the latest with the
-    /// close timeout, whatever becomes of this future.
+    /// Cancel safe: the first poll begins the close. If this future is dropped later, the close
+    /// still completes, at the latest with the close timeout.
     pub async fn close(&mut self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
-        // One that is closing already ends as it will.
+        // An error means that the connection is closing already. Its end is awaited as well.
         let frame = close_frame(code, reason.as_ref())?;
         let _ = self.shared().close(frame);
         Ok(self.wait_closed().await)
     }
 
-    /// Begins to close, as [`close`](Self::close) does, and returns. Go on receiving until the
-    /// end.
+    /// Begins to close, as [`close`](Self::close) does, and returns. Keep receiving until the end.
     ///
     /// # Errors
     ///
@@ -347,34 +348,35 @@ impl Connection {
         self.sender.start_close(code, reason)
     }
 
-    /// Ends the connection at once, see [`Sender::abort`]. WebSocket-Node's default for the code
-    /// is [`CloseCode::PROTOCOL_ERROR`].
+    /// Ends the connection without waiting for the peer, see [`Sender::abort`]. WebSocket-Node's
+    /// default code is [`CloseCode::PROTOCOL_ERROR`].
     #[doc(alias = "drop")]
     pub fn abort(&self, code: CloseCode, reason: impl AsRef<str>) {
         self.sender.abort(code, reason);
     }
 
-    /// How the connection ended: who began, what was sent and received, and why. `None` while it
-    /// has not.
+    /// Returns how the connection ended: which side began, the close frames that were sent and
+    /// received, and the cause. `None` while it has not ended.
     #[doc(alias("closeReasonCode", "closeDescription"))]
     pub fn closed(&self) -> Option<Closed> {
         self.sender.closed()
     }
 
-    /// Whether messages can be sent: no close frame was sent or received, and the transport holds.
+    /// Returns whether messages can be sent: no close frame was sent or received, and the transport
+    /// is intact.
     #[doc(alias = "connected")]
     pub fn is_open(&self) -> bool {
         self.sender.is_open()
     }
 
-    /// How many bytes are queued and not handed to the operating system yet.
+    /// Returns the number of queued bytes that were not handed to the operating system yet.
     #[doc(alias = "bytesWaitingToFlush")]
     pub fn queued_bytes(&self) -> usize {
         self.sender.queued_bytes()
     }
 
-    /// Waits until everything that was sent so far has been handed to the operating system, so that
-    /// the process may end. See [`Sender::flushed`].
+    /// Waits until all messages sent so far have been handed to the operating system, so that the
+    /// process may exit. See [`Sender::flushed`].
     ///
     /// ```
     /// # async fn example(connection: towline::Connection) -> towline::Result<()> {
@@ -386,148 +388,149 @@ impl Connection {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it only waits.
+    /// Cancel safe: this only waits.
     pub async fn flushed(&self) {
         self.sender.flushed().await;
     }
 
-    /// The two halves. The connection lives as long as either.
+    /// Splits the connection into its two halves. It stays open as long as either half exists.
     pub fn split(self) -> (Sender, Receiver) {
         (self.sender, self.receiver)
     }
 
-    /// A sender beside this connection, for another task.
+    /// Returns another sender for this connection, for use in another task.
     pub fn sender(&self) -> Sender {
         self.sender.clone()
     }
 
-    /// What the handshake agreed on, and who the peer is.
+    /// Returns the result of the opening handshake and the peer's addresses.
     pub fn info(&self) -> &Info {
         self.sender.info()
     }
 
-    /// Which connection this is: no two of this process have the same number.
+    /// Returns the number of this connection, which is unique in this process.
     pub fn id(&self) -> u64 {
         self.info().id
     }
 
-    /// Which end this is.
+    /// Returns which end this is.
     pub fn role(&self) -> Role {
         self.info().role
     }
 
-    /// What the request asked for: the path and the query, `/chat?room=7`, on both ends. Empty where
-    /// the handshake was [done elsewhere](Self::from_stream).
+    /// Returns the path and the query of the request, on both ends: `/chat?room=7`. Empty for a
+    /// connection made with [`from_stream`](Self::from_stream).
     #[doc(alias = "resource_name")]
     pub fn resource(&self) -> &str {
         self.info().resource()
     }
 
-    /// The path of what was asked for: `/chat`.
+    /// Returns the path of the request: `/chat`.
     pub fn path(&self) -> &str {
         self.info().path()
     }
 
-    /// The query of what was asked for, without the question mark: `room=7`.
+    /// Returns the query of the request, without the question mark: `room=7`.
     pub fn query(&self) -> Option<&str> {
         self.info().query()
     }
 
-    /// The program's own data, by type: who the user is, say. Each part of the connection has it, in
-    /// its `info().data()`; so do the server's [events](crate::ServerEvent).
+    /// Returns the program's own data, by type: for example, the user's name. Each half of the
+    /// connection has it in its `info().data()`, and so do the server's
+    /// [events](crate::ServerEvent).
     ///
-    /// A server puts it into the request, see [`Request::data_mut`](crate::Request::data_mut), and a
-    /// client into the extensions of what it gives to
-    /// [`connect_request`](crate::Client::connect_request). From then on it can't be replaced: what is
-    /// to change goes there as an `Arc<Mutex<_>>` or its like. A connection without data takes no
-    /// memory for it.
+    /// A server inserts it with [`Request::data_mut`](crate::Request::data_mut), and a client into
+    /// the extensions of the request for [`connect_request`](crate::Client::connect_request). It
+    /// can't be changed once the connection is established: use an `Arc<Mutex<_>>` for mutable
+    /// data. A connection without data takes no memory for it.
     ///
     /// These are not the [extensions](Self::extensions) of the protocol.
     pub fn data(&self) -> &http::Extensions {
         self.info().data()
     }
 
-    /// The subprotocol that was agreed on, in the client's spelling. WebSocket-Node has it in lower
-    /// case; here, compare it with [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case).
+    /// Returns the subprotocol that was agreed on, in the client's spelling. Compare it with
+    /// [`eq_ignore_ascii_case`](str::eq_ignore_ascii_case). (WebSocket-Node returns it in lower
+    /// case.)
     pub fn protocol(&self) -> Option<&str> {
         self.info().protocol.as_deref()
     }
 
-    /// The extensions that were agreed on, as the server's answer says it: with compression, one;
-    /// else none.
+    /// Returns the extensions that were agreed on, as in the server's answer: one with compression,
+    /// otherwise none.
     pub fn extensions(&self) -> Vec<Extension> {
         self.info().extensions()
     }
 
-    /// The version of the protocol.
+    /// Returns the version of the protocol.
     #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(&self) -> Version {
         self.info().version
     }
 
-    /// The peer's address. Of a client behind proxies that are trusted, it is what those say; the
-    /// other end of the transport is [`peer_addr`](Self::peer_addr).
+    /// Returns the peer's address. For a client behind trusted proxies, it is the address that the
+    /// proxies report. [`peer_addr`](Self::peer_addr) is the other end of the transport.
     #[doc(alias = "remoteAddress")]
     pub fn remote_address(&self) -> Option<IpAddr> {
         self.info().remote_address
     }
 
-    /// The address at the other end of the transport.
+    /// Returns the address of the other end of the transport.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.info().peer_addr
     }
 
-    /// The TCP socket, if the connection is on one, with TLS of this library's or without, and
-    /// something can still be received. It is for its options: what is read from it or written to it
-    /// breaks the connection.
+    /// Returns the TCP socket, to set its options, if the connection is on one, with this library's
+    /// TLS or without, and can still receive. Reading from it or writing to it breaks the
+    /// connection.
     #[doc(alias = "socket")]
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         self.receiver.tcp_stream()
     }
 
-    /// The Unix socket, if the connection is on one and something can still be received.
+    /// Returns the Unix socket, if the connection is on one and can still receive.
     #[cfg(unix)]
     #[doc(alias = "socket")]
     pub fn unix_stream(&self) -> Option<&UnixStream> {
         self.receiver.unix_stream()
     }
 
-    /// Whether the connection is over TLS of this library's. A TLS stream of another's is a stream
-    /// like any.
+    /// Returns whether the connection uses this library's TLS. `false` for a TLS stream of another
+    /// library.
     pub fn is_secure(&self) -> bool {
         self.tls().is_some()
     }
 
-    /// What the TLS handshake agreed on, and the peer's certificates, if the connection
-    /// [is secure](Self::is_secure).
+    /// Returns the result of the TLS handshake and the peer's certificates, if the connection [is
+    /// secure](Self::is_secure).
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.info().tls.as_deref()
     }
 
-    /// What the server answered to the handshake, on a client's connection.
+    /// Returns the server's response to the handshake, on a client's connection.
     pub fn response(&self) -> Option<&http::Response<()>> {
         self.response.as_deref().map(|answered| &answered.response)
     }
 
-    /// The URL that a client's connection was made to: the one that was asked for, or where
-    /// [redirects](crate::Client::follow_redirects) led. Its scheme is `ws` or `wss`; a user and a
-    /// password are left out.
+    /// Returns the URL that a client's connection was made to, after
+    /// [redirects](crate::Client::follow_redirects). Its scheme is `ws` or `wss`; user and password
+    /// are removed.
     pub fn url(&self) -> Option<&Uri> {
         self.response.as_deref().and_then(|answered| answered.url.as_ref())
     }
 
-    /// The proxy that a client's connection goes through, as its URL: `http://proxy.example:3128`. A
-    /// user and a password are left out.
+    /// Returns the URL of the proxy that a client's connection goes through:
+    /// `http://proxy.example:3128`. User and password are removed.
     pub fn proxy(&self) -> Option<&str> {
         self.response.as_deref().and_then(|answered| answered.proxy.as_deref())
     }
 
-    /// Receives and drops until the end of the connection, whoever brings it about, and tells how
-    /// it came. It is what [`close`](Self::close) does, without closing.
+    /// Receives and drops messages until the connection has ended, and returns how. Unlike
+    /// [`close`](Self::close), it does not begin to close.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: what has been dropped by then is gone, the connection is as it was.
+    /// Cancel safe: messages dropped so far are lost, and the connection stays as it was.
     pub async fn wait_closed(&mut self) -> Closed {
         let mut wait = Wait::new(&self.sender.shared);
         poll_fn(|cx| self.receiver.poll_closed(cx, &mut wait.place)).await

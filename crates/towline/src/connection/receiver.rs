@@ -22,16 +22,15 @@ use crate::error::Result;
 
 /// The receiving half of a connection.
 ///
-/// Receiving is also what answers pings and completes a close: receive until the end, or drop the
-/// receiver, and it is done in the background. While nobody receives, nothing is read, and so a
-/// peer that sends more than is received waits; but its pings are
-/// [answered](crate::Connection) within ten seconds.
+/// Receiving also answers pings and completes a close. Receive until the end, or drop the receiver:
+/// a task in the background does it then. While the program does not receive, nothing is read, so a
+/// fast peer has to wait. Its pings are still [answered](crate::Connection) within ten seconds.
 pub struct Receiver {
     shared: Arc<Shared>,
     /// `None` once nothing can be received any more.
     reader: Option<Box<Reader>>,
     place: Place,
-    /// Whether the end was handed out as an item of the [`Stream`].
+    /// Whether the [`Stream`] has returned its last item.
     is_exhausted: bool,
 }
 
@@ -41,29 +40,30 @@ impl Receiver {
         Self { shared, reader: Some(Box::new(reader)), place, is_exhausted }
     }
 
-    /// Receives a message; `None` is the end after a clean close.
+    /// Receives a message, or `None` after a clean close.
     ///
-    /// Pings and pongs are dealt with and passed over.
+    /// Pings and pongs are handled internally.
     ///
     /// # Errors
     ///
-    /// What ended the connection, if it was no clean close: a violation or an excess of the peer,
-    /// its silence, the loss of the transport. It is the same ever after.
+    /// Returns the cause if the connection did not end with a clean close: the peer broke the
+    /// protocol, exceeded a limit or did not respond, or the transport was lost. Every later call
+    /// returns the same error.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: nothing that was received is lost.
+    /// Cancel safe: no received message is lost.
     pub fn recv(&mut self) -> impl Future<Output = Result<Option<Message>>> {
         Receiving { receiver: self, wanted: PhantomData }
     }
 
-    /// Receives a message and lends it where it was received, without a copy of its own; `None` is
-    /// the end after a clean close.
+    /// Receives a message and borrows it from the receive buffer without a copy, or returns `None`
+    /// after a clean close.
     ///
-    /// For programs that read a message and are done with it, or send it on with
-    /// [`Sender::send`]. Until this or another method receives again, a buffer of 128 KiB of the
-    /// thread's is held, which [`recv`](Self::recv) gives back with the last message in it; and a ping
-    /// that came right behind the message is not answered.
+    /// Use it if the message is not needed afterwards, or is sent on with [`Sender::send`]. Until
+    /// the next call that receives, the connection keeps a receive buffer of 128 KiB, which
+    /// [`recv`](Self::recv) releases with the last message in it, and a ping right after the
+    /// message is not answered.
     ///
     /// ```
     /// # async fn example(connection: towline::Connection) -> towline::Result<()> {
@@ -95,7 +95,7 @@ impl Receiver {
         }
     }
 
-    /// Receives a message, a frame, a ping or a pong; `None` is the end after a clean close.
+    /// Receives a message, a frame, a ping or a pong, or `None` after a clean close.
     ///
     /// # Errors
     ///
@@ -108,24 +108,24 @@ impl Receiver {
         Receiving { receiver: self, wanted: PhantomData }
     }
 
-    /// How the connection ended, see [`Sender::closed`](crate::Sender::closed).
+    /// Returns how the connection ended, see [`Sender::closed`](crate::Sender::closed).
     #[doc(alias("closeReasonCode", "closeDescription"))]
     pub fn closed(&self) -> Option<Closed> {
         self.shared.lock().session.outcome().cloned()
     }
 
-    /// What the handshake agreed on, and who the peer is.
+    /// Returns the result of the opening handshake and the peer's addresses.
     pub fn info(&self) -> &Info {
         &self.shared.info
     }
 
-    /// The TCP socket, if the connection is on one and something can still be received.
+    /// Returns the TCP socket, if the connection is on one and can still receive.
     #[doc(alias = "socket")]
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         self.reader.as_ref()?.half.tcp_stream()
     }
 
-    /// The Unix socket, if the connection is on one and something can still be received.
+    /// Returns the Unix socket, if the connection is on one and can still receive.
     #[cfg(unix)]
     #[doc(alias = "socket")]
     pub fn unix_stream(&self) -> Option<&UnixStream> {
@@ -151,7 +151,7 @@ impl Receiver {
         self.poll_end(cx).map(|end| end.map(|()| None))
     }
 
-    /// Waits until there is a message to lend. `false` is the end after a clean close.
+    /// Waits until there is a message to lend. Returns `false` after a clean close.
     #[inline]
     fn poll_lendable(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool>> {
         if let Some(reader) = &mut self.reader
@@ -165,19 +165,18 @@ impl Receiver {
     #[cold]
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.retire();
-        // Our close frame may still be on its way out. Whether it gets there is part of the end.
+        // This end's close frame is possibly not written yet, and the outcome depends on it.
         ready!(self.shared.poll_outcome(cx, &mut self.place));
         Poll::Ready(self.shared.end_of_receiving())
     }
 
-    /// Receives and drops, until the end: not where receiving ends, but where the transport does.
+    /// Receives and drops until the transport has ended, which is later than the last message.
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>, place: &mut Place) -> Poll<Closed> {
         while let Poll::Ready(Ok(Some(_))) = self.poll_event(cx) {}
         self.shared.poll_closed(cx, place)
     }
 
-    /// Leaves the rest of the reading, which only the transport's end is waited for with, to a
-    /// task of its own.
+    /// Moves the reader to a task that reads until the end of the transport.
     fn retire(&mut self) {
         if let Some(reader) = self.reader.take() {
             self.shared.spawn_drain(reader);
@@ -185,7 +184,7 @@ impl Receiver {
     }
 }
 
-/// Waits for what comes next of what is wanted.
+/// The future of `recv` and `next_event`.
 struct Receiving<'r, W> {
     receiver: &'r mut Receiver,
     wanted: PhantomData<fn() -> W>,
@@ -209,7 +208,8 @@ impl Drop for Receiver {
     }
 }
 
-/// Messages, and what ended them if it was no clean close, once.
+/// The stream yields messages. If the connection does not end with a clean close, the last item is
+/// the error.
 impl Stream for Receiver {
     type Item = Result<Message>;
 

@@ -22,24 +22,23 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The sending half of a connection. Any number of tasks may each have a clone.
 ///
-/// Messages of concurrent senders never interleave on the wire. What one sender sends arrives in
-/// that order.
+/// Messages of concurrent senders never interleave on the wire. Messages of one sender arrive in
+/// the order in which it sent them.
 ///
-/// Sending returns when a message is queued. It leaves at the latest when the sending task next
-/// yields to the runtime; there is nothing to flush. Until then it is batched, and an `.await` that
-/// does not have to wait does not yield. So a program that ends its process, or drops its runtime,
-/// awaits [`flushed`](Self::flushed) or [`close`](Self::close) first. While more than
-/// [`send_high_water_mark`](crate::Config::send_high_water_mark) bytes wait for the peer to take
-/// them, sending waits.
+/// Sending returns when a message is queued. The message is written at the latest when the sending
+/// task next yields to the runtime; no flush is needed. Until then messages are batched, and an
+/// `.await` that is ready at once does not yield. Await [`flushed`](Self::flushed) or
+/// [`close`](Self::close) before the process exits or the runtime is dropped. While more than
+/// [`send_high_water_mark`](crate::Config::send_high_water_mark) bytes are queued, sending waits.
 ///
-/// A connection whose [`Receiver`](crate::Receiver) and senders have all been dropped is closed
-/// with 1001, in the background; with 1011 if it was a panic that dropped the receiver, or the last
+/// When the [`Receiver`](crate::Receiver) and all senders have been dropped, the connection is
+/// closed in the background with 1001, or with 1011 if a panic dropped the receiver or the last
 /// sender.
 pub struct Sender {
     pub(crate) shared: Arc<Shared>,
-    /// What it is [known by](Self::maker), if it has ever made a frame by hand.
+    /// The number from [`maker`](Self::maker), or 0 if this sender has sent no frame by hand yet.
     maker: AtomicU64,
-    /// Where it waits as a `Sink`, and what it waits to have flushed.
+    /// As a `Sink`: the place in a queue of waiters, and the mark to be flushed.
     place: Place,
     mark: Option<Mark>,
 }
@@ -50,21 +49,21 @@ impl Sender {
         Self { shared, maker: AtomicU64::new(0), place: Place::default(), mark: None }
     }
 
-    /// Queues a message, and returns when it is queued: [`flushed`](Self::flushed) makes sure that
-    /// it has left. It waits while there is no room for the message.
+    /// Queues a message, and returns when it is queued. [`flushed`](Self::flushed) waits until it
+    /// has been written. `send` waits while the queue is full.
     ///
-    /// It takes everything that is text or bytes, owned or lent: see [`Outgoing`], by which one also
-    /// says that a message is not to be compressed.
+    /// It takes text or bytes, owned or borrowed: see [`Outgoing`], which can also turn off
+    /// compression for one message.
     ///
-    /// What is queued is written without further ado as soon as the transport takes it, and at the
-    /// latest when this task next yields to the runtime. A process that exits before, or a runtime
-    /// that is dropped, loses it: see [`flushed`](Self::flushed) for an example. That the peer has
-    /// received it is known from a clean [`close`](Self::close), or from the peer's answer. A message
-    /// above
-    /// [`fragmentation_threshold`](crate::Config::fragmentation_threshold) goes out in fragments.
+    /// Queued messages are written when the transport has room, beginning at the latest when this
+    /// task next yields to the runtime. They are lost if the process exits or the runtime is
+    /// dropped before: see [`flushed`](Self::flushed) for an example. Only a clean
+    /// [`close`](Self::close) or an answer of the peer shows that the peer has received a message.
+    /// A message above [`fragmentation_threshold`](crate::Config::fragmentation_threshold) goes out
+    /// in fragments.
     ///
-    /// Those who wait for room have it in the order in which they came, if they come for it when
-    /// they are woken: one that does not holds up nobody.
+    /// Waiting senders get room in the order in which they began to wait. A sender that is not
+    /// polled after it was woken does not block the others.
     ///
     /// ```
     /// # async fn example(sender: towline::Sender) -> towline::Result<()> {
@@ -79,13 +78,13 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Closed`] once the connection is closing; the error
-    /// [gives the message back](Error::into_message).
+    /// [`ErrorKind::Closed`] if the connection is closing or closed. [`Error::into_message`]
+    /// returns the message.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a message is queued whole or, if this is dropped while it waits for room, not
-    /// at all.
+    /// Cancel safe: the message is queued completely or, if this future is dropped while the queue
+    /// is full, not at all.
     #[inline]
     pub fn send<'m>(&self, message: impl Into<Outgoing<'m>>) -> impl Future<Output = Result<()>> {
         Sending { wait: Wait::new(&self.shared), message: Some(message.into()) }
@@ -119,14 +118,14 @@ impl Sender {
         self.send(bytes.into())
     }
 
-    /// Queues a message if there is room for it now, and returns. For any thread, inside a runtime
-    /// or not. As with [`send`](Self::send), it is [`flushed`](Self::flushed) that makes sure that
-    /// it has left.
+    /// Queues a message if the queue has room now. It can be called on any thread, inside a runtime
+    /// or not. As with [`send`](Self::send), [`flushed`](Self::flushed) waits until the message has
+    /// been written.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::QueueFull`] where [`send`](Self::send) would wait, [`ErrorKind::Closed`] once
-    /// the connection is closing; either [gives the message back](Error::into_message).
+    /// [`ErrorKind::QueueFull`] if [`send`](Self::send) would wait, [`ErrorKind::Closed`] if the
+    /// connection is closing or closed. [`Error::into_message`] returns the message.
     pub fn try_send<'m>(&self, message: impl Into<Outgoing<'m>>) -> Result<()> {
         let mut message = message.into();
         match self.shared.try_send(&mut message) {
@@ -135,23 +134,23 @@ impl Sender {
         }
     }
 
-    /// Sends a frame made by hand.
+    /// Queues a frame that the program built (RFC 6455, section 5.2).
     ///
-    /// A message made of frames belongs to the sender that began it. Messages that are sent before it
-    /// is finished wait for that, whoever sends them, and so does another sender's first frame:
-    /// finish it. If this sender is dropped before, the connection is closed with 1011,
-    /// for nothing could ever be sent after it; and a close, by whomever, is not kept waiting by it,
-    /// and what waits behind it is lost then. A close frame does what [`close`](Self::close) does,
-    /// without waiting for the end.
+    /// A message made of frames belongs to the sender that began it, which has to finish it. Until
+    /// then, messages and the first frames of other senders wait. If this sender is dropped before,
+    /// the connection is closed with 1011, since nothing can follow an unfinished message. A close
+    /// does not wait for the message to be finished; messages that wait for it are lost then. A
+    /// close frame begins to close, as [`start_close`](Self::start_close) does.
     ///
-    /// Frames made by hand are sent as they are, compression or not.
+    /// Frames are sent unchanged and never compressed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidSend`] for a frame that can't stand here: a control frame of more than
-    /// 125 bytes or with `fin` off, a continuation with nothing to continue or of another sender's
-    /// message, a first frame while this sender's message is unfinished, one with data and RSV1 where
-    /// compression was agreed on. [`ErrorKind::Closed`] once the connection is closing.
+    /// [`ErrorKind::InvalidSend`] for a frame that is not valid at this point: a control frame of
+    /// more than 125 bytes or without `fin`, a continuation frame without a message to continue or
+    /// of another sender's message, a first frame while this sender's message is unfinished, or a
+    /// data frame with RSV1 on a connection with compression. [`ErrorKind::Closed`] if the
+    /// connection is closing or closed.
     ///
     /// # Cancel safety
     ///
@@ -165,15 +164,15 @@ impl Sender {
             .map_err(|why| self.shared.refused(why))
     }
 
-    /// Sends a ping with up to 125 bytes of payload, in front of messages that wait. The pong
-    /// comes as [`Event::Pong`](crate::Event::Pong).
+    /// Queues a ping with up to 125 bytes of payload, ahead of queued messages. The pong is
+    /// received as [`Event::Pong`](crate::Event::Pong).
     ///
-    /// Keepalive pings are sent without this.
+    /// Keepalive pings are sent automatically.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidSend`] for a longer payload, [`ErrorKind::Closed`] once the connection
-    /// is closing.
+    /// [`ErrorKind::InvalidSend`] for a longer payload, [`ErrorKind::Closed`] if the connection is
+    /// closing or closed.
     ///
     /// # Cancel safety
     ///
@@ -182,7 +181,7 @@ impl Sender {
         self.control(Control { is_ping: true, payload: payload.into() }).await
     }
 
-    /// Sends a pong that answers no ping. Pings are answered without this.
+    /// Queues an unsolicited pong (RFC 6455, section 5.5.3). Pings are answered automatically.
     ///
     /// # Errors
     ///
@@ -195,11 +194,11 @@ impl Sender {
         self.control(Control { is_ping: false, payload: payload.into() }).await
     }
 
-    /// Waits until everything that was sent before this was called has been handed to the operating
-    /// system, or never will be. What others send meanwhile is not waited for.
+    /// Waits until all messages sent before this call have been handed to the operating system, or
+    /// the connection has ended. It does not wait for messages that other senders send meanwhile.
     ///
-    /// Nothing needs this in order to be sent, as long as the runtime goes on. It is for a program
-    /// that is about to end its process or to drop its runtime:
+    /// Messages are written without it as long as the runtime runs. Call it before the process
+    /// exits or the runtime is dropped:
     ///
     /// ```
     /// # async fn example(sender: towline::Sender) -> towline::Result<()> {
@@ -211,42 +210,44 @@ impl Sender {
     /// # }
     /// ```
     ///
-    /// The operating system may still lose what it has, and the peer may never read it.
-    /// [`close`](Self::close) waits for the peer's answer to the close frame, before which the peer
-    /// has received everything. If the connection has ended meanwhile, this returns as well:
-    /// [`closed`](Self::closed) tells.
+    /// Messages can still be lost after that: the peer possibly never reads them.
+    /// [`close`](Self::close) waits for the peer's close frame, which shows that the peer has
+    /// received everything. If the connection has ended, this returns too: check
+    /// [`closed`](Self::closed).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it only waits.
+    /// Cancel safe: this only waits.
     pub async fn flushed(&self) {
         let mark = self.shared.mark();
         let mut wait = Wait::new(&self.shared);
         poll_fn(|cx| self.shared.poll_flush(cx, &mut wait.place, mark)).await;
     }
 
-    /// Closes: what was sent so far is written, then a close frame with this code and reason, and
-    /// the peer's answer is awaited for as long as the
-    /// [`close_timeout`](crate::Config::close_timeout) says.
+    /// Closes the connection (RFC 6455, section 7.1.2): writes all queued messages, then a close
+    /// frame with this code and reason, and waits for the peer's close frame, up to the
+    /// [`close_timeout`](crate::Config::close_timeout).
     ///
-    /// [`CloseCode::NO_STATUS`] and an empty reason make a close frame without a code.
+    /// [`CloseCode::NO_STATUS`] with an empty reason sends a close frame without a code.
     ///
-    /// Returns how it ended, which may be differently: the peer may have closed first, or be gone.
-    /// On a connection that is closing already it waits for that.
+    /// Returns how the connection ended, which can be in another way: for example, the peer closed
+    /// first, or the transport was lost. On a connection that is closing already, it waits for the
+    /// end.
     ///
-    /// The peer's answer is read by the receiving half: go on receiving there until the end, or
-    /// drop it. If nobody receives, the end comes with the timeout.
+    /// The receiving half reads the peer's close frame: keep receiving there until the end, or drop
+    /// it. If it is kept and does not receive, the connection ends with the timeout.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidSend`] for a code that must not be sent or a reason of more than 123
-    /// bytes. Nothing has happened then.
+    /// bytes. The connection stays open.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: closing has begun when this is first polled, and goes on in any case.
+    /// Cancel safe: the first poll begins the close, which completes even if this future is dropped
+    /// later.
     pub async fn close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<Closed> {
-        // One that is closing already ends as it will.
+        // An error means that the connection is closing already. Its end is awaited as well.
         let _ = self.shared.close(close_frame(code, reason.as_ref())?);
         Ok(self.wait_closed().await)
     }
@@ -255,58 +256,60 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// As [`close`](Self::close), and [`ErrorKind::Closed`] if the connection is closing already,
-    /// whoever began: nothing has happened then.
+    /// As [`close`](Self::close), and [`ErrorKind::Closed`] if either end is closing already. The
+    /// call has no effect then.
     pub fn start_close(&self, code: CloseCode, reason: impl AsRef<str>) -> Result<()> {
         let frame = close_frame(code, reason.as_ref())?;
         self.shared.close(frame).map_err(|why| self.shared.refused(why))
     }
 
-    /// Ends the connection at once: a close frame with this code and reason is sent if that can be
-    /// done without waiting, and the transport is closed. WebSocket-Node's default for it is
-    /// [`CloseCode::PROTOCOL_ERROR`].
+    /// Ends the connection without waiting for the peer: sends a close frame with this code and
+    /// reason if the transport takes it without waiting, and closes the transport. WebSocket-Node's
+    /// default code is [`CloseCode::PROTOCOL_ERROR`].
     ///
-    /// A code or reason that can't be sent is left out.
+    /// If the code or the reason is not valid, the close frame is sent without either.
     #[doc(alias = "drop")]
     pub fn abort(&self, code: CloseCode, reason: impl AsRef<str>) {
         self.shared.abort(close_frame(code, reason.as_ref()).unwrap_or(CloseFrame::EMPTY));
     }
 
-    /// Waits for the end of the connection, whoever brings it about, and tells how it came.
+    /// Waits until the connection has ended, and returns how. It does not begin to close.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: it only waits.
+    /// Cancel safe: this only waits.
     pub async fn wait_closed(&self) -> Closed {
         let mut wait = Wait::new(&self.shared);
         poll_fn(|cx| self.shared.poll_closed(cx, &mut wait.place)).await
     }
 
-    /// How the connection ended: who began, what was sent and received, and why. `None` while it
-    /// has not, or while it is closing and the peer's part is missing.
+    /// Returns how the connection ended: which side began, the close frames that were sent and
+    /// received, and the cause. `None` while it is open, or while the peer's close frame is still
+    /// missing.
     #[doc(alias("closeReasonCode", "closeDescription"))]
     pub fn closed(&self) -> Option<Closed> {
         self.shared.lock().session.outcome().cloned()
     }
 
-    /// Whether messages can be sent: no close frame was sent or received, and the transport holds.
+    /// Returns whether messages can be sent: no close frame was sent or received, and the transport
+    /// is intact.
     #[doc(alias = "connected")]
     pub fn is_open(&self) -> bool {
         self.shared.lock().session.is_open()
     }
 
-    /// How many bytes are queued and not handed to the operating system yet.
+    /// Returns the number of queued bytes that were not handed to the operating system yet.
     #[doc(alias = "bytesWaitingToFlush")]
     pub fn queued_bytes(&self) -> usize {
         self.shared.lock().session.outbound().queued_len()
     }
 
-    /// What the handshake agreed on, and who the peer is.
+    /// Returns the result of the opening handshake and the peer's addresses.
     pub fn info(&self) -> &Info {
         &self.shared.info
     }
 
-    /// The number by which it is known as one that makes frames by hand.
+    /// Returns the number that identifies this sender as one that sends frames by hand.
     fn maker(&self) -> NonZeroU64 {
         if let Some(maker) = NonZeroU64::new(self.maker.load(Ordering::Relaxed)) {
             return maker;
@@ -315,7 +318,7 @@ impl Sender {
         let maker = NonZeroU64::MIN.saturating_add(makers);
         let known =
             self.maker.compare_exchange(0, maker.get(), Ordering::Relaxed, Ordering::Relaxed);
-        // Another thread may have been first.
+        // Another thread can have set it first.
         known.err().and_then(NonZeroU64::new).unwrap_or(maker)
     }
 
@@ -327,7 +330,7 @@ impl Sender {
     }
 }
 
-/// A message on its way to the queue.
+/// The future of `send`.
 struct Sending<'s, 'm> {
     wait: Wait<'s>,
     /// `None` once it was sent or refused.
@@ -351,11 +354,11 @@ impl Future for Sending<'_, '_> {
     }
 }
 
-/// What is told of messages that are not sent.
+/// Errors for messages that were not sent.
 impl Shared {
     fn refused(&self, why: Refused) -> Error {
-        let state = self.lock();
-        Error::refused(why, &state.session).with_failure(state.receiver.failure())
+        let core = self.lock();
+        Error::refused(why, &core.session).with_failure(core.receiver.failure())
     }
 
     #[cold]
@@ -372,7 +375,7 @@ impl Shared {
     }
 }
 
-/// A close frame that can be sent.
+/// Creates a close frame, if the code and the reason are valid.
 pub(crate) fn close_frame(code: CloseCode, reason: &str) -> Result<CloseFrame> {
     if code == CloseCode::NO_STATUS && reason.is_empty() {
         return Ok(CloseFrame::EMPTY);
@@ -393,17 +396,18 @@ impl Drop for Sender {
         if let Some(maker) = NonZeroU64::new(*self.maker.get_mut()) {
             self.shared.close_if_unfinished(maker);
         }
-        // Release and acquire: who sees zero sees everything that the others did.
+        // Release and acquire: the last sender has to see everything that the others did.
         if self.shared.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.close_if_abandoned();
         }
     }
 }
 
-/// `start_send` queues a message, as [`send`](Self::send) does; it is sent without a flush as soon as
-/// the task yields. Flushing waits until the operating system has what was sent before, as
-/// [`flushed`](Self::flushed) does: `SinkExt::send` and `send_all` flush, `SinkExt::feed` does not. Closing the sink begins to close the connection with 1000, and is done when the close
-/// frame has been written: the end, and what the peer says until then, is for whoever receives.
+/// `start_send` queues a message, as [`send`](Self::send) does. It is written without a flush when
+/// the task yields. Flushing waits until the operating system has all messages sent before, as
+/// [`flushed`](Self::flushed) does: `SinkExt::send` and `send_all` flush, `SinkExt::feed` does not.
+/// Closing the sink begins to close the connection with 1000, and completes when the close frame
+/// has been written. The receiving half gets the peer's last messages and the end.
 impl Sink<Message> for Sender {
     type Error = Error;
 
@@ -413,7 +417,7 @@ impl Sink<Message> for Sender {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<()> {
-        // Room was made sure of before. If others have taken it since, it was promised still.
+        // `poll_ready` has promised room, even if other senders have taken it since.
         self.mark = None;
         let mut message = Outgoing::from(message);
         let sent = self.shared.send_beyond_room(&mut message);
@@ -433,7 +437,7 @@ impl Sink<Message> for Sender {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        // What was waited for until now is not all there is to wait for.
+        // The close frame has to be flushed as well.
         if self.shared.close(close_frame(CloseCode::NORMAL, "")?).is_ok() {
             self.mark = None;
         }

@@ -1,8 +1,9 @@
-//! What the halves of a connection, its tasks and its timer share: the lock, and little else.
+//! The data that the halves of a connection, its tasks and its timer share, behind a lock.
 //!
-//! The lock is held for the encoding of a frame or a write that does not block, and practically
-//! never contended. While it is held, no code of the program's is run but the transport's. Nobody is woken
-//! and no task is made but by the timekeeper, which has a lock of its own, and by tokio's budget.
+//! The lock is held while a frame is encoded or written without blocking, and is hardly ever
+//! contended. While it is held, no code of the program runs except the transport's. No waker is
+//! called and no task is spawned under it, except by the timekeeper, which has its own lock, and by
+//! tokio's budget.
 
 use std::future::poll_fn;
 use std::io;
@@ -27,74 +28,74 @@ use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
     pub(crate) info: Arc<Info>,
-    /// Knows where tasks of this connection run, too, whoever starts them.
+    /// Also holds the runtime that this connection's tasks run on.
     pub(crate) timekeeper: Timekeeper,
     observer: Option<Arc<dyn Observer>>,
     pub(crate) heard: Heard,
-    /// How many [`Sender`](crate::Sender)s there are, and how many have ever made frames by hand.
+    /// The number of [`Sender`](crate::Sender)s, and of those that have ever sent frames by hand.
     pub(crate) senders: AtomicUsize,
     pub(crate) frame_makers: AtomicU64,
-    state: Mutex<State>,
+    core: Mutex<Core>,
 }
 
-/// Who wants to know of a connection's end.
+/// Is notified when a connection has ended.
 pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed);
 }
 
-/// What the receiver says without taking the lock. Nobody else writes it.
+/// Updates of the receiver that need no lock. Only the receiver writes them.
 #[derive(Default)]
 pub(crate) struct Heard {
-    /// How many reads have brought something.
+    /// The number of reads that returned bytes.
     reads: AtomicU32,
-    /// Where it is: a [`Receiving`].
+    /// The receiver's position: a [`Receiving`].
     position: AtomicU8,
 }
 
-pub(crate) struct State {
+pub(crate) struct Core {
     pub(crate) session: Session,
     pub(crate) writer: Writer,
     pub(crate) waiting: Waiting,
     pub(crate) receiver: ReceiverState,
-    /// Which sender has begun a message made of frames and not finished it.
+    /// The sender that has begun a message made of frames and not finished it.
     pub(crate) unfinished_by: Option<NonZeroU64>,
-    /// A broadcast that found no room, to be sent as soon as there is some.
+    /// A broadcast that found the queue full, to be sent when there is room.
     pub(crate) newest: Option<Box<Outgoing<'static>>>,
-    /// When the timekeeper will call.
+    /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
     knows_outcome: bool,
 }
 
-/// The receiver, as far as others need to know.
+/// The part of the receiver that senders and the timekeeper need.
 #[derive(Default)]
 pub(crate) struct ReceiverState {
     pub(crate) is_gone: bool,
     /// Whether it was dropped by a panic.
     pub(crate) has_panicked: bool,
-    /// It, while it waits.
+    /// The receiver's waker, while it waits.
     pub(crate) waker: Option<Waker>,
-    /// How many of its reads the session has been told of.
+    /// The number of reads that the session knows of.
     reads_known: u32,
-    /// How many there were when the timekeeper looked last.
+    /// The number of reads at the timekeeper's last check.
     reads_then: u32,
     /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
-    /// Whether it is about to have written what the session has answered.
+    /// Whether the receiver still has to write answers of the session.
     #[cfg(shuttle)]
     pub(crate) is_answering: bool,
-    /// What lies unread, where some of it was seen to.
+    /// The unread bytes, if the timekeeper has found some.
     pub(crate) unread: Option<Box<Unread>>,
 }
 
 /// Bytes that lie unread.
 pub(crate) struct Unread {
-    /// How many reads there had been: until there is another, these are the same ones.
+    /// The number of reads before. Until the next read, the unread bytes begin with the same ones.
     pub(crate) behind: u32,
-    /// Where the ping among them begins that was answered.
+    /// The offset of the ping among them that was answered.
     pub(crate) answered: Option<usize>,
-    /// What reading has failed with, where it says more than its kind: TLS knows why. It is here
-    /// since nothing is rarer, and nothing lies unread any more.
+    /// The error of a failed read, if it says more than its kind, as that of TLS. It is stored here
+    /// to keep connections small: after a failed read, there are no unread bytes.
     pub(crate) failure: Option<Arc<io::Error>>,
 }
 
@@ -109,18 +110,18 @@ impl ReceiverState {
     }
 }
 
-/// What is to be done once the state is unlocked.
+/// Work to do after the lock is released.
 #[must_use]
 #[derive(Default)]
 struct Aftermath {
     wake: Vec<Waker>,
     spawns_flusher: bool,
     closed: Option<Closed>,
-    /// What is left of the transport. To drop it may run code of the program's.
+    /// The rest of the transport. Dropping it can run the program's code.
     remains: Option<Remains>,
 }
 
-/// Where those stand who wait for room.
+/// The queues of those that wait for room.
 const LINES: [Until; 2] = [Until::RoomAhead, Until::Room];
 
 impl Shared {
@@ -137,7 +138,7 @@ impl Shared {
             heard: Heard::default(),
             senders: AtomicUsize::new(0),
             frame_makers: AtomicU64::new(0),
-            state: Mutex::new(State {
+            core: Mutex::new(Core {
                 session,
                 writer: Writer::new(half),
                 waiting: Waiting::default(),
@@ -154,93 +155,93 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        let state = match self.state.lock() {
-            Ok(state) => state,
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        let core = match self.core.lock() {
+            Ok(core) => core,
             Err(poisoned) => Self::recover(poisoned.into_inner()),
         };
         #[cfg(shuttle)]
-        let state = State::checked(state);
-        state
+        let core = Core::checked(core);
+        core
     }
 
-    /// The program's stream has panicked.
+    /// The lock is poisoned: the program's stream has panicked.
     #[cold]
-    fn recover(mut state: MutexGuard<'_, State>) -> MutexGuard<'_, State> {
-        let State { session, writer, .. } = &mut *state;
+    fn recover(mut core: MutexGuard<'_, Core>) -> MutexGuard<'_, Core> {
+        let Core { session, writer, .. } = &mut *core;
         writer.give_up(session);
-        state
+        core
     }
 
-    /// Changes the state, and sees to what follows from it.
+    /// Applies a change, and does the work that results from it.
     #[inline]
-    pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> R) -> R {
+    pub(crate) fn update<R>(self: &Arc<Self>, change: impl FnOnce(&mut Core) -> R) -> R {
         let unless_panicked = Unwound(self);
-        let mut state = self.lock();
-        let result = change(&mut state);
+        let mut core = self.lock();
+        let result = change(&mut core);
         std::mem::forget(unless_panicked);
-        if state.is_settled() {
+        if core.is_settled() {
             return result;
         }
-        let after = self.settle(&mut state);
-        drop(state);
+        let after = self.settle(&mut core);
+        drop(core);
         after.run(self);
         result
     }
 
-    /// Looks at what a change has led to: who is to be woken, whether this was the end, when the
-    /// timekeeper is to call.
-    fn settle(self: &Arc<Self>, state: &mut State) -> Aftermath {
+    /// Determines the results of a change: whom to wake, whether the connection has ended, and the
+    /// next deadline.
+    fn settle(self: &Arc<Self>, core: &mut Core) -> Aftermath {
         let mut after = Aftermath::default();
-        state.serve(&mut after.wake);
-        if !state.session.is_open() {
-            self.settle_closing(state, &mut after);
+        core.serve(&mut after.wake);
+        if !core.session.is_open() {
+            self.settle_closing(core, &mut after);
         }
-        self.reschedule(state);
-        after.spawns_flusher = state.writer.take_spawn();
+        self.reschedule(core);
+        after.spawns_flusher = core.writer.take_spawn();
         after
     }
 
-    fn settle_closing(self: &Arc<Self>, state: &mut State, after: &mut Aftermath) {
-        state.newest = None;
-        if state.session.outcome().is_some() && !std::mem::replace(&mut state.knows_outcome, true) {
-            state.waiting.wake_all(Until::End, &mut after.wake);
-            after.wake.extend(state.receiver.waker.take());
+    fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
+        core.newest = None;
+        if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
+            core.waiting.wake_all(Until::End, &mut after.wake);
+            after.wake.extend(core.receiver.waker.take());
         }
-        if let Some(closed) = state.session.closed()
-            && !state.is_ended
+        if let Some(closed) = core.session.closed()
+            && !core.is_ended
         {
             after.closed = Some(closed.clone());
-            self.end(state, after);
+            self.end(core, after);
         }
     }
 
-    fn end(&self, state: &mut State, after: &mut Aftermath) {
-        state.is_ended = true;
-        let (remains, flusher) = state.writer.end();
+    fn end(&self, core: &mut Core, after: &mut Aftermath) {
+        core.is_ended = true;
+        let (remains, flusher) = core.writer.end();
         after.remains = remains;
-        state.session.outbound().discard();
-        state.waiting.wake_everybody(&mut after.wake);
-        after.wake.extend(state.receiver.waker.take());
+        core.session.outbound().discard();
+        core.waiting.wake_everybody(&mut after.wake);
+        after.wake.extend(core.receiver.waker.take());
         after.wake.extend(flusher);
-        if let Some(deadline) = state.deadline.take() {
+        if let Some(deadline) = core.deadline.take() {
             self.timekeeper.cancel(deadline, self.info.id);
         }
     }
 
-    /// Has the timekeeper call when the session wants it to, if that is earlier than it will.
-    pub(crate) fn reschedule(self: &Arc<Self>, state: &mut State) {
-        if let Some(next) = state.session.poll_timeout().map(Instant::from_std) {
-            self.call_at(state, next);
+    /// Schedules the session's next deadline, if it is earlier than the scheduled one.
+    pub(crate) fn reschedule(self: &Arc<Self>, core: &mut Core) {
+        if let Some(next) = core.session.poll_timeout().map(Instant::from_std) {
+            self.call_at(core, next);
         }
     }
 
-    /// Has the timekeeper call at this time, if that is earlier than it will.
-    pub(crate) fn call_at(self: &Arc<Self>, state: &mut State, next: Instant) {
-        if state.deadline.is_none_or(|deadline| next < deadline) {
+    /// Schedules a call of the timekeeper, if it is earlier than the scheduled one.
+    pub(crate) fn call_at(self: &Arc<Self>, core: &mut Core, next: Instant) {
+        if core.deadline.is_none_or(|deadline| next < deadline) {
             let timed: Weak<Self> = Arc::downgrade(self);
-            self.timekeeper.schedule(state.deadline, next, self.info.id, timed);
-            state.deadline = Some(next);
+            self.timekeeper.schedule(core.deadline, next, self.info.id, timed);
+            core.deadline = Some(next);
         }
     }
 
@@ -249,28 +250,28 @@ impl Shared {
         self.timekeeper.runtime().spawn(flusher.run(this_thread()));
     }
 
-    /// How much is queued just now.
+    /// The number of bytes in the queue.
     fn queued(&self) -> usize {
         self.lock().session.outbound().queued_len()
     }
 }
 
-/// Whether the flusher has more to do, when others have had their turn.
+/// Whether the flusher has more to do after it has yielded.
 #[derive(PartialEq, Eq)]
 enum Flow {
     GoesOn,
     Ends,
 }
 
-/// So many times the flusher lets a task on another thread go on with queueing.
+/// How often the flusher yields to a task on another thread that is still queueing.
 const HOLD_BACK: usize = 8;
 
 /// The task of the flusher, see `writer.rs`.
 struct Flusher(Arc<Shared>);
 
 impl Flusher {
-    /// Where it runs on another thread than the task that queued something, that task may not have
-    /// yielded yet: as long as it goes on queueing, the flusher lets it.
+    /// If the flusher runs on a different thread than the task that queued a message, that task has
+    /// possibly not yielded yet. The flusher waits for it while it keeps queueing.
     async fn run(self, scheduled_on: ThreadId) {
         let shared = &self.0;
         if this_thread() != scheduled_on {
@@ -282,45 +283,45 @@ impl Flusher {
                 }
             }
         }
-        // It yields rather than wake itself, so that the runtime looks at sockets and timers too.
-        while poll_fn(|cx| shared.update(|state| state.poll_flusher(cx))).await == Flow::GoesOn {
+        // Yielding, unlike waking itself, lets the runtime poll sockets and timers.
+        while poll_fn(|cx| shared.update(|core| core.poll_flusher(cx))).await == Flow::GoesOn {
             yield_now().await;
         }
     }
 }
 
-/// A change that was broken off by a panic, in the program's stream: that is the end, and who waits
-/// hears of it from here.
+/// Runs if a panic of the program's stream interrupts a change. The connection has ended then, and
+/// dropping this wakes all waiters.
 struct Unwound<'s>(&'s Arc<Shared>);
 
 impl Drop for Unwound<'_> {
     #[cold]
     fn drop(&mut self) {
-        // To panic once more would be the end of the process.
+        // A second panic would abort the process.
         let _ = catch_unwind(AssertUnwindSafe(|| self.0.update(|_| ())));
     }
 }
 
 #[cfg(shuttle)]
-impl State {
-    /// Asserts that the invariant of the writer's held while the lock was free.
+impl Core {
+    /// Asserts that the writer's invariant held while the lock was free.
     fn checked(mut guard: MutexGuard<'_, Self>) -> MutexGuard<'_, Self> {
-        let State { session, writer, receiver, .. } = &mut *guard;
+        let Core { session, writer, receiver, .. } = &mut *guard;
         let is_seen_to = session.outbound().is_empty() || !writer.is_idle();
         assert!(is_seen_to || receiver.is_answering, "something is queued, and nobody writes it");
         guard
     }
 }
 
-impl State {
-    /// Whether nothing follows from a change but what everybody sees for themselves.
+impl Core {
+    /// Whether a change needs no further work.
     #[inline]
     fn is_settled(&self) -> bool {
         let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
         self.session.is_open() && nobody_waits && self.writer.is_settled()
     }
 
-    /// Whether there is no room for who waits in this line.
+    /// Whether there is no room for the waiters in this queue.
     #[inline]
     pub(crate) fn is_full(&self, until: Until) -> bool {
         self.session.is_open()
@@ -330,9 +331,8 @@ impl State {
             }
     }
 
-    /// Gives what there is to those who wait for it. Of those who wait for room, the next one is
-    /// woken when the one before it has come; the flusher sees to it that one who does not come
-    /// holds nobody up.
+    /// Wakes waiters whose condition holds. Of those that wait for room, one is woken after the
+    /// other has used its turn. If one does not, the flusher passes it over.
     fn serve(&mut self, wake: &mut Vec<Waker>) {
         self.send_newest();
         let Self { session, writer, waiting, unfinished_by, .. } = self;
@@ -369,7 +369,7 @@ impl State {
         }
     }
 
-    /// A broadcast that found no room is sent now, if there is some.
+    /// Sends the broadcast that found the queue full, if there is room now.
     pub(crate) fn send_newest(&mut self) {
         if self.newest.is_some()
             && !self.is_full(Until::Room)
@@ -382,8 +382,8 @@ impl State {
         }
     }
 
-    /// Writes, and sees to it that room is given to all who wait for it: who was woken before this
-    /// had its chance, so that the next one is woken after it.
+    /// Writes, and lets waiters have the room. Waiters that were woken before this poll and did not
+    /// use their turn are passed over, so that the next one is woken.
     fn poll_flusher(&mut self, cx: &mut Context<'_>) -> Poll<Flow> {
         let wrote = self.writer.run(&mut self.session, cx);
         let mut is_serving = false;
@@ -403,8 +403,8 @@ impl State {
         Poll::Ready(Flow::Ends)
     }
 
-    /// The receiver has nothing more to hand out, and is about to wait with this waker. Since its
-    /// last turn, bytes came last at `heard_at`, if any did.
+    /// The receiver has no more items, and is going to wait with this waker. `heard_at` is when
+    /// bytes last arrived since its last turn, if any did.
     pub(crate) fn end_turn(&mut self, heard: &Heard, heard_at: Option<Instant>, waker: &Waker) {
         if let Some(at) = heard_at {
             self.session.handle_received(at.into_std());
@@ -419,9 +419,9 @@ impl State {
         }
     }
 
-    /// Bytes may have come in a turn of the receiver's that has not ended: when, only it knows, but
-    /// after the last look, which was so long ago at the most. Returns whether any have come since
-    /// then.
+    /// Notes bytes that were read in a turn of the receiver that has not ended. Their exact time is
+    /// not known here, but is after the last check, which was at most `ago` before. Returns whether
+    /// any were read since then.
     pub(crate) fn hear(&mut self, heard: &Heard, now: Instant, ago: Duration) -> bool {
         let reads = heard.reads();
         if self.receiver.reads_known != reads {
@@ -434,12 +434,12 @@ impl State {
 }
 
 impl Heard {
-    /// Notes that a read has brought something.
+    /// Counts a read that returned bytes.
     pub(crate) fn note(&self) {
         self.reads.store(self.reads().wrapping_add(1), Ordering::Relaxed);
     }
 
-    /// How many reads have brought something.
+    /// The number of reads that returned bytes.
     #[inline]
     pub(crate) fn reads(&self) -> u32 {
         self.reads.load(Ordering::Relaxed)
@@ -468,7 +468,7 @@ impl Aftermath {
         if self.spawns_flusher {
             shared.spawn_flusher();
         }
-        // The program's stream may panic as it goes. Others are to hear of the end all the same.
+        // The program's stream can panic when it is dropped. Waiters still have to be woken.
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(self.remains)));
         for waker in self.wake {
             waker.wake();
@@ -482,7 +482,7 @@ impl Aftermath {
     }
 }
 
-/// Who waits for something of a connection, as long as this lives.
+/// A waiter of a connection. Dropping it leaves the queue.
 pub(crate) struct Wait<'s> {
     pub(crate) shared: &'s Arc<Shared>,
     pub(crate) place: Place,
@@ -502,11 +502,11 @@ impl Drop for Wait<'_> {
 }
 
 impl Shared {
-    /// Gives up a place among those who wait. If it was this one's turn, it is the next one's.
+    /// Leaves a queue of waiters. If it was this waiter's turn, the next one gets it.
     #[inline]
     pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
         if place.is_taken() {
-            self.update(|state| state.waiting.leave(place));
+            self.update(|core| core.waiting.leave(place));
         }
     }
 }

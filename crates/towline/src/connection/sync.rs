@@ -1,7 +1,7 @@
-//! Locks, atomics and tasks: those of std and tokio.
+//! Locks, atomics and tasks of std and tokio.
 //!
-//! With `--cfg shuttle` they are those of [shuttle], which decides who runs when: so the tests in
-//! `tests/threads` try what threads can do to each other, in the code that is shipped.
+//! With `--cfg shuttle` they are those of [shuttle], which controls the scheduling: so the tests in
+//! `tests/threads` explore interleavings of threads in the code that is shipped.
 //!
 //! [shuttle]: https://docs.rs/shuttle
 
@@ -22,7 +22,7 @@ pub(crate) use shuttle::sync::{
     atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
-/// Where the tasks of connections run.
+/// The runtime that the tasks of connections run on.
 #[derive(Clone)]
 pub(crate) struct Runtime {
     #[cfg(not(shuttle))]
@@ -31,23 +31,23 @@ pub(crate) struct Runtime {
 
 #[cfg(not(shuttle))]
 impl Runtime {
-    /// The runtime that this is called in.
+    /// Returns the current runtime.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime.
     pub(crate) fn current() -> Self {
         Self { handle: tokio::runtime::Handle::current() }
     }
 
-    /// Whether this is the runtime that this is called in.
+    /// Whether this is the current runtime.
     pub(crate) fn is_current(&self) -> bool {
         tokio::runtime::Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
     }
 
     /// # Panics
     ///
-    /// Where the runtime that this is called in has no time: nothing would ever be due.
+    /// Panics if the time driver of the current runtime is not enabled: deadlines could not work.
     pub(crate) fn check_time() {
         drop(tokio::time::sleep(std::time::Duration::ZERO));
     }
@@ -62,7 +62,7 @@ pub(crate) async fn yield_now() {
     tokio::task::yield_now().await;
 }
 
-/// The thread that this is called on.
+/// Returns the current thread.
 #[cfg(not(shuttle))]
 pub(crate) fn this_thread() -> ThreadId {
     std::thread::current().id()
@@ -74,15 +74,15 @@ impl Runtime {
         Self {}
     }
 
-    /// Never: what a thread keeps would be kept from one schedule to the next.
+    /// Always `false`: a thread-local must not be reused from one schedule to the next.
     pub(crate) fn is_current(&self) -> bool {
         false
     }
 
     pub(crate) fn check_time() {}
 
-    /// A task that never ends is a fault. A panic with `()` is one that the test has raised: it ends
-    /// its task alone, as with tokio.
+    /// A task that never ends fails the test. A panic with `()` was raised by the test: it ends its
+    /// task only, as with tokio.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -94,7 +94,7 @@ impl Runtime {
                 Err(panic) => resume_unwind(panic),
             }
         }));
-        // Dropped, it would say that nobody minds.
+        // Dropping the handle would detach the task, and shuttle would not notice that it hangs.
         std::mem::forget(handle);
     }
 }
@@ -104,7 +104,7 @@ pub(crate) async fn yield_now() {
     shuttle::future::yield_now().await;
 }
 
-/// Tasks run on either of two threads, as it comes.
+/// Tasks run on one of two threads, at random.
 #[cfg(shuttle)]
 pub(crate) type ThreadId = bool;
 

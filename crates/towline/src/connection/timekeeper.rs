@@ -1,7 +1,7 @@
-//! One timer for many connections: for those that were made on one thread of a runtime.
+//! One timer for all connections that were created on one thread of a runtime.
 //!
-//! A connection has one entry, with the earliest moment at which something might be due. That it
-//! isn't, because bytes have come since, is found when the moment comes: receiving costs no timer.
+//! A connection has one entry, with its earliest possible deadline. Received bytes can postpone the
+//! deadline, which is checked when the entry is due: so receiving does not touch the timer.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,45 +13,45 @@ use tokio::time::Instant;
 
 use crate::connection::sync::{Mutex, MutexGuard, Runtime, yield_now};
 
-/// So many connections are looked after before other tasks have their turn.
+/// How many connections are handled before the task yields.
 const BATCH: usize = 32;
 
-/// What has deadlines.
+/// An object with deadlines.
 pub(crate) trait Timed: Send + Sync {
-    /// Does what is due. What is due next is scheduled anew.
+    /// Does the work that is due, and schedules the next deadline.
     fn handle_deadline(self: Arc<Self>, now: Instant);
 }
 
-/// Calls connections at their deadlines. Clones are the same timekeeper; its task runs while there
-/// is a deadline.
+/// Calls connections at their deadlines. Clones share one task, which runs while there is a
+/// deadline.
 #[derive(Clone)]
 pub(crate) struct Timekeeper(Arc<Inner>);
 
 struct Inner {
     runtime: Runtime,
-    state: Mutex<State>,
+    schedule: Mutex<Schedule>,
     earlier: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct Schedule {
     deadlines: BTreeMap<(Instant, u64), Weak<dyn Timed>>,
     is_running: bool,
 }
 
 thread_local! {
-    /// The timekeeper of the connections that are made on this thread. It is no other thread's, so
-    /// that threads don't wait for each other, and one runtime's only: its task would stand still
-    /// with any other.
+    /// The timekeeper of the connections that are created on this thread. Threads do not share it,
+    /// so that they don't contend for its lock. It belongs to one runtime, since its task stops
+    /// with that.
     static LOCAL: RefCell<Weak<Inner>> = const { RefCell::new(Weak::new()) };
 }
 
 impl Timekeeper {
-    /// The timekeeper of this thread, for the runtime that this is called in.
+    /// Returns this thread's timekeeper for the current runtime.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or if the runtime's time driver is not enabled.
     pub(crate) fn here() -> Self {
         let known = LOCAL.try_with(|local| local.borrow().upgrade()).ok().flatten();
         if let Some(known) = known.filter(|known| known.runtime.is_current()) {
@@ -59,28 +59,29 @@ impl Timekeeper {
         }
         let runtime = Runtime::current();
         Runtime::check_time();
-        let (state, earlier) = (Mutex::new(State::default()), Notify::new());
-        let new = Arc::new(Inner { runtime, state, earlier });
-        // A thread that is ending has nowhere to keep it.
+        let (schedule, earlier) = (Mutex::new(Schedule::default()), Notify::new());
+        let new = Arc::new(Inner { runtime, schedule, earlier });
+        // Fails on a thread that is ending.
         let _ = LOCAL.try_with(|local| local.replace(Arc::downgrade(&new)));
         Self(new)
     }
 
-    /// Whether there can be one here.
+    /// Checks that a timekeeper can be created here.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime, or in one without time.
+    /// Panics outside of a tokio runtime, or if the runtime's time driver is not enabled.
     pub(crate) fn check_runtime() {
         Runtime::check_time();
     }
 
-    /// Where its task runs, and those of its connections do.
+    /// The runtime of its task and of its connections' tasks.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.0.runtime
     }
 
-    /// Calls `timed`, which goes by this number, at `at`, and not at `instead_of`.
+    /// Schedules a call of `timed`, which has this number, at `at`. It replaces the call at
+    /// `instead_of`.
     pub(crate) fn schedule(
         &self,
         instead_of: Option<Instant>,
@@ -88,37 +89,37 @@ impl Timekeeper {
         id: u64,
         timed: Weak<dyn Timed>,
     ) {
-        let mut state = self.lock();
+        let mut schedule = self.lock();
         if let Some(before) = instead_of {
-            state.deadlines.remove(&(before, id));
+            schedule.deadlines.remove(&(before, id));
         }
         let is_earliest =
-            state.deadlines.first_key_value().is_none_or(|((first, _), _)| at < *first);
-        state.deadlines.insert((at, id), timed);
-        if !std::mem::replace(&mut state.is_running, true) {
-            drop(state);
+            schedule.deadlines.first_key_value().is_none_or(|((first, _), _)| at < *first);
+        schedule.deadlines.insert((at, id), timed);
+        if !std::mem::replace(&mut schedule.is_running, true) {
+            drop(schedule);
             self.0.runtime.spawn(run(Running { timekeeper: self.clone(), is_over: false }));
         } else if is_earliest {
-            drop(state);
+            drop(schedule);
             self.0.earlier.notify_one();
         }
     }
 
-    /// Forgets the call of this connection at `at`.
+    /// Cancels the call of this connection at `at`.
     pub(crate) fn cancel(&self, at: Instant, id: u64) {
         self.lock().deadlines.remove(&(at, id));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Schedule> {
+        self.0.schedule.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Those whose time has come, or as many of them as are looked after in one go.
+    /// Removes and returns the entries that are due, at most [`BATCH`] of them.
     fn take_due(&self, now: Instant) -> Vec<Arc<dyn Timed>> {
         let mut due = Vec::new();
-        let mut state = self.lock();
+        let mut schedule = self.lock();
         while due.len() < BATCH
-            && let Some(entry) = state.deadlines.first_entry()
+            && let Some(entry) = schedule.deadlines.first_entry()
             && entry.key().0 <= now
         {
             due.extend(entry.remove().upgrade());
@@ -126,11 +127,11 @@ impl Timekeeper {
         due
     }
 
-    /// The next deadline. Without one, the task is over.
+    /// Returns the next deadline. If there is none, the task ends.
     fn next(&self) -> Option<Instant> {
-        let mut state = self.lock();
-        let next = state.deadlines.first_key_value().map(|((at, _), _)| *at);
-        state.is_running = next.is_some();
+        let mut schedule = self.lock();
+        let next = schedule.deadlines.first_key_value().map(|((at, _), _)| *at);
+        schedule.is_running = next.is_some();
         next
     }
 }
@@ -141,7 +142,7 @@ async fn run(mut running: Running) {
         let due = running.timekeeper.take_due(now);
         let there_may_be_more = due.len() == BATCH;
         for timed in due {
-            // What one connection's stream or observer does wrong is no matter to the others.
+            // A panic of one connection's stream or observer must not affect other connections.
             let _ = catch_unwind(AssertUnwindSafe(|| timed.handle_deadline(now)));
         }
         if there_may_be_more {
@@ -149,17 +150,16 @@ async fn run(mut running: Running) {
             continue;
         }
         let Some(next) = running.timekeeper.next() else {
-            // From here on another task may be the running one.
+            // Another task can have been started since.
             running.is_over = true;
             return;
         };
-        // Whichever comes first: the deadline, or word of an earlier one.
+        // Wait for the deadline, or for a notification of an earlier one.
         let _ = tokio::time::timeout_at(next, running.timekeeper.0.earlier.notified()).await;
     }
 }
 
-/// A task that is thrown away with its runtime, before or after it began, must not be taken for a
-/// running one.
+/// Clears `is_running` if the task is dropped with its runtime, before or after its first poll.
 struct Running {
     timekeeper: Timekeeper,
     is_over: bool,

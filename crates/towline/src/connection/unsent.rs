@@ -1,33 +1,33 @@
-//! How much the kernel may hold back of what it can't send yet.
+//! Limits how many unsent bytes the kernel buffers.
 
 use std::time::Duration;
 
-/// What a peer is allowed that has shown nothing yet, and one that is slow. Else the kernel takes
-/// megabytes for it: pings would stand behind those, and nobody could see that it takes anything.
+/// The limit for a new peer and for a slow one. Without it, the kernel buffers megabytes: pings
+/// would be queued behind them, and the peer's progress could not be observed.
 const LEAST: u32 = 256 << 10;
 
-/// From here on the kernel decides: its own bound is no larger.
+/// From this limit on, the kernel's own limit applies, which is not larger.
 const UNBOUNDED: u32 = 2 << 20;
 
-/// A peer that makes room for half of [`LEAST`] no sooner than this is slow.
+/// A peer that takes this long to make room for half of [`LEAST`] is slow.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// A peer is allowed one part in so many of what it took in a row without being slow. What waits in
-/// its own buffers was taken quickly as well, so that this is to be more than they hold.
+/// The limit is this fraction of the bytes that the peer took since it was last slow. The peer's
+/// own buffers fill quickly too, so the bytes must exceed their size.
 const PARTS: u64 = 8;
 
-/// How much the kernel is to hold back at the most, by how fast the peer takes it. To be woken for
-/// each 128 KiB costs one that is fast half of its throughput.
+/// The limit of unsent bytes in the kernel, by the speed of the peer. Waking up for each 128 KiB
+/// would cost a fast peer half of its throughput.
 #[derive(Debug, Default)]
 pub(crate) struct Unsent {
-    /// What the kernel was told; 0 is nothing.
+    /// The limit that was set; 0 if none was.
     max: u32,
-    /// How many MiB had been written when the peer was slow last.
+    /// The number of MiB that had been written when the peer was last slow.
     slow_at: u32,
 }
 
 impl Unsent {
-    /// What to tell the kernel before it takes more than a little for the first time.
+    /// Returns the first limit, to be set before the first larger write.
     #[inline]
     pub(crate) fn begin(&mut self) -> Option<u32> {
         if self.max != 0 {
@@ -37,7 +37,8 @@ impl Unsent {
         Some(LEAST)
     }
 
-    /// What to tell the kernel once it has made room: after so long, with so many bytes written ever.
+    /// Returns the new limit, if it has changed, after the kernel took `waited` to make room.
+    /// `written` is the total number of bytes.
     pub(crate) fn handle_room(&mut self, waited: Duration, written: u64) -> Option<u32> {
         if waited >= SLOW {
             self.slow_at = u32::try_from(written >> 20).unwrap_or(u32::MAX);

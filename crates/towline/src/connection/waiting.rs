@@ -1,9 +1,9 @@
-//! Tasks that wait for something of a connection.
+//! Queues of the tasks that wait for a connection.
 //!
-//! Who waits for room stands in a line and is served in the order of coming. Nobody in it can hold
-//! up those behind: a future may be dropped, or kept and never polled again, and a `Sink` may lose
-//! interest without a word. So a place that had its chance and did not take it is *passed*: the
-//! next is woken, and others may go before it. It keeps its number, should it come back.
+//! Waiters for room are served in the order in which they came. None can block those behind it: a
+//! future can be dropped, or kept and never polled again, and a `Sink` can be left without notice.
+//! So a waiter that was woken and did not use its turn is *passed*: the next one is woken, and
+//! others are allowed to go before it. It keeps its number in case it is polled again.
 //!
 //! ```text
 //!   wait ─▶ Waiting ── woken ─▶ Woken ── had its chance ─▶ Passed
@@ -11,7 +11,7 @@
 //!              └── came, no room ─┴──────────────────────────┘
 //! ```
 //!
-//! Nobody waiting costs a pointer.
+//! Without waiters, this is a null pointer.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -19,25 +19,25 @@ use std::task::Waker;
 
 use towline_proto::Mark;
 
-/// What is waited for.
+/// The event that a waiter waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
     /// Room to send.
     Room,
-    /// Room for what goes ahead of those who wait behind a message made of frames: the rest of it,
-    /// and control frames.
+    /// Room for frames that do not wait for an unfinished message made of frames: the rest of that
+    /// message, and control frames.
     RoomAhead,
     /// Another sender has finished its message made of frames.
     Finished,
     /// Everything before the mark has been written.
     Flushed(Mark),
-    /// How the connection ends is certain, or it has ended.
+    /// The outcome of the connection is known, or it has ended.
     End,
 }
 
 const QUEUES: usize = 5;
 
-/// The queue of those who wait for a flush.
+/// The queue of the waiters for a flush.
 const FLUSHED: usize = 3;
 
 impl Until {
@@ -52,32 +52,32 @@ impl Until {
     }
 }
 
-/// Who waits.
+/// All waiters of a connection.
 #[derive(Default)]
 pub(crate) struct Waiting(Option<Box<Queues>>);
 
 #[derive(Default)]
 struct Queues {
-    /// How many places there ever were.
+    /// The number of places handed out so far.
     places: u64,
     queues: [Queue; QUEUES],
 }
 
-/// Those who wait for one thing, in the order of coming.
+/// The waiters for one event, in the order in which they came.
 #[derive(Default)]
 struct Queue {
     waiters: BTreeMap<NonZeroU64, Waiter>,
-    /// How many of them are waiting, and which have been woken.
+    /// The number that have not been woken, and the places of those that have.
     waiting: usize,
     woken: Vec<NonZeroU64>,
 }
 
 struct Waiter {
     until: Until,
-    state: State,
+    turn: Turn,
 }
 
-enum State {
+enum Turn {
     Waiting(Waker),
     Woken,
     Passed,
@@ -85,33 +85,33 @@ enum State {
 
 impl Queue {
     fn wait(&mut self, number: NonZeroU64, until: Until, waker: &Waker) {
-        if let Some(Waiter { state: State::Waiting(known), .. }) = self.waiters.get_mut(&number) {
+        if let Some(Waiter { turn: Turn::Waiting(known), .. }) = self.waiters.get_mut(&number) {
             return known.clone_from(waker);
         }
         self.leave(number);
-        self.waiters.insert(number, Waiter { until, state: State::Waiting(waker.clone()) });
+        self.waiters.insert(number, Waiter { until, turn: Turn::Waiting(waker.clone()) });
         self.waiting += 1;
     }
 
     fn leave(&mut self, number: NonZeroU64) {
-        match self.waiters.remove(&number).map(|waiter| waiter.state) {
-            Some(State::Waiting(_)) => self.waiting -= 1,
-            Some(State::Woken) => self.woken.retain(|woken| *woken != number),
-            Some(State::Passed) | None => {}
+        match self.waiters.remove(&number).map(|waiter| waiter.turn) {
+            Some(Turn::Waiting(_)) => self.waiting -= 1,
+            Some(Turn::Woken) => self.woken.retain(|woken| *woken != number),
+            Some(Turn::Passed) | None => {}
         }
     }
 
-    /// Wakes up to `most` of those whose wait has come to its end.
+    /// Wakes at most `most` waiters for which `is_due`.
     fn wake(&mut self, most: usize, wake: &mut Vec<Waker>, mut is_due: impl FnMut(Until) -> bool) {
         let Self { waiters, waiting, woken } = self;
         if *waiting == 0 {
             return;
         }
-        let due = waiters.iter_mut().filter(|(_, waiter)| {
-            matches!(waiter.state, State::Waiting(_)) && is_due(waiter.until)
-        });
+        let due = waiters
+            .iter_mut()
+            .filter(|(_, waiter)| matches!(waiter.turn, Turn::Waiting(_)) && is_due(waiter.until));
         for (number, waiter) in due.take(most) {
-            if let State::Waiting(waker) = std::mem::replace(&mut waiter.state, State::Woken) {
+            if let Turn::Waiting(waker) = std::mem::replace(&mut waiter.turn, Turn::Woken) {
                 wake.push(waker);
                 woken.push(*number);
                 *waiting -= 1;
@@ -122,14 +122,14 @@ impl Queue {
     fn pass(&mut self) {
         for number in self.woken.drain(..) {
             if let Some(waiter) = self.waiters.get_mut(&number) {
-                waiter.state = State::Passed;
+                waiter.turn = Turn::Passed;
             }
         }
     }
 }
 
 /// A place in a queue, or none yet. Every sender and every future that sends has one, so it is
-/// small: its number tells the queue as well.
+/// small: the number also encodes the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Place(Option<NonZeroU64>);
 
@@ -142,7 +142,7 @@ impl Place {
         usize::try_from((number.get() - 1) % QUEUES as u64).unwrap_or(0)
     }
 
-    /// Whether there is a place to give up.
+    /// Whether this is a place in a queue.
     #[inline]
     pub(crate) fn is_taken(&self) -> bool {
         self.0.is_some()
@@ -155,7 +155,7 @@ impl Waiting {
         self.0.is_none()
     }
 
-    /// Whether nobody waits but for the end.
+    /// Whether all waiters wait for the end.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
         self.0.as_ref().is_none_or(|queues| {
@@ -164,7 +164,7 @@ impl Waiting {
         })
     }
 
-    /// Takes a place, or keeps it, to be woken with this waker.
+    /// Takes a place, or keeps it, and stores the waker.
     pub(crate) fn wait(&mut self, until: Until, place: &mut Place, waker: &Waker) {
         let queue = until.queue();
         if place.0.is_some_and(|number| Place::queue(number) != queue) {
@@ -178,7 +178,7 @@ impl Waiting {
         queues.queues[queue].wait(number, until, waker);
     }
 
-    /// Gives a place up.
+    /// Leaves the queue.
     pub(crate) fn leave(&mut self, place: &mut Place) {
         let Some(number) = place.0.take() else { return };
         let Some(queues) = &mut self.0 else { return };
@@ -188,57 +188,57 @@ impl Waiting {
         }
     }
 
-    /// Whether it is for who has this place to go: nobody stands before it that may still come.
+    /// Whether it is this waiter's turn: no waiter before it is still expected.
     pub(crate) fn may_go(&self, until: Until, place: &Place) -> bool {
         let Some(queue) = self.queue(until) else { return true };
         let own = place.0.and_then(|number| Some((number, queue.waiters.get(&number)?)));
-        if own.is_some_and(|(_, waiter)| !matches!(waiter.state, State::Waiting(_))) {
+        if own.is_some_and(|(_, waiter)| !matches!(waiter.turn, Turn::Waiting(_))) {
             return true;
         }
         let mut all = queue.waiters.iter();
-        let first = all.find(|(_, waiter)| !matches!(waiter.state, State::Passed));
+        let first = all.find(|(_, waiter)| !matches!(waiter.turn, Turn::Passed));
         first.is_none_or(|(first, _)| own.is_some_and(|(own, _)| own == *first))
     }
 
-    /// Whether somebody in the line has not been woken.
+    /// Whether a waiter in the queue has not been woken.
     pub(crate) fn is_waiting(&self, until: Until) -> bool {
         self.queue(until).is_some_and(|queue| queue.waiting > 0)
     }
 
-    /// Whether somebody in the line has been woken and may still come.
+    /// Whether a waiter in the queue has been woken and has not used its turn yet.
     pub(crate) fn is_expected(&self, until: Until) -> bool {
         self.queue(until).is_some_and(|queue| !queue.woken.is_empty())
     }
 
-    /// Wakes the next in the line.
+    /// Wakes the next waiter in the queue.
     pub(crate) fn wake_next(&mut self, until: Until, wake: &mut Vec<Waker>) {
         if let Some(queues) = &mut self.0 {
             queues.queues[until.queue()].wake(1, wake, |_| true);
         }
     }
 
-    /// Who was woken and has not come had its chance.
+    /// Passes over the waiters that were woken and have not used their turn.
     pub(crate) fn pass(&mut self, until: Until) {
         if let Some(queues) = &mut self.0 {
             queues.queues[until.queue()].pass();
         }
     }
 
-    /// Wakes all who wait for this.
+    /// Wakes all waiters for this event.
     pub(crate) fn wake_all(&mut self, until: Until, wake: &mut Vec<Waker>) {
         if let Some(queues) = &mut self.0 {
             queues.queues[until.queue()].wake(usize::MAX, wake, |_| true);
         }
     }
 
-    /// Wakes all who wait for anything.
+    /// Wakes all waiters.
     pub(crate) fn wake_everybody(&mut self, wake: &mut Vec<Waker>) {
         for queue in self.0.iter_mut().flat_map(|queues| &mut queues.queues) {
             queue.wake(usize::MAX, wake, |_| true);
         }
     }
 
-    /// Wakes those who wait for a flush of what has been. Returns whether others still do.
+    /// Wakes the waiters whose mark `is_flushed`. Returns whether others still wait for a flush.
     pub(crate) fn wake_flushed(
         &mut self,
         wake: &mut Vec<Waker>,

@@ -1,9 +1,9 @@
-//! What is done for one connection in one go, counted so that others have their turn.
+//! Counts the work for one connection, so that a task yields in time.
 
 use std::task::{Context, Poll, ready};
 
-/// Work, in parts of a unit of tokio's budget. A task has 128 units before it must yield, which are
-/// to take it less than a millisecond: so a unit is what takes some microseconds.
+/// Work, in fractions of a unit of tokio's budget. A task has 128 units before it must yield, which
+/// should take less than a millisecond: so a unit is some microseconds of work.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Work(u32);
 
@@ -12,63 +12,62 @@ const UNIT: u32 = 1 << 16;
 /// A message, whatever its length.
 const MESSAGE: u32 = UNIT / 64;
 
-/// A frame that is no message by itself.
+/// A frame that is not a whole message.
 const FRAME: u32 = MESSAGE;
 
-/// A byte that is read or written, with all that is done with it in between: 16 KiB a unit.
+/// A byte that is read or written, including its processing: 16 KiB per unit.
 const BYTE: u32 = UNIT / (16 << 10);
 
-/// A call of the transport.
+/// A call to the transport.
 const CALL: u32 = 2 * UNIT;
 
-/// A byte that came of inflating: 2 KiB a unit.
+/// A byte of decompressed data: 2 KiB per unit.
 const INFLATED: u32 = UNIT / (2 << 10);
 
-/// A byte that was deflated: 1 KiB a unit.
+/// A byte that was compressed: 1 KiB per unit.
 const DEFLATED: u32 = UNIT / (1 << 10);
 
 impl Work {
-    /// A message of this length was received or sent.
+    /// Adds a message of this length that was received or sent.
     #[inline]
     pub(crate) fn add_message(&mut self, len: usize) {
-        // A longer one is more than a task has anyway.
+        // That is more than a task's whole budget.
         let bytes = u32::try_from(len).unwrap_or(u32::MAX).min(1 << 24);
         self.0 = self.0.saturating_add(MESSAGE + BYTE * bytes);
     }
 
-    /// So many frames were received that are no messages by themselves.
+    /// Adds received frames that are not whole messages.
     pub(crate) fn add_frames(&mut self, frames: u32) {
         self.0 = self.0.saturating_add(times(FRAME, frames.into()));
     }
 
-    /// So many bytes came of inflating.
+    /// Adds decompressed bytes.
     pub(crate) fn add_inflated(&mut self, bytes: u64) {
         self.0 = self.0.saturating_add(times(INFLATED, bytes));
     }
 
-    /// So many bytes were deflated.
+    /// Adds bytes that were compressed.
     pub(crate) fn add_deflated(&mut self, bytes: u64) {
         self.0 = self.0.saturating_add(times(DEFLATED, bytes));
     }
 
-    /// The transport was called.
+    /// Adds a call to the transport.
     pub(crate) fn add_call(&mut self) {
         self.0 = self.0.saturating_add(CALL);
     }
 
-    /// What was counted elsewhere.
+    /// Adds work that was counted elsewhere.
     pub(crate) fn add(&mut self, other: Self) {
         self.0 = self.0.saturating_add(other.0);
     }
 
-    /// Whether so much has been done that it is to be paid for.
+    /// Whether there is at least one unit to charge.
     #[inline]
     pub(crate) fn is_due(self) -> bool {
         self.0 >= UNIT
     }
 
-    /// Pays for what was done with the budget of the task; waits for its next turn if that is used
-    /// up.
+    /// Charges the work to the task's budget. Pending if the budget is used up.
     pub(crate) fn poll_pay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.is_due() {
             ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
@@ -78,7 +77,7 @@ impl Work {
     }
 }
 
-/// So much for so many bytes.
+/// Multiplies, saturating.
 #[inline]
 fn times(each: u32, count: u64) -> u32 {
     each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))

@@ -1,25 +1,25 @@
-//! The one that writes: it alone has the write half, and knows who is going to write next.
+//! The writer: it owns the write half, and tracks which task is going to write next.
 //!
 //! # The invariant
 //!
-//! Whenever the connection's lock is free and something is queued, the flusher is not `Idle`; but for
-//! answers to what is being received, which whoever receives has written before it returns. So
-//! whatever was queued leaves without anybody's help, be it by the flusher or by whoever writes
-//! before it. The states, and what each verb does in them:
+//! Whenever the connection's lock is free and the queue is not empty, the flusher is not `Idle`.
+//! Answers to frames that are being received are the exception: the receiver writes them before it
+//! returns. So all queued bytes are written without further calls, by the flusher or by a task that
+//! writes before it. The states, and the effect of each method:
 //!
 //! | flusher | means | `queued` | `write_now` | `run` (the flusher's poll) |
 //! | --- | --- | --- | --- | --- |
 //! | `Idle` | nothing is queued | writes, or → `Scheduled` | writes; what is left → `Scheduled` | – |
-//! | `Scheduled` | its task runs when the task that queued something yields | joins what is queued, or writes at 64 KiB | writes | writes: all → `Idle`, full → `Blocked`, enough for one go → stays |
+//! | `Scheduled` | its task runs when the task that queued a message yields | joins what is queued, or writes at 64 KiB | writes | writes: all → `Idle`, full → `Blocked`, limit for one poll → stays |
 //! | `Blocked` | the transport is full, and wakes it | joins | nothing: the transport knows one waker only | writes on |
 //!
-//! - Whoever writes in passing does so without waiting, outside of the task's budget, and no more
-//!   than [`AT_ONCE`]; what is left is the flusher's.
-//! - A task that sends for the first time in its *turn* writes at once; what follows waits for
-//!   company. The receiver's turn ends when it has nothing more to hand out, and it writes then; a
-//!   turn without a receiver is over after [`COMPANY`].
-//! - The flusher also gives room to those who wait for it, one by one, as long as there is some:
-//!   see [`State::serve`](crate::connection::shared::State).
+//! - A task that sends or receives writes without waiting, outside of its budget, and at most
+//!   [`AT_ONCE`] bytes. The flusher writes the rest.
+//! - The first message of a *turn* is written at once, and later ones are batched. The receiver's
+//!   turn ends when it has no more items, and it writes then. A turn without a receiver ends after
+//!   [`COMPANY`].
+//! - The flusher also wakes the waiters for room, one by one, while there is room: see
+//!   [`Core::serve`](crate::connection::shared::Core).
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -38,70 +38,71 @@ use crate::connection::unsent::Unsent;
 use crate::connection::work::Work;
 use crate::transport::{Remains, WriteHalf};
 
-/// So much is queued at the most before it is written, whatever else there is to do.
+/// Queued bytes are written when there are this many, even within a turn.
 pub(crate) const WRITE_AT: usize = 64 << 10;
 
-/// So much is written in one go, and so much deflated for it, before others have their turn.
+/// How many bytes are written, and how many are compressed for that, before the task yields.
 const AT_ONCE: u64 = 512 << 10;
 const DEFLATED_AT_ONCE: u64 = 128 << 10;
 
-/// So long after a write, what is sent next belongs to the same turn, if there is no receiver's
-/// turn to tell by. A loop sends many messages in this time; one who waits in between sends none.
+/// How long a turn lasts that does not belong to the receiver. A loop sends many messages in this
+/// time; a task that waits between messages sends one.
 const COMPANY: Duration = Duration::from_micros(50);
 
-/// So many pieces are written by one call: headers and lent payloads in turn.
+/// How many slices one call writes: headers and shared payloads alternate.
 const SLICES: usize = 64;
 
 pub(crate) struct Writer {
-    /// `None` once nothing is to be written any more.
+    /// `None` once writing is over.
     half: Option<WriteHalf>,
     flusher: Flusher,
-    /// Whether the flusher is scheduled, and its task is still to be made.
+    /// Whether the flusher is scheduled and its task is not spawned yet.
     is_to_be_spawned: bool,
-    /// Whether the session has been told that the transport is full, and so may have a deadline.
+    /// Whether the session knows that the transport is full, which can have set a deadline.
     has_deadline: bool,
     turn: Turn,
-    /// Whether the flusher has run since the receiver's turn began: what is sent now is no answer.
+    /// Whether the flusher has run since the receiver's turn began: a message sent now is not an
+    /// answer.
     is_turn_over: bool,
-    /// Whether the transport holds written bytes back until it is flushed.
+    /// Whether the transport has to be flushed.
     unflushed: bool,
-    /// Whether somebody waits for that, and whether it is being tried.
+    /// Whether a task waits for the flush, and whether a flush is in progress.
     wants_flush: bool,
     is_flushing: bool,
     /// Whether the writing side has been shut down.
     is_shut_down: bool,
-    /// Whether the stream has panicked, and is left alone.
+    /// Whether the stream has panicked, and is not called any more.
     is_broken: bool,
-    /// What the kernel may hold back.
+    /// The limit of unsent bytes in the kernel.
     unsent: Unsent,
     /// Whether a transport that was full has taken more since the last deadline.
     took_more: bool,
-    /// What was done for senders since they last paid for it.
+    /// Work for senders that is not charged to a task's budget yet.
     pub(crate) work: Work,
 }
 
-/// The task that writes what whoever queued it did not.
+/// The state of the task that writes the rest of the queue.
 enum Flusher {
     Idle,
     Scheduled,
     Blocked(Waker),
 }
 
-/// What was written since the receiver last found nothing to hand out, or a flusher ran.
+/// The first write since the receiver's last turn ended or the flusher ran.
 #[derive(Clone, Copy)]
 enum Turn {
     Nothing,
-    /// An answer, in a turn of the receiver's.
+    /// An answer, in a turn of the receiver.
     Answer,
-    /// Something else, at this time.
+    /// Another message, at this time.
     Else(Instant),
 }
 
-/// What came of writing in one go.
+/// The result of writing.
 #[derive(PartialEq, Eq)]
 pub(crate) enum Wrote {
     All,
-    /// Enough for now.
+    /// The limit for one poll is reached.
     Enough,
 }
 
@@ -125,33 +126,32 @@ impl Writer {
         }
     }
 
-    /// Whether nothing is to be written any more.
+    /// Whether writing is over.
     pub(crate) fn is_over(&self) -> bool {
         self.half.is_none() || self.is_broken
     }
 
-    /// Somebody waits for a flush: the transport is flushed after each write, and not only when
-    /// nothing is left.
+    /// Notes that a task waits for a flush: the transport is flushed after each write, and not only
+    /// when the queue is empty.
     pub(crate) fn want_flush(&mut self) {
         self.wants_flush = true;
     }
 
-    /// Whether there is something to flush, and a flusher that waits to write more is to be woken for
-    /// it, once.
+    /// Whether a blocked flusher has to be woken to flush. Returns `true` once per flush.
     pub(crate) fn take_flush_due(&mut self) -> bool {
         let is_due = self.wants_flush && self.unflushed && !self.is_flushing;
         self.is_flushing |= is_due;
         is_due
     }
 
-    /// Whether what is queued is to be written by the flusher, so that a small message need only
-    /// join it.
+    /// Whether the flusher is going to write the queue, so that a small message only has to be
+    /// queued.
     #[inline]
     pub(crate) fn can_join(&self) -> bool {
         matches!(self.flusher, Flusher::Scheduled) && !self.work.is_due()
     }
 
-    /// A buffer for what is about to be queued.
+    /// Provides the queue with a buffer.
     #[inline]
     pub(crate) fn prepare(&mut self, session: &mut Session) {
         if !session.outbound().has_buffer() {
@@ -159,8 +159,7 @@ impl Writer {
         }
     }
 
-    /// Something was queued, behind nothing if it `is_first`. `receiver` is what there is to know
-    /// of the receiver's turn.
+    /// Called after a message was queued. `is_first`: the queue was empty before.
     #[inline]
     pub(crate) fn queued(&mut self, session: &mut Session, is_first: bool, receiver: Receiving) {
         let receiver = match receiver {
@@ -168,7 +167,7 @@ impl Writer {
             receiver => receiver,
         };
         if is_first && matches!(self.flusher, Flusher::Blocked(_)) {
-            // It waits for a flush. From now on something is queued behind that.
+            // It waits for a flush. The message is queued behind that, so the send timeout begins.
             self.full(session);
         }
         if is_first && !receiver.has_more() && !self.is_in_company() {
@@ -189,14 +188,14 @@ impl Writer {
         }
     }
 
-    /// Has what is queued written, by the flusher if nobody comes before it.
+    /// Makes sure that the queue is written, by the flusher at the latest.
     pub(crate) fn see_to(&mut self, session: &mut Session) {
         if !session.outbound().is_empty() {
             self.schedule();
         }
     }
 
-    /// The receiver has nothing more to hand out: what its turn has led to is written.
+    /// The receiver's turn has ended: writes the queue.
     pub(crate) fn turn_ended(&mut self, session: &mut Session) {
         self.write_now(session);
         (self.turn, self.is_turn_over) = (Turn::Nothing, false);
@@ -218,13 +217,13 @@ impl Writer {
         }
     }
 
-    /// The last attempt, for a transport that is about to go.
+    /// Makes a last attempt to write, before the transport is closed.
     pub(crate) fn write_last(&mut self, session: &mut Session) {
         let write = pin!(unconstrained(poll_fn(|cx| self.poll_write(session, cx))));
         let _ = write.poll(&mut Context::from_waker(Waker::noop()));
     }
 
-    /// The flusher's poll: writes, and waits for the transport where that is full.
+    /// Polls the flusher: writes, and waits while the transport is full.
     pub(crate) fn run(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<Wrote> {
         let before = session.outbound().written_ever();
         let full_since = match self.flusher {
@@ -232,7 +231,7 @@ impl Writer {
             _ => None,
         };
         let wrote = self.poll_write(session, cx);
-        // That was this task's work, and no sender's.
+        // The flusher's work is not charged to senders.
         session.outbound().take_deflated();
         let written = session.outbound().written_ever();
         if let Some(since) = full_since.filter(|_| written != before) {
@@ -254,12 +253,12 @@ impl Writer {
         wrote
     }
 
-    /// The flusher has nothing more to do.
+    /// The flusher has finished.
     pub(crate) fn rest(&mut self) {
         self.flusher = Flusher::Idle;
     }
 
-    /// Has the flusher run, though there may be nothing to write.
+    /// Schedules the flusher, even if the queue is empty.
     #[inline]
     pub(crate) fn schedule(&mut self) {
         if matches!(self.flusher, Flusher::Idle) {
@@ -268,13 +267,13 @@ impl Writer {
         }
     }
 
-    /// Whether nothing is queued, as far as this knows.
+    /// Whether the flusher is idle.
     #[cfg(shuttle)]
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.flusher, Flusher::Idle)
     }
 
-    /// The flusher, where it waits for the transport: to be woken for something else.
+    /// The flusher's waker, if it waits for the transport.
     pub(crate) fn blocked(&self) -> Option<&Waker> {
         match &self.flusher {
             Flusher::Blocked(waker) => Some(waker),
@@ -282,30 +281,30 @@ impl Writer {
         }
     }
 
-    /// Whether nothing follows from what was done: no task is to be made, and no timer set.
+    /// Whether no task has to be spawned and no timer has to be set.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         !self.is_to_be_spawned && !self.has_deadline
     }
 
-    /// Whether the flusher's task is to be made, once. Deadlines have been looked after.
+    /// Whether the flusher's task has to be spawned. The caller has handled deadlines.
     pub(crate) fn take_spawn(&mut self) -> bool {
         self.has_deadline = false;
         std::mem::take(&mut self.is_to_be_spawned)
     }
 
-    /// Whether a transport that was full has taken more since this was last asked.
+    /// Whether a transport that was full has taken more bytes since the last call.
     pub(crate) fn took_more(&mut self) -> bool {
         std::mem::take(&mut self.took_more)
     }
 
-    /// The half, to look at what lies unread at the other side of it.
+    /// The write half, to check its stream for unread bytes.
     pub(crate) fn half(&self) -> Option<&WriteHalf> {
         self.half.as_ref()
     }
 
-    /// The connection has ended. Returns what is left of the transport, to be dropped where nothing
-    /// is locked, and the flusher, to be woken.
+    /// Ends writing. Returns the rest of the transport, to be dropped without a lock held, and the
+    /// flusher's waker, to be woken.
     pub(crate) fn end(&mut self) -> (Option<Remains>, Option<Waker>) {
         let waker = match std::mem::replace(&mut self.flusher, Flusher::Idle) {
             Flusher::Blocked(waker) => Some(waker),
@@ -314,14 +313,14 @@ impl Writer {
         (self.half.take().map(WriteHalf::close), waker)
     }
 
-    /// Writing has come to nothing: the program's stream has panicked in the middle of it.
+    /// Ends writing after the program's stream has panicked.
     pub(crate) fn give_up(&mut self, session: &mut Session) {
         if !std::mem::replace(&mut self.is_broken, true) {
             session.handle_transport_error(io::ErrorKind::Other);
         }
     }
 
-    /// Whether what was written in this turn is going to be followed by more soon.
+    /// Whether this turn has begun, so that more messages are likely to follow soon.
     #[inline]
     fn is_in_company(&mut self) -> bool {
         match self.turn {
@@ -331,11 +330,11 @@ impl Writer {
         }
     }
 
-    /// Whether the transport is as it should be: open, with nothing left to be written.
+    /// Whether the connection is open and has nothing to write or flush.
     #[inline]
     fn has_nothing_to_write(&self, session: &mut Session) -> bool {
         let outbound = session.outbound();
-        // A buffer is there for what was refused then, and is to be given back.
+        // A message that was refused leaves a buffer, which has to be returned.
         let is_done = outbound.is_empty() && !outbound.has_buffer();
         is_done && !self.unflushed && session.is_open()
     }
@@ -350,8 +349,8 @@ impl Writer {
         self.has_deadline = true;
     }
 
-    /// Writes what is queued, up to what is enough for one go, then does with the transport what
-    /// is due.
+    /// Writes the queue, up to the limit for one poll, and then flushes or shuts down the
+    /// transport.
     fn poll_write(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<Wrote> {
         let outbound = session.outbound();
         let enough = outbound.written_ever() + AT_ONCE;
@@ -400,14 +399,14 @@ impl Writer {
             self.note(session, result);
         }
         (self.unflushed, self.is_flushing) = (false, false);
-        // What a transport has taken and could not flush is lost.
+        // Bytes that a transport has taken and failed to flush are lost.
         if !self.is_over() {
             session.outbound().handle_flushed();
         }
         Poll::Ready(())
     }
 
-    /// Shuts the transport down, and tells the session, when it says so.
+    /// Shuts the transport down when the session requires it, and reports the end to the session.
     #[cold]
     fn poll_fate(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
         let is_over = session.poll_transport() != TransportFate::Open;
@@ -425,7 +424,7 @@ impl Writer {
         Poll::Ready(())
     }
 
-    /// What a call of the transport has come to.
+    /// Handles the result of a call to the transport.
     #[inline]
     fn note(&mut self, session: &mut Session, result: io::Result<()>) {
         if let Err(error) = result {
@@ -435,17 +434,17 @@ impl Writer {
     }
 }
 
-/// What there is to know of the receiver's turn when something is sent.
+/// The state of the receiver's turn when a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Receiving {
-    /// It waits for more to come.
+    /// It waits for more bytes.
     Waits,
-    /// It has handed out what it had, and has not come for more.
+    /// It has handed out its last item, and was not polled since.
     HandedOut,
-    /// It holds bytes that the program has not received as messages yet.
+    /// It holds bytes that the program has not received yet.
     HasMore,
-    /// The same, and they are known to end with a frame.
+    /// It holds such bytes, which are known to end with a whole frame.
     HasWhole,
 }
 
@@ -457,7 +456,7 @@ impl Receiving {
     }
 }
 
-/// Writes some of `out`, as one or as several pieces.
+/// Writes some of `out`, as one slice or several.
 fn poll_write_some(
     half: &mut WriteHalf,
     cx: &mut Context<'_>,

@@ -1,7 +1,8 @@
-//! Whether a server has asked for a certificate that this end does not have.
+//! Tracks whether a server has asked for a certificate that this end does not have.
 //!
-//! TLS 1.2 has no alert that says so (RFC 5246, section 7.4.6: "handshake_failure"), and rustls does
-//! not tell of the request but by asking for a certificate: on this thread, while it takes what came.
+//! TLS 1.2 has no alert for a missing certificate (RFC 5246, section 7.4.6: "handshake_failure"),
+//! and rustls reports the request only by calling the resolver: on this thread, while it processes
+//! records.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ thread_local! {
     static WAS_ASKED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether a session has been asked on this thread since the last call.
+/// Whether a session on this thread has been asked since the last call.
 pub(crate) fn take() -> bool {
     WAS_ASKED.take()
 }
 
-/// No certificate, but a note of it.
+/// A resolver without a certificate that notes requests.
 #[derive(Debug)]
 pub(crate) struct NoCertificate;
 

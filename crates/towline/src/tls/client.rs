@@ -1,4 +1,4 @@
-//! TLS of the client.
+//! TLS for clients.
 
 #[cfg(feature = "rustls-0_23")]
 mod rustls_0_23;
@@ -25,31 +25,33 @@ use crate::tls::verifier::{Anything, Telling};
 use crate::transport::secure::Securing;
 use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, TlsStream, Whose};
 
-/// How a client speaks TLS: whom it trusts, who it is. For [`Client::tls`](crate::Client::tls).
+/// TLS options of a client: trusted roots, and the client's certificate. For
+/// [`Client::tls`](crate::Client::tls).
 ///
-/// Where a client is given none, `wss://` is as with `Tls::new()`.
+/// By default, a client uses `Tls::new()` for `wss://`.
 ///
 /// ```no_run
 /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use towline::{Client, Tls};
 ///
-/// // A certificate authority of one's own, beside those of the system.
+/// // A private certificate authority, in addition to those of the system.
 /// let tls = Tls::new().add_roots_pem(&std::fs::read("ca.pem")?)?;
 /// let client = Client::new().tls(tls);
 /// # Ok(()) }
 /// ```
 ///
-/// It offers TLS 1.3 and 1.2, and by ALPN (RFC 7301) `http/1.1` and nothing else: a WebSocket over
-/// HTTP/1.1 can't be opened where `h2` was agreed on. A server that agrees on nothing is fine.
+/// It offers TLS 1.3 and 1.2, and only `http/1.1` by ALPN (RFC 7301), since the opening handshake
+/// needs HTTP/1.1. A server without ALPN is accepted.
 ///
-/// Clones share the sessions that can be resumed, so that coming back to a server takes less. What the
-/// system trusts is loaded with the first connection, which reads files and takes some milliseconds.
+/// Clones share the sessions that can be resumed, which makes later handshakes with a server
+/// cheaper. The system's roots are loaded at the first connection, which reads files and takes some
+/// milliseconds.
 #[derive(Clone, Default)]
 #[must_use]
 pub struct Tls {
     options: Options,
-    /// Made when they are first used, and shared by clones: for the server that the program named, and
-    /// for others on the way, who learn nothing of who this end is.
+    /// Created at the first use, and shared by clones: for the server that the program named, and
+    /// for other servers on the way, which do not get this end's certificate.
     named: Arc<OnceLock<Arc<ClientConfig>>>,
     others: Arc<OnceLock<Arc<ClientConfig>>>,
 }
@@ -57,39 +59,40 @@ pub struct Tls {
 #[derive(Clone, Default)]
 struct Options {
     roots: Vec<CertificateDer<'static>>,
-    /// Whether nobody else is trusted.
+    /// Whether only the added roots are trusted.
     is_only_roots: bool,
     identity: Option<Identity>,
     server_name: Option<ServerName<'static>>,
     accepts_anything: bool,
-    /// Whether the configuration is one of rustls's; and whether something was set besides.
+    /// Whether this was made from a configuration of rustls, and whether an option was set in
+    /// addition.
     is_rustls: bool,
     is_mixed: bool,
 }
 
 impl Tls {
-    /// TLS that trusts what the system trusts (the feature `platform-verifier`), or else what
-    /// Mozilla does (`webpki-roots`).
+    /// Creates TLS that trusts the system's roots (feature `platform-verifier`), or otherwise
+    /// Mozilla's (feature `webpki-roots`).
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Trusts the certificates of this PEM text as well, of which there must be one at least. Each
-    /// call adds to them.
+    /// Trusts the certificates of this PEM text as well. It must contain at least one. Each call
+    /// adds more.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTls`]: it has no certificate, or no valid one.
+    /// [`ErrorKind::InvalidTls`] if the text contains no certificate or an invalid one.
     pub fn add_roots_pem(self, pem: &[u8]) -> Result<Self> {
         let roots = pem::certificates(pem)?;
         self.add_roots(roots)
     }
 
-    /// Trusts this certificate as well, given as DER.
+    /// Trusts this DER certificate as well.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTls`]: it is no valid certificate.
+    /// [`ErrorKind::InvalidTls`] if the certificate is not valid.
     pub fn add_root_der(self, der: impl Into<Vec<u8>>) -> Result<Self> {
         self.add_roots(vec![CertificateDer::from(der.into())])
     }
@@ -99,25 +102,26 @@ impl Tls {
         Ok(self.with(|options| options.roots.extend(roots)))
     }
 
-    /// Trusts those that were added and nobody else: neither the system nor Mozilla.
+    /// Trusts only the roots that were added, and not those of the system or of Mozilla.
     pub fn only_added_roots(self) -> Self {
         self.with(|options| options.is_only_roots = true)
     }
 
-    /// Shows this certificate to servers that ask for one (mTLS): a PEM text with its chain, its own
-    /// first, and one with its private key, in PKCS #8, PKCS #1 or SEC 1. Both may be the same text.
-    /// Neither a proxy sees it nor a server of another origin that a redirect leads to.
+    /// Sets the client's certificate, for servers that ask for one (mTLS): a PEM text with the
+    /// certificate chain, the client's own first, and one with the private key in PKCS #8, PKCS #1
+    /// or SEC 1. Both can be the same text. The certificate is not sent to proxies, nor to servers
+    /// of another origin after a redirect.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTls`]: a part is missing or not valid. That they don't belong together is
-    /// told by connecting.
+    /// [`ErrorKind::InvalidTls`] if a part is missing or not valid. If the certificate and the key
+    /// don't match, connecting fails.
     pub fn identity_pem(self, chain: &[u8], key: &[u8]) -> Result<Self> {
         let identity = Identity::from_pem(chain, key)?;
         Ok(self.with(|options| options.identity = Some(identity)))
     }
 
-    /// The same, given as DER.
+    /// Sets the client's certificate from DER, see [`identity_pem`](Self::identity_pem).
     ///
     /// # Errors
     ///
@@ -131,25 +135,25 @@ impl Tls {
         Ok(self.with(|options| options.identity = Some(identity)))
     }
 
-    /// Asks for this name, and wants the certificate to be for it, in place of the URL's host: for a
-    /// server that is reached by its address or through a tunnel. The `Host` header stays the URL's. It
-    /// does not hold for a proxy, nor for another origin that a redirect leads to.
+    /// Sets the name to send as SNI and to expect in the certificate. Default: the URL's host. Use
+    /// it for a server that is reached by its IP address or through a tunnel. The `Host` header
+    /// stays the URL's. It does not apply to proxies, nor to other origins after a redirect.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTls`]: it is neither a DNS name nor an IP address.
+    /// [`ErrorKind::InvalidTls`] if the name is neither a DNS name nor an IP address.
     pub fn server_name(mut self, name: impl AsRef<str>) -> Result<Self> {
         self.options.server_name = Some(server_name(name.as_ref())?);
         Ok(self)
     }
 
-    /// Accepts every certificate, whoever it is of. Whoever is in between can read and change all
-    /// that is sent then. For tests.
+    /// Accepts every certificate. An attacker in the network can then read and change all data. For
+    /// tests only.
     pub fn dangerously_accept_any_certificate(self) -> Self {
         self.with(|options| options.accepts_anything = true)
     }
 
-    /// This, changed: what was made of it before is of no use any more.
+    /// Applies a change, and drops the configurations that were created before.
     fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
         change(&mut self.options);
         self.options.is_mixed = self.options.is_rustls;
@@ -170,11 +174,11 @@ impl Tls {
         Ok(slot.get_or_init(|| made).clone())
     }
 
-    /// Makes a stream secure, with the server of this host: the name that is asked for, and that the
-    /// certificate has to be for, unless [`server_name`](Self::server_name) says another.
+    /// Performs a TLS handshake on a stream to this host. The certificate has to be for the host,
+    /// or for the [`server_name`](Self::server_name) if one is set.
     ///
-    /// [`Client`](crate::Client) does it of itself for `wss://`. This is for streams of your own, to
-    /// go on with [`Client::connect_over`](crate::Client::connect_over).
+    /// [`Client`](crate::Client) does this for `wss://`. Call it for your own streams, and continue
+    /// with [`Client::connect_over`](crate::Client::connect_over).
     ///
     /// # Errors
     ///
@@ -182,17 +186,17 @@ impl Tls {
     ///   [`CertificateName`](ErrorKind::CertificateName),
     ///   [`CertificateUntrusted`](ErrorKind::CertificateUntrusted),
     ///   [`CertificateInvalid`](ErrorKind::CertificateInvalid).
-    /// - [`ErrorKind::ClientCertificate`]: the server wants a certificate of this end, or does not
-    ///   accept the one that it was shown. With TLS 1.3, reading says so later on.
-    /// - [`ErrorKind::NotTls`]: the server speaks something else. [`ErrorKind::Tls`]: the handshake
+    /// - [`ErrorKind::ClientCertificate`]: the server requires a client certificate, or does not
+    ///   accept the one that was sent. With TLS 1.3, the error is returned by a later read.
+    /// - [`ErrorKind::NotTls`]: the server does not speak TLS. [`ErrorKind::Tls`]: the handshake
     ///   failed in another way.
-    /// - [`ErrorKind::InvalidTls`], [`ErrorKind::TlsUnavailable`]: what was set up can't be used.
+    /// - [`ErrorKind::InvalidTls`], [`ErrorKind::TlsUnavailable`]: the options can't be used.
     ///
-    /// There is no deadline here.
+    /// This has no timeout.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the stream is dropped.
+    /// If this future is dropped, the stream is dropped with it.
     pub async fn connect(&self, stream: impl Io, host: impl AsRef<str>) -> Result<TlsStream> {
         let stream = AnyStream::new(stream);
         let stream = self.handshake(stream, host.as_ref(), Whose::Named).await?;
@@ -241,8 +245,8 @@ fn failed(host: &str, failure: Failure) -> Error {
         Failure::NothingToShow(error) => Error::new(
             ErrorKind::Tls,
             format!(
-                "TLS with {host}: the peer has given up (HandshakeFailure), perhaps since it asked \
-                 for a certificate of this end and was shown none"
+                "TLS with {host}: the peer sent a fatal alert (HandshakeFailure), perhaps because it \
+                 asked for a certificate of this end and got none"
             ),
         )
         .with_source(error),
@@ -268,7 +272,7 @@ impl Options {
     fn config(&self, whose: Whose) -> Result<ClientConfig> {
         if self.is_mixed {
             return Err(pem::invalid(
-                "the configuration is one of rustls's: whom to trust and who this end is are set there",
+                "roots and an identity can't be added to a configuration of rustls: set them there",
             ));
         }
         let provider = provider::choose()?;
@@ -278,7 +282,7 @@ impl Options {
             let roots = pem::root_store(&self.roots)?;
             if roots.is_empty() {
                 return Err(pem::invalid(
-                    "no certificate is trusted: only_added_roots, and no root was added",
+                    "no certificate is trusted: only_added_roots is set, and no root was added",
                 ));
             }
             pem::verifier_of(roots, provider.clone())?
@@ -290,7 +294,9 @@ impl Options {
             .map_err(|error| {
                 Error::new(
                     ErrorKind::TlsUnavailable,
-                    format!("the provider of cryptography has no use for TLS 1.2 and 1.3: {error}"),
+                    format!(
+                        "the provider of cryptography does not support TLS 1.2 and 1.3: {error}"
+                    ),
                 )
                 .with_source(error)
             })?
@@ -312,12 +318,11 @@ impl Options {
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {
-    // An IPv6 address stands in brackets in a URL. A dot at the end is no part of a certificate's
-    // name.
+    // A URL has brackets around an IPv6 address. A certificate's name has no dot at the end.
     let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     let bare = bare.strip_suffix('.').unwrap_or(bare);
     ServerName::try_from(bare.to_owned()).map_err(|error| {
-        pem::invalid(format!("{name:?} is no name that a certificate can be for: {error}"))
+        pem::invalid(format!("{name:?} is neither a DNS name nor an IP address: {error}"))
             .with_source(error)
     })
 }

@@ -1,11 +1,11 @@
-//! What is wrong with a PEM text, and what to do about it.
+//! Explains what is wrong with a PEM text, and what to do about it.
 
 use rustls::pki_types::pem::Error;
 
-/// A label that is longer is none.
+/// The longest label that is recognised.
 const LABEL_MAX: usize = 40;
 
-/// Why there is no certificate to be read in this, as a whole sentence.
+/// Explains why the text has no readable certificate.
 pub(crate) fn of_certificates(text: &[u8], error: &Error) -> String {
     if let Some(why) = no_pem(text, "certificate", "openssl x509 -inform DER") {
         return why;
@@ -34,7 +34,7 @@ pub(crate) fn of_certificates(text: &[u8], error: &Error) -> String {
     format!("there is no certificate in the PEM text of the certificate{found}{advice}")
 }
 
-/// Why there is no private key to be read in this.
+/// Explains why the text has no readable private key.
 pub(crate) fn of_key(text: &[u8], error: &Error) -> String {
     if let Some(why) = no_pem(text, "private key", "openssl pkey -inform DER") {
         return why;
@@ -43,8 +43,8 @@ pub(crate) fn of_key(text: &[u8], error: &Error) -> String {
     let is_encrypted = labels.iter().any(|label| label == "ENCRYPTED PRIVATE KEY")
         || has(text, b"Proc-Type: 4,ENCRYPTED");
     if is_encrypted {
-        return "the private key is encrypted, and there is nobody to ask for its password: \
-                `openssl pkey -in FILE -out key.pem` writes it without"
+        return "the private key is encrypted, which is not supported: \
+                `openssl pkey -in FILE -out key.pem` decrypts it"
             .to_owned();
     }
     if let Some(label) = labels.iter().find(|label| is_cut(text, label)) {
@@ -70,7 +70,7 @@ pub(crate) fn of_key(text: &[u8], error: &Error) -> String {
     )
 }
 
-/// What the parser found. Its own words quote the text, which may be a private key.
+/// Describes the parser's error. Its own words quote the text, which may be a private key.
 fn reason(error: &Error) -> &'static str {
     match error {
         Error::MissingSectionEnd { .. } | Error::IllegalSectionStart { .. } => {
@@ -83,7 +83,7 @@ fn reason(error: &Error) -> &'static str {
     }
 }
 
-/// What this is, if it is no PEM text at all.
+/// Explains what the text is, if it is not PEM.
 fn no_pem(text: &[u8], what: &str, from_der: &str) -> Option<String> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Some(format!("there is no {what}: the PEM text is empty"));
@@ -95,7 +95,7 @@ fn no_pem(text: &[u8], what: &str, from_der: &str) -> Option<String> {
         return None;
     }
     let content = match text {
-        // A sequence, with its length in one byte or in up to four more (X.690, section 8.1.3).
+        // A sequence, with its length in one byte or in up to four (X.690, section 8.1.3).
         [0x30, length @ 0..0x80, rest @ ..] if rest.len() >= usize::from(*length) => rest,
         [0x30, 0x81, _, rest @ ..]
         | [0x30, 0x82, _, _, rest @ ..]
@@ -122,7 +122,7 @@ fn no_pem(text: &[u8], what: &str, from_der: &str) -> Option<String> {
     Some(format!("the {what} is DER and not PEM: `{from_der} -in FILE -out {out}` makes it that"))
 }
 
-/// The labels of what begins in the text, in its order: `CERTIFICATE`, say.
+/// The labels of the text's BEGIN lines, in order: for example `CERTIFICATE`.
 fn labels(text: &[u8]) -> Vec<String> {
     let lines = text.split(|byte| matches!(byte, b'\r' | b'\n'));
     let labels = lines.filter_map(|line| {
@@ -134,7 +134,7 @@ fn labels(text: &[u8]) -> Vec<String> {
     labels.collect()
 }
 
-/// Whether more of these begin than end.
+/// Whether the text has more BEGIN than END lines with this label.
 fn is_cut(text: &[u8], label: &str) -> bool {
     let count =
         |line: &str| text.windows(line.len()).filter(|part| *part == line.as_bytes()).count();

@@ -1,4 +1,4 @@
-//! What rustls says, as an error of ours: which kind it is, and what to do about it.
+//! Converts rustls's errors to this crate's: the kind, and what to do about it.
 
 use std::io;
 
@@ -9,20 +9,20 @@ use towline_proto::Role;
 use crate::error::{Error, ErrorKind};
 use crate::tls::verifier::{Authoritys, SelfSigned};
 
-/// So many characters of a reason are told.
+/// The longest reason that is shown, in characters.
 const WHY_MAX: usize = 300;
 
-/// The error for a handshake with `whom` that has failed with this.
+/// Converts the error of a handshake with `whom`.
 pub(crate) fn explain(role: Role, whom: &str, error: rustls::Error) -> Error {
     let (kind, mut why) = kind_of(role, &error);
-    // The peer may have put any number of names into its certificate.
+    // A certificate can contain any number of names.
     if let Some((end, _)) = why.char_indices().nth(WHY_MAX) {
         why.replace_range(end.., "…");
     }
     Error::new(kind, format!("TLS with {whom}: {why}")).with_source(error)
 }
 
-/// The error of a stream whose session with `whom` has failed with this. It holds ours.
+/// Converts the error of a session to an I/O error, which wraps one of this crate's.
 pub(crate) fn explain_io(role: Role, kind: io::ErrorKind, error: &rustls::Error) -> io::Error {
     io::Error::new(kind, explain(role, "the peer", error.clone()))
 }
@@ -32,15 +32,16 @@ fn kind_of(role: Role, error: &rustls::Error) -> (ErrorKind, String) {
         rustls::Error::InvalidCertificate(error) => of_certificate(error),
         rustls::Error::AlertReceived(alert) => of_alert(role, *alert),
         rustls::Error::NoCertificatesPresented => {
-            (ErrorKind::ClientCertificate, "the client has shown no certificate".to_owned())
+            (ErrorKind::ClientCertificate, "the client sent no certificate".to_owned())
         }
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)
         | rustls::Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => {
-            (ErrorKind::NotTls, "what the peer speaks is no TLS".to_owned())
+            (ErrorKind::NotTls, "the peer does not speak TLS".to_owned())
         }
-        rustls::Error::PeerIncompatible(why) => {
-            (ErrorKind::Tls, format!("the peer has nothing in common with this end: {why:?}"))
-        }
+        rustls::Error::PeerIncompatible(why) => (
+            ErrorKind::Tls,
+            format!("the peer and this end have no TLS parameters in common: {why:?}"),
+        ),
         error => (ErrorKind::Tls, error.to_string()),
     }
 }
@@ -74,7 +75,7 @@ fn of_certificate(error: &CertificateError) -> (ErrorKind, String) {
         CertificateError::NotValidYetContext { time, not_before } => {
             let until = not_before.as_secs().saturating_sub(time.as_secs());
             format!(
-                "the peer's certificate is not valid yet, but in {} (does the clock say so here?)",
+                "the peer's certificate is not valid yet, but in {} (is this machine's clock right?)",
                 long(until)
             )
         }
@@ -109,16 +110,16 @@ fn of_certificate(error: &CertificateError) -> (ErrorKind, String) {
     (kind, why)
 }
 
-/// So many names are shown of those that a certificate is for.
+/// How many names of a certificate are shown.
 const NAMES: usize = 4;
 
-/// A name as rustls shows it, `DnsName("example.com")`, without what is around it.
+/// Strips what rustls puts around a name: `DnsName("example.com")`.
 fn bare(name: &str) -> &str {
     let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inner.unwrap_or(name).trim_matches('"')
 }
 
-/// So many seconds, in words.
+/// Formats a number of seconds.
 fn long(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
@@ -133,7 +134,7 @@ fn of_alert(role: Role, alert: AlertDescription) -> (ErrorKind, String) {
     match alert {
         Alert::CertificateRequired => (
             ErrorKind::ClientCertificate,
-            "the peer wants a certificate of this end (certificate_required)".to_owned(),
+            "the peer requires a certificate of this end (certificate_required)".to_owned(),
         ),
         Alert::BadCertificate
         | Alert::UnsupportedCertificate
@@ -156,6 +157,6 @@ fn of_alert(role: Role, alert: AlertDescription) -> (ErrorKind, String) {
         Alert::UnrecognisedName => {
             (ErrorKind::CertificateName, "the peer does not know the name asked for".to_owned())
         }
-        alert => (ErrorKind::Tls, format!("the peer has given up ({alert:?})")),
+        alert => (ErrorKind::Tls, format!("the peer sent a fatal alert ({alert:?})")),
     }
 }

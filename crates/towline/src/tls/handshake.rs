@@ -15,26 +15,27 @@ use crate::tls::session::{Outgoing, Session};
 use crate::tls::stream::{Left, Stream};
 use crate::transport::{AnyStream, TlsInfo};
 
-/// What is read in one go.
+/// How many bytes one read takes.
 const AT_ONCE: usize = 4 << 10;
 
-/// So much is read of a client that is refused, so that it can read why.
+/// How many bytes are read from a refused client, so that it can read the reason.
 const LINGER_MAX: u64 = 128 << 10;
 
-/// How long a client that is refused may take to read why.
+/// How long a refused client has time to read the reason.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Why there is no TLS.
+/// Why a handshake failed.
 pub(crate) enum Failure {
     Io(io::Error),
-    /// The peer ended the stream in the middle.
+    /// The peer ended the stream during the handshake.
     Ended,
-    /// The client has gone before it had said anything.
+    /// The client disconnected before it sent anything.
     Gone,
-    /// What came is the beginning of an HTTP message.
+    /// The peer sent an HTTP message.
     Http(AnyStream),
     Tls(Error),
-    /// The server has given up without a reason, after it had asked for a certificate and got none.
+    /// The server failed the handshake without a reason, after it had asked for a certificate and
+    /// got none.
     NothingToShow(Error),
 }
 
@@ -44,8 +45,8 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Does the handshake. What a client sends last, or a server of TLS 1.3, goes out with what is
-/// written next.
+/// Performs the handshake. The last flight of a client, or of a server with TLS 1.3, is sent with
+/// the first data that is written.
 pub(crate) async fn handshake(
     mut stream: AnyStream,
     mut session: Session,
@@ -81,7 +82,7 @@ pub(crate) async fn handshake(
             stream.write_all(&buffer[..filled]).await?;
             stream.flush().await?;
         }
-        // A chain of certificates, in the main.
+        // The limit for a handshake message: mostly a certificate chain.
         if incoming.len() > KEPT_MAX {
             return Err(Failure::Tls(rustls::InvalidMessage::HandshakePayloadTooLarge.into()));
         }
@@ -109,7 +110,7 @@ pub(crate) async fn handshake(
     }
 }
 
-/// Whether this is how an HTTP message begins: of a peer that does not know of TLS here.
+/// Whether the bytes begin an HTTP message, from a peer that does not expect TLS.
 fn is_http(role: Role, bytes: &[u8]) -> bool {
     let begins = |with: &[u8]| bytes.starts_with(&with[..with.len().min(bytes.len())]);
     match role {
@@ -122,8 +123,8 @@ fn is_http(role: Role, bytes: &[u8]) -> bool {
     }
 }
 
-/// The alert, as far as it goes. What a client has sent is read to the end, since a socket that is
-/// closed over unread bytes takes back what it sent last.
+/// Tries to send the alert. Then reads what the client still sends: closing a socket with unread
+/// bytes would reset the connection and discard the alert.
 async fn part(stream: &mut AnyStream, alert: &[u8], session: &Session) {
     if stream.write_all(alert).await.is_err() || stream.flush().await.is_err() {
         return;
@@ -133,7 +134,7 @@ async fn part(stream: &mut AnyStream, alert: &[u8], session: &Session) {
     }
 }
 
-/// Reads and drops what still comes, for a while.
+/// Reads and drops bytes for a limited time.
 pub(crate) async fn linger(stream: &mut AnyStream) {
     let mut rest = stream.take(LINGER_MAX);
     let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
@@ -157,7 +158,7 @@ fn info(session: &Session) -> TlsInfo {
     }
 }
 
-/// The protocol that was agreed on; for the usual one nothing is allocated.
+/// The protocol that was agreed on. The usual one needs no allocation.
 fn alpn(protocol: &[u8]) -> Bytes {
     match protocol {
         b"http/1.1" => Bytes::from_static(b"http/1.1"),

@@ -1,4 +1,4 @@
-//! A TLS session and what is on its way in it.
+//! A TLS session and its buffered bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -13,41 +13,41 @@ use crate::tls::session::{FRAGMENT_MAX, Outgoing, RECORD_MAX, Session, record_le
 use crate::tls::under::{Read, Under};
 use crate::transport::Io;
 
-/// So much plaintext is encrypted in one go, and written by one call: a little more than a connection
-/// queues before it writes. What the socket does not take of it waits here; after that it is a record
-/// at a time, until the socket takes one whole.
+/// How much plaintext is encrypted and written by one call: a little more than a connection queues
+/// before it writes. The rest that the socket does not take is kept. After that, one record is
+/// encrypted at a time, until the socket takes one completely.
 const AT_ONCE: usize = 5 * FRAGMENT_MAX;
 
-/// From this length on it is worth while to read records whole.
+/// From this length on, reading whole records pays off.
 const LONG: usize = 4 << 10;
 
-/// What there is for as long as something may be sent or received.
+/// The part of a stream that exists until both directions have ended.
 pub(crate) struct Live {
     pub(crate) session: Session,
     pub(crate) under: Option<Box<dyn Io>>,
     /// The beginning of a record.
     pub(crate) incoming: Vec<u8>,
-    /// How long the record was that came last, with its header.
+    /// The length of the last record that arrived, with its header.
     pub(crate) record_len: usize,
-    /// What the stream under it has not taken.
+    /// Ciphertext that the stream below has not taken yet.
     pub(crate) unsent: BytesMut,
-    /// Whether that is because it would not, rather than because nothing was sent yet.
+    /// Whether the stream below was full, rather than not written to yet.
     pub(crate) is_blocked: bool,
-    /// Whether it did not take all of what was written last.
+    /// Whether the stream below did not take all of the last write.
     pub(crate) is_slow: bool,
-    /// Whether it has taken some of that, and nobody has asked.
+    /// Whether it has taken some of `unsent` since the last call of `has_moved`.
     pub(crate) has_moved: bool,
-    /// Whether something has come since the last plaintext, and nobody has asked: a record may be long
-    /// in coming.
+    /// Whether bytes have arrived since the last plaintext and the last call of `has_come`: a
+    /// record can take long to arrive.
     pub(crate) has_come: bool,
     pub(crate) is_closing: bool,
-    /// Who waits to read, and to write where the stream under it knows one waker.
+    /// The wakers of the reader and, if the stream below is not a socket, of the writer.
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
 }
 
 impl Live {
-    /// Reads from what is under it.
+    /// Reads from the stream below.
     pub(crate) fn poll_read(
         &mut self,
         tcp: Option<&TcpStream>,
@@ -60,7 +60,7 @@ impl Live {
         }
     }
 
-    /// Keeps the beginning of a record, and no memory for none.
+    /// Keeps the beginning of a record, or frees the memory if there is none.
     pub(crate) fn keep_incoming(&mut self, rest: &[u8]) {
         if rest.is_empty() {
             self.incoming = Vec::new();
@@ -78,8 +78,8 @@ impl Live {
         }
     }
 
-    /// How much to read where there is room for so much plaintext: no part of a record, where those
-    /// that come are as long as the last one, since a part is copied twice.
+    /// How many bytes to read if there is room for `room` bytes of plaintext: only whole records,
+    /// if they are as long as the last one, since a part of a record is copied twice.
     pub(crate) fn wanted(&self, room: usize) -> usize {
         let kept = self.incoming.len();
         let most = room.max(RECORD_MAX).min(CAPACITY - kept);
@@ -95,7 +95,7 @@ impl Live {
         }
     }
 
-    /// Encrypts the first of what is in the slices, and says how much that was.
+    /// Encrypts the first bytes of the slices, and returns their number.
     pub(crate) fn encrypt(
         &mut self,
         slices: &[io::IoSlice<'_>],
@@ -119,7 +119,7 @@ impl Live {
                 }
                 continue;
             }
-            // One record for those that fit into one together, such as a header and its payload.
+            // Slices that fit into one record share it, such as a header and its payload.
             let mut together = Scratch::take();
             let mut filled = first.len();
             together.0[..filled].copy_from_slice(first);
@@ -133,7 +133,7 @@ impl Live {
         Ok(taken)
     }
 
-    /// Writes as much of it as the stream under it takes now.
+    /// Writes as much as the stream below takes without waiting.
     pub(crate) fn write_some(
         &mut self,
         tcp: Option<&TcpStream>,
@@ -159,7 +159,7 @@ impl Live {
         Ok(written)
     }
 
-    /// Writes what the stream under it has not taken.
+    /// Writes the ciphertext that the stream below has not taken yet.
     pub(crate) fn poll_unsent(
         &mut self,
         tcp: Option<&TcpStream>,
@@ -180,11 +180,11 @@ impl Live {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what the session answers of itself, such as an alert, as far as that goes without
-    /// waiting. Whoever writes sends the rest.
+    /// Sends an answer of the session, such as an alert, as far as possible without waiting. The
+    /// next write sends the rest.
     pub(crate) fn answer(&mut self, tcp: Option<&TcpStream>, answer: &[u8]) {
         self.unsent.extend_from_slice(answer);
-        // Whoever waits to write goes on being woken.
+        // The waiting writer has to stay registered.
         let waker = self.writer.clone();
         let mut cx = Context::from_waker(waker.as_ref().unwrap_or(Waker::noop()));
         if tcp.is_some() {
@@ -193,7 +193,7 @@ impl Live {
             self.keep_unsent(&unsent[written..]);
             return;
         }
-        // An error is for whoever writes.
+        // The next write returns the error.
         let _ = self.poll_unsent(None, &mut cx);
         if let Some(under) = &mut self.under {
             let _ = Pin::new(under).poll_flush(&mut cx);
@@ -203,7 +203,7 @@ impl Live {
     pub(crate) fn close_notify(&mut self) {
         let mut buffer = Vec::new();
         let mut outgoing = Outgoing { buffer: &mut buffer, filled: 0 };
-        // Where the session has failed there is nobody to tell.
+        // A session that has failed can't send it.
         if self.session.close(&mut self.incoming, &mut outgoing).is_ok() {
             let filled = outgoing.filled;
             self.unsent.extend_from_slice(&buffer[..filled]);

@@ -1,4 +1,4 @@
-//! Nothing is trusted by itself.
+//! No default roots.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::pem;
 
-/// A verifier that trusts these.
+/// Creates a verifier that trusts these roots.
 pub(crate) fn verifier(
     extra: &[CertificateDer<'static>],
     provider: Arc<CryptoProvider>,

@@ -1,4 +1,4 @@
-//! Certificates and keys, as programs have them.
+//! Parses certificates and keys.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::diagnosis;
 
-/// A chain of certificates, the end's own first, and its key.
+/// A certificate chain, this end's own first, and its private key.
 pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
@@ -43,13 +43,13 @@ impl Identity {
     }
 }
 
-/// The private key of a PEM text. The parser's error is not passed on, since it quotes the text.
+/// Parses the private key of a PEM text. The parser's error is not passed on, since it quotes the text.
 pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>> {
     let text = without_bom(pem);
     PrivateKeyDer::from_pem_slice(text).map_err(|error| invalid(diagnosis::of_key(text, &error)))
 }
 
-/// All certificates of a PEM text, of which there is at least one.
+/// Parses all certificates of a PEM text, which must contain at least one.
 pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let text = without_bom(pem);
     let certificates = CertificateDer::pem_slice_iter(text).collect();
@@ -63,12 +63,12 @@ pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     }
 }
 
-/// Editors put it in front of UTF-8.
+/// Strips the byte order mark that some editors write.
 fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
-/// Looks whether the provider of cryptography can sign with a key.
+/// Checks that the provider of cryptography can sign with a key.
 pub(crate) fn check_key(key: &PrivateKeyDer<'static>, provider: &CryptoProvider) -> Result<()> {
     match provider.key_provider.load_private_key(key.clone_key()) {
         Ok(_) => Ok(()),
@@ -84,7 +84,7 @@ pub(crate) fn check_key(key: &PrivateKeyDer<'static>, provider: &CryptoProvider)
     }
 }
 
-/// A store of these roots.
+/// Creates a store of these roots.
 pub(crate) fn root_store(roots: &[CertificateDer<'static>]) -> Result<RootCertStore> {
     let mut store = RootCertStore::empty();
     for root in roots {
@@ -95,20 +95,18 @@ pub(crate) fn root_store(roots: &[CertificateDer<'static>]) -> Result<RootCertSt
     Ok(store)
 }
 
-/// What trusts these roots and nothing else.
+/// Creates a verifier that trusts only these roots.
 pub(crate) fn verifier_of(
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>> {
     match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build() {
         Ok(verifier) => Ok(verifier),
-        Err(error) => {
-            Err(invalid(format!("these roots can't be trusted: {error}")).with_source(error))
-        }
+        Err(error) => Err(invalid(format!("the roots can't be used: {error}")).with_source(error)),
     }
 }
 
-/// The error for what the program has given and can't be used.
+/// The error for an option that can't be used.
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidTls, message)
 }

@@ -1,4 +1,4 @@
-//! What the operating system trusts.
+//! The roots of the operating system.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustls_platform_verifier::Verifier;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A verifier that trusts these as well.
+/// Creates a verifier that trusts these roots as well.
 pub(crate) fn verifier(
     extra: &[CertificateDer<'static>],
     provider: Arc<CryptoProvider>,

@@ -1,4 +1,4 @@
-//! Which cryptography is used: the application's choice, else what was compiled in.
+//! The provider of cryptography: the application's choice, otherwise the one that was compiled in.
 
 use std::sync::Arc;
 
@@ -19,10 +19,11 @@ mod own;
 #[path = "no_provider.rs"]
 mod own;
 
-/// The process's default where the application has installed one, else our own.
+/// Returns the process's default provider if the application has installed one, otherwise this
+/// crate's.
 ///
-/// Never `ClientConfig::builder()`, which panics where two providers are compiled in or none, and
-/// never `install_default`, which is the application's to call.
+/// `ClientConfig::builder()` is not used, since it panics if no provider or two are compiled in.
+/// `install_default` is left to the application.
 pub(crate) fn choose() -> Result<Arc<CryptoProvider>> {
     if let Some(installed) = CryptoProvider::get_default() {
         return Ok(installed.clone());
@@ -37,8 +38,8 @@ pub(crate) fn choose() -> Result<Arc<CryptoProvider>> {
     })
 }
 
-/// What makes session tickets, so that clients can come back without a full handshake and the server
-/// keeps nothing for them. `None` where nothing was compiled in that could.
+/// Creates session tickets, so that clients can resume without state on the server. `None` if no
+/// provider was compiled in.
 pub(crate) fn ticketer() -> Option<Arc<dyn ProducesTickets>> {
     own::ticketer()
 }

@@ -1,4 +1,4 @@
-//! Which certificates are trusted where the program names none.
+//! The roots that are trusted by default.
 
 #[cfg(feature = "platform-verifier")]
 #[path = "platform_roots.rs"]

@@ -1,4 +1,4 @@
-//! TLS of the server.
+//! TLS for servers.
 
 #[cfg(feature = "rustls-0_23")]
 mod rustls_0_23;
@@ -27,15 +27,15 @@ use crate::tls::stream::Stream;
 use crate::transport::secure::Securing;
 use crate::transport::{AnyStream, Io, SecureServer, TlsStream};
 
-/// Sessions that are kept to be resumed, where no tickets can be made.
+/// How many sessions are kept for resumption, if tickets are not available.
 const SESSIONS: usize = 4096;
 
-/// What a client is told that speaks plain HTTP.
+/// The answer to a client that speaks plain HTTP.
 const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
     Content-Type: text/plain\r\nContent-Length: 62\r\nConnection: close\r\n\r\n\
     This port speaks TLS: use https:// or wss://, not http or ws.\n";
 
-/// How a server speaks TLS: who it is, and whether its clients have to say who they are. For
+/// TLS options of a server: its certificate, and whether clients need one. For
 /// [`ServerBuilder::tls`](crate::ServerBuilder::tls).
 ///
 /// ```no_run
@@ -49,63 +49,64 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
 /// # Ok(()) }
 /// ```
 ///
-/// It speaks TLS 1.3 and 1.2, and by ALPN (RFC 7301) `http/1.1`, and `h2` as well on a hyper
-/// server. A client that offers nothing is fine.
+/// It supports TLS 1.3 and 1.2. By ALPN (RFC 7301), it selects `http/1.1`, or also `h2` on a hyper
+/// server. A client without ALPN is accepted.
 ///
-/// A clone is a handle to the same: what is [reloaded](Self::reload) holds for handshakes that begin
-/// from then on. Connections go on as they are.
+/// Clones share the same configuration. [Reloading](Self::reload) affects new handshakes only, not
+/// established connections.
 #[derive(Clone)]
 pub struct TlsServer(Arc<Inner>);
 
 struct Inner {
-    /// What handshakes that begin now go by: one snapshot each.
+    /// The configuration of new handshakes. Each takes a snapshot.
     now: RwLock<Arc<Configs>>,
     files: Option<(PathBuf, PathBuf)>,
-    /// Held while something is exchanged, so that one exchange does not undo another. `None` where
-    /// the configuration is one of rustls's.
+    /// Locked during a reload, so that concurrent reloads do not undo each other. `None` for a
+    /// configuration of rustls.
     parts: Option<Mutex<Parts>>,
 }
 
-/// What a configuration is made of, to make the next one of.
+/// The parts of a configuration, from which a reload creates the next one.
 #[derive(Clone)]
 struct Parts {
     identity: Identity,
     clients: Option<(Vec<CertificateDer<'static>>, ClientAuth)>,
-    /// These outlive the exchange of a certificate, so that sessions can be resumed. They do not
-    /// outlive a change of who may come: a client is not verified once more when it resumes.
+    /// These are kept when the certificate is reloaded, so that sessions can be resumed. They are
+    /// replaced when the accepted clients change: a client is not verified again when it resumes.
     ticketer: Option<Arc<dyn ProducesTickets>>,
     sessions: Arc<dyn StoresServerSessions>,
 }
 
-/// The same for each set of protocols.
+/// One configuration for each set of ALPN protocols.
 struct Configs {
     http1: Arc<ServerConfig>,
     http2: Arc<ServerConfig>,
 }
 
-/// Whether a client has to show a certificate.
+/// Whether a client has to send a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuth {
-    /// It may. One that is not valid is refused all the same.
+    /// A certificate is optional. One that is not valid is still refused.
     Optional,
-    /// It must.
+    /// A certificate is required.
     Required,
 }
 
 impl TlsServer {
-    /// TLS with this certificate: a PEM text with its chain, its own first, and one with its private
-    /// key, in PKCS #8, PKCS #1 or SEC 1. Both may be the same text.
+    /// Creates TLS from a PEM text with the certificate chain, the server's own first, and one with
+    /// the private key in PKCS #8, PKCS #1 or SEC 1. Both can be the same text.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTls`]: a part is missing or not valid, or they don't belong together.
-    /// [`ErrorKind::TlsUnavailable`]: no provider of cryptography was compiled in.
+    /// [`ErrorKind::InvalidTls`] if a part is missing or not valid, or if the certificate and the
+    /// key don't match. [`ErrorKind::TlsUnavailable`] if there is no provider of cryptography.
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self> {
         Self::new(Parts::of(Identity::from_pem(chain, key)?), None)
     }
 
-    /// The same, from files, which [`reload`](Self::reload) reads again.
+    /// Creates TLS from PEM files, see [`from_pem`](Self::from_pem). [`reload`](Self::reload) reads
+    /// them again. Blocks while it reads.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl TlsServer {
         Self::new(Parts::of(identity), Some(files.clone())).map_err(|error| of_files(&files, error))
     }
 
-    /// The same, given as DER.
+    /// Creates TLS from DER, see [`from_pem`](Self::from_pem).
     ///
     /// # Errors
     ///
@@ -133,44 +134,46 @@ impl TlsServer {
         Ok(Self(Arc::new(Inner { now, files, parts: Some(Mutex::new(parts)) })))
     }
 
-    /// The same certificate, for clients that show one which any of these roots has signed, given as a
-    /// PEM text: their chains are in [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates). Default: clients
-    /// are not asked. What there was, and its clones, stay as they are.
+    /// Returns TLS with the same certificate that verifies client certificates against these roots,
+    /// given as a PEM text. A client's chain is in
+    /// [`TlsInfo::peer_certificates`](crate::TlsInfo::peer_certificates). Default: clients are not
+    /// asked for a certificate. `self` and its clones do not change.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidTls`]: it has no certificate, or no valid one; or the configuration is one
-    /// of rustls's.
+    /// [`ErrorKind::InvalidTls`] if the text contains no certificate or an invalid one, or if
+    /// `self` was made from a configuration of rustls.
     pub fn client_roots_pem(&self, roots: &[u8], auth: ClientAuth) -> Result<Self> {
         let identity = self.parts()?.identity.clone();
         let clients = Some((pem::certificates(roots)?, auth));
         Self::new(Parts { clients, ..Parts::of(identity) }, self.0.files.clone())
     }
 
-    /// Reads the files again that it was made from, for handshakes that begin from now on. Sessions
-    /// of before can be resumed.
+    /// Reads the files again, for new handshakes. Earlier sessions can still be resumed.
     ///
-    /// It reads files, which blocks for as long as that takes.
+    /// Blocks while it reads the files.
     ///
     /// # Errors
     ///
-    /// As [`from_pem_files`](Self::from_pem_files), and [`ErrorKind::InvalidTls`] if it was not made
-    /// from files, or if one of them is, behind its links, no regular file: to read a pipe again might
-    /// never end. What was there stays then.
+    /// As [`from_pem_files`](Self::from_pem_files), and [`ErrorKind::InvalidTls`] if `self` was not
+    /// made from files, or if one of them, after following links, is not a regular file: reading a
+    /// pipe again could block forever. After an error, the configuration does not change.
     pub fn reload(&self) -> Result<()> {
         let Some(files) = &self.0.files else {
-            return Err(pem::invalid("there is nothing to reload: it was not made from files"));
+            return Err(pem::invalid(
+                "there is nothing to reload: the certificate was not read from files",
+            ));
         };
         let identity = read(files, true)?;
         self.exchange(identity).map_err(|error| of_files(files, error))
     }
 
-    /// The same with this certificate in place of the one there is.
+    /// Replaces the certificate for new handshakes, see [`from_pem`](Self::from_pem).
     ///
     /// # Errors
     ///
-    /// As [`from_pem`](Self::from_pem), and [`ErrorKind::InvalidTls`] if the configuration is one of
-    /// rustls's. What was there stays then.
+    /// As [`from_pem`](Self::from_pem), and [`ErrorKind::InvalidTls`] if `self` was made from a
+    /// configuration of rustls. After an error, the configuration does not change.
     pub fn reload_pem(&self, chain: &[u8], key: &[u8]) -> Result<()> {
         self.exchange(Identity::from_pem(chain, key)?)
     }
@@ -187,7 +190,7 @@ impl TlsServer {
     fn parts(&self) -> Result<MutexGuard<'_, Parts>> {
         match &self.0.parts {
             Some(parts) => Ok(parts.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => Err(pem::invalid("the configuration is one of rustls's, and changed there")),
+            None => Err(pem::invalid("a configuration of rustls can only be changed there")),
         }
     }
 
@@ -195,34 +198,34 @@ impl TlsServer {
         *self.0.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(configs);
     }
 
-    /// Makes a stream secure that a client has opened, to go on with
-    /// [`ServerHandle::serve`](crate::ServerHandle::serve), or as a hyper server that speaks
-    /// HTTP/1.1.
+    /// Performs a TLS handshake on a stream of a client. Continue with
+    /// [`ServerHandle::serve`](crate::ServerHandle::serve), or with a hyper server for HTTP/1.1.
     ///
-    /// A server with [`ServerBuilder::tls`](crate::ServerBuilder::tls) does it of itself for what it
-    /// accepts. There is no deadline here.
+    /// A server with [`ServerBuilder::tls`](crate::ServerBuilder::tls) does this for the
+    /// connections that it accepts. This has no timeout.
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotTls`]: the client speaks something else. One that speaks plain HTTP was told
-    ///   so with a 400.
-    /// - [`ErrorKind::ClientCertificate`]: it has shown no certificate, and must.
-    /// - [`ErrorKind::CertificateExpired`], [`CertificateUntrusted`](ErrorKind::CertificateUntrusted),
-    ///   [`CertificateInvalid`](ErrorKind::CertificateInvalid): the one that it has shown is not
+    /// - [`ErrorKind::NotTls`]: the client does not speak TLS. If it speaks plain HTTP, it was sent
+    ///   a 400 response.
+    /// - [`ErrorKind::ClientCertificate`]: the client sent no certificate, but one is required.
+    /// - [`ErrorKind::CertificateExpired`],
+    ///   [`CertificateUntrusted`](ErrorKind::CertificateUntrusted),
+    ///   [`CertificateInvalid`](ErrorKind::CertificateInvalid): the client's certificate is not
     ///   accepted.
-    /// - [`ErrorKind::RequestGone`]: it has gone before it said anything, as one does that only looks
-    ///   whether somebody listens.
+    /// - [`ErrorKind::RequestGone`]: the client disconnected before it sent anything, as a port
+    ///   scan or a health check does.
     /// - [`ErrorKind::Tls`]: the handshake failed in another way.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the stream is dropped.
+    /// If this future is dropped, the stream is dropped with it.
     pub async fn accept(&self, stream: impl Io) -> Result<TlsStream> {
         let stream = self.handshake(AnyStream::new(stream), |configs| &configs.http1).await?;
         Ok(TlsStream(Arc::new(stream)))
     }
 
-    /// The same with HTTP/2 as well, where the client offers it.
+    /// As [`accept`](Self::accept), but also selects `h2` by ALPN if the client offers it.
     ///
     /// # Errors
     ///
@@ -230,7 +233,7 @@ impl TlsServer {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the stream is dropped.
+    /// If this future is dropped, the stream is dropped with it.
     pub async fn accept_http2(&self, stream: impl Io) -> Result<TlsStream> {
         let stream = self.handshake(AnyStream::new(stream), |configs| &configs.http2).await?;
         Ok(TlsStream(Arc::new(stream)))
@@ -267,7 +270,7 @@ async fn failed(failure: Failure) -> Error {
             explain(Role::Server, "a client", error)
         }
         Failure::Http(mut stream) => {
-            // Whether it is read is the client's affair.
+            // Errors are ignored: the handshake has failed anyway.
             let _ = stream.write_all(PLAIN_HTTP).await;
             let _ = stream.flush().await;
             let _ = stream.shutdown().await;
@@ -280,7 +283,7 @@ async fn failed(failure: Failure) -> Error {
         ),
         Failure::Gone => Error::new(
             ErrorKind::RequestGone,
-            "TLS with a client: it closed the connection before it said anything",
+            "TLS with a client: it closed the connection before it sent anything",
         ),
         Failure::Io(error) => Error::new(
             ErrorKind::Tls,
@@ -290,11 +293,11 @@ async fn failed(failure: Failure) -> Error {
     }
 }
 
-/// What is in these files. One that is read `again` has to be a regular one, behind its links: to read
-/// another might never end.
+/// Reads the files. To be read `again`, a file has to be a regular one, after following links:
+/// reading a pipe could block forever.
 fn read((chain, key): &(PathBuf, PathBuf), again: bool) -> Result<Identity> {
     let of_chain = content(chain, again)?;
-    // A pipe can be read once.
+    // A pipe can be read only once.
     let of_key = if chain == key { of_chain.clone() } else { content(key, again)? };
     let chain = pem::certificates(&of_chain).map_err(|error| of_file(chain, error))?;
     let key = pem::private_key(&of_key).map_err(|error| of_file(key, error))?;
@@ -305,13 +308,13 @@ fn content(path: &Path, again: bool) -> Result<Vec<u8>> {
     let unable = |why: String| pem::invalid(format!("can't read {}: {why}", path.display()));
     let failed = |error: std::io::Error| unable(error.to_string()).with_source(error);
     if again && !std::fs::metadata(path).map_err(failed)?.is_file() {
-        let why = "it is no regular file (a pipe or a device, say), and can't be read again";
+        let why = "it is not a regular file, and can't be read again";
         return Err(unable(why.to_owned()));
     }
     std::fs::read(path).map_err(failed)
 }
 
-/// An error that comes of what is in this file: advice names it.
+/// Adds the file's name to an error, and to the commands that it recommends.
 fn of_file(path: &Path, error: Error) -> Error {
     let path = path.display().to_string();
     let advice = error.to_string().replace("-in FILE", &format!("-in {path}"));
@@ -319,14 +322,14 @@ fn of_file(path: &Path, error: Error) -> Error {
     Error::new(error.kind(), format!("{path}: {advice}")).with_source(error)
 }
 
-/// An error that comes of what is in these files.
+/// Adds the files' names to an error.
 fn of_files((chain, key): &(PathBuf, PathBuf), error: Error) -> Error {
     let message = format!("{} and {}: {error}", chain.display(), key.display());
     Error::new(error.kind(), message).with_source(error)
 }
 
 impl Parts {
-    /// Those of a server with this certificate, to which anybody may come.
+    /// The parts for this certificate, without client certificates.
     fn of(identity: Identity) -> Self {
         let sessions = ServerSessionMemoryCache::new(SESSIONS);
         Self { identity, clients: None, ticketer: provider::ticketer(), sessions }
@@ -342,7 +345,9 @@ impl Parts {
             .map_err(|error| {
                 Error::new(
                     ErrorKind::TlsUnavailable,
-                    format!("the provider of cryptography has no use for TLS 1.2 and 1.3: {error}"),
+                    format!(
+                        "the provider of cryptography does not support TLS 1.2 and 1.3: {error}"
+                    ),
                 )
                 .with_source(error)
             })?
@@ -350,7 +355,7 @@ impl Parts {
         let mut config = config.with_single_cert(chain, key).map_err(|error| {
             let why = match &error {
                 rustls::Error::InconsistentKeys(_) => {
-                    "the certificate and the private key don't belong together".to_owned()
+                    "the certificate and the private key don't match".to_owned()
                 }
                 error => format!("the certificate can't be used: {error}"),
             };
@@ -374,7 +379,7 @@ impl Parts {
             ClientAuth::Required => builder,
         };
         builder.build().map_err(|error| {
-            pem::invalid(format!("these roots of clients can't be trusted: {error}"))
+            pem::invalid(format!("the roots for client certificates can't be used: {error}"))
                 .with_source(error)
         })
     }
@@ -385,7 +390,7 @@ impl Configs {
         let with = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-            // What is sent before the handshake is done can be sent again by whoever is in between.
+            // An attacker can replay data that is sent before the handshake is done.
             config.max_early_data_size = 0;
             config.send_half_rtt_data = false;
             Arc::new(config)

@@ -1,7 +1,7 @@
 //! One end of a TLS session, without I/O: ciphertext in and out, plaintext in and out.
 //!
-//! The records are rustls's affair (its unbuffered interface, which keeps no bytes); where they lie
-//! is decided here.
+//! rustls processes the records, by its unbuffered interface, which keeps no bytes. This module
+//! manages their buffers.
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
@@ -11,13 +11,14 @@ use rustls::unbuffered::{
 use rustls::{CommonState, Error};
 use towline_proto::Role;
 
-/// How long a record can be, with its header and what encrypting it adds.
+/// The greatest length of a record, with its header and the overhead of encryption.
 pub(crate) const RECORD_MAX: usize = 5 + (16 << 10) + 256;
 
-/// How much plaintext there is in a record at the most.
+/// The most plaintext that a record can contain.
 pub(crate) const FRAGMENT_MAX: usize = 16 << 10;
 
-/// How long the record is that begins here, with its header, if that has come (RFC 8446, section 5.1).
+/// The length of the record that begins here, with its header, if the header is complete (RFC 8446,
+/// section 5.1).
 pub(crate) fn record_len(bytes: &[u8]) -> Option<usize> {
     let &[_, _, _, high, low] = bytes.first_chunk()?;
     Some(5 + usize::from(u16::from_be_bytes([high, low])))
@@ -29,38 +30,38 @@ pub(crate) enum Session {
     Server(UnbufferedServerConnection),
 }
 
-/// Where ciphertext goes: a buffer that is no larger than it has to be, filled from the front.
+/// A buffer for ciphertext, which is filled from the front and grows as needed.
 pub(crate) struct Outgoing<'a> {
     pub(crate) buffer: &'a mut Vec<u8>,
-    /// How much of it is filled. What is behind has any content.
+    /// The number of filled bytes. The content after them is arbitrary.
     pub(crate) filled: usize,
 }
 
-/// What was taken off the front of what came.
+/// The bytes that were taken off the front of the input.
 pub(crate) struct Taken {
     pub(crate) count: usize,
-    /// Whether the peer has said that nothing more comes.
+    /// Whether the peer has sent `close_notify`.
     pub(crate) is_end: bool,
 }
 
-/// What to do once the session has taken what came.
+/// What to do when the session has processed its input.
 enum Then<'a> {
     Nothing,
     Encrypt(&'a [u8]),
     CloseNotify,
 }
 
-/// What a step has come to.
+/// The result of a step.
 enum Step {
     GoOn,
-    /// It waits for more of the peer.
+    /// It waits for more input.
     Rests,
-    /// The peer has said that nothing more comes.
+    /// The peer has sent `close_notify`.
     PeerClosed,
 }
 
 impl Session {
-    /// Which end this is.
+    /// Returns which end this is.
     pub(crate) fn role(&self) -> Role {
         match self {
             Self::Client(_) => Role::Client,
@@ -68,7 +69,7 @@ impl Session {
         }
     }
 
-    /// What both ends have.
+    /// The state that both kinds of sessions have in common.
     pub(crate) fn common(&self) -> &CommonState {
         match self {
             Self::Client(client) => client,
@@ -76,10 +77,10 @@ impl Session {
         }
     }
 
-    /// Takes whole records off the front of `incoming` and gives away what was in them. The rest
-    /// is to be kept as it is, since parts of it may have been decrypted where they lie.
+    /// Takes whole records off the front of `incoming`, and passes their plaintext to `received`.
+    /// The rest has to be kept unchanged, since parts of it can be decrypted in place already.
     ///
-    /// After an error, `incoming` is of no use; what there is to be sent says why.
+    /// After an error, `incoming` is not usable, and `outgoing` holds an alert.
     pub(crate) fn receive(
         &mut self,
         incoming: &mut [u8],
@@ -87,9 +88,9 @@ impl Session {
         received: &mut impl FnMut(&[u8]),
     ) -> Result<Taken, Error> {
         let result = self.go_on(incoming, outgoing, received, &Then::Nothing);
-        // The alert was queued behind what is told first. As long as there is one, rustls does not look
-        // at what came, which it would judge once more: with another alert, which it takes for a
-        // mistake of its own, and panics where debug assertions are on.
+        // rustls queues an alert, but returns the error first. Fetch the alert without input: while
+        // an alert is queued, rustls does not process input, but afterwards it would fail on the
+        // same input again with a second alert, which is a panic if debug assertions are on.
         while result.is_err() && self.common().wants_write() {
             if self.go_on_once(&mut [], outgoing, &mut |_| (), &Then::Nothing).1.is_err() {
                 break;
@@ -98,8 +99,8 @@ impl Session {
         result
     }
 
-    /// Encrypts this, in as many records as it takes. `kept` is what [`receive`](Self::receive) has
-    /// left.
+    /// Encrypts the plaintext, in as many records as needed. `kept` holds the bytes that
+    /// [`receive`](Self::receive) has left.
     pub(crate) fn send(
         &mut self,
         kept: &mut [u8],
@@ -109,7 +110,7 @@ impl Session {
         self.go_on(kept, outgoing, &mut |_| (), &Then::Encrypt(plaintext)).map(drop)
     }
 
-    /// Says that nothing more is sent.
+    /// Encrypts a `close_notify`.
     pub(crate) fn close(
         &mut self,
         kept: &mut [u8],
@@ -133,13 +134,13 @@ impl Session {
             match step? {
                 Step::GoOn => {}
                 Step::Rests => return Ok(taken),
-                // It is told once. Sending goes on.
+                // This is reported once. Sending is still possible.
                 Step::PeerClosed => taken.is_end = true,
             }
         }
     }
 
-    /// One step, and how much of `incoming` it is done with.
+    /// Makes one step. Also returns how many bytes of `incoming` it has consumed.
     fn go_on_once(
         &mut self,
         incoming: &mut [u8],
@@ -158,7 +159,7 @@ impl Session {
     }
 }
 
-/// Deals with one state of the session.
+/// Handles one state of the session.
 fn step<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     outgoing: &mut Outgoing<'_>,
@@ -186,7 +187,7 @@ fn step<Data>(
             })
         }
         Ok(ConnectionState::TransmitTlsData(data)) => {
-            // From here on the stream sees to it.
+            // The stream transmits it.
             data.done();
             Ok(Step::GoOn)
         }
@@ -204,11 +205,11 @@ fn step<Data>(
         }
         Ok(ConnectionState::BlockedHandshake | ConnectionState::Closed) => Ok(Step::Rests),
         Ok(ConnectionState::PeerClosed) => Ok(Step::PeerClosed),
-        // Nobody is offered to send any.
+        // The server's configuration does not allow early data.
         Ok(ConnectionState::ReadEarlyData(_)) => {
             Err(Error::General("early data that was not asked for".into()))
         }
-        Ok(_) => Err(Error::General("rustls is in a state that is not known here".into())),
+        Ok(_) => Err(Error::General("rustls is in an unknown state".into())),
     };
     (discard, step)
 }
@@ -228,7 +229,7 @@ fn put_encrypted(result: Result<usize, EncryptError>) -> Put {
 }
 
 impl Outgoing<'_> {
-    /// Has `put` fill what is free, after making room where that is too little.
+    /// Calls `put` with the free part of the buffer, which grows until it is large enough.
     fn put(&mut self, mut put: impl FnMut(&mut [u8]) -> Put) -> Result<Step, Error> {
         loop {
             match put(&mut self.buffer[self.filled..]) {

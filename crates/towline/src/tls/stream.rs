@@ -5,9 +5,10 @@
 //!   writer ──▶ poll_write ───────────▶ Session::send ─────▶ unsent ────▶ socket
 //! ```
 //!
-//! Both halves hold it, and one lock is around all but the socket. At rest it holds no buffer:
-//! `incoming` is the beginning of a record, `unsent` what the socket has not taken, `ahead` what
-//! nobody has received; ciphertext on its way lies in a buffer of the thread's.
+//! Both halves share it, and one lock guards everything except the socket. An idle stream holds no
+//! buffer: `incoming` is the beginning of a record, `unsent` is ciphertext that the socket has not
+//! taken, `ahead` is plaintext that was not received yet. Other ciphertext is in a buffer of the
+//! thread.
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -30,43 +31,43 @@ use crate::tls::session::{Outgoing, RECORD_MAX, Session, record_len};
 use crate::tls::under::{Read, Under, note};
 use crate::transport::{AnyStream, Duplex, Io, Remains, SEEN, TlsInfo};
 
-/// So many reads are made to see whether there is anything: a peer may send records without content.
+/// How many reads are made to find unread bytes: a peer can send records without content.
 const LOOKS: usize = 4;
 
 /// A TLS stream over a TCP socket, or over any other stream.
 pub(crate) struct Stream {
-    /// The socket under it. Else the stream under it is in the state.
+    /// The socket below. Another kind of stream is in [`Live`].
     tcp: Option<TcpStream>,
     role: Role,
     info: Arc<TlsInfo>,
-    state: Mutex<State>,
+    traffic: Mutex<Traffic>,
 }
 
-struct State {
-    /// Gone once the stream has ended in both directions.
+struct Traffic {
+    /// `None` after the stream has ended in both directions.
     live: Option<Box<Live>>,
-    /// What was decrypted and nobody has received.
+    /// Plaintext that was not received yet.
     ahead: BytesMut,
-    /// How receiving has ended.
+    /// How receiving has ended, if it has.
     end: Option<End>,
 }
 
-/// What is left of a handshake.
+/// The bytes left of a handshake.
 pub(crate) struct Left {
     pub(crate) incoming: Vec<u8>,
     pub(crate) unsent: BytesMut,
     pub(crate) ahead: BytesMut,
-    /// Whether the peer has said already that nothing more comes.
+    /// Whether the peer has already sent `close_notify`.
     pub(crate) is_end: bool,
 }
 
 /// How receiving ends.
 enum End {
-    /// The peer has said so.
+    /// The peer sent `close_notify`.
     CloseNotify,
-    /// It has not.
+    /// The stream ended without `close_notify`.
     Truncated,
-    /// The stream under it has failed, with this if that was not told yet.
+    /// The stream below has failed. The error is returned once.
     Io(io::ErrorKind, Option<io::Error>),
     Tls(rustls::Error),
 }
@@ -109,26 +110,26 @@ impl Stream {
             reader: None,
             writer: None,
         };
-        let state =
-            State { live: Some(Box::new(live)), ahead, end: is_end.then_some(End::CloseNotify) };
-        Self { tcp, role, info: Arc::new(info), state: Mutex::new(state) }
+        let traffic =
+            Traffic { live: Some(Box::new(live)), ahead, end: is_end.then_some(End::CloseNotify) };
+        Self { tcp, role, info: Arc::new(info), traffic: Mutex::new(traffic) }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A stream of the program's that has panicked is given up by the connection's own lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
+        // The connection's own lock handles a stream that has panicked.
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Duplex for Stream {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
+        let mut traffic = self.lock();
         let Some(tcp) = &self.tcp else { return Poll::Ready(()) };
-        if !state.ahead.is_empty() || state.end.is_some() {
+        if !traffic.ahead.is_empty() || traffic.end.is_some() {
             return Poll::Ready(());
         }
         let result = tcp.poll_read_ready(cx).map(drop);
-        if let Some(live) = &mut state.live
+        if let Some(live) = &mut traffic.live
             && result.is_pending()
         {
             note(&mut live.reader, cx.waker());
@@ -137,19 +138,19 @@ impl Duplex for Stream {
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
+        let mut traffic = self.lock();
         let before = buffer.filled().len();
         loop {
-            if state.take_ahead(buffer) || buffer.filled().len() > before {
+            if traffic.take_ahead(buffer) || buffer.filled().len() > before {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(end) = &mut state.end {
+            if let Some(end) = &mut traffic.end {
                 return Poll::Ready(end.result(self.role));
             }
             let read = |under: &mut Under<'_>, reader: &mut _, room: &mut [u8]| {
                 under.poll_read(cx, reader, room)
             };
-            ready!(state.poll_receive(self.tcp.as_ref(), buffer, read));
+            ready!(traffic.poll_receive(self.tcp.as_ref(), buffer, read));
         }
     }
 
@@ -158,11 +159,11 @@ impl Duplex for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        if let Some(End::Tls(error)) = &state.end {
+        let mut traffic = self.lock();
+        if let Some(End::Tls(error)) = &traffic.end {
             return Poll::Ready(Err(explain_io(self.role, io::ErrorKind::BrokenPipe, error)));
         }
-        let live = state.live()?;
+        let live = traffic.live()?;
         if live.is_closing {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
@@ -188,13 +189,13 @@ impl Duplex for Stream {
     }
 
     fn has_moved(&self) -> bool {
-        let mut state = self.lock();
-        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_moved))
+        let mut traffic = self.lock();
+        traffic.live.as_mut().is_some_and(|live| mem::take(&mut live.has_moved))
     }
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        let live = state.live()?;
+        let mut traffic = self.lock();
+        let live = traffic.live()?;
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match &mut live.under {
             Some(under) => {
@@ -207,17 +208,17 @@ impl Duplex for Stream {
     }
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.lock();
-        let has_failed = matches!(state.end, Some(End::Tls(_)));
-        let live = state.live()?;
-        // Of a session that has failed the alert is the last that is sent.
+        let mut traffic = self.lock();
+        let has_failed = matches!(traffic.end, Some(End::Tls(_)));
+        let live = traffic.live()?;
+        // After a failed session's alert, nothing else is sent.
         if !mem::replace(&mut live.is_closing, true) && !has_failed {
             live.close_notify();
         }
         ready!(live.poll_unsent(self.tcp.as_ref(), cx))?;
         match (&self.tcp, &mut live.under) {
             (Some(tcp), _) => Poll::Ready(match SockRef::from(tcp).shutdown(Shutdown::Write) {
-                // The peer has ended it already.
+                // The peer has already closed.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
                 result => result,
             }),
@@ -231,16 +232,16 @@ impl Duplex for Stream {
     }
 
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
-        let mut state = self.lock();
+        let mut traffic = self.lock();
         for _ in 0..LOOKS {
-            if state.ahead.len() >= SEEN || state.end.is_some() {
+            if traffic.ahead.len() >= SEEN || traffic.end.is_some() {
                 break;
             }
-            // The timekeeper looks at many connections in one go. A stream that says it is not
-            // ready because so much has been done already would be taken for silent.
+            // The timekeeper checks many connections in one poll. A stream that is pending because
+            // tokio's budget is used up would look silent.
             let look = pin!(tokio::task::unconstrained(poll_fn(|_| {
                 let mut nothing = ReadBuf::new(&mut []);
-                state.poll_receive(self.tcp.as_ref(), &mut nothing, |under, reader, room| {
+                traffic.poll_receive(self.tcp.as_ref(), &mut nothing, |under, reader, room| {
                     under.read_now(reader, room)
                 })
             })));
@@ -248,21 +249,21 @@ impl Duplex for Stream {
                 break;
             }
         }
-        let has_unread = !state.ahead.is_empty();
-        if has_unread || state.end.is_some() {
-            *wake = state.live.as_mut().and_then(|live| live.reader.take());
+        let has_unread = !traffic.ahead.is_empty();
+        if has_unread || traffic.end.is_some() {
+            *wake = traffic.live.as_mut().and_then(|live| live.reader.take());
         }
         has_unread
     }
 
     fn has_come(&self) -> bool {
-        let mut state = self.lock();
-        state.live.as_mut().is_some_and(|live| mem::take(&mut live.has_come))
+        let mut traffic = self.lock();
+        traffic.live.as_mut().is_some_and(|live| mem::take(&mut live.has_come))
     }
 
     fn look_ahead(&self, look: &mut dyn FnMut(&[u8])) {
-        let state = self.lock();
-        look(&state.ahead[..state.ahead.len().min(SEEN)]);
+        let traffic = self.lock();
+        look(&traffic.ahead[..traffic.ahead.len().min(SEEN)]);
     }
 
     fn tcp_stream(&self) -> Option<&TcpStream> {
@@ -276,7 +277,7 @@ impl Duplex for Stream {
     fn end(&self) -> Remains {
         let live = self.lock().live.take();
         if let Some(tcp) = &self.tcp {
-            // Where the peer has closed it already there is nothing to end.
+            // Fails if the peer has already closed, which does no harm.
             let _ = SockRef::from(tcp).shutdown(Shutdown::Both);
         }
         match live {
@@ -286,12 +287,12 @@ impl Duplex for Stream {
     }
 }
 
-impl State {
+impl Traffic {
     fn live(&mut self) -> io::Result<&mut Live> {
         self.live.as_deref_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 
-    /// Whether something was there.
+    /// Moves plaintext from `ahead` to `buffer`. Returns whether there was any.
     fn take_ahead(&mut self, buffer: &mut ReadBuf<'_>) -> bool {
         if self.ahead.is_empty() {
             return false;
@@ -305,8 +306,8 @@ impl State {
         true
     }
 
-    /// Reads once and decrypts, into `buffer` as far as that goes. Ready if there was something,
-    /// or the end.
+    /// Reads once and decrypts into `buffer`, or into `ahead` if that is full. Ready if bytes or
+    /// the end were read.
     fn poll_receive(
         &mut self,
         tcp: Option<&TcpStream>,
@@ -314,7 +315,7 @@ impl State {
         read: impl Read,
     ) -> Poll<()> {
         let Some(live) = &mut self.live else {
-            // This end has ended it.
+            // This end has closed the stream.
             self.end = Some(End::CloseNotify);
             return Poll::Ready(());
         };
@@ -329,7 +330,7 @@ impl State {
         Poll::Ready(())
     }
 
-    /// Decrypts what has come, for which the front was left free that was kept from before.
+    /// Decrypts the input. Its front was left free for the bytes kept from before.
     fn decrypt(
         &mut self,
         ciphertext: &mut [u8],
@@ -351,7 +352,7 @@ impl State {
             ahead.extend_from_slice(later);
         };
         match session.receive(ciphertext, &mut outgoing, &mut received) {
-            // What comes behind the end is to be ignored (RFC 8446, section 6.1).
+            // Data after `close_notify` is ignored (RFC 8446, section 6.1).
             Ok(taken) if taken.is_end => {
                 live.keep_incoming(&[]);
                 *end = Some(End::CloseNotify);

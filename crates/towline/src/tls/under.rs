@@ -1,4 +1,4 @@
-//! What ciphertext is read from and written to.
+//! The stream that ciphertext is read from and written to.
 
 use std::io;
 use std::pin::Pin;
@@ -10,13 +10,13 @@ use tokio::net::TcpStream;
 
 use crate::transport::Io;
 
-/// What is read from: the socket, or the stream under it.
+/// The stream below TLS.
 pub(crate) enum Under<'a> {
     Tcp(&'a TcpStream),
     Other(&'a mut Box<dyn Io>),
 }
 
-/// A way to read: for somebody who waits, or not.
+/// A way to read: with a waker, or without waiting.
 pub(crate) trait Read:
     FnOnce(&mut Under<'_>, &mut Option<Waker>, &mut [u8]) -> Poll<io::Result<usize>>
 {
@@ -64,15 +64,15 @@ impl<'a> Under<'a> {
         }
     }
 
-    /// Reads what there is, for nobody who waits. Whoever does is still woken for what comes later, but
-    /// not for what this has read.
+    /// Reads without waiting. A waiting reader is still woken for later bytes, but not for those
+    /// that this has read.
     pub(crate) fn read_now(
         &mut self,
         reader: &mut Option<Waker>,
         room: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if let Self::Tcp(tcp) = self {
-            // The kernel knows. tokio does once it has asked, and it asks for so many sockets at once.
+            // The kernel knows of these bytes before tokio, which polls its sockets in batches.
             return match io::Read::read(&mut &*SockRef::from(*tcp), room) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
                 result => Poll::Ready(result),
@@ -105,15 +105,15 @@ impl<'a> Under<'a> {
     }
 }
 
-/// Takes note of who waits.
+/// Stores a waker.
 pub(crate) fn note(slot: &mut Option<Waker>, waker: &Waker) {
     if !slot.as_ref().is_some_and(|noted| noted.will_wake(waker)) {
         *slot = Some(waker.clone());
     }
 }
 
-/// Reads what there is. A read that leaves room has taken all of it: that the socket is not ready
-/// any more is noted along with it, which saves the call that would find out.
+/// Reads the available bytes. A read that does not fill the buffer has taken all of them: clearing
+/// the readiness then saves a call that would block.
 fn try_read(tcp: &TcpStream, room: &mut [u8]) -> Option<io::Result<usize>> {
     let mut short = None;
     let result = tcp.try_io(Interest::READABLE, || {

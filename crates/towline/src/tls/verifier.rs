@@ -1,4 +1,4 @@
-//! What certificates are accepted.
+//! Verifiers of server certificates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
-/// A certificate that its own key has signed, and that nobody said to trust.
+/// The error for a self-signed certificate that is not trusted.
 #[derive(Debug)]
 pub(crate) struct SelfSigned;
 
@@ -20,14 +20,14 @@ impl fmt::Display for SelfSigned {
 
 impl std::error::Error for SelfSigned {}
 
-/// A certificate that may sign others, and that no server can show therefore.
+/// The error for a certificate authority's certificate, which a server must not use as its own.
 #[derive(Debug)]
 pub(crate) struct Authoritys;
 
 impl fmt::Display for Authoritys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "a certificate authority's (CA:TRUE), which no server can show, trusted as it is: make \
+            "a certificate authority's (CA:TRUE), which a server can't use, even if it is trusted: make \
              one for the server",
         )
     }
@@ -35,16 +35,16 @@ impl fmt::Display for Authoritys {
 
 impl std::error::Error for Authoritys {}
 
-/// Asks another, and tells what is self-signed from what an unknown root has signed.
+/// Wraps a verifier, and distinguishes self-signed certificates from those of an unknown root.
 #[derive(Debug)]
 pub(crate) struct Telling {
     pub(crate) verifier: Arc<dyn ServerCertVerifier>,
-    /// What the program has said to trust.
+    /// The roots that the program has added.
     pub(crate) added: Vec<CertificateDer<'static>>,
 }
 
 impl Telling {
-    /// The same in other words, where there are better ones.
+    /// Replaces the error by a more precise one, if there is one.
     fn tell(&self, certificate: &CertificateDer<'_>, error: Error) -> Error {
         use CertificateError::{
             BadSignature, Other, UnknownIssuer, UnsupportedSignatureAlgorithmForPublicKeyContext,
@@ -53,13 +53,13 @@ impl Telling {
             Error::InvalidCertificate(Other(_)) if self.added.contains(certificate) => {
                 Arc::new(Authoritys)
             }
-            // As webpki calls it.
+            // webpki's name for it.
             Error::InvalidCertificate(Other(other))
                 if other.to_string() == "CaUsedAsEndEntity" && !is_self_signed(certificate) =>
             {
                 Arc::new(Authoritys)
             }
-            // The signature is wrong of one that has the name of a root, and another key.
+            // `BadSignature`: the certificate has the name of a trusted root, but another key.
             Error::InvalidCertificate(
                 UnknownIssuer
                 | BadSignature
@@ -124,7 +124,7 @@ impl ServerCertVerifier for Anything {
         Ok(ServerCertVerified::assertion())
     }
 
-    // The peer still has to have the key of the certificate that it shows.
+    // The peer still has to prove that it has the certificate's key.
     fn verify_tls12_signature(
         &self,
         message: &[u8],
@@ -150,8 +150,8 @@ impl ServerCertVerifier for Anything {
     }
 }
 
-/// Whether a certificate names itself as the issuer. For what an error says only: nothing is
-/// accepted or refused for it.
+/// Whether a certificate names itself as the issuer. Used only for the text of errors, not to
+/// accept or refuse certificates.
 fn is_self_signed(certificate: &[u8]) -> bool {
     // Certificate ::= SEQUENCE { TBSCertificate ::= SEQUENCE { [0] version, serialNumber,
     // signature, issuer, validity, subject, … } … } (RFC 5280, section 4.1)
@@ -178,7 +178,7 @@ struct Element<'a> {
     rest: &'a [u8],
 }
 
-/// The first element of DER.
+/// Parses the first element of DER.
 fn element(der: &[u8]) -> Option<Element<'_>> {
     let (&[tag, len], der) = der.split_first_chunk()?;
     let (len, der) = match len {

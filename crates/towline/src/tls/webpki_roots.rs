@@ -1,4 +1,4 @@
-//! What Mozilla trusted when this was built.
+//! Mozilla's roots, as of the build.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use crate::error::Result;
 use crate::tls::pem;
 
-/// A verifier that trusts these as well.
+/// Creates a verifier that trusts these roots as well.
 pub(crate) fn verifier(
     extra: &[CertificateDer<'static>],
     provider: Arc<CryptoProvider>,

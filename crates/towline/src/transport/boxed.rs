@@ -1,4 +1,4 @@
-//! A stream of the program's own.
+//! A stream of an unknown type.
 
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -13,17 +13,17 @@ use crate::transport::duplex::{Duplex, Remains};
 use crate::transport::tls_info::TlsInfo;
 use crate::transport::{Io, SEEN};
 
-/// A stream of which nothing is known. It can't be asked whether it has something to read: it has to
-/// be read, then.
-pub(crate) struct Boxed(Mutex<State>);
+/// A stream of an unknown type. It has no readiness check, so finding out whether it has bytes
+/// means reading them.
+pub(crate) struct Boxed(Mutex<Buffered>);
 
-struct State {
+struct Buffered {
     /// Gone once the connection has ended.
     stream: Option<Box<dyn Io>>,
     is_write_vectored: bool,
-    /// What was read to see whether there is anything.
+    /// Bytes that were read to find out whether there are any.
     ahead: Vec<u8>,
-    /// Who waits for something to read.
+    /// The reader's waker.
     waker: Option<Waker>,
 }
 
@@ -31,11 +31,11 @@ impl Boxed {
     pub(crate) fn new(stream: Box<dyn Io>) -> Self {
         let is_write_vectored = stream.is_write_vectored();
         let (stream, ahead) = (Some(stream), Vec::new());
-        Self(Mutex::new(State { stream, is_write_vectored, ahead, waker: None }))
+        Self(Mutex::new(Buffered { stream, is_write_vectored, ahead, waker: None }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A stream that has panicked is given up by the connection's own lock.
+    fn lock(&self) -> MutexGuard<'_, Buffered> {
+        // The connection's own lock handles a stream that has panicked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -54,8 +54,8 @@ impl Duplex for Boxed {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.lock();
-        let stream = state.stream()?;
+        let mut buffered = self.lock();
+        let stream = buffered.stream()?;
         match slices {
             [only] => stream.poll_write(cx, only),
             _ => stream.poll_write_vectored(cx, slices),
@@ -67,7 +67,7 @@ impl Duplex for Boxed {
     }
 
     fn has_moved(&self) -> bool {
-        // Nobody knows.
+        // Unknown for such a stream.
         false
     }
 
@@ -80,10 +80,10 @@ impl Duplex for Boxed {
     }
 
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
-        let mut state = self.lock();
-        let has_unread = state.has_unread();
+        let mut buffered = self.lock();
+        let has_unread = buffered.has_unread();
         if has_unread {
-            *wake = state.waker.take();
+            *wake = buffered.waker.take();
         }
         has_unread
     }
@@ -105,12 +105,12 @@ impl Duplex for Boxed {
     }
 
     fn end(&self) -> Remains {
-        let mut state = self.lock();
-        Remains { stream: state.stream.take(), waker: state.waker.take() }
+        let mut buffered = self.lock();
+        Remains { stream: buffered.stream.take(), waker: buffered.waker.take() }
     }
 }
 
-impl State {
+impl Buffered {
     fn stream(&mut self) -> io::Result<Pin<&mut Box<dyn Io>>> {
         self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
@@ -138,10 +138,10 @@ impl State {
         {
             let mut bytes = [0; 2048];
             let mut buffer = ReadBuf::new(&mut bytes);
-            // Whoever waits to read must go on being woken: the stream knows one waker only.
+            // The stream keeps one waker only, and the reader has to stay registered.
             let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
-            // The timekeeper looks at many connections in one go. A stream that says it is not
-            // ready because so much has been done already would be taken for silent.
+            // The timekeeper checks many connections in one poll. A stream that is pending because
+            // tokio's budget is used up would look silent.
             let look = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut buffer));
             let _ = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker));
             if buffer.filled().is_empty() {

@@ -1,4 +1,4 @@
-//! What a stream has to know whose two halves share it.
+//! The trait for a stream that its two halves share.
 
 use std::io;
 use std::sync::Arc;
@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 use crate::transport::Io;
 use crate::transport::tls_info::TlsInfo;
 
-/// A stream that both halves hold. Each of the two is used by one at a time, but both at once.
+/// A stream that both halves hold. Each half is used by one task at a time, but both can be used at
+/// once.
 pub(crate) trait Duplex: Send + Sync + 'static {
-    /// Waits until there may be something to read. A stream that can't tell says that there may.
+    /// Waits until the stream is possibly readable. A stream that can't tell is always ready.
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()>;
 
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>>;
@@ -23,42 +24,42 @@ pub(crate) trait Duplex: Send + Sync + 'static {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>>;
 
-    /// Whether more than the first slice is written in one call.
+    /// Whether one call can write more than the first slice.
     fn is_write_vectored(&self) -> bool;
 
-    /// Whether what it holds back itself has become less since this was last asked.
+    /// Whether the stream has written out some of its own buffer since the last call.
     fn has_moved(&self) -> bool;
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     fn poll_shutdown(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Whether bytes of the peer lie unread. If finding out has used up somebody's waker, that is
-    /// to be woken.
+    /// Whether there are unread bytes of the peer. If the check has used up the reader's waker, it
+    /// is stored in `wake` and has to be woken.
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool;
 
-    /// Whether anything has come since this was last asked that was no bytes to be read, or not yet.
+    /// Whether the stream has received anything since the last call that is not readable (yet).
     fn has_come(&self) -> bool;
 
-    /// Shows those that the last [`has_unread`](Self::has_unread) has found, up to
+    /// Passes the bytes that the last [`has_unread`](Self::has_unread) found to `look`, up to
     /// [`SEEN`](crate::transport::SEEN) of them.
     fn look_ahead(&self, look: &mut dyn FnMut(&[u8]));
 
-    /// The socket under it, where there is one that is known.
+    /// The TCP socket below, if there is a known one.
     fn tcp_stream(&self) -> Option<&TcpStream>;
 
-    /// What its TLS handshake agreed on, if it is TLS.
+    /// The result of the TLS handshake, if this is TLS.
     fn tls(&self) -> Option<Arc<TlsInfo>>;
 
-    /// Ends it in both directions. What is left is to be dropped where nothing is locked.
+    /// Ends the stream in both directions. The caller drops the result while it holds no lock.
     fn end(&self) -> Remains;
 }
 
-/// What remains of a stream that has ended. To drop it may run code of the program's.
+/// What remains of a stream that has ended. Dropping it can run the program's code.
 #[derive(Default)]
 pub(crate) struct Remains {
     pub(crate) stream: Option<Box<dyn Io>>,
-    /// Who waits for something to read, and would for ever.
+    /// The reader's waker, which nothing else would wake any more.
     pub(crate) waker: Option<Waker>,
 }
 

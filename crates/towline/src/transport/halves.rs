@@ -52,7 +52,7 @@ impl ReadHalf {
         }
     }
 
-    /// Waits until there may be something to read. A stream that can't tell says that there may.
+    /// Waits until the stream is possibly readable. A stream that can't tell is always ready.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Tcp(read) => read.as_ref().poll_read_ready(cx).map(drop),
@@ -62,7 +62,7 @@ impl ReadHalf {
         }
     }
 
-    /// Reads into the room of `buffer`, which is not zero; 0 is the end.
+    /// Reads into `buffer`, which must have room. Returns 0 at the end of the stream.
     pub(crate) fn poll_read_buf(
         &mut self,
         cx: &mut Context<'_>,
@@ -88,8 +88,8 @@ impl AsyncRead for ReadHalf {
 }
 
 impl WriteHalf {
-    /// Whether bytes of the peer lie unread. If finding out has used up somebody's waker, that is
-    /// to be woken.
+    /// Whether there are unread bytes of the peer. If the check has used up the reader's waker, it
+    /// is stored in `wake` and has to be woken.
     pub(crate) fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
         let peek = |socket: SockRef<'_>| {
             let mut byte = [MaybeUninit::uninit()];
@@ -103,7 +103,7 @@ impl WriteHalf {
         }
     }
 
-    /// Whether anything of the peer has come since this was last asked that can't be read yet.
+    /// Whether anything of the peer has arrived since the last call that can't be read yet.
     pub(crate) fn has_come(&self) -> bool {
         match self {
             Self::Duplex(duplex) => duplex.has_come(),
@@ -111,10 +111,10 @@ impl WriteHalf {
         }
     }
 
-    /// What `look` sees in the first of the bytes that lie unread.
+    /// Calls `look` with the first unread bytes, and returns its result.
     pub(crate) fn look_ahead<T>(&self, mut look: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
         let mut bytes = vec![0; SEEN];
-        // To peek into memory that is known to be initialized takes a handle of std's.
+        // Only std's handle can peek into initialized memory without unsafe code.
         let mut peek = |socket: SockRef<'_>| {
             std::net::TcpStream::from(socket.try_clone().ok()?).peek(&mut bytes).ok()
         };
@@ -131,12 +131,12 @@ impl WriteHalf {
         look(&bytes[..count])
     }
 
-    /// Whether it may hold back what was written until it is flushed. The kernel's sockets don't.
+    /// Whether the stream can buffer written bytes until it is flushed. The kernel's sockets don't.
     pub(crate) fn holds_back(&self) -> bool {
         matches!(self, Self::Duplex(_))
     }
 
-    /// Whether what it holds back has become less since this was last asked, as far as that is known.
+    /// Whether the stream is known to have written out some of its own buffer since the last call.
     pub(crate) fn has_moved(&self) -> bool {
         match self {
             Self::Duplex(duplex) => duplex.has_moved(),
@@ -144,8 +144,8 @@ impl WriteHalf {
         }
     }
 
-    /// Has the kernel take no more than it can send, and so many bytes: what waits for the peer
-    /// waits here then, where it can be seen.
+    /// Limits how many unsent bytes the kernel buffers. Further bytes stay in this connection's
+    /// queue, where they can be counted.
     pub(crate) fn bound_unsent(&self, bytes: u32) {
         #[cfg(any(target_os = "android", target_os = "linux"))]
         {
@@ -155,7 +155,7 @@ impl WriteHalf {
                 Self::Unix(_) => None,
             };
             if let Some(tcp) = tcp {
-                // It is no matter if it can't be done.
+                // Failing to set the limit does no harm.
                 let _ = SockRef::from(tcp).set_tcp_notsent_lowat(bytes);
             }
         }
@@ -163,9 +163,9 @@ impl WriteHalf {
         let _ = bytes;
     }
 
-    /// Ends the stream in both directions, though the other half may be held for longer.
+    /// Ends the stream in both directions, even if the other half lives longer.
     pub(crate) fn close(self) -> Remains {
-        // Where the peer has closed it already there is nothing to end.
+        // Fails if the peer has already closed, which does no harm.
         match self {
             Self::Tcp(write) => {
                 let _ = SockRef::from(write.as_ref()).shutdown(std::net::Shutdown::Both);

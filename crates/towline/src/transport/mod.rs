@@ -1,7 +1,7 @@
 //! The byte stream under a connection, in two halves.
 //!
-//! A TCP or Unix socket is known as such, whatever wrapper type it came through the API in: its
-//! halves need no lock and no virtual call. Those of any other stream share it, behind a lock.
+//! A TCP or Unix socket is recognised whatever wrapper type it came in: its halves need no lock and
+//! no virtual call. The halves of any other stream share it behind a lock.
 
 mod tls_info;
 
@@ -35,20 +35,20 @@ pub use tls_stream::TlsStream;
 
 use crate::transport::boxed::Boxed;
 
-/// So many bytes are seen of those that lie unread.
+/// How many unread bytes are examined at most.
 pub(crate) const SEEN: usize = 16 << 10;
 
-/// What can carry a connection: any stream of bytes in both directions.
+/// A bidirectional byte stream that can carry a connection.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 
-/// A stream, known for what it is where that is worth knowing.
+/// A stream, with a variant for each type that gets special treatment.
 pub(crate) enum AnyStream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
-    /// One whose halves know how to share it.
+    /// A stream that its halves can share.
     Duplex(Arc<dyn Duplex>),
     Other(Box<dyn Io>),
 }
@@ -75,7 +75,7 @@ impl AnyStream {
         Self::Other(Box::new(stream.expect("not taken")))
     }
 
-    /// The socket under it, where there is one that is known.
+    /// The TCP socket below, if there is a known one.
     pub(crate) fn tcp_stream(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(tcp) => Some(tcp),
@@ -84,7 +84,7 @@ impl AnyStream {
         }
     }
 
-    /// What its TLS handshake agreed on, if it is TLS of ours.
+    /// The result of the TLS handshake, if this is this library's TLS.
     pub(crate) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Duplex(duplex) => duplex.tls(),
@@ -92,15 +92,15 @@ impl AnyStream {
         }
     }
 
-    /// The address at the other end, where there is such a thing.
+    /// The address of the other end, if the stream has one.
     pub(crate) fn peer_addr(&self) -> Option<SocketAddr> {
         self.tcp_stream()?.peer_addr().ok()
     }
 
-    /// Has small writes go out at once, or wait for company, where there is such a choice.
+    /// Sets `TCP_NODELAY`, if the stream is on a TCP socket.
     pub(crate) fn set_nodelay(&self, on: bool) {
         if let Some(tcp) = self.tcp_stream() {
-            // A socket that has ended meanwhile says so at the first read.
+            // A socket that has ended meanwhile reports it at the first read.
             let _ = tcp.set_nodelay(on);
         }
     }
@@ -129,7 +129,7 @@ fn take<T: 'static>(slot: &mut dyn Any) -> Option<T> {
     slot.downcast_mut::<Option<T>>()?.take()
 }
 
-/// For the handshake; the connection after it uses the halves.
+/// For the handshake. The connection uses the halves.
 impl AsyncRead for AnyStream {
     fn poll_read(
         self: Pin<&mut Self>,

@@ -1,4 +1,4 @@
-//! The seam to TLS, which may not be compiled in.
+//! The interface to TLS, which is an optional feature.
 
 use std::fmt;
 use std::pin::Pin;
@@ -9,7 +9,7 @@ use crate::transport::AnyStream;
 /// The handshake that makes a stream secure.
 pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = Result<AnyStream>> + Send + 'a>>;
 
-/// Who is at the other end of a stream.
+/// Which server a TLS stream leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Whose {
     /// The server that the program named.
@@ -20,7 +20,7 @@ pub(crate) enum Whose {
 
 /// How a client makes a stream secure.
 pub(crate) trait SecureClient: fmt::Debug + Send + Sync {
-    /// Whether it could with this host: better told before anything is dialled.
+    /// Checks the configuration for this host, before anything is dialled.
     fn check(&self, host: &str, whose: Whose) -> Result<()>;
 
     fn secure<'a>(&'a self, stream: AnyStream, host: &'a str, whose: Whose) -> Securing<'a>;

@@ -1,4 +1,4 @@
-//! A TLS stream, as programs see it.
+//! The public TLS stream.
 
 use std::fmt;
 use std::io;
@@ -15,20 +15,21 @@ use crate::transport::tls_info::TlsInfo;
 /// A TLS stream, made by [`Tls::connect`](crate::Tls::connect) or
 /// [`TlsServer::accept`](crate::TlsServer::accept), for
 /// [`Client::connect_over`](crate::Client::connect_over),
-/// [`ServerHandle::serve`](crate::ServerHandle::serve), or for something else altogether.
+/// [`ServerHandle::serve`](crate::ServerHandle::serve), or for another protocol.
 ///
-/// It is read until the peer's `close_notify`; a stream that ends without one is an error of the kind
-/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). `shutdown` sends one. At rest it holds no buffer.
+/// Reading ends at the peer's `close_notify`. If the stream ends without one, reading fails with
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof). `shutdown` sends `close_notify`. An idle stream
+/// holds no buffer.
 pub struct TlsStream(pub(crate) Arc<dyn Duplex>);
 
 impl TlsStream {
-    /// What the handshake agreed on, and who the peer is.
+    /// Returns the result of the TLS handshake.
     pub fn info(&self) -> Arc<TlsInfo> {
         self.0.tls().expect("of a stream that is TLS")
     }
 
-    /// The socket under it, for its options; `None` where it is none that is known. What is read from
-    /// it or written to it breaks the stream.
+    /// Returns the TCP socket below, to set its options, or `None` for another kind of stream.
+    /// Reading from it or writing to it breaks the stream.
     pub fn tcp_stream(&self) -> Option<&TcpStream> {
         self.0.tcp_stream()
     }

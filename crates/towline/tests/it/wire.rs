@@ -30,16 +30,16 @@ pub(crate) enum Call {
 }
 
 /// The connection's end.
-pub(crate) struct Wire(Arc<Mutex<State>>);
+pub(crate) struct Wire(Arc<Mutex<Pipe>>);
 
 /// The test's end: a mock peer.
 pub(crate) struct Far {
-    state: Arc<Mutex<State>>,
+    pipe: Arc<Mutex<Pipe>>,
     role: Role,
 }
 
 #[derive(Default)]
-struct State {
+struct Pipe {
     /// Each is one read.
     to_read: VecDeque<Vec<u8>>,
     /// After that: the end, or an error.
@@ -63,15 +63,15 @@ pub(crate) fn connect(role: Role, config: &Config) -> (Connection, Far) {
 
 /// The same, where these bytes came behind the handshake.
 pub(crate) fn connect_with_early(role: Role, config: &Config, early: Bytes) -> (Connection, Far) {
-    let state = Arc::new(Mutex::new(State { room: usize::MAX, ..State::default() }));
-    let far = Far { state: state.clone(), role };
-    (Connection::from_stream(Wire(state), role, config, early), far)
+    let pipe = Arc::new(Mutex::new(Pipe { room: usize::MAX, ..Pipe::default() }));
+    let far = Far { pipe: pipe.clone(), role };
+    (Connection::from_stream(Wire(pipe), role, config, early), far)
 }
 
 /// The two ends of a transport that is to become a server's connection.
 pub(crate) fn wire() -> (Wire, Far) {
-    let state = Arc::new(Mutex::new(State { room: usize::MAX, ..State::default() }));
-    (Wire(state.clone()), Far { state, role: Role::Server })
+    let pipe = Arc::new(Mutex::new(Pipe { room: usize::MAX, ..Pipe::default() }));
+    (Wire(pipe.clone()), Far { pipe, role: Role::Server })
 }
 
 /// Lets all tasks run until each of them waits.
@@ -82,8 +82,8 @@ pub(crate) async fn settle() {
 }
 
 impl Far {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+    fn lock(&self) -> MutexGuard<'_, Pipe> {
+        self.pipe.lock().unwrap()
     }
 
     /// The role that the peer plays.
@@ -107,30 +107,30 @@ impl Far {
 
     /// Says these bytes, in one read.
     pub(crate) fn says_bytes(&self, bytes: Vec<u8>) {
-        let mut state = self.lock();
-        state.to_read.push_back(bytes);
-        wake(state.reader.take());
+        let mut pipe = self.lock();
+        pipe.to_read.push_back(bytes);
+        wake(pipe.reader.take());
     }
 
     /// Ends what can be read, behind what has been said.
     pub(crate) fn ends(&self) {
-        let mut state = self.lock();
-        state.end = Some(Ok(()));
-        wake(state.reader.take());
+        let mut pipe = self.lock();
+        pipe.end = Some(Ok(()));
+        wake(pipe.reader.take());
     }
 
     /// Makes reading fail, behind what has been said.
     pub(crate) fn fails(&self, kind: io::ErrorKind) {
-        let mut state = self.lock();
-        state.end = Some(Err(kind));
-        wake(state.reader.take());
+        let mut pipe = self.lock();
+        pipe.end = Some(Err(kind));
+        wake(pipe.reader.take());
     }
 
     /// Makes writing fail.
     pub(crate) fn fails_writes(&self, kind: io::ErrorKind) {
-        let mut state = self.lock();
-        state.write_error = Some(kind);
-        wake(state.writer.take());
+        let mut pipe = self.lock();
+        pipe.write_error = Some(kind);
+        wake(pipe.writer.take());
     }
 
     /// Makes writing panic.
@@ -150,9 +150,9 @@ impl Far {
 
     /// Takes so many bytes more.
     pub(crate) fn takes(&self, bytes: usize) {
-        let mut state = self.lock();
-        state.room = state.room.saturating_add(bytes);
-        wake(state.writer.take());
+        let mut pipe = self.lock();
+        pipe.room = pipe.room.saturating_add(bytes);
+        wake(pipe.writer.take());
     }
 
     /// Takes everything from now on.
@@ -167,22 +167,22 @@ impl Far {
 
     /// Has a flush wait no longer.
     pub(crate) fn lets_through(&self) {
-        let mut state = self.lock();
-        state.holds_back = false;
-        wake(state.writer.take());
+        let mut pipe = self.lock();
+        pipe.holds_back = false;
+        wake(pipe.writer.take());
     }
 
     /// The frames that have been written whole since this was last asked.
     pub(crate) fn hears(&self) -> Vec<Heard> {
-        let mut state = self.lock();
+        let mut pipe = self.lock();
         let mut all = Vec::new();
         let mut at = 0;
-        while let Some((heard, len)) = Heard::first_of(&state.written[at..]) {
+        while let Some((heard, len)) = Heard::first_of(&pipe.written[at..]) {
             assert_eq!(heard.header.mask.is_some(), self.role.masks(), "{heard:?}");
             all.push(heard);
             at += len;
         }
-        state.written.drain(..at);
+        pipe.written.drain(..at);
         all
     }
 
@@ -217,7 +217,7 @@ impl Far {
 
     /// Whether the connection has let go of the transport.
     pub(crate) fn is_dropped(&self) -> bool {
-        Arc::strong_count(&self.state) == 1
+        Arc::strong_count(&self.pipe) == 1
     }
 }
 
@@ -233,16 +233,16 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut state = self.0.lock().unwrap();
-        let Some(chunk) = state.to_read.front_mut() else {
-            return match state.end {
+        let mut pipe = self.0.lock().unwrap();
+        let Some(chunk) = pipe.to_read.front_mut() else {
+            return match pipe.end {
                 Some(end) => {
-                    state.calls.push(Call::Read(0));
+                    pipe.calls.push(Call::Read(0));
                     Poll::Ready(end.map_err(io::Error::from))
                 }
                 None => {
-                    state.calls.push(Call::ReadPending);
-                    state.reader = Some(cx.waker().clone());
+                    pipe.calls.push(Call::ReadPending);
+                    pipe.reader = Some(cx.waker().clone());
                     Poll::Pending
                 }
             };
@@ -251,9 +251,9 @@ impl AsyncRead for Wire {
         buffer.put_slice(&chunk[..count]);
         chunk.drain(..count);
         if chunk.is_empty() {
-            state.to_read.pop_front();
+            pipe.to_read.pop_front();
         }
-        state.calls.push(Call::Read(count));
+        pipe.calls.push(Call::Read(count));
         Poll::Ready(Ok(()))
     }
 }
@@ -272,30 +272,30 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut state = self.0.lock().unwrap();
-        if state.panics {
-            drop(state);
+        let mut pipe = self.0.lock().unwrap();
+        if pipe.panics {
+            drop(pipe);
             panic!("the stream's own");
         }
-        if let Some(kind) = state.write_error {
+        if let Some(kind) = pipe.write_error {
             return Poll::Ready(Err(kind.into()));
         }
-        if state.room == 0 {
-            state.calls.push(Call::WritePending);
-            state.writer = Some(cx.waker().clone());
+        if pipe.room == 0 {
+            pipe.calls.push(Call::WritePending);
+            pipe.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
         let mut count = 0;
         for slice in slices {
-            let part = slice.len().min(state.room);
-            state.written.extend_from_slice(&slice[..part]);
-            state.room -= part;
+            let part = slice.len().min(pipe.room);
+            pipe.written.extend_from_slice(&slice[..part]);
+            pipe.room -= part;
             count += part;
         }
-        if state.room > usize::MAX / 2 {
-            state.room = usize::MAX;
+        if pipe.room > usize::MAX / 2 {
+            pipe.room = usize::MAX;
         }
-        state.calls.push(Call::Write(count));
+        pipe.calls.push(Call::Write(count));
         Poll::Ready(Ok(count))
     }
 
@@ -304,9 +304,9 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut state = self.0.lock().unwrap();
-        if state.holds_back {
-            state.writer = Some(cx.waker().clone());
+        let mut pipe = self.0.lock().unwrap();
+        if pipe.holds_back {
+            pipe.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))

@@ -19,14 +19,14 @@ use towline_kit::{FrameBytes, Heard, frame, join};
 use crate::model::{any, passes};
 
 /// The connection's end.
-struct Wire(Arc<Mutex<State>>);
+struct Wire(Arc<Mutex<Pipe>>);
 
 /// The peer: a client.
 #[derive(Clone)]
-pub(crate) struct Far(Arc<Mutex<State>>);
+pub(crate) struct Far(Arc<Mutex<Pipe>>);
 
 #[derive(Default)]
-struct State {
+struct Pipe {
     to_read: VecDeque<u8>,
     is_at_end: bool,
     /// So many bytes may still be written.
@@ -45,14 +45,14 @@ struct State {
 
 /// A connection of a server's, and its peer, who takes nothing yet.
 pub(crate) fn connect(config: &Config) -> (Connection, Far) {
-    let state = Arc::new(Mutex::new(State::default()));
+    let pipe = Arc::new(Mutex::new(Pipe::default()));
     let connection =
-        Connection::from_stream(Wire(state.clone()), Role::Server, config, Default::default());
-    (connection, Far(state))
+        Connection::from_stream(Wire(pipe.clone()), Role::Server, config, Default::default());
+    (connection, Far(pipe))
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(pipe: &Mutex<Pipe>) -> MutexGuard<'_, Pipe> {
+    pipe.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn wake(waker: &mut Option<Waker>) {
@@ -64,23 +64,23 @@ fn wake(waker: &mut Option<Waker>) {
 impl Far {
     /// Says frames, which can be read together.
     pub(crate) fn says(&self, frames: impl IntoIterator<Item = FrameBytes>) {
-        let mut state = lock(&self.0);
-        state.to_read.extend(join(frames.into_iter().map(|frame| frame.by(Role::Client))));
-        wake(&mut state.reader);
+        let mut pipe = lock(&self.0);
+        pipe.to_read.extend(join(frames.into_iter().map(|frame| frame.by(Role::Client))));
+        wake(&mut pipe.reader);
     }
 
     /// Ends what can be read.
     pub(crate) fn ends(&self) {
-        let mut state = lock(&self.0);
-        state.is_at_end = true;
-        wake(&mut state.reader);
+        let mut pipe = lock(&self.0);
+        pipe.is_at_end = true;
+        wake(&mut pipe.reader);
     }
 
     /// Takes everything from now on.
     pub(crate) fn flows(&self) {
-        let mut state = lock(&self.0);
-        state.flows = true;
-        wake(&mut state.writer);
+        let mut pipe = lock(&self.0);
+        pipe.flows = true;
+        wake(&mut pipe.writer);
     }
 
     /// Has it look again whether it has heard enough.
@@ -95,12 +95,12 @@ impl Far {
 
     /// Takes what is written, piece by piece, until it has heard enough.
     pub(crate) async fn hears_until(&self, is_enough: impl Fn(&[Heard]) -> bool) -> Vec<Heard> {
-        self.takes_until(|state| is_enough(&state.heard)).await
+        self.takes_until(|pipe| is_enough(&pipe.heard)).await
     }
 
     /// The same, or until the connection has let go of the transport.
     pub(crate) async fn hears_until_closed(&self, is_enough: impl Fn(&[Heard]) -> bool) {
-        self.takes_until(|state| state.is_dropped || is_enough(&state.heard)).await;
+        self.takes_until(|pipe| pipe.is_dropped || is_enough(&pipe.heard)).await;
     }
 
     /// Takes what is written, until there are so many messages.
@@ -118,23 +118,23 @@ impl Far {
 
     /// Takes what is written until the connection has let go of the transport.
     pub(crate) async fn hears_all(&self) -> Vec<Heard> {
-        let heard = self.takes_until(|state| state.is_dropped).await;
+        let heard = self.takes_until(|pipe| pipe.is_dropped).await;
         // The timekeeper notices that there is nothing more to do.
         passes(Duration::from_secs(3600));
         heard
     }
 
-    async fn takes_until(&self, is_enough: impl Fn(&State) -> bool) -> Vec<Heard> {
+    async fn takes_until(&self, is_enough: impl Fn(&Pipe) -> bool) -> Vec<Heard> {
         poll_fn(|cx| {
-            let mut state = lock(&self.0);
-            if is_enough(&state) {
-                return Poll::Ready(state.heard.clone());
+            let mut pipe = lock(&self.0);
+            if is_enough(&pipe) {
+                return Poll::Ready(pipe.heard.clone());
             }
-            if state.writer.is_some() || any(2) == 0 {
-                state.room += 1 + any(60);
+            if pipe.writer.is_some() || any(2) == 0 {
+                pipe.room += 1 + any(60);
             }
-            wake(&mut state.writer);
-            state.far = Some(cx.waker().clone());
+            wake(&mut pipe.writer);
+            pipe.far = Some(cx.waker().clone());
             Poll::Pending
         })
         .await
@@ -169,14 +169,14 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut state = lock(&self.0);
-        if state.to_read.is_empty() && !state.is_at_end {
-            state.reader = Some(cx.waker().clone());
+        let mut pipe = lock(&self.0);
+        if pipe.to_read.is_empty() && !pipe.is_at_end {
+            pipe.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let most = state.to_read.len().min(buffer.remaining());
+        let most = pipe.to_read.len().min(buffer.remaining());
         if most > 0 {
-            let bytes: Vec<_> = state.to_read.drain(..1 + any(most)).collect();
+            let bytes: Vec<_> = pipe.to_read.drain(..1 + any(most)).collect();
             buffer.put_slice(&bytes);
         }
         Poll::Ready(Ok(()))
@@ -189,24 +189,24 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut state = lock(&self.0);
-        match &mut state.panics_after {
+        let mut pipe = lock(&self.0);
+        match &mut pipe.panics_after {
             Some(0) => {
-                state.panics_after = None;
-                drop(state);
+                pipe.panics_after = None;
+                drop(pipe);
                 resume_unwind(Box::new(()));
             }
             Some(writes) => *writes -= 1,
             None => {}
         }
-        wake(&mut state.far);
-        if state.room == 0 && !state.flows {
-            state.writer = Some(cx.waker().clone());
+        wake(&mut pipe.far);
+        if pipe.room == 0 && !pipe.flows {
+            pipe.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let count = if state.flows { bytes.len() } else { bytes.len().min(state.room) };
-        state.room = state.room.saturating_sub(count);
-        let State { written, heard, .. } = &mut *state;
+        let count = if pipe.flows { bytes.len() } else { bytes.len().min(pipe.room) };
+        pipe.room = pipe.room.saturating_sub(count);
+        let Pipe { written, heard, .. } = &mut *pipe;
         written.extend_from_slice(&bytes[..count]);
         while let Some((frame, len)) = Heard::first_of(written) {
             written.drain(..len);
@@ -232,8 +232,8 @@ impl AsyncWrite for Wire {
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        let mut state = lock(&self.0);
-        state.is_dropped = true;
-        wake(&mut state.far);
+        let mut pipe = lock(&self.0);
+        pipe.is_dropped = true;
+        wake(&mut pipe.far);
     }
 }

@@ -103,7 +103,7 @@ async fn a_client_that_is_asked_shows_its_certificate_or_is_refused() {
     };
     let good = parties.clients.client("boat");
     let cases = [
-        (None, ErrorKind::ClientCertificate, "shown no certificate"),
+        (None, ErrorKind::ClientCertificate, "sent no certificate"),
         (Some(at(2000, 2001)), ErrorKind::CertificateExpired, "expired"),
         (Some(at(2800, 2900)), ErrorKind::CertificateExpired, "not valid yet"),
         (Some(parties.servers.client("boat")), ErrorKind::CertificateUntrusted, "unknown root"),
@@ -176,7 +176,7 @@ async fn a_handshake_failure_after_a_certificate_was_asked_for_says_so() {
         assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
         let text = error.to_string();
         assert!(text.contains("HandshakeFailure"), "{text}");
-        let hints = text.contains("asked for a certificate of this end and was shown none");
+        let hints = text.contains("asked for a certificate of this end and got none");
         assert_eq!(hints, shows.is_none(), "{text}");
         relay.abort();
     }

@@ -190,7 +190,7 @@ fn only_regular_files_are_read_again() {
         let error = tls.reload().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidTls);
         let text = error.to_string();
-        assert!(text.contains("link.pem") && text.contains("no regular file"), "{text}");
+        assert!(text.contains("link.pem") && text.contains("not a regular file"), "{text}");
     }
     std::fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&both, &link).unwrap();

@@ -23,11 +23,11 @@ const HELD_BACK: &str = "held back by TLS";
 /// The test's end: a mock peer.
 pub(crate) struct Far {
     wire: plain_wire::Far,
-    state: Mutex<State>,
+    peer_end: Mutex<PeerEnd>,
     role: Role,
 }
 
-struct State {
+struct PeerEnd {
     peer: Peer,
     heard: Vec<u8>,
 }
@@ -79,13 +79,13 @@ fn wire_of(role: Role) -> (TlsStream, Far) {
         }
     }
     wire.calls();
-    let state = Mutex::new(State { peer, heard: Vec::new() });
-    (near.unwrap(), Far { wire, state, role })
+    let peer_end = Mutex::new(PeerEnd { peer, heard: Vec::new() });
+    (near.unwrap(), Far { wire, peer_end, role })
 }
 
 impl Far {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+    fn lock(&self) -> MutexGuard<'_, PeerEnd> {
+        self.peer_end.lock().unwrap()
     }
 
     /// The role that the peer plays.
@@ -140,9 +140,9 @@ impl Far {
 
     /// Whether it was said that nothing more comes, and whether the transport was shut down then.
     pub(crate) fn hears_end(&self) -> (bool, bool) {
-        let mut state = self.lock();
-        self.listens(&mut state);
-        (state.peer.is_closed, self.wire.calls().contains(&Call::Shutdown))
+        let mut peer_end = self.lock();
+        self.listens(&mut peer_end);
+        (peer_end.peer.is_closed, self.wire.calls().contains(&Call::Shutdown))
     }
 
     /// Makes reading fail, behind what has been said.
@@ -194,31 +194,31 @@ impl Far {
 
     /// The frames that have been written whole since this was last asked.
     pub(crate) fn hears(&self) -> Vec<Heard> {
-        let mut state = self.lock();
-        self.listens(&mut state);
+        let mut peer_end = self.lock();
+        self.listens(&mut peer_end);
         let mut all = Vec::new();
         let mut at = 0;
-        while let Some((heard, len)) = Heard::first_of(&state.heard[at..]) {
+        while let Some((heard, len)) = Heard::first_of(&peer_end.heard[at..]) {
             assert_eq!(heard.header.mask.is_some(), self.role.masks(), "{heard:?}");
             if heard.payload != HELD_BACK.as_bytes() {
                 all.push(heard);
             }
             at += len;
         }
-        state.heard.drain(..at);
+        peer_end.heard.drain(..at);
         all
     }
 
-    fn listens(&self, state: &mut State) {
-        let plaintext = state.peer.hears(&self.wire.hears_bytes()).unwrap();
-        state.heard.extend(plaintext);
+    fn listens(&self, peer_end: &mut PeerEnd) {
+        let plaintext = peer_end.peer.hears(&self.wire.hears_bytes()).unwrap();
+        peer_end.heard.extend(plaintext);
     }
 
     /// Forgets what has been written, which need be no frames.
     pub(crate) fn forgets_what_it_heard(&self) {
-        let mut state = self.lock();
-        self.listens(&mut state);
-        state.heard.clear();
+        let mut peer_end = self.lock();
+        self.listens(&mut peer_end);
+        peer_end.heard.clear();
     }
 
     /// The calls since this was last asked.

@@ -1,4 +1,4 @@
-//! Closing, aborting, and what is due at deadlines.
+//! Closing and aborting.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use towline_proto::{CloseCause, CloseCode, CloseFrame, Closed, Initiator, Refused};
 
-use crate::connection::shared::{Shared, State};
+use crate::connection::shared::{Core, Shared};
 use crate::connection::sync::Ordering;
 use crate::connection::waiting::{Place, Until};
 use crate::error::{Error, Result};
@@ -15,91 +15,91 @@ use crate::error::{Error, Result};
 impl Shared {
     /// Begins to close, unless the connection is closing already.
     pub(crate) fn close(self: &Arc<Self>, frame: CloseFrame) -> std::result::Result<(), Refused> {
-        self.update(|state| state.close(frame))
+        self.update(|core| core.close(frame))
     }
 
-    /// Ends the connection at once. What can be written without waiting is.
+    /// Ends the connection at once, after writing what the transport takes without waiting.
     pub(crate) fn abort(self: &Arc<Self>, frame: CloseFrame) {
-        self.update(|state| {
-            state.session.abort(frame);
-            state.writer.write_last(&mut state.session);
+        self.update(|core| {
+            core.session.abort(frame);
+            core.writer.write_last(&mut core.session);
         });
     }
 
-    /// The receiver is dropped.
+    /// Notes that the receiver was dropped.
     pub(crate) fn lose_receiver(&self) {
-        let mut state = self.lock();
-        state.receiver.is_gone = true;
-        state.receiver.has_panicked = std::thread::panicking();
+        let mut core = self.lock();
+        core.receiver.is_gone = true;
+        core.receiver.has_panicked = std::thread::panicking();
     }
 
-    /// Closes a connection that the program holds no handle of any more. One whose receiver or last
-    /// sender was dropped by a panic is closed with 1011.
+    /// Closes the connection if the program has dropped all handles to it: with 1001, or with 1011
+    /// if a panic dropped the receiver or the last sender.
     pub(crate) fn close_if_abandoned(self: &Arc<Self>) {
-        self.update(|state| {
-            if state.receiver.is_gone && self.senders.load(Ordering::Acquire) == 0 {
-                let code = match state.receiver.has_panicked || std::thread::panicking() {
+        self.update(|core| {
+            if core.receiver.is_gone && self.senders.load(Ordering::Acquire) == 0 {
+                let code = match core.receiver.has_panicked || std::thread::panicking() {
                     true => CloseCode::INTERNAL_ERROR,
                     false => CloseCode::GOING_AWAY,
                 };
-                let _ = state.close(CloseFrame::new(code, "").unwrap_or(CloseFrame::EMPTY));
+                let _ = core.close(CloseFrame::new(code, "").unwrap_or(CloseFrame::EMPTY));
             }
         });
     }
 
-    /// Closes where a sender is gone that has left a message made of frames unfinished: nothing
-    /// could be sent after it, by anyone.
+    /// Closes the connection if a dropped sender has left a message made of frames unfinished:
+    /// nothing can be sent after that.
     pub(crate) fn close_if_unfinished(self: &Arc<Self>, sender: NonZeroU64) {
-        self.update(|state| {
-            if state.unfinished_by == Some(sender) {
+        self.update(|core| {
+            if core.unfinished_by == Some(sender) {
                 let reason = "a message made of frames was left unfinished";
                 let frame = CloseFrame::new(CloseCode::INTERNAL_ERROR, reason);
-                let _ = state.close(frame.unwrap_or(CloseFrame::EMPTY));
+                let _ = core.close(frame.unwrap_or(CloseFrame::EMPTY));
             }
         });
     }
 
-    /// Waits until it is certain how the connection ends.
+    /// Waits until the outcome of the connection is known.
     pub(crate) fn poll_outcome(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
     ) -> Poll<()> {
-        self.poll_end(cx, place, |state| state.session.outcome().map(|_| ()))
+        self.poll_end(cx, place, |core| core.session.outcome().map(|_| ()))
     }
 
-    /// Waits for the end.
+    /// Waits until the connection has ended.
     pub(crate) fn poll_closed(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
     ) -> Poll<Closed> {
-        self.poll_end(cx, place, |state| state.session.closed().cloned())
+        self.poll_end(cx, place, |core| core.session.closed().cloned())
     }
 
     fn poll_end<T>(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
-        end: impl FnOnce(&State) -> Option<T>,
+        end: impl FnOnce(&Core) -> Option<T>,
     ) -> Poll<T> {
-        self.update(|state| match end(state) {
+        self.update(|core| match end(core) {
             Some(end) => {
-                state.waiting.leave(place);
+                core.waiting.leave(place);
                 Poll::Ready(end)
             }
             None => {
-                state.waiting.wait(Until::End, place, cx.waker());
+                core.waiting.wait(Until::End, place, cx.waker());
                 Poll::Pending
             }
         })
     }
 
-    /// What the end is to whoever receives. A peer that closes because something went wrong says so
-    /// by the code; what this end's program began is no surprise to it.
+    /// The result of receiving after the end. A close code can report a failure of the peer; a
+    /// close that this program began is no error.
     pub(crate) fn end_of_receiving(&self) -> Result<()> {
-        let state = self.lock();
-        let Some(closed) = state.session.outcome() else { return Ok(()) };
+        let core = self.lock();
+        let Some(closed) = core.session.outcome() else { return Ok(()) };
         let is_expected = match closed.received().map(CloseFrame::code) {
             _ if closed.cause() == CloseCause::Aborted => true,
             Some(CloseCode::NORMAL | CloseCode::GOING_AWAY | CloseCode::NO_STATUS) => true,
@@ -109,11 +109,11 @@ impl Shared {
         if is_expected {
             return Ok(());
         }
-        Err(Error::from_closed(closed).with_failure(state.receiver.failure()))
+        Err(Error::from_closed(closed).with_failure(core.receiver.failure()))
     }
 }
 
-impl State {
+impl Core {
     fn close(&mut self, frame: CloseFrame) -> std::result::Result<(), Refused> {
         self.session.close(Instant::now().into_std(), frame)?;
         self.writer.write_now(&mut self.session);

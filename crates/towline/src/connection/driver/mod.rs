@@ -1,14 +1,15 @@
-//! What moves bytes, and what is due at deadlines.
+//! Moves bytes and handles deadlines.
 //!
-//! There is no task that owns the socket. Whoever polls does the work:
+//! No task owns the socket. The tasks that send and receive do the work:
 //!
-//! - **Receiving** reads, decodes, and answers pings. Before it waits for more, it writes all
-//!   that was queued in the meantime: the replies to messages that came together leave together.
-//! - **Sending** encodes into the queue. Who writes it, and when, is for the
-//!   [`Writer`](crate::connection::writer) to say.
-//! - **The drain** is a task that reads for a connection whose receiver is gone, until its end.
-//! - **The timekeeper** calls at deadlines; one for many connections. Where the program is busy with
-//!   something else, it looks at what lies unread.
+//! - **Receiving** reads, decodes, and answers pings. Before it waits for more bytes, it writes the
+//!   queue: replies to messages that arrived together are written together.
+//! - **Sending** encodes into the queue. The [`Writer`](crate::connection::writer) decides which
+//!   task writes it, and when.
+//! - **The drain** is a task that reads from a connection whose receiver was dropped, until the
+//!   end.
+//! - **The timekeeper** handles the deadlines of many connections. While the program is busy, it
+//!   checks for unread bytes.
 
 mod sending;
 

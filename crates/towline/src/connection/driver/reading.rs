@@ -17,50 +17,49 @@ use crate::connection::work::Work;
 use crate::connection::writer::Receiving;
 use crate::transport::ReadHalf;
 
-/// So much is read and dropped at the most for a peer that goes on sending after it did wrong.
-/// What is in flight when it learns of that is less.
+/// How many bytes are read and dropped at most for a peer that keeps sending after a failure. The
+/// bytes in flight when the peer learns of it are fewer.
 const DISCARD_MAX: usize = 8 << 20;
 
-/// So many frames are looked at to see where what is left of a read ends.
+/// How many frames are examined to find out whether the bytes left of a read end with a frame.
 const FRAMES_LEFT: usize = 4;
 
 /// The first byte of a ping.
 const PING: u8 = 0x80 | Opcode::Ping as u8;
 
-/// The receiving side: what it reads from, what it makes of it, what is left of the last read.
+/// The receiving side: the read half, the decoder, and the bytes left of the last read.
 pub(crate) struct Reader {
     pub(crate) half: ReadHalf,
     inbound: Inbound,
     received: Received,
-    /// A message that is lent and does not lie in the buffer.
+    /// A lent message that is not in the buffer.
     lent: Option<Box<Message>>,
-    /// Whether the last read took all that there was: no buffer is taken for the next one before
-    /// there is more.
+    /// Whether the last read took all bytes: the next read takes no buffer before the stream is
+    /// readable.
     is_drained: bool,
-    /// Whether nothing can be received any more; the session knows why.
+    /// Whether receiving is over; the session knows why.
     is_over: bool,
-    /// Whether the session was told of something that it may answer, and nothing was done yet to
-    /// have that written.
+    /// Whether the session has possibly queued an answer that nothing is scheduled to write.
     has_answered: bool,
-    /// What was done since it was last paid for.
+    /// Work that is not charged to the task's budget yet.
     work: Work,
-    /// When bytes came last that the session does not know of.
+    /// When bytes last arrived that the session does not know of yet.
     heard_at: Option<Instant>,
-    /// Whether it was noted what is left of the last read.
+    /// Whether the position is set for the bytes left of the last read.
     is_position_known: bool,
 }
 
-/// What whoever receives wants to have.
+/// The item type of a receiving call.
 pub(crate) trait Wanted: Sized {
-    /// Whether that is more than messages.
+    /// Whether it includes more than messages.
     const IS_MORE: bool;
 
     fn of_message(message: Message) -> Self;
 
-    /// `None` where such a thing is passed over.
+    /// Returns `None` for an event that is skipped.
     fn of_event(event: Event) -> Option<Self>;
 
-    /// How long its payload is.
+    /// The length of the payload.
     fn len(&self) -> usize;
 }
 
@@ -120,10 +119,10 @@ impl Reader {
         }
     }
 
-    /// What comes next. `None` is the end of what can be received; the session knows why.
+    /// Receives the next item, or `None` when receiving is over; the session knows why.
     ///
-    /// Everything that has been read is handed out before more is; when nothing is left, what the
-    /// turn has led to is written.
+    /// All bytes are decoded before the next read. Before that, the turn ends and the queue is
+    /// written.
     #[inline(always)]
     pub(crate) fn poll_next<W: Wanted>(
         &mut self,
@@ -145,7 +144,7 @@ impl Reader {
         }
     }
 
-    /// Waits until there is a message to [lend](Self::lend). `false` is the end.
+    /// Waits until there is a message to [lend](Self::lend). Returns `false` at the end.
     #[inline]
     pub(crate) fn poll_lendable(
         &mut self,
@@ -168,7 +167,7 @@ impl Reader {
         Poll::Ready(true)
     }
 
-    /// The message that there is, where it lies. `None` if it is a fault, which is the end.
+    /// Returns the message in place, or `None` if it is a fault, which ends receiving.
     #[inline]
     pub(crate) fn lend(&mut self, shared: &Arc<Shared>) -> Option<MessageRef<'_>> {
         let Self { inbound, received, lent, work, .. } = self;
@@ -202,7 +201,7 @@ impl Reader {
         paid
     }
 
-    /// Takes a message that lies whole in the buffer.
+    /// Takes a message that is complete in the buffer.
     #[inline(always)]
     fn take_message(&mut self) -> Option<Message> {
         let message = self.inbound.poll_whole(&mut self.received.input())?;
@@ -220,7 +219,7 @@ impl Reader {
             self.answer_pings(shared);
         }
         self.look_after_answers(shared);
-        // The program may be long in coming back.
+        // The program possibly does not receive for long.
         if self.received.is_empty() {
             self.received.release();
         }
@@ -228,7 +227,7 @@ impl Reader {
         Poll::Ready(Some(item))
     }
 
-    /// The program has something, and comes back for what is left, or for more.
+    /// Notes that the program has got an item, and which bytes are left.
     #[inline]
     fn note_handed_out(&mut self, shared: &Shared) {
         if self.received.is_empty() {
@@ -238,8 +237,8 @@ impl Reader {
         }
     }
 
-    /// Once for a read: where little is left and that ends with a frame, pings behind it can be seen
-    /// by others.
+    /// Called once for a read. If few bytes are left and they end with a whole frame, the
+    /// timekeeper can find pings after them.
     #[cold]
     fn note_what_is_left(&self, shared: &Shared) {
         let ends_whole = ends_with_frame(self.received.unread(), FRAMES_LEFT);
@@ -247,8 +246,8 @@ impl Reader {
         shared.heard.set_position(position);
     }
 
-    /// Has pings answered that stand right behind the message that is handed out: the program may be
-    /// long in coming back.
+    /// Answers pings right after the message that is handed out: the program possibly does not
+    /// receive for long.
     #[cold]
     fn answer_pings(&mut self, shared: &Arc<Shared>) {
         while self.inbound.has_ping(self.received.unread()) {
@@ -258,7 +257,8 @@ impl Reader {
         }
     }
 
-    /// The program may not come back to receive, and what the session has answered is to be written.
+    /// Schedules writing of the session's answers, since the program possibly does not receive
+    /// again.
     #[inline]
     fn look_after_answers(&mut self, shared: &Arc<Shared>) {
         if self.has_answered {
@@ -267,7 +267,7 @@ impl Reader {
         }
     }
 
-    /// What the decoder has done beside handing out messages that lay there whole.
+    /// Counts the decoder's work on anything but complete messages in the buffer.
     fn count_work(&mut self) {
         if self.inbound.has_worked() {
             self.work.add_frames(self.inbound.take_frames());
@@ -275,8 +275,8 @@ impl Reader {
         }
     }
 
-    /// Takes what comes next and is no message that lies whole in the buffer, or reads. `None` says
-    /// to look again, unless it is over.
+    /// Takes the next item that is not a complete message in the buffer, or reads. After `None`,
+    /// the caller tries again unless receiving is over.
     #[inline(never)]
     fn poll_other(
         &mut self,
@@ -303,7 +303,7 @@ impl Reader {
         Poll::Ready(event)
     }
 
-    /// Reads once, to where what comes next belongs.
+    /// Reads once, into the payload of a message or into the shared buffer.
     fn poll_read(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
         if self.received.is_empty() {
             self.received.release();
@@ -343,10 +343,10 @@ impl Reader {
         result
     }
 
-    /// What a read has come to: how many bytes, or `None` where that was the end.
+    /// Handles the result of a read. Returns the number of bytes, or `None` at the end.
     fn handle_read(&mut self, shared: &Arc<Shared>, result: io::Result<usize>) -> Option<usize> {
         match result {
-            Ok(0) => shared.update(|state| state.session.handle_transport_end()),
+            Ok(0) => shared.update(|core| core.session.handle_transport_end()),
             Ok(count) => {
                 self.heard_at = Some(Instant::now());
                 self.is_position_known = false;
@@ -354,10 +354,10 @@ impl Reader {
                 return Some(count);
             }
             Err(error) => {
-                shared.update(|state| {
-                    state.session.handle_transport_error(error.kind());
+                shared.update(|core| {
+                    core.session.handle_transport_error(error.kind());
                     if error.get_ref().is_some() {
-                        state.receiver.set_failure(error);
+                        core.receiver.set_failure(error);
                     }
                 });
             }
@@ -365,16 +365,16 @@ impl Reader {
         None
     }
 
-    /// There is nothing more to hand out: what the turn has led to is written, and the receiver is
-    /// known to wait. `false` if nothing can be received any more.
+    /// Ends the turn: writes the queue, and registers the receiver as waiting. Returns `false` if
+    /// receiving is over.
     fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
         shared.heard.set_position(Receiving::Waits);
-        shared.update(|state| {
-            state.receiver.is_mid_frame = is_mid_frame;
-            state.end_turn(&shared.heard, heard_at, cx.waker());
-            state.session.is_receiving()
+        shared.update(|core| {
+            core.receiver.is_mid_frame = is_mid_frame;
+            core.end_turn(&shared.heard, heard_at, cx.waker());
+            core.session.is_receiving()
         })
     }
 
@@ -384,7 +384,7 @@ impl Reader {
         self.is_over = true;
     }
 
-    /// Reads and drops what comes, until the end.
+    /// Reads and drops bytes until the end.
     fn poll_discard(
         &mut self,
         shared: &Arc<Shared>,
@@ -401,14 +401,14 @@ impl Reader {
             self.received.release();
             *discarded += count;
             if *discarded > DISCARD_MAX {
-                shared.update(|state| state.session.handle_transport_end());
+                shared.update(|core| core.session.handle_transport_end());
                 return Poll::Ready(());
             }
         }
     }
 }
 
-/// Where the receiver is when it lends a message and this is left.
+/// The receiver's position after it has lent a message and these bytes are left.
 #[inline]
 fn position_of(left: &[u8]) -> Receiving {
     if left.is_empty() { Receiving::HandedOut } else { Receiving::HasMore }
@@ -420,16 +420,15 @@ impl Shared {
         self.lock().session.is_receiving()
     }
 
-    /// Takes note of a control frame or a fault, and has it answered. A ping or a pong is an event
-    /// of its own.
+    /// Passes a control frame or a fault to the session. Returns an event for a ping or a pong.
     pub(crate) fn handle_incoming(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
-        self.update(|state| {
-            let result = state.session.handle_incoming(Instant::now().into_std(), &incoming);
+        self.update(|core| {
+            let result = core.session.handle_incoming(Instant::now().into_std(), &incoming);
             #[cfg(shuttle)]
-            (state.receiver.is_answering = true);
-            // Nothing comes after a close frame, so there is no turn to wait for the end of.
-            if !state.session.is_open() {
-                state.writer.write_now(&mut state.session);
+            (core.receiver.is_answering = true);
+            // Nothing follows a close frame, so there is no end of a turn to wait for.
+            if !core.session.is_open() {
+                core.writer.write_now(&mut core.session);
             }
             result.ok()
         })?;
@@ -440,18 +439,18 @@ impl Shared {
         }
     }
 
-    /// Has answers written though the program may not come back to receive.
+    /// Makes sure that answers are written, even if the program does not receive again.
     #[cold]
     fn see_to_answers(self: &Arc<Self>) {
-        self.update(|state| {
-            state.writer.see_to(&mut state.session);
+        self.update(|core| {
+            core.writer.see_to(&mut core.session);
             #[cfg(shuttle)]
-            (state.receiver.is_answering = false);
+            (core.receiver.is_answering = false);
         });
     }
 
-    /// Has a reader read on where the program does not: what is decoded answers pings and closes
-    /// and is dropped, and after that bytes are, until the transport is at its end.
+    /// Spawns a task that reads on in place of the program: it answers pings and closes and drops
+    /// messages, and then drops bytes until the end of the transport.
     pub(crate) fn spawn_drain(self: &Arc<Self>, mut reader: Box<Reader>) {
         if self.lock().session.closed().is_some() {
             return;

@@ -1,4 +1,4 @@
-//! Queueing what is sent: one way for all of it, whoever sends it and however.
+//! Queueing messages and frames, in one way for all senders.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -8,39 +8,39 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use towline_proto::{CloseCode, CloseFrame, Frame, Mark, Opcode, Outgoing, Refused};
 
-use crate::connection::shared::{Shared, State};
+use crate::connection::shared::{Core, Shared};
 use crate::connection::waiting::{Place, Until};
 use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;
 use crate::connection::writer::WRITE_AT;
 
-/// What can be queued.
+/// An item that can be queued.
 pub(crate) trait Item {
-    /// Where it waits for its turn; `None` where it does not wait.
-    fn line(&self, state: &State) -> Option<Until>;
+    /// The queue in which it waits for its turn; `None` if it does not wait.
+    fn line(&self, core: &Core) -> Option<Until>;
 
-    /// Queues it, or says why it can't be: it is as it was then.
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused>;
+    /// Queues the item. After an error, it is unchanged.
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused>;
 
-    /// How long its payload is.
+    /// The length of the payload.
     fn len(&self) -> usize;
 
-    /// Queues it behind others that somebody is going to write already, if that is all there is to
-    /// do: the most frequent case, at the least expense.
+    /// Queues the item behind others that the flusher is going to write, if that is all there is to
+    /// do: the fast path.
     #[inline]
-    fn join(&mut self, _: &mut State) -> bool {
+    fn join(&mut self, _: &mut Core) -> bool {
         false
     }
 }
 
 impl Item for Outgoing<'_> {
-    fn line(&self, _: &State) -> Option<Until> {
+    fn line(&self, _: &Core) -> Option<Until> {
         Some(Until::Room)
     }
 
     #[inline(always)]
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
-        state.session.send_from(self)
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused> {
+        core.session.send_from(self)
     }
 
     #[inline]
@@ -49,52 +49,52 @@ impl Item for Outgoing<'_> {
     }
 
     #[inline(always)]
-    fn join(&mut self, state: &mut State) -> bool {
-        if state.writer.can_join()
-            && state.waiting.is_empty()
-            && let Some(len) = state.session.join(self, WRITE_AT)
+    fn join(&mut self, core: &mut Core) -> bool {
+        if core.writer.can_join()
+            && core.waiting.is_empty()
+            && let Some(len) = core.session.join(self, WRITE_AT)
         {
-            state.writer.work.add_message(len);
+            core.writer.work.add_message(len);
             return true;
         }
         false
     }
 }
 
-/// A frame made by hand, by the sender with this number.
+/// A frame that the program built, and the number of its sender.
 pub(crate) struct ByHand {
     pub(crate) frame: Frame,
     pub(crate) maker: NonZeroU64,
 }
 
 impl ByHand {
-    /// Whether a message is unfinished that another sender has begun.
-    fn is_others_turn(&self, state: &State) -> bool {
-        state.unfinished_by.is_some_and(|maker| maker != self.maker)
+    /// Whether another sender's message is unfinished.
+    fn is_others_turn(&self, core: &Core) -> bool {
+        core.unfinished_by.is_some_and(|maker| maker != self.maker)
     }
 }
 
 impl Item for ByHand {
-    fn line(&self, state: &State) -> Option<Until> {
+    fn line(&self, core: &Core) -> Option<Until> {
         match self.frame.opcode() {
             Opcode::Close => None,
             Opcode::Continuation | Opcode::Ping | Opcode::Pong => Some(Until::RoomAhead),
-            Opcode::Text | Opcode::Binary if self.is_others_turn(state) => Some(Until::Finished),
+            Opcode::Text | Opcode::Binary if self.is_others_turn(core) => Some(Until::Finished),
             Opcode::Text | Opcode::Binary => Some(Until::Room),
         }
     }
 
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused> {
         let opcode = self.frame.opcode();
-        if opcode == Opcode::Continuation && self.is_others_turn(state) {
+        if opcode == Opcode::Continuation && self.is_others_turn(core) {
             return Err(Refused::OthersMessage);
         }
-        let sent = state.session.send_frame(Instant::now().into_std(), self.frame.clone());
+        let sent = core.session.send_frame(Instant::now().into_std(), self.frame.clone());
         sent.map_err(|error| error.why())?;
-        // A ping in between is no part of the message.
+        // A control frame is not a part of the message.
         if !opcode.is_control() {
-            let is_unfinished = state.session.outbound().is_message_unfinished();
-            state.unfinished_by = is_unfinished.then_some(self.maker);
+            let is_unfinished = core.session.outbound().is_message_unfinished();
+            core.unfinished_by = is_unfinished.then_some(self.maker);
         }
         Ok(())
     }
@@ -104,19 +104,19 @@ impl Item for ByHand {
     }
 }
 
-/// A ping, or a pong that answers none.
+/// A ping or an unsolicited pong.
 pub(crate) struct Control {
     pub(crate) is_ping: bool,
     pub(crate) payload: Bytes,
 }
 
 impl Item for Control {
-    fn line(&self, _: &State) -> Option<Until> {
+    fn line(&self, _: &Core) -> Option<Until> {
         Some(Until::RoomAhead)
     }
 
-    fn queue(&mut self, state: &mut State) -> Result<(), Refused> {
-        let (session, payload) = (&mut state.session, self.payload.clone());
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused> {
+        let (session, payload) = (&mut core.session, self.payload.clone());
         let sent = if self.is_ping { session.ping(payload) } else { session.pong(payload) };
         sent.map_err(|error| error.why())
     }
@@ -127,7 +127,7 @@ impl Item for Control {
 }
 
 impl Shared {
-    /// Queues the item once it has its turn and there is room, and has it written.
+    /// Queues the item when it has its turn and there is room, and makes sure that it is written.
     #[inline(always)]
     pub(crate) fn poll_send(
         self: &Arc<Self>,
@@ -135,7 +135,7 @@ impl Shared {
         place: &mut Place,
         item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        // Who has waited goes the long way, on which the place is given up.
+        // A waiter takes the slow path, which leaves its place in the queue.
         if !place.is_taken() && item.join(&mut self.lock()) {
             return Poll::Ready(Ok(()));
         }
@@ -149,65 +149,65 @@ impl Shared {
         place: &mut Place,
         item: &mut impl Item,
     ) -> Poll<Result<(), Refused>> {
-        self.update(|state| {
-            ready!(state.poll_pay(cx));
-            if let Some(line) = item.line(state)
-                && state.must_wait(line, place)
+        self.update(|core| {
+            ready!(core.poll_pay(cx));
+            if let Some(line) = item.line(core)
+                && core.must_wait(line, place)
             {
-                state.waiting.wait(line, place, cx.waker());
+                core.waiting.wait(line, place, cx.waker());
                 return Poll::Pending;
             }
             if place.is_taken() {
-                state.waiting.leave(place);
+                core.waiting.leave(place);
             }
-            Poll::Ready(self.queue(state, item))
+            Poll::Ready(self.queue(core, item))
         })
     }
 
-    /// Queues a message if there is room, and nobody waits for it; `None` if not.
+    /// Queues a message if there is room and no other sender waits for it. Otherwise returns
+    /// `None`.
     #[inline]
     pub(crate) fn try_send(
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
     ) -> Option<Result<(), Refused>> {
-        self.update(|state| {
-            let must_wait = state.must_wait(Until::Room, &Place::default());
-            (!must_wait).then(|| self.queue(state, outgoing))
+        self.update(|core| {
+            let must_wait = core.must_wait(Until::Room, &Place::default());
+            (!must_wait).then(|| self.queue(core, outgoing))
         })
     }
 
-    /// Queues a message whether there is room or not.
+    /// Queues a message even if there is no room.
     pub(crate) fn send_beyond_room(
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
     ) -> Result<(), Refused> {
-        self.update(|state| self.queue(state, outgoing))
+        self.update(|core| self.queue(core, outgoing))
     }
 
-    /// Queues a message for many connections if there is room for it; else does what is to be done
-    /// then. What that took is added to `work`.
+    /// Queues a broadcast if there is room; otherwise applies `when_full`. Adds the work to `work`.
     pub(crate) fn send_broadcast(
         self: &Arc<Self>,
         outgoing: &mut Outgoing<'_>,
         when_full: WhenFull,
         work: &mut Work,
     ) -> Delivered {
-        self.update(|state| {
-            if !state.session.is_open() {
+        self.update(|core| {
+            if !core.session.is_open() {
                 return Delivered::Closing;
             }
-            if state.is_full_after_writing(Until::Room) {
-                state.have_no_room_for(outgoing, when_full);
+            if core.is_full_after_writing(Until::Room) {
+                core.have_no_room_for(outgoing, when_full);
                 return Delivered::Full;
             }
-            // What was kept is older. It comes first, unless this is in its place.
+            // A broadcast that was kept is older. It is sent first, unless this one replaces it.
             if when_full == WhenFull::KeepNewest {
-                state.newest = None;
+                core.newest = None;
             }
-            state.send_newest();
-            let before = std::mem::take(&mut state.writer.work);
-            let sent = self.queue(state, outgoing);
-            work.add(std::mem::replace(&mut state.writer.work, before));
+            core.send_newest();
+            let before = std::mem::take(&mut core.writer.work);
+            let sent = self.queue(core, outgoing);
+            work.add(std::mem::replace(&mut core.writer.work, before));
             work.add_call();
             if sent.is_ok() { Delivered::Sent } else { Delivered::Closing }
         })
@@ -215,32 +215,32 @@ impl Shared {
 
     /// Waits until there is room.
     pub(crate) fn poll_room(self: &Arc<Self>, cx: &mut Context<'_>, place: &mut Place) -> Poll<()> {
-        self.update(|state| {
-            ready!(state.poll_pay(cx));
-            if state.must_wait(Until::Room, place) {
-                state.waiting.wait(Until::Room, place, cx.waker());
+        self.update(|core| {
+            ready!(core.poll_pay(cx));
+            if core.must_wait(Until::Room, place) {
+                core.waiting.wait(Until::Room, place, cx.waker());
                 return Poll::Pending;
             }
-            state.waiting.leave(place);
+            core.waiting.leave(place);
             Poll::Ready(())
         })
     }
 
-    /// A mark behind all that is queued now.
+    /// Returns a mark behind all bytes that are queued now.
     pub(crate) fn mark(&self) -> Mark {
         self.lock().session.outbound().mark()
     }
 
-    /// Waits until everything before the mark has been flushed. `false` if it never will be.
+    /// Waits until everything before the mark has been flushed. Returns `false` if that fails.
     pub(crate) fn poll_flush(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,
         mark: Mark,
     ) -> Poll<bool> {
-        self.update(|state| {
-            ready!(state.poll_pay(cx));
-            let State { session, writer, waiting, .. } = state;
+        self.update(|core| {
+            ready!(core.poll_pay(cx));
+            let Core { session, writer, waiting, .. } = core;
             if !session.outbound().has_reached(mark) {
                 writer.want_flush();
                 writer.write_now(session);
@@ -258,26 +258,26 @@ impl Shared {
     }
 
     #[inline]
-    fn queue(&self, state: &mut State, item: &mut impl Item) -> Result<(), Refused> {
+    fn queue(&self, core: &mut Core, item: &mut impl Item) -> Result<(), Refused> {
         let receiving = self.heard.position();
-        let is_first = state.session.outbound().is_empty();
-        state.writer.prepare(&mut state.session);
+        let is_first = core.session.outbound().is_empty();
+        core.writer.prepare(&mut core.session);
         let len = item.len();
-        let result = item.queue(state);
-        state.writer.work.add_message(len);
-        state.writer.queued(&mut state.session, is_first, receiving);
+        let result = item.queue(core);
+        core.writer.work.add_message(len);
+        core.writer.queued(&mut core.session, is_first, receiving);
         result
     }
 }
 
-/// What a broadcast has come to at one connection.
+/// The result of a broadcast at one connection.
 pub(crate) enum Delivered {
     Sent,
     Full,
     Closing,
 }
 
-impl State {
+impl Core {
     fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, when_full: WhenFull) {
         match when_full {
             WhenFull::Skip => {}
@@ -290,16 +290,16 @@ impl State {
         }
     }
 
-    /// Has the task pay for what was done for senders, so that a loop that sends lets others run. If
-    /// it must yield it is woken from here, which for tokio is to note its waker.
+    /// Charges the work for senders to the task's budget, so that a loop that sends lets other
+    /// tasks run. If the budget is used up, tokio stores the task's waker.
     #[inline]
     fn poll_pay(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let work = &mut self.writer.work;
         if work.is_due() { work.poll_pay(cx) } else { Poll::Ready(()) }
     }
 
-    /// Whether somebody has to wait for room, or for a turn. A connection that is closing has room:
-    /// sending fails at once.
+    /// Whether a sender has to wait for room, or for its turn. On a connection that is closing it
+    /// does not wait: sending fails at once.
     #[inline]
     fn must_wait(&mut self, line: Until, place: &Place) -> bool {
         if !self.session.is_open() {
@@ -308,7 +308,7 @@ impl State {
         self.is_full_after_writing(line) || !self.waiting.may_go(line, place)
     }
 
-    /// Whether there is no room, though it was tried to make some.
+    /// Whether there is still no room after an attempt to write.
     #[inline]
     fn is_full_after_writing(&mut self, line: Until) -> bool {
         if line == Until::Finished {

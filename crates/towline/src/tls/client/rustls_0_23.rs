@@ -1,4 +1,4 @@
-//! Configurations of rustls 0.23, as they are.
+//! Clients with a configuration of rustls 0.23.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use rustls::ClientConfig;
 use crate::tls::client::{Options, Tls};
 
 impl Tls {
-    /// TLS as this configuration of rustls 0.23 says: for verifiers, providers or hardware keys that
-    /// this library knows nothing of.
+    /// Creates TLS with this configuration of rustls 0.23: for verifiers, providers or hardware
+    /// keys that this library has no options for.
     ///
-    /// ALPN is this library's still, so that a configuration shared with HTTPS clients will do, and so
-    /// is [`server_name`](Self::server_name). To set roots or an identity as well is an
-    /// [`ErrorKind::InvalidTls`](crate::ErrorKind::InvalidTls) of connecting.
+    /// This library sets ALPN, so the configuration can be shared with HTTPS clients.
+    /// [`server_name`](Self::server_name) applies too. If roots or an identity are set as well,
+    /// connecting fails with [`ErrorKind::InvalidTls`](crate::ErrorKind::InvalidTls).
     pub fn from_rustls_0_23(config: Arc<ClientConfig>) -> Self {
         let options = Options { is_rustls: true, ..Options::default() };
         Self { options, named: Arc::new(config.into()), others: Arc::default() }

@@ -1,4 +1,4 @@
-//! Configurations of rustls 0.23, as they are.
+//! Servers with a configuration of rustls 0.23.
 
 use std::sync::{Arc, RwLock};
 
@@ -7,16 +7,17 @@ use rustls::ServerConfig;
 use crate::tls::server::{Configs, Inner, TlsServer};
 
 impl TlsServer {
-    /// TLS as this configuration of rustls 0.23 says: for one that chooses among certificates by
-    /// name, say. ALPN is this library's still, and there is no early data.
+    /// Creates TLS with this configuration of rustls 0.23: for example, one that chooses a
+    /// certificate by the server name. This library sets ALPN and disables early data.
     pub fn from_rustls_0_23(config: Arc<ServerConfig>) -> Self {
         let now = RwLock::new(Arc::new(Configs::of(&config)));
         Self(Arc::new(Inner { now, files: None, parts: None }))
     }
 
-    /// Goes by this configuration, for handshakes that begin from now on. Sessions of before can be
-    /// resumed if it has the `ticketer` and the `session_storage` of the one before: whether they
-    /// may be is for the program to say, since rustls verifies no client once more that resumes.
+    /// Replaces the configuration for new handshakes. Earlier sessions can be resumed if the new
+    /// configuration has the `ticketer` and the `session_storage` of the previous one. Keep them
+    /// only if the same clients are accepted: rustls does not verify a client again that resumes a
+    /// session.
     pub fn replace_rustls_0_23(&self, config: Arc<ServerConfig>) {
         self.put(Configs::of(&config));
     }
