@@ -69,7 +69,7 @@
 //! messages, close codes, the configuration, how a connection ends, and what handshakes are made of,
 //! with the errors of their parts. The protocol's machinery, which a host other than tokio needs, is
 //! in `towline-proto` alone. Adapters to HTTP libraries have nothing beyond this:
-//! [`ServerHandle::upgrade`], [`Upgraded`], [`Transport`] and [`Protocol`] are for them.
+//! [`ServerHandle::upgrade`], [`Upgraded`], [`Mechanism`] and [`Protocol`] are for them.
 //!
 //! The crates [`http`] and [`bytes`], whose types are in the API, are re-exported.
 //!
@@ -109,9 +109,9 @@ pub use tls::{ClientAuth, Tls, TlsServer};
 pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
     Accept, AcceptError, CidrError, Cookie, CookieError, Extension, ExtensionError,
-    ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Origin, OriginError,
-    OriginList, OriginPolicy, Param, Protocol, Rejection, RequestError, SameSite, SetCookie,
-    Subprotocol, SubprotocolError, Transport, TrustedProxies, Version,
+    ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Mechanism, Origin,
+    OriginError, OriginList, OriginPolicy, Param, Protocol, Rejection, RequestError, SameSite,
+    SetCookie, Subprotocol, SubprotocolError, TrustedProxies, Version,
 };
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,

@@ -12,9 +12,9 @@ use crate::handshake::excerpt::{excerpt, excerpt_up_to};
 use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
 use crate::handshake::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
 use crate::handshake::key::Key;
+use crate::handshake::mechanism::{Mechanism, Protocol};
 use crate::handshake::subprotocol::Subprotocol;
 use crate::handshake::target::Target;
-use crate::handshake::transport::{Protocol, Transport};
 use crate::handshake::version::Version;
 
 /// The longest reason of a refusal that is kept, in bytes.
@@ -38,7 +38,7 @@ const LONGEST_REASON: usize = 256;
 /// ```
 #[derive(Debug)]
 pub struct Opening {
-    transport: Transport,
+    mechanism: Mechanism,
     version: Version,
     key: Key,
     target: Target,
@@ -75,14 +75,14 @@ impl Connect {
         })?;
         let protocols = self.checked_protocols()?;
         let extensions = self.offered_extensions();
-        let mut request = match self.transport {
-            Transport::Http1Upgrade => upgrade(&target, &key),
-            Transport::ExtendedConnect => extended_connect(&target),
+        let mut request = match self.mechanism {
+            Mechanism::Http1Upgrade => upgrade(&target, &key),
+            Mechanism::ExtendedConnect => extended_connect(&target),
         }
         .map_err(|_| RequestError::Uri { uri: target.authority().to_owned() })?;
         self.write_headers(request.headers_mut(), &target, &protocols, &extensions)?;
-        let (transport, version, compression) = (self.transport, self.version, self.compression);
-        Ok(Opening { transport, version, key, target, protocols, compression, request })
+        let (mechanism, version, compression) = (self.mechanism, self.version, self.compression);
+        Ok(Opening { mechanism, version, key, target, protocols, compression, request })
     }
 
     fn write_headers(
@@ -198,8 +198,8 @@ impl Opening {
     /// connection is of no use then.
     pub fn verify<B>(&self, response: &Response<B>) -> Result<Agreed, HandshakeError> {
         let headers = response.headers();
-        match self.transport {
-            Transport::Http1Upgrade => {
+        match self.mechanism {
+            Mechanism::Http1Upgrade => {
                 check_status(response.status(), headers, |status| status == 101)?;
                 if response.version() < http::Version::HTTP_11 {
                     return Err(HandshakeError::HttpVersion(response.version()));
@@ -207,7 +207,7 @@ impl Opening {
                 check_upgrade(headers)?;
                 self.check_accept(headers)?;
             }
-            Transport::ExtendedConnect => {
+            Mechanism::ExtendedConnect => {
                 check_status(response.status(), headers, |status| status.is_success())?;
             }
         }
@@ -545,8 +545,8 @@ mod tests {
         }
         for host in ["a b", "user@a", "a:b", "", "a/b", "[::1", "\u{e9}"] {
             let value = HeaderValue::from_str(host).unwrap();
-            for transport in [Transport::Http1Upgrade, Transport::ExtendedConnect] {
-                let connect = Connect::new().transport(transport).header("Host", value.clone());
+            for mechanism in [Mechanism::Http1Upgrade, Mechanism::ExtendedConnect] {
+                let connect = Connect::new().mechanism(mechanism).header("Host", value.clone());
                 let error = error(connect);
                 assert_eq!(error, RequestError::Host { host: host.to_owned() });
                 assert!(
@@ -651,7 +651,7 @@ mod tests {
 
     #[test]
     fn an_extended_connect_has_no_headers_of_an_upgrade() {
-        let connect = Connect::new().transport(Transport::ExtendedConnect).protocols(["chat"]);
+        let connect = Connect::new().mechanism(Mechanism::ExtendedConnect).protocols(["chat"]);
         let opening = open(&connect, "wss://user@example.com:8443/chat?a").unwrap();
         let request = opening.request();
         assert_eq!(request.method(), Method::CONNECT);

@@ -10,8 +10,8 @@ use crate::handshake::excerpt::excerpt;
 use crate::handshake::extension::Extension;
 use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
 use crate::handshake::key::KeyError;
+use crate::handshake::mechanism::Mechanism;
 use crate::handshake::subprotocol::{Subprotocol, SubprotocolError};
-use crate::handshake::transport::Transport;
 use crate::handshake::version::Version;
 
 /// What a client asks for; by default nothing but a WebSocket, over an upgrade of HTTP/1.1.
@@ -19,7 +19,7 @@ use crate::handshake::version::Version;
 /// What is wrong with a value is reported by [`open`](Connect::open).
 #[derive(Debug, Clone, Default)]
 pub struct Connect {
-    pub(crate) transport: Transport,
+    pub(crate) mechanism: Mechanism,
     pub(crate) version: Version,
     pub(crate) origin: Option<String>,
     pub(crate) headers: ExtraHeaders,
@@ -61,10 +61,10 @@ impl Connect {
         self
     }
 
-    /// Asks by these words. Default: [`Transport::Http1Upgrade`].
+    /// Asks by these words. Default: [`Mechanism::Http1Upgrade`].
     #[must_use]
-    pub fn transport(mut self, transport: Transport) -> Self {
-        self.transport = transport;
+    pub fn mechanism(mut self, mechanism: Mechanism) -> Self {
+        self.mechanism = mechanism;
         self
     }
 

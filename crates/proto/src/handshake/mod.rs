@@ -13,7 +13,7 @@
 //!     Agreed                                            Agreed
 //! ```
 //!
-//! Two transports carry it ([`Transport`]): the `Upgrade` of HTTP/1.1, and the extended CONNECT of
+//! Two mechanisms carry it ([`Mechanism`]): the `Upgrade` of HTTP/1.1, and the extended CONNECT of
 //! HTTP/2 and HTTP/3 (RFC 8441, RFC 9220). The head codec ([`parse_request`], [`encode_response`]
 //! and their likes) is needed only for the first; an HTTP library has one of its own for the
 //! second, and hands over `http::Request` and `http::Response`.
@@ -53,8 +53,8 @@ pub(crate) mod extension;
 pub(crate) mod extra_headers;
 pub(crate) mod forwarded;
 pub(crate) mod key;
+pub(crate) mod mechanism;
 pub(crate) mod subprotocol;
-pub(crate) mod transport;
 pub(crate) mod version;
 
 pub(crate) mod agreed;
@@ -87,10 +87,10 @@ pub use head::{
     read_head,
 };
 pub use key::{Key, KeyError};
+pub use mechanism::{Mechanism, Protocol};
 pub use origin::{Origin, OriginError, OriginList, OriginPolicy};
 pub use rejection::Rejection;
 pub use server::Offer;
 pub use subprotocol::{Subprotocol, SubprotocolError, parse_subprotocols};
 pub use target::Target;
-pub use transport::{Protocol, Transport};
 pub use version::Version;

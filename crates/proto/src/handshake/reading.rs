@@ -6,8 +6,8 @@ use crate::handshake::authority::Authority;
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::header::{SEC_WEBSOCKET_ORIGIN, lists, single, spelt};
 use crate::handshake::key::Key;
+use crate::handshake::mechanism::{Mechanism, Protocol};
 use crate::handshake::rejection::Rejection;
-use crate::handshake::transport::{Protocol, Transport};
 use crate::handshake::version::Version;
 
 pub(crate) fn bad(reason: impl Into<String>) -> Rejection {
@@ -81,7 +81,7 @@ fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str
 
 pub(crate) fn read_version(
     headers: &HeaderMap,
-    transport: Transport,
+    mechanism: Mechanism,
     oldest: Version,
 ) -> Result<Version, Rejection> {
     let value = field(headers, &header::SEC_WEBSOCKET_VERSION)?;
@@ -95,10 +95,10 @@ pub(crate) fn read_version(
     let reason = format!("Sec-WebSocket-Version is {found}; supported {verb} {supported}");
     // RFC 6455, section 4.4: "the server MUST respond with a |Sec-WebSocket-Version| header field
     // … containing all versions the server is willing to use". HTTP/2 knows no upgrade.
-    let rejection = match transport {
-        Transport::Http1Upgrade => Rejection::new(StatusCode::UPGRADE_REQUIRED, reason)
+    let rejection = match mechanism {
+        Mechanism::Http1Upgrade => Rejection::new(StatusCode::UPGRADE_REQUIRED, reason)
             .header(header::UPGRADE, HeaderValue::from_static("websocket")),
-        Transport::ExtendedConnect => bad(reason),
+        Mechanism::ExtendedConnect => bad(reason),
     };
     let supported = HeaderValue::from_static(supported);
     Err(rejection.header(header::SEC_WEBSOCKET_VERSION, supported))
@@ -113,10 +113,10 @@ pub(crate) fn read_key(headers: &HeaderMap) -> Result<Key, Rejection> {
 pub(crate) fn read_host(
     uri: &Uri,
     headers: &HeaderMap,
-    transport: Transport,
+    mechanism: Mechanism,
 ) -> Result<String, Rejection> {
     let header = field(headers, &header::HOST)?;
-    if transport == Transport::Http1Upgrade && header.is_none() {
+    if mechanism == Mechanism::Http1Upgrade && header.is_none() {
         return Err(bad("Host is missing"));
     }
     // RFC 7230, section 5.4: a server "MUST ignore the received Host header field" if the target
@@ -175,7 +175,7 @@ mod tests {
     fn over_http_2_the_host_may_stand_in_either_place() {
         let mut headers = HeaderMap::new();
         let host = |uri: &str, headers: &HeaderMap| {
-            read_host(&uri.parse().unwrap(), headers, Transport::ExtendedConnect)
+            read_host(&uri.parse().unwrap(), headers, Mechanism::ExtendedConnect)
         };
         assert_eq!(host("https://a:1/", &headers).unwrap(), "a:1");
         assert!(host("/", &headers).is_err());

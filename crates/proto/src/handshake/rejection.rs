@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::handshake::extra_headers::{HeaderError, parse_line};
 use crate::handshake::header::{X_WEBSOCKET_REJECT_REASON, is_reserved, lossy_value};
-use crate::handshake::transport::Transport;
+use crate::handshake::mechanism::Mechanism;
 
 /// The longest reason that fits the `X-WebSocket-Reject-Reason` header, in characters; the body
 /// has all of it.
@@ -21,10 +21,10 @@ const LONGEST_REASON: usize = 256;
 ///
 /// ```
 /// use http::StatusCode;
-/// use towline_proto::handshake::{Rejection, Transport};
+/// use towline_proto::handshake::{Mechanism, Rejection};
 ///
 /// let rejection = Rejection::new(StatusCode::NOT_FOUND, "no such room");
-/// let response = rejection.response(Transport::Http1Upgrade);
+/// let response = rejection.response(Mechanism::Http1Upgrade);
 /// assert_eq!(response.status(), 404);
 /// assert_eq!(response.headers()["x-websocket-reject-reason"], "no such room");
 /// assert_eq!(response.body(), "no such room\n");
@@ -88,7 +88,7 @@ impl Rejection {
 
     /// The response to send: complete, with the reason as its body. Over HTTP/1.1 the connection
     /// is to be closed after it, as its `Connection: close` says.
-    pub fn response(&self, transport: Transport) -> Response<Bytes> {
+    pub fn response(&self, mechanism: Mechanism) -> Response<Bytes> {
         let mut body = self.reason.clone().into_owned();
         body.push('\n');
         let body = Bytes::from(body);
@@ -98,7 +98,7 @@ impl Rejection {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         // RFC 9113, section 8.2.2: an HTTP/2 message has no connection-specific headers.
-        let http1 = transport == Transport::Http1Upgrade;
+        let http1 = mechanism == Mechanism::Http1Upgrade;
         for (name, value) in &self.headers {
             let upgrade = name == header::UPGRADE;
             let own = name.as_str().starts_with("sec-websocket-") || (http1 && upgrade);
@@ -146,7 +146,7 @@ mod tests {
     fn the_response_is_complete() {
         let rejection = Rejection::new(StatusCode::UNAUTHORIZED, "who are you?")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sea\""));
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.status(), 401);
         let headers = response.headers();
         assert_eq!(headers[header::CONTENT_LENGTH], "13");
@@ -162,11 +162,11 @@ mod tests {
     fn an_upgrade_is_also_a_connection_option() {
         let rejection = Rejection::new(StatusCode::UPGRADE_REQUIRED, "")
             .header(header::UPGRADE, HeaderValue::from_static("websocket"));
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.headers()[header::CONNECTION], "Upgrade, close");
         assert_eq!(response.headers()[header::UPGRADE], "websocket");
 
-        let response = rejection.response(Transport::ExtendedConnect);
+        let response = rejection.response(Mechanism::ExtendedConnect);
         assert!(!response.headers().contains_key(header::CONNECTION));
         assert!(!response.headers().contains_key(header::UPGRADE));
     }
@@ -175,7 +175,7 @@ mod tests {
     fn a_reason_cannot_inject_headers() {
         let reason = format!("no\r\nSet-Cookie: a=b\0{}", "é".repeat(1000));
         let response = Rejection::new(StatusCode::BAD_REQUEST, reason.clone())
-            .response(Transport::Http1Upgrade);
+            .response(Mechanism::Http1Upgrade);
         let value = &response.headers()["x-websocket-reject-reason"];
         assert!(value.as_bytes().starts_with(b"no  Set-Cookie: a=b ???"));
         assert_eq!(value.len(), LONGEST_REASON);
@@ -188,7 +188,7 @@ mod tests {
         for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
             rejection = rejection.header(name, HeaderValue::from_static("7"));
         }
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.status(), 403);
         assert_eq!(response.headers()[header::CONTENT_LENGTH], "34");
         assert_eq!(response.headers()[header::CONNECTION], "close");
@@ -204,7 +204,7 @@ mod tests {
         let name = HeaderName::from_static("x-a");
         assert_eq!(rejection.header_error(), Some(&HeaderError::InvalidValue { name }));
         assert_eq!(rejection.headers().len(), 1);
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.headers()[header::RETRY_AFTER], "7");
     }
 

@@ -8,6 +8,7 @@ use crate::handshake::agreed::Agreed;
 use crate::handshake::cookie::{Cookie, parse_cookies};
 use crate::handshake::extension::{Extension, parse_extensions};
 use crate::handshake::key::Key;
+use crate::handshake::mechanism::Mechanism;
 use crate::handshake::origin::{Origin, OriginPolicy};
 use crate::handshake::reading::{
     bad, check_extended_connect, check_upgrade, read_host, read_key, read_origin, read_resource,
@@ -15,7 +16,6 @@ use crate::handshake::reading::{
 };
 use crate::handshake::rejection::Rejection;
 use crate::handshake::subprotocol::{Subprotocol, find, parse_subprotocols};
-use crate::handshake::transport::Transport;
 use crate::handshake::version::Version;
 
 /// What a client offers in its opening handshake, checked and taken apart.
@@ -47,7 +47,7 @@ use crate::handshake::version::Version;
 #[derive(Debug, Clone)]
 #[doc(alias = "WebSocketRequest")]
 pub struct Offer {
-    transport: Transport,
+    mechanism: Mechanism,
     key: Option<Key>,
     version: Version,
     host: String,
@@ -62,8 +62,8 @@ pub struct Offer {
 impl Offer {
     /// Reads a client's opening handshake.
     ///
-    /// Which [`Transport`] it is for is told by the request, see [`Transport::of`]: a CONNECT
-    /// which bears a [`Protocol`](crate::handshake::transport::Protocol) among its extensions is an
+    /// Which [`Mechanism`] it is for is told by the request, see [`Mechanism::of`]: a CONNECT
+    /// which bears a [`Protocol`](crate::handshake::mechanism::Protocol) among its extensions is an
     /// extended CONNECT, anything else over HTTP/1.1 must be an upgrade.
     ///
     /// # Errors
@@ -94,25 +94,25 @@ impl Offer {
     /// As [`from_request`](Self::from_request).
     pub fn from_request_since<B>(oldest: Version, request: &Request<B>) -> Result<Self, Rejection> {
         let (headers, uri) = (request.headers(), request.uri());
-        let transport = Transport::of(request);
-        match transport {
-            Transport::Http1Upgrade => {
+        let mechanism = Mechanism::of(request);
+        match mechanism {
+            Mechanism::Http1Upgrade => {
                 check_upgrade(request.method(), request.version(), headers)?;
             }
-            Transport::ExtendedConnect => {
+            Mechanism::ExtendedConnect => {
                 check_extended_connect(request.method(), request.extensions())?;
             }
         }
-        let version = read_version(headers, transport, oldest)?;
-        let key = match transport {
-            Transport::Http1Upgrade => Some(read_key(headers)?),
-            Transport::ExtendedConnect => None,
+        let version = read_version(headers, mechanism, oldest)?;
+        let key = match mechanism {
+            Mechanism::Http1Upgrade => Some(read_key(headers)?),
+            Mechanism::ExtendedConnect => None,
         };
         Ok(Self {
-            transport,
+            mechanism,
             key,
             version,
-            host: read_host(uri, headers, transport)?,
+            host: read_host(uri, headers, mechanism)?,
             uri: uri.clone(),
             resource: read_resource(uri)?,
             origin: read_origin(headers, version)?,
@@ -123,8 +123,8 @@ impl Offer {
     }
 
     /// How the request came.
-    pub fn transport(&self) -> Transport {
-        self.transport
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
     }
 
     /// The client's key; an extended CONNECT has none.
@@ -238,9 +238,9 @@ impl Offer {
             headers.append(header::SET_COOKIE, cookie.to_header_value());
         }
         accept.headers.append_to(headers)?;
-        *response.status_mut() = match self.transport {
-            Transport::Http1Upgrade => StatusCode::SWITCHING_PROTOCOLS,
-            Transport::ExtendedConnect => StatusCode::OK,
+        *response.status_mut() = match self.mechanism {
+            Mechanism::Http1Upgrade => StatusCode::SWITCHING_PROTOCOLS,
+            Mechanism::ExtendedConnect => StatusCode::OK,
         };
         let protocol = protocol.cloned();
         Ok((response, Agreed { protocol, extensions, compression, version: self.version }))
@@ -288,7 +288,7 @@ mod tests {
 
     use super::*;
     use crate::handshake::cookie::SetCookie;
-    use crate::handshake::transport::Protocol;
+    use crate::handshake::mechanism::Protocol;
     use http::{HeaderName, Method};
     use proptest::prelude::*;
 
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn the_example_of_rfc_6455_section_1_2() {
         let offer = offer(&[("Cookie", "a=1; b=2"), ("Sec-WebSocket-Extensions", "foo; bar")]);
-        assert_eq!(offer.transport(), Transport::Http1Upgrade);
+        assert_eq!(offer.mechanism(), Mechanism::Http1Upgrade);
         assert_eq!(offer.key().unwrap().as_str(), "dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(offer.version(), Version::Rfc6455);
         assert_eq!(offer.host(), "server.example.com");
@@ -392,7 +392,7 @@ mod tests {
         ] {
             let rejection = refused(&[change]);
             assert_eq!(rejection.status(), 426, "{change:?}");
-            let response = rejection.response(Transport::Http1Upgrade);
+            let response = rejection.response(Mechanism::Http1Upgrade);
             assert_eq!(response.headers()["upgrade"], "websocket");
             assert_eq!(response.headers()["connection"], "Upgrade, close");
         }
@@ -404,7 +404,7 @@ mod tests {
         *post.method_mut() = Method::POST;
         let rejection = Offer::from_request(&post).unwrap_err();
         assert_eq!(rejection.status(), 405);
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.headers()["allow"], "GET");
         assert_eq!(
             response.headers()["x-websocket-reject-reason"],
@@ -422,14 +422,14 @@ mod tests {
             let rejection = Offer::from_request_since(Version::Rfc6455, &request).unwrap_err();
             assert_eq!(rejection.status(), 426, "{version}");
             assert!(rejection.reason().ends_with("supported is 13"), "{}", rejection.reason());
-            let response = rejection.response(Transport::Http1Upgrade);
+            let response = rejection.response(Mechanism::Http1Upgrade);
             assert_eq!(response.headers()["sec-websocket-version"], "13");
         }
         assert!(Offer::from_request_since(Version::Rfc6455, &request(&[])).is_ok());
         for version in ["", "7", "14", "013", "13, 8", "x"] {
             let rejection = refused(&[("Sec-WebSocket-Version", version)]);
             assert_eq!(rejection.status(), 426, "{version}");
-            let response = rejection.response(Transport::Http1Upgrade);
+            let response = rejection.response(Mechanism::Http1Upgrade);
             assert_eq!(response.headers()["sec-websocket-version"], "13, 8");
         }
         assert_eq!(refused(&[("+Sec-WebSocket-Version", "13")]).status(), 400);
@@ -546,7 +546,7 @@ mod tests {
     #[test]
     fn an_extended_connect_has_no_key_and_is_answered_by_200() {
         let offer = Offer::from_request(&connect("websocket")).unwrap();
-        assert_eq!(offer.transport(), Transport::ExtendedConnect);
+        assert_eq!(offer.mechanism(), Mechanism::ExtendedConnect);
         assert_eq!((offer.key(), offer.host()), (None, "server.example.com"));
         assert_eq!(offer.resource(), "/chat?room=7");
         let accept = Accept::new().protocol("CHAT");
@@ -570,7 +570,7 @@ mod tests {
         old.headers_mut().insert("sec-websocket-version", HeaderValue::from_static("7"));
         let rejection = Offer::from_request(&old).unwrap_err();
         assert_eq!(rejection.status(), 400);
-        let response = rejection.response(Transport::of(&old));
+        let response = rejection.response(Mechanism::of(&old));
         assert_eq!(response.headers()["sec-websocket-version"], "13, 8");
         assert!(!response.headers().contains_key("upgrade"));
         assert!(!response.headers().contains_key("connection"));
@@ -592,7 +592,7 @@ mod tests {
                 request.headers_mut().insert(names[which], value);
                 match Offer::from_request(&request) {
                     Ok(offer) => drop(offer.accept(&Accept::new(), &OriginPolicy::SameOrigin)),
-                    Err(rejection) => drop(rejection.response(Transport::Http1Upgrade)),
+                    Err(rejection) => drop(rejection.response(Mechanism::Http1Upgrade)),
                 }
             }
         }

@@ -11,7 +11,7 @@ use http::Request;
 /// key, is answered by 200, and may not have any of the others (RFC 8441, section 5).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Transport {
+pub enum Mechanism {
     /// The `Upgrade` of HTTP/1.1 (RFC 6455, section 4). The default.
     #[default]
     Http1Upgrade,
@@ -19,8 +19,8 @@ pub enum Transport {
     ExtendedConnect,
 }
 
-impl Transport {
-    /// The transport by which this request came: extended CONNECT if it bears a [`Protocol`] or
+impl Mechanism {
+    /// The mechanism by which this request came: extended CONNECT if it bears a [`Protocol`] or
     /// is of HTTP/2 or later, else an upgrade.
     ///
     /// Whether it is a valid request for a WebSocket is another matter; this also says how to
@@ -42,11 +42,11 @@ impl Transport {
 /// request has it there for the adapter to read.
 ///
 /// ```
-/// use towline_proto::handshake::{Protocol, Transport};
+/// use towline_proto::handshake::{Mechanism, Protocol};
 ///
 /// let mut request = http::Request::connect("https://example.com/chat").body(()).unwrap();
 /// request.extensions_mut().insert(Protocol::WEBSOCKET);
-/// assert_eq!(Transport::of(&request), Transport::ExtendedConnect);
+/// assert_eq!(Mechanism::of(&request), Mechanism::ExtendedConnect);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Protocol(Cow<'static, str>);
@@ -80,14 +80,14 @@ mod tests {
     #[test]
     fn a_plain_request_is_an_upgrade() {
         let request = Request::get("/").body(()).unwrap();
-        assert_eq!(Transport::of(&request), Transport::Http1Upgrade);
+        assert_eq!(Mechanism::of(&request), Mechanism::Http1Upgrade);
     }
 
     #[test]
     fn http_2_has_no_upgrade() {
         for version in [http::Version::HTTP_2, http::Version::HTTP_3] {
             let request = Request::get("/").version(version).body(()).unwrap();
-            assert_eq!(Transport::of(&request), Transport::ExtendedConnect);
+            assert_eq!(Mechanism::of(&request), Mechanism::ExtendedConnect);
         }
     }
 
