@@ -182,11 +182,11 @@ pub enum TransportFate {
 pub(crate) struct Closing {
     role: Role,
     timeout: Duration,
-    state: State,
+    phase: Phase,
 }
 
 #[derive(Debug)]
-enum State {
+enum Phase {
     Open,
     Closing {
         sent: Box<CloseFrame>,
@@ -207,23 +207,23 @@ enum State {
 
 impl Closing {
     pub(crate) fn new(role: Role, timeout: Duration) -> Self {
-        Self { role, timeout, state: State::Open }
+        Self { role, timeout, phase: Phase::Open }
     }
 
     /// Whether messages may be sent.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.phase, Phase::Open)
     }
 
     /// Whether what the peer sends is decoded: until its close frame, or its first fault.
     pub(crate) fn is_receiving(&self) -> bool {
-        matches!(self.state, State::Open | State::Closing { .. } | State::Broken { .. })
+        matches!(self.phase, Phase::Open | Phase::Closing { .. } | Phase::Broken { .. })
     }
 
     /// How the connection ended, once it has.
     pub(crate) fn closed(&self) -> Option<&Closed> {
-        match &self.state {
-            State::Closed(closed) => Some(closed),
+        match &self.phase {
+            Phase::Closed(closed) => Some(closed),
             _ => None,
         }
     }
@@ -231,44 +231,44 @@ impl Closing {
     /// How the connection is going to end, as soon as that is known: before the transport is
     /// closed.
     pub(crate) fn outcome(&self) -> Option<&Closed> {
-        match &self.state {
-            State::Finishing { closed, .. } | State::Closed(closed) => Some(closed),
+        match &self.phase {
+            Phase::Finishing { closed, .. } | Phase::Closed(closed) => Some(closed),
             _ => None,
         }
     }
 
     /// What to do with the transport. `written` is whether everything queued has been.
     pub(crate) fn transport(&self, written: bool) -> TransportFate {
-        match &self.state {
-            State::Open | State::Closing { .. } | State::Broken { .. } => TransportFate::Open,
-            State::Finishing { .. } if !written => TransportFate::Open,
+        match &self.phase {
+            Phase::Open | Phase::Closing { .. } | Phase::Broken { .. } => TransportFate::Open,
+            Phase::Finishing { .. } if !written => TransportFate::Open,
             // "the server MUST close the connection immediately; the client SHOULD wait for the
             // server to close the connection". After a fault there may be more to read than the
             // peer has been told, and closing over unread bytes would take the close frame back.
-            State::Finishing { closed, .. } if closed.is_clean() && self.role == Role::Server => {
+            Phase::Finishing { closed, .. } if closed.is_clean() && self.role == Role::Server => {
                 TransportFate::Close
             }
-            State::Finishing { .. } => TransportFate::ShutDown,
-            State::Closed(_) => TransportFate::Close,
+            Phase::Finishing { .. } => TransportFate::ShutDown,
+            Phase::Closed(_) => TransportFate::Close,
         }
     }
 
     /// Who began to close, once somebody has. A transport that fails was ended by the peer.
     pub(crate) fn initiator(&self) -> Option<Initiator> {
-        match &self.state {
-            State::Open => None,
-            State::Closing { .. } | State::Broken { sent: Some(_), .. } => Some(Initiator::Local),
-            State::Broken { sent: None, .. } => Some(Initiator::Remote),
-            State::Finishing { closed, .. } | State::Closed(closed) => Some(closed.initiator),
+        match &self.phase {
+            Phase::Open => None,
+            Phase::Closing { .. } | Phase::Broken { sent: Some(_), .. } => Some(Initiator::Local),
+            Phase::Broken { sent: None, .. } => Some(Initiator::Remote),
+            Phase::Finishing { closed, .. } | Phase::Closed(closed) => Some(closed.initiator),
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::Closing { deadline, .. }
-            | State::Broken { deadline, .. }
-            | State::Finishing { deadline, .. } => *deadline,
-            State::Open | State::Closed(_) => None,
+        match &self.phase {
+            Phase::Closing { deadline, .. }
+            | Phase::Broken { deadline, .. }
+            | Phase::Finishing { deadline, .. } => *deadline,
+            Phase::Open | Phase::Closed(_) => None,
         }
     }
 
@@ -277,7 +277,7 @@ impl Closing {
         if !self.is_open() {
             return false;
         }
-        self.state = State::Closing {
+        self.phase = Phase::Closing {
             sent: Box::new(frame.clone()),
             deadline: now.checked_add(self.timeout),
         };
@@ -290,8 +290,8 @@ impl Closing {
         now: Instant,
         received: CloseFrame,
     ) -> Option<CloseFrame> {
-        let (initiator, sent, answer, deadline) = match &self.state {
-            State::Open => {
+        let (initiator, sent, answer, deadline) = match &self.phase {
+            Phase::Open => {
                 // "the endpoint typically echos the status code it received"
                 let answer = match received.code() {
                     CloseCode::NO_STATUS => CloseFrame::EMPTY,
@@ -299,15 +299,15 @@ impl Closing {
                 };
                 (Initiator::Remote, answer.clone(), Some(answer), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => {
+            Phase::Closing { sent, deadline } => {
                 (Initiator::Local, CloseFrame::clone(sent), None, *deadline)
             }
-            State::Broken { sent, kind, .. } => {
+            Phase::Broken { sent, kind, .. } => {
                 let closed = broken(*kind, sent.as_deref().cloned(), Some(received));
-                self.state = State::Closed(Box::new(closed));
+                self.phase = Phase::Closed(Box::new(closed));
                 return None;
             }
-            State::Finishing { .. } | State::Closed(_) => return None,
+            Phase::Finishing { .. } | Phase::Closed(_) => return None,
         };
         let closed = Closed {
             initiator,
@@ -315,7 +315,7 @@ impl Closing {
             received: Some(received),
             cause: CloseCause::Handshake,
         };
-        self.state = State::Finishing { closed: Box::new(closed), deadline };
+        self.phase = Phase::Finishing { closed: Box::new(closed), deadline };
         answer
     }
 
@@ -326,34 +326,34 @@ impl Closing {
         fault: Fault,
         reason: &str,
     ) -> Option<CloseFrame> {
-        let (sent, to_send, deadline) = match &self.state {
-            State::Open => {
+        let (sent, to_send, deadline) = match &self.phase {
+            Phase::Open => {
                 let frame = CloseFrame::of(fault.close_code(), reason);
                 (Some(frame.clone()), Some(frame), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => (Some(CloseFrame::clone(sent)), None, *deadline),
-            State::Broken { sent, deadline, .. } => (sent.as_deref().cloned(), None, *deadline),
-            State::Finishing { .. } | State::Closed(_) => return None,
+            Phase::Closing { sent, deadline } => (Some(CloseFrame::clone(sent)), None, *deadline),
+            Phase::Broken { sent, deadline, .. } => (sent.as_deref().cloned(), None, *deadline),
+            Phase::Finishing { .. } | Phase::Closed(_) => return None,
         };
         let cause = match fault {
             Fault::Violation(violation) => CloseCause::Violation(violation),
             Fault::LimitExceeded(limit) => CloseCause::LimitExceeded(limit),
         };
         let closed = Closed { initiator: Initiator::Local, sent, received: None, cause };
-        self.state = State::Finishing { closed: Box::new(closed), deadline };
+        self.phase = Phase::Finishing { closed: Box::new(closed), deadline };
         to_send
     }
 
     /// The connection ends without the peer's consent, by this end or by the transport.
     /// `is_written` is whether a close frame that was queued has been written.
     pub(crate) fn handle_end(&mut self, initiator: Initiator, cause: CloseCause, is_written: bool) {
-        let closed = match std::mem::replace(&mut self.state, State::Open) {
-            State::Open => Closed { initiator, sent: None, received: None, cause },
-            State::Closing { sent, .. } => {
+        let closed = match std::mem::replace(&mut self.phase, Phase::Open) {
+            Phase::Open => Closed { initiator, sent: None, received: None, cause },
+            Phase::Closing { sent, .. } => {
                 let sent = is_written.then_some(*sent);
                 Closed { initiator: Initiator::Local, sent, received: None, cause }
             }
-            State::Broken { sent, kind, .. } => {
+            Phase::Broken { sent, kind, .. } => {
                 // Reading says better why: a pipe that is broken is only what comes of it.
                 let kind = match cause {
                     CloseCause::TransportFailed(kind) => kind,
@@ -362,12 +362,12 @@ impl Closing {
                 broken(kind, sent.map(|sent| *sent), None)
             }
             // The handshake is one only if our part of it went out.
-            State::Finishing { closed, .. } if closed.is_clean() && !is_written => {
+            Phase::Finishing { closed, .. } if closed.is_clean() && !is_written => {
                 Closed { sent: None, cause, ..*closed }
             }
-            State::Finishing { closed, .. } | State::Closed(closed) => *closed,
+            Phase::Finishing { closed, .. } | Phase::Closed(closed) => *closed,
         };
-        self.state = State::Closed(Box::new(closed));
+        self.phase = Phase::Closed(Box::new(closed));
     }
 
     /// The transport takes nothing more; what it has to give is still worth reading.
@@ -377,16 +377,16 @@ impl Closing {
         kind: io::ErrorKind,
         is_written: bool,
     ) {
-        let (sent, deadline) = match &self.state {
-            State::Open => (None, now.checked_add(self.timeout)),
-            State::Closing { sent, deadline } => (Some(sent.clone()), *deadline),
-            State::Broken { .. } | State::Closed(_) => return,
-            State::Finishing { .. } => {
+        let (sent, deadline) = match &self.phase {
+            Phase::Open => (None, now.checked_add(self.timeout)),
+            Phase::Closing { sent, deadline } => (Some(sent.clone()), *deadline),
+            Phase::Broken { .. } | Phase::Closed(_) => return,
+            Phase::Finishing { .. } => {
                 let cause = CloseCause::TransportFailed(kind);
                 return self.handle_end(Initiator::Remote, cause, is_written);
             }
         };
-        self.state = State::Broken { sent, kind, deadline };
+        self.phase = Phase::Broken { sent, kind, deadline };
     }
 
     /// The program ends the connection at once. Returns whether the frame is to be sent.
@@ -399,7 +399,7 @@ impl Closing {
                 received: None,
                 cause: CloseCause::Aborted,
             };
-            self.state = State::Closed(Box::new(closed));
+            self.phase = Phase::Closed(Box::new(closed));
         } else {
             // What is queued is worth an attempt to write it.
             self.handle_end(Initiator::Local, CloseCause::Aborted, true);

@@ -69,7 +69,7 @@ impl Terms {
                 _ => return Err(format!("there is no parameter {name}")),
             };
             if is_repeated {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is repeated"));
             }
         }
         Ok(terms)
@@ -575,7 +575,7 @@ mod tests {
             (
                 generous(),
                 "; server_max_window_bits=9; server_max_window_bits=9",
-                "server_max_window_bits is there twice",
+                "server_max_window_bits is repeated",
             ),
             (
                 Deflate::server().fallback(false),
@@ -593,11 +593,11 @@ mod tests {
                 "; client_max_window_bits=13",
                 "client_max_window_bits is 13, and was offered as 12",
             ),
-            (generous(), ", permessage-deflate", "the extension is there twice"),
+            (generous(), ", permessage-deflate", "the extension is repeated"),
         ] {
             let error = accepts(deflate, &format!("permessage-deflate{answered}")).unwrap_err();
             let error = error.to_string();
-            assert!(error.ends_with(&format!("was not offered so: {reason}")), "{error}");
+            assert!(error.ends_with(&format!("does not answer the offer: {reason}")), "{error}");
         }
         let error = accepts(generous(), "permessage-deflate, mux").unwrap_err();
         assert!(error.to_string().ends_with("\"mux\" was not offered"), "{error}");

@@ -1,14 +1,14 @@
-//! Which HTTP carries the handshake.
+//! The HTTP mechanism that carries the handshake.
 
 use std::borrow::Cow;
 
 use http::Request;
 
-/// How HTTP is asked for a WebSocket.
+/// The HTTP mechanism by which a client asks for a WebSocket.
 ///
-/// The two say the same in different words: an upgrade is a `GET` with `Upgrade`, `Connection`,
-/// `Host` and a key, answered by 101; an extended CONNECT has `:protocol`, `:authority` and no
-/// key, is answered by 200, and may not have any of the others (RFC 8441, section 5).
+/// The two carry the same information. An upgrade is a `GET` with `Upgrade`, `Connection`, `Host`
+/// and a key; the server answers 101. An extended CONNECT has `:protocol`, `:authority` and no key;
+/// the server answers 200. It must not have the headers of an upgrade (RFC 8441, section 5).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mechanism {
@@ -20,11 +20,10 @@ pub enum Mechanism {
 }
 
 impl Mechanism {
-    /// The mechanism by which this request came: extended CONNECT if it bears a [`Protocol`] or
-    /// is of HTTP/2 or later, else an upgrade.
+    /// Returns the mechanism of this request: extended CONNECT if it has a [`Protocol`] extension
+    /// or is HTTP/2 or later, otherwise an upgrade.
     ///
-    /// Whether it is a valid request for a WebSocket is another matter; this also says how to
-    /// word a refusal.
+    /// This does not validate the request. The result also decides the form of a refusal.
     pub fn of<B>(request: &Request<B>) -> Self {
         let marked = request.extensions().get::<Protocol>().is_some();
         if marked || request.version() >= http::Version::HTTP_2 {
@@ -35,11 +34,11 @@ impl Mechanism {
     }
 }
 
-/// The `:protocol` of an extended CONNECT (RFC 8441, section 4), which `http::Request` has no
-/// field for: it is put into the request's extensions.
+/// The `:protocol` of an extended CONNECT (RFC 8441, section 4). `http::Request` has no field for
+/// it, so it is stored in the request's extensions.
 ///
-/// An adapter to an HTTP/2 library copies it there from that library's own type; a client's
-/// request has it there for the adapter to read.
+/// On a server, the adapter to an HTTP/2 library copies it there from that library's own type. On a
+/// client, the adapter reads it from the request of the handshake.
 ///
 /// ```
 /// use towline_proto::handshake::{Mechanism, Protocol};
@@ -52,20 +51,20 @@ impl Mechanism {
 pub struct Protocol(Cow<'static, str>);
 
 impl Protocol {
-    /// `websocket`, the only one that a WebSocket server accepts.
+    /// `websocket`, the only value that a WebSocket server accepts.
     pub const WEBSOCKET: Self = Self(Cow::Borrowed("websocket"));
 
-    /// Whatever a peer sent in `:protocol`.
+    /// Creates a protocol from the value of `:protocol` that a peer sent.
     pub fn new(value: impl Into<String>) -> Self {
         Self(Cow::Owned(value.into()))
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it asks for a WebSocket, in whatever case.
+    /// Returns whether it asks for a WebSocket, ignoring ASCII case.
     pub(crate) fn is_websocket(&self) -> bool {
         self.0.eq_ignore_ascii_case("websocket")
     }

@@ -1,4 +1,4 @@
-//! Reading the client's opening handshake (RFC 6455, section 4.2.1), header by header.
+//! Parsing of the client's opening handshake (RFC 6455, section 4.2.1), header by header.
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
@@ -42,7 +42,8 @@ pub(crate) fn check_upgrade(
                 .header(header::UPGRADE, HeaderValue::from_static("websocket")));
         }
     }
-    // What follows the head is frames. A proxy that took some of it for a body would not agree.
+    // Frames follow the head. A proxy that took some of them for a body would disagree on where it
+    // ends.
     let lengths = headers.get_all(header::CONTENT_LENGTH);
     if headers.contains_key(header::TRANSFER_ENCODING) || lengths.iter().any(|length| length != "0")
     {
@@ -70,11 +71,11 @@ pub(crate) fn check_extended_connect(
             let reason = format!(":protocol is {}, not \"websocket\"", excerpt(protocol.as_str()));
             Err(Rejection::new(StatusCode::NOT_IMPLEMENTED, reason))
         }
-        None => Err(bad("a CONNECT without :protocol opens no WebSocket")),
+        None => Err(bad("a CONNECT without :protocol does not open a WebSocket")),
     }
 }
 
-/// The value of a header that may appear once, or a 400 that names it.
+/// Returns the value of a header that may appear once, or a 400 that names it.
 fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Rejection> {
     single(headers, name).map_err(|error| bad(format!("{} {error}", spelt(name))))
 }
@@ -144,7 +145,7 @@ pub(crate) fn read_origin(
     let origin = field(headers, &header::ORIGIN)?;
     let origin = match version {
         Version::Rfc6455 => origin,
-        // A browser always says `Origin`: claiming draft 8 must not get around that.
+        // A browser always sends `Origin`; claiming draft 8 must not bypass the check.
         Version::Draft8 => match (field(headers, &SEC_WEBSOCKET_ORIGIN)?, origin) {
             (Some(draft), Some(origin)) if draft != origin => {
                 return Err(bad("Sec-WebSocket-Origin and Origin differ"));

@@ -1,4 +1,4 @@
-//! The refusal of a handshake.
+//! Refusing a handshake.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,14 +10,14 @@ use crate::handshake::extra_headers::{HeaderError, parse_line};
 use crate::handshake::header::{X_WEBSOCKET_REJECT_REASON, is_reserved, lossy_value};
 use crate::handshake::mechanism::Mechanism;
 
-/// The longest reason that fits the `X-WebSocket-Reject-Reason` header, in characters; the body
-/// has all of it.
+/// The most characters of the reason in the `X-WebSocket-Reject-Reason` header. The body has all of
+/// it.
 const LONGEST_REASON: usize = 256;
 
-/// Why a handshake is refused, and the HTTP response that says so.
+/// The reason for refusing a handshake, and the HTTP response that says so.
 ///
-/// The default is 403 Forbidden. The reason goes into the header `X-WebSocket-Reject-Reason`, as
-/// with WebSocket-Node, and into the body.
+/// The default status is 403 Forbidden. The reason is sent in the `X-WebSocket-Reject-Reason`
+/// header, as WebSocket-Node does, and in the body.
 ///
 /// ```
 /// use http::StatusCode;
@@ -39,19 +39,20 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A refusal with this status, for this reason.
+    /// Creates a refusal with this status and reason.
     ///
-    /// A status below 300 would read as acceptance; 403 Forbidden is sent in its place.
+    /// A status below 300 would signal acceptance, so 403 Forbidden replaces it.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
         let status = if status.as_u16() < 300 { StatusCode::FORBIDDEN } else { status };
         Self { status, reason: reason.into(), headers: Vec::new(), header_error: None }
     }
 
-    /// The same with one more header: `Location`, `WWW-Authenticate`, `Retry-After` …
+    /// Adds a header, such as `Location`, `WWW-Authenticate` or `Retry-After`.
     ///
-    /// The headers which frame the response are its own: `Connection`, `Content-Length`,
-    /// `Transfer-Encoding`, `Trailer` and `TE` are left out of it. So is a header that is none,
-    /// with a line break in its value, say: a refusal is to be sent in any case.
+    /// The headers that frame the response are set by the response itself: `Connection`,
+    /// `Content-Length`, `Transfer-Encoding`, `Trailer` and `TE` are ignored. So is an invalid
+    /// header, such as one with a line break in its value, because a refusal must always be sent.
+    /// [`header_error`](Self::header_error) returns the error.
     /// [`header_error`](Self::header_error) tells.
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
@@ -66,28 +67,28 @@ impl Rejection {
         self
     }
 
-    /// What is wrong with the first [`header`](Self::header) that is none.
+    /// Returns the error of the first invalid [`header`](Self::header).
     pub fn header_error(&self) -> Option<&HeaderError> {
         self.header_error.as_ref()
     }
 
-    /// The status of the response.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The reason in words.
+    /// Returns the reason.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The extra headers.
+    /// Returns the extra headers.
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
-    /// The response to send: complete, with the reason as its body. Over HTTP/1.1 the connection
-    /// is to be closed after it, as its `Connection: close` says.
+    /// Returns the complete response to send, with the reason as its body. Over HTTP/1.1 it has
+    /// `Connection: close`: close the connection after sending it.
     pub fn response(&self, mechanism: Mechanism) -> Response<Bytes> {
         let mut body = self.reason.clone().into_owned();
         body.push('\n');
@@ -115,7 +116,7 @@ impl Rejection {
         }
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.entry(header::CONTENT_TYPE).or_insert(text);
-        // The reason may quote the request; no browser shall take it for a page.
+        // The reason may quote the request; keep browsers from rendering it as a page.
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CONTENT_LENGTH, length);
         headers
