@@ -11,10 +11,10 @@
 //!        └── a fault of the peer: Close with its code is sent ─────────┘
 //! ```
 //!
-//! - **Closing** has said that it closes and awaits the peer's word.
-//! - **Finishing** has nothing more to say or to hear: what is queued is written, then the
-//!   transport is closed. A client lets the server do that first.
-//! - **Closed** is the end, with the reason.
+//! - **Closing** has sent a close frame and waits for the peer's.
+//! - **Finishing** has sent and received everything: the queue is written, then the transport is
+//!   closed. A client lets the server close first.
+//! - **Closed** is the end, with its cause.
 //!
 //! [RFC 6455, section 7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
 
@@ -26,7 +26,7 @@ use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::role::Role;
 use crate::wire::close::{CloseCode, CloseFrame};
 
-/// How a connection ended: who began, what was said, and why it is over.
+/// How a connection ended: which end began, the close frames, and the cause.
 ///
 /// ```
 /// # fn example(closed: towline_proto::Closed) {
@@ -49,31 +49,31 @@ pub struct Closed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Initiator {
-    /// This end: the program, or the library for a fault of the peer or its silence.
+    /// This end: the program, or the library because of a fault or the silence of the peer.
     Local,
     /// The peer, with a close frame or by ending the transport.
     Remote,
 }
 
-/// Why a connection is over.
+/// The cause of a connection's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseCause {
-    /// Both ends sent a close frame, as it should be.
+    /// Both ends sent a close frame.
     Handshake,
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     Violation(Violation),
-    /// The peer went over a limit.
+    /// The peer exceeded a limit.
     LimitExceeded(LimitExceeded),
-    /// The peer showed no sign of life within the keepalive's grace period.
+    /// The peer sent nothing within the keepalive's grace period.
     PeerUnresponsive,
-    /// The peer took nothing of what was sent to it for as long as `send_timeout`.
+    /// The peer accepted no bytes for as long as `send_timeout`.
     SendTimeout,
     /// The peer did not answer the close frame within `close_timeout`.
     CloseTimeout,
     /// This end's program ended the connection without waiting for the peer.
     Aborted,
-    /// The transport ended without a close frame of the peer.
+    /// The transport ended without a close frame from the peer.
     TransportEnded,
     /// The transport failed.
     TransportFailed(io::ErrorKind),
@@ -105,34 +105,34 @@ impl Closed {
         self.initiator
     }
 
-    /// The close frame that was sent, if one was.
+    /// Returns the close frame that was sent, if any.
     pub fn sent(&self) -> Option<&CloseFrame> {
         self.sent.as_ref()
     }
 
-    /// The close frame that was received, if one was.
+    /// Returns the close frame that was received, if any.
     pub fn received(&self) -> Option<&CloseFrame> {
         self.received.as_ref()
     }
 
-    /// Why the connection is over.
+    /// Returns the cause of the connection's end.
     pub fn cause(&self) -> CloseCause {
         self.cause
     }
 
-    /// Whether both ends sent a close frame.
+    /// Returns whether both ends sent a close frame.
     pub fn is_clean(&self) -> bool {
         self.cause == CloseCause::Handshake
     }
 
-    /// The code that says it best: that of the end which began, or [`CloseCode::ABNORMAL`] where
-    /// no close frame tells.
+    /// Returns the code of the end that began to close, or [`CloseCode::ABNORMAL`] if there is no
+    /// close frame.
     #[doc(alias = "closeReasonCode")]
     pub fn code(&self) -> CloseCode {
         self.telling().map_or(CloseCode::ABNORMAL, CloseFrame::code)
     }
 
-    /// The reason beside [`code`](Self::code), often empty.
+    /// Returns the reason that belongs to [`code`](Self::code), often empty.
     #[doc(alias = "closeDescription")]
     pub fn reason(&self) -> &str {
         self.telling().map_or("", CloseFrame::reason)
@@ -170,8 +170,8 @@ impl fmt::Display for Closed {
 pub enum TransportFate {
     /// Read and write.
     Open,
-    /// Everything has been written: shut down the writing side, and read, without decoding, until
-    /// the peer ends its own.
+    /// Everything has been written: shut down the writing side, then read and discard until the
+    /// peer ends its side.
     ShutDown,
     /// Drop it.
     Close,
@@ -192,7 +192,7 @@ enum Phase {
         sent: Box<CloseFrame>,
         deadline: Option<Instant>,
     },
-    /// Writing failed: the peer's close frame may lie unread, and would say why.
+    /// Writing failed; the peer's close frame may be unread and give the reason.
     Broken {
         sent: Option<Box<CloseFrame>>,
         kind: io::ErrorKind,
@@ -210,17 +210,17 @@ impl Closing {
         Self { role, timeout, phase: Phase::Open }
     }
 
-    /// Whether messages may be sent.
+    /// Returns whether messages may be sent.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
     }
 
-    /// Whether what the peer sends is decoded: until its close frame, or its first fault.
+    /// Returns whether received bytes are decoded: until the peer's close frame or first fault.
     pub(crate) fn is_receiving(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Closing { .. } | Phase::Broken { .. })
     }
 
-    /// How the connection ended, once it has.
+    /// Returns how the connection ended, once it has.
     pub(crate) fn closed(&self) -> Option<&Closed> {
         match &self.phase {
             Phase::Closed(closed) => Some(closed),
@@ -228,8 +228,7 @@ impl Closing {
         }
     }
 
-    /// How the connection is going to end, as soon as that is known: before the transport is
-    /// closed.
+    /// Returns how the connection will end, once that is certain: before the transport is closed.
     pub(crate) fn outcome(&self) -> Option<&Closed> {
         match &self.phase {
             Phase::Finishing { closed, .. } | Phase::Closed(closed) => Some(closed),
@@ -237,7 +236,7 @@ impl Closing {
         }
     }
 
-    /// What to do with the transport. `written` is whether everything queued has been.
+    /// Returns what to do with the transport. `written` is whether the queue has been written.
     pub(crate) fn transport(&self, written: bool) -> TransportFate {
         match &self.phase {
             Phase::Open | Phase::Closing { .. } | Phase::Broken { .. } => TransportFate::Open,
@@ -253,7 +252,7 @@ impl Closing {
         }
     }
 
-    /// Who began to close, once somebody has. A transport that fails was ended by the peer.
+    /// Returns which end began to close, if any. For a transport that failed, that is the peer.
     pub(crate) fn initiator(&self) -> Option<Initiator> {
         match &self.phase {
             Phase::Open => None,
@@ -272,7 +271,7 @@ impl Closing {
         }
     }
 
-    /// The program closes. Returns whether the frame is to be sent: the first one is.
+    /// Handles a close by the program. Returns whether to send the frame: only the first is sent.
     pub(crate) fn handle_close(&mut self, now: Instant, frame: &CloseFrame) -> bool {
         if !self.is_open() {
             return false;
@@ -284,7 +283,7 @@ impl Closing {
         true
     }
 
-    /// The peer's close frame came. Returns the answer to send, if it is the peer that began.
+    /// Handles the peer's close frame. Returns the answer to send, if the peer began.
     pub(crate) fn handle_peer_close(
         &mut self,
         now: Instant,
@@ -319,7 +318,7 @@ impl Closing {
         answer
     }
 
-    /// The peer did wrong. Returns the close frame to send, if none was, with this reason.
+    /// Handles a fault of the peer. Returns the close frame to send, if none was sent.
     pub(crate) fn handle_fault(
         &mut self,
         now: Instant,
@@ -344,8 +343,8 @@ impl Closing {
         to_send
     }
 
-    /// The connection ends without the peer's consent, by this end or by the transport.
-    /// `is_written` is whether a close frame that was queued has been written.
+    /// Ends the connection without the peer's close frame, by this end or by the transport.
+    /// `is_written` is whether a queued close frame has been written.
     pub(crate) fn handle_end(&mut self, initiator: Initiator, cause: CloseCause, is_written: bool) {
         let closed = match std::mem::replace(&mut self.phase, Phase::Open) {
             Phase::Open => Closed { initiator, sent: None, received: None, cause },
@@ -354,14 +353,14 @@ impl Closing {
                 Closed { initiator: Initiator::Local, sent, received: None, cause }
             }
             Phase::Broken { sent, kind, .. } => {
-                // Reading says better why: a pipe that is broken is only what comes of it.
+                // An error of reading is more precise: a broken pipe is only its effect.
                 let kind = match cause {
                     CloseCause::TransportFailed(kind) => kind,
                     _ => kind,
                 };
                 broken(kind, sent.map(|sent| *sent), None)
             }
-            // The handshake is one only if our part of it went out.
+            // The close handshake is complete only if our frame was written.
             Phase::Finishing { closed, .. } if closed.is_clean() && !is_written => {
                 Closed { sent: None, cause, ..*closed }
             }
@@ -370,7 +369,7 @@ impl Closing {
         self.phase = Phase::Closed(Box::new(closed));
     }
 
-    /// The transport takes nothing more; what it has to give is still worth reading.
+    /// Handles a failed write. Reading goes on.
     pub(crate) fn handle_write_error(
         &mut self,
         now: Instant,
@@ -389,7 +388,7 @@ impl Closing {
         self.phase = Phase::Broken { sent, kind, deadline };
     }
 
-    /// The program ends the connection at once. Returns whether the frame is to be sent.
+    /// Handles an abort by the program. Returns whether to send the frame.
     pub(crate) fn handle_abort(&mut self, frame: &CloseFrame) -> bool {
         let is_first = self.is_open();
         if is_first {
@@ -401,7 +400,7 @@ impl Closing {
             };
             self.phase = Phase::Closed(Box::new(closed));
         } else {
-            // What is queued is worth an attempt to write it.
+            // Queued bytes get one attempt to be written.
             self.handle_end(Initiator::Local, CloseCause::Aborted, true);
         }
         is_first
@@ -415,7 +414,7 @@ impl Closing {
     }
 }
 
-/// The outcome where writing failed: begun by whoever had closed by then.
+/// Returns the outcome after a failed write, begun by the end that had closed by then.
 fn broken(kind: io::ErrorKind, sent: Option<CloseFrame>, received: Option<CloseFrame>) -> Closed {
     let initiator = if sent.is_some() { Initiator::Local } else { Initiator::Remote };
     Closed { initiator, sent, received, cause: CloseCause::TransportFailed(kind) }
