@@ -45,7 +45,7 @@ pub struct Closed {
     cause: CloseCause,
 }
 
-/// Who began to close.
+/// The end that began to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Initiator {
@@ -100,7 +100,7 @@ impl fmt::Display for CloseCause {
 }
 
 impl Closed {
-    /// Who began to close.
+    /// Returns which end began to close.
     pub fn initiator(&self) -> Initiator {
         self.initiator
     }
