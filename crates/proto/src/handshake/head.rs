@@ -406,7 +406,7 @@ mod tests {
             assert_eq!(said(line), expected);
         }
         for line in ["HTTP/2.0 200 OK\r\n\r\n", "HTTP/3 200\r\n\r\n"] {
-            let version = format!("HTTP/1.1: it began with \"{}\"", line.trim_end());
+            let version = format!("HTTP/1.1: the head begins with \"{}\"", line.trim_end());
             assert!(said(line).ends_with(&version), "{}", said(line));
         }
         let long = said(&format!("SSH-{}\r\n", "x".repeat(9_000)));

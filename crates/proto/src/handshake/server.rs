@@ -450,7 +450,11 @@ mod tests {
             ("+Origin", "http://a", "Origin appears more than once"),
             ("Sec-WebSocket-Protocol", "a, a", "Sec-WebSocket-Protocol has \"a\" more than once"),
             ("Sec-WebSocket-Protocol", "a/b", "Sec-WebSocket-Protocol: \"a/b\" is not a token"),
-            ("Sec-WebSocket-Extensions", "a;", "Sec-WebSocket-Extensions is \"a;\", which cannot"),
+            (
+                "Sec-WebSocket-Extensions",
+                "a;",
+                "Sec-WebSocket-Extensions is \"a;\", which is invalid",
+            ),
             ("Content-Length", "5", "a request for a WebSocket has no body"),
             ("Transfer-Encoding", "chunked", "a request for a WebSocket has no body"),
         ] {
