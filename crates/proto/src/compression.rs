@@ -39,7 +39,6 @@ pub(crate) struct Direction {
 ///
 /// Created by the handshake; see [`Agreed`](crate::handshake::Agreed). Pass it to
 /// [`Session`](crate::session::Session) and [`Inbound`](crate::inbound::Inbound).
-/// [`Inbound`](crate::inbound::Inbound).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Negotiated {
     pub(crate) role: Role,

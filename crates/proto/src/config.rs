@@ -29,8 +29,6 @@ pub struct Config {
     /// also bounds a message in a single frame, by its compressed size if it is compressed.
     /// Default: 64 KiB on a server, 1 MiB on a client, or the value given to
     /// [`max_received_message_size`](Self::max_received_message_size()) if that is larger.
-    /// [`max_received_message_size`](Self::max_received_message_size()) was set to, if that is
-    /// more.
     #[doc(alias = "maxReceivedFrameSize")]
     pub max_received_frame_size: usize,
 
@@ -169,7 +167,6 @@ impl Config {
     /// Sets [`max_received_frame_size`](Self#structfield.max_received_frame_size), in bytes.
     /// [`max_received_message_size`](Self::max_received_message_size()) then no longer changes it,
     /// whichever is called first.
-    /// [`max_received_message_size`](Self::max_received_message_size()) is set.
     #[must_use]
     pub fn max_received_frame_size(mut self, bytes: usize) -> Self {
         self.max_received_frame_size = bytes;

@@ -19,7 +19,6 @@ use crate::session::Session;
 /// For a host that owns both directions of a connection. Received bytes go in, with the time.
 /// Messages, bytes to write and the next deadline come out. On a blocking stream, use
 /// [`read_from`](Self::read_from) and [`write_to`](Self::write_to). Otherwise:
-/// [`read_from`](Self::read_from) and [`write_to`](Self::write_to) are the rest. Elsewhere:
 ///
 /// ```
 /// use std::time::Instant;
@@ -137,7 +136,6 @@ impl Connection {
 
     /// Returns how long a read may wait: until the next deadline, when [`Session::handle_timeout`]
     /// must be called. Never zero, which sockets reject.
-    /// [`Session::handle_timeout`] is to be told. It is never zero, which sockets refuse.
     pub fn read_timeout(&self, now: Instant) -> Option<Duration> {
         let deadline = self.session.poll_timeout()?;
         Some(deadline.saturating_duration_since(now).max(Duration::from_millis(1)))

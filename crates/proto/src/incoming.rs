@@ -17,8 +17,6 @@ use crate::wire::frame::Frame;
 /// They are unmasked in place, hence mutable, and decoded items borrow from them.
 /// [`ReadBuffer`](crate::read_buffer::ReadBuffer) creates one from its content. `Debug` shows the
 /// length and the first 32 bytes.
-/// [`ReadBuffer`](crate::read_buffer::ReadBuffer) makes one of what lies in it. `Debug` shows how many
-/// there are and the first 32.
 pub struct Input<'b> {
     bytes: &'b mut [u8],
     /// The buffer's count of consumed bytes.
@@ -94,8 +92,6 @@ impl<'b> From<&'b mut [u8]> for Input<'b> {
 /// A message that is complete in the input is borrowed from it; one that arrived in pieces is
 /// owned. [`into_message`](Self::into_message) converts either to an owned one. `Debug` shows
 /// payloads as that of [`Message`] does.
-/// [`into_message`](Self::into_message) makes either one's own. `Debug` shows a payload as that of a
-/// [`Message`] does.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming<'b> {

@@ -62,7 +62,6 @@ impl<'m> Outgoing<'m> {
 
     /// Sets whether the message is compressed if compression was negotiated. Default:
     /// [`Compress::Auto`].
-    /// [`Compress::Auto`].
     #[must_use]
     pub fn compress(mut self, compress: Compress) -> Self {
         self.compress = compress;

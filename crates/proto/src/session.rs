@@ -276,7 +276,6 @@ impl Session {
 
     /// Records that the transport is at its end, or was closed as
     /// [`poll_transport`](Self::poll_transport) asked.
-    /// [`poll_transport`](Self::poll_transport) said.
     pub fn handle_transport_end(&mut self) {
         self.end(Initiator::Remote, CloseCause::TransportEnded);
     }

@@ -129,9 +129,6 @@ impl Deflate {
     /// the parameter is told not to refer to earlier messages. A server that does not support it
     /// may refer back as far as it likes, unless the client sets
     /// [`fallback(false)`](Self::fallback).
-    /// [`receive_context_takeover`](Self::receive_context_takeover) only. A client that can't be
-    /// told is told not to refer to earlier messages at all. A server that can't be told may refer as
-    /// far back as it likes, unless the client [insists](Self::fallback).
     pub fn receive_window_bits(mut self, bits: u8) -> Self {
         self.0.receive.window_bits = width(bits);
         self
@@ -142,9 +139,6 @@ impl Deflate {
     /// [`receive_window_bits`](Self::receive_window_bits)) also offers compression without these
     /// restrictions, in the same header and after the preferred offer ([RFC 7692], section 7.1.3).
     /// Default: on. Servers ignore this option.
-    /// [`receive_window_bits`](Self::receive_window_bits)) also offers to do without, in the same
-    /// header and after what it prefers ([RFC 7692], section 7.1.3). Default: on. A server does not
-    /// use it.
     ///
     /// Some servers cannot meet the restrictions, and answer 400 if there is no other offer: npm's
     /// `ws` with a larger `serverMaxWindowBits`, or with `serverNoContextTakeover: false`. The cost

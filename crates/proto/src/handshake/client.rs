@@ -249,8 +249,6 @@ impl Compression {
     /// Returns `None` if the server declined compression.
     ///
     /// Needed only if something else does the handshake: [`Opening::verify`] includes it.
-    /// [`offers`](Self::offers); `None` where the server declined. It is for a host whose handshake is
-    /// made elsewhere: [`Opening::verify`] does it for itself.
     ///
     /// # Errors
     ///

@@ -24,9 +24,6 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 /// proxies by address or network with [`new`](TrustedProxies::new) or [`and`](TrustedProxies::and).
 /// [`private`](TrustedProxies::private) trusts all private networks. Use it only if no client is in
 /// one: a client there could claim any address.
-/// [`and`](TrustedProxies::and). [`private`](TrustedProxies::private) trusts all private networks,
-/// which is right only where no client is in one: everybody in such a network may claim any
-/// address.
 ///
 /// Only one header is read for the address, by default [`ForwardedHeader::XForwardedFor`]. A proxy
 /// maintains one of the two and passes the other on unchanged, so a server that read both would
@@ -179,7 +176,6 @@ impl TrustedProxies {
     /// With [`ForwardedHeader::XForwardedFor`], reads the first entry of `X-Forwarded-Proto`: if
     /// several proxies each added one, that is the client's. With [`ForwardedHeader::Forwarded`],
     /// reads `proto` of the element that names the client.
-    /// [`ForwardedHeader::Forwarded`] it is the `proto` of the element which names the client.
     pub fn client_is_secure(&self, peer: IpAddr, headers: &HeaderMap) -> Option<bool> {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {

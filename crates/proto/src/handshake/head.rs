@@ -17,7 +17,6 @@ use crate::read_buffer::ReadBuffer;
 /// The limits are checked before memory is allocated for the head. A head over a limit is an error
 /// as soon as that is certain, so a caller never buffers more than
 /// [`max_head_size`](HeadLimits::max_head_size) bytes.
-/// [`max_head_size`](HeadLimits::max_head_size) bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadLimits {
@@ -55,7 +54,6 @@ impl HeadLimits {
 /// again with all bytes received so far. Bytes after the head are ignored. Each call starts over,
 /// so a head that arrives byte by byte takes time quadratic in its length, which
 /// [`HeadLimits::max_head_size`] bounds.
-/// [`HeadLimits::max_head_size`] is the bound.
 ///
 /// # Errors
 ///
@@ -269,7 +267,6 @@ impl std::error::Error for HeadError {}
 ///
 /// Errors of the stream, [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) at its end, and errors of
 /// `parse` as [`InvalidData`](io::ErrorKind::InvalidData).
-/// [`InvalidData`](io::ErrorKind::InvalidData).
 pub fn read_head<T, E>(
     stream: &mut impl io::Read,
     buffer: &mut ReadBuffer,

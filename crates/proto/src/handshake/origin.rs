@@ -190,7 +190,6 @@ impl OriginPolicy {
 ///   [`OriginPolicy::Any`] would be acceptable
 ///
 /// Scheme, host and port must all match.
-/// [`OriginPolicy::Any`]. Scheme, host and port must all match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginList(Vec<Entry>);
 

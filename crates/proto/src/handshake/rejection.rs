@@ -53,7 +53,6 @@ impl Rejection {
     /// `Content-Length`, `Transfer-Encoding`, `Trailer` and `TE` are ignored. So is an invalid
     /// header, such as one with a line break in its value, because a refusal must always be sent.
     /// [`header_error`](Self::header_error) returns the error.
-    /// [`header_error`](Self::header_error) tells.
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where

@@ -209,7 +209,6 @@ impl Offer {
     /// [`AcceptError`] if the origin is not allowed (by [`Accept::origin`] if set, otherwise by the
     /// policy), if the protocol was not offered, or if a header cannot be added. The offer stays
     /// usable: accept it with other options, or answer with [`AcceptError::rejection`].
-    /// [`AcceptError::rejection`].
     pub fn accept(
         &self,
         accept: &Accept,

@@ -43,7 +43,6 @@ const COMPRESSED_MIN: usize = 64 << 10;
 ///
 /// It is independent of sending and of time, so that a receiving half can own it alone.
 /// [`Connection`](crate::connection::Connection) combines it with the rest.
-/// [`Connection`](crate::connection::Connection) puts it together with the rest.
 #[derive(Debug)]
 pub struct Inbound {
     role: Role,
@@ -122,9 +121,6 @@ impl Inbound {
     /// [`ReadBuffer`](crate::read_buffer::ReadBuffer), which keeps the beginning of a frame. After
     /// a close frame, returns only [`Incoming::End`]; after a fault, that fault. Further input is
     /// then consumed and ignored.
-    /// [`ReadBuffer`](crate::read_buffer::ReadBuffer)'s, which keeps the beginning of a frame. After a
-    /// close frame, [`Incoming::End`] is all that comes, and after a fault that fault: what there is
-    /// is consumed then.
     #[inline(always)]
     pub fn poll<'b>(&mut self, input: &mut Input<'b>) -> Incoming<'b> {
         match self.poll_whole(input) {

@@ -226,7 +226,6 @@ impl Outbound {
     ///
     /// [`Refused`], with the frame, if it is not allowed here. Close frames are not: use
     /// [`close`](Self::close).
-    /// [`close`](Self::close).
     pub fn frame(&mut self, frame: Frame) -> Result<(), SendError<Frame>> {
         let opcode = frame.opcode();
         match opcode {

@@ -151,7 +151,6 @@ pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 ///
 /// A close frame may be empty: that is [`CloseFrame::EMPTY`], whose code is
 /// [`CloseCode::NO_STATUS`].
-/// [`CloseCode::NO_STATUS`].
 ///
 /// [RFC 6455, section 5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
 #[derive(Debug, Clone, PartialEq, Eq)]
