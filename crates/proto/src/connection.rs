@@ -25,7 +25,7 @@ use crate::session::Session;
 /// use bytes::Buf;
 /// use towline_proto::{Config, Connection, Incoming, Input, Role, TransportFate};
 ///
-/// /// What a host does whenever bytes have come: here, it echoes.
+/// /// Handles received bytes: here, echoes the messages.
 /// fn on_bytes(connection: &mut Connection, bytes: &mut [u8], socket: &mut Vec<u8>, now: Instant) {
 ///     let mut input = Input::new(bytes);
 ///     loop {

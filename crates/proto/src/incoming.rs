@@ -14,7 +14,7 @@ use crate::wire::frame::Frame;
 
 /// Received bytes, consumed from the front.
 ///
-/// They are unmasked in place, hence mutable, and decoded items borrow from them.
+/// They are mutable because they are unmasked in place, and decoded items borrow from them.
 /// [`ReadBuffer`](crate::read_buffer::ReadBuffer) creates one from its content. `Debug` shows the
 /// length and the first 32 bytes.
 pub struct Input<'b> {

@@ -2,10 +2,10 @@
 //!
 //! | parameter | in an offer | in the answer |
 //! | --- | --- | --- |
-//! | `server_no_context_takeover` | the server is not to refer to earlier messages | it won't |
-//! | `client_no_context_takeover` | the client won't | it is not to |
-//! | `server_max_window_bits=N` | the server is to refer no further back | it won't |
-//! | `client_max_window_bits[=N]` | the client can be told, and won't refer further back | it is told |
+//! | `server_no_context_takeover` | the server must not refer to earlier messages | it does not |
+//! | `client_no_context_takeover` | the client does not refer to earlier messages | it must not |
+//! | `server_max_window_bits=N` | the server must not refer further back | it does not |
+//! | `client_max_window_bits[=N]` | the client can be limited, and does not refer further back | the limit |
 
 use crate::compression::{
     Compression, Deflating, Direction, Inflating, Method, Negotiated, Pairs, Params,

@@ -87,7 +87,7 @@ impl DeflateEngine {
         this
     }
 
-    /// Gives it back to the thread.
+    /// Returns it to the thread.
     pub(super) fn give(self: Box<Self>) {
         with_pool(|pool| {
             if pool.deflaters.len() >= KEPT {
@@ -167,7 +167,7 @@ impl InflateEngine {
         this
     }
 
-    /// Gives it back to the thread.
+    /// Returns it to the thread.
     pub(super) fn give(mut self: Box<Self>) {
         self.window.clear();
         with_pool(|pool| {

@@ -23,9 +23,9 @@ use crate::deflate::window::{MAX_BITS, MIN_BITS};
 /// | | a connection keeps |
 /// | --- | --- |
 /// | without context takeover | 64 bytes |
-/// | received with it | the last 2^*bits* bytes of what was received: 32 KiB for 15, 512 bytes for 9 |
-/// | sent with it, 9 to 12 bits | the last 2^*bits* bytes of what was sent: 4 KiB for 12 |
-/// | sent with it, 13 to 15 bits | a deflater of its own: 192, 224 or 288 KiB |
+/// | received with it | the last 2^*bits* bytes received: 32 KiB for 15, 512 bytes for 9 |
+/// | sent with it, 9 to 12 bits | the last 2^*bits* bytes sent: 4 KiB for 12 |
+/// | sent with it, 13 to 15 bits | its own deflater: 192, 224 or 288 KiB |
 ///
 /// A narrow window reduces only the memory kept, not that of the inflater.
 ///
@@ -41,12 +41,12 @@ use crate::deflate::window::{MAX_BITS, MIN_BITS};
 ///
 /// Some libraries fail on behavior that the RFC allows:
 ///
-/// | the peer | what goes wrong | what helps |
+/// | the peer | problem | workaround |
 /// | --- | --- | --- |
-/// | a client on Tornado 6.6 | it does not read parameters without a value, so it drops the `client_no_context_takeover` of a server's answer, and its second message refers to the first; the server closes with 1007 | a server sets [`receive_context_takeover(true)`](Self::receive_context_takeover), with [`receive_window_bits`](Self::receive_window_bits) to bound the memory, since Tornado does read those |
-/// | a server on Tornado 6.6 | it drops the `server_no_context_takeover` of an offer for the same reason, so it agrees on the [fallback](Self::fallback) | nothing need be set |
-/// | libwebsockets 4.1 | it spins, at the full load of a processor, on a message that is not compressed on a connection where compression was agreed on; such are those below the [`threshold`](Self::threshold), those that become no shorter, and those sent with [`Compress::Never`] | no compression for these peers: [`Accept::compression`]`(None)`, or [`Config::compression`]`(None)` of the client |
-/// | a server on libwebsockets | it closes the connection where the extension is offered twice | a client that sets [`receive_window_bits`](Self::receive_window_bits) or `receive_context_takeover(false)` also sets [`fallback(false)`](Self::fallback) |
+/// | a client on Tornado 6.6 | it ignores parameters without a value, so it drops the `client_no_context_takeover` of a server's answer, and its second message refers to the first; the server closes with 1007 | a server sets [`receive_context_takeover(true)`](Self::receive_context_takeover), with [`receive_window_bits`](Self::receive_window_bits) to bound the memory, since Tornado does read those |
+/// | a server on Tornado 6.6 | it drops the `server_no_context_takeover` of an offer for the same reason, so it agrees on the [fallback](Self::fallback) | no setting is needed |
+/// | libwebsockets 4.1 | it busy-loops on an uncompressed message after compression was negotiated: messages below the [`threshold`](Self::threshold), messages that do not shrink, and messages sent with [`Compress::Never`] | no compression for these peers: [`Accept::compression`]`(None)`, or [`Config::compression`]`(None)` of the client |
+/// | a server on libwebsockets | it closes the connection if the extension is offered twice | a client that sets [`receive_window_bits`](Self::receive_window_bits) or `receive_context_takeover(false)` also sets [`fallback(false)`](Self::fallback) |
 ///
 /// [RFC 7692]: https://www.rfc-editor.org/rfc/rfc7692
 /// [`Compress::Never`]: crate::compression::Compress::Never

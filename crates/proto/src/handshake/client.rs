@@ -336,29 +336,29 @@ pub enum HandshakeError {
         /// The `X-WebSocket-Reject-Reason`, if there is one.
         reason: Option<String>,
     },
-    /// The response is of HTTP/1.0.
+    /// The response is HTTP/1.0, which has no upgrade.
     HttpVersion(http::Version),
     /// `Upgrade` is not `websocket`.
     Upgrade {
-        /// What it is.
+        /// What the response has instead.
         found: String,
     },
     /// `Connection` does not list `Upgrade`.
     Connection {
-        /// What it is.
+        /// What the response has instead.
         found: String,
     },
-    /// `Sec-WebSocket-Accept` does not answer the key: the response is not by a WebSocket server,
-    /// or is to another request.
+    /// `Sec-WebSocket-Accept` does not answer the key: the response is not from a WebSocket server,
+    /// or answers another request.
     Accept {
-        /// What it is.
+        /// What the response has instead.
         found: String,
-        /// What answers the key.
+        /// The answer to the key.
         expected: String,
     },
     /// `Sec-WebSocket-Protocol` is not one of the protocols offered, in the same spelling.
     Protocol {
-        /// What it is.
+        /// What the response has instead.
         found: String,
         /// The protocols offered.
         offered: Vec<String>,
@@ -368,14 +368,14 @@ pub enum HandshakeError {
         /// The extension.
         extension: String,
     },
-    /// `Sec-WebSocket-Extensions` answers an offer with what was not offered.
+    /// `Sec-WebSocket-Extensions` has parameters that do not answer the offer.
     ExtensionAnswer {
         /// The extension.
         extension: String,
-        /// What is wrong with it.
+        /// What is wrong with them.
         reason: String,
     },
-    /// `Sec-WebSocket-Extensions` cannot be read.
+    /// `Sec-WebSocket-Extensions` cannot be parsed.
     Extensions(ExtensionError),
 }
 

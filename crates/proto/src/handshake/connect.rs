@@ -138,13 +138,13 @@ pub enum RequestError {
     /// [`Connect::origin`] has a character outside visible ASCII, which servers refuse. Write an
     /// internationalized host as browsers do: `http://xn--9ca` rather than `http://é`.
     Origin {
-        /// What was given.
+        /// The value given.
         origin: String,
     },
     /// The `Host` set with [`Connect::header`] is not a host with an optional port, so a server
     /// would refuse it.
     Host {
-        /// What was given.
+        /// The value given.
         host: String,
     },
     /// A header set with [`Connect::header`] cannot be added.

@@ -69,7 +69,7 @@ impl Key {
         let value = value.as_ref();
         let invalid = || KeyError::Invalid { value: excerpt(value) };
         let encoded: [u8; ENCODED] = value.try_into().map_err(|_| invalid())?;
-        // The decoder may require whole quanta, hence 18.
+        // The decoder may require whole quanta, so 18.
         let mut nonce = [0; 18];
         match LENIENT.decode_slice(encoded, &mut nonce) {
             Ok(16) => Ok(Self(encoded)),

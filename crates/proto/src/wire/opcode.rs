@@ -1,8 +1,8 @@
-//! What kind of frame a frame is.
+//! The opcode of a frame.
 
 use std::fmt;
 
-/// What kind of frame a frame is ([RFC 6455, section 5.2]).
+/// The opcode of a frame: its type ([RFC 6455, section 5.2]).
 ///
 /// `Display` writes the RFC's name in lower case: `text`, `ping`.
 ///
