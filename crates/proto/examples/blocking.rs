@@ -1,4 +1,4 @@
-//! A client and an echo server on blocking sockets of the standard library: all that a host does.
+//! A client and an echo server on blocking sockets of the standard library: a complete host.
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host has a clock")]
 
@@ -11,7 +11,7 @@ use towline_proto::{Config, Connection, Incoming, ReadBuffer, Role, TransportFat
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// One end of a connection: the protocol, the socket, and what was read of it.
+/// One end of a connection: the protocol, the socket, and its read buffer.
 pub(crate) struct Socket {
     pub(crate) connection: Connection,
     stream: TcpStream,
@@ -31,7 +31,7 @@ impl Socket {
         Ok(Self { connection, stream, buffer })
     }
 
-    /// Accepts a client that has connected.
+    /// Accepts a connected client.
     pub(crate) fn accept(mut stream: TcpStream) -> Result<Self> {
         let (mut buffer, mut head, limits) = (ReadBuffer::new(), Vec::new(), HeadLimits::default());
         let request = read_head(&mut stream, &mut buffer, &limits, parse_request)?;
@@ -42,7 +42,7 @@ impl Socket {
         Ok(Self { connection, stream, buffer })
     }
 
-    /// Receives what comes next; `None` is the end. What was sent is written before it waits.
+    /// Receives the next message, or `None` at the end. Writes queued messages before it waits.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Incoming<'static>>> {
         while self.connection.session().closed().is_none() {
             match self.connection.poll(Instant::now(), &mut self.buffer.input()) {
@@ -70,7 +70,7 @@ impl Socket {
     }
 }
 
-/// Sends back what the client of a connection sends.
+/// Echoes the messages of a client.
 pub(crate) fn echo(mut socket: Socket) -> Result<Socket> {
     while let Some(incoming) = socket.receive()? {
         if let Some(message) = incoming.into_message() {

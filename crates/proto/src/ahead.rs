@@ -1,4 +1,4 @@
-//! What can be told of bytes that lie unread.
+//! Inspection of unread bytes.
 
 use bytes::Bytes;
 
@@ -6,8 +6,8 @@ use crate::wire::header::Header;
 use crate::wire::mask;
 use crate::wire::opcode::Opcode;
 
-/// The last ping in `unread`, which begins with a frame, and where it begins: for a host whose
-/// program is too busy to receive, and that answers it all the same.
+/// Returns the last ping in `unread`, which begins with a frame, and its offset. For a host that
+/// answers pings while its program is too busy to receive.
 ///
 /// ```
 /// use towline_proto::latest_ping;
@@ -34,7 +34,8 @@ pub fn latest_ping(unread: &[u8]) -> Option<(usize, Bytes)> {
     latest
 }
 
-/// Whether `unread`, which begins with a frame, ends with one, and holds at most so many.
+/// Returns whether `unread`, which begins with a frame, ends at the end of one and holds at most
+/// `most` frames.
 pub fn ends_with_frame(unread: &[u8], most: usize) -> bool {
     let mut rest = unread;
     for _ in 0..most {

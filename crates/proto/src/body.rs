@@ -1,18 +1,17 @@
-//! What has come of a message, or of a frame where those are handed out.
+//! The received part of a message, or of a frame if frames are returned.
 
 use std::fmt;
 
 use crate::glimpse;
 use crate::text::InvalidUtf8;
 
-/// Nothing, or a buffer that ends with the message.
+/// Empty, or a buffer that ends with the message.
 #[derive(Default)]
 pub(crate) enum Body {
     #[default]
     None,
     Bytes(Vec<u8>),
-    /// Text as far as it is ASCII. To make a `String` of that takes no copy, and a look that is soon
-    /// over.
+    /// Text that is ASCII so far. It becomes a `String` without a copy, after a quick check.
     Ascii(Vec<u8>),
     Text(String),
 }
@@ -28,7 +27,7 @@ impl fmt::Debug for Body {
 }
 
 impl Body {
-    /// Its length and its capacity.
+    /// Returns the length and the capacity.
     pub(crate) fn extent(&self) -> (usize, usize) {
         match self {
             Self::None => (0, 0),
@@ -37,9 +36,8 @@ impl Body {
         }
     }
 
-    /// Makes room for `additional` bytes, and for `factor` times as many as there are, so that a
-    /// body which grows in pieces is not copied for each of them; but for no more than `most` in
-    /// all.
+    /// Reserves room for `additional` bytes, and for `factor` times the current length, so that a
+    /// growing body is not copied for each piece, but for at most `most` bytes in total.
     pub(crate) fn grow(&mut self, additional: usize, factor: usize, most: usize) {
         let (len, capacity) = self.extent();
         if additional <= capacity - len {
@@ -54,7 +52,7 @@ impl Body {
         }
     }
 
-    /// What was ASCII so far becomes text that may be anything.
+    /// Converts ASCII into text that may have any character.
     pub(crate) fn widen(&mut self) -> Result<(), InvalidUtf8> {
         if let Self::Ascii(bytes) = self {
             *self = Self::Text(text_of(std::mem::take(bytes))?);
@@ -63,7 +61,7 @@ impl Body {
     }
 }
 
-/// It is quick for what is ASCII.
+/// Converts bytes into text. Fast for ASCII.
 pub(crate) fn text_of(bytes: Vec<u8>) -> Result<String, InvalidUtf8> {
     String::from_utf8(bytes).map_err(|_| InvalidUtf8)
 }

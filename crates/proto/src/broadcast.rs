@@ -7,10 +7,10 @@ use bytes::Bytes;
 use crate::compression::Deflating;
 use crate::message::Message;
 
-/// A message for many connections, which is compressed once for all that make the same of it.
+/// A message for many connections, compressed once for all that produce the same output.
 ///
-/// Those are the connections with the same level and window, and no context takeover in the
-/// direction of the message; on the others it is compressed for each.
+/// Those are the connections with the same level and window, without context takeover for sent
+/// messages. For the others, the message is compressed once per connection.
 ///
 /// ```
 /// use towline_proto::{Broadcast, Message, Session};
@@ -24,7 +24,7 @@ use crate::message::Message;
 /// ```
 pub struct Broadcast {
     message: Message,
-    /// What has become of it, by the kind of deflater; nothing where it is better sent as it is.
+    /// The compressed message, by kind of deflater; `None` if it is better sent uncompressed.
     deflated: Vec<(u16, Option<Bytes>)>,
 }
 
@@ -35,18 +35,18 @@ impl fmt::Debug for Broadcast {
 }
 
 impl Broadcast {
-    /// A message for many connections.
+    /// Creates a message for many connections.
     pub fn new(message: impl Into<Message>) -> Self {
         Self { message: message.into(), deflated: Vec::new() }
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// What a deflater makes of the message, if it is one that can share that with others, and
-    /// makes it shorter. And whether it was done just now.
+    /// Returns the compressed message, if the deflater can share it and it is smaller, and whether
+    /// it was compressed just now.
     pub(crate) fn deflated(
         &mut self,
         kind: u16,

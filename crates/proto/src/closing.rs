@@ -11,10 +11,10 @@
 //!        └── a fault of the peer: Close with its code is sent ─────────┘
 //! ```
 //!
-//! - **Closing** has said that it closes and awaits the peer's word.
-//! - **Finishing** has nothing more to say or to hear: what is queued is written, then the
-//!   transport is closed. A client lets the server do that first.
-//! - **Closed** is the end, with the reason.
+//! - **Closing** has sent a close frame and waits for the peer's.
+//! - **Finishing** has sent and received everything: the queue is written, then the transport is
+//!   closed. A client lets the server close first.
+//! - **Closed** is the end, with its cause.
 //!
 //! [RFC 6455, section 7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
 
@@ -26,7 +26,7 @@ use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::role::Role;
 use crate::wire::close::{CloseCode, CloseFrame};
 
-/// How a connection ended: who began, what was said, and why it is over.
+/// How a connection ended: which end began, the close frames, and the cause.
 ///
 /// ```
 /// # fn example(closed: towline_proto::Closed) {
@@ -45,35 +45,35 @@ pub struct Closed {
     cause: CloseCause,
 }
 
-/// Who began to close.
+/// The end that began to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Initiator {
-    /// This end: the program, or the library for a fault of the peer or its silence.
+    /// This end: the program, or the library because of a fault or the silence of the peer.
     Local,
     /// The peer, with a close frame or by ending the transport.
     Remote,
 }
 
-/// Why a connection is over.
+/// The cause of a connection's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseCause {
-    /// Both ends sent a close frame, as it should be.
+    /// Both ends sent a close frame.
     Handshake,
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     Violation(Violation),
-    /// The peer went over a limit.
+    /// The peer exceeded a limit.
     LimitExceeded(LimitExceeded),
-    /// The peer showed no sign of life within the keepalive's grace period.
+    /// The peer sent nothing within the keepalive's grace period.
     PeerUnresponsive,
-    /// The peer took nothing of what was sent to it for as long as `send_timeout`.
+    /// The peer accepted no bytes for as long as `send_timeout`.
     SendTimeout,
     /// The peer did not answer the close frame within `close_timeout`.
     CloseTimeout,
     /// This end's program ended the connection without waiting for the peer.
     Aborted,
-    /// The transport ended without a close frame of the peer.
+    /// The transport ended without a close frame from the peer.
     TransportEnded,
     /// The transport failed.
     TransportFailed(io::ErrorKind),
@@ -100,39 +100,39 @@ impl fmt::Display for CloseCause {
 }
 
 impl Closed {
-    /// Who began to close.
+    /// Returns which end began to close.
     pub fn initiator(&self) -> Initiator {
         self.initiator
     }
 
-    /// The close frame that was sent, if one was.
+    /// Returns the close frame that was sent, if any.
     pub fn sent(&self) -> Option<&CloseFrame> {
         self.sent.as_ref()
     }
 
-    /// The close frame that was received, if one was.
+    /// Returns the close frame that was received, if any.
     pub fn received(&self) -> Option<&CloseFrame> {
         self.received.as_ref()
     }
 
-    /// Why the connection is over.
+    /// Returns the cause of the connection's end.
     pub fn cause(&self) -> CloseCause {
         self.cause
     }
 
-    /// Whether both ends sent a close frame.
+    /// Returns whether both ends sent a close frame.
     pub fn is_clean(&self) -> bool {
         self.cause == CloseCause::Handshake
     }
 
-    /// The code that says it best: that of the end which began, or [`CloseCode::ABNORMAL`] where
-    /// no close frame tells.
+    /// Returns the code of the end that began to close, or [`CloseCode::ABNORMAL`] if there is no
+    /// close frame.
     #[doc(alias = "closeReasonCode")]
     pub fn code(&self) -> CloseCode {
         self.telling().map_or(CloseCode::ABNORMAL, CloseFrame::code)
     }
 
-    /// The reason beside [`code`](Self::code), often empty.
+    /// Returns the reason that belongs to [`code`](Self::code), often empty.
     #[doc(alias = "closeDescription")]
     pub fn reason(&self) -> &str {
         self.telling().map_or("", CloseFrame::reason)
@@ -170,8 +170,8 @@ impl fmt::Display for Closed {
 pub enum TransportFate {
     /// Read and write.
     Open,
-    /// Everything has been written: shut down the writing side, and read, without decoding, until
-    /// the peer ends its own.
+    /// Everything has been written: shut down the writing side, then read and discard until the
+    /// peer ends its side.
     ShutDown,
     /// Drop it.
     Close,
@@ -182,17 +182,17 @@ pub enum TransportFate {
 pub(crate) struct Closing {
     role: Role,
     timeout: Duration,
-    state: State,
+    phase: Phase,
 }
 
 #[derive(Debug)]
-enum State {
+enum Phase {
     Open,
     Closing {
         sent: Box<CloseFrame>,
         deadline: Option<Instant>,
     },
-    /// Writing failed: the peer's close frame may lie unread, and would say why.
+    /// Writing failed; the peer's close frame may be unread and give the reason.
     Broken {
         sent: Option<Box<CloseFrame>>,
         kind: io::ErrorKind,
@@ -207,91 +207,90 @@ enum State {
 
 impl Closing {
     pub(crate) fn new(role: Role, timeout: Duration) -> Self {
-        Self { role, timeout, state: State::Open }
+        Self { role, timeout, phase: Phase::Open }
     }
 
-    /// Whether messages may be sent.
+    /// Returns whether messages may be sent.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.phase, Phase::Open)
     }
 
-    /// Whether what the peer sends is decoded: until its close frame, or its first fault.
+    /// Returns whether received bytes are decoded: until the peer's close frame or first fault.
     pub(crate) fn is_receiving(&self) -> bool {
-        matches!(self.state, State::Open | State::Closing { .. } | State::Broken { .. })
+        matches!(self.phase, Phase::Open | Phase::Closing { .. } | Phase::Broken { .. })
     }
 
-    /// How the connection ended, once it has.
+    /// Returns how the connection ended, once it has.
     pub(crate) fn closed(&self) -> Option<&Closed> {
-        match &self.state {
-            State::Closed(closed) => Some(closed),
+        match &self.phase {
+            Phase::Closed(closed) => Some(closed),
             _ => None,
         }
     }
 
-    /// How the connection is going to end, as soon as that is known: before the transport is
-    /// closed.
+    /// Returns how the connection will end, once that is certain: before the transport is closed.
     pub(crate) fn outcome(&self) -> Option<&Closed> {
-        match &self.state {
-            State::Finishing { closed, .. } | State::Closed(closed) => Some(closed),
+        match &self.phase {
+            Phase::Finishing { closed, .. } | Phase::Closed(closed) => Some(closed),
             _ => None,
         }
     }
 
-    /// What to do with the transport. `written` is whether everything queued has been.
+    /// Returns what to do with the transport. `written` is whether the queue has been written.
     pub(crate) fn transport(&self, written: bool) -> TransportFate {
-        match &self.state {
-            State::Open | State::Closing { .. } | State::Broken { .. } => TransportFate::Open,
-            State::Finishing { .. } if !written => TransportFate::Open,
+        match &self.phase {
+            Phase::Open | Phase::Closing { .. } | Phase::Broken { .. } => TransportFate::Open,
+            Phase::Finishing { .. } if !written => TransportFate::Open,
             // "the server MUST close the connection immediately; the client SHOULD wait for the
             // server to close the connection". After a fault there may be more to read than the
             // peer has been told, and closing over unread bytes would take the close frame back.
-            State::Finishing { closed, .. } if closed.is_clean() && self.role == Role::Server => {
+            Phase::Finishing { closed, .. } if closed.is_clean() && self.role == Role::Server => {
                 TransportFate::Close
             }
-            State::Finishing { .. } => TransportFate::ShutDown,
-            State::Closed(_) => TransportFate::Close,
+            Phase::Finishing { .. } => TransportFate::ShutDown,
+            Phase::Closed(_) => TransportFate::Close,
         }
     }
 
-    /// Who began to close, once somebody has. A transport that fails was ended by the peer.
+    /// Returns which end began to close, if any. For a transport that failed, that is the peer.
     pub(crate) fn initiator(&self) -> Option<Initiator> {
-        match &self.state {
-            State::Open => None,
-            State::Closing { .. } | State::Broken { sent: Some(_), .. } => Some(Initiator::Local),
-            State::Broken { sent: None, .. } => Some(Initiator::Remote),
-            State::Finishing { closed, .. } | State::Closed(closed) => Some(closed.initiator),
+        match &self.phase {
+            Phase::Open => None,
+            Phase::Closing { .. } | Phase::Broken { sent: Some(_), .. } => Some(Initiator::Local),
+            Phase::Broken { sent: None, .. } => Some(Initiator::Remote),
+            Phase::Finishing { closed, .. } | Phase::Closed(closed) => Some(closed.initiator),
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match &self.state {
-            State::Closing { deadline, .. }
-            | State::Broken { deadline, .. }
-            | State::Finishing { deadline, .. } => *deadline,
-            State::Open | State::Closed(_) => None,
+        match &self.phase {
+            Phase::Closing { deadline, .. }
+            | Phase::Broken { deadline, .. }
+            | Phase::Finishing { deadline, .. } => *deadline,
+            Phase::Open | Phase::Closed(_) => None,
         }
     }
 
-    /// The program closes. Returns whether the frame is to be sent: the first one is.
+    /// Handles a close by the program. Returns whether to send the frame: only the first is sent.
     pub(crate) fn handle_close(&mut self, now: Instant, frame: &CloseFrame) -> bool {
         if !self.is_open() {
             return false;
         }
-        self.state = State::Closing {
+        self.phase = Phase::Closing {
             sent: Box::new(frame.clone()),
             deadline: now.checked_add(self.timeout),
         };
         true
     }
 
-    /// The peer's close frame came. Returns the answer to send, if it is the peer that began.
+    /// Handles the peer's close frame. Returns the answer to send, if the peer began.
     pub(crate) fn handle_peer_close(
         &mut self,
         now: Instant,
         received: CloseFrame,
     ) -> Option<CloseFrame> {
-        let (initiator, sent, answer, deadline) = match &self.state {
-            State::Open => {
+        let (initiator, sent, answer, deadline) = match &self.phase {
+            Phase::Open => {
                 // "the endpoint typically echos the status code it received"
                 let answer = match received.code() {
                     CloseCode::NO_STATUS => CloseFrame::EMPTY,
@@ -299,15 +298,15 @@ impl Closing {
                 };
                 (Initiator::Remote, answer.clone(), Some(answer), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => {
+            Phase::Closing { sent, deadline } => {
                 (Initiator::Local, CloseFrame::clone(sent), None, *deadline)
             }
-            State::Broken { sent, kind, .. } => {
+            Phase::Broken { sent, kind, .. } => {
                 let closed = broken(*kind, sent.as_deref().cloned(), Some(received));
-                self.state = State::Closed(Box::new(closed));
+                self.phase = Phase::Closed(Box::new(closed));
                 return None;
             }
-            State::Finishing { .. } | State::Closed(_) => return None,
+            Phase::Finishing { .. } | Phase::Closed(_) => return None,
         };
         let closed = Closed {
             initiator,
@@ -315,81 +314,81 @@ impl Closing {
             received: Some(received),
             cause: CloseCause::Handshake,
         };
-        self.state = State::Finishing { closed: Box::new(closed), deadline };
+        self.phase = Phase::Finishing { closed: Box::new(closed), deadline };
         answer
     }
 
-    /// The peer did wrong. Returns the close frame to send, if none was, with this reason.
+    /// Handles a fault of the peer. Returns the close frame to send, if none was sent.
     pub(crate) fn handle_fault(
         &mut self,
         now: Instant,
         fault: Fault,
         reason: &str,
     ) -> Option<CloseFrame> {
-        let (sent, to_send, deadline) = match &self.state {
-            State::Open => {
+        let (sent, to_send, deadline) = match &self.phase {
+            Phase::Open => {
                 let frame = CloseFrame::of(fault.close_code(), reason);
                 (Some(frame.clone()), Some(frame), now.checked_add(self.timeout))
             }
-            State::Closing { sent, deadline } => (Some(CloseFrame::clone(sent)), None, *deadline),
-            State::Broken { sent, deadline, .. } => (sent.as_deref().cloned(), None, *deadline),
-            State::Finishing { .. } | State::Closed(_) => return None,
+            Phase::Closing { sent, deadline } => (Some(CloseFrame::clone(sent)), None, *deadline),
+            Phase::Broken { sent, deadline, .. } => (sent.as_deref().cloned(), None, *deadline),
+            Phase::Finishing { .. } | Phase::Closed(_) => return None,
         };
         let cause = match fault {
             Fault::Violation(violation) => CloseCause::Violation(violation),
             Fault::LimitExceeded(limit) => CloseCause::LimitExceeded(limit),
         };
         let closed = Closed { initiator: Initiator::Local, sent, received: None, cause };
-        self.state = State::Finishing { closed: Box::new(closed), deadline };
+        self.phase = Phase::Finishing { closed: Box::new(closed), deadline };
         to_send
     }
 
-    /// The connection ends without the peer's consent, by this end or by the transport.
-    /// `is_written` is whether a close frame that was queued has been written.
+    /// Ends the connection without the peer's close frame, by this end or by the transport.
+    /// `is_written` is whether a queued close frame has been written.
     pub(crate) fn handle_end(&mut self, initiator: Initiator, cause: CloseCause, is_written: bool) {
-        let closed = match std::mem::replace(&mut self.state, State::Open) {
-            State::Open => Closed { initiator, sent: None, received: None, cause },
-            State::Closing { sent, .. } => {
+        let closed = match std::mem::replace(&mut self.phase, Phase::Open) {
+            Phase::Open => Closed { initiator, sent: None, received: None, cause },
+            Phase::Closing { sent, .. } => {
                 let sent = is_written.then_some(*sent);
                 Closed { initiator: Initiator::Local, sent, received: None, cause }
             }
-            State::Broken { sent, kind, .. } => {
-                // Reading says better why: a pipe that is broken is only what comes of it.
+            Phase::Broken { sent, kind, .. } => {
+                // An error of reading is more precise: a broken pipe is only its effect.
                 let kind = match cause {
                     CloseCause::TransportFailed(kind) => kind,
                     _ => kind,
                 };
                 broken(kind, sent.map(|sent| *sent), None)
             }
-            // The handshake is one only if our part of it went out.
-            State::Finishing { closed, .. } if closed.is_clean() && !is_written => {
+            // The close handshake is complete only if our frame was written.
+            Phase::Finishing { closed, .. } if closed.is_clean() && !is_written => {
                 Closed { sent: None, cause, ..*closed }
             }
-            State::Finishing { closed, .. } | State::Closed(closed) => *closed,
+            Phase::Finishing { closed, .. } | Phase::Closed(closed) => *closed,
         };
-        self.state = State::Closed(Box::new(closed));
+        self.phase = Phase::Closed(Box::new(closed));
     }
 
-    /// The transport takes nothing more; what it has to give is still worth reading.
+    /// Handles a failed write. Reading goes on.
     pub(crate) fn handle_write_error(
         &mut self,
         now: Instant,
         kind: io::ErrorKind,
         is_written: bool,
     ) {
-        let (sent, deadline) = match &self.state {
-            State::Open => (None, now.checked_add(self.timeout)),
-            State::Closing { sent, deadline } => (Some(sent.clone()), *deadline),
-            State::Broken { .. } | State::Closed(_) => return,
-            State::Finishing { .. } => {
+        let (sent, deadline) = match &self.phase {
+            Phase::Open => (None, now.checked_add(self.timeout)),
+            Phase::Closing { sent, deadline } => (Some(sent.clone()), *deadline),
+            Phase::Broken { .. } | Phase::Closed(_) => return,
+            Phase::Finishing { .. } => {
                 let cause = CloseCause::TransportFailed(kind);
                 return self.handle_end(Initiator::Remote, cause, is_written);
             }
         };
-        self.state = State::Broken { sent, kind, deadline };
+        self.phase = Phase::Broken { sent, kind, deadline };
     }
 
-    /// The program ends the connection at once. Returns whether the frame is to be sent.
+    /// Handles an abort by the program. Returns whether to send the frame.
     pub(crate) fn handle_abort(&mut self, frame: &CloseFrame) -> bool {
         let is_first = self.is_open();
         if is_first {
@@ -399,9 +398,9 @@ impl Closing {
                 received: None,
                 cause: CloseCause::Aborted,
             };
-            self.state = State::Closed(Box::new(closed));
+            self.phase = Phase::Closed(Box::new(closed));
         } else {
-            // What is queued is worth an attempt to write it.
+            // Queued bytes get one attempt to be written.
             self.handle_end(Initiator::Local, CloseCause::Aborted, true);
         }
         is_first
@@ -415,7 +414,7 @@ impl Closing {
     }
 }
 
-/// The outcome where writing failed: begun by whoever had closed by then.
+/// Returns the outcome after a failed write, begun by the end that had closed by then.
 fn broken(kind: io::ErrorKind, sent: Option<CloseFrame>, received: Option<CloseFrame>) -> Closed {
     let initiator = if sent.is_some() { Initiator::Local } else { Initiator::Remote };
     Closed { initiator, sent, received, cause: CloseCause::TransportFailed(kind) }

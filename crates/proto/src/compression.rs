@@ -1,8 +1,8 @@
-//! Compression as the rest of the protocol sees it: what may be asked for, what was agreed on, and
-//! the two halves that come of it.
+//! Compression as seen by the rest of the protocol: the options, the negotiated parameters, and the
+//! deflating and inflating halves.
 //!
-//! How it is done is behind the traits here, in `deflate`, which is there with the feature of that
-//! name only. Nothing here depends on whether it is.
+//! The implementation is behind the traits here, in `deflate`, which needs the feature `deflate`.
+//! Nothing here depends on that feature.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use bytes::Bytes;
 
 use crate::role::Role;
 
-/// Whether and how to compress: what a configuration holds, and a handshake negotiates.
+/// How to compress: the options that a configuration holds and a handshake negotiates.
 ///
-/// It is made of a [`Deflate`], of which there is one with the feature `deflate`.
+/// Converted from a [`Deflate`], which needs the feature `deflate`.
 ///
 /// [`Deflate`]: https://docs.rs/towline-proto/latest/towline_proto/struct.Deflate.html
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,31 +21,31 @@ pub struct Compression {
     pub(crate) threshold: u32,
     pub(crate) send: Direction,
     pub(crate) receive: Direction,
-    /// Whether a client also offers to receive in a way that costs it more.
+    /// Whether a client also offers to receive in a way that takes more memory.
     pub(crate) fallback: bool,
     pub(crate) method: &'static dyn Method,
 }
 
-/// One direction of a connection.
+/// The parameters of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Direction {
-    /// Whether a message may refer to those before it.
+    /// Whether a message may refer to earlier ones.
     pub(crate) takeover: bool,
-    /// How far back it may refer, as the power of two; `None` where nothing is said, which is 15.
+    /// How far back it may refer, as a power of two; `None` is the default, 15.
     pub(crate) window_bits: Option<u8>,
 }
 
-/// Compression as the two ends agreed on it, for one of them.
+/// The compression that the two ends negotiated, for one of them.
 ///
-/// Made by the handshake; see [`Agreed`](crate::handshake::Agreed). What is to be sent and
-/// received by it is told to [`Session`](crate::session::Session) and
-/// [`Inbound`](crate::inbound::Inbound).
+/// Created by the handshake; see [`Agreed`](crate::handshake::Agreed). Pass it to
+/// [`Session`](crate::session::Session) and [`Inbound`](crate::inbound::Inbound).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Negotiated {
     pub(crate) role: Role,
     pub(crate) level: u8,
     pub(crate) threshold: u32,
-    /// Whether and how far back this end refers to what it sent, which may be less than it may.
+    /// Whether and how far back this end refers to earlier messages, which may be less than
+    /// allowed.
     pub(crate) send_takeover: bool,
     pub(crate) send_window_bits: u8,
     pub(crate) server: Direction,
@@ -57,48 +57,47 @@ pub struct Negotiated {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compress {
-    /// If compression was negotiated, the message is not below the threshold, and it becomes
-    /// shorter. Of a message longer than 64 KiB, the first 64 KiB decide on that.
+    /// Compresses if compression was negotiated, the message is not below the threshold, and it
+    /// shrinks. For a message over 64 KiB, the first 64 KiB decide.
     ///
-    /// Where later messages may refer to it (context takeover), it may become longer: by up to
-    /// 8 bytes with a window of 9 to 12 bits, if it takes no more than a quarter of that; and with 13
-    /// to 15 bits a message of up to 64 KiB is compressed whatever comes of it.
+    /// With context takeover, a compressed message may be larger than the original. With a window
+    /// of 9 to 12 bits, it may grow by up to 8 bytes if it is no longer than a quarter of the
+    /// window. With 13 to 15 bits, messages of up to 64 KiB are always compressed.
     #[default]
     Auto,
-    /// Never. For data that is compressed already (images, audio, archives), which costs time and
-    /// becomes no shorter; and for a secret beside text that an attacker may choose: how short
-    /// the two become together tells of the secret, even though the connection is encrypted
-    /// (CRIME, BREACH).
+    /// Never compresses. Use it for data that is already compressed (images, audio, archives), and
+    /// for secrets next to text that an attacker can choose: the compressed size reveals
+    /// information about the secret even over an encrypted connection (CRIME, BREACH).
     Never,
 }
 
-/// The parameters of an extension, as a handshake writes them.
+/// The parameters of an extension, to be written in a handshake.
 pub(crate) type Params = Vec<(&'static str, Option<u8>)>;
 
-/// The parameters of an extension, as a handshake has them.
+/// The parameters of an extension, as parsed from a handshake.
 pub(crate) type Pairs<'a> = &'a [(&'a str, Option<&'a str>)];
 
-/// A way to compress.
+/// A compression method.
 pub(crate) trait Method: fmt::Debug + Send + Sync {
     /// The name of the extension.
     fn name(&self) -> &'static str;
 
-    /// What a client offers, in the order of preference.
+    /// The client's offers, in order of preference.
     fn offers(&self, wanted: &Compression) -> Vec<Params>;
 
-    /// What a server makes of an offer, or `None` if it declines.
+    /// The server's answer to an offer, or `None` to decline it.
     fn answer(&self, wanted: &Compression, offered: Pairs<'_>) -> Option<Negotiated>;
 
-    /// What a client makes of the server's answer, or what is wrong with that.
+    /// The client's check of the server's answer, or what is wrong with that.
     fn accept(&self, wanted: &Compression, answered: Pairs<'_>) -> Result<Negotiated, String>;
 
-    /// What was agreed on, as a server's answer says it.
+    /// The parameters of the server's answer.
     fn params(&self, negotiated: &Negotiated) -> Params;
 
-    /// The half that receives.
+    /// Creates the receiving half.
     fn inflating(&self, negotiated: &Negotiated) -> Box<dyn Inflating>;
 
-    /// The half that sends. There is none where all is to be sent as it is.
+    /// Creates the sending half, or `None` if no message is to be compressed.
     fn deflating(&self, negotiated: &Negotiated) -> Option<Box<dyn Deflating>>;
 }
 
@@ -110,42 +109,42 @@ impl PartialEq for dyn Method {
 
 impl Eq for dyn Method {}
 
-/// Compressed data that is none.
+/// The error for data that cannot be inflated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotInflatable;
 
-/// Takes what was inflated, and says whether to go on.
+/// Takes inflated data, and returns whether to go on.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> bool;
 
-/// What inflates the messages of one direction, one after the other.
+/// Inflates the messages of one direction, one after the other.
 pub(crate) trait Inflating: fmt::Debug + Send + Sync {
-    /// Inflates the next piece of a message, and hands on what comes of it chunk by chunk. A
-    /// `sink` that has had enough ends the connection: nothing may be inflated after that.
+    /// Inflates the next piece of a message, and passes the data on in chunks. If `sink` returns
+    /// `false`, the connection ends: nothing may be inflated after that.
     fn inflate(&mut self, piece: &[u8], sink: Sink<'_>) -> Result<(), NotInflatable>;
 
     /// Ends the message.
     fn finish(&mut self, sink: Sink<'_>) -> Result<(), NotInflatable>;
 }
 
-/// What became of the next fragment of a message.
+/// The result of deflating the next fragment of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deflated {
-    /// It was handed out, and was the last one or not.
+    /// The fragment was passed on.
     Fragment { is_last: bool },
-    /// The message does not become shorter, and is to be sent as it is. Nothing was handed out.
+    /// The message does not shrink and must be sent uncompressed. Nothing was passed on.
     Plain,
 }
 
-/// What deflates the messages of one direction, one after the other.
+/// Deflates the messages of one direction, one after the other.
 pub(crate) trait Deflating: fmt::Debug + Send + Sync {
-    /// Whether a message of this length is to be deflated.
+    /// Returns whether a message of this length is to be deflated.
     fn wants(&self, len: usize) -> bool;
 
-    /// Deflates a message and hands it on, or returns `false` where it is better sent as it is.
+    /// Deflates a message and passes it on. Returns `false` if it is better sent uncompressed.
     fn whole(&mut self, message: &[u8], sink: &mut dyn FnMut(&[u8])) -> bool;
 
-    /// Deflates the next part of a long message, which it takes from `rest`, and hands on the next
-    /// fragment, of at most so many bytes. To be called until it was the last one.
+    /// Deflates the next part of a long message, which it removes from `rest`, and passes on the
+    /// next fragment of limited length. Call it until it returns the last one.
     fn fragment(
         &mut self,
         rest: &mut Bytes,
@@ -153,7 +152,7 @@ pub(crate) trait Deflating: fmt::Debug + Send + Sync {
         sink: &mut dyn FnMut(&[u8], bool),
     ) -> Deflated;
 
-    /// Where messages do not refer to each other: a number that is the same for all that make the
-    /// same of the same message.
+    /// Without context takeover: a number that is the same for all deflaters with the same output
+    /// for the same message.
     fn kind(&self) -> Option<u16>;
 }

@@ -1,4 +1,4 @@
-//! What a connection is told to do: limits, fragmentation, keepalive, closing.
+//! The configuration of a connection.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -7,9 +7,8 @@ use crate::compression::Compression;
 
 /// How a connection behaves: limits, fragmentation, keepalive, closing.
 ///
-/// The two constructors differ in what may be received, and in nothing else; every other default
-/// is the same on both ends. There is nothing to validate: each value that can be written down
-/// is one that works.
+/// The two constructors differ only in the limits for received frames and messages. All values are
+/// valid; there is nothing to check.
 ///
 /// ```
 /// use std::time::Duration;
@@ -19,113 +18,112 @@ use crate::compression::Compression;
 ///     .max_received_message_size(16 << 20)
 ///     .keepalive(Keepalive::every(Duration::from_secs(60)))
 ///     .close_timeout(Duration::from_secs(2));
-/// // A message may come in one frame, so the limit for frames has gone up with it.
-/// assert_eq!(config.max_received_frame_size, 16 << 20);
+/// // A message may come in one frame, so this raises the limit for frames too.
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The largest frame that is received, in bytes of payload.
+    /// The largest frame that may be received, in bytes of payload.
     ///
-    /// A message that comes in one frame is bound by it too; a compressed one as it comes, and not
-    /// in what it inflates to. A larger frame closes the connection with 1009, before anything is
-    /// allocated for it. Default: 64 KiB on a server, 1 MiB on a client; or as much as
-    /// [`max_received_message_size`](Self::max_received_message_size()) was set to, if that is
-    /// more.
+    /// A larger frame closes the connection with 1009, before memory is allocated for it. The limit
+    /// also bounds a message in a single frame, by its compressed size if it is compressed.
+    /// Default: 64 KiB on a server, 1 MiB on a client, or the value given to
+    /// [`max_received_message_size`](Self::max_received_message_size()) if that is larger.
     #[doc(alias = "maxReceivedFrameSize")]
     pub max_received_frame_size: usize,
 
-    /// The largest message that is received, in bytes of payload over all of its frames.
+    /// The largest message that may be received, in bytes of payload over all its frames.
     ///
-    /// A larger one closes the connection with 1009. It is what a peer can make this end hold
-    /// at once. Without `assemble_fragments` nothing is held, and it does not apply. Default:
-    /// 1 MiB on a server, 8 MiB on a client.
+    /// A larger message closes the connection with 1009. This bounds the memory that a peer can
+    /// make this end hold for a message. Does not apply without `assemble_fragments`, which holds
+    /// no messages. Default: 1 MiB on a server, 8 MiB on a client.
     ///
-    /// Its [setter](Self::max_received_message_size()) raises the limit for frames with it.
-    /// Whoever assigns to the field has to assign to `max_received_frame_size` as well.
+    /// The [setter](Self::max_received_message_size()) also raises the limit for frames. Code that
+    /// assigns to the field must assign to `max_received_frame_size` as well.
     ///
-    /// Of a compressed message, it is what it inflates to that counts. As it comes it may take twice
-    /// as much, and 64 KiB. Until it has come whole, it holds an inflater of about 80 KiB as well.
+    /// For a compressed message, the limit applies to its inflated size. Its compressed size may be
+    /// twice the limit plus 64 KiB. Until all of it has been received, it also holds an inflater of
+    /// about 80 KiB.
     #[doc(alias = "maxReceivedMessageSize")]
     pub max_received_message_size: usize,
 
-    /// The most frames that a received message may come in.
+    /// The most frames that a received message may have.
     ///
-    /// Fragments cost no memory of their own here, but empty ones cost time without ever
-    /// reaching a size limit. More of them close the connection with 1009. Does not apply
-    /// without `assemble_fragments`. Default: 65,536.
+    /// More frames close the connection with 1009. Empty fragments take time but never reach a size
+    /// limit. Does not apply without `assemble_fragments`. Default: 65,536.
     pub max_received_fragments: NonZeroUsize,
 
-    /// How many control frames (ping, pong, close) may be received in a second, or `None` for
-    /// any number.
+    /// The most control frames (ping, pong, close) that may be received per second, or `None` for
+    /// no limit.
     ///
-    /// A second's worth may come at once, and what a program does not receive for a while comes
-    /// at once too: leave room. More of them close the connection with 1008. Default: 10,000.
+    /// More frames close the connection with 1008. The frames of a second may arrive at once, and
+    /// so may those that piled up while the program did not receive: leave room. Default: 10,000.
     pub max_received_control_rate: Option<NonZeroU32>,
 
     /// Whether messages larger than `fragmentation_threshold` are sent in several frames.
     ///
-    /// Control frames (a pong, say) go out between those, where a single frame would hold them
-    /// up. Default: on.
+    /// Control frames, such as pongs, are sent between the fragments instead of waiting for a large
+    /// frame to be written. Default: on.
     #[doc(alias = "fragmentOutgoingMessages")]
     pub fragment_outgoing_messages: bool,
 
-    /// The most payload that a sent frame carries, in bytes. Default: 16 KiB.
+    /// The most payload of a sent frame, in bytes. Default: 16 KiB.
     #[doc(alias = "fragmentationThreshold")]
     pub fragmentation_threshold: NonZeroUsize,
 
-    /// Whether fragments are put together, and messages received.
+    /// Whether fragments are assembled into messages.
     ///
-    /// If off, every data frame is an event of its own, as it comes, and a message that consists
-    /// of a single frame is an event as well. Text is checked to be UTF-8 across fragments either
-    /// way, and there is no compression. Default: on.
+    /// If off, each data frame is returned as it is received; a message of a single frame is also
+    /// returned as a message. Text is validated across fragments either way. There is no
+    /// compression. Default: on.
     #[doc(alias = "assembleFragments")]
     pub assemble_fragments: bool,
 
-    /// Whether and when the peer is asked if it is still there, or `None` to never ask.
-    /// Default: a ping after 20 s of silence, and 10 s for the peer to show any sign of life.
+    /// When to ping a silent peer, or `None` for no pings. Default: a ping after 20 s of silence,
+    /// and 10 s for the peer to send anything.
     #[doc(alias = "dropConnectionOnKeepaliveTimeout")]
     pub keepalive: Option<Keepalive>,
 
-    /// How long the peer has to answer a close frame, and then to close the transport, before
+    /// How long the peer may take to answer a close frame, and then to close the transport, before
     /// the connection ends without it. Default: 5 s.
     #[doc(alias = "closeTimeout")]
     pub close_timeout: Duration,
 
-    /// How long the peer may take nothing at all while something is queued for it, or `None` for
-    /// ever.
+    /// How long the peer may accept no bytes while data is queued for it, or `None` for no limit.
     ///
-    /// It is what frees the memory that a peer holds which stops reading, and keeps its senders
-    /// from waiting for ever. Whoever takes a little now and then is borne with, however slow. A
-    /// connection that is closing has the `close_timeout` instead. Default: 60 s.
+    /// This frees the memory held by a peer that stops reading, and keeps its senders from waiting
+    /// forever. A slow peer that accepts some bytes within the timeout stays connected. A closing
+    /// connection uses `close_timeout` instead. Default: 60 s.
     pub send_timeout: Option<Duration>,
 
-    /// How many bytes may wait to be written to the peer before sending waits, too.
+    /// The number of queued bytes at which sending waits.
     ///
-    /// A message is taken while less than this is waiting, whatever its own size: what a peer
-    /// that stops reading can make this end hold is this and one message for each sender. Zero
-    /// makes each message wait for the one before it. A message that is longer than a frame and is
-    /// being compressed counts as far as that has not been done, but is held whole until it has
-    /// been, and a deflater of 165 to 290 KiB with it until the end. Default: 256 KiB.
+    /// A message of any size is accepted while fewer bytes are queued. So a peer that stops reading
+    /// can make this end hold this much and one message per sender. Zero makes each message wait
+    /// for the one before it. A long message that is being compressed counts only with its part
+    /// that is not compressed yet, but is held whole until it has been compressed, together with a
+    /// deflater of 165 to 290 KiB. Default: 256 KiB.
     pub send_high_water_mark: usize,
 
-    /// Whether and how messages are compressed, if the peer can do it too, or `None` for as they
-    /// are. Default: `None`.
+    /// How messages are compressed if the peer supports it, or `None` for no compression. Default:
+    /// `None`.
     ///
-    /// It takes time and memory, which `Deflate` gives. It is the handshake that makes use of it;
-    /// without `assemble_fragments` it makes none, since a frame of a compressed message means
-    /// nothing by itself.
+    /// [`Deflate`](https://docs.rs/towline-proto/latest/towline_proto/struct.Deflate.html) lists
+    /// the cost in time and memory. The handshake negotiates this. Without `assemble_fragments`, no
+    /// compression is negotiated, because a single frame of a compressed message cannot be
+    /// inflated.
     pub compression: Option<Compression>,
 
     frame_size: FrameSize,
 }
 
-/// Where the limit for received frames comes from. Configurations with the same limits are equal.
+/// The origin of the limit for received frames. It makes no difference to whether configurations are
+/// equal.
 #[derive(Debug, Clone, Copy, Eq)]
 enum FrameSize {
-    /// It was set.
+    /// Set by the program.
     Own,
-    /// It is the default, or was raised by the limit for messages.
+    /// The default, or raised with the limit for messages.
     Derived { default: usize, limit: usize },
 }
 
@@ -142,8 +140,8 @@ impl FrameSize {
 }
 
 impl Config {
-    /// What a server uses by default: received frames of at most 64 KiB, messages of at most
-    /// 1 MiB.
+    /// Returns the defaults of a server: received frames of at most 64 KiB, messages of at most 1
+    /// MiB.
     pub fn server() -> Self {
         Self {
             max_received_frame_size: 64 << 10,
@@ -162,8 +160,8 @@ impl Config {
         }
     }
 
-    /// What a client uses by default: received frames of at most 1 MiB, messages of at most
-    /// 8 MiB.
+    /// Returns the defaults of a client: received frames of at most 1 MiB, messages of at most 8
+    /// MiB.
     pub fn client() -> Self {
         Self {
             max_received_frame_size: 1 << 20,
@@ -173,9 +171,9 @@ impl Config {
         }
     }
 
-    /// Sets [`max_received_frame_size`](Self#structfield.max_received_frame_size), in bytes. It
-    /// stays as it is then, before or after
-    /// [`max_received_message_size`](Self::max_received_message_size()) is set.
+    /// Sets [`max_received_frame_size`](Self#structfield.max_received_frame_size), in bytes.
+    /// [`max_received_message_size`](Self::max_received_message_size()) then no longer changes it,
+    /// whichever is called first.
     #[must_use]
     pub fn max_received_frame_size(mut self, bytes: usize) -> Self {
         self.max_received_frame_size = bytes;
@@ -185,8 +183,8 @@ impl Config {
 
     /// Sets [`max_received_message_size`](Self#structfield.max_received_message_size), in bytes.
     ///
-    /// A message may come in a single frame, and most do. So this raises the limit for frames to
-    /// the same size, unless it is higher already or was set itself, before or after this.
+    /// Most messages come in a single frame, so this raises the limit for frames to the same size,
+    /// unless that is higher or was set explicitly, before or after this call.
     ///
     /// ```
     /// use towline_proto::Config;
@@ -200,7 +198,7 @@ impl Config {
     #[must_use]
     pub fn max_received_message_size(mut self, bytes: usize) -> Self {
         self.max_received_message_size = bytes;
-        // A field that was assigned another value counts as set.
+        // Assigning another value to the field counts as setting it.
         if let FrameSize::Derived { default, limit } = self.frame_size
             && self.max_received_frame_size == limit
         {
@@ -281,30 +279,30 @@ impl Config {
         self
     }
 
-    /// The compression for a handshake to negotiate: none without `assemble_fragments`.
+    /// Returns the compression for the handshake to negotiate: `None` without `assemble_fragments`.
     pub fn negotiable_compression(&self) -> Option<Compression> {
         self.compression.filter(|_| self.assemble_fragments)
     }
 }
 
-/// When a silent peer is asked whether it is still there, and how long it has to answer.
+/// When to ping a silent peer, and how long it may take to answer.
 ///
-/// Any byte that the peer sends is an answer, and puts the next question off.
+/// Any byte from the peer counts as an answer and delays the next ping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {
-    /// How long the peer is silent before it is sent a ping.
+    /// How long the peer must be silent before it is sent a ping.
     #[doc(alias = "keepaliveInterval")]
     pub interval: Duration,
 
-    /// How long after that ping the peer is taken for dead and the connection ended, or `None`
-    /// to go on asking and never conclude.
+    /// How long after the ping the connection ends if the peer stays silent, or `None` to keep
+    /// sending pings and never end it.
     #[doc(alias("keepaliveGracePeriod", "dropConnectionOnKeepaliveTimeout"))]
     pub grace: Option<Duration>,
 }
 
 impl Keepalive {
-    /// A ping after `interval` of silence, and 10 s to answer it.
+    /// Sends a ping after `interval` of silence, and gives the peer 10 s to answer.
     pub fn every(interval: Duration) -> Self {
         Self { interval, grace: Some(Duration::from_secs(10)) }
     }
@@ -326,9 +324,9 @@ mod tests {
         for (config, default) in [(Config::server(), 64 << 10), (Config::client(), 1 << 20)] {
             let message = |bytes| config.clone().max_received_message_size(bytes);
             assert_eq!(message(64 << 20).max_received_frame_size, 64 << 20);
-            // It is not lowered: the message's limit holds in any case.
+            // Not lowered: the limit for messages applies anyway.
             assert_eq!(message(100).max_received_frame_size, default);
-            // The last value counts, and not the highest.
+            // The last value applies, not the highest.
             assert_eq!(
                 message(64 << 20).max_received_message_size(100).max_received_frame_size,
                 default

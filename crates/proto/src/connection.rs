@@ -1,4 +1,4 @@
-//! One end of a connection, whole: decoder and session together.
+//! One end of a connection: decoder and session together.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -16,16 +16,16 @@ use crate::session::Session;
 
 /// One end of a connection, without I/O.
 ///
-/// It is for a host that owns a connection alone. Received bytes go in, with the time; what they
-/// mean comes out, and what is to be written, and when to come back. On a stream that blocks,
-/// [`read_from`](Self::read_from) and [`write_to`](Self::write_to) are the rest. Elsewhere:
+/// For a host that owns both directions of a connection. Received bytes go in, with the time.
+/// Messages, bytes to write and the next deadline come out. On a blocking stream, use
+/// [`read_from`](Self::read_from) and [`write_to`](Self::write_to). Otherwise:
 ///
 /// ```
 /// use std::time::Instant;
 /// use bytes::Buf;
 /// use towline_proto::{Config, Connection, Incoming, Input, Role, TransportFate};
 ///
-/// /// What a host does whenever bytes have come: here, it echoes.
+/// /// Handles received bytes: here, echoes the messages.
 /// fn on_bytes(connection: &mut Connection, bytes: &mut [u8], socket: &mut Vec<u8>, now: Instant) {
 ///     let mut input = Input::new(bytes);
 ///     loop {
@@ -56,18 +56,18 @@ use crate::session::Session;
 pub struct Connection {
     inbound: Inbound,
     session: Session,
-    /// Whether something was read that the session does not know of.
+    /// Whether bytes were read that the session does not know of.
     has_read: bool,
 }
 
 impl Connection {
-    /// A connection whose opening handshake is done.
+    /// Creates a connection after the opening handshake.
     pub fn new(role: Role, config: &Config, now: Instant) -> Self {
         let (inbound, session) = (Inbound::new(role, config), Session::new(role, config, now));
         Self { inbound, session, has_read: false }
     }
 
-    /// The same, with compression as the handshake agreed on it.
+    /// Sets the compression that the handshake negotiated.
     #[must_use]
     pub fn with_compression(self, compression: Option<&Negotiated>) -> Self {
         Self {
@@ -77,13 +77,13 @@ impl Connection {
         }
     }
 
-    /// What comes next in `input`. What there is to be done about it has been: a ping is answered,
-    /// a close frame too, and a fault of the peer closes the connection.
+    /// Returns the next item in `input`, already handled: pings and close frames are answered, and
+    /// a fault of the peer closes the connection.
     ///
-    /// After a close frame or a fault, [`Incoming::End`] is all that comes: go on writing and
-    /// reading until [`Session::closed`] says that it is over.
+    /// After a close frame or a fault, returns only [`Incoming::End`]: go on writing and reading
+    /// until [`Session::closed`] returns the end.
     pub fn poll<'b>(&mut self, now: Instant, input: &mut Input<'b>) -> Incoming<'b> {
-        // The beginning of a frame may have lain there for long.
+        // The beginning of a frame may be old.
         let before = input.len();
         if std::mem::take(&mut self.has_read) {
             self.session.handle_received(now);
@@ -105,13 +105,13 @@ impl Connection {
         }
     }
 
-    /// Reads once from a blocking stream, to where the next of the input belongs. Returns whether
-    /// something was read; the end of the stream, or its failure, has been told to the session.
+    /// Reads once from a blocking stream. Returns whether bytes were read. The session is told of
+    /// the end of the stream and of errors.
     ///
     /// # Errors
     ///
-    /// Where the stream has nothing yet ([`WouldBlock`], [`TimedOut`]) or the read is to be done
-    /// again ([`Interrupted`]).
+    /// [`WouldBlock`] or [`TimedOut`] if the stream has no bytes yet, and [`Interrupted`] if the
+    /// read must be repeated.
     ///
     /// [`WouldBlock`]: io::ErrorKind::WouldBlock
     /// [`TimedOut`]: io::ErrorKind::TimedOut
@@ -134,19 +134,19 @@ impl Connection {
         Ok(self.has_read)
     }
 
-    /// How long a read may wait: until the next deadline, of which
-    /// [`Session::handle_timeout`] is to be told. It is never zero, which sockets refuse.
+    /// Returns how long a read may wait: until the next deadline, when [`Session::handle_timeout`]
+    /// must be called. Never zero, which sockets reject.
     pub fn read_timeout(&self, now: Instant) -> Option<Duration> {
         let deadline = self.session.poll_timeout()?;
         Some(deadline.saturating_duration_since(now).max(Duration::from_millis(1)))
     }
 
-    /// Writes to a blocking stream what there is to be written, and says what becomes of the stream
-    /// then. A failure to write is told to the session.
+    /// Writes the queued bytes to a blocking stream, and returns what to do with the stream. The
+    /// session is told of errors.
     ///
     /// # Errors
     ///
-    /// As those of [`read_from`](Self::read_from). What has been written is not written again.
+    /// See [`read_from`](Self::read_from). Bytes that have been written are not written again.
     pub fn write_to(
         &mut self,
         now: Instant,
@@ -164,18 +164,18 @@ impl Connection {
         Ok(self.session.poll_transport())
     }
 
-    /// Sending, closing and keepalive.
+    /// Returns the session, for sending, closing and keepalive.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
-    /// The two apart, for a host whose receiving half is independent of the sending ones.
+    /// Splits the connection, for a host that receives and sends independently.
     pub fn into_parts(self) -> (Inbound, Session) {
         (self.inbound, self.session)
     }
 }
 
-/// Whether a stream that said this is as good as before.
+/// Returns whether the stream can still be used after this error.
 fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)

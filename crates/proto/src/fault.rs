@@ -1,4 +1,4 @@
-//! What a peer can do wrong, each with its close code.
+//! Errors of the peer, each with its close code.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use crate::wire::close::{CloseCode, MalformedClose};
 use crate::wire::header::{Malformed, Rsv};
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 
-/// What a peer did that ends the connection.
+/// An error of the peer that ends the connection.
 ///
-/// The message of each says what was wrong, with the value; it is also the reason in the close
-/// frame that the peer gets.
+/// The message names the error and the value. It is also the reason in the close frame sent to the
+/// peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// It broke the protocol.
+    /// The peer violated the protocol.
     Violation(Violation),
-    /// It kept the protocol, and asked for more than this end allows.
+    /// The peer exceeded a limit of this end.
     LimitExceeded(LimitExceeded),
 }
 
 impl Fault {
-    /// The code that the connection is closed with.
+    /// Returns the code that the connection is closed with.
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::Violation(violation) => violation.close_code(),
@@ -41,28 +41,28 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// How a peer broke the protocol ([RFC 6455]).
+/// A violation of the protocol ([RFC 6455]).
 ///
 /// [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
-    /// An opcode without a meaning (section 5.2).
+    /// A reserved opcode (section 5.2).
     ReservedOpcode(u8),
-    /// A reserved bit where no extension gives it a meaning (section 5.2): with compression, RSV1
-    /// stands in the first frame of a message only (RFC 7692, section 6).
+    /// A reserved bit to which no extension gives a meaning (section 5.2). With compression, RSV1
+    /// is allowed in the first frame of a message only (RFC 7692, section 6).
     ReservedBits(Rsv),
-    /// A length in more bytes than it needs (section 5.2).
+    /// A length encoded in more bytes than needed (section 5.2).
     NonMinimalLength(u64),
     /// A length of 2^63 or more (section 5.2).
     LengthTooLarge(u64),
-    /// A frame of a client that is not masked (section 5.1).
+    /// An unmasked frame from a client (section 5.1).
     Unmasked,
-    /// A frame of a server that is masked (section 5.1).
+    /// A masked frame from a server (section 5.1).
     Masked,
-    /// A control frame that is a fragment (section 5.5).
+    /// A fragmented control frame (section 5.5).
     FragmentedControl(Opcode),
-    /// A control frame with so many bytes of payload, of which 125 are allowed (section 5.5).
+    /// A control frame with this many bytes of payload; the limit is 125 (section 5.5).
     ControlTooLong(Opcode, u64),
     /// A continuation without a message to continue (section 5.4).
     UnexpectedContinuation,
@@ -70,15 +70,15 @@ pub enum Violation {
     ExpectedContinuation(Opcode),
     /// Text that is not UTF-8 (section 5.6).
     InvalidUtf8,
-    /// A compressed message that is not what deflate makes, or breaks off (RFC 7692, section 7.2).
+    /// A compressed message that is invalid or incomplete (RFC 7692, section 7.2).
     NotInflatable,
-    /// A close frame whose payload is not one (sections 5.5.1 and 7.4).
+    /// A close frame with an invalid payload (sections 5.5.1 and 7.4).
     MalformedClose(MalformedClose),
 }
 
 impl Violation {
-    /// The code that the connection is closed with: 1007 for what is not UTF-8 or does not inflate,
-    /// else 1002.
+    /// Returns the code that the connection is closed with: 1007 for data that is not UTF-8 or
+    /// cannot be inflated, otherwise 1002.
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::InvalidUtf8
@@ -128,7 +128,7 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// Which limit a peer went over.
+/// The limit that a peer exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitExceeded {
@@ -146,8 +146,8 @@ pub enum LimitExceeded {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// A compressed message that is, as it came, larger than twice `max_received_message_size` and
-    /// 64 KiB: it inflates to little or nothing.
+    /// A compressed message whose compressed size is more than twice `max_received_message_size`
+    /// plus 64 KiB: it inflates to little or nothing.
     Compressed {
         /// The message's payload as far as its size is known, in bytes.
         size: u64,
@@ -172,7 +172,7 @@ pub enum LimitExceeded {
 }
 
 impl LimitExceeded {
-    /// The code that the connection is closed with: 1009 for sizes, 1008 for the rate.
+    /// Returns the code that the connection is closed with: 1009 for sizes, 1008 for the rate.
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::ControlRate { .. } => CloseCode::POLICY,

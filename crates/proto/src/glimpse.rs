@@ -1,15 +1,15 @@
-//! What `Debug` shows of a payload: its length and how it begins.
+//! `Debug` output of payloads: the length and the beginning.
 
 use std::fmt;
 
-/// So many bytes of a binary payload are shown, as two digits each.
+/// The most bytes of a binary payload that are shown, as two digits each.
 const BYTES: usize = 32;
 
-/// So many bytes of text are shown, or up to three less where a character would be cut.
+/// The most bytes of text that are shown, or up to three less to cut at a character boundary.
 const TEXT: usize = 128;
 
-/// A payload whose `Debug` is its length and at most its beginning: `3 bytes: 00 01 02`,
-/// `1048576 bytes: 00 01 …`. A log line should not be as long as what a peer cares to send.
+/// A payload whose `Debug` is its length and at most its beginning: `3 bytes: 00 01 02`, `1048576
+/// bytes: 00 01 …`. A peer must not be able to produce log lines of any length.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Debug for Bytes<'_> {
@@ -25,8 +25,8 @@ impl fmt::Debug for Bytes<'_> {
     }
 }
 
-/// Text whose `Debug` is all of it if it is short, else its length and its beginning:
-/// `"ship ahoy"`, `1048576 bytes: "ship aho"…`.
+/// Text whose `Debug` is complete if short, otherwise its length and its beginning: `"ship ahoy"`,
+/// `1048576 bytes: "ship aho"…`.
 pub(crate) struct Text<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Text<'_> {

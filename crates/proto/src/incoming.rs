@@ -1,4 +1,4 @@
-//! What comes in: bytes at the one end of the decoder, what they mean at the other.
+//! The input of the decoder, received bytes, and its output.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,50 +14,50 @@ use crate::wire::frame::Frame;
 
 /// Received bytes, consumed from the front.
 ///
-/// They are unmasked where they lie, hence mutable; what is decoded borrows from them. A
-/// [`ReadBuffer`](crate::read_buffer::ReadBuffer) makes one of what lies in it. `Debug` shows how many
-/// there are and the first 32.
+/// They are mutable because they are unmasked in place, and decoded items borrow from them.
+/// [`ReadBuffer`](crate::read_buffer::ReadBuffer) creates one from its content. `Debug` shows the
+/// length and the first 32 bytes.
 pub struct Input<'b> {
     bytes: &'b mut [u8],
-    /// Where a buffer counts how much of it has been consumed.
+    /// The buffer's count of consumed bytes.
     consumed: Option<&'b mut usize>,
     gathers: usize,
 }
 
 impl<'b> Input<'b> {
-    /// Input of these bytes. All of them are consumed before more is asked for.
+    /// Creates an input from these bytes. The decoder consumes all of them before it asks for more.
     pub fn new(bytes: &'b mut [u8]) -> Self {
         Self { bytes, consumed: None, gathers: 0 }
     }
 
-    /// What lies in a buffer behind `consumed`.
+    /// Creates an input from the content of a buffer after `consumed`.
     #[inline]
     pub(crate) fn of_buffer(buffer: &'b mut [u8], consumed: &'b mut usize, gathers: usize) -> Self {
         Self { bytes: &mut buffer[*consumed..], consumed: Some(consumed), gathers }
     }
 
-    /// How many bytes have not been consumed.
+    /// Returns how many bytes have not been consumed.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether all bytes have been consumed.
+    /// Returns whether all bytes have been consumed.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// The bytes that have not been consumed.
+    /// Returns the bytes that have not been consumed.
     pub fn as_slice(&self) -> &[u8] {
         self.bytes
     }
 
-    /// How long a frame may be, header included, of which the beginning stays here until its rest
-    /// has come.
+    /// The longest frame, including its header, whose beginning is kept here until the rest
+    /// arrives.
     pub(crate) fn gathers(&self) -> usize {
         self.gathers
     }
 
-    /// Consumes `count` bytes, or all where there are fewer.
+    /// Consumes `count` bytes, or all if there are fewer.
     #[inline]
     pub(crate) fn take(&mut self, count: usize) -> &'b mut [u8] {
         let bytes = std::mem::take(&mut self.bytes);
@@ -69,7 +69,7 @@ impl<'b> Input<'b> {
         taken
     }
 
-    /// Consumes all that is left.
+    /// Consumes all remaining bytes.
     pub(crate) fn discard(&mut self) {
         self.take(usize::MAX);
     }
@@ -87,11 +87,11 @@ impl<'b> From<&'b mut [u8]> for Input<'b> {
     }
 }
 
-/// What comes of received bytes.
+/// An item decoded from received bytes.
 ///
-/// A message that lies whole in the input is borrowed from it; one that came in pieces is owned.
-/// [`into_message`](Self::into_message) makes either one's own. `Debug` shows a payload as that of a
-/// [`Message`] does.
+/// A message that is complete in the input is borrowed from it; one that arrived in pieces is
+/// owned. [`into_message`](Self::into_message) converts either to an owned one. `Debug` shows
+/// payloads as that of [`Message`] does.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Incoming<'b> {
@@ -99,19 +99,19 @@ pub enum Incoming<'b> {
     Text(Cow<'b, str>),
     /// A binary message.
     Binary(Cow<'b, [u8]>),
-    /// A data frame, where `assemble_fragments` is off.
+    /// A data frame, if `assemble_fragments` is off.
     Frame(Frame),
-    /// A ping. The [session](crate::session::Session) that is told of it answers.
+    /// A ping. The [session](crate::session::Session) answers it when told of it.
     Ping(Bytes),
     /// A pong.
     Pong(Bytes),
-    /// The peer's close frame: nothing comes after it. The session that is told of it answers.
+    /// The peer's close frame, the last item. The session answers it when told of it.
     Close(CloseFrame),
-    /// The peer did wrong: nothing comes after it. The session that is told of it closes.
+    /// An error of the peer, the last item. The session closes when told of it.
     Fault(Fault),
-    /// Nothing yet: more is to be read.
+    /// There is no complete item: read more bytes.
     More,
-    /// Nothing any more: a close frame or a fault has been. What is still read is thrown away.
+    /// There are no more items after a close frame or a fault. Discard further bytes.
     End,
 }
 
@@ -145,8 +145,8 @@ impl<'b> From<MessageRef<'b>> for Incoming<'b> {
 }
 
 impl Incoming<'_> {
-    /// The message, if it is one, as an owned value: what was borrowed is copied, what was owned
-    /// is taken over.
+    /// Converts a message into an owned one, or returns `None` for other items. Borrowed payloads
+    /// are copied, owned ones are moved.
     #[inline]
     pub fn into_message(self) -> Option<Message> {
         match self {
@@ -159,7 +159,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// The message, if it is one, where it lies.
+    /// Returns the message by reference, or `None` for other items.
     pub fn as_message(&self) -> Option<MessageRef<'_>> {
         match self {
             Self::Text(text) => Some(MessageRef::text(text)),
@@ -168,7 +168,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// The same, independent of the input.
+    /// Converts into an owned item, independent of the input.
     pub fn into_owned(self) -> Incoming<'static> {
         match self {
             Self::Text(text) => Incoming::Text(Cow::Owned(text.into_owned())),

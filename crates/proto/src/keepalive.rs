@@ -1,59 +1,59 @@
-//! Whether the peer is still there: pings after silence, and the conclusion from more of it.
+//! Keepalive: pings a silent peer, and ends the connection if it stays silent.
 
 use std::time::{Duration, Instant};
 
 use crate::config::Keepalive;
 
-/// Asking without a pause would be all that a connection does.
+/// Without a minimum, a connection could do nothing but send pings.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// When a silent peer is to be asked, and when it has not answered. Pure: it is told the time.
+/// The keepalive timer. It has no clock: the caller passes the time.
 #[derive(Debug)]
 pub struct Timer {
     keepalive: Option<Keepalive>,
-    /// When the peer was last heard of; or, while a ping is unanswered, when that was sent.
+    /// When bytes of the peer were last received or, while a ping is unanswered, when it was sent.
     since: Instant,
     is_asked: bool,
 }
 
-/// What is due.
+/// The action that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Due {
-    /// The peer has been silent: ask it.
+    /// The peer has been silent: send a ping.
     Ping,
     /// The peer has not answered.
     Dead,
 }
 
 impl Timer {
-    /// A timer that has heard of the peer just now.
+    /// Creates a timer that counts the peer as heard at `now`.
     pub fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
         Self { keepalive, since: now, is_asked: false }
     }
 
-    /// What it goes by.
+    /// Returns the configuration.
     pub fn keepalive(&self) -> Option<Keepalive> {
         self.keepalive
     }
 
-    /// Takes note that bytes of the peer came at `at`.
+    /// Records that bytes of the peer were received at `at`.
     pub fn handle_received(&mut self, at: Instant) {
-        // An answer may be as old as the question where clocks are coarse.
+        // With a coarse clock, the answer may have the time of the ping.
         if at >= self.since {
             self.since = at;
             self.is_asked = false;
         }
     }
 
-    /// Takes note that bytes of the peer came at some time between these two. To ask too early is
-    /// better than too late; to conclude too early is not.
+    /// Records that bytes of the peer were received between these two times. A ping may be early,
+    /// but the peer must not be declared dead too early.
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
         self.handle_received(if self.is_asked { to } else { from });
     }
 
-    /// When [`poll_due`](Self::poll_due) will have something to say, if nothing is
-    /// heard until then.
+    /// Returns when [`poll_due`](Self::poll_due) next returns an action if nothing is received
+    /// until then.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Keepalive { interval, grace } = self.keepalive?;
         let interval = interval.max(SHORTEST);
@@ -61,7 +61,7 @@ impl Timer {
         self.since.checked_add(silence)
     }
 
-    /// What is due at `now`, if anything is.
+    /// Returns the action that is due at `now`, if any.
     pub fn poll_due(&self, now: Instant) -> Option<Due> {
         if now < self.poll_timeout()? {
             return None;
@@ -70,7 +70,7 @@ impl Timer {
         Some(if is_dead { Due::Dead } else { Due::Ping })
     }
 
-    /// Takes note that a ping was sent.
+    /// Records that a ping was sent.
     pub fn handle_ping_sent(&mut self, now: Instant) {
         self.since = now;
         self.is_asked = true;

@@ -1,8 +1,8 @@
 //! The WebSocket protocol ([RFC 6455]) without I/O: bytes and the time in, messages and bytes out.
 //!
-//! There is no socket here, no clock, no thread and no async runtime. A host feeds it what it
-//! reads, writes what it says, and calls it back at the time it names. [`towline`] is such a host,
-//! on tokio; use that unless you are writing another.
+//! This crate has no sockets, clock, threads or async runtime. A host passes in the bytes it reads,
+//! writes the bytes it gets back, and calls again at the time it is told. [`towline`] is such a
+//! host, on tokio; use it unless you are writing another.
 //!
 //! ```text
 //!            read              poll
@@ -17,19 +17,19 @@
 //!                 clock ──┘ handle_timeout      └─▶ poll_timeout, poll_transport
 //! ```
 //!
-//! - All that comes in comes of one call, [`Inbound::poll`]: a message, a control frame, a fault, or
-//!   the word that more is to be read.
-//! - [`Connection`] is one end, whole. [`Inbound`] and [`Session`] are its two parts, for a host
-//!   that splits receiving from sending, or tells the session later.
-//! - [`ReadBuffer`] is what to read into, for a host that has no buffers of its own.
-//!   `examples/blocking.rs` is all of a client and a server on sockets that block.
-//! - [`handshake`] is what comes before: the opening handshake of both ends.
-//! - What a peer does wrong is a [`Fault`]. It never panics and is never blamed on the caller.
+//! - [`Inbound::poll`] returns everything that is received: a message, a control frame, a fault, or
+//!   a request to read more.
+//! - [`Connection`] is one end of a connection. [`Inbound`] and [`Session`] are its two parts, for
+//!   hosts that split receiving from sending.
+//! - [`ReadBuffer`] is a buffer to read into, for hosts without their own. `examples/blocking.rs`
+//!   has a complete client and server on blocking sockets.
+//! - [`handshake`] is the opening handshake of both ends.
+//! - [`Fault`] is an error of the peer. Input from a peer never panics.
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 //! [`towline`]: https://docs.rs/towline
 
-// In the order of dependence: a module uses only those above it.
+// In order of dependency: a module uses only modules listed above it.
 
 mod glimpse;
 

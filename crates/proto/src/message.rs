@@ -1,4 +1,4 @@
-//! What programs send to each other.
+//! Messages: text or bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +8,12 @@ use bytes::{Bytes, BytesMut};
 use crate::glimpse;
 use crate::text::Text;
 
-/// What programs send to each other: text or bytes.
+/// A message: text or bytes.
 ///
-/// Cheap to clone: the clones share the payload.
+/// Cheap to clone: clones share the payload.
 ///
-/// `Debug` shows text of up to 128 bytes whole. Of longer text it shows the length and the first 128
-/// bytes, less a character that would be cut, and of bytes the length and the first 32.
+/// `Debug` shows text of up to 128 bytes completely. For longer text it shows the length and the
+/// first 128 bytes, cut at a character boundary; for bytes, the length and the first 32.
 ///
 /// ```
 /// use towline_proto::Message;
@@ -33,27 +33,27 @@ pub enum Message {
 }
 
 impl Message {
-    /// A text message.
+    /// Creates a text message.
     pub fn text(text: impl Into<Text>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A binary message.
+    /// Creates a binary message.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::Binary(bytes.into())
     }
 
-    /// Whether this is text.
+    /// Returns whether this is text.
     pub fn is_text(&self) -> bool {
         matches!(self, Self::Text(_))
     }
 
-    /// Whether this is binary.
+    /// Returns whether this is binary.
     pub fn is_binary(&self) -> bool {
         matches!(self, Self::Binary(_))
     }
 
-    /// The text, where this is text.
+    /// Returns the text, if this is text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -61,7 +61,7 @@ impl Message {
         }
     }
 
-    /// The payload.
+    /// Returns the payload.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Text(text) => text.as_ref(),
@@ -69,7 +69,7 @@ impl Message {
         }
     }
 
-    /// The payload, shared rather than copied.
+    /// Returns the payload, shared rather than copied.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Text(text) => text.into_bytes(),
@@ -77,12 +77,12 @@ impl Message {
         }
     }
 
-    /// The payload's length in bytes.
+    /// Returns the payload's length in bytes.
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -94,9 +94,9 @@ impl fmt::Debug for Message {
     }
 }
 
-/// A message that lies elsewhere: in the buffer that it was received into, or in the program.
+/// A borrowed message: in the buffer that it was received into, or in the program.
 ///
-/// `Debug` is that of a [`Message`].
+/// `Debug` shows the same as that of a [`Message`].
 ///
 /// ```
 /// use towline_proto::{Message, MessageRef};
@@ -112,24 +112,24 @@ pub struct MessageRef<'m>(pub(crate) Lent<'m>);
 pub(crate) enum Lent<'m> {
     Text(&'m str),
     Binary(&'m [u8]),
-    /// One that can be shared where it is to be kept.
+    /// A message that can be shared if it must be kept.
     Message(&'m Message),
 }
 
 impl<'m> MessageRef<'m> {
-    /// A text message.
+    /// Creates a text message.
     #[inline]
     pub fn text(text: &'m str) -> Self {
         Self(Lent::Text(text))
     }
 
-    /// A binary message.
+    /// Creates a binary message.
     #[inline]
     pub fn binary(bytes: &'m [u8]) -> Self {
         Self(Lent::Binary(bytes))
     }
 
-    /// Whether this is text.
+    /// Returns whether this is text.
     #[inline]
     pub fn is_text(self) -> bool {
         match self.0 {
@@ -139,12 +139,12 @@ impl<'m> MessageRef<'m> {
         }
     }
 
-    /// Whether this is binary.
+    /// Returns whether this is binary.
     pub fn is_binary(self) -> bool {
         !self.is_text()
     }
 
-    /// The text, where this is text.
+    /// Returns the text, if this is text.
     pub fn as_text(self) -> Option<&'m str> {
         match self.0 {
             Lent::Text(text) => Some(text),
@@ -153,7 +153,7 @@ impl<'m> MessageRef<'m> {
         }
     }
 
-    /// The payload.
+    /// Returns the payload.
     #[inline]
     pub fn as_bytes(self) -> &'m [u8] {
         match self.0 {
@@ -163,23 +163,24 @@ impl<'m> MessageRef<'m> {
         }
     }
 
-    /// The payload's length in bytes.
+    /// Returns the payload's length in bytes.
     pub fn len(self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Whether a message of one's own costs no copy.
+    /// Returns whether converting to an owned message needs no copy.
     #[inline]
     pub(crate) fn is_shareable(self) -> bool {
         matches!(self.0, Lent::Message(_))
     }
 
-    /// A message of one's own. The payload is copied, or, of what is a [`Message`], shared.
+    /// Converts to an owned message. The payload is copied, or shared if this borrows a
+    /// [`Message`].
     #[inline]
     pub fn to_message(self) -> Message {
         match self.0 {
@@ -190,7 +191,7 @@ impl<'m> MessageRef<'m> {
     }
 }
 
-/// Messages are equal that are of one kind and have the same payload, wherever they lie.
+/// Messages are equal if they have the same type and payload, wherever they are stored.
 impl PartialEq for MessageRef<'_> {
     fn eq(&self, other: &Self) -> bool {
         self.is_text() == other.is_text() && self.as_bytes() == other.as_bytes()

@@ -1,4 +1,4 @@
-//! What is to be sent: a message of one's own or one that lies elsewhere, and whether to compress it.
+//! Messages to send, owned or borrowed, and whether to compress them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,12 +10,12 @@ use crate::compression::Compress;
 use crate::message::{Lent, Message, MessageRef};
 use crate::text::Text;
 
-/// A message on its way out.
+/// A message to send.
 ///
-/// Everything that is text or bytes becomes one. What is owned is taken over. What is lent (`&str`,
-/// `&[u8]`, a [`MessageRef`]) is copied to where it is written from, which for a small message is the
-/// cheapest way. A `&Message` or a [`Broadcast`] is shared if it is long. `Debug` shows the payload as
-/// that of a [`Message`] does.
+/// Converted from all kinds of text and bytes. Owned payloads are moved. Borrowed ones (`&str`,
+/// `&[u8]`, a [`MessageRef`]) are copied into the write buffer, which is the cheapest way for small
+/// messages. A `&Message` or a [`Broadcast`] is shared if it is long. `Debug` shows payloads as
+/// that of [`Message`] does.
 ///
 /// ```
 /// use towline_proto::{Compress, Outgoing};
@@ -30,17 +30,17 @@ pub struct Outgoing<'m> {
     pub(crate) compress: Compress,
 }
 
-/// It is one level deep, as every message that is sent is looked at here.
+/// Flat, because this is checked for each message sent.
 pub(crate) enum Payload<'m> {
     Owned(Message),
     Text(&'m str),
     Binary(&'m [u8]),
-    /// One that can be shared where it is to be kept.
+    /// A message that can be shared if it must be kept.
     Shared(&'m Message),
     Broadcast(&'m mut Broadcast),
 }
 
-/// Whether a message is text, and its payload: what a frame is made of.
+/// The parts of a message that a frame is made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Parts<'m> {
     pub(crate) is_text: bool,
@@ -60,7 +60,7 @@ impl<'m> Outgoing<'m> {
         Self { payload, compress: Compress::Auto }
     }
 
-    /// Sets whether the message is compressed where compression was agreed on. Default:
+    /// Sets whether the message is compressed if compression was negotiated. Default:
     /// [`Compress::Auto`].
     #[must_use]
     pub fn compress(mut self, compress: Compress) -> Self {
@@ -68,7 +68,7 @@ impl<'m> Outgoing<'m> {
         self
     }
 
-    /// The message, where it lies.
+    /// Returns the message by reference.
     pub fn message(&self) -> MessageRef<'_> {
         match &self.payload {
             Payload::Owned(message) => message.into(),
@@ -79,7 +79,7 @@ impl<'m> Outgoing<'m> {
         }
     }
 
-    /// The message, as what a frame is made of.
+    /// Returns the parts that a frame is made of.
     #[inline(always)]
     pub(crate) fn parts(&self) -> Parts<'_> {
         match &self.payload {
@@ -91,29 +91,29 @@ impl<'m> Outgoing<'m> {
         }
     }
 
-    /// How long the payload is.
+    /// Returns the payload's length in bytes.
     #[inline]
     pub fn len(&self) -> usize {
         self.parts().payload.len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The message as one of one's own, and whether to compress it.
+    /// Converts into an owned message and its compression setting.
     pub fn into_parts(self) -> (Message, Compress) {
         let compress = self.compress;
         (self.into_message(), compress)
     }
 
-    /// The same, independent of what was lent. What can be shared is.
+    /// Returns an owned copy. The payload is shared if possible.
     pub fn to_owned(&self) -> Outgoing<'static> {
         Outgoing::from(self.message().to_message()).compress(self.compress)
     }
 
-    /// The message as one of one's own. What is lent is copied.
+    /// Converts into an owned message. Borrowed payloads are copied.
     pub fn into_message(self) -> Message {
         match self.payload {
             Payload::Owned(message) => message,
@@ -121,7 +121,7 @@ impl<'m> Outgoing<'m> {
         }
     }
 
-    /// The same, taken out of here. An empty message is left.
+    /// Takes the message out, leaving an empty one.
     pub(crate) fn take(&mut self) -> Outgoing<'m> {
         let nothing = Payload::Owned(Message::Binary(Bytes::new()));
         let payload = std::mem::replace(&mut self.payload, nothing);

@@ -1,4 +1,4 @@
-//! A buffer to read into, and to decode from.
+//! A buffer to read into and to decode from.
 
 use std::fmt;
 use std::io;
@@ -9,32 +9,33 @@ use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use crate::glimpse;
 use crate::incoming::Input;
 
-/// A payload from this on may be handed out as a part of the buffer, without a copy. As long as it
-/// lives it keeps the whole buffer, …
+/// The smallest payload that may be returned as a part of the buffer, without a copy. While it
+/// lives, it keeps the whole buffer …
 const SHARE_MIN: usize = 8 << 10;
 
-/// … so there must be so much in the buffer: messages that are kept take up at most four times
-/// their size. (One whose neighbours are dropped, sixteen times.)
+/// … so the buffer must hold at least this much: retained messages then take at most four times
+/// their size (sixteen times if their neighbours are dropped).
 const SHARE_FILL: usize = ReadBuffer::CAPACITY / 4;
 
-/// A frame up to this may gather in the buffer; the rest of a longer one goes to its own place.
+/// The longest frame that is assembled in the buffer. The rest of a longer one is read into its own
+/// memory.
 const GATHER_MAX: usize = ReadBuffer::CAPACITY / 2;
 
-/// A read into less room than this would be a system call for little.
+/// The least room for a read: a smaller one wastes a system call.
 const ROOM_MIN: usize = ReadBuffer::CAPACITY / 4;
 
-/// What a blocking read brings at the most.
+/// The most bytes of a blocking read.
 const CHUNK: usize = 16 << 10;
 
-/// Bytes that were read and not decoded yet.
+/// Bytes that were read and are not decoded yet.
 ///
-/// Reads go into its [`room`](Self::room), and the [`input`](Self::input) is what lies in it. The
-/// beginning of a frame stays where it is while its rest may be there, so that it is decoded in one
-/// piece; where a read says that there is nothing more for now, [`settle`](Self::settle) has the
-/// decoder take it over.
+/// Reads go into its [`room`](Self::room); its [`input`](Self::input) goes to the decoder. The
+/// beginning of a frame stays in the buffer while its rest may arrive, so that it is decoded in one
+/// piece. If a read has no more bytes for now, call [`settle`](Self::settle), so that the decoder
+/// takes the beginning over.
 ///
-/// A new one holds no memory, and [`take`](Self::take) makes it one again, so that a host may lend
-/// the same memory to many connections.
+/// A new buffer holds no memory, and [`take`](Self::take) removes the memory again, so that a host
+/// can share it between many connections.
 ///
 /// ```
 /// use towline_proto::{Config, Inbound, Incoming, ReadBuffer, Role};
@@ -54,13 +55,13 @@ const CHUNK: usize = 16 << 10;
 /// ```
 #[derive(Default)]
 pub struct ReadBuffer {
-    /// Without capacity where there is no memory.
+    /// Without capacity if there is no memory.
     bytes: BytesMut,
     /// How many of them have been consumed.
     start: usize,
-    /// Whether nothing more is there for now.
+    /// Whether there is nothing more to read for now.
     is_settled: bool,
-    /// Whether enough lay in the buffer for payloads to be handed out as parts of it.
+    /// Whether the buffer held enough for payloads to be returned as parts of it.
     is_shareable: bool,
 }
 
@@ -73,39 +74,39 @@ impl fmt::Debug for ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// How much memory one has, and so what a read may bring.
+    /// The size of the memory, and so the most bytes of a read.
     pub const CAPACITY: usize = 128 << 10;
 
-    /// An empty buffer.
+    /// Creates an empty buffer.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether everything has been consumed.
+    /// Returns whether everything has been consumed.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.start == self.bytes.len()
     }
 
-    /// What has not been consumed.
+    /// Returns the bytes that have not been consumed.
     #[inline]
     pub fn unread(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
-    /// The same, for the decoder.
+    /// Returns the bytes that have not been consumed as input for the decoder.
     #[inline]
     pub fn input(&mut self) -> Input<'_> {
         let gathers = if self.is_settled { 0 } else { GATHER_MAX };
         Input::of_buffer(&mut self.bytes, &mut self.start, gathers)
     }
 
-    /// Consumes `count` bytes, or all where there are fewer: the head of a handshake, say.
+    /// Consumes `count` bytes, or all if there are fewer. Used for the head of a handshake.
     pub fn consume(&mut self, count: usize) {
         self.input().take(count);
     }
 
-    /// Room for the next read, behind what has not been consumed.
+    /// Returns room for the next read, after the bytes that have not been consumed.
     pub fn room(&mut self) -> Limit<&mut BytesMut> {
         if self.is_empty() {
             self.bytes.clear();
@@ -122,28 +123,28 @@ impl ReadBuffer {
         (&mut self.bytes).limit(room)
     }
 
-    /// Whether the memory that there is has room for a read.
+    /// Returns whether the current memory has room for a read.
     pub fn has_room(&self) -> bool {
         self.bytes.capacity() - self.bytes.len() >= ROOM_MIN
     }
 
-    /// Takes note that there is nothing more to read for now: the beginning of a frame is the
-    /// decoder's to keep.
+    /// Records that there is nothing more to read for now: the decoder then takes over the
+    /// beginning of a frame.
     pub fn settle(&mut self) {
         self.is_settled = true;
     }
 
-    /// Reads once from a blocking stream; 0 is the end.
+    /// Reads once from a blocking stream. Returns the number of bytes, 0 at its end.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// Errors of the stream.
     pub fn read_from(&mut self, stream: &mut impl io::Read) -> io::Result<usize> {
         read(stream, &mut self.room())
     }
 
-    /// The payload that was consumed last, of this length: a long one as a part of the buffer, where
-    /// that keeps no more memory than it is worth, and else a copy.
+    /// Returns the payload of this length that was consumed last. A long one is a part of the
+    /// buffer, if that does not retain too much memory; otherwise it is copied.
     #[inline]
     pub fn payload(&mut self, payload_len: usize) -> Bytes {
         if payload_len >= SHARE_MIN && self.is_shareable() {
@@ -165,21 +166,21 @@ impl ReadBuffer {
         payload.freeze()
     }
 
-    /// Whether there is memory at all.
+    /// Returns whether the buffer has memory.
     #[inline]
     pub fn has_memory(&self) -> bool {
         self.bytes.capacity() > 0
     }
 
-    /// Goes on in other memory, which is empty; what has not been consumed is copied there. Returns
-    /// the memory that there was.
+    /// Replaces the memory by `next`, which is empty, and copies the bytes that have not been
+    /// consumed. Returns the old memory.
     pub fn replace(&mut self, mut next: BytesMut) -> BytesMut {
         next.extend_from_slice(self.unread());
         self.start = 0;
         std::mem::replace(&mut self.bytes, next)
     }
 
-    /// Takes the memory. What has not been consumed is dropped.
+    /// Takes the memory. Bytes that have not been consumed are dropped.
     pub fn take(&mut self) -> BytesMut {
         self.start = 0;
         std::mem::take(&mut self.bytes)
@@ -194,7 +195,7 @@ impl From<&[u8]> for ReadBuffer {
 
 /// Reads once into `room`.
 pub(crate) fn read(stream: &mut impl io::Read, room: &mut impl BufMut) -> io::Result<usize> {
-    // `Read` wants bytes that have been written before.
+    // `Read` requires initialized bytes.
     let mut chunk = [0; CHUNK];
     let most = CHUNK.min(room.remaining_mut());
     let count = stream.read(&mut chunk[..most])?;

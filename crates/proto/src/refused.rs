@@ -1,31 +1,31 @@
-//! Why something is not taken for sending.
+//! The reasons why a message or frame is refused for sending.
 
 use std::fmt;
 
 use crate::wire::close::{InvalidClose, MalformedClose};
 use crate::wire::opcode::MAX_CONTROL_PAYLOAD;
 
-/// Why something was not taken for sending.
+/// Why a message or frame was refused for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
     /// The connection is closing or closed.
     Closing,
-    /// A ping, pong or close frame with so many bytes, of which 125 are allowed.
+    /// A ping, pong or close frame with this many bytes of payload; the limit is 125.
     ControlTooLong(usize),
     /// A control frame with `fin` off.
     FragmentedControl,
-    /// A continuation, and no unfinished message to continue.
+    /// A continuation without an unfinished message.
     NothingToContinue,
-    /// A continuation of a message that another sender has begun.
+    /// A continuation of a message that another sender began.
     OthersMessage,
-    /// The first frame of a message, while another one made of frames is unfinished.
+    /// The first frame of a message while another message made of frames is unfinished.
     MessageUnfinished,
-    /// A data frame with RSV1 on a connection with compression, which alone sets it there.
+    /// A data frame with RSV1 on a connection with compression, which reserves that bit.
     CompressedByHand,
-    /// A close code or reason that can't be sent.
+    /// A close code or reason that cannot be sent.
     InvalidClose(InvalidClose),
-    /// A close frame made by hand whose payload is not one.
+    /// A close frame with an invalid payload, made by the program.
     MalformedClose(MalformedClose),
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Something that was not taken for sending, and why.
+/// A message or frame that was refused for sending, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendError<T> {
     why: Refused,
@@ -63,22 +63,22 @@ pub struct SendError<T> {
 }
 
 impl<T> SendError<T> {
-    /// `item` was not taken, and this is why.
+    /// Creates the error for a refused `item`.
     pub fn new(why: Refused, item: T) -> Self {
         Self { why, item }
     }
 
-    /// Why it was not taken.
+    /// Returns why the item was refused.
     pub fn why(&self) -> Refused {
         self.why
     }
 
-    /// What was not taken.
+    /// Returns the refused item.
     pub fn into_inner(self) -> T {
         self.item
     }
 
-    /// The error without what was not taken.
+    /// Splits into the reason and the refused item.
     pub fn split(self) -> (Refused, T) {
         (self.why, self.item)
     }

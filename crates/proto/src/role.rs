@@ -2,9 +2,9 @@
 
 /// Which end of a connection this is.
 ///
-/// The two ends of an established connection differ in two things only: a client masks what it
-/// sends ([RFC 6455, section 5.1]), and the server is the first to close the TCP connection
-/// ([section 7.1.1]).
+/// The two ends of an established connection differ in two ways only: a client masks its frames
+/// ([RFC 6455, section 5.1]), and the server is the first to close the TCP connection ([section
+/// 7.1.1]).
 ///
 /// [RFC 6455, section 5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.1
 /// [section 7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
@@ -17,7 +17,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// Whether frames sent by this end are masked.
+    /// Returns whether frames sent by this end are masked.
     pub fn masks(self) -> bool {
         matches!(self, Self::Client)
     }

@@ -1,7 +1,7 @@
-//! Everything of a connection but the decoding of its input.
+//! All parts of a connection except the decoding of its input.
 //!
-//! A connection that is split has its [`Inbound`](crate::inbound::Inbound) in the receiving half
-//! alone; what the sending halves, the timers and the answers to the peer share is here.
+//! In a split connection, only the receiving half has the [`Inbound`](crate::inbound::Inbound). The
+//! sending halves, the timers and the answers to the peer share the `Session`.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -26,9 +26,9 @@ use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 /// Sending, closing and keepalive of a connection.
 ///
 /// - Commands: [`send`](Self::send), [`ping`](Self::ping), [`close`](Self::close), …
-/// - What happened goes in by `handle_*`; the time always with it.
-/// - What is to be done comes out by `poll_*`: bytes to write, the next deadline, what becomes of
-///   the transport.
+/// - Events go in through `handle_*`, always with the time.
+/// - Actions come out of `poll_*`: bytes to write, the next deadline, what to do with the
+///   transport.
 #[derive(Debug)]
 pub struct Session {
     outbound: Outbound,
@@ -40,7 +40,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session of a connection whose opening handshake is done.
+    /// Creates the session of a connection after the opening handshake.
     pub fn new(role: Role, config: &Config, now: Instant) -> Self {
         Self {
             outbound: Outbound::new(role, config),
@@ -56,14 +56,14 @@ impl Session {
         }
     }
 
-    /// The same, with compression as the handshake agreed on it.
+    /// Sets the compression that the handshake negotiated.
     #[must_use]
     pub fn with_compression(mut self, compression: Option<&Negotiated>) -> Self {
         self.outbound = self.outbound.with_compression(compression);
         self
     }
 
-    /// Queues a message. It is taken whatever is queued already: ask [`is_full`](Self::is_full).
+    /// Queues a message, even if the queue is full: check [`is_full`](Self::is_full) first.
     ///
     /// # Errors
     ///
@@ -81,8 +81,8 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a message as [`send`](Self::send) does, from where it is: what was owned is taken
-    /// out of it, and what is refused is left as it was.
+    /// Queues a message like [`send`](Self::send), by reference: an owned payload is moved out of
+    /// it. On error, the message is unchanged.
     ///
     /// # Errors
     ///
@@ -96,10 +96,10 @@ impl Session {
         Ok(())
     }
 
-    /// Queues a message of 4 KiB at the most behind others that are ready to be written, if that
-    /// is all there is to do: the connection is open, fewer than `most` bytes are ready, and the
-    /// queue is below its high-water mark. Returns how long it was; if it is `None`, the message is
-    /// for [`send_from`](Self::send_from).
+    /// Queues a message of at most 4 KiB behind others that are ready to be written, if no other
+    /// work is needed: the connection is open, fewer than `most` bytes are ready, and the queue is
+    /// below its high-water mark. Returns the length of the message, or `None` if
+    /// [`send_from`](Self::send_from) must be used.
     #[inline(always)]
     pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> Option<usize> {
         if !self.closing.is_open() {
@@ -108,12 +108,12 @@ impl Session {
         self.outbound.join(outgoing, most.min(self.send_high_water_mark))
     }
 
-    /// Queues a frame made by hand, in its turn. Messages queued while a message is unfinished
-    /// follow it. A close frame does what [`close`](Self::close) does.
+    /// Queues a frame made by the program. Messages queued while a message made of such frames is
+    /// unfinished are sent after it. A close frame has the same effect as [`close`](Self::close).
     ///
     /// # Errors
     ///
-    /// [`Refused`], with the frame, for one that can't stand here.
+    /// [`Refused`], with the frame, if the frame is not allowed here.
     pub fn send_frame(&mut self, now: Instant, frame: Frame) -> Result<(), SendError<Frame>> {
         if !self.closing.is_open() {
             return Err(SendError::new(Refused::Closing, frame));
@@ -128,16 +128,16 @@ impl Session {
         }
     }
 
-    /// Queues a ping, in front of all messages that are not frames yet.
+    /// Queues a ping, ahead of all messages that are not encoded yet.
     ///
     /// # Errors
     ///
-    /// [`Refused`], with the payload: longer than 125 bytes, or the connection is closing.
+    /// [`Refused`], with the payload, if it is longer than 125 bytes or the connection is closing.
     pub fn ping(&mut self, payload: Bytes) -> Result<(), SendError<Bytes>> {
         self.control(Opcode::Ping, payload)
     }
 
-    /// Queues a pong that answers no ping. Those that do are sent without being asked for.
+    /// Queues an unsolicited pong. Pings are answered automatically.
     ///
     /// # Errors
     ///
@@ -146,12 +146,12 @@ impl Session {
         self.control(Opcode::Pong, payload)
     }
 
-    /// Begins to close: what is queued is sent, then `frame`, then the peer's is awaited for as
-    /// long as the close timeout says.
+    /// Starts to close: sends the queued messages, then `frame`, then waits for the peer's close
+    /// frame until the close timeout.
     ///
     /// # Errors
     ///
-    /// [`Refused::Closing`] if the connection is closing already. Nothing has changed then.
+    /// [`Refused::Closing`] if the connection is closing already; nothing changes.
     pub fn close(&mut self, now: Instant, frame: CloseFrame) -> Result<(), Refused> {
         if !self.closing.handle_close(now, &frame) {
             return Err(Refused::Closing);
@@ -160,8 +160,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the connection without waiting for the peer. What has become frames is worth one
-    /// attempt to write it; then the transport goes.
+    /// Ends the connection without waiting for the peer. Bytes that are encoded are written once as
+    /// far as possible; then the transport is closed.
     pub fn abort(&mut self, frame: CloseFrame) {
         self.outbound.discard_waiting();
         if self.closing.handle_abort(&frame) {
@@ -169,57 +169,58 @@ impl Session {
         }
     }
 
-    /// Takes note that bytes of the peer came at `at`: a sign of life.
+    /// Records that bytes of the peer were received at `at`.
     pub fn handle_received(&mut self, at: Instant) {
         self.keepalive.handle_received(at);
     }
 
-    /// Takes note that bytes of the peer came at some time between these two: a sign of life.
+    /// Records that bytes of the peer were received between these two times.
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
         self.keepalive.handle_received_between(from, to);
     }
 
-    /// Takes note that bytes of the peer lie unread at `now`, so that it is not to be taken for
-    /// dead; and asks it again, so that it hears of this end, whose program may be busy for long.
+    /// Records that bytes of the peer are unread at `now`, so the peer is not considered dead.
+    /// Sends another ping if one is due, so that the peer hears from this end while its program is
+    /// busy.
     pub fn handle_unread(&mut self, now: Instant) {
         if self.closing.is_open() {
             self.ask(now);
         }
     }
 
-    /// Answers a ping that lies unread, for a program that is too busy to receive. It is answered
-    /// once more when it is received, which is allowed (section 5.5.3).
+    /// Answers a ping that is still unread, for a program that is too busy to receive. The ping is
+    /// answered again when it is received, which RFC 6455, section 5.5.3, allows.
     pub fn handle_unread_ping(&mut self, payload: Bytes) {
         if self.closing.is_open() && payload.len() <= MAX_CONTROL_PAYLOAD {
             self.outbound.pong(payload);
         }
     }
 
-    /// The transport takes no more at `now`. If it takes nothing until the send timeout has passed,
-    /// that is the end.
+    /// Records that the transport is full at `now`. If it accepts no bytes until the send timeout,
+    /// the connection ends.
     pub fn handle_full(&mut self, now: Instant) {
-        // A transport that is to be flushed may wait too.
+        // A transport that is being flushed may be full too.
         if !self.outbound.is_empty() {
             self.stall.handle_full(now, self.outbound.written_ever());
         }
     }
 
-    /// The transport is full, and has taken some of what it had held back itself.
+    /// Records that the transport is full but has made progress with bytes that it had buffered.
     pub fn handle_moved(&mut self) {
         self.stall.handle_moved();
     }
 
-    /// Since when the transport has been full without taking anything, as far as that was told.
+    /// Returns since when the transport has been full without progress, as far as recorded.
     pub fn full_since(&self) -> Option<Instant> {
         self.stall.since()
     }
 
-    /// Takes note of what was decoded: answers a ping, goes on with closing, closes after a fault.
+    /// Handles a decoded item: answers a ping or a close frame, closes after a fault.
     ///
     /// # Errors
     ///
-    /// A [`Fault`], which it has dealt with: the one that was decoded, or that the limit of control
-    /// frames a second is exceeded.
+    /// The decoded [`Fault`], or the one for exceeding the limit of control frames per second. It
+    /// is already handled.
     #[inline]
     pub fn handle_incoming(&mut self, now: Instant, incoming: &Incoming<'_>) -> Result<(), Fault> {
         match incoming {
@@ -249,8 +250,8 @@ impl Session {
         }
     }
 
-    /// Takes note of a ping that the program answers itself: it counts against the limit of control
-    /// frames a second, and gets no pong from here.
+    /// Handles a ping that the program answers itself: it counts against the limit of control
+    /// frames per second, and no pong is queued.
     ///
     /// # Errors
     ///
@@ -259,12 +260,13 @@ impl Session {
         self.count_control(now)
     }
 
-    /// Takes note of a fault of the peer: what waits is given up, and the close frame sent.
+    /// Handles a fault of the peer: drops the queued messages and sends the close frame.
     pub fn handle_fault(&mut self, now: Instant, fault: Fault) {
         self.handle_fault_in_words(now, fault, &fault.to_string());
     }
 
-    /// The same, with a reason of the host's in the close frame, of which as much is sent as fits.
+    /// Like [`handle_fault`](Self::handle_fault), with a reason chosen by the host. The reason is
+    /// truncated to fit a close frame.
     pub fn handle_fault_in_words(&mut self, now: Instant, fault: Fault, reason: &str) {
         if let Some(frame) = self.closing.handle_fault(now, fault, reason) {
             self.outbound.discard_waiting();
@@ -272,28 +274,28 @@ impl Session {
         }
     }
 
-    /// The transport has nothing more to read, or was closed as
-    /// [`poll_transport`](Self::poll_transport) said.
+    /// Records that the transport is at its end, or was closed as
+    /// [`poll_transport`](Self::poll_transport) asked.
     pub fn handle_transport_end(&mut self) {
         self.end(Initiator::Remote, CloseCause::TransportEnded);
     }
 
-    /// Writing failed at `now`. Nothing can be sent any more, but go on reading: the peer's close
-    /// frame may be there and say why.
+    /// Records that writing failed at `now`. Nothing more can be sent, but go on reading: the
+    /// peer's close frame may be unread and give the reason.
     pub fn handle_write_error(&mut self, now: Instant, kind: std::io::ErrorKind) {
         let is_written = self.outbound.is_close_written();
         self.closing.handle_write_error(now, kind, is_written);
         self.outbound.discard();
     }
 
-    /// Reading failed, and so the transport.
+    /// Records that reading failed, and with it the transport.
     pub fn handle_transport_error(&mut self, kind: std::io::ErrorKind) {
         self.end(Initiator::Remote, CloseCause::TransportFailed(kind));
     }
 
-    /// Does what is due at `now`.
+    /// Handles the deadlines that have passed at `now`.
     ///
-    /// If [`is_peer_overdue`](Self::is_peer_overdue), this ends the connection: look for unread
+    /// If [`is_peer_overdue`](Self::is_peer_overdue), this ends the connection: check for unread
     /// bytes first.
     pub fn handle_timeout(&mut self, now: Instant) {
         let is_written = self.outbound.is_close_written();
@@ -313,25 +315,25 @@ impl Session {
         }
     }
 
-    /// When a silent peer is asked, if it is: as configured.
+    /// Returns the keepalive as configured.
     pub fn keepalive(&self) -> Option<Keepalive> {
         self.keepalive.keepalive()
     }
 
-    /// Whether the peer is taken for dead at `now` unless something of it lies unread.
+    /// Returns whether the peer is considered dead at `now`, unless bytes of it are unread.
     pub fn is_peer_overdue(&self, now: Instant) -> bool {
         self.closing.is_open() && self.keepalive.poll_due(now) == Some(Due::Dead)
     }
 
-    /// What is to be written, if anything is. Advance it by what was.
+    /// Returns the bytes to write, if any. Advance it by the number of bytes written.
     #[inline]
     pub fn poll_transmit(&mut self) -> Option<&mut Outbound> {
         self.outbound.fill();
         (!self.outbound.is_empty()).then_some(&mut self.outbound)
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is next to be called. It moves: later with
-    /// everything that is received and written, earlier with a close and with a full transport.
+    /// Returns when to call [`handle_timeout`](Self::handle_timeout) next. It changes: to later
+    /// when bytes are received or written, to earlier on a close and when the transport is full.
     pub fn poll_timeout(&self) -> Option<Instant> {
         if !self.closing.is_open() {
             return self.closing.deadline();
@@ -342,58 +344,58 @@ impl Session {
         }
     }
 
-    /// When the peer is given up if it takes nothing of what is queued for it.
+    /// Returns when the connection ends if the peer accepts no queued bytes.
     fn poll_stalled(&self) -> Option<Instant> {
         self.stall.deadline(self.outbound.written_ever()).filter(|_| !self.outbound.is_empty())
     }
 
     fn ask(&mut self, now: Instant) {
         self.keepalive.handle_ping_sent(now);
-        // An empty payload is not too long.
+        // An empty payload is never too long.
         let _ = self.outbound.control(Opcode::Ping, Bytes::new());
     }
 
-    /// What to do with the transport. To be asked after writing.
+    /// Returns what to do with the transport. Call it after writing.
     pub fn poll_transport(&self) -> TransportFate {
         self.closing.transport(self.outbound.is_empty())
     }
 
-    /// Whether messages may be sent: no close frame was sent or received yet.
+    /// Returns whether messages may be sent: no close frame has been sent or received.
     #[inline]
     pub fn is_open(&self) -> bool {
         self.closing.is_open()
     }
 
-    /// Whether what comes in is to be decoded. If not, it is to be read and thrown away.
+    /// Returns whether received bytes are decoded. If not, read and discard them.
     #[inline]
     pub fn is_receiving(&self) -> bool {
         self.closing.is_receiving()
     }
 
-    /// Whether the queue is above its high-water mark, so that a sender should wait.
+    /// Returns whether the queue is at its high-water mark, so that a sender should wait.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.is_above_mark(self.outbound.queued_cost())
     }
 
-    /// Whether a frame that continues a message made by hand should wait. It doesn't for what is
-    /// held back behind that message.
+    /// Returns whether a frame that continues a message made of frames should wait. Messages that
+    /// are queued behind that message do not count.
     pub fn is_full_to_continue(&self) -> bool {
         self.is_above_mark(self.outbound.cost_before_frame())
     }
 
-    /// The encoder, to lend it a buffer and to see how much is queued.
+    /// Returns the encoder, to lend it a buffer or to inspect the queue.
     pub fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
     }
 
-    /// How the connection ended, once it has: the transport is, or is to be, closed.
+    /// Returns how the connection ended, once it has: the transport is closed, or is to be.
     pub fn closed(&self) -> Option<&Closed> {
         self.closing.closed()
     }
 
-    /// How the connection is going to end, as soon as that is certain: when both close frames
-    /// are exchanged, ours being written, or when a fault is found. It does not change.
+    /// Returns how the connection will end, as soon as that is certain: when both close frames are
+    /// exchanged (ours is being written), or after a fault. It does not change.
     pub fn outcome(&self) -> Option<&Closed> {
         let is_written = self.outbound.is_close_written();
         let outcome = self.closing.outcome()?;
@@ -401,12 +403,12 @@ impl Session {
         is_certain.then_some(outcome)
     }
 
-    /// Who began to close, once somebody has: known before the [`outcome`](Self::outcome) is.
+    /// Returns which end began to close. Known before the [`outcome`](Self::outcome).
     pub fn initiator(&self) -> Option<Initiator> {
         self.closing.initiator()
     }
 
-    /// From how many bytes on the queue [is full](Self::is_full).
+    /// Returns the number of bytes at which the queue [is full](Self::is_full).
     pub fn send_high_water_mark(&self) -> usize {
         self.send_high_water_mark
     }
@@ -436,7 +438,7 @@ impl Session {
     }
 }
 
-/// Counts control frames by the second.
+/// Counts control frames per second.
 #[derive(Debug)]
 struct ControlRate {
     limit: Option<NonZeroU32>,

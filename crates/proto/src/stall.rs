@@ -1,13 +1,14 @@
-//! Since when a peer has taken nothing of what is queued for it.
+//! Tracks since when a peer has accepted no queued bytes.
 
 use std::time::{Duration, Instant};
 
-/// How long the transport has been full without taking anything. Pure: it is told the time.
+/// The timer for a transport that is full without progress. It has no clock: the caller passes the
+/// time.
 #[derive(Debug)]
 pub(crate) struct Stall {
-    /// The most that is borne.
+    /// The longest time without progress.
     timeout: Option<Duration>,
-    /// When the transport was last known to take something, and how much it had taken in all.
+    /// When the transport last made progress, and how many bytes it had accepted in total.
     since: Option<Box<(Instant, u64)>>,
 }
 
@@ -16,25 +17,25 @@ impl Stall {
         Self { timeout, since: None }
     }
 
-    /// The transport, which has taken `written` bytes in all, is full.
+    /// Records that the transport, which has accepted `written` bytes in total, is full.
     pub(crate) fn handle_full(&mut self, now: Instant, written: u64) {
         if self.since.as_deref().is_none_or(|(_, before)| *before != written) {
             self.since = Some(Box::new((now, written)));
         }
     }
 
-    /// The transport has taken some of what it had held back itself.
+    /// Records progress with bytes that the transport had buffered.
     pub(crate) fn handle_moved(&mut self) {
         self.since = None;
     }
 
-    /// Since when the transport has taken nothing, as far as it was told.
+    /// Returns since when the transport has made no progress, as far as recorded.
     pub(crate) fn since(&self) -> Option<Instant> {
         self.since.as_deref().map(|(since, _)| *since)
     }
 
-    /// When the peer is to be given up if the transport, which has taken `written` bytes in all,
-    /// takes nothing until then. Never, if it has taken something since it was full.
+    /// Returns when the connection ends if the transport, which has accepted `written` bytes in
+    /// total, accepts none until then. `None` if it has made progress since it was full.
     pub(crate) fn deadline(&self, written: u64) -> Option<Instant> {
         let (since, before) = **self.since.as_ref()?;
         if before == written { since.checked_add(self.timeout?) } else { None }

@@ -1,8 +1,8 @@
-//! What unit tests share.
+//! Helpers for unit tests.
 
 use std::time::Instant;
 
-/// A moment to count virtual time from.
+/// The start of virtual time.
 #[expect(clippy::disallowed_methods, reason = "a moment cannot be made, only asked for")]
 pub(crate) fn start() -> Instant {
     Instant::now()

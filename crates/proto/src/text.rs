@@ -1,4 +1,4 @@
-//! Text that is known to be UTF-8, and the check that makes it so.
+//! Valid UTF-8 text, and its validation.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,9 +7,9 @@ use std::ops::Deref;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-/// The text of a message: always valid UTF-8, cheap to clone and to hand to another task.
+/// The text of a message: valid UTF-8, and cheap to clone and to move to another task.
 ///
-/// It reads as a `str`. Made of a `String`, it takes that over without a copy.
+/// Dereferences to `str`. Conversion from a `String` does not copy.
 ///
 /// ```
 /// use towline_proto::Text;
@@ -22,17 +22,17 @@ use bytestring::ByteString;
 pub struct Text(ByteString);
 
 impl Text {
-    /// Text that is part of the program, without a copy.
+    /// Creates text from a static string, without a copy.
     pub const fn from_static(text: &'static str) -> Self {
         Self(ByteString::from_static(text))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its bytes, shared rather than copied.
+    /// Returns the bytes, shared rather than copied.
     pub fn into_bytes(self) -> Bytes {
         self.0.into_bytes()
     }
@@ -141,7 +141,7 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Bytes that are not UTF-8.
+/// The error for bytes that are not UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidUtf8;
 
@@ -153,14 +153,14 @@ impl fmt::Display for InvalidUtf8 {
 
 impl std::error::Error for InvalidUtf8 {}
 
-/// The bytes as text.
+/// Validates bytes as text.
 ///
 /// # Errors
 ///
-/// [`InvalidUtf8`] where they are not.
+/// [`InvalidUtf8`] if the bytes are not UTF-8.
 #[inline]
 pub fn validate(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
-    // Below this the vector code costs more to enter than it saves.
+    // Below this, entering the vector code costs more than it saves.
     const WORTH_VECTORS: usize = 128;
     if bytes.len() < WORTH_VECTORS {
         std::str::from_utf8(bytes).map_err(|_| InvalidUtf8)
@@ -169,10 +169,10 @@ pub fn validate(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
     }
 }
 
-/// Checks text that comes in pieces, which may end in the middle of a character.
+/// Validates text that arrives in pieces, which may end within a character.
 ///
-/// It fails at the first byte that no valid text can continue with, and not later, so that a peer
-/// learns of bad text in the middle of a frame.
+/// It fails at the first byte that makes the text invalid, so that a peer learns of bad text in the
+/// middle of a frame.
 ///
 /// ```
 /// use towline_proto::Utf8Validator;
@@ -187,17 +187,17 @@ pub fn validate(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Utf8Validator {
-    /// The beginning of a character whose end has not come yet.
+    /// The beginning of an incomplete character.
     started: [u8; 4],
     len: u8,
 }
 
 impl Utf8Validator {
-    /// Checks the next piece, and hands all characters that are complete by then to `valid`.
+    /// Validates the next piece, and passes the characters that are complete to `valid`.
     ///
     /// # Errors
     ///
-    /// [`InvalidUtf8`] at the first byte that cannot be part of UTF-8 text where it stands.
+    /// [`InvalidUtf8`] at the first byte that makes the text invalid.
     pub fn push(
         &mut self,
         mut piece: &[u8],
@@ -227,27 +227,27 @@ impl Utf8Validator {
             return Err(InvalidUtf8);
         }
         self.started[..started.len()].copy_from_slice(started);
-        // At most three bytes are unfinished.
+        // At most three bytes are incomplete.
         self.len = started.len().try_into().unwrap_or(0);
         Ok(())
     }
 
-    /// How many bytes have been pushed and not handed out, because their character goes on.
+    /// Returns how many bytes of an incomplete character are held back.
     pub(crate) fn pending_len(&self) -> usize {
         usize::from(self.len)
     }
 
-    /// Checks that the text ends where a character ends, and is ready for the next text.
+    /// Checks that the text does not end within a character, and resets for the next text.
     ///
     /// # Errors
     ///
-    /// [`InvalidUtf8`] where it ends in the middle of one.
+    /// [`InvalidUtf8`] if it ends within a character.
     pub fn finish(&mut self) -> Result<(), InvalidUtf8> {
         if std::mem::take(&mut self.len) == 0 { Ok(()) } else { Err(InvalidUtf8) }
     }
 }
 
-/// How many bytes at the end of `piece` look like a character that goes on after it.
+/// Returns how many bytes at the end of `piece` look like an incomplete character.
 fn unfinished(piece: &[u8]) -> usize {
     for (back, byte) in piece.iter().rev().take(3).enumerate() {
         let character_len = match byte {

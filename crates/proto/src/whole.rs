@@ -1,4 +1,4 @@
-//! A message in a single frame, all of which lies in the input: the common case.
+//! A message in a single frame that is complete in the input: the common case.
 
 use crate::incoming::Input;
 use crate::role::Role;
@@ -11,7 +11,7 @@ const TEXT: u8 = FIN | Opcode::Text as u8;
 const BINARY: u8 = FIN | Opcode::Binary as u8;
 const PING: u8 = FIN | Opcode::Ping as u8;
 
-/// Where such a message lies.
+/// The position of such a message.
 #[derive(Debug)]
 pub(crate) struct WholeMessage {
     payload_len: usize,
@@ -21,11 +21,11 @@ pub(crate) struct WholeMessage {
 }
 
 impl WholeMessage {
-    /// The one in front of `input`, if there is one of at most this length that the end with this
+    /// Finds a message at the beginning of `input`, of at most this length, that an end with this
     /// role may receive.
     ///
-    /// This is on the way of every message, so it knows of nothing else: what is no such message
-    /// is for [`Header::decode`] to look at.
+    /// Every message takes this path, so it does only the minimum: [`Header::decode`] handles
+    /// everything else.
     #[inline]
     pub(crate) fn find(input: &[u8], role: Role, most: usize) -> Option<Self> {
         let &[first, second, ref rest @ ..] = input else { return None };
@@ -33,7 +33,7 @@ impl WholeMessage {
             return None;
         }
         let is_masked = role == Role::Server;
-        // Where the mask bit is not what it must be, this is no length of seven bits.
+        // With a wrong mask bit, this is not a length of seven bits.
         let short = second ^ (u8::from(is_masked) << 7);
         if short > 0x7F {
             return None;
@@ -50,7 +50,7 @@ impl WholeMessage {
         is_there.then_some(Self { payload_len, header_len, mask, is_text: first == TEXT })
     }
 
-    /// Takes its payload out of the input in which it was found.
+    /// Takes the payload out of the input in which it was found.
     #[inline]
     pub(crate) fn take<'b>(&self, input: &mut Input<'b>) -> &'b mut [u8] {
         input.take(usize::from(self.header_len));
@@ -62,7 +62,7 @@ impl WholeMessage {
     }
 }
 
-/// Whether a ping lies whole in front of `input`, which the end with this role may receive.
+/// Returns whether `input` begins with a complete ping that an end with this role may receive.
 #[inline]
 pub(crate) fn is_ping(input: &[u8], role: Role) -> bool {
     let &[PING, second, ref rest @ ..] = input else { return false };
@@ -71,8 +71,8 @@ pub(crate) fn is_ping(input: &[u8], role: Role) -> bool {
     len <= MAX_CONTROL_PAYLOAD && rest.len() >= key_len + len
 }
 
-/// How long the frame in front of `input` is, header included, if it goes on after `input`. As long
-/// as the header does, the longest that one can be.
+/// Returns the length of the frame at the beginning of `input`, including its header, if the frame
+/// is incomplete. For an incomplete header, returns the longest length of a header.
 pub(crate) fn unfinished(input: &[u8]) -> Option<usize> {
     match Header::decode(input) {
         Ok(Some((header, header_len))) => usize::try_from(header.payload_len)

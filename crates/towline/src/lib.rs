@@ -87,7 +87,7 @@
 //! # Other crates
 //!
 //! `towline-hyper` mounts a server on hyper or tower. Adapters to other HTTP libraries use
-//! [`ServerHandle::upgrade`], [`Upgraded`], [`Transport`] and [`Protocol`]. `towline-proto` is the
+//! [`ServerHandle::upgrade`], [`Upgraded`], [`Mechanism`] and [`Protocol`]. `towline-proto` is the
 //! protocol without I/O, for other runtimes; the types of it that programs on tokio need are
 //! re-exported here, as are the crates [`http`] and [`bytes`].
 
@@ -125,9 +125,9 @@ pub use tls::{ClientAuth, Tls, TlsServer};
 pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
     Accept, AcceptError, CidrError, Cookie, CookieError, Extension, ExtensionError,
-    ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Origin, OriginError,
-    OriginList, OriginPolicy, Param, Protocol, Rejection, RequestError, SameSite, SetCookie,
-    Subprotocol, SubprotocolError, Transport, TrustedProxies, Version,
+    ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Mechanism, Origin,
+    OriginError, OriginList, OriginPolicy, Param, Protocol, Rejection, RequestError, SameSite,
+    SetCookie, Subprotocol, SubprotocolError, TrustedProxies, Version,
 };
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,

@@ -219,7 +219,7 @@ async fn an_answer_that_breaks_the_offer_fails_the_handshake_and_says_why() {
     let (_stream, connected) = tokio::join!(answering, client.connect(&url));
     let error = connected.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake);
-    let reason = "client_max_window_bits is 13, and was offered as 12";
+    let reason = "client_max_window_bits is 13, but was offered as 12";
     assert!(error.to_string().ends_with(reason), "{error}");
 }
 

@@ -1,4 +1,4 @@
-//! The half that sends.
+//! The sending half.
 
 use bytes::Bytes;
 
@@ -6,25 +6,25 @@ use crate::compression::{Deflated, Deflating};
 use crate::deflate::pool::{DeflateEngine, Make, with_scratch};
 use crate::deflate::window::Window;
 
-/// A long message is deflated so much at a time. What the first of it becomes decides whether the
-/// message is worth it.
+/// A long message is deflated in pieces of this size. The first piece decides whether the message
+/// is worth compressing.
 const PIECE: usize = 64 << 10;
 
-/// At most so much of a message, beside its first piece, is deflated for one fragment. Where that
-/// comes to less than a fragment may hold, it is a shorter one: what shrinks a thousand times would
-/// else take as many times the time of others.
+/// The most input for one fragment, after the first piece. A message that shrinks a lot gets
+/// shorter fragments; otherwise a message that shrinks a thousand times would take a thousand times
+/// as long per fragment.
 const FRAGMENT_INPUT: usize = 4 * PIECE;
 
-/// What flushing leaves at the end, to be cut off: "Remove 4 octets (that are 0x00 0x00 0xff 0xff)
-/// from the tail end" (RFC 7692, section 7.2.1).
+/// The end of a flushed stream, to be removed: "Remove 4 octets (that are 0x00 0x00 0xff 0xff) from
+/// the tail end" (RFC 7692, section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// Up to this width, what a message may refer to is told to a deflater of the thread anew each
-/// time: some microseconds for each message. From here on, that would cost more than the message,
-/// and the connection keeps a deflater.
+/// Up to this width, the window is loaded into a deflater of the thread for each message, in a few
+/// microseconds. Above it, that would cost more than the message, so the connection keeps a
+/// deflater.
 const TOLD_BITS: u8 = 12;
 
-/// By so many bytes a message that later ones may refer to can become longer.
+/// The most bytes by which a message may grow if later ones may refer to it.
 const WORTH_KNOWING: usize = 8;
 
 /// Deflates the messages of one direction.
@@ -33,11 +33,11 @@ pub(super) struct Deflater {
     make: Make,
     threshold: u32,
     context: Option<Box<Context>>,
-    /// The long message that is under way.
+    /// The long message in progress.
     open: Option<Box<Open>>,
 }
 
-/// What the next message may refer to.
+/// The data that the next message may refer to.
 #[derive(Debug)]
 enum Context {
     Told(Window),
@@ -47,7 +47,7 @@ enum Context {
 #[derive(Debug)]
 struct Open {
     engine: Box<DeflateEngine>,
-    /// What the message has become so far, and was not handed out.
+    /// Output that has not been passed on.
     deflated: Vec<u8>,
 }
 
@@ -72,14 +72,14 @@ impl Deflater {
         }
     }
 
-    /// A message, or a piece of it, is sent deflated.
+    /// Records a message, or a piece of it, that is sent deflated.
     fn note(&mut self, piece: &[u8]) {
         if let Some(Context::Told(window)) = self.context.as_deref_mut() {
             window.push(piece, self.make.window_bits);
         }
     }
 
-    /// All of the message has been.
+    /// Records that all of the message has been sent.
     fn end(&mut self, engine: Box<DeflateEngine>) {
         match self.context.as_deref_mut() {
             None | Some(Context::Told(_)) => engine.give(),
@@ -87,7 +87,8 @@ impl Deflater {
         }
     }
 
-    /// The message is sent as it is, so that the peer knows nothing of what was deflated.
+    /// Records that the message is sent uncompressed, so the peer does not have the deflated data
+    /// in its window.
     fn abandon(&mut self, mut engine: Box<DeflateEngine>) {
         match self.context.as_deref_mut() {
             Some(Context::Kept(kept)) => {
@@ -98,24 +99,24 @@ impl Deflater {
         }
     }
 
-    /// Deflates the first piece of a long message, flushed, so that all it becomes can be seen.
-    /// Returns whether it becomes shorter.
+    /// Deflates the first piece of a long message and flushes, so that the whole output is visible.
+    /// Returns whether it shrinks.
     fn begins_well(engine: &mut DeflateEngine, piece: &[u8], deflated: &mut Vec<u8>) -> bool {
         engine.deflate(piece, true, deflated);
         deflated.len() < piece.len() + TAIL.len()
     }
 
-    /// How long a message of this length may become and still be sent so.
+    /// Returns the longest output for a message of this length that is still sent.
     fn most(&self, len: usize) -> usize {
         match self.context.as_deref() {
             None => len.saturating_sub(1),
-            // The first of many that are alike is hardly shorter, and is what the others refer to.
+            // The first of many similar messages hardly shrinks, but the others refer to it.
             Some(Context::Told(_)) if len <= (1 << self.make.window_bits) / 4 => {
                 len + WORTH_KNOWING
             }
             Some(Context::Told(_)) => len.saturating_sub(1),
-            // It can't be taken back out of the engine, and what came before is worth more than
-            // the few bytes.
+            // It cannot be removed from the engine, and the earlier data is worth more than a few
+            // bytes.
             Some(Context::Kept(_)) => usize::MAX,
         }
     }
@@ -177,14 +178,14 @@ impl Deflating for Deflater {
                 open
             }
         };
-        // What is to be cut off at the end must not have been handed out by then.
+        // Keep back the bytes to be removed at the end.
         let mut room = FRAGMENT_INPUT;
         while !rest.is_empty() && room > 0 && open.deflated.len() <= most.saturating_add(TAIL.len())
         {
             let piece = rest.split_to(PIECE.min(rest.len()).min(room));
             room -= piece.len();
             self.note(&piece);
-            // Flushed, too, for a fragment that is shorter, so that there is something in it.
+            // Flushed for a shorter fragment as well, so that it is not empty.
             open.engine.deflate(&piece, rest.is_empty() || room == 0, &mut open.deflated);
         }
         let len = match open.deflated.strip_suffix(&TAIL) {

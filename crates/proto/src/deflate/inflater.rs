@@ -1,31 +1,31 @@
-//! The half that receives.
+//! The receiving half.
 
 use crate::compression::{Inflating, NotInflatable, Sink};
 use crate::deflate::pool::{CHUNK, InflateEngine, with_scratch};
 use crate::deflate::window::{MAX_BITS, MIN_BITS, Window};
 
-/// What a sender has cut off: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of the
-/// payload of the message" (RFC 7692, section 7.2.2).
+/// The bytes that the sender removed: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of
+/// the payload of the message" (RFC 7692, section 7.2.2).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// An empty block that ends a deflate stream. It can be read only where a block may begin, and so
-/// shows that a message did not break off in the middle of one.
+/// An empty block that ends a deflate stream. It is valid only where a block may begin, so it
+/// proves that the message does not end within one.
 const END: [u8; 2] = [0x03, 0x00];
 
 /// Inflates the messages of one direction.
 #[derive(Debug)]
 pub(super) struct Inflater {
-    /// How wide a window the peer uses from one message to the next, if it does.
+    /// The peer's window if it uses context takeover.
     takeover: Option<u8>,
-    /// What the next message may refer to.
+    /// The data that the next message may refer to.
     window: Window,
-    /// There from a message's first byte to its end.
+    /// Set from the first byte of a message to its end.
     engine: Option<Box<InflateEngine>>,
 }
 
 impl Inflater {
     pub(super) fn new(takeover: bool, window_bits: Option<u8>) -> Self {
-        // A peer that names 8 may deflate with 9: most engines know no less.
+        // A peer that negotiated 8 may deflate with 9: most engines do not support less.
         let bits = window_bits.unwrap_or(MAX_BITS).max(MIN_BITS);
         Self { takeover: takeover.then_some(bits), window: Window::default(), engine: None }
     }
@@ -48,7 +48,7 @@ impl Inflating for Inflater {
     }
 
     fn finish(&mut self, sink: Sink<'_>) -> Result<(), NotInflatable> {
-        // A message without a byte is an empty one: some make it of that, though it should be 00.
+        // A message without bytes is empty: some peers send that, although it should be 00.
         if self.engine.is_none() {
             return Ok(());
         }

@@ -5,14 +5,14 @@
 //!                                           └─▶ Inflater ◀─┴─ pool of the thread
 //! ```
 //!
-//! What takes memory belongs to the thread, and a connection has it only while it is in the middle
-//! of a message. What a connection keeps between two messages is, where context takeover was agreed
-//! on, the end of what was said; [`Deflate`] gives the bytes.
+//! Deflaters and inflaters belong to the thread; a connection borrows them while a message is in
+//! progress. Between messages, a connection with context takeover keeps only the window;
+//! [`Deflate`] gives the sizes.
 //!
 //! [RFC 7692]: https://www.rfc-editor.org/rfc/rfc7692
 //! [`Deflate`]: crate::deflate::settings::Deflate
 
-// In the order of dependence: a module uses only those above it.
+// In order of dependency: a module uses only modules listed above it.
 mod window;
 
 mod pool;

@@ -1,11 +1,11 @@
-//! What the two ends agree on (RFC 7692, section 7.1).
+//! The negotiation of the parameters (RFC 7692, section 7.1).
 //!
 //! | parameter | in an offer | in the answer |
 //! | --- | --- | --- |
-//! | `server_no_context_takeover` | the server is not to refer to earlier messages | it won't |
-//! | `client_no_context_takeover` | the client won't | it is not to |
-//! | `server_max_window_bits=N` | the server is to refer no further back | it won't |
-//! | `client_max_window_bits[=N]` | the client can be told, and won't refer further back | it is told |
+//! | `server_no_context_takeover` | the server must not refer to earlier messages | it does not |
+//! | `client_no_context_takeover` | the client does not refer to earlier messages | it must not |
+//! | `server_max_window_bits=N` | the server must not refer further back | it does not |
+//! | `client_max_window_bits[=N]` | the client can be limited, and does not refer further back | the limit |
 
 use crate::compression::{
     Compression, Deflating, Direction, Inflating, Method, Negotiated, Pairs, Params,
@@ -26,7 +26,7 @@ const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 pub(super) struct PermessageDeflate;
 
 impl Negotiated {
-    /// What was agreed on for what this end receives.
+    /// Returns the parameters of the direction that this end receives.
     pub(super) fn receive(&self) -> Direction {
         match self.role {
             Role::Server => self.client,
@@ -35,13 +35,13 @@ impl Negotiated {
     }
 }
 
-/// The parameters, each at most once and with a value that it may have.
+/// The parameters, each at most once and with a valid value.
 #[derive(Debug, Default)]
 struct Terms {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     server_max_window_bits: Option<u8>,
-    /// It may be without a value.
+    /// The value is optional.
     client_max_window_bits: Option<Option<u8>>,
 }
 
@@ -66,10 +66,10 @@ impl Terms {
                     let bits = value.map(|value| window_bits(name, Some(value))).transpose()?;
                     terms.client_max_window_bits.replace(bits).is_some()
                 }
-                _ => return Err(format!("there is no parameter {name}")),
+                _ => return Err(format!("{name} is not a known parameter")),
             };
             if is_repeated {
-                return Err(format!("{name} is there twice"));
+                return Err(format!("{name} is repeated"));
             }
         }
         Ok(terms)
@@ -77,7 +77,7 @@ impl Terms {
 }
 
 fn no_value(name: &str, value: Option<&str>) -> Result<(), String> {
-    value.map_or(Ok(()), |value| Err(format!("{name} has the value {value}, and may have none")))
+    value.map_or(Ok(()), |value| Err(format!("{name} has the value {value}, but takes none")))
 }
 
 /// "a decimal integer value without leading zeroes between 8 to 15, inclusive".
@@ -86,7 +86,7 @@ fn window_bits(name: &str, value: Option<&str>) -> Result<u8, String> {
     let Some(value) = value else { return Err(format!("{name} has no value")) };
     match (8..).zip(VALUES).find(|(_, bits)| *bits == value) {
         Some((bits, _)) => Ok(bits),
-        None => Err(format!("{name} is {value}, and not a number from 8 to 15")),
+        None => Err(format!("{name} is {value}, not a number from 8 to 15")),
     }
 }
 
@@ -111,15 +111,15 @@ impl Method for PermessageDeflate {
         if !send.takeover {
             params.push((CLIENT_NO_CONTEXT_TAKEOVER, None));
         }
-        // How wide the window is that ends with the message costs this end nothing.
+        // The width of the window costs this end nothing without context takeover.
         if receive.takeover && receive.window_bits.is_some() {
             params.push((SERVER_MAX_WINDOW_BITS, receive.window_bits));
         }
-        // In any case: some servers can do with narrow windows only. Of how narrow a window this end
-        // uses a server need not know, and npm's `ws` answers 400 if that is below its own value.
+        // Always offered, because some servers support only narrow windows. The width of this end's
+        // window is left out, because npm's `ws` answers 400 if it is below its own value.
         params.push((CLIENT_MAX_WINDOW_BITS, send.window_bits.filter(|_| !fallback)));
-        // What is asked of the server, it may be unable to do. Where nothing is, there is nothing to
-        // fall back from, and a second offer would do harm: libwebsockets refuses one.
+        // The server may not support the restrictions. Without restrictions there is no second
+        // offer: libwebsockets refuses one.
         let asks = |(name, _): &(&str, _)| {
             matches!(*name, SERVER_NO_CONTEXT_TAKEOVER | SERVER_MAX_WINDOW_BITS)
         };
@@ -150,8 +150,8 @@ impl Method for PermessageDeflate {
                     let bits = bits.unwrap_or(MAX_BITS).min(most);
                     client.window_bits = (bits < MAX_BITS).then_some(bits);
                 }
-                // It can't be told to use less, but not to use any: the parameter may be in an
-                // answer to an offer without it.
+                // The client cannot be told to use a narrower window, but it can be told to use
+                // none: that parameter is allowed in an answer even if it was not offered.
                 None => client.takeover = most == MAX_BITS,
             }
         }
@@ -182,9 +182,10 @@ impl Method for PermessageDeflate {
             takeover: !answered.server_no_context_takeover,
             window_bits: answered.server_max_window_bits,
         };
-        // "a server accepting [it] MUST include it in the response". The fallback asks for nothing.
+        // "a server accepting [it] MUST include it in the response". The fallback has no
+        // restrictions.
         if !fallback && server.takeover && !receive.takeover {
-            return Err(format!("{SERVER_NO_CONTEXT_TAKEOVER} was asked for and is missing"));
+            return Err(format!("{SERVER_NO_CONTEXT_TAKEOVER} was offered but is missing"));
         }
         if !fallback
             && receive.takeover
@@ -193,17 +194,17 @@ impl Method for PermessageDeflate {
         {
             return Err(match server.window_bits {
                 Some(bits) => {
-                    format!("{SERVER_MAX_WINDOW_BITS} is {bits}, and was to be at most {most}")
+                    format!("{SERVER_MAX_WINDOW_BITS} is {bits}, but was limited to {most}")
                 }
-                None => format!("{SERVER_MAX_WINDOW_BITS}={most} was asked for and is missing"),
+                None => format!("{SERVER_MAX_WINDOW_BITS}={most} was offered but is missing"),
             });
         }
-        // "… with a value equal to or smaller than the received value", where there was one.
+        // "… with a value equal to or smaller than the received value", if there was one.
         if !fallback
             && let (Some(bits), Some(most)) = (client_bits, send.window_bits)
             && bits > most
         {
-            return Err(format!("{CLIENT_MAX_WINDOW_BITS} is {bits}, and was offered as {most}"));
+            return Err(format!("{CLIENT_MAX_WINDOW_BITS} is {bits}, but was offered as {most}"));
         }
         let client =
             Direction { takeover: !answered.client_no_context_takeover, window_bits: client_bits };
@@ -211,7 +212,7 @@ impl Method for PermessageDeflate {
             role: Role::Client,
             level,
             threshold,
-            // The server need not repeat that this end won't.
+            // The server need not repeat this end's own restriction.
             send_takeover: send.takeover && client.takeover,
             send_window_bits: narrower(send.window_bits, client_bits).unwrap_or(MAX_BITS),
             server,
@@ -246,7 +247,7 @@ impl Method for PermessageDeflate {
     fn deflating(&self, negotiated: &Negotiated) -> Option<Box<dyn Deflating>> {
         let Negotiated { level, threshold, send_takeover, send_window_bits: window_bits, .. } =
             *negotiated;
-        // A server may tell a client to use 8. What is sent may always be sent as it is.
+        // A server may limit a client to 8. The client may then send everything uncompressed.
         if window_bits < MIN_BITS {
             return None;
         }
@@ -560,44 +561,44 @@ mod tests {
     fn an_answer_that_breaks_the_offer_fails_the_handshake_with_the_reason() {
         let bounded = Deflate::client().receive_window_bits(12).fallback(false);
         for (deflate, answered, reason) in [
-            (generous(), "; constructor", "there is no parameter constructor"),
+            (generous(), "; constructor", "constructor is not a known parameter"),
             (generous(), "; client_max_window_bits", "client_max_window_bits has no value"),
             (
                 generous(),
                 "; client_max_window_bits=16",
-                "client_max_window_bits is 16, and not a number from 8 to 15",
+                "client_max_window_bits is 16, not a number from 8 to 15",
             ),
             (
                 generous(),
                 "; server_no_context_takeover=0",
-                "server_no_context_takeover has the value 0, and may have none",
+                "server_no_context_takeover has the value 0, but takes none",
             ),
             (
                 generous(),
                 "; server_max_window_bits=9; server_max_window_bits=9",
-                "server_max_window_bits is there twice",
+                "server_max_window_bits is repeated",
             ),
             (
                 Deflate::server().fallback(false),
                 "; client_no_context_takeover",
-                "server_no_context_takeover was asked for and is missing",
+                "server_no_context_takeover was offered but is missing",
             ),
-            (bounded, "", "server_max_window_bits=12 was asked for and is missing"),
+            (bounded, "", "server_max_window_bits=12 was offered but is missing"),
             (
                 bounded,
                 "; server_max_window_bits=13",
-                "server_max_window_bits is 13, and was to be at most 12",
+                "server_max_window_bits is 13, but was limited to 12",
             ),
             (
                 Deflate::client().fallback(false),
                 "; client_max_window_bits=13",
-                "client_max_window_bits is 13, and was offered as 12",
+                "client_max_window_bits is 13, but was offered as 12",
             ),
-            (generous(), ", permessage-deflate", "the extension is there twice"),
+            (generous(), ", permessage-deflate", "the extension is repeated"),
         ] {
             let error = accepts(deflate, &format!("permessage-deflate{answered}")).unwrap_err();
             let error = error.to_string();
-            assert!(error.ends_with(&format!("was not offered so: {reason}")), "{error}");
+            assert!(error.ends_with(&format!("does not answer the offer: {reason}")), "{error}");
         }
         let error = accepts(generous(), "permessage-deflate, mux").unwrap_err();
         assert!(error.to_string().ends_with("\"mux\" was not offered"), "{error}");

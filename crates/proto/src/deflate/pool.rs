@@ -1,4 +1,4 @@
-//! What takes memory, of which a thread has a few and a connection none.
+//! The pool of deflaters, inflaters and buffers of a thread.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -8,22 +8,22 @@ use zlib_rs::{DeflateConfig, DeflateFlush, InflateFlush, Status};
 use crate::compression::NotInflatable;
 use crate::deflate::window::{MAX_BITS, Window};
 
-/// How many deflaters, and how many inflaters, a thread keeps while nobody uses them. More are in
-/// use at once only where messages come or go in pieces, and are given back when those end.
+/// The most unused deflaters, and inflaters, that a thread keeps. More are in use only while
+/// several messages arrive or are sent in pieces.
 const KEPT: usize = 4;
 
-/// How much is inflated at a time.
+/// The size of the chunks of inflated data.
 pub(super) const CHUNK: usize = 32 << 10;
 
-/// How many symbols a block has: 2^(6 + this). It takes 7 bytes for each, and blocks of more than
-/// 4,096 symbols do not make JSON any shorter.
+/// The number of symbols in a block: 2^(6 + this). Each takes 7 bytes, and blocks of more than
+/// 4,096 symbols do not shrink JSON further.
 const MEM_LEVEL: i32 = 6;
 
-/// So many streams may end within a message, and [one more](INFLATED_PER_END) for what inflates.
-/// Each takes two bytes of the peer's, and a window to be told to the engine.
+/// The number of streams that may end within a message, plus [one more](INFLATED_PER_END) per
+/// inflated data. Each costs the peer two bytes, and this end the loading of a window.
 const FREE_ENDS: u64 = 4;
 
-/// For so many bytes inflated, another stream may end within a message.
+/// The inflated bytes for which one more stream may end within a message.
 const INFLATED_PER_END: u64 = 1 << 10;
 
 thread_local! {
@@ -41,7 +41,7 @@ struct Pool {
     scratch: Vec<u8>,
 }
 
-/// What a deflater is made with.
+/// The parameters of a deflater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Make {
     pub(super) level: u8,
@@ -55,11 +55,11 @@ pub(super) struct DeflateEngine {
 }
 
 impl DeflateEngine {
-    /// One that refers to nothing yet.
+    /// Creates a deflater with an empty window.
     pub(super) fn new(make: Make) -> Box<Self> {
         let config = DeflateConfig {
             level: i32::from(make.level),
-            // Negative for deflate as it is, without a head and a checksum.
+            // Negative for raw deflate, without header and checksum.
             window_bits: -i32::from(make.window_bits),
             mem_level: MEM_LEVEL,
             ..DeflateConfig::default()
@@ -67,7 +67,7 @@ impl DeflateEngine {
         Box::new(Self { make, engine: zlib_rs::Deflate::new_with_config(config) })
     }
 
-    /// One of the thread's, which may refer to what is in the window.
+    /// Takes a deflater of the thread, loaded with the window.
     pub(super) fn take(make: Make, window: &Window) -> Box<Self> {
         let kept = with_pool(|pool| {
             let at = pool.deflaters.iter().position(|kept| kept.make == make)?;
@@ -81,13 +81,13 @@ impl DeflateEngine {
             None => Self::new(make),
         };
         if !window.as_slice().is_empty() && this.engine.set_dictionary(window.as_slice()).is_err() {
-            // It refers to nothing then, which is as good for the peer.
+            // On failure the window is empty, which is also valid for the peer.
             return Self::new(make);
         }
         this
     }
 
-    /// Gives it back to the thread.
+    /// Returns it to the thread.
     pub(super) fn give(self: Box<Self>) {
         with_pool(|pool| {
             if pool.deflaters.len() >= KEPT {
@@ -97,16 +97,16 @@ impl DeflateEngine {
         });
     }
 
-    /// Forgets all it could refer to.
+    /// Clears the window.
     pub(super) fn reset(&mut self) {
         self.engine.reset();
     }
 
-    /// Appends to `out` what `input` becomes. With `flush`, all of it, up to a byte's end: the last
-    /// four bytes are 00 00 ff ff then.
+    /// Deflates `input` into `out`. With `flush`, writes everything up to a byte boundary: the
+    /// output then ends with 00 00 ff ff.
     ///
-    /// It never ends early, however long `out` becomes: an engine that is reset while it has
-    /// something to hand out takes the place of that for occupied, and panics later (zlib-rs 0.6).
+    /// Never stops early, however long `out` becomes: an engine that is reset with pending output
+    /// counts its space as occupied, and panics later (zlib-rs 0.6).
     pub(super) fn deflate(&mut self, mut input: &[u8], flush: bool, out: &mut Vec<u8>) {
         let flush = if flush { DeflateFlush::SyncFlush } else { DeflateFlush::NoFlush };
         let mut room = input.len() / 2 + 64;
@@ -114,7 +114,7 @@ impl DeflateEngine {
             let start = out.len();
             out.resize(start + room, 0);
             let before = (self.engine.total_in(), self.engine.total_out());
-            // It fails for settings that are none, and for no input.
+            // It fails only for invalid settings and without input.
             let status = self.engine.compress(input, &mut out[start..], flush);
             let read = count(self.engine.total_in() - before.0);
             let made = count(self.engine.total_out() - before.1);
@@ -134,22 +134,22 @@ impl fmt::Debug for DeflateEngine {
     }
 }
 
-/// An inflater of the engine, and what can be referred to.
+/// An inflater of the engine, with its window.
 pub(super) struct InflateEngine {
-    // Always of the widest window: the engine takes the memory for that in any case, and resets to
-    // it. What was deflated with a narrower one inflates the same.
+    // Always with the widest window: the engine allocates that anyway, and resets to it. Data
+    // deflated with a narrower one inflates the same.
     engine: zlib_rs::Inflate,
     pub(super) window: Window,
-    /// Whether the last of it was the end of a deflate stream.
+    /// Whether the last byte ended a deflate stream.
     is_at_end: bool,
-    /// How many streams have ended within the message, and what it has inflated to.
+    /// How many streams have ended within the message, and its inflated length.
     ends: u64,
     inflated: u64,
 }
 
 impl InflateEngine {
-    /// One of the thread's, with the window of a connection that keeps one from one message to the
-    /// next; else with the engine's own, which is as empty.
+    /// Takes an inflater of the thread, with the window of a connection that uses context takeover,
+    /// otherwise with its own, empty window.
     pub(super) fn take(window: Option<Window>) -> Box<Self> {
         let kept = with_pool(|pool| pool.inflaters.pop()).flatten();
         let mut this = kept.unwrap_or_else(|| {
@@ -158,8 +158,8 @@ impl InflateEngine {
             Box::new(Self { engine, window, is_at_end, ends, inflated })
         });
         if let Some(window) = window {
-            // An empty one too: the engine's own has room for the widest, and would stay with the
-            // connection.
+            // Even if it is empty: the engine's own has the widest capacity, and would stay with
+            // the connection.
             this.window = window;
         }
         (this.ends, this.inflated) = (0, 0);
@@ -167,7 +167,7 @@ impl InflateEngine {
         this
     }
 
-    /// Gives it back to the thread.
+    /// Returns it to the thread.
     pub(super) fn give(mut self: Box<Self>) {
         self.window.clear();
         with_pool(|pool| {
@@ -177,22 +177,22 @@ impl InflateEngine {
         });
     }
 
-    /// Begins another deflate stream, which may refer to the window.
+    /// Starts another deflate stream, which may refer to the window.
     fn restart(&mut self) {
         self.is_at_end = false;
         self.engine.reset(false);
         if !self.window.as_slice().is_empty() {
-            // Without a head there is nothing that it could contradict.
+            // Cannot fail: a raw stream has no header.
             let _ = self.engine.set_dictionary(self.window.as_slice());
         }
     }
 
-    /// Whether the last byte inflated was the last of a deflate stream.
+    /// Returns whether the last byte ended a deflate stream.
     pub(super) fn is_at_end(&self) -> bool {
         self.is_at_end
     }
 
-    /// Inflates all of `input`, by way of `chunk`, until the sink has had enough.
+    /// Inflates all of `input` through `chunk`, until the sink stops it.
     pub(super) fn inflate(
         &mut self,
         mut input: &[u8],
@@ -238,23 +238,23 @@ impl fmt::Debug for InflateEngine {
     }
 }
 
-/// Lends the thread's buffer, of what length and content whatsoever.
+/// Lends the thread's buffer, with any length and content.
 pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut scratch = with_pool(|pool| std::mem::take(&mut pool.scratch)).unwrap_or_default();
     let result = work(&mut scratch);
-    // What one message made of it is not kept for all.
+    // Do not keep the capacity that one large message needed.
     if scratch.capacity() <= 2 * CHUNK {
         with_pool(|pool| pool.scratch = scratch);
     }
     result
 }
 
-/// Nothing, where the thread is about to end.
+/// Returns `None` if the thread is ending.
 fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> Option<T> {
     POOL.try_with(|pool| work(&mut pool.borrow_mut())).ok()
 }
 
-/// What the engine counts in one call, which is at most what it was given.
+/// Converts a count of the engine for one call, which is at most the input's length.
 fn count(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -1,12 +1,12 @@
-//! What a later message may refer to: the end of what was said.
+//! The window: the last bytes of earlier messages, to which later ones may refer.
 
-/// The widest window there is: 32 KiB.
+/// The widest window: 32 KiB.
 pub(super) const MAX_BITS: u8 = 15;
 
-/// The narrowest window that the engine deflates with. RFC 7692 allows for 8 as well.
+/// The narrowest window that the engine supports. RFC 7692 allows 8 too.
 pub(super) const MIN_BITS: u8 = 9;
 
-/// The last bytes that were said, at most so many as a window has.
+/// The last bytes of earlier messages, at most as many as fit in the window.
 #[derive(Debug, Default)]
 pub(super) struct Window(Vec<u8>);
 
@@ -19,7 +19,7 @@ impl Window {
         self.0.clear();
     }
 
-    /// Adds what was said, for a window of so many bits.
+    /// Appends bytes to a window of this width.
     pub(super) fn push(&mut self, said: &[u8], bits: u8) {
         let size = 1 << bits;
         if said.len() >= size {
@@ -30,7 +30,7 @@ impl Window {
         self.0.drain(..excess);
         let missing = (self.0.len() + said.len()).saturating_sub(self.0.capacity());
         if missing > 0 {
-            // Doubling would take more than a window, for as long as the connection lives.
+            // Doubling would allocate more than a window, for the lifetime of the connection.
             let wanted = (self.0.capacity() * 2).clamp(self.0.len() + said.len(), size);
             self.0.reserve_exact(wanted - self.0.len());
         }

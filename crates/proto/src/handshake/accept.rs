@@ -1,4 +1,4 @@
-//! How a server accepts a handshake, and what can be wrong with that.
+//! A server's options for accepting a handshake, and the errors of doing so.
 
 use std::fmt;
 
@@ -10,8 +10,10 @@ use crate::handshake::excerpt::excerpt;
 use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
 use crate::handshake::rejection::Rejection;
 
-/// With what a server accepts a request; by default with no subprotocol, and only if its policy
-/// allows the origin.
+/// The options with which a server accepts a request.
+///
+/// The default is no subprotocol, no cookies and no extra headers; the server's policy decides on
+/// the origin.
 ///
 /// ```
 /// use towline_proto::handshake::{Accept, SetCookie};
@@ -31,18 +33,18 @@ pub struct Accept {
     pub(crate) cookies: Vec<SetCookie>,
     pub(crate) headers: ExtraHeaders,
     pub(crate) over_tls: bool,
-    /// `None` where nothing is said, which leaves it to the server.
+    /// `None` if not set, which leaves the choice to the server.
     compression: Option<Option<Compression>>,
 }
 
 impl Accept {
-    /// With no subprotocol, and only if the server's policy allows the origin.
+    /// Creates the default options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Speaks this subprotocol, which must be one that the client offered, in whatever case. The
-    /// response names it as the client did.
+    /// Selects this subprotocol, which the client must have offered; ASCII case is ignored. The
+    /// response uses the client's spelling. Default: none.
     #[doc(alias = "acceptedProtocol")]
     #[must_use]
     pub fn protocol(mut self, name: impl Into<String>) -> Self {
@@ -50,8 +52,8 @@ impl Accept {
         self
     }
 
-    /// Allows this origin and no other, whatever the server's policy. A request without an origin
-    /// is not a browser's and is accepted all the same.
+    /// Allows only this origin, whatever the server's policy. A request without an origin does not
+    /// come from a browser and is still accepted.
     #[doc(alias = "allowedOrigin")]
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
@@ -59,7 +61,7 @@ impl Accept {
         self
     }
 
-    /// Sets this cookie; each call adds one.
+    /// Sets a cookie; each call adds one.
     #[doc(alias = "cookies")]
     #[must_use]
     pub fn cookie(mut self, cookie: SetCookie) -> Self {
@@ -67,8 +69,8 @@ impl Accept {
         self
     }
 
-    /// Adds this header to the response; each call adds one. A header that cannot be added makes
-    /// the acceptance fail with [`AcceptError::Header`].
+    /// Adds a header to the response; each call adds one. A header that cannot be added makes
+    /// accepting fail with [`AcceptError::Header`].
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
@@ -79,19 +81,19 @@ impl Accept {
         self
     }
 
-    /// Compresses this connection in this way, or not at all, whatever the server's configuration
-    /// says; if the client offers it in a way that this can meet. Default: what the configuration
-    /// says, which without a server is no compression.
+    /// Sets the compression of this connection, or `None` for no compression, whatever the server's
+    /// configuration. It applies if the client offers compression with parameters that this can
+    /// meet. Default: the server's configuration, or none if there is no server.
     ///
-    /// A server without `assemble_fragments` hands out frames, and so never compresses.
+    /// A server without `assemble_fragments` never compresses, because it returns single frames.
     #[must_use]
     pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
         self.compression = Some(compression.into());
         self
     }
 
-    /// Says that the request came over TLS, so that [`SameOrigin`] asks for a page of `https`.
-    /// Default: off, for what is not known. `towline` sets it where it knows.
+    /// Sets whether the request came over TLS; if so, [`SameOrigin`] requires an `https` page.
+    /// Default: off, which means unknown. `towline` sets it if it knows.
     ///
     /// [`SameOrigin`]: crate::handshake::OriginPolicy::SameOrigin
     #[must_use]
@@ -100,25 +102,25 @@ impl Accept {
         self
     }
 
-    /// The same where [`compression`](Self::compression) was not set, for who serves by a
-    /// configuration.
+    /// Sets [`compression`](Self::compression) unless it is set already. For servers that take the
+    /// default from a configuration.
     #[must_use]
     pub fn compression_by_default(mut self, compression: impl Into<Option<Compression>>) -> Self {
         self.compression.get_or_insert(compression.into());
         self
     }
 
-    /// The compression to negotiate.
+    /// Returns the compression to negotiate.
     pub(crate) fn wanted_compression(&self) -> Option<Compression> {
         self.compression.flatten()
     }
 }
 
-/// Why a request was not accepted.
+/// The error for a request that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptError {
-    /// [`Accept::protocol`] names a protocol which the client did not offer.
+    /// [`Accept::protocol`] names a protocol that the client did not offer.
     ///
     /// RFC 6455, section 4.2.2: "The value chosen MUST be derived from the client's handshake,
     /// specifically by selecting one of the values from the |Sec-WebSocket-Protocol| field".
@@ -128,19 +130,20 @@ pub enum AcceptError {
         /// The names that the client offered.
         offered: Vec<String>,
     },
-    /// The request comes from a page of an origin which is not allowed.
+    /// The request comes from a page whose origin is not allowed.
     OriginNotAllowed {
-        /// The origin, as the request has it.
+        /// The origin, as the client sent it.
         origin: String,
         /// The host that the request is for.
         host: String,
     },
-    /// A header of [`Accept::header`] cannot be added.
+    /// A header set with [`Accept::header`] cannot be added.
     Header(HeaderError),
 }
 
 impl AcceptError {
-    /// What to tell the client: 403 for its origin, 500 for what is the application's mistake.
+    /// Returns the response for the client: 403 if its origin is not allowed, 500 if the
+    /// application made the mistake.
     pub fn rejection(&self) -> Rejection {
         match self {
             // RFC 6455, section 10.2: "the server SHOULD respond … with an HTTP 403 Forbidden".

@@ -1,15 +1,15 @@
-//! What a handshake settled.
+//! The result of a handshake.
 
 use crate::compression::Negotiated;
 use crate::handshake::extension::Extension;
 use crate::handshake::subprotocol::Subprotocol;
 use crate::handshake::version::Version;
 
-/// What client and server agreed on; the same on both ends.
+/// The parameters that client and server agreed on; the same on both ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Agreed {
-    /// The subprotocol that will be spoken, in the client's spelling, or `None`.
+    /// The subprotocol, in the client's spelling, or `None`.
     ///
     /// WebSocket-Node's `protocol` is its [`lower_case`](Subprotocol::lower_case).
     pub protocol: Option<Subprotocol>,
@@ -17,7 +17,7 @@ pub struct Agreed {
     pub extensions: Vec<Extension>,
     /// Compression, if it is among the extensions.
     pub compression: Option<Negotiated>,
-    /// The version of the protocol.
+    /// The protocol version.
     #[doc(alias = "webSocketVersion")]
     pub version: Version,
 }

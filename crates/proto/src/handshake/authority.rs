@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A host and the port, if there was one.
+/// A host and an optional port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Authority {
     pub(crate) host: Host,
     pub(crate) port: Option<u16>,
 }
 
-/// A host in its normal form, so that two spellings of one host are equal.
+/// A normalized host, so that different spellings of one host are equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
     Ip(IpAddr),
@@ -18,7 +18,7 @@ pub(crate) enum Host {
 }
 
 impl Authority {
-    /// Reads `host`, `host:port`, `[v6]` or `[v6]:port`; no user, no white space, no path.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`, without user, white space or path.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']')?;
@@ -45,17 +45,17 @@ impl Authority {
     }
 }
 
-/// RFC 3986, section 3.2.3: `port = *DIGIT`, so that `host:` has none.
+/// RFC 3986, section 3.2.3: `port = *DIGIT`, so `host:` is valid and has no port.
 fn parse_port(digits: &str) -> Option<Option<u16>> {
     if digits.is_empty() {
         return Some(None);
     }
-    // `str::parse` would take a sign.
+    // `str::parse` accepts a sign.
     let decimal = digits.bytes().all(|byte| byte.is_ascii_digit());
     decimal.then(|| digits.parse().ok().map(Some)).flatten()
 }
 
-/// `reg-name` of RFC 3986, less the comma, which joins the values of several headers.
+/// `reg-name` of RFC 3986 without the comma, which joins the values of several headers.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
 }

@@ -1,4 +1,4 @@
-//! The client's side of the opening handshake (RFC 6455, section 4.1).
+//! The client side of the opening handshake (RFC 6455, section 4.1).
 
 use std::fmt;
 
@@ -12,15 +12,15 @@ use crate::handshake::excerpt::{excerpt, excerpt_up_to};
 use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
 use crate::handshake::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
 use crate::handshake::key::Key;
+use crate::handshake::mechanism::{Mechanism, Protocol};
 use crate::handshake::subprotocol::Subprotocol;
 use crate::handshake::target::Target;
-use crate::handshake::transport::{Protocol, Transport};
 use crate::handshake::version::Version;
 
-/// The longest reason of a refusal that is kept, in bytes.
+/// The most bytes of a refusal's reason that are kept.
 const LONGEST_REASON: usize = 256;
 
-/// A client's opening handshake under way: the request to send, and what is needed to verify the
+/// A client's opening handshake in progress: the request to send, and the data needed to verify the
 /// response.
 ///
 /// ```
@@ -38,7 +38,7 @@ const LONGEST_REASON: usize = 256;
 /// ```
 #[derive(Debug)]
 pub struct Opening {
-    transport: Transport,
+    mechanism: Mechanism,
     version: Version,
     key: Key,
     target: Target,
@@ -48,16 +48,16 @@ pub struct Opening {
 }
 
 impl Connect {
-    /// Begins a handshake with the server that the URI names, under a new key.
+    /// Starts a handshake with the server that the URI names, with a new key.
     ///
-    /// The schemes are `ws` and `wss`, or `http` and `https` for the same. The fragment is not
-    /// sent (RFC 6455, section 3, has it that there MUST NOT be one); a user and a password
-    /// become an `Authorization`, unless there is such a header already.
+    /// The schemes are `ws` and `wss`; `http` and `https` mean the same. The fragment is not sent
+    /// (RFC 6455, section 3, forbids one). A user and password become an `Authorization` header,
+    /// unless one is set already.
     ///
     /// # Errors
     ///
-    /// A [`RequestError`] for a URI, a protocol, an origin or a header that cannot be sent, and
-    /// if there are no random numbers for the key.
+    /// [`RequestError`] if the URI, a protocol, the origin or a header cannot be sent, or if the
+    /// operating system provides no random numbers for the key.
     pub fn open(&self, uri: &Uri) -> Result<Opening, RequestError> {
         self.open_with_key(uri, Key::generate()?)
     }
@@ -65,7 +65,7 @@ impl Connect {
     fn open_with_key(&self, uri: &Uri, key: Key) -> Result<Opening, RequestError> {
         let target = Target::from_uri(uri).ok_or_else(|| {
             let uri = uri.to_string();
-            // Errors are logged, and passwords are not for the log.
+            // Errors get logged; keep the password out of them.
             let shown = match (uri.split_once("://"), uri.rsplit_once('@')) {
                 (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
                 (None, Some((_, rest))) => rest.to_owned(),
@@ -75,14 +75,14 @@ impl Connect {
         })?;
         let protocols = self.checked_protocols()?;
         let extensions = self.offered_extensions();
-        let mut request = match self.transport {
-            Transport::Http1Upgrade => upgrade(&target, &key),
-            Transport::ExtendedConnect => extended_connect(&target),
+        let mut request = match self.mechanism {
+            Mechanism::Http1Upgrade => upgrade(&target, &key),
+            Mechanism::ExtendedConnect => extended_connect(&target),
         }
         .map_err(|_| RequestError::Uri { uri: target.authority().to_owned() })?;
         self.write_headers(request.headers_mut(), &target, &protocols, &extensions)?;
-        let (transport, version, compression) = (self.transport, self.version, self.compression);
-        Ok(Opening { transport, version, key, target, protocols, compression, request })
+        let (mechanism, version, compression) = (self.mechanism, self.version, self.compression);
+        Ok(Opening { mechanism, version, key, target, protocols, compression, request })
     }
 
     fn write_headers(
@@ -99,20 +99,20 @@ impl Connect {
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, tokens(&names.join(", ")));
         }
         if !extensions.is_empty() {
-            // On one line: some servers read the first one only.
+            // On one line: some servers read only the first.
             let offers: Vec<_> = extensions.iter().map(ToString::to_string).collect();
             headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&offers.join(", ")));
         }
         if let Some(origin) = &self.origin {
-            // RFC 6454, section 7.1: all of an origin is ASCII. A server refuses what is not.
+            // RFC 6454, section 7.1: an origin is ASCII. Servers refuse anything else.
             let is_ascii = origin.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
             let value = HeaderValue::from_str(origin).ok().filter(|_| is_ascii);
             let value = value.ok_or_else(|| RequestError::Origin { origin: origin.clone() })?;
             headers.insert(self.version.origin_header(), value);
         }
         self.check_headers()?;
-        // The application's `Host` takes the place of the URI's, which came first for the sake of
-        // its position.
+        // The application's `Host` replaces that of the URI, which was inserted first to come
+        // first.
         let has_own = self.headers.contains(&header::HOST);
         let own_host = if has_own { headers.remove(header::HOST) } else { None };
         self.headers.append_to(headers)?;
@@ -129,7 +129,7 @@ impl Connect {
     }
 }
 
-/// The application's `Host` is one that a server can read; the URI's is.
+/// Checks that a server can parse the application's `Host`. The URI's is already checked.
 fn check_host(headers: &HeaderMap) -> Result<(), RequestError> {
     let Some(host) = headers.get(header::HOST) else { return Ok(()) };
     match host.to_str().ok().and_then(Authority::parse) {
@@ -168,38 +168,37 @@ fn extended_connect(target: &Target) -> Result<Request<()>, http::Error> {
         .body(())
 }
 
-/// A value made of tokens, which is always a header value.
+/// Converts a value made of tokens, which is always a valid header value.
 fn tokens(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 impl Opening {
-    /// The request to send.
+    /// Returns the request to send.
     pub fn request(&self) -> &Request<()> {
         &self.request
     }
 
-    /// Whom to send it to.
+    /// Returns the server to send it to.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// The key, of which the server must show that it has read it; an extended CONNECT does not
-    /// send it.
+    /// Returns the key that the server must answer. An extended CONNECT does not send it.
     pub fn key(&self) -> &Key {
         &self.key
     }
 
-    /// Verifies the server's response. It may be verified more than once.
+    /// Verifies the server's response. May be called more than once.
     ///
     /// # Errors
     ///
-    /// A [`HandshakeError`] for the first thing that is not as RFC 6455, section 4.1, has it; the
-    /// connection is of no use then.
+    /// [`HandshakeError`] for the first violation of RFC 6455, section 4.1, or RFC 8441. The
+    /// connection cannot be used after it.
     pub fn verify<B>(&self, response: &Response<B>) -> Result<Agreed, HandshakeError> {
         let headers = response.headers();
-        match self.transport {
-            Transport::Http1Upgrade => {
+        match self.mechanism {
+            Mechanism::Http1Upgrade => {
                 check_status(response.status(), headers, |status| status == 101)?;
                 if response.version() < http::Version::HTTP_11 {
                     return Err(HandshakeError::HttpVersion(response.version()));
@@ -207,7 +206,7 @@ impl Opening {
                 check_upgrade(headers)?;
                 self.check_accept(headers)?;
             }
-            Transport::ExtendedConnect => {
+            Mechanism::ExtendedConnect => {
                 check_status(response.status(), headers, |status| status.is_success())?;
             }
         }
@@ -246,14 +245,15 @@ impl Opening {
 }
 
 impl Compression {
-    /// What a client makes of the extensions in the server's answer to its
-    /// [`offers`](Self::offers); `None` where the server declined. It is for a host whose handshake is
-    /// made elsewhere: [`Opening::verify`] does it for itself.
+    /// Verifies the extensions in a server's response to [`offers`](Self::offers), as the client.
+    /// Returns `None` if the server declined compression.
+    ///
+    /// Needed only if something else does the handshake: [`Opening::verify`] includes it.
     ///
     /// # Errors
     ///
-    /// A [`HandshakeError`] for an extension that was not offered, and for an answer that is none to
-    /// this offer.
+    /// [`HandshakeError`] for an extension that was not offered, or for parameters that do not
+    /// answer this offer.
     pub fn verify(&self, answered: &[Extension]) -> Result<Option<Negotiated>, HandshakeError> {
         agreed_compression(Some(self), answered)
     }
@@ -275,7 +275,7 @@ fn agreed_compression(
             |reason| HandshakeError::ExtensionAnswer { extension: extension.to_string(), reason };
         let negotiated = wanted.method.accept(wanted, &extension.pairs()).map_err(broken)?;
         if agreed.replace(negotiated).is_some() {
-            return Err(broken("the extension is there twice".to_owned()));
+            return Err(broken("the extension is repeated".to_owned()));
         }
     }
     Ok(agreed)
@@ -313,7 +313,7 @@ fn check_upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
     Err(HandshakeError::Connection { found })
 }
 
-/// What was found in place of a value, to stand after the name of its header.
+/// Describes the value found, to follow the name of its header.
 fn describe(found: Result<Option<&str>, FieldError>) -> String {
     match found {
         Ok(Some(value)) => format!("is {}", excerpt(value)),
@@ -322,9 +322,9 @@ fn describe(found: Result<Option<&str>, FieldError>) -> String {
     }
 }
 
-/// Why a server's response opens no WebSocket.
+/// The error for a server's response that does not open a WebSocket.
 ///
-/// A `found` says what was in the response instead: `is "…"`, `is missing`, `appears more than
+/// Each `found` describes the value in the response: `is "…"`, `is missing`, `appears more than
 /// once`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -336,29 +336,29 @@ pub enum HandshakeError {
         /// The `X-WebSocket-Reject-Reason`, if there is one.
         reason: Option<String>,
     },
-    /// The response is of HTTP/1.0.
+    /// The response is HTTP/1.0, which has no upgrade.
     HttpVersion(http::Version),
     /// `Upgrade` is not `websocket`.
     Upgrade {
-        /// What it is.
+        /// What the response has instead.
         found: String,
     },
     /// `Connection` does not list `Upgrade`.
     Connection {
-        /// What it is.
+        /// What the response has instead.
         found: String,
     },
-    /// `Sec-WebSocket-Accept` does not answer the key: the response is not by a WebSocket server,
-    /// or is to another request.
+    /// `Sec-WebSocket-Accept` does not answer the key: the response is not from a WebSocket server,
+    /// or answers another request.
     Accept {
-        /// What it is.
+        /// What the response has instead.
         found: String,
-        /// What answers the key.
+        /// The answer to the key.
         expected: String,
     },
     /// `Sec-WebSocket-Protocol` is not one of the protocols offered, in the same spelling.
     Protocol {
-        /// What it is.
+        /// What the response has instead.
         found: String,
         /// The protocols offered.
         offered: Vec<String>,
@@ -368,14 +368,14 @@ pub enum HandshakeError {
         /// The extension.
         extension: String,
     },
-    /// `Sec-WebSocket-Extensions` answers an offer with what was not offered.
+    /// `Sec-WebSocket-Extensions` has parameters that do not answer the offer.
     ExtensionAnswer {
         /// The extension.
         extension: String,
-        /// What is wrong with it.
+        /// What is wrong with them.
         reason: String,
     },
-    /// `Sec-WebSocket-Extensions` cannot be read.
+    /// `Sec-WebSocket-Extensions` cannot be parsed.
     Extensions(ExtensionError),
 }
 
@@ -409,7 +409,11 @@ impl fmt::Display for HandshakeError {
                 write!(f, "the extension {} was not offered", excerpt(extension))
             }
             Self::ExtensionAnswer { extension, reason } => {
-                write!(f, "the extension {} was not offered so: {reason}", excerpt(extension))
+                write!(
+                    f,
+                    "the extension {} does not answer the offer: {reason}",
+                    excerpt(extension)
+                )
             }
             Self::Extensions(error) => error.fmt(f),
         }
@@ -545,8 +549,8 @@ mod tests {
         }
         for host in ["a b", "user@a", "a:b", "", "a/b", "[::1", "\u{e9}"] {
             let value = HeaderValue::from_str(host).unwrap();
-            for transport in [Transport::Http1Upgrade, Transport::ExtendedConnect] {
-                let connect = Connect::new().transport(transport).header("Host", value.clone());
+            for mechanism in [Mechanism::Http1Upgrade, Mechanism::ExtendedConnect] {
+                let connect = Connect::new().mechanism(mechanism).header("Host", value.clone());
                 let error = error(connect);
                 assert_eq!(error, RequestError::Host { host: host.to_owned() });
                 assert!(
@@ -557,7 +561,7 @@ mod tests {
         }
 
         let error = open(&Connect::new(), "ftp://user:secret@a/b").unwrap_err();
-        assert!(error.to_string().starts_with("\"ftp://a/b\" is not the URI"), "{error}");
+        assert!(error.to_string().starts_with("\"ftp://a/b\" is not a WebSocket URI"), "{error}");
     }
 
     #[test]
@@ -616,7 +620,7 @@ mod tests {
             (
                 "sec-websocket-extensions",
                 "mux;",
-                "Sec-WebSocket-Extensions is \"mux;\", which cannot be read from byte 4 on",
+                "Sec-WebSocket-Extensions is \"mux;\", which is invalid at byte 4",
             ),
         ] {
             let error = opening.verify(&response(&[(name, value)])).unwrap_err();
@@ -651,7 +655,7 @@ mod tests {
 
     #[test]
     fn an_extended_connect_has_no_headers_of_an_upgrade() {
-        let connect = Connect::new().transport(Transport::ExtendedConnect).protocols(["chat"]);
+        let connect = Connect::new().mechanism(Mechanism::ExtendedConnect).protocols(["chat"]);
         let opening = open(&connect, "wss://user@example.com:8443/chat?a").unwrap();
         let request = opening.request();
         assert_eq!(request.method(), Method::CONNECT);

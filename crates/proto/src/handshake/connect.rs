@@ -1,4 +1,4 @@
-//! What a client asks for in its opening handshake.
+//! The options of a client's opening handshake.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,16 +10,17 @@ use crate::handshake::excerpt::excerpt;
 use crate::handshake::extension::Extension;
 use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
 use crate::handshake::key::KeyError;
+use crate::handshake::mechanism::Mechanism;
 use crate::handshake::subprotocol::{Subprotocol, SubprotocolError};
-use crate::handshake::transport::Transport;
 use crate::handshake::version::Version;
 
-/// What a client asks for; by default nothing but a WebSocket, over an upgrade of HTTP/1.1.
+/// The options of a client's opening handshake.
 ///
-/// What is wrong with a value is reported by [`open`](Connect::open).
+/// The default is a plain WebSocket over an HTTP/1.1 upgrade: no subprotocols, no origin, no
+/// compression, no extra headers. [`open`](Connect::open) reports invalid values.
 #[derive(Debug, Clone, Default)]
 pub struct Connect {
-    pub(crate) transport: Transport,
+    pub(crate) mechanism: Mechanism,
     pub(crate) version: Version,
     pub(crate) origin: Option<String>,
     pub(crate) headers: ExtraHeaders,
@@ -28,12 +29,12 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// Nothing but a WebSocket.
+    /// Creates the default options.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Offers these subprotocols, in the order of preference; each call adds to them.
+    /// Offers these subprotocols, in order of preference; each call adds to the list.
     #[doc(alias = "requestedProtocols")]
     #[must_use]
     pub fn protocols<I>(mut self, names: I) -> Self
@@ -45,15 +46,15 @@ impl Connect {
         self
     }
 
-    /// Names the origin of the page on whose behalf the connection is made, in visible ASCII.
-    /// Default: none.
+    /// Sets the origin of the page that the connection is made for, in visible ASCII. Default:
+    /// none.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Speaks this version. Default: [`Version::Rfc6455`].
+    /// Sets the protocol version to request. Default: [`Version::Rfc6455`].
     #[doc(alias = "webSocketVersion")]
     #[must_use]
     pub fn version(mut self, version: Version) -> Self {
@@ -61,18 +62,18 @@ impl Connect {
         self
     }
 
-    /// Asks by these words. Default: [`Transport::Http1Upgrade`].
+    /// Sets the HTTP mechanism of the request. Default: [`Mechanism::Http1Upgrade`].
     #[must_use]
-    pub fn transport(mut self, transport: Transport) -> Self {
-        self.transport = transport;
+    pub fn mechanism(mut self, mechanism: Mechanism) -> Self {
+        self.mechanism = mechanism;
         self
     }
 
     /// Adds this header to the request; each call adds one.
     ///
-    /// `Host` may be set, to ask a server for a name other than the one it was reached by;
-    /// `Authorization` takes the place of the URI's user and password. `Origin` has a
-    /// [method of its own](Connect::origin).
+    /// `Host` may be set, to ask for a virtual host other than that of the URI. `Authorization`
+    /// replaces the user and password of the URI. `Origin` is not allowed here: use
+    /// [`origin`](Connect::origin).
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
@@ -83,22 +84,21 @@ impl Connect {
         self
     }
 
-    /// Keeps of the headers added so far those of which this is true, and drops the others.
+    /// Keeps the headers added so far for which `keep` returns `true`, and removes the others.
     #[must_use]
     pub fn retain_headers(mut self, keep: impl FnMut(&HeaderName, &HeaderValue) -> bool) -> Self {
         self.headers.retain(keep);
         self
     }
 
-    /// Offers to compress. Default: no compression. `towline` sets it to what the configuration
-    /// says.
+    /// Offers compression. Default: none. `towline` sets this from its configuration.
     #[must_use]
     pub fn compression(mut self, compression: impl Into<Option<Compression>>) -> Self {
         self.compression = compression.into();
         self
     }
 
-    /// The subprotocols, checked.
+    /// Returns the subprotocols, or the error for the first invalid one.
     pub(crate) fn checked_protocols(&self) -> Result<Vec<Subprotocol>, SubprotocolError> {
         let mut seen = HashSet::new();
         let check = |name: &String| {
@@ -116,42 +116,42 @@ impl Connect {
         self.compression.iter().flat_map(Compression::offers).collect()
     }
 
-    /// Whether a header of the application has no business in a request.
+    /// Rejects headers that may not be set on a request.
     pub(crate) fn check_headers(&self) -> Result<(), HeaderError> {
         let clashes = self.headers.contains(&header::ORIGIN);
         if clashes { Err(HeaderError::Reserved { name: header::ORIGIN }) } else { Ok(()) }
     }
 }
 
-/// Why there is no request to send.
+/// The error for a request that cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The URI is not one of a WebSocket: its scheme is not `ws`, `wss`, `http` or `https`, or
-    /// its host is not a name or an address.
+    /// The URI is not a WebSocket URI: its scheme is not `ws`, `wss`, `http` or `https`, or its
+    /// host is neither a name nor an address.
     Uri {
         /// The URI, without user and password.
         uri: String,
     },
-    /// A name of [`Connect::protocols`] is not a token, or there twice.
+    /// A name in [`Connect::protocols`] is not a token, or is repeated.
     Protocol(SubprotocolError),
-    /// [`Connect::origin`] has a character which is not visible ASCII: a server refuses it. The
-    /// host of an origin is written as browsers write it, `http://xn--9ca` rather than `http://é`.
+    /// [`Connect::origin`] has a character outside visible ASCII, which servers refuse. Write an
+    /// internationalized host as browsers do: `http://xn--9ca` rather than `http://é`.
     Origin {
-        /// What was given.
+        /// The value given.
         origin: String,
     },
-    /// The header `Host` of [`Connect::header`] is not a host, with or without a port: a server
-    /// refuses it.
+    /// The `Host` set with [`Connect::header`] is not a host with an optional port, so a server
+    /// would refuse it.
     Host {
-        /// What was given.
+        /// The value given.
         host: String,
     },
-    /// A header of [`Connect::header`] cannot be added.
+    /// A header set with [`Connect::header`] cannot be added.
     Header(HeaderError),
-    /// The headers name more than one host.
+    /// `Host` is set more than once.
     RepeatedHost,
-    /// There is no key.
+    /// No `Sec-WebSocket-Key` could be generated.
     Key(KeyError),
 }
 
@@ -160,15 +160,14 @@ impl fmt::Display for RequestError {
         match self {
             Self::Uri { uri } => write!(
                 f,
-                "{} is not the URI of a WebSocket: that is \"ws://\" or \"wss://\", a host and a \
-                 path",
+                "{} is not a WebSocket URI: expected \"ws://\" or \"wss://\", a host and a path",
                 excerpt(uri)
             ),
             Self::Protocol(error) => error.fmt(f),
             Self::Origin { origin } => {
                 write!(
                     f,
-                    "the origin {} has a character which is not visible ASCII: write its host as \
+                    "the origin {} has a character outside visible ASCII: write its host as \
                      browsers do, such as \"http://xn--9ca\"",
                     excerpt(origin)
                 )

@@ -1,4 +1,4 @@
-//! Cookies (RFC 6265): reading a request's, and writing a response's.
+//! Cookies (RFC 6265): parsing those of requests, and writing those of responses.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,22 +10,22 @@ use crate::handshake::token::{is_token, trim};
 
 /// A cookie of a request: a name and a value, as the client sent them.
 ///
-/// The value is not decoded: if the application wrote it percent-encoded, it is so still.
+/// The value is not decoded: if the application percent-encoded it, it is still encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Cookie {
     /// The name; never empty.
     pub name: String,
-    /// The value, without the quotes it may have been in.
+    /// The value, without surrounding quotes.
     pub value: String,
 }
 
-/// Reads the cookies of a request, in their order, over all `Cookie` headers.
+/// Parses the cookies of a request, in order, from all `Cookie` headers.
 ///
-/// It takes what browsers send, which is more than RFC 6265 lets a server set; what is no cookie
-/// at all (no `=`, no name, controls, not UTF-8) is skipped rather than an error, since a cookie
-/// which some other page of the same site has set must not lock its visitors out. A name may be
-/// there more than once; the first is the one with the longest path (RFC 6265, section 5.4).
+/// Accepts everything that browsers send, which is more than RFC 6265 lets a server set. Skips
+/// invalid cookies (no `=`, no name, control characters, not UTF-8) instead of failing, so that a
+/// cookie set by another page of the same site cannot lock users out. A name may be repeated; the
+/// first is the one with the longest path (RFC 6265, section 5.4).
 ///
 /// ```
 /// use http::{HeaderMap, header::COOKIE};
@@ -63,10 +63,10 @@ fn parse_pair(pair: &[u8]) -> Option<Cookie> {
 
 /// A cookie for a response to set: the value of a `Set-Cookie` header (RFC 6265, section 4.1).
 ///
-/// Nothing can be put into it that would end the value, begin another attribute, or begin another
-/// header: whatever the grammar does not allow is an error where it is given. There are no
-/// attributes by default: the cookie then belongs to the host and the directory of the request,
-/// lasts until the browser is closed, and is visible to scripts and to plain HTTP.
+/// The setters reject values that the grammar does not allow, so no value can end early, begin
+/// another attribute, or begin another header. By default there are no attributes: the cookie
+/// belongs to the host and directory of the request, lasts until the browser is closed, and is
+/// visible to scripts and sent over plain HTTP.
 ///
 /// ```
 /// use towline_proto::handshake::{SameSite, SetCookie};
@@ -95,25 +95,25 @@ pub struct SetCookie {
     same_site: Option<SameSite>,
 }
 
-/// When a browser sends the cookie with requests that other sites caused (RFC 6265bis).
+/// When a browser sends the cookie with cross-site requests (RFC 6265bis).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SameSite {
     /// Never.
     Strict,
     /// Only when the user follows a link.
     Lax,
-    /// Always. Browsers want such a cookie to be `Secure`, and so it is made `Secure`.
+    /// Always. Browsers require such a cookie to be `Secure`, so `Secure` is added.
     None,
 }
 
 impl SetCookie {
-    /// A cookie of this name and value.
+    /// Creates a cookie with this name and value.
     ///
     /// # Errors
     ///
-    /// [`CookieError`] if the name is not a token, or if the value has anything but visible ASCII
-    /// without quotes (but for a pair around the whole), comma, semicolon and backslash. Encode
-    /// such a value, say in base64.
+    /// [`CookieError`] if the name is not a token, or if the value has characters other than
+    /// visible ASCII without quotes, comma, semicolon and backslash. Quotes around the whole value
+    /// are allowed. Encode other values, for example in base64.
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Result<Self, CookieError> {
         let (name, value) = (name.into(), value.into());
         if !is_token(&name) {
@@ -140,13 +140,13 @@ impl SetCookie {
         })
     }
 
-    /// `Path`: the browser sends the cookie only to this path and below. Default: the directory of
-    /// the request.
+    /// Sets `Path`: the browser sends the cookie only to this path and below. Default: the
+    /// directory of the request.
     ///
     /// # Errors
     ///
-    /// [`CookieError`] if it does not begin with a slash (a browser would ignore it), or has a
-    /// semicolon, a control or a character beyond ASCII.
+    /// [`CookieError`] if it does not begin with a slash (browsers would ignore it), or has a
+    /// semicolon, a control character or a character outside ASCII.
     pub fn path(mut self, path: impl Into<String>) -> Result<Self, CookieError> {
         let path = path.into();
         if !path.starts_with('/') || !path.bytes().all(is_attribute_octet) {
@@ -156,7 +156,7 @@ impl SetCookie {
         Ok(self)
     }
 
-    /// `Domain`: the browser sends the cookie to this host and to all below it. Default: only to
+    /// Sets `Domain`: the browser sends the cookie to this host and its subdomains. Default: only
     /// the host of the request.
     ///
     /// # Errors
@@ -177,11 +177,11 @@ impl SetCookie {
         Ok(self)
     }
 
-    /// `Expires`: when the browser forgets the cookie; to the second, rounded down.
+    /// Sets `Expires`, the time when the browser deletes the cookie, rounded down to seconds.
     ///
     /// # Errors
     ///
-    /// [`CookieError`] before 1970 and after the year 9999.
+    /// [`CookieError`] for times before 1970 or after the year 9999.
     pub fn expires(mut self, at: SystemTime) -> Result<Self, CookieError> {
         let since = at.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
         match since.and_then(format_date) {
@@ -191,11 +191,12 @@ impl SetCookie {
         Ok(self)
     }
 
-    /// `Expires`, already formatted: `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// Sets `Expires` from a formatted date: `Sun, 06 Nov 1994 08:49:37 GMT`.
     ///
     /// # Errors
     ///
-    /// [`CookieError`] if it has a semicolon, a control or a character beyond ASCII.
+    /// [`CookieError`] if it is empty, or has a semicolon, a control character or a character
+    /// outside ASCII.
     pub fn expires_formatted(mut self, date: impl Into<String>) -> Result<Self, CookieError> {
         let date = date.into();
         if date.is_empty() || !date.bytes().all(is_attribute_octet) {
@@ -205,36 +206,36 @@ impl SetCookie {
         Ok(self)
     }
 
-    /// `Max-Age`, in whole seconds: how long the browser keeps the cookie, whatever `Expires`
-    /// says. Zero removes it at once.
+    /// Sets `Max-Age`, rounded down to seconds: how long the browser keeps the cookie. Takes
+    /// precedence over `Expires`. Zero deletes the cookie at once.
     #[doc(alias = "maxage")]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
         self
     }
 
-    /// `Secure`: the browser sends the cookie only over TLS. Default: false.
+    /// Sets `Secure`: the browser sends the cookie only over TLS. Default: false.
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
     }
 
-    /// `HttpOnly`: scripts cannot read the cookie. Default: false.
+    /// Sets `HttpOnly`: scripts cannot read the cookie. Default: false.
     #[doc(alias = "httponly")]
     pub fn http_only(mut self, http_only: bool) -> Self {
         self.http_only = http_only;
         self
     }
 
-    /// `SameSite`. Default: none is sent, which browsers take as [`SameSite::Lax`].
+    /// Sets `SameSite`. Default: not sent, which browsers treat as [`SameSite::Lax`].
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = Some(same_site);
         self
     }
 
-    /// The cookie as the value of a `Set-Cookie` header.
+    /// Returns the value of the `Set-Cookie` header.
     pub fn to_header_value(&self) -> HeaderValue {
-        // Never the fallback: every part has been checked to be visible ASCII.
+        // Never the fallback: every part is checked to be visible ASCII.
         HeaderValue::from_str(&self.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
     }
 }
@@ -277,15 +278,16 @@ fn is_attribute_octet(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b';'
 }
 
-/// The date of RFC 7231, section 7.1.1.1, of so many seconds after 1970; none after 9999.
+/// Formats a time in seconds after 1970 as a date of RFC 7231, section 7.1.1.1. `None` after the
+/// year 9999.
 fn format_date(seconds: u64) -> Option<String> {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years are counted from the first of March, so that the leap day is a year's last; 719,468
-    // days lie between that of the year 0 and 1970. An era is 400 years, or 146,097 days.
+    // Years start on the first of March, which makes the leap day the last of a year. 719,468 days
+    // lie between 1 March of the year 0 and 1970. An era is 400 years, or 146,097 days.
     let shifted = days.checked_add(719_468)?;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era =
@@ -307,7 +309,7 @@ fn format_date(seconds: u64) -> Option<String> {
     })
 }
 
-/// A part of a [`SetCookie`] that RFC 6265 does not allow.
+/// The error for a part of a [`SetCookie`] that RFC 6265 does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieError {
     part: &'static str,

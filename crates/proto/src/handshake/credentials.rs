@@ -1,4 +1,4 @@
-//! A user and a password: the user info of a URI, and `Basic` of HTTP.
+//! A user and a password, from the user info of a URI, for HTTP `Basic` authentication.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
-/// A user and a password, for a server or for a proxy. `Debug` shows neither.
+/// A user and a password, for a server or a proxy. `Debug` shows neither.
 ///
 /// ```
 /// use towline_proto::handshake::Credentials;
@@ -23,30 +23,30 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// This user with this password.
+    /// Creates credentials from a user and a password.
     pub fn new(user: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Self {
         Self { user: user.into(), password: password.into() }
     }
 
-    /// Takes the user info of a URI apart, `user:password` with percent signs for what can't stand
-    /// there. A percent sign that begins no escape stands for itself; no colon is no password.
+    /// Parses the user info of a URI, `user:password`, and percent-decodes both. A percent sign
+    /// that does not begin an escape is kept. Without a colon, the password is empty.
     pub fn from_user_info(text: &str) -> Self {
         let (user, password) = text.split_once(':').unwrap_or((text, ""));
         Self { user: percent_decoded(user), password: percent_decoded(password) }
     }
 
-    /// The user.
+    /// Returns the user.
     pub fn user(&self) -> &[u8] {
         &self.user
     }
 
-    /// The password.
+    /// Returns the password.
     pub fn password(&self) -> &[u8] {
         &self.password
     }
 
-    /// The value of `Authorization` or `Proxy-Authorization`, marked as sensitive (RFC 7617):
-    /// `Basic`, and the user, a colon and the password in base64.
+    /// Returns the value for `Authorization` or `Proxy-Authorization`, marked as sensitive (RFC
+    /// 7617): `Basic`, then the user, a colon and the password in base64.
     pub fn basic(&self) -> HeaderValue {
         let pair = [&self.user[..], b":", &self.password].concat();
         let value = format!("Basic {}", STANDARD.encode(pair));

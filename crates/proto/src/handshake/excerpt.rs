@@ -1,14 +1,14 @@
-//! How a value that may be long, binary or hostile is quoted in an error message.
+//! Quoting of values in error messages that may be long, binary or hostile.
 
-/// The longest part of a value that an error message shows, in bytes.
+/// The most bytes of a value that an error message shows.
 const LONGEST: usize = 64;
 
-/// The value in quotes, escaped to printable ASCII, cut when it is long.
+/// Returns the value in quotes, escaped to printable ASCII and truncated if long.
 pub(crate) fn excerpt(value: impl AsRef<[u8]>) -> String {
     excerpt_up_to(LONGEST, value)
 }
 
-/// The same, cut behind so many bytes.
+/// Like [`excerpt`], truncated after `longest` bytes.
 pub(crate) fn excerpt_up_to(longest: usize, value: impl AsRef<[u8]>) -> String {
     let value = value.as_ref();
     match value.get(..longest) {

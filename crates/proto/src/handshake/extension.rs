@@ -8,16 +8,16 @@ use crate::compression::{Compression, Method, Negotiated, Params};
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::token::{is_token, is_token_byte, trim};
 
-/// The most extensions in one handshake; browsers send one.
+/// The most extensions in one handshake. Browsers send one.
 const MAX_EXTENSIONS: usize = 32;
 
-/// The most parameters of one extension; permessage-deflate knows four.
+/// The most parameters of one extension. permessage-deflate defines four.
 const MAX_PARAMS: usize = 32;
 
-/// An extension as a handshake names it: `permessage-deflate; client_max_window_bits=12`.
+/// An extension in a handshake: `permessage-deflate; client_max_window_bits=12`.
 ///
-/// This is the text only; which extensions are understood is decided elsewhere. Parameters keep
-/// their order, and one that is repeated stays repeated: what that means is for the extension.
+/// This is the text only; it does not mean that the extension is supported. Parameters keep their
+/// order and are not deduplicated: their meaning is up to the extension.
 ///
 /// ```
 /// use towline_proto::handshake::Extension;
@@ -45,20 +45,20 @@ pub struct Param {
 }
 
 impl Extension {
-    /// An extension without parameters.
+    /// Creates an extension without parameters.
     ///
     /// # Errors
     ///
-    /// [`ExtensionError::NotToken`] if the name is not a token of HTTP.
+    /// [`ExtensionError::NotToken`] if the name is not an HTTP token.
     pub fn new(name: impl Into<String>) -> Result<Self, ExtensionError> {
         Ok(Self { name: checked(name.into())?, params: Vec::new() })
     }
 
-    /// The same with one more parameter, with or without a value.
+    /// Adds a parameter, with or without a value.
     ///
     /// # Errors
     ///
-    /// [`ExtensionError::NotToken`] if the name or the value is not a token of HTTP.
+    /// [`ExtensionError::NotToken`] if the name or the value is not an HTTP token.
     pub fn param(mut self, name: &str, value: Option<&str>) -> Result<Self, ExtensionError> {
         let value = value.map(|value| checked(value.to_owned())).transpose()?;
         self.params.push(Param { name: checked(name.to_owned())?, value });
@@ -70,12 +70,12 @@ impl Extension {
         &self.name
     }
 
-    /// The parameters, in their order.
+    /// Returns the parameters, in order.
     pub fn params(&self) -> &[Param] {
         &self.params
     }
 
-    /// The names and values of the parameters, for the extension that they mean something to.
+    /// Returns the names and values of the parameters.
     pub(crate) fn pairs(&self) -> Vec<(&str, Option<&str>)> {
         self.params.iter().map(|param| (param.name(), param.value())).collect()
     }
@@ -89,23 +89,23 @@ impl Extension {
     }
 }
 
-/// Negotiation, for a host whose handshake is made elsewhere: [`Offer`] and [`Opening`] do it for
-/// themselves.
+/// Negotiation, for hosts that do not use [`Offer`] and [`Opening`], which include it.
 ///
 /// [`Offer`]: crate::handshake::server::Offer
 /// [`Opening`]: crate::handshake::client::Opening
 impl Compression {
-    /// What a client offers, in the order of preference; the header has all of it, separated by
-    /// commas. RFC 7692, section 7.1: the elements may "include multiple PMCEs with the same
-    /// extension name", and the server takes the first that it can meet.
+    /// Returns the extensions that a client offers, in order of preference. Send all of them in one
+    /// `Sec-WebSocket-Extensions`, separated by commas. RFC 7692, section 7.1: the list may
+    /// "include multiple PMCEs with the same extension name"; the server accepts the first that it
+    /// supports.
     pub fn offers(&self) -> Vec<Extension> {
         let offers = self.method.offers(self).into_iter();
         offers.map(|params| Extension::of(self.method, params)).collect()
     }
 
-    /// What a server agrees on, of all the extensions that a client offers: the first offer, in the
-    /// client's order of preference, that can be met. [`Negotiated::extension`] is the answer; `None`
-    /// declines, and the connection is made without.
+    /// Accepts, as a server, the first of the client's offers that this can meet. The answer to
+    /// send is [`Negotiated::extension`]. Returns `None` to decline; the connection then has no
+    /// compression.
     pub fn answer(&self, offered: &[Extension]) -> Option<Negotiated> {
         offered
             .iter()
@@ -115,7 +115,8 @@ impl Compression {
 }
 
 impl Negotiated {
-    /// What was agreed on, as the server's answer says it; the parameters may be in another order.
+    /// Returns the agreed extension for the server's answer. The order of the parameters may differ
+    /// from that of the offer.
     pub fn extension(&self) -> Extension {
         Extension::of(self.method, self.method.params(self))
     }
@@ -127,7 +128,7 @@ impl Param {
         &self.name
     }
 
-    /// The value without quotes, or `None` for a parameter that is only a name.
+    /// Returns the value without quotes, or `None` if the parameter has none.
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
@@ -152,18 +153,18 @@ fn checked(token: String) -> Result<String, ExtensionError> {
     if is_token(&token) { Ok(token) } else { Err(ExtensionError::NotToken(excerpt(token))) }
 }
 
-/// Reads the `Sec-WebSocket-Extensions` of a request or a response.
+/// Parses the `Sec-WebSocket-Extensions` headers of a request or response.
 ///
-/// Several headers count as one list, since RFC 6455, section 9.1, has it that the header "MAY
-/// appear multiple times in an HTTP request (which is logically the same as a single
-/// |Sec-WebSocket-Extensions| header field that contains all values)". A value in quotes is
-/// unquoted; it must be a token even then. Empty list elements are ignored; no header at all, or
-/// an empty one, is an empty list. The time it takes is linear in the length of the headers.
+/// Several headers form one list: RFC 6455, section 9.1, says that the header "MAY appear multiple
+/// times in an HTTP request (which is logically the same as a single |Sec-WebSocket-Extensions|
+/// header field that contains all values)". A quoted value is unquoted and must be a token. Empty
+/// list elements are ignored. A missing or empty header is an empty list. The time is linear in the
+/// length of the headers.
 ///
 /// # Errors
 ///
-/// An [`ExtensionError`] for what the grammar does not allow, for more than 32 extensions, and
-/// for more than 32 parameters of one.
+/// [`ExtensionError`] if a header does not follow the grammar, for more than 32 extensions, and for
+/// more than 32 parameters of one extension.
 pub fn parse_extensions(headers: &HeaderMap) -> Result<Vec<Extension>, ExtensionError> {
     let mut extensions = Vec::new();
     for line in headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS) {
@@ -172,11 +173,11 @@ pub fn parse_extensions(headers: &HeaderMap) -> Result<Vec<Extension>, Extension
     Ok(extensions)
 }
 
-/// The same of the value of a single header.
+/// Parses the value of a single `Sec-WebSocket-Extensions` header, like [`parse_extensions`].
 ///
 /// # Errors
 ///
-/// As [`parse_extensions`].
+/// See [`parse_extensions`].
 pub fn parse_extension_list(value: impl AsRef<[u8]>) -> Result<Vec<Extension>, ExtensionError> {
     let mut extensions = Vec::new();
     parse_line(value.as_ref(), &mut extensions)?;
@@ -204,8 +205,8 @@ fn parse_line(line: &[u8], extensions: &mut Vec<Extension>) -> Result<(), Extens
     }
 }
 
-/// What is left of a line. Optional white space is skipped before whatever is looked for: RFC
-/// 6455 takes its grammar from RFC 2616, which allows it between any two words.
+/// The unparsed rest of a line. Optional white space is skipped before each word: the grammar of
+/// RFC 6455 is that of RFC 2616, which allows it between any two words.
 struct Cursor<'a> {
     line: &'a [u8],
     rest: &'a [u8],
@@ -299,7 +300,7 @@ impl Cursor<'_> {
     }
 }
 
-/// What is wrong with a `Sec-WebSocket-Extensions`.
+/// The error for an invalid `Sec-WebSocket-Extensions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExtensionError {
@@ -307,17 +308,17 @@ pub enum ExtensionError {
     Syntax {
         /// The beginning of the header's value.
         value: String,
-        /// How many bytes of it could be read.
+        /// The number of bytes before the error.
         position: usize,
     },
-    /// A name or a value is not a token: it is empty, or has a separator, a space, a control or a
-    /// character beyond ASCII.
+    /// A name or a value is not a token: it is empty, or has a separator, a space, a control
+    /// character or a character outside ASCII.
     NotToken(String),
-    /// The list is longer than any honest peer's.
+    /// The list is longer than a fixed limit.
     TooMany {
-        /// What there is too much of.
+        /// The kind of items in the list.
         what: &'static str,
-        /// How many are allowed.
+        /// The limit.
         limit: usize,
     },
 }
@@ -327,7 +328,7 @@ impl fmt::Display for ExtensionError {
         match self {
             Self::Syntax { value, position } => write!(
                 f,
-                "Sec-WebSocket-Extensions is {value}, which cannot be read from byte {position} on"
+                "Sec-WebSocket-Extensions is {value}, which is invalid at byte {position}"
             ),
             Self::NotToken(value) => {
                 write!(f, "Sec-WebSocket-Extensions: {value} is not a token")
@@ -425,7 +426,7 @@ mod tests {
         let error = parse(&["ok, not ok"]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "Sec-WebSocket-Extensions is \"ok, not ok\", which cannot be read from byte 8 on"
+            "Sec-WebSocket-Extensions is \"ok, not ok\", which is invalid at byte 8"
         );
     }
 

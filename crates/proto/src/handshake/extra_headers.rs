@@ -1,4 +1,4 @@
-//! The headers an application adds to a request or a response of the handshake.
+//! Headers that an application adds to the request or response of a handshake.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::handshake::header::{is_reserved, spelt};
 
-/// Collects headers; what is wrong with one is kept until they are used, so that a builder can
-/// take them without an error at every call.
+/// Collects headers. Keeps the first error until the headers are used, so that builder methods need
+/// not return a `Result`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ExtraHeaders {
     lines: Vec<(HeaderName, HeaderValue)>,
@@ -34,7 +34,7 @@ impl ExtraHeaders {
         self.lines.iter().any(|(own, _)| own == name)
     }
 
-    /// Adds them to the headers of a message.
+    /// Appends the headers to those of an HTTP message.
     pub(crate) fn append_to(&self, headers: &mut HeaderMap) -> Result<(), HeaderError> {
         match &self.error {
             Some(error) => return Err(error.clone()),
@@ -56,14 +56,14 @@ where
     if is_reserved(&name) {
         return Err(HeaderError::Reserved { name });
     }
-    // Kept out of debug output, and out of the compression tables of HTTP/2.
+    // Keeps secrets out of debug output and of the compression tables of HTTP/2.
     let secrets =
         [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::SET_COOKIE];
     value.set_sensitive(value.is_sensitive() || secrets.contains(&name));
     Ok((name, value))
 }
 
-/// A header of whatever a program names and values it with.
+/// Converts a name and a value to a header.
 pub(crate) fn parse_line<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue), HeaderError>
 where
     N: TryInto<HeaderName>,
@@ -76,37 +76,41 @@ where
     }
 }
 
-/// A header that an application cannot add to a handshake.
+/// The error for a header that an application cannot add to a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// The name is not a token of HTTP.
+    /// The name is not an HTTP token.
     InvalidName,
     /// The value has a line break or another control character.
     InvalidValue {
         /// The name of the header.
         name: HeaderName,
     },
-    /// The header is written by the handshake itself: `Sec-WebSocket-*`, `Upgrade`, `Connection`;
-    /// or it would frame a body, of which there is none: `Content-Length`, `Transfer-Encoding`,
-    /// `TE`, `Trailer`.
+    /// The handshake writes this header itself (`Sec-WebSocket-*`, `Upgrade`, `Connection`), or the
+    /// header frames a body, which a handshake does not have (`Content-Length`,
+    /// `Transfer-Encoding`, `TE`, `Trailer`).
     Reserved {
         /// The name of the header.
         name: HeaderName,
     },
-    /// There are more headers than a message can have.
+    /// There are more than 32,768 headers.
     TooMany,
 }
 
 impl fmt::Display for HeaderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::InvalidName => f.write_str("the name of a header is not a token"),
+            Self::InvalidName => f.write_str("a header name is not an HTTP token"),
             Self::InvalidValue { name } => {
                 write!(f, "the value of the header {} has a control character", spelt(name))
             }
             Self::Reserved { name } => {
-                write!(f, "the header {} belongs to the handshake and cannot be set", spelt(name))
+                write!(
+                    f,
+                    "the header {} is reserved for the handshake and cannot be set",
+                    spelt(name)
+                )
             }
             Self::TooMany => f.write_str("there are more than 32768 headers"),
         }
@@ -135,7 +139,8 @@ mod tests {
         let error = added("Sec-WebSocket-Accept", "x").map_err(|error| error.to_string());
         assert_eq!(
             error,
-            Err("the header Sec-WebSocket-Accept belongs to the handshake and cannot be set".into())
+            Err("the header Sec-WebSocket-Accept is reserved for the handshake and cannot be set"
+                .into())
         );
     }
 

@@ -1,5 +1,5 @@
-//! What proxies say of the client: `X-Forwarded-For` and `X-Forwarded-Proto`, or `Forwarded`
-//! (RFC 7239).
+//! The client address and scheme that proxies report: `X-Forwarded-For` and `X-Forwarded-Proto`, or
+//! `Forwarded` (RFC 7239).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,22 +13,21 @@ use crate::handshake::token::trim;
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Which proxies are believed when they say whom a request came from.
+/// The proxies that are trusted to report where a request came from.
 ///
-/// Every proxy on the way appends the address of its own peer to a header; but anybody can send
-/// that header. So the list is read from its end, where the nearest proxy wrote, and only as long
-/// as the address that wrote an entry is trusted: the first one that is not trusted is the
-/// client. If the direct peer is not trusted, nothing is believed.
+/// Each proxy appends the address of its peer to a header, but any client can send that header too.
+/// So the list is read from its end, which the nearest proxy wrote, while the address that wrote an
+/// entry is trusted. The first address that is not trusted is the client. If the direct peer is not
+/// trusted, the headers are ignored.
 ///
-/// The default is to trust loopback alone (127.0.0.0/8 and ::1): a proxy on the same machine. A
-/// proxy elsewhere is named, by its address or its network, with [`new`](TrustedProxies::new) or
-/// [`and`](TrustedProxies::and). [`private`](TrustedProxies::private) trusts all private networks,
-/// which is right only where no client is in one: everybody in such a network may claim any
-/// address.
+/// The default trusts loopback only (127.0.0.0/8 and ::1): a proxy on the same machine. Add other
+/// proxies by address or network with [`new`](TrustedProxies::new) or [`and`](TrustedProxies::and).
+/// [`private`](TrustedProxies::private) trusts all private networks. Use it only if no client is in
+/// one: a client there could claim any address.
 ///
-/// Only one header is read for the address, [`ForwardedHeader::XForwardedFor`] unless told otherwise. A proxy
-/// maintains one of the two and passes the other on as the client sent it, so a server that read
-/// whichever is there would believe the client.
+/// Only one header is read for the address, by default [`ForwardedHeader::XForwardedFor`]. A proxy
+/// maintains one of the two and passes the other on unchanged, so a server that read both would
+/// trust the client.
 ///
 /// ```
 /// use http::HeaderMap;
@@ -40,7 +39,7 @@ static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-prot
 /// let trusted = TrustedProxies::default().and("10.1.0.0/16")?;
 /// // The client claimed to be 6.6.6.6.
 /// assert_eq!(trusted.client_address("127.0.0.1".parse()?, &headers).to_string(), "203.0.113.9");
-/// // A peer from outside could have made up all of it.
+/// // An outside peer could have made up all of it.
 /// assert_eq!(trusted.client_address("198.51.100.7".parse()?, &headers).to_string(), "198.51.100.7");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -50,15 +49,15 @@ pub struct TrustedProxies {
     header: ForwardedHeader,
 }
 
-/// The header which the trusted proxies maintain.
+/// The header that the trusted proxies maintain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
-    /// `X-Forwarded-For`, and `X-Forwarded-Proto` for the scheme: most proxies, and
+    /// `X-Forwarded-For`, and `X-Forwarded-Proto` for the scheme. Used by most proxies, and by
     /// WebSocket-Node. The default.
     #[default]
     XForwardedFor,
-    /// `Forwarded`, by its `for` and `proto` parameters (RFC 7239).
+    /// `Forwarded`, with its `for` and `proto` parameters (RFC 7239).
     Forwarded,
 }
 
@@ -83,7 +82,7 @@ const fn v6(first: u16, last: u16, prefix: u32) -> Network {
     Network { base: IpAddr::V6(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, last)), prefix }
 }
 
-/// Trusts loopback, and nobody else.
+/// Trusts loopback only.
 impl Default for TrustedProxies {
     fn default() -> Self {
         Self { networks: LOOPBACK.to_vec(), header: ForwardedHeader::default() }
@@ -91,7 +90,7 @@ impl Default for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Trusts nobody: the client is whoever opened the connection.
+    /// Trusts no proxy: the client is the peer of the connection.
     pub fn none() -> Self {
         Self { networks: Vec::new(), header: ForwardedHeader::default() }
     }
@@ -99,19 +98,19 @@ impl TrustedProxies {
     /// Trusts loopback, the private networks of RFC 1918, unique local addresses (fc00::/7) and
     /// link-local ones (169.254.0.0/16, fe80::/10).
     ///
-    /// Any client in such a network can claim any address then. Use it only where clients reach
-    /// the server through a proxy and in no other way.
+    /// Any client in such a network can then claim any address. Use it only if clients reach the
+    /// server through a proxy and in no other way.
     pub fn private() -> Self {
         let networks = LOOPBACK.into_iter().chain(PRIVATE).collect();
         Self { networks, header: ForwardedHeader::default() }
     }
 
-    /// Trusts these networks and no others, loopback neither: `"10.0.0.0/8"`, `"fd00::/8"`, or a
-    /// single address, `"192.0.2.1"`.
+    /// Trusts only these networks, not loopback: `"10.0.0.0/8"`, `"fd00::/8"`, or a single address
+    /// such as `"192.0.2.1"`.
     ///
     /// # Errors
     ///
-    /// [`CidrError`] for the first entry that is no such thing.
+    /// [`CidrError`] for the first invalid entry.
     pub fn new<I>(networks: I) -> Result<Self, CidrError>
     where
         I: IntoIterator,
@@ -122,37 +121,37 @@ impl TrustedProxies {
             .try_fold(Self::none(), |trusted, network| trusted.and(network.as_ref()))
     }
 
-    /// Trusts this network as well.
+    /// Adds a trusted network.
     ///
     /// # Errors
     ///
-    /// [`CidrError`] if it is not `address/prefix` or an address, if the prefix is longer than
-    /// the address, or if the address has bits set beyond the prefix: `10.1.0.0/8` is more likely
-    /// an error than a way to write `10.0.0.0/8`.
+    /// [`CidrError`] if it is neither `address/prefix` nor an address, if the prefix is longer than
+    /// the address, or if the address has bits set beyond the prefix: `10.1.0.0/8` is more likely a
+    /// mistake than a spelling of `10.0.0.0/8`.
     pub fn and(mut self, network: &str) -> Result<Self, CidrError> {
         self.networks.push(network.parse()?);
         Ok(self)
     }
 
-    /// Reads this header, and only this.
+    /// Sets the header to read. Default: [`ForwardedHeader::XForwardedFor`].
     #[must_use]
     pub fn header(mut self, header: ForwardedHeader) -> Self {
         self.header = header;
         self
     }
 
-    /// Whether what comes from this address is believed.
+    /// Returns whether this address is trusted.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(address))
     }
 
-    /// The address of the client whose request came through `peer`.
+    /// Returns the address of the client whose request came through `peer`.
     ///
-    /// It is the first address, counted from the server, that is not a trusted proxy; or the
-    /// farthest that is, if all are. An entry that is no address (`unknown`, or the obfuscated
-    /// identifiers of RFC 7239) ends the walk at the proxy that wrote it. An IPv4 address within
-    /// IPv6 (`::ffff:192.0.2.1`) is given as IPv4.
+    /// That is the first address, counted from the server, that is not trusted, or the farthest if
+    /// all are trusted. An entry that is not an address (`unknown`, or an obfuscated identifier of
+    /// RFC 7239) ends the search at the proxy that wrote it. An IPv4-mapped IPv6 address
+    /// (`::ffff:192.0.2.1`) is returned as IPv4.
     #[doc(alias = "remoteAddress")]
     pub fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
@@ -170,13 +169,13 @@ impl TrustedProxies {
         }
     }
 
-    /// Whether the client spoke TLS, by what `peer` says of it: `Some(true)` for the scheme `https`
-    /// or `wss`, `Some(false)` for `http` or `ws`. `None` if the peer is not trusted, or does not
-    /// say.
+    /// Returns whether the client used TLS, as reported by `peer`: `Some(true)` for the scheme
+    /// `https` or `wss`, `Some(false)` for `http` or `ws`, and `None` if the peer is not trusted or
+    /// does not report it.
     ///
-    /// With [`ForwardedHeader::XForwardedFor`] it is the first entry of `X-Forwarded-Proto`, which
-    /// is about the client where several proxies have each added one. With
-    /// [`ForwardedHeader::Forwarded`] it is the `proto` of the element which names the client.
+    /// With [`ForwardedHeader::XForwardedFor`], reads the first entry of `X-Forwarded-Proto`: if
+    /// several proxies each added one, that is the client's. With [`ForwardedHeader::Forwarded`],
+    /// reads `proto` of the element that names the client.
     pub fn client_is_secure(&self, peer: IpAddr, headers: &HeaderMap) -> Option<bool> {
         let peer = peer.to_canonical();
         if !self.trusts(peer) {
@@ -205,7 +204,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Walks away from the server. `None` is an entry that is no address.
+    /// Walks from the server towards the client. `None` is an entry that is not an address.
     fn walk(&self, peer: IpAddr, entries: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut farthest = peer;
         for entry in entries {
@@ -219,7 +218,7 @@ impl TrustedProxies {
     }
 }
 
-/// A network in CIDR notation; the base has no bits set beyond the prefix.
+/// A network in CIDR notation. The base has no bits set beyond the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Network {
     base: IpAddr,
@@ -254,7 +253,7 @@ impl FromStr for Network {
         let base: IpAddr = address.parse().map_err(|_| invalid())?;
         let bits = if base.is_ipv4() { 32 } else { 128 };
         let prefix = match prefix {
-            // `str::parse` would take a sign.
+            // `str::parse` accepts a sign.
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
                 digits.parse().map_err(|_| invalid())?
             }
@@ -265,7 +264,7 @@ impl FromStr for Network {
             IpAddr::V4(base) => base.to_bits().checked_shl(prefix).unwrap_or(0) != 0,
             IpAddr::V6(base) => base.to_bits().checked_shl(prefix).unwrap_or(0) != 0,
         };
-        // A mapped address is looked up as IPv4, and would never be found.
+        // Mapped addresses are compared as IPv4, so this would never match.
         let mapped = matches!(base, IpAddr::V6(base) if base.to_ipv4_mapped().is_some());
         if prefix > bits || beyond || mapped {
             return Err(invalid());
@@ -274,11 +273,11 @@ impl FromStr for Network {
     }
 }
 
-/// The pieces of a line between separators outside of quoted strings, from the last to the first.
+/// The pieces of a line between separators outside quoted strings, from last to first.
 ///
-/// Backwards because the end is what a trusted proxy wrote: whatever the client sent before it,
-/// an unclosed quote for one, has no influence on how the end is read. A piece whose quotes do
-/// not match is `None`, and the last.
+/// Backwards because a trusted proxy wrote the end: nothing that the client sent before it, such as
+/// an unclosed quote, affects how the end is parsed. A piece with unbalanced quotes is `None` and
+/// ends the iteration.
 struct Backwards<'a> {
     rest: Option<&'a [u8]>,
     separator: u8,
@@ -300,8 +299,8 @@ impl<'a> Iterator for Backwards<'a> {
         while let Some(before) = at.checked_sub(1) {
             match rest.get(before) {
                 Some(b'"') => {
-                    // Within quotes, an odd number of backslashes escapes a quote. Each run of
-                    // them is counted once, so this is linear.
+                    // Within quotes, an odd number of backslashes escapes a quote. Each run of them
+                    // is counted once, which keeps this linear.
                     let (start, _) = rest.split_at(before);
                     let slashes = start.iter().rev().take_while(|byte| **byte == b'\\').count();
                     quoted = !quoted || slashes % 2 == 1;
@@ -321,12 +320,12 @@ impl<'a> Iterator for Backwards<'a> {
     }
 }
 
-/// The address in the `for` of a `forwarded-element` (RFC 7239, section 4).
+/// Returns the address in the `for` of a `forwarded-element` (RFC 7239, section 4).
 fn parse_element(element: &[u8]) -> Option<IpAddr> {
     parse_node(parameter(element, b"for")?)
 }
 
-/// The value of a parameter of a `forwarded-element`, as it is written.
+/// Returns the raw value of a parameter of a `forwarded-element`.
 fn parameter<'a>(element: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     for pair in Backwards::new(element, b';') {
         let pair = pair?;
@@ -339,7 +338,7 @@ fn parameter<'a>(element: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     None
 }
 
-/// Whether a scheme, with or without quotes, is one of TLS; `None` for a scheme that is not known.
+/// Returns whether a scheme, with or without quotes, implies TLS; `None` for an unknown scheme.
 fn is_secure(scheme: &[u8]) -> Option<bool> {
     let scheme = unquoted(scheme);
     let is = |names: [&[u8]; 2]| names.iter().any(|name| scheme.eq_ignore_ascii_case(name));
@@ -349,7 +348,7 @@ fn is_secure(scheme: &[u8]) -> Option<bool> {
     is([b"http", b"ws"]).then_some(false)
 }
 
-/// A token, or what stands in quotes. Nothing that is looked for has anything to unescape.
+/// Removes white space and quotes. No value used here needs unescaping.
 fn unquoted(value: &[u8]) -> &[u8] {
     match trim(value) {
         [b'"', inner @ .., b'"'] => inner,
@@ -357,7 +356,7 @@ fn unquoted(value: &[u8]) -> &[u8] {
     }
 }
 
-/// An address with or without quotes, brackets and a port.
+/// Parses an address with or without quotes, brackets and a port.
 fn parse_node(node: &[u8]) -> Option<IpAddr> {
     let node = std::str::from_utf8(unquoted(node)).ok()?;
     if let Ok(address) = node.parse::<IpAddr>() {
@@ -370,7 +369,7 @@ fn parse_node(node: &[u8]) -> Option<IpAddr> {
     inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6)
 }
 
-/// A text that is no network in CIDR notation.
+/// The error for text that is not a network in CIDR notation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CidrError {
     value: String,
@@ -380,7 +379,7 @@ impl fmt::Display for CidrError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is not a network: that is an address and a prefix length with no bits set beyond \
+            "{} is not a network: expected an address and a prefix length with no bits set beyond \
              it, such as \"10.0.0.0/8\" or \"fc00::/7\", or a single address",
             self.value
         )

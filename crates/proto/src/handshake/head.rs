@@ -12,15 +12,15 @@ use crate::handshake::header::write_spelt;
 use crate::handshake::rejection::Rejection;
 use crate::read_buffer::ReadBuffer;
 
-/// How large the head of a message may be.
+/// Limits on the size of the head of an HTTP message.
 ///
-/// The limits hold before anything is allocated for the head. A head that reaches a limit is an
-/// error as soon as that is certain, so a caller never needs to buffer more than
+/// The limits are checked before memory is allocated for the head. A head over a limit is an error
+/// as soon as that is certain, so a caller never buffers more than
 /// [`max_head_size`](HeadLimits::max_head_size) bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadLimits {
-    /// The most bytes, with the start line and the empty line at the end. Default: 16 KiB.
+    /// The most bytes, including the start line and the final empty line. Default: 16 KiB.
     pub max_head_size: usize,
     /// The most headers. Default: 100.
     pub max_headers: usize,
@@ -48,16 +48,16 @@ impl HeadLimits {
     }
 }
 
-/// Reads the head of a request from the beginning of what a client has sent so far.
+/// Parses the head of a request at the beginning of `input`.
 ///
-/// Returns the request and the length of its head, or `None` if more bytes are needed; then call
-/// it again with all of them and more. What follows the head is none of its business. Each call
-/// starts over, so a head that comes byte by byte costs the square of its length, of which
-/// [`HeadLimits::max_head_size`] is the bound.
+/// Returns the request and the length of its head, or `None` if more bytes are needed; then call it
+/// again with all bytes received so far. Bytes after the head are ignored. Each call starts over,
+/// so a head that arrives byte by byte takes time quadratic in its length, which
+/// [`HeadLimits::max_head_size`] bounds.
 ///
 /// # Errors
 ///
-/// A [`Rejection`] to answer with: 400 for what is not HTTP, 431 for a head above the limits, and
+/// [`Rejection`] to answer with: 400 if the input is not HTTP, 431 for a head over the limits, and
 /// 505 if the version is neither 1.0 nor 1.1.
 pub fn parse_request(
     input: &[u8],
@@ -96,15 +96,15 @@ fn try_parse_request(
     Ok(Some((request, length)))
 }
 
-/// Reads the head of a response from the beginning of what a server has sent so far.
+/// Parses the head of a response at the beginning of `input`.
 ///
 /// Returns the response and the length of its head, or `None` if more bytes are needed; then call
-/// it again with all of them and more. A server may send other responses of the class 1xx before
-/// the one that counts: drop them and read on.
+/// it again with all bytes received so far. A server may send 1xx responses before the final one:
+/// skip them and parse on.
 ///
 /// # Errors
 ///
-/// A [`HeadError`] for what is not HTTP/1.0 or HTTP/1.1, and for a head above the limits.
+/// [`HeadError`] if the input is not HTTP/1.0 or HTTP/1.1, and for a head over the limits.
 pub fn parse_response(
     input: &[u8],
     limits: &HeadLimits,
@@ -129,12 +129,12 @@ pub fn parse_response(
 }
 
 impl HeadLimits {
-    /// How many headers to make room for: no more than the input can hold, at three bytes each.
+    /// The number of header slots: no more than the input can hold, at three bytes each.
     fn slots(&self, input: &[u8]) -> usize {
         self.max_headers.min(self.cut(input).len() / 3)
     }
 
-    /// The part of the input in which the head must end.
+    /// Returns the part of the input in which the head must end.
     fn cut<'a>(&self, input: &'a [u8]) -> &'a [u8] {
         input.get(..self.max_head_size).unwrap_or(input)
     }
@@ -170,14 +170,14 @@ impl HeadLimits {
     }
 }
 
-/// The first line that is not empty, or what there is of it.
+/// Returns the first line that is not empty, as far as it is there.
 fn first_line(input: &[u8]) -> &[u8] {
     let is_break = |byte: &u8| matches!(byte, b'\r' | b'\n');
     input.split(is_break).find(|line| !line.is_empty()).unwrap_or_default()
 }
 
 fn version(minor: Option<u8>) -> Version {
-    // httparse knows no others.
+    // httparse accepts no others.
     if minor == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 }
 }
 
@@ -188,7 +188,7 @@ fn headers(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
             .map_err(|_| HeadError::Malformed { what: "the name of a header" })?;
         let value = HeaderValue::from_bytes(line.value)
             .map_err(|_| HeadError::Malformed { what: "the value of a header" })?;
-        // The map has a limit of its own, beyond which `append` would panic.
+        // The map has its own limit, beyond which `append` would panic.
         headers
             .try_append(name, value)
             .map_err(|_| HeadError::TooManyHeaders { limit: 1 << 15 })?;
@@ -196,11 +196,11 @@ fn headers(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
     Ok(headers)
 }
 
-/// Why the head of a message cannot be read.
+/// The error for the head of an HTTP message that cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// The head does not end within [`HeadLimits::max_head_size`].
+    /// The head is longer than [`HeadLimits::max_head_size`].
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
@@ -212,22 +212,22 @@ pub enum HeadError {
     },
     /// The request's target is not a URI.
     InvalidTarget {
-        /// The beginning of it.
+        /// The beginning of the target.
         value: String,
     },
-    /// Where the version should stand is neither HTTP/1.0 nor HTTP/1.1.
+    /// The version is neither HTTP/1.0 nor HTTP/1.1.
     Version {
         /// The beginning of the first line, in quotes and escaped.
         began: String,
     },
-    /// What answers does not begin with `HTTP/`: it speaks another protocol.
+    /// The response does not begin with `HTTP/`: the peer speaks another protocol.
     NotHttp {
         /// The beginning of its first line, in quotes and escaped.
         began: String,
     },
     /// The bytes are not the head of an HTTP message.
     Malformed {
-        /// The part that cannot be read.
+        /// The part that cannot be parsed.
         what: &'static str,
     },
 }
@@ -236,23 +236,23 @@ impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { limit } => {
-                write!(f, "the HTTP head is larger than max_head_size, {limit} bytes")
+                write!(f, "the HTTP head is larger than {limit} bytes (max_head_size)")
             }
             Self::TooManyHeaders { limit } => {
-                write!(f, "the HTTP head has more headers than max_headers, {limit}")
+                write!(f, "the HTTP head has more than {limit} headers (max_headers)")
             }
             Self::InvalidTarget { value } => {
                 write!(f, "the request's target {value} is not a URI")
             }
             Self::Version { began } => write!(
                 f,
-                "the HTTP head names a version other than HTTP/1.0 and HTTP/1.1: it began with {began}"
+                "the HTTP version is neither HTTP/1.0 nor HTTP/1.1: the head begins with {began}"
             ),
             Self::NotHttp { began } => {
                 write!(f, "the peer does not speak HTTP: it began with {began}")
             }
             Self::Malformed { what } => {
-                write!(f, "the HTTP head is malformed: {what} cannot be read")
+                write!(f, "the HTTP head is malformed: {what} is invalid")
             }
         }
     }
@@ -260,13 +260,13 @@ impl fmt::Display for HeadError {
 
 impl std::error::Error for HeadError {}
 
-/// Reads from a blocking stream until `parse` has a head ([`parse_request`], [`parse_response`]), and
-/// leaves in `buffer` what came behind it.
+/// Reads from a blocking stream until `parse` returns a head ([`parse_request`],
+/// [`parse_response`]). Leaves the bytes after it in `buffer`.
 ///
 /// # Errors
 ///
-/// Those of the stream, its end among them, and what `parse` says, as
-/// [`InvalidData`](io::ErrorKind::InvalidData).
+/// Errors of the stream, [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) at its end, and errors of
+/// `parse` as [`InvalidData`](io::ErrorKind::InvalidData).
 pub fn read_head<T, E>(
     stream: &mut impl io::Read,
     buffer: &mut ReadBuffer,
@@ -289,11 +289,11 @@ where
     }
 }
 
-/// Appends the head of a request as HTTP/1.1 has it.
+/// Appends the head of a request to `out`, as HTTP/1.1.
 ///
-/// The target is the path and the query of the URI or, for the CONNECT which is said to a proxy,
-/// its authority. An extended CONNECT cannot be said in HTTP/1.1, and is left to an HTTP/2
-/// library. Names of headers are spelt as in the RFCs.
+/// The target is the path and query of the URI, or its authority for a CONNECT to a proxy. HTTP/1.1
+/// cannot express an extended CONNECT: leave that to an HTTP/2 library. Header names are spelled as
+/// in the RFCs.
 pub fn encode_request(request: &Request<()>, out: &mut Vec<u8>) {
     let uri = request.uri();
     out.extend_from_slice(request.method().as_str().as_bytes());
@@ -303,7 +303,7 @@ pub fn encode_request(request: &Request<()>, out: &mut Vec<u8>) {
             out.extend_from_slice(authority.as_str().as_bytes());
         }
         _ => {
-            // Of `ws://host?query` a URI keeps no path.
+            // The path of `ws://host?query` is empty.
             let path = if uri.path().is_empty() { "/" } else { uri.path() };
             out.extend_from_slice(path.as_bytes());
             if let Some(query) = uri.query() {
@@ -316,20 +316,20 @@ pub fn encode_request(request: &Request<()>, out: &mut Vec<u8>) {
     encode_headers(request.headers(), out);
 }
 
-/// Appends the head of a response as HTTP/1.1 has it; the body, if there is one, is the caller's
-/// to append. Names of headers are spelt as in the RFCs.
+/// Appends the head of a response to `out`, as HTTP/1.1. The caller appends the body, if there is
+/// one. Header names are spelled as in the RFCs.
 pub fn encode_response<T>(response: &Response<T>, out: &mut Vec<u8>) {
     let status = response.status();
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    // The reason may be empty, the space before it may not be missing (RFC 7230, section 3.1.2).
+    // RFC 7230, section 3.1.2: the reason may be empty, but the space before it is required.
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
     out.extend_from_slice(b"\r\n");
     encode_headers(response.headers(), out);
 }
 
-/// A `HeaderValue` holds neither CR nor LF nor NUL, so nothing here can end a line early.
+/// A `HeaderValue` has no CR, LF or NUL, so no value can end a line early.
 fn encode_headers(headers: &HeaderMap, out: &mut Vec<u8>) {
     for (name, value) in headers {
         write_spelt(name, out);
@@ -403,7 +403,7 @@ mod tests {
             assert_eq!(said(line), expected);
         }
         for line in ["HTTP/2.0 200 OK\r\n\r\n", "HTTP/3 200\r\n\r\n"] {
-            let version = format!("HTTP/1.1: it began with \"{}\"", line.trim_end());
+            let version = format!("HTTP/1.1: the head begins with \"{}\"", line.trim_end());
             assert!(said(line).ends_with(&version), "{}", said(line));
         }
         let long = said(&format!("SSH-{}\r\n", "x".repeat(9_000)));
@@ -438,7 +438,7 @@ mod tests {
         let less = HeadLimits::default().max_head_size(REQUEST.len() - 1);
         let rejection = parse_request(REQUEST, &less).unwrap_err();
         assert_eq!(rejection.status(), 431);
-        assert_eq!(rejection.reason(), "the HTTP head is larger than max_head_size, 63 bytes");
+        assert_eq!(rejection.reason(), "the HTTP head is larger than 63 bytes (max_head_size)");
 
         let endless = [b"GET /".as_slice(), &[b'a'; 16 * 1024]].concat();
         assert_eq!(request(&endless).unwrap_err().status(), 431);
@@ -452,7 +452,7 @@ mod tests {
         assert!(request(with(100).as_bytes()).unwrap().is_some());
         let rejection = request(with(101).as_bytes()).unwrap_err();
         assert_eq!(rejection.status(), 431);
-        assert_eq!(rejection.reason(), "the HTTP head has more headers than max_headers, 100");
+        assert_eq!(rejection.reason(), "the HTTP head has more than 100 headers (max_headers)");
 
         // A limit beyond all bounds is no allocation beyond all bounds.
         let unlimited = HeadLimits::default().max_headers(usize::MAX).max_head_size(usize::MAX);

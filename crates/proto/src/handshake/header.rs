@@ -1,4 +1,4 @@
-//! Header fields: how they are read, how their names are spelt, and which belong to the handshake.
+//! Header fields: parsing them, spelling their names, and those reserved for the handshake.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::handshake::token::trim;
 
-/// The header in which a server says why it refused, as WebSocket-Node does.
+/// The header for the reason of a refusal, as in WebSocket-Node.
 pub(crate) static X_WEBSOCKET_REJECT_REASON: HeaderName =
     HeaderName::from_static("x-websocket-reject-reason");
 
-/// Where a draft 8 client puts its origin.
+/// The header in which clients of draft 8 send their origin.
 pub(crate) static SEC_WEBSOCKET_ORIGIN: HeaderName =
     HeaderName::from_static("sec-websocket-origin");
 
-/// The elements of a comma-separated header, over all its lines, trimmed.
+/// Returns the elements of a comma-separated header, over all its lines, trimmed.
 ///
 /// RFC 7230, section 7: "a recipient MUST parse and ignore a reasonable number of empty list
 /// elements".
@@ -30,12 +30,12 @@ pub(crate) fn elements<'a>(
         .filter(|element| !element.is_empty())
 }
 
-/// Whether the list has this element, in whatever case.
+/// Returns whether the list has this element, ignoring ASCII case.
 pub(crate) fn lists(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     elements(headers, name).any(|element| element.eq_ignore_ascii_case(wanted.as_bytes()))
 }
 
-/// Why a header which stands for one value cannot be used.
+/// The error for a header that must have a single value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FieldError {
     Repeated,
@@ -46,12 +46,12 @@ impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Repeated => "appears more than once",
-            Self::NotAscii => "has a character which is not visible ASCII",
+            Self::NotAscii => "has a character outside visible ASCII",
         })
     }
 }
 
-/// The value, trimmed, of a header that may appear once.
+/// Returns the trimmed value of a header that may appear once.
 pub(crate) fn single<'a>(
     headers: &'a HeaderMap,
     name: &HeaderName,
@@ -62,13 +62,13 @@ pub(crate) fn single<'a>(
         return Err(FieldError::Repeated);
     }
     value.to_str().map(|value| Some(value.trim_matches([' ', '\t']))).map_err(|_| {
-        // `to_str` refuses what RFC 7230 calls obs-text; nothing in a handshake may hold it.
+        // `to_str` rejects obs-text of RFC 7230, which no header of a handshake may have.
         FieldError::NotAscii
     })
 }
 
-/// Whether the header is the handshake's own or frames the message, so that an application which
-/// set it would break, or split, the HTTP message.
+/// Returns whether the handshake writes the header itself or it frames the message: an application
+/// that set it would break, or split, the HTTP message.
 pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     let hop = [
         header::CONNECTION,
@@ -81,7 +81,8 @@ pub(crate) fn is_reserved(name: &HeaderName) -> bool {
     hop.contains(name) || name.as_str().starts_with("sec-websocket-")
 }
 
-/// Text as a header value: what a header cannot hold becomes a space or a question mark.
+/// Converts text to a header value. Characters that a header cannot hold become spaces or question
+/// marks.
 pub(crate) fn lossy_value(text: &str, longest: usize) -> HeaderValue {
     let text: String = text
         .chars()
@@ -96,7 +97,8 @@ pub(crate) fn lossy_value(text: &str, longest: usize) -> HeaderValue {
     HeaderValue::from_str(text.trim()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Writes the name as the RFCs spell it: names have no case, but some peers believe they do.
+/// Appends the name as the RFCs spell it: names are case-insensitive, but some peers get that
+/// wrong.
 pub(crate) fn write_spelt(name: &HeaderName, out: &mut Vec<u8>) {
     for (index, word) in name.as_str().split('-').enumerate() {
         if index > 0 {
@@ -116,7 +118,7 @@ pub(crate) fn write_spelt(name: &HeaderName, out: &mut Vec<u8>) {
     }
 }
 
-/// The name as the RFCs spell it, for messages.
+/// Returns the name as the RFCs spell it, for error messages.
 pub(crate) fn spelt(name: &HeaderName) -> String {
     let mut out = Vec::with_capacity(name.as_str().len());
     write_spelt(name, &mut out);

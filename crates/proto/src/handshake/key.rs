@@ -9,21 +9,20 @@ use sha1::{Digest as _, Sha1};
 
 use crate::handshake::excerpt::excerpt;
 
-/// What is appended to the key before hashing (RFC 6455, section 1.3).
+/// The suffix appended to the key before hashing (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// The length of 16 bytes in base64.
 const ENCODED: usize = 24;
 
-/// RFC 4648, section 3.5, leaves it to the decoder whether the unused bits must be zero. Nothing
-/// depends on them here, and there are clients which do not clear them.
+/// RFC 4648, section 3.5, lets the decoder ignore the unused bits. Some clients do not clear them.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// A client's `Sec-WebSocket-Key`: the nonce which shows that the server's answer is to this
-/// handshake and not a cached one (RFC 6455, section 11.3.1).
+/// A client's `Sec-WebSocket-Key`: a nonce that proves that the server's response answers this
+/// handshake and is not cached (RFC 6455, section 11.3.1).
 ///
 /// ```
 /// use towline_proto::handshake::Key;
@@ -36,41 +35,41 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 pub struct Key([u8; ENCODED]);
 
 impl Key {
-    /// A new key from the operating system's random numbers.
+    /// Generates a key from the operating system's random numbers.
     ///
     /// RFC 6455, section 4.1: "The nonce MUST be selected randomly for each connection."
     ///
     /// # Errors
     ///
-    /// [`KeyError::Random`] if the operating system has no random numbers to give.
+    /// [`KeyError::Random`] if the operating system provides no random numbers.
     pub fn generate() -> Result<Self, KeyError> {
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|error| KeyError::Random(error.to_string()))?;
         Ok(Self::from_nonce(nonce))
     }
 
-    /// The key made of these 16 bytes; for tests, and for those who bring their own randomness.
+    /// Creates a key from 16 bytes, for tests and for programs with their own source of randomness.
     pub fn from_nonce(nonce: [u8; 16]) -> Self {
         let mut encoded = [0; ENCODED];
-        // 16 bytes are 24 characters of base64, so the slice always has room.
+        // 16 bytes are 24 characters of base64, so they always fit.
         let written = STANDARD.encode_slice(nonce, &mut encoded);
         debug_assert!(matches!(written, Ok(ENCODED)));
         Self(encoded)
     }
 
-    /// The key a client sent.
+    /// Parses the key that a client sent.
     ///
-    /// RFC 6455, section 4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in
-    /// length". The bits that base64 leaves unused in the last character are not looked at.
+    /// RFC 6455, section 4.2.1: "a base64-encoded value that, when decoded, is 16 bytes in length".
+    /// The unused bits of the last character are ignored.
     ///
     /// # Errors
     ///
-    /// [`KeyError::Invalid`] if it is anything else.
+    /// [`KeyError::Invalid`] for any other value.
     pub fn parse(value: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let value = value.as_ref();
         let invalid = || KeyError::Invalid { value: excerpt(value) };
         let encoded: [u8; ENCODED] = value.try_into().map_err(|_| invalid())?;
-        // The decoder may ask for room in whole quanta, hence 18.
+        // The decoder may require whole quanta, so 18.
         let mut nonce = [0; 18];
         match LENIENT.decode_slice(encoded, &mut nonce) {
             Ok(16) => Ok(Self(encoded)),
@@ -78,13 +77,13 @@ impl Key {
         }
     }
 
-    /// The key as it stands in the header.
+    /// Returns the value of the header.
     pub fn as_str(&self) -> &str {
-        // Never the fallback: both constructors leave only base64 here.
+        // Never the fallback: both constructors store only base64.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The `Sec-WebSocket-Accept` which answers this key (RFC 6455, section 4.2.2, step 5.4).
+    /// Returns the `Sec-WebSocket-Accept` for this key (RFC 6455, section 4.2.2, step 5.4).
     pub fn accept(&self) -> String {
         let digest = Sha1::new().chain_update(self.0).chain_update(GUID).finalize();
         STANDARD.encode(digest)
@@ -97,16 +96,16 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Why there is no [`Key`].
+/// The error of creating a [`Key`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// Not 16 bytes in base64.
+    /// The value is not 16 bytes in base64.
     Invalid {
-        /// The beginning of what was there instead.
+        /// The beginning of the value.
         value: String,
     },
-    /// The operating system gave no random numbers; with its explanation.
+    /// The operating system provided no random numbers; contains its error.
     Random(String),
 }
 

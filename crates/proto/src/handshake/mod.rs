@@ -13,12 +13,12 @@
 //!     Agreed                                            Agreed
 //! ```
 //!
-//! Two transports carry it ([`Transport`]): the `Upgrade` of HTTP/1.1, and the extended CONNECT of
-//! HTTP/2 and HTTP/3 (RFC 8441, RFC 9220). The head codec ([`parse_request`], [`encode_response`]
-//! and their likes) is needed only for the first; an HTTP library has one of its own for the
-//! second, and hands over `http::Request` and `http::Response`.
+//! Two HTTP mechanisms carry it ([`Mechanism`]): the `Upgrade` of HTTP/1.1, and the extended
+//! CONNECT of HTTP/2 and HTTP/3 (RFC 8441, RFC 9220). Only the first needs the functions that parse
+//! and encode HTTP heads, such as [`parse_request`] and [`encode_response`]. For the second, an
+//! HTTP library does that and hands over `http::Request` and `http::Response`.
 //!
-//! A handshake over HTTP/1.1, with both ends in one place:
+//! A handshake over HTTP/1.1, with both ends in one process:
 //!
 //! ```
 //! use towline_proto::handshake::*;
@@ -40,7 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-// In the order of dependence: a module uses only modules named above it.
+// In order of dependency: a module uses only modules listed above it.
 pub(crate) mod excerpt;
 pub(crate) mod token;
 
@@ -53,8 +53,8 @@ pub(crate) mod extension;
 pub(crate) mod extra_headers;
 pub(crate) mod forwarded;
 pub(crate) mod key;
+pub(crate) mod mechanism;
 pub(crate) mod subprotocol;
-pub(crate) mod transport;
 pub(crate) mod version;
 
 pub(crate) mod agreed;
@@ -87,10 +87,10 @@ pub use head::{
     read_head,
 };
 pub use key::{Key, KeyError};
+pub use mechanism::{Mechanism, Protocol};
 pub use origin::{Origin, OriginError, OriginList, OriginPolicy};
 pub use rejection::Rejection;
 pub use server::Offer;
 pub use subprotocol::{Subprotocol, SubprotocolError, parse_subprotocols};
 pub use target::Target;
-pub use transport::{Protocol, Transport};
 pub use version::Version;

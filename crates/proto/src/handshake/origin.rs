@@ -1,4 +1,4 @@
-//! Origins (RFC 6454), and which of them a server takes requests from (RFC 6455, section 10.2).
+//! Origins (RFC 6454), and the policy for accepting them (RFC 6455, section 10.2).
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use crate::handshake::excerpt::excerpt;
 
 /// An origin: a scheme, a host and a port, or the opaque origin `null`.
 ///
-/// Two origins are equal if a browser takes them for the same: the case of scheme and host does
-/// not matter, nor whether a default port (80 for `http` and `ws`, 443 for `https` and `wss`) is
-/// written out, nor how an IPv6 address is abbreviated. `null` equals `null` here, since that is
-/// what a list means by it, although no two opaque origins are the same.
+/// Two origins are equal if a browser treats them as the same. The case of scheme and host does not
+/// matter, nor do explicit default ports (80 for `http` and `ws`, 443 for `https` and `wss`) or the
+/// abbreviation of IPv6 addresses. `null` equals `null` here, as a list needs, although no two
+/// opaque origins are the same.
 ///
 /// ```
 /// use towline_proto::handshake::Origin;
@@ -25,8 +25,8 @@ pub struct Origin(Kind);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Kind {
     Null,
-    /// The scheme in lower case. A scheme such as `file` has no host, and one whose default port
-    /// is not known may have no port.
+    /// The scheme is in lower case. A scheme such as `file` has no host, and a scheme without a
+    /// known default port may have no port.
     Tuple {
         scheme: String,
         host: Option<Host>,
@@ -35,12 +35,12 @@ enum Kind {
 }
 
 impl Origin {
-    /// Reads `scheme://host[:port]` or `null`.
+    /// Parses `scheme://host[:port]` or `null`.
     ///
     /// # Errors
     ///
-    /// [`OriginError`] if it is anything else, such as a URL with a path, or the two origins that
-    /// RFC 6454 allows after a redirect and no browser sends.
+    /// [`OriginError`] for any other text, such as a URL with a path, or a list of two origins,
+    /// which RFC 6454 allows after a redirect and no browser sends.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         if text == "null" {
             return Ok(Self(Kind::Null));
@@ -56,26 +56,26 @@ impl Origin {
         Ok(Self(Kind::Tuple { scheme, host: Some(host), port: port.or(default) }))
     }
 
-    /// Whether this is `null`, the origin of a sandboxed frame, a `data:` URL, and of others that
-    /// would rather not say.
+    /// Returns whether this is `null`: the origin of a sandboxed frame, a `data:` URL, and of
+    /// others that hide theirs.
     pub fn is_null(&self) -> bool {
         self.0 == Kind::Null
     }
 
-    /// Whether a page of this origin was served by the host that the request is for; over TLS, if
-    /// the request is known to have come so.
+    /// Returns whether the requested host served the page of this origin, and over TLS if the
+    /// request is known to have come over TLS.
     fn is_at(&self, host: &str, over_tls: bool) -> bool {
         let Kind::Tuple { scheme, host: Some(own), port } = &self.0 else { return false };
-        // An application's own scheme, say `capacitor://localhost`, says nothing of who served it.
+        // An application's own scheme, such as `capacitor://localhost`, does not identify a server.
         if scheme != "http" && scheme != "https" {
             return false;
         }
-        // Whoever can change what an `http` page has on its way would act in the visitor's name.
+        // An attacker who can modify an `http` page in transit could act in the visitor's name.
         if over_tls && scheme != "https" {
             return false;
         }
-        // Which port stands behind a `Host` without one depends on the scheme of the request,
-        // and a server behind a proxy that ends TLS cannot know it.
+        // The port of a `Host` without one depends on the scheme of the request, which a server
+        // behind a TLS proxy cannot know.
         Authority::parse(host)
             .is_some_and(|asked| asked.host == *own && asked.port.or(default_port(scheme)) == *port)
     }
@@ -95,38 +95,37 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// Whose requests a server takes (RFC 6455, section 10.2).
+/// The origins from which a server accepts requests (RFC 6455, section 10.2).
 ///
-/// A browser lets any page open a WebSocket to any server, with the visitor's cookies; the
-/// `Origin` header is how the server learns whose page it is. Without a check, every site that a
-/// signed-in user visits may talk to the server in the user's name.
+/// Browsers let any page open a WebSocket to any server, with the visitor's cookies. The `Origin`
+/// header tells the server which site the page belongs to. Without a check, any site that a
+/// signed-in user visits can talk to the server in the user's name.
 ///
-/// A request without an `Origin` is not a browser's, and is always allowed: a program can write
-/// into the header what it likes, so there is nothing to check.
+/// A request without `Origin` does not come from a browser and is always allowed: a program could
+/// send any value, so a check would be useless.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginPolicy {
-    /// A page's host and port must be those that the request is for, by its `Host` or
-    /// `:authority`; a port that is not written is 80 or 443, by the scheme of the origin. `null`
-    /// is refused. The default.
+    /// The page's host and port must be those of the request, from its `Host` or `:authority`. A
+    /// missing port is 80 or 443, by the scheme of the origin. `null` is rejected. The default.
     ///
-    /// If the request is known to have come over TLS, the page's scheme must be `https` as well,
-    /// since anybody on the way can change what a page of `http` does. It is known of TLS of the
-    /// server's own, and of a trusted proxy that says so in `X-Forwarded-Proto` or `Forwarded`
-    /// ([`TrustedProxies`](crate::handshake::TrustedProxies)). Where it is not known, either
-    /// scheme will do. [`list`](Self::list) the origins to allow pages of `http` all the same, or
-    /// to insist on `https` in any case.
+    /// If the request is known to have come over TLS, the page's scheme must also be `https`,
+    /// because an attacker on the network can modify `http` pages. It is known if the server itself
+    /// does TLS, or if a trusted proxy reports it in `X-Forwarded-Proto` or `Forwarded`
+    /// ([`TrustedProxies`](crate::handshake::TrustedProxies)). If it is not known, both schemes are
+    /// accepted. To accept `http` pages anyway, or to always require `https`, use a
+    /// [`list`](Self::list).
     #[default]
     SameOrigin,
-    /// Every page of every site. Right for a public service that knows no users, or that asks
-    /// for a secret which browsers do not send by themselves.
+    /// Every page of every site. Use it for a public service without users, or one that requires a
+    /// secret that browsers do not send automatically.
     Any,
-    /// The origins of this list, and no others.
+    /// Only the origins of this list.
     List(OriginList),
 }
 
 impl OriginPolicy {
-    /// The policy that allows the origins of this list, and no others; see [`OriginList`].
+    /// Creates a policy that allows only the origins of this list; see [`OriginList`].
     ///
     /// ```
     /// use towline_proto::handshake::OriginPolicy;
@@ -139,7 +138,7 @@ impl OriginPolicy {
     ///
     /// # Errors
     ///
-    /// [`OriginError`] for the first entry which is neither an origin nor a pattern.
+    /// [`OriginError`] for the first entry that is neither an origin nor a pattern.
     pub fn list<I>(origins: I) -> Result<Self, OriginError>
     where
         I: IntoIterator,
@@ -148,14 +147,14 @@ impl OriginPolicy {
         OriginList::new(origins).map(OriginPolicy::List)
     }
 
-    /// Whether a request for this host (`host[:port]`), with this `Origin` header or none, is
-    /// allowed if it is not known to have come over TLS. An `Origin` that cannot be read is
-    /// allowed by [`OriginPolicy::Any`] only.
+    /// Returns whether a request for this host (`host[:port]`), with this `Origin` header or none,
+    /// is allowed if it is not known to have come over TLS. Only [`OriginPolicy::Any`] allows an
+    /// `Origin` that cannot be parsed.
     pub fn allows(&self, origin: Option<&str>, host: &str) -> bool {
         self.check(origin, host, false)
     }
 
-    /// As [`allows`](Self::allows), for a request that came over TLS.
+    /// Like [`allows`](Self::allows), for a request that came over TLS.
     ///
     /// ```
     /// use towline_proto::handshake::OriginPolicy;
@@ -182,10 +181,15 @@ impl OriginPolicy {
 
 /// The origins of [`OriginPolicy::List`].
 ///
-/// An entry is an origin, `https://app.example:8443`; or all hosts below one,
-/// `https://*.app.example`, however deep, but not `app.example` itself, and never an IP address;
-/// or `null`, which any site can produce by a sandboxed frame, so list it only if you would use
-/// [`OriginPolicy::Any`]. Scheme, host and port must all match.
+/// An entry is one of:
+///
+/// - an origin, such as `https://app.example:8443`
+/// - a pattern for all subdomains at any depth, such as `https://*.app.example`, which does not
+///   match `app.example` itself and never an IP address
+/// - `null`, which any site can produce with a sandboxed frame, so list it only if
+///   [`OriginPolicy::Any`] would be acceptable
+///
+/// Scheme, host and port must all match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginList(Vec<Entry>);
 
@@ -201,11 +205,11 @@ enum Entry {
 }
 
 impl OriginList {
-    /// A list of these origins and patterns.
+    /// Creates a list of origins and patterns.
     ///
     /// # Errors
     ///
-    /// [`OriginError`] for the first entry which is neither.
+    /// [`OriginError`] for the first entry that is neither.
     pub fn new<I>(origins: I) -> Result<Self, OriginError>
     where
         I: IntoIterator,
@@ -218,7 +222,7 @@ impl OriginList {
             .map(OriginList)
     }
 
-    /// Whether the origin is in the list or matches one of its patterns.
+    /// Returns whether the list has this origin or a pattern that matches it.
     pub fn contains(&self, origin: &Origin) -> bool {
         self.0.iter().any(|entry| entry.matches(origin))
     }
@@ -257,7 +261,7 @@ impl Entry {
     }
 }
 
-/// A text which is no origin, nor a pattern of origins where one may stand.
+/// The error for text that is neither an origin nor, in a list, a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginError {
     value: String,
@@ -267,7 +271,7 @@ impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} is not an origin: that is a scheme, a host and perhaps a port, such as \
+            "{} is not an origin: expected a scheme, a host and optionally a port, such as \
              \"https://example.com\", or \"null\"",
             self.value
         )

@@ -1,4 +1,4 @@
-//! Reading the client's opening handshake (RFC 6455, section 4.2.1), header by header.
+//! Parsing of the client's opening handshake (RFC 6455, section 4.2.1), header by header.
 
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
@@ -6,8 +6,8 @@ use crate::handshake::authority::Authority;
 use crate::handshake::excerpt::excerpt;
 use crate::handshake::header::{SEC_WEBSOCKET_ORIGIN, lists, single, spelt};
 use crate::handshake::key::Key;
+use crate::handshake::mechanism::{Mechanism, Protocol};
 use crate::handshake::rejection::Rejection;
-use crate::handshake::transport::{Protocol, Transport};
 use crate::handshake::version::Version;
 
 pub(crate) fn bad(reason: impl Into<String>) -> Rejection {
@@ -42,7 +42,8 @@ pub(crate) fn check_upgrade(
                 .header(header::UPGRADE, HeaderValue::from_static("websocket")));
         }
     }
-    // What follows the head is frames. A proxy that took some of it for a body would not agree.
+    // Frames follow the head. A proxy that took some of them for a body would disagree on where it
+    // ends.
     let lengths = headers.get_all(header::CONTENT_LENGTH);
     if headers.contains_key(header::TRANSFER_ENCODING) || lengths.iter().any(|length| length != "0")
     {
@@ -70,18 +71,18 @@ pub(crate) fn check_extended_connect(
             let reason = format!(":protocol is {}, not \"websocket\"", excerpt(protocol.as_str()));
             Err(Rejection::new(StatusCode::NOT_IMPLEMENTED, reason))
         }
-        None => Err(bad("a CONNECT without :protocol opens no WebSocket")),
+        None => Err(bad("a CONNECT without :protocol does not open a WebSocket")),
     }
 }
 
-/// The value of a header that may appear once, or a 400 that names it.
+/// Returns the value of a header that may appear once, or a 400 that names it.
 fn field<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Rejection> {
     single(headers, name).map_err(|error| bad(format!("{} {error}", spelt(name))))
 }
 
 pub(crate) fn read_version(
     headers: &HeaderMap,
-    transport: Transport,
+    mechanism: Mechanism,
     oldest: Version,
 ) -> Result<Version, Rejection> {
     let value = field(headers, &header::SEC_WEBSOCKET_VERSION)?;
@@ -95,10 +96,10 @@ pub(crate) fn read_version(
     let reason = format!("Sec-WebSocket-Version is {found}; supported {verb} {supported}");
     // RFC 6455, section 4.4: "the server MUST respond with a |Sec-WebSocket-Version| header field
     // … containing all versions the server is willing to use". HTTP/2 knows no upgrade.
-    let rejection = match transport {
-        Transport::Http1Upgrade => Rejection::new(StatusCode::UPGRADE_REQUIRED, reason)
+    let rejection = match mechanism {
+        Mechanism::Http1Upgrade => Rejection::new(StatusCode::UPGRADE_REQUIRED, reason)
             .header(header::UPGRADE, HeaderValue::from_static("websocket")),
-        Transport::ExtendedConnect => bad(reason),
+        Mechanism::ExtendedConnect => bad(reason),
     };
     let supported = HeaderValue::from_static(supported);
     Err(rejection.header(header::SEC_WEBSOCKET_VERSION, supported))
@@ -113,10 +114,10 @@ pub(crate) fn read_key(headers: &HeaderMap) -> Result<Key, Rejection> {
 pub(crate) fn read_host(
     uri: &Uri,
     headers: &HeaderMap,
-    transport: Transport,
+    mechanism: Mechanism,
 ) -> Result<String, Rejection> {
     let header = field(headers, &header::HOST)?;
-    if transport == Transport::Http1Upgrade && header.is_none() {
+    if mechanism == Mechanism::Http1Upgrade && header.is_none() {
         return Err(bad("Host is missing"));
     }
     // RFC 7230, section 5.4: a server "MUST ignore the received Host header field" if the target
@@ -144,7 +145,7 @@ pub(crate) fn read_origin(
     let origin = field(headers, &header::ORIGIN)?;
     let origin = match version {
         Version::Rfc6455 => origin,
-        // A browser always says `Origin`: claiming draft 8 must not get around that.
+        // A browser always sends `Origin`; claiming draft 8 must not bypass the check.
         Version::Draft8 => match (field(headers, &SEC_WEBSOCKET_ORIGIN)?, origin) {
             (Some(draft), Some(origin)) if draft != origin => {
                 return Err(bad("Sec-WebSocket-Origin and Origin differ"));
@@ -175,7 +176,7 @@ mod tests {
     fn over_http_2_the_host_may_stand_in_either_place() {
         let mut headers = HeaderMap::new();
         let host = |uri: &str, headers: &HeaderMap| {
-            read_host(&uri.parse().unwrap(), headers, Transport::ExtendedConnect)
+            read_host(&uri.parse().unwrap(), headers, Mechanism::ExtendedConnect)
         };
         assert_eq!(host("https://a:1/", &headers).unwrap(), "a:1");
         assert!(host("/", &headers).is_err());

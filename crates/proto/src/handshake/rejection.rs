@@ -1,4 +1,4 @@
-//! The refusal of a handshake.
+//! Refusing a handshake.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,23 +8,23 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::handshake::extra_headers::{HeaderError, parse_line};
 use crate::handshake::header::{X_WEBSOCKET_REJECT_REASON, is_reserved, lossy_value};
-use crate::handshake::transport::Transport;
+use crate::handshake::mechanism::Mechanism;
 
-/// The longest reason that fits the `X-WebSocket-Reject-Reason` header, in characters; the body
-/// has all of it.
+/// The most characters of the reason in the `X-WebSocket-Reject-Reason` header. The body has all of
+/// it.
 const LONGEST_REASON: usize = 256;
 
-/// Why a handshake is refused, and the HTTP response that says so.
+/// The reason for refusing a handshake, and the HTTP response that says so.
 ///
-/// The default is 403 Forbidden. The reason goes into the header `X-WebSocket-Reject-Reason`, as
-/// with WebSocket-Node, and into the body.
+/// The default status is 403 Forbidden. The reason is sent in the `X-WebSocket-Reject-Reason`
+/// header, as WebSocket-Node does, and in the body.
 ///
 /// ```
 /// use http::StatusCode;
-/// use towline_proto::handshake::{Rejection, Transport};
+/// use towline_proto::handshake::{Mechanism, Rejection};
 ///
 /// let rejection = Rejection::new(StatusCode::NOT_FOUND, "no such room");
-/// let response = rejection.response(Transport::Http1Upgrade);
+/// let response = rejection.response(Mechanism::Http1Upgrade);
 /// assert_eq!(response.status(), 404);
 /// assert_eq!(response.headers()["x-websocket-reject-reason"], "no such room");
 /// assert_eq!(response.body(), "no such room\n");
@@ -39,20 +39,20 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A refusal with this status, for this reason.
+    /// Creates a refusal with this status and reason.
     ///
-    /// A status below 300 would read as acceptance; 403 Forbidden is sent in its place.
+    /// A status below 300 would signal acceptance, so 403 Forbidden replaces it.
     pub fn new(status: StatusCode, reason: impl Into<Cow<'static, str>>) -> Self {
         let status = if status.as_u16() < 300 { StatusCode::FORBIDDEN } else { status };
         Self { status, reason: reason.into(), headers: Vec::new(), header_error: None }
     }
 
-    /// The same with one more header: `Location`, `WWW-Authenticate`, `Retry-After` …
+    /// Adds a header, such as `Location`, `WWW-Authenticate` or `Retry-After`.
     ///
-    /// The headers which frame the response are its own: `Connection`, `Content-Length`,
-    /// `Transfer-Encoding`, `Trailer` and `TE` are left out of it. So is a header that is none,
-    /// with a line break in its value, say: a refusal is to be sent in any case.
-    /// [`header_error`](Self::header_error) tells.
+    /// The headers that frame the response are set by the response itself: `Connection`,
+    /// `Content-Length`, `Transfer-Encoding`, `Trailer` and `TE` are ignored. So is an invalid
+    /// header, such as one with a line break in its value, because a refusal must always be sent.
+    /// [`header_error`](Self::header_error) returns the error.
     #[must_use]
     pub fn header<N, V>(mut self, name: N, value: V) -> Self
     where
@@ -66,29 +66,29 @@ impl Rejection {
         self
     }
 
-    /// What is wrong with the first [`header`](Self::header) that is none.
+    /// Returns the error of the first invalid [`header`](Self::header).
     pub fn header_error(&self) -> Option<&HeaderError> {
         self.header_error.as_ref()
     }
 
-    /// The status of the response.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The reason in words.
+    /// Returns the reason.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// The extra headers.
+    /// Returns the extra headers.
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.headers
     }
 
-    /// The response to send: complete, with the reason as its body. Over HTTP/1.1 the connection
-    /// is to be closed after it, as its `Connection: close` says.
-    pub fn response(&self, transport: Transport) -> Response<Bytes> {
+    /// Returns the complete response to send, with the reason as its body. Over HTTP/1.1 it has
+    /// `Connection: close`: close the connection after sending it.
+    pub fn response(&self, mechanism: Mechanism) -> Response<Bytes> {
         let mut body = self.reason.clone().into_owned();
         body.push('\n');
         let body = Bytes::from(body);
@@ -98,7 +98,7 @@ impl Rejection {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         // RFC 9113, section 8.2.2: an HTTP/2 message has no connection-specific headers.
-        let http1 = transport == Transport::Http1Upgrade;
+        let http1 = mechanism == Mechanism::Http1Upgrade;
         for (name, value) in &self.headers {
             let upgrade = name == header::UPGRADE;
             let own = name.as_str().starts_with("sec-websocket-") || (http1 && upgrade);
@@ -115,7 +115,7 @@ impl Rejection {
         }
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.entry(header::CONTENT_TYPE).or_insert(text);
-        // The reason may quote the request; no browser shall take it for a page.
+        // The reason may quote the request; keep browsers from rendering it as a page.
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CONTENT_LENGTH, length);
         headers
@@ -146,7 +146,7 @@ mod tests {
     fn the_response_is_complete() {
         let rejection = Rejection::new(StatusCode::UNAUTHORIZED, "who are you?")
             .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"sea\""));
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.status(), 401);
         let headers = response.headers();
         assert_eq!(headers[header::CONTENT_LENGTH], "13");
@@ -162,11 +162,11 @@ mod tests {
     fn an_upgrade_is_also_a_connection_option() {
         let rejection = Rejection::new(StatusCode::UPGRADE_REQUIRED, "")
             .header(header::UPGRADE, HeaderValue::from_static("websocket"));
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.headers()[header::CONNECTION], "Upgrade, close");
         assert_eq!(response.headers()[header::UPGRADE], "websocket");
 
-        let response = rejection.response(Transport::ExtendedConnect);
+        let response = rejection.response(Mechanism::ExtendedConnect);
         assert!(!response.headers().contains_key(header::CONNECTION));
         assert!(!response.headers().contains_key(header::UPGRADE));
     }
@@ -175,7 +175,7 @@ mod tests {
     fn a_reason_cannot_inject_headers() {
         let reason = format!("no\r\nSet-Cookie: a=b\0{}", "é".repeat(1000));
         let response = Rejection::new(StatusCode::BAD_REQUEST, reason.clone())
-            .response(Transport::Http1Upgrade);
+            .response(Mechanism::Http1Upgrade);
         let value = &response.headers()["x-websocket-reject-reason"];
         assert!(value.as_bytes().starts_with(b"no  Set-Cookie: a=b ???"));
         assert_eq!(value.len(), LONGEST_REASON);
@@ -188,7 +188,7 @@ mod tests {
         for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
             rejection = rejection.header(name, HeaderValue::from_static("7"));
         }
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.status(), 403);
         assert_eq!(response.headers()[header::CONTENT_LENGTH], "34");
         assert_eq!(response.headers()[header::CONNECTION], "close");
@@ -204,7 +204,7 @@ mod tests {
         let name = HeaderName::from_static("x-a");
         assert_eq!(rejection.header_error(), Some(&HeaderError::InvalidValue { name }));
         assert_eq!(rejection.headers().len(), 1);
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.headers()[header::RETRY_AFTER], "7");
     }
 

@@ -1,4 +1,4 @@
-//! The server's side of the opening handshake (RFC 6455, section 4.2).
+//! The server side of the opening handshake (RFC 6455, section 4.2).
 
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 
@@ -8,6 +8,7 @@ use crate::handshake::agreed::Agreed;
 use crate::handshake::cookie::{Cookie, parse_cookies};
 use crate::handshake::extension::{Extension, parse_extensions};
 use crate::handshake::key::Key;
+use crate::handshake::mechanism::Mechanism;
 use crate::handshake::origin::{Origin, OriginPolicy};
 use crate::handshake::reading::{
     bad, check_extended_connect, check_upgrade, read_host, read_key, read_origin, read_resource,
@@ -15,12 +16,11 @@ use crate::handshake::reading::{
 };
 use crate::handshake::rejection::Rejection;
 use crate::handshake::subprotocol::{Subprotocol, find, parse_subprotocols};
-use crate::handshake::transport::Transport;
 use crate::handshake::version::Version;
 
-/// What a client offers in its opening handshake, checked and taken apart.
+/// A client's opening handshake, validated and parsed.
 ///
-/// A server looks at it, then [accepts](Offer::accept) it or answers with a [`Rejection`].
+/// A server inspects it, then [accepts](Offer::accept) it or answers with a [`Rejection`].
 ///
 /// ```
 /// use towline_proto::handshake::{Accept, Offer, OriginPolicy};
@@ -47,7 +47,7 @@ use crate::handshake::version::Version;
 #[derive(Debug, Clone)]
 #[doc(alias = "WebSocketRequest")]
 pub struct Offer {
-    transport: Transport,
+    mechanism: Mechanism,
     key: Option<Key>,
     version: Version,
     host: String,
@@ -60,59 +60,58 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// Reads a client's opening handshake.
+    /// Parses a client's opening handshake.
     ///
-    /// Which [`Transport`] it is for is told by the request, see [`Transport::of`]: a CONNECT
-    /// which bears a [`Protocol`](crate::handshake::transport::Protocol) among its extensions is an
-    /// extended CONNECT, anything else over HTTP/1.1 must be an upgrade.
+    /// The request determines the [`Mechanism`], see [`Mechanism::of`]: a request with a
+    /// [`Protocol`](crate::handshake::mechanism::Protocol) extension, or of HTTP/2 or later, must
+    /// be an extended CONNECT. Any other must be an upgrade.
     ///
     /// # Errors
     ///
-    /// A [`Rejection`] for the first thing that RFC 6455, section 4.2.1, or RFC 8441, section 5,
-    /// does not allow:
+    /// [`Rejection`] for the first violation of RFC 6455, section 4.2.1, or RFC 8441, section 5:
     ///
     /// | status | over HTTP/1.1 |
     /// | --- | --- |
     /// | 405 | the method is not `GET` |
     /// | 400 | HTTP/1.0 |
     /// | 426 | no `Upgrade: websocket` or no `Connection: Upgrade`: an ordinary request |
-    /// | 426 | the version is not supported; `Sec-WebSocket-Version` says which are |
+    /// | 426 | the version is not supported; `Sec-WebSocket-Version` lists those that are |
     /// | 400 | the key or the host is missing, repeated or invalid; any other header is invalid |
-    /// | 400 | there is a body, the end of which a proxy and a server could see in two places |
+    /// | 400 | the request has a body, whose end a proxy and the server could place differently |
     ///
-    /// Over HTTP/2 or HTTP/3, it is 405 for an ordinary request, 501 for another protocol, and
-    /// 400 for all the rest.
+    /// Over HTTP/2 or HTTP/3, the status is 405 for an ordinary request, 501 for another protocol,
+    /// and 400 for everything else.
     pub fn from_request<B>(request: &Request<B>) -> Result<Self, Rejection> {
         Self::from_request_since(Version::Draft8, request)
     }
 
-    /// As [`from_request`](Self::from_request), but older versions than this are not supported:
-    /// with [`Version::Rfc6455`] a client of draft 8 is told to come with version 13.
+    /// Like [`from_request`](Self::from_request), but does not support versions older than
+    /// `oldest`: with [`Version::Rfc6455`], a client of draft 8 is asked to use version 13.
     ///
     /// # Errors
     ///
     /// As [`from_request`](Self::from_request).
     pub fn from_request_since<B>(oldest: Version, request: &Request<B>) -> Result<Self, Rejection> {
         let (headers, uri) = (request.headers(), request.uri());
-        let transport = Transport::of(request);
-        match transport {
-            Transport::Http1Upgrade => {
+        let mechanism = Mechanism::of(request);
+        match mechanism {
+            Mechanism::Http1Upgrade => {
                 check_upgrade(request.method(), request.version(), headers)?;
             }
-            Transport::ExtendedConnect => {
+            Mechanism::ExtendedConnect => {
                 check_extended_connect(request.method(), request.extensions())?;
             }
         }
-        let version = read_version(headers, transport, oldest)?;
-        let key = match transport {
-            Transport::Http1Upgrade => Some(read_key(headers)?),
-            Transport::ExtendedConnect => None,
+        let version = read_version(headers, mechanism, oldest)?;
+        let key = match mechanism {
+            Mechanism::Http1Upgrade => Some(read_key(headers)?),
+            Mechanism::ExtendedConnect => None,
         };
         Ok(Self {
-            transport,
+            mechanism,
             key,
             version,
-            host: read_host(uri, headers, transport)?,
+            host: read_host(uri, headers, mechanism)?,
             uri: uri.clone(),
             resource: read_resource(uri)?,
             origin: read_origin(headers, version)?,
@@ -122,65 +121,65 @@ impl Offer {
         })
     }
 
-    /// How the request came.
-    pub fn transport(&self) -> Transport {
-        self.transport
+    /// Returns the HTTP mechanism of the request.
+    pub fn mechanism(&self) -> Mechanism {
+        self.mechanism
     }
 
-    /// The client's key; an extended CONNECT has none.
+    /// Returns the client's key. An extended CONNECT has none.
     pub fn key(&self) -> Option<&Key> {
         self.key.as_ref()
     }
 
-    /// The version of the protocol that the client asks for.
+    /// Returns the protocol version that the client asks for.
     #[doc(alias("webSocketVersion", "websocketVersion"))]
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The host that the request is for, as its `Host` or `:authority` has it: with the port, if
-    /// it was written.
+    /// Returns the host that the request is for, from `Host` or `:authority`. Includes the port if
+    /// the client sent one.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The target of the request. Over HTTP/1.1 that is usually only the path and the query.
+    /// Returns the target of the request. Over HTTP/1.1 it usually has only a path and a query.
     #[doc(alias = "resourceURL")]
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// The path and the query: `/chat?room=7`.
+    /// Returns the path and the query: `/chat?room=7`.
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// The path: `/chat`.
+    /// Returns the path: `/chat`.
     pub fn path(&self) -> &str {
         self.uri.path()
     }
 
-    /// The query, without the question mark: `room=7`.
+    /// Returns the query, without the question mark: `room=7`.
     pub fn query(&self) -> Option<&str> {
         self.uri.query()
     }
 
-    /// The origin of the page that made the request, as its `Origin` has it, or `None` if it does
-    /// not come from a page. A draft 8 client says it in `Sec-WebSocket-Origin`.
+    /// Returns the origin of the page that made the request, from `Origin`, or `None` if the
+    /// request does not come from a page. Clients of draft 8 send it in `Sec-WebSocket-Origin`.
     pub fn origin(&self) -> Option<&str> {
         self.origin.as_deref()
     }
 
-    /// The subprotocols that the client would speak, in its order of preference.
+    /// Returns the subprotocols that the client offers, in its order of preference.
     ///
-    /// WebSocket-Node has them in lower case: see [`Subprotocol::lower_case`].
+    /// WebSocket-Node returns them in lower case: see [`Subprotocol::lower_case`].
     #[doc(alias = "requestedProtocols")]
     pub fn protocols(&self) -> &[Subprotocol] {
         &self.protocols
     }
 
-    /// The first of these protocols, by the server's preference, that the client offers, in
-    /// whatever case.
+    /// Returns the first of these protocols, in the server's order of preference, that the client
+    /// offers. Ignores ASCII case.
     pub fn choose_protocol<I>(&self, supported: I) -> Option<&Subprotocol>
     where
         I: IntoIterator,
@@ -189,27 +188,27 @@ impl Offer {
         supported.into_iter().find_map(|name| find(&self.protocols, name.as_ref()))
     }
 
-    /// The extensions that the client offers, in its order of preference.
+    /// Returns the extensions that the client offers, in its order of preference.
     #[doc(alias = "requestedExtensions")]
     pub fn extensions(&self) -> &[Extension] {
         &self.extensions
     }
 
-    /// The cookies of the request; see [`parse_cookies`].
+    /// Returns the cookies of the request; see [`parse_cookies`].
     pub fn cookies(&self) -> &[Cookie] {
         &self.cookies
     }
 
-    /// Accepts: the response to send, and what is agreed once it is sent.
+    /// Accepts the request. Returns the response to send, and the parameters that apply once it is
+    /// sent.
     ///
-    /// The response is a 101 to an upgrade, a 200 to an extended CONNECT.
+    /// The status is 101 for an upgrade, 200 for an extended CONNECT.
     ///
     /// # Errors
     ///
-    /// An [`AcceptError`] if the origin is not allowed, by [`Accept::origin`] if there is one and
-    /// else by the policy; if the protocol was not offered; or if a header cannot be added.
-    /// Nothing is lost by it: the offer may still be accepted otherwise, or answered with
-    /// [`AcceptError::rejection`].
+    /// [`AcceptError`] if the origin is not allowed (by [`Accept::origin`] if set, otherwise by the
+    /// policy), if the protocol was not offered, or if a header cannot be added. The offer stays
+    /// usable: accept it with other options, or answer with [`AcceptError::rejection`].
     pub fn accept(
         &self,
         accept: &Accept,
@@ -238,9 +237,9 @@ impl Offer {
             headers.append(header::SET_COOKIE, cookie.to_header_value());
         }
         accept.headers.append_to(headers)?;
-        *response.status_mut() = match self.transport {
-            Transport::Http1Upgrade => StatusCode::SWITCHING_PROTOCOLS,
-            Transport::ExtendedConnect => StatusCode::OK,
+        *response.status_mut() = match self.mechanism {
+            Mechanism::Http1Upgrade => StatusCode::SWITCHING_PROTOCOLS,
+            Mechanism::ExtendedConnect => StatusCode::OK,
         };
         let protocol = protocol.cloned();
         Ok((response, Agreed { protocol, extensions, compression, version: self.version }))
@@ -249,7 +248,8 @@ impl Offer {
     fn check_origin(&self, accept: &Accept, policy: &OriginPolicy) -> Result<(), AcceptError> {
         let Some(origin) = self.origin() else { return Ok(()) };
         let allowed = match &accept.origin {
-            // Who repeats the request's own origin means it, even if it is none that can be read.
+            // An application that passes on the request's own origin allows it, even if it cannot
+            // be parsed.
             Some(confirmed) => {
                 confirmed == origin
                     || matches!(
@@ -277,7 +277,7 @@ impl Offer {
     }
 }
 
-/// A value made of tokens or base64, which is always a header value.
+/// Converts a value made of tokens or base64, which is always a valid header value.
 fn visible(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -288,7 +288,7 @@ mod tests {
 
     use super::*;
     use crate::handshake::cookie::SetCookie;
-    use crate::handshake::transport::Protocol;
+    use crate::handshake::mechanism::Protocol;
     use http::{HeaderName, Method};
     use proptest::prelude::*;
 
@@ -340,7 +340,7 @@ mod tests {
     #[test]
     fn the_example_of_rfc_6455_section_1_2() {
         let offer = offer(&[("Cookie", "a=1; b=2"), ("Sec-WebSocket-Extensions", "foo; bar")]);
-        assert_eq!(offer.transport(), Transport::Http1Upgrade);
+        assert_eq!(offer.mechanism(), Mechanism::Http1Upgrade);
         assert_eq!(offer.key().unwrap().as_str(), "dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(offer.version(), Version::Rfc6455);
         assert_eq!(offer.host(), "server.example.com");
@@ -392,7 +392,7 @@ mod tests {
         ] {
             let rejection = refused(&[change]);
             assert_eq!(rejection.status(), 426, "{change:?}");
-            let response = rejection.response(Transport::Http1Upgrade);
+            let response = rejection.response(Mechanism::Http1Upgrade);
             assert_eq!(response.headers()["upgrade"], "websocket");
             assert_eq!(response.headers()["connection"], "Upgrade, close");
         }
@@ -404,7 +404,7 @@ mod tests {
         *post.method_mut() = Method::POST;
         let rejection = Offer::from_request(&post).unwrap_err();
         assert_eq!(rejection.status(), 405);
-        let response = rejection.response(Transport::Http1Upgrade);
+        let response = rejection.response(Mechanism::Http1Upgrade);
         assert_eq!(response.headers()["allow"], "GET");
         assert_eq!(
             response.headers()["x-websocket-reject-reason"],
@@ -422,14 +422,14 @@ mod tests {
             let rejection = Offer::from_request_since(Version::Rfc6455, &request).unwrap_err();
             assert_eq!(rejection.status(), 426, "{version}");
             assert!(rejection.reason().ends_with("supported is 13"), "{}", rejection.reason());
-            let response = rejection.response(Transport::Http1Upgrade);
+            let response = rejection.response(Mechanism::Http1Upgrade);
             assert_eq!(response.headers()["sec-websocket-version"], "13");
         }
         assert!(Offer::from_request_since(Version::Rfc6455, &request(&[])).is_ok());
         for version in ["", "7", "14", "013", "13, 8", "x"] {
             let rejection = refused(&[("Sec-WebSocket-Version", version)]);
             assert_eq!(rejection.status(), 426, "{version}");
-            let response = rejection.response(Transport::Http1Upgrade);
+            let response = rejection.response(Mechanism::Http1Upgrade);
             assert_eq!(response.headers()["sec-websocket-version"], "13, 8");
         }
         assert_eq!(refused(&[("+Sec-WebSocket-Version", "13")]).status(), 400);
@@ -449,7 +449,11 @@ mod tests {
             ("+Origin", "http://a", "Origin appears more than once"),
             ("Sec-WebSocket-Protocol", "a, a", "Sec-WebSocket-Protocol has \"a\" more than once"),
             ("Sec-WebSocket-Protocol", "a/b", "Sec-WebSocket-Protocol: \"a/b\" is not a token"),
-            ("Sec-WebSocket-Extensions", "a;", "Sec-WebSocket-Extensions is \"a;\", which cannot"),
+            (
+                "Sec-WebSocket-Extensions",
+                "a;",
+                "Sec-WebSocket-Extensions is \"a;\", which is invalid",
+            ),
             ("Content-Length", "5", "a request for a WebSocket has no body"),
             ("Transfer-Encoding", "chunked", "a request for a WebSocket has no body"),
         ] {
@@ -546,7 +550,7 @@ mod tests {
     #[test]
     fn an_extended_connect_has_no_key_and_is_answered_by_200() {
         let offer = Offer::from_request(&connect("websocket")).unwrap();
-        assert_eq!(offer.transport(), Transport::ExtendedConnect);
+        assert_eq!(offer.mechanism(), Mechanism::ExtendedConnect);
         assert_eq!((offer.key(), offer.host()), (None, "server.example.com"));
         assert_eq!(offer.resource(), "/chat?room=7");
         let accept = Accept::new().protocol("CHAT");
@@ -570,7 +574,7 @@ mod tests {
         old.headers_mut().insert("sec-websocket-version", HeaderValue::from_static("7"));
         let rejection = Offer::from_request(&old).unwrap_err();
         assert_eq!(rejection.status(), 400);
-        let response = rejection.response(Transport::of(&old));
+        let response = rejection.response(Mechanism::of(&old));
         assert_eq!(response.headers()["sec-websocket-version"], "13, 8");
         assert!(!response.headers().contains_key("upgrade"));
         assert!(!response.headers().contains_key("connection"));
@@ -592,7 +596,7 @@ mod tests {
                 request.headers_mut().insert(names[which], value);
                 match Offer::from_request(&request) {
                     Ok(offer) => drop(offer.accept(&Accept::new(), &OriginPolicy::SameOrigin)),
-                    Err(rejection) => drop(rejection.response(Transport::Http1Upgrade)),
+                    Err(rejection) => drop(rejection.response(Mechanism::Http1Upgrade)),
                 }
             }
         }

@@ -10,12 +10,11 @@ use crate::handshake::excerpt::excerpt;
 use crate::handshake::header::elements;
 use crate::handshake::token::is_token;
 
-/// The name of a subprotocol, such as `chat.v2`: a token of HTTP.
+/// The name of a subprotocol, such as `chat.v2`: an HTTP token.
 ///
-/// On the wire a name has its case, and a client takes the server's answer only in its own
-/// spelling. A server's application would rather not care: [`matches`](Subprotocol::matches)
-/// ignores the case of ASCII letters, and so does the choice of a protocol in an accept. Two
-/// `Subprotocol`s are equal if they are spelt alike.
+/// Names are case-sensitive on the wire, and a client accepts only its own spelling in the answer.
+/// For servers, [`matches`](Subprotocol::matches) and the choice of a protocol in an accept ignore
+/// ASCII case. Two `Subprotocol`s are equal if their spelling is the same.
 ///
 /// Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,12 +24,13 @@ pub struct Subprotocol {
 }
 
 impl Subprotocol {
-    /// A subprotocol of this name.
+    /// Creates a subprotocol with this name.
     ///
     /// # Errors
     ///
-    /// [`SubprotocolError::NotToken`]: RFC 6455, section 4.1, wants "non-empty strings with
-    /// characters in the range U+0021 to U+007E not including separator characters".
+    /// [`SubprotocolError::NotToken`] if the name is not a token: RFC 6455, section 4.1, requires
+    /// "non-empty strings with characters in the range U+0021 to U+007E not including separator
+    /// characters".
     pub fn new(name: impl Into<String>) -> Result<Self, SubprotocolError> {
         let name = name.into();
         if !is_token(&name) {
@@ -45,18 +45,18 @@ impl Subprotocol {
         Ok(Self { spelling, lower_case })
     }
 
-    /// The name as the client spells it.
+    /// Returns the name in the client's spelling.
     pub fn as_str(&self) -> &str {
         &self.spelling
     }
 
-    /// The name in lower case, as WebSocket-Node gives it in `requestedProtocols` and in a
-    /// connection's `protocol`.
+    /// Returns the name in lower case, like `requestedProtocols` and a connection's `protocol` in
+    /// WebSocket-Node.
     pub fn lower_case(&self) -> &str {
         &self.lower_case
     }
 
-    /// Whether this is the name, in whatever case.
+    /// Returns whether the name is the same, ignoring ASCII case.
     pub fn matches(&self, name: &str) -> bool {
         self.spelling.eq_ignore_ascii_case(name)
     }
@@ -74,15 +74,14 @@ impl fmt::Display for Subprotocol {
     }
 }
 
-/// Reads the list of a client's `Sec-WebSocket-Protocol`, in the client's order of preference.
+/// Parses a client's `Sec-WebSocket-Protocol`, in the client's order of preference.
 ///
-/// Several headers count as one list (RFC 6455, section 11.3.4). Empty list elements are ignored;
-/// no header at all, or an empty one, is an empty list.
+/// Several headers form one list (RFC 6455, section 11.3.4). Empty list elements are ignored. A
+/// missing or empty header is an empty list.
 ///
 /// # Errors
 ///
-/// A [`SubprotocolError`] for a name that is not a token, and for one that is there twice in the
-/// same spelling.
+/// [`SubprotocolError`] for a name that is not a token, or that is repeated in the same spelling.
 pub fn parse_subprotocols(headers: &HeaderMap) -> Result<Vec<Subprotocol>, SubprotocolError> {
     let mut seen = HashSet::new();
     let mut protocols = Vec::new();
@@ -99,8 +98,8 @@ pub fn parse_subprotocols(headers: &HeaderMap) -> Result<Vec<Subprotocol>, Subpr
     Ok(protocols)
 }
 
-/// Which of the offered protocols is meant by this name: the one spelt exactly so, or else the
-/// first that is spelt so but for the case.
+/// Returns the offered protocol with this name: one with the same spelling, otherwise the first
+/// that differs only in case.
 pub(crate) fn find<'a>(offered: &'a [Subprotocol], name: &str) -> Option<&'a Subprotocol> {
     offered
         .iter()
@@ -108,14 +107,14 @@ pub(crate) fn find<'a>(offered: &'a [Subprotocol], name: &str) -> Option<&'a Sub
         .or_else(|| offered.iter().find(|protocol| protocol.matches(name)))
 }
 
-/// What is wrong with a `Sec-WebSocket-Protocol`.
+/// The error for an invalid `Sec-WebSocket-Protocol`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubprotocolError {
-    /// The name is not a token: it is empty, or has a separator, a space, a control or a
-    /// character beyond ASCII.
+    /// The name is not a token: it is empty, or has a separator, a space, a control character or a
+    /// character outside ASCII.
     NotToken(String),
-    /// The name is in the list twice.
+    /// The name is repeated.
     Repeated(String),
 }
 

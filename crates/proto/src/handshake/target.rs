@@ -5,10 +5,10 @@ use http::{HeaderValue, Uri};
 use crate::handshake::authority::{Authority, Host};
 use crate::handshake::credentials::Credentials;
 
-/// Whom to connect to, and what to ask for there: a `ws:` or `wss:` URI (RFC 6455, section 3),
-/// taken apart.
+/// A parsed `ws:` or `wss:` URI (RFC 6455, section 3): the server to connect to, and the resource
+/// to request.
 ///
-/// `http:` and `https:` are the same as `ws:` and `wss:`.
+/// `http:` and `https:` mean the same as `ws:` and `wss:`.
 ///
 /// ```
 /// use towline_proto::handshake::Target;
@@ -31,8 +31,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Takes a URI apart, or says in `None` that it is not one of a WebSocket: that its scheme is
-    /// another or missing, or that its host is not a name or an address.
+    /// Parses a URI. Returns `None` if it is not a WebSocket URI: its scheme is missing or another,
+    /// or its host is neither a name nor an address.
     pub fn from_uri(uri: &Uri) -> Option<Self> {
         let scheme = uri.scheme_str()?.to_ascii_lowercase();
         let secure = match scheme.as_str() {
@@ -65,40 +65,40 @@ impl Target {
         })
     }
 
-    /// Whether the connection is made over TLS.
+    /// Returns whether the connection uses TLS.
     pub fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The host in lower case; an IPv6 address without brackets.
+    /// Returns the host in lower case; an IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port; 80 or 443 if the URI has none.
+    /// Returns the port; the default is 80 or 443.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The host, in brackets if it is an IPv6 address, and the port unless it is the default: the
-    /// value of `Host`.
+    /// Returns the host, in brackets if it is an IPv6 address, with the port unless that is the
+    /// default: the value of `Host`.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// The path and the query.
+    /// Returns the path and the query.
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// The URI's user and password as the value of `Authorization`.
+    /// Returns the URI's user and password as the value of `Authorization`.
     pub(crate) fn credentials(&self) -> Option<&HeaderValue> {
         self.credentials.as_ref()
     }
 }
 
-/// RFC 6455, section 3: the "path" or "/", then "?" and the "query" if there is one; a fragment
-/// is never sent. `Uri` tolerates what is not ASCII; on the wire it is percent-encoded.
+/// RFC 6455, section 3: the "path" or "/", then "?" and the "query" if there is one; a fragment is
+/// never sent. `Uri` accepts non-ASCII characters, which are percent-encoded here.
 fn resource(uri: &Uri) -> String {
     let path = if uri.path().is_empty() { "/" } else { uri.path() };
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -1,17 +1,18 @@
-//! The `token` of HTTP (RFC 7230, section 3.2.6), of which names and most values are made.
+//! The `token` of HTTP (RFC 7230, section 3.2.6).
 
-/// Whether this byte may stand in a token (`tchar`).
+/// Returns whether this byte is allowed in a token (`tchar`).
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Whether the whole of it is a token: at least one byte, and no separator, space or control.
+/// Returns whether the value is a token: at least one byte, and no separator, space or control
+/// character.
 pub(crate) fn is_token(value: impl AsRef<[u8]>) -> bool {
     let value = value.as_ref();
     !value.is_empty() && value.iter().copied().all(is_token_byte)
 }
 
-/// Without the optional white space (`OWS`: spaces and tabs) at both ends.
+/// Removes optional white space (`OWS`: spaces and tabs) at both ends.
 pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;

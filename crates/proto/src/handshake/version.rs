@@ -6,10 +6,10 @@ use http::{HeaderName, header};
 
 use crate::handshake::header::SEC_WEBSOCKET_ORIGIN;
 
-/// The versions of the protocol which are spoken here.
+/// The supported versions of the protocol.
 ///
-/// The framing of both is the same; version 8 differs only in the name of the header that carries
-/// the origin. The default is [`Version::Rfc6455`].
+/// Both have the same framing. Version 8 differs only in the name of the header that carries the
+/// origin. The default is [`Version::Rfc6455`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[doc(alias("webSocketVersion", "websocketVersion"))]
 #[non_exhaustive]
@@ -22,7 +22,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// This version and the later ones, as the value of a `Sec-WebSocket-Version` header, best
+    /// Returns this version and later ones as the value of a `Sec-WebSocket-Version` header, newest
     /// first.
     pub(crate) const fn and_later(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl Version {
         }
     }
 
-    /// The number in the `Sec-WebSocket-Version` header: 8 or 13.
+    /// Returns the number in the `Sec-WebSocket-Version` header: 8 or 13.
     pub const fn number(self) -> u8 {
         match self {
             Self::Draft8 => 8,
@@ -39,7 +39,7 @@ impl Version {
         }
     }
 
-    /// The version with this number, if it is supported.
+    /// Returns the version with this number, if it is supported.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             8 => Some(Self::Draft8),
@@ -48,7 +48,7 @@ impl Version {
         }
     }
 
-    /// The number as the header has it.
+    /// Returns the value of the header.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Draft8 => "8",
@@ -56,12 +56,12 @@ impl Version {
         }
     }
 
-    /// The version a header names: digits without leading zeros (RFC 6455, section 4.3).
+    /// Parses the value of a header: digits without leading zeros (RFC 6455, section 4.3).
     pub(crate) fn parse(value: &str) -> Option<Self> {
         [Self::Rfc6455, Self::Draft8].into_iter().find(|version| version.as_str() == value)
     }
 
-    /// The header in which a client of this version names its origin.
+    /// Returns the header in which a client of this version sends its origin.
     pub(crate) fn origin_header(self) -> HeaderName {
         match self {
             Self::Draft8 => SEC_WEBSOCKET_ORIGIN.clone(),

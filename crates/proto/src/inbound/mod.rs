@@ -1,4 +1,4 @@
-//! Frames to messages: all of fragmentation, reserved bits, UTF-8 and limits.
+//! Frames to messages: fragmentation, reserved bits, UTF-8 and limits.
 //!
 //! ```text
 //!   bytes ─▶ header ─▶ check ─▶ payload ─▶ unmask ─▶ ┬─ whole in the input ──▶ borrowed message
@@ -7,8 +7,8 @@
 //!                      fault
 //! ```
 //!
-//! A connection at rest holds no buffer here: what is open exists from the first byte that can't
-//! be lent out of the input to the message's end.
+//! An idle connection holds no buffer here. `open` exists from the first byte that cannot be
+//! borrowed from the input to the end of the message.
 
 mod started;
 
@@ -34,32 +34,32 @@ use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use open::{Open, Piece};
 use started::StartedHeader;
 
-/// A compressed message may come in so many bytes, and twice as many as it may inflate to: senders
-/// that flush after every few bytes make it longer than it was. Blocks that hold nothing could go
-/// on for ever.
+/// A compressed message may take this many bytes, plus twice its inflated limit: senders that flush
+/// after every few bytes make it longer than the original. Without a limit, empty blocks could go
+/// on forever.
 const COMPRESSED_MIN: usize = 64 << 10;
 
 /// The decoder: bytes in, [`Incoming`] out.
 ///
-/// It knows nothing of sending or of time, so that a receiving half can own it alone.
-/// [`Connection`](crate::connection::Connection) puts it together with the rest.
+/// It is independent of sending and of time, so that a receiving half can own it alone.
+/// [`Connection`](crate::connection::Connection) combines it with the rest.
 #[derive(Debug)]
 pub struct Inbound {
     role: Role,
     limits: Limits,
     /// The longest message in a single frame.
     most_whole: usize,
-    /// Whether nothing has been begun: what comes next may be a message in a single frame.
+    /// Whether the next item may be a message in a single frame.
     is_between_messages: bool,
-    /// The first bytes of a header whose rest has not come.
+    /// The first bytes of an incomplete header.
     started: StartedHeader,
-    /// What has begun and not ended.
+    /// The incomplete frame or message.
     open: Option<Box<Open>>,
-    /// There if compression was negotiated, and no compressed message is open.
+    /// Set if compression was negotiated and no compressed message is open.
     inflating: Option<Box<dyn Inflating>>,
-    /// What was inflated of messages that are not open any more.
+    /// Bytes inflated for messages that are not open any more.
     inflated: u64,
-    /// How many frames came that were no message in the input by themselves.
+    /// The number of frames received that were not complete messages in the input.
     frames: u32,
     end: Option<End>,
 }
@@ -79,7 +79,7 @@ enum End {
 }
 
 impl Inbound {
-    /// A decoder for the end with this role.
+    /// Creates a decoder for the end with this role.
     pub fn new(role: Role, config: &Config) -> Self {
         let limits = Limits {
             frame: config.max_received_frame_size,
@@ -101,9 +101,9 @@ impl Inbound {
         }
     }
 
-    /// The same, with compression as the handshake agreed on it.
+    /// Sets the compression that the handshake negotiated.
     ///
-    /// It is not for a decoder without [`assemble_fragments`](Config::assemble_fragments), whose
+    /// Not for a decoder without [`assemble_fragments`](Config::assemble_fragments), whose
     /// configuration [negotiates none](Config::negotiable_compression).
     #[must_use]
     pub fn with_compression(mut self, compression: Option<&Negotiated>) -> Self {
@@ -113,13 +113,14 @@ impl Inbound {
         self
     }
 
-    /// What comes next, of what was put into the [`payload_room`](Self::payload_room) and of `input`.
+    /// Returns the next item, from the bytes in the [`payload_room`](Self::payload_room) and then
+    /// `input`.
     ///
-    /// [`Incoming::More`] asks for a read: into that room, if there is any, or behind what is left
-    /// of the input. That is nothing, unless the input is a
-    /// [`ReadBuffer`](crate::read_buffer::ReadBuffer)'s, which keeps the beginning of a frame. After a
-    /// close frame, [`Incoming::End`] is all that comes, and after a fault that fault: what there is
-    /// is consumed then.
+    /// [`Incoming::More`] asks for a read: into that room, if there is any, otherwise after the
+    /// rest of the input. The rest is empty unless the input comes from a
+    /// [`ReadBuffer`](crate::read_buffer::ReadBuffer), which keeps the beginning of a frame. After
+    /// a close frame, returns only [`Incoming::End`]; after a fault, that fault. Further input is
+    /// then consumed and ignored.
     #[inline(always)]
     pub fn poll<'b>(&mut self, input: &mut Input<'b>) -> Incoming<'b> {
         match self.poll_whole(input) {
@@ -128,8 +129,8 @@ impl Inbound {
         }
     }
 
-    /// The short way of [`poll`](Self::poll), which a host can do without: what comes next, if that
-    /// is a message which lies whole in front of `input`. Everything else is for `poll`.
+    /// The fast path of [`poll`](Self::poll), optional for hosts: returns the next item if it is a
+    /// message that is complete at the beginning of `input`. Otherwise, use `poll`.
     #[inline(always)]
     pub fn poll_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<MessageRef<'b>> {
         let whole = self.find_whole(input.as_slice())?;
@@ -146,15 +147,17 @@ impl Inbound {
         }
     }
 
-    /// Whether a message lies whole in front of `input`: [`poll_whole`](Self::poll_whole) takes it, or
-    /// finds that its text is no UTF-8. For a host that waits first and takes it later.
+    /// Returns whether `input` begins with a complete message: [`poll_whole`](Self::poll_whole)
+    /// returns it, or finds that its text is not UTF-8. For a host that waits first and takes the
+    /// message later.
     #[inline]
     pub fn has_whole(&self, input: &[u8]) -> bool {
         self.find_whole(input).is_some()
     }
 
-    /// Whether a ping lies whole in front of `input`, and nothing is open: [`poll`](Self::poll) gives
-    /// it. For a host that answers it before its program comes back from the message before it.
+    /// Returns whether `input` begins with a complete ping and nothing is open, so that
+    /// [`poll`](Self::poll) returns it. For a host that answers it while its program handles the
+    /// previous message.
     #[inline]
     pub fn has_ping(&self, input: &[u8]) -> bool {
         self.is_between_messages && is_ping(input, self.role)
@@ -168,7 +171,7 @@ impl Inbound {
         WholeMessage::find(input, self.role, self.most_whole)
     }
 
-    /// Whatever comes next, whole or in pieces.
+    /// Returns the next item, complete or assembled.
     #[inline(never)]
     fn poll_any<'b>(&mut self, input: &mut Input<'b>) -> Incoming<'b> {
         if let Some(end) = &self.end {
@@ -209,38 +212,38 @@ impl Inbound {
             && self.end.is_none();
     }
 
-    /// Where the payload that comes next belongs, if so much of it is missing that it is better
-    /// read straight to there: ask when [`poll`](Self::poll) has said [`Incoming::More`], and poll
-    /// again. A host may leave it alone, and read all of its input.
+    /// Returns the memory for the next part of the payload, if enough of it is missing to be worth
+    /// a direct read. Call it after [`poll`](Self::poll) has returned [`Incoming::More`], then poll
+    /// again. Optional: a host may read everything into its input.
     pub fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
         self.open.as_mut()?.payload_room()
     }
 
-    /// Whether there may have been work since that was last taken.
+    /// Returns whether there may have been work since the counters were last taken.
     #[inline]
     pub fn has_worked(&self) -> bool {
         self.frames > 0 || self.inflated > 0 || self.open.is_some()
     }
 
-    /// How many bytes compressed messages have been inflated to since this was last asked, and six for
-    /// each that they came in: a measure of the work that was done.
+    /// Returns the number of bytes inflated since the last call, plus six for each compressed byte:
+    /// a measure of the work done.
     pub fn take_inflated(&mut self) -> u64 {
         let open = self.open.as_mut().map_or(0, |open| std::mem::take(&mut open.inflated));
         std::mem::take(&mut self.inflated) + open
     }
 
-    /// How many frames have come since this was last asked that were no message in the input by
-    /// themselves, as control frames and fragments are: a measure of work as well.
+    /// Returns the number of frames received since the last call that were not complete messages in
+    /// the input, such as control frames and fragments: another measure of work.
     pub fn take_frames(&mut self) -> u32 {
         std::mem::take(&mut self.frames)
     }
 
-    /// Whether the next byte is the first of a frame.
+    /// Returns whether the next byte is the first of a frame.
     pub fn is_between_frames(&self) -> bool {
         self.started.is_empty() && !self.open.as_ref().is_some_and(|open| open.is_at_work())
     }
 
-    /// Whether a close frame or a fault has ended this: nothing is decoded any more.
+    /// Returns whether decoding has ended after a close frame or a fault.
     pub fn is_ended(&self) -> bool {
         self.end.is_some()
     }
@@ -271,7 +274,7 @@ impl Inbound {
             let Some(header) = self.started.complete(input)? else { return Ok(None) };
             self.check(&header)?;
             self.frames = self.frames.saturating_add(1);
-            // Checked against a limit that is a usize.
+            // The check compared it to a `usize`.
             let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
             if payload_len > input.len() {
                 self.open_for(&header).begin(header);
@@ -281,7 +284,7 @@ impl Inbound {
         }
     }
 
-    /// What is open, or is as of now.
+    /// Returns the open state, creating it if needed.
     fn open_for(&mut self, header: &Header) -> &mut Open {
         let Limits { message, assemble, .. } = self.limits;
         let open = self.open.get_or_insert_with(|| Box::new(Open::new(message, assemble)));
@@ -292,7 +295,7 @@ impl Inbound {
         open
     }
 
-    /// Everything that can be told from a header and the frames before it.
+    /// Checks everything that a header and the frames before it determine.
     #[inline]
     fn check(&mut self, header: &Header) -> Result<(), Fault> {
         // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
@@ -319,8 +322,8 @@ impl Inbound {
         }
     }
 
-    /// Whether RSV1 says that a message is compressed. It stands in the first frame of it, with no
-    /// other bit (RFC 7692, section 6).
+    /// Returns whether RSV1 marks a compressed message. It is set in the first frame of the
+    /// message, without other bits (RFC 7692, section 6).
     fn begins_compressed(&self, header: &Header) -> bool {
         self.inflating.is_some()
             && header.rsv == Rsv::RSV1
@@ -334,14 +337,14 @@ impl Inbound {
         let is_compressed = header.rsv != Rsv::NONE
             || self.open.as_ref().is_some_and(|open| open.inflating.is_some());
         let size = before.saturating_add(header.payload_len);
-        // A frame that may be as large as a message is bound by the message's limit, which is the
-        // one that has to be raised.
+        // If a frame may be as large as a message, report the limit for messages, which is the one
+        // to raise.
         let is_bound_by_message = assemble && !is_compressed && frame >= message;
         if header.payload_len > frame as u64 && !is_bound_by_message {
             return Err(LimitExceeded::Frame { size: header.payload_len, limit: frame }.into());
         }
         if is_compressed {
-            // The message is counted while it inflates, which it need not do.
+            // The size of a compressed message is counted while it is inflated.
             let limit = message.saturating_mul(2).saturating_add(COMPRESSED_MIN);
             if size > limit as u64 {
                 return Err(LimitExceeded::Compressed { size, limit }.into());
@@ -355,7 +358,7 @@ impl Inbound {
         Ok(())
     }
 
-    /// A frame that lies whole in the input.
+    /// Handles a frame that is complete in the input.
     #[inline]
     fn whole_frame<'b>(
         &mut self,
@@ -393,7 +396,7 @@ impl Inbound {
     }
 }
 
-/// Whether the input begins with a frame that goes on after it, and is to stay for that.
+/// Returns whether the input begins with an incomplete frame that stays in the buffer.
 fn is_gathering(input: &Input<'_>) -> bool {
     input.gathers() > 0
         && unfinished(input.as_slice()).is_some_and(|frame_len| frame_len <= input.gathers())

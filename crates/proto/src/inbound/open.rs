@@ -1,4 +1,4 @@
-//! What has begun and not ended: a frame whose payload comes in pieces, a message whose frames do.
+//! The incomplete frame, whose payload arrives in pieces, and the incomplete message.
 
 use std::borrow::Cow;
 
@@ -15,41 +15,40 @@ use crate::wire::header::Header;
 use crate::wire::mask;
 use crate::wire::opcode::Opcode;
 
-/// The most that is allocated for a payload on its header's word. The rest follows when as much
-/// has come: a peer that only announces a large frame gets little memory for it.
+/// The most memory allocated because of a header alone. More follows once that much has arrived: a
+/// peer that only announces a large frame gets little memory for it.
 const FIRST_RESERVE: usize = 128 << 10;
 
-/// How many times as much as has come is allocated for a payload whose length is known: few steps
-/// for an honest peer, and no great lever for another.
+/// The factor by which memory for a payload of known length exceeds what has arrived: few
+/// reallocations for honest peers, little leverage for others.
 const RESERVE_FACTOR: usize = 8;
 
-/// A rest of a payload below this comes through the shared input buffer like everything else;
-/// above, it is worth a read of its own, straight to where it belongs.
+/// A shorter rest of a payload is read through the shared input buffer; a longer one is read
+/// directly into its place.
 const DIRECT_READ_MIN: usize = 64 << 10;
 
-/// Blocks that hold nothing take time, too: a byte that goes into an inflater is so much work as this
-/// many that come out of it.
+/// The work of a compressed byte, in inflated bytes: empty blocks take time too.
 const COMPRESSED_BYTE: u64 = 6;
 
 #[derive(Debug)]
 pub(super) struct Open {
     message_limit: usize,
     assemble: bool,
-    /// The frame whose payload has not come whole.
+    /// The frame whose payload is incomplete.
     frame: Option<OpenFrame>,
-    /// The message whose last frame has not come.
+    /// The message whose last frame has not arrived.
     message: Option<OpenMessage>,
-    /// What has come of the message, or of the frame where those are handed out.
+    /// The received part of the message, or of the frame if frames are returned.
     body: Body,
     utf8: Utf8Validator,
-    /// What was inflated of it.
+    /// Bytes inflated for it.
     pub(super) inflated: u64,
-    /// There if the message is compressed.
+    /// Set if the message is compressed.
     pub(super) inflating: Option<Box<dyn Inflating>>,
-    /// What has come of a control frame's payload, which may stand between the fragments of a
-    /// message and so has no place in the body.
+    /// The received payload of a control frame, which may arrive between the fragments of a
+    /// message.
     control: Vec<u8>,
-    /// The message of a single frame, which follows that frame.
+    /// The message in a single frame, returned after that frame.
     message_of_frame: Option<Incoming<'static>>,
 }
 
@@ -57,7 +56,7 @@ pub(super) struct Open {
 struct OpenFrame {
     header: Header,
     received: u64,
-    /// How long the body was when room in it was lent: what is behind that has been read there.
+    /// The length of the body when room in it was lent: bytes after it were read there.
     placed_from: Option<usize>,
 }
 
@@ -65,13 +64,13 @@ struct OpenFrame {
 struct OpenMessage {
     is_text: bool,
     frames: usize,
-    /// How much was announced of it.
+    /// Its length as announced by headers.
     announced: u64,
-    /// How long it is so far: what was announced or, of a compressed one, what was inflated.
+    /// Its length so far: as announced or, if compressed, as inflated.
     size: u64,
 }
 
-/// What comes of going on.
+/// The result of continuing a frame.
 pub(super) enum Piece {
     /// A control frame with its payload.
     Control(Opcode, Vec<u8>),
@@ -94,7 +93,7 @@ impl Open {
         }
     }
 
-    /// Whether nothing is open any more.
+    /// Returns whether nothing is open any more.
     pub(super) fn is_over(&self) -> bool {
         self.frame.is_none() && self.message.is_none() && self.message_of_frame.is_none()
     }
@@ -103,18 +102,18 @@ impl Open {
         self.message.is_some()
     }
 
-    /// Whether a frame's payload is missing, or a message follows its frame: no header is next.
+    /// Returns whether a payload is incomplete or a message is to be returned after its frame: no
+    /// header is next.
     pub(super) fn is_at_work(&self) -> bool {
         self.frame.is_some() || self.message_of_frame.is_some()
     }
 
-    /// How much was announced of the open message so far, and in how many frames.
+    /// Returns the announced length of the open message so far, and its number of frames.
     pub(super) fn extent(&self) -> (u64, usize) {
         self.message.as_ref().map_or((0, 0), |message| (message.announced, message.frames))
     }
 
-    /// Takes note of a frame, which has been checked. A frame with data is a part of a message,
-    /// and has a body to go into.
+    /// Records a checked frame. A data frame is a part of a message and has a body.
     pub(super) fn note(&mut self, header: &Header) {
         if header.opcode.is_control() {
             return;
@@ -139,7 +138,7 @@ impl Open {
         }
     }
 
-    /// A frame has begun whose payload does not lie in the input as a whole.
+    /// Begins a frame whose payload is not complete in the input.
     pub(super) fn begin(&mut self, header: Header) {
         if !header.opcode.is_control() && self.inflating.is_none() {
             let most = self.most(&header);
@@ -149,7 +148,7 @@ impl Open {
         self.frame = Some(OpenFrame { header, received: 0, placed_from: None });
     }
 
-    /// A frame with data that lay whole in the input, unmasked.
+    /// Handles a data frame that was complete in the input, unmasked.
     pub(super) fn whole_frame(
         &mut self,
         header: Header,
@@ -159,7 +158,7 @@ impl Open {
         self.end_of_frame(header)
     }
 
-    /// Hands out what is left to be, and takes what has come of the open frame's payload.
+    /// Returns a pending item, or continues the open frame with the input.
     pub(super) fn go_on(&mut self, input: &mut Input<'_>) -> Result<Option<Piece>, Fault> {
         if let Some(message) = self.message_of_frame.take() {
             return Ok(Some(Piece::Incoming(message)));
@@ -234,7 +233,7 @@ impl Open {
         Some(body.limit(room))
     }
 
-    /// Takes note of what was read straight into the body, which was so long before.
+    /// Accounts for bytes read directly into the body, which had length `start` before.
     fn take_placed(&mut self, start: usize) -> Result<Option<Incoming<'static>>, Fault> {
         let is_text = self.is_text();
         let (Some(frame), Body::Bytes(body) | Body::Ascii(body)) =
@@ -269,13 +268,13 @@ impl Open {
         if self.inflating.is_some() {
             return self.inflate(Some(piece));
         }
-        // How long the message will be is known in its last frame only.
+        // Only the last frame determines the length of the message.
         let factor = if header.fin { RESERVE_FACTOR } else { 2 };
         self.append_plain(piece, factor, self.most(header))
     }
 
-    /// Inflates a piece of a compressed message and appends what comes of it; without a piece, ends
-    /// the message.
+    /// Inflates a piece of a compressed message and appends the result. Without a piece, ends the
+    /// message.
     fn inflate(&mut self, piece: Option<&[u8]>) -> Result<(), Fault> {
         self.inflated += piece.map_or(0, |piece| COMPRESSED_BYTE * piece.len() as u64);
         let Some(mut inflating) = self.inflating.take() else { return Ok(()) };
@@ -293,7 +292,7 @@ impl Open {
         inflated.map_err(|_| Violation::NotInflatable.into())
     }
 
-    /// Appends what was inflated, as far as the message may be so long.
+    /// Appends inflated bytes, up to the limit of the message.
     fn append_inflated(&mut self, chunk: &[u8]) -> Result<(), Fault> {
         let limit = self.message_limit;
         self.inflated += chunk.len() as u64;
@@ -325,7 +324,7 @@ impl Open {
         Ok(())
     }
 
-    /// The most that the body can come to, as far as that is known in the frame with this header.
+    /// Returns the largest possible body, as far as the frame with this header determines it.
     fn most(&self, header: &Header) -> usize {
         let size = match &self.message {
             Some(message) if self.assemble && header.fin => message.size,
@@ -358,7 +357,7 @@ impl Open {
         })
     }
 
-    /// The frame that the body holds. One that is a message by itself is followed by that.
+    /// Returns the frame in the body. If it is also a message, that follows.
     fn frame_of_body(&mut self, header: Header) -> Result<Frame, Fault> {
         let payload = match std::mem::take(&mut self.body) {
             Body::Bytes(bytes) | Body::Ascii(bytes) => Bytes::from(bytes),

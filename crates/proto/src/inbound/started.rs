@@ -1,10 +1,10 @@
-//! A header that comes in pieces.
+//! A header that arrives in pieces.
 
 use crate::fault::Fault;
 use crate::incoming::Input;
 use crate::wire::header::{Header, MAX_HEADER_LEN};
 
-/// The first bytes of a header whose rest has not come.
+/// The first bytes of an incomplete header.
 #[derive(Debug, Default)]
 pub(super) struct StartedHeader {
     bytes: [u8; MAX_HEADER_LEN],
@@ -16,7 +16,7 @@ impl StartedHeader {
         self.len == 0
     }
 
-    /// The next header, once all of it has come.
+    /// Returns the next header, once it is complete.
     #[inline]
     pub(super) fn complete(&mut self, input: &mut Input<'_>) -> Result<Option<Header>, Fault> {
         if self.len == 0

@@ -1,4 +1,4 @@
-//! What is queued and is more than bytes ready to be written.
+//! Queued entries that are not encoded bytes.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -10,35 +10,35 @@ use crate::wire::close::CloseFrame;
 use crate::wire::header::Rsv;
 use crate::wire::opcode::Opcode;
 
-/// So many pings are each answered while none of the answers could be written. From then on, the
-/// latest one is: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
-/// response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the
-/// most recently processed Ping frame."
+/// The number of pongs that may be queued. Beyond that, only the latest ping is answered: "If an
+/// endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping
+/// frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping
+/// frame."
 const PONGS_AHEAD: u8 = 16;
 
-/// It exists while there is something in it.
+/// Exists only while it is not empty.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
-    /// Payloads to be written between the encoded bytes, each with its place among those.
+    /// Payloads to write between the encoded bytes, each with its position.
     lent: VecDeque<(usize, Bytes)>,
     lent_len: usize,
-    /// What becomes frames when there is room.
+    /// Messages to encode when there is room.
     waiting: VecDeque<Waiting>,
     waiting_len: usize,
-    /// Messages that stand behind one that is being made of frames by hand.
+    /// Messages held back behind a message made of frames.
     held: VecDeque<Waiting>,
     held_len: usize,
-    /// Whether a message made of frames by hand has been begun and not finished.
+    /// Whether a message made of frames is unfinished.
     pub(super) made_of_frames: bool,
-    /// How many pongs are among the bytes to be written, and how many bytes those are to the end
-    /// of the last of them.
+    /// The number of pongs among the bytes to write, and the number of bytes to the end of the last
+    /// one.
     pongs: u8,
     pongs_len: usize,
-    /// The pong that follows when those have been written.
+    /// The pong to send after those.
     latest_pong: Option<Bytes>,
-    /// Marks behind a byte, of all that was ever written.
+    /// Marks with the byte position that they follow.
     marks: VecDeque<(u64, u32)>,
-    /// How many marks stand behind what has not become frames.
+    /// The number of marks after entries that are not encoded.
     marks_waiting: usize,
     pub(super) close: Option<CloseFrame>,
 }
@@ -49,29 +49,30 @@ pub(super) struct Waiting {
     pub(super) rsv: Rsv,
     pub(super) fin: bool,
     pub(super) payload: Bytes,
-    /// Whether this is a message, to be fragmented as configured, and not a frame made by hand.
+    /// Whether this is a message, to be fragmented as configured, and not a frame made by the
+    /// program.
     pub(super) fragmentable: bool,
-    /// Whether it is a message that is to be deflated.
+    /// Whether the message is to be deflated.
     pub(super) deflate: bool,
-    /// Nothing to be sent, but a mark behind what stands before it.
+    /// Not data, but a mark after the previous entry.
     pub(super) mark: Option<u32>,
 }
 
 impl Waiting {
-    /// A whole message, to be fragmented as configured.
+    /// Creates a whole message, to be fragmented as configured.
     pub(super) fn message(opcode: Opcode, rsv: Rsv, payload: Bytes) -> Self {
         let (fin, fragmentable, deflate) = (true, true, false);
         Self { opcode, rsv, fin, payload, fragmentable, deflate, mark: None }
     }
 
-    /// A frame made by hand.
+    /// Creates a frame made by the program.
     pub(super) fn frame(fin: bool, opcode: Opcode, rsv: Rsv, payload: Bytes) -> Self {
         Self { fin, fragmentable: false, ..Self::message(opcode, rsv, payload) }
     }
 }
 
 impl Backlog {
-    /// Whether nothing is in it that is worth keeping.
+    /// Returns whether it is empty.
     pub(super) fn is_over(&self) -> bool {
         self.lent.is_empty()
             && !self.has_more()
@@ -81,12 +82,12 @@ impl Backlog {
             && self.marks.is_empty()
     }
 
-    /// Whether something has not become frames.
+    /// Returns whether entries are not encoded.
     pub(super) fn has_unframed(&self) -> bool {
         !self.waiting.is_empty() || !self.held.is_empty()
     }
 
-    /// Puts a mark behind all that has not become frames.
+    /// Adds a mark after all entries that are not encoded.
     pub(super) fn mark(&mut self, mark: u32) {
         let queue = if self.held.is_empty() { &mut self.waiting } else { &mut self.held };
         let nothing = Waiting::message(Opcode::Continuation, Rsv::NONE, Bytes::new());
@@ -94,13 +95,13 @@ impl Backlog {
         self.marks_waiting += 1;
     }
 
-    /// Whether a mark may stand in front of what waits.
+    /// Returns whether the first waiting entry may be a mark.
     #[inline]
     pub(super) fn may_begin_with_mark(&self) -> bool {
         self.marks_waiting > 0
     }
 
-    /// Has marks that stand in front of what waits stand behind the byte `end`, of which so many
+    /// Moves marks before all waiting entries to the byte position `end`, of which `flushed` bytes
     /// have been flushed.
     pub(super) fn pass_marks(&mut self, end: u64, flushed: u64) {
         while let Some(Waiting { mark: Some(mark), .. }) = self.waiting.front() {
@@ -111,7 +112,7 @@ impl Backlog {
         self.reach_marks(flushed);
     }
 
-    /// So many bytes were ever flushed.
+    /// Removes the marks reached by this number of flushed bytes.
     #[inline]
     pub(super) fn reach_marks(&mut self, flushed: u64) {
         while self.marks.front().is_some_and(|(end, _)| *end <= flushed) {
@@ -119,7 +120,7 @@ impl Backlog {
         }
     }
 
-    /// Whether a mark has not been reached.
+    /// Returns whether a mark has not been reached.
     pub(super) fn is_ahead(&self, mark: u32) -> bool {
         let in_queue =
             |queue: &VecDeque<Waiting>| queue.iter().any(|waiting| waiting.mark == Some(mark));
@@ -128,12 +129,12 @@ impl Backlog {
             || in_queue(&self.held)
     }
 
-    /// Whether something is to become bytes that can be written.
+    /// Returns whether entries can be encoded.
     pub(super) fn has_more(&self) -> bool {
         !self.waiting.is_empty() || self.latest_pong.is_some() || self.close.is_some()
     }
 
-    /// Whether a message has to wait, since others do, or stands behind one made of frames.
+    /// Returns whether a message must wait, behind others or behind one made of frames.
     pub(super) fn keeps_waiting(&self) -> bool {
         !self.waiting.is_empty() || self.made_of_frames
     }
@@ -149,13 +150,13 @@ impl Backlog {
         }
     }
 
-    /// What was held back behind a message made of frames has its turn.
+    /// Releases the entries held back behind a message made of frames.
     pub(super) fn let_go(&mut self) {
         self.waiting_len += std::mem::take(&mut self.held_len);
         self.waiting.append(&mut self.held);
     }
 
-    /// What is to become a frame next, with at most so much of its payload.
+    /// Returns the next frame, with at most this much payload.
     pub(super) fn next_frame(&mut self, most: usize) -> Option<Waiting> {
         let waiting = self.waiting.front_mut()?;
         if !waiting.fragmentable || waiting.payload.len() <= most {
@@ -170,15 +171,15 @@ impl Backlog {
         Some(Waiting { fin: false, ..Waiting::message(opcode, rsv, payload) })
     }
 
-    /// What is to be deflated next, if that has its turn: its opcode as of now, and its payload, to
-    /// be given back by [`note_deflated`](Self::note_deflated).
+    /// Returns the opcode and payload of the next message, if it is to be deflated. Give the
+    /// payload back with [`note_deflated`](Self::note_deflated).
     pub(super) fn next_to_deflate(&mut self) -> Option<(Opcode, Bytes)> {
         let waiting = self.waiting.front_mut().filter(|waiting| waiting.deflate)?;
         self.waiting_len -= waiting.payload.len();
         Some((waiting.opcode, std::mem::take(&mut waiting.payload)))
     }
 
-    /// What has become of that, and what is left of its payload.
+    /// Records the result of deflating, and the rest of the payload.
     pub(super) fn note_deflated(&mut self, deflated: Deflated, rest: Bytes) {
         if deflated == (Deflated::Fragment { is_last: true }) {
             self.waiting.pop_front();
@@ -193,7 +194,7 @@ impl Backlog {
         }
     }
 
-    /// Drops what stands behind a message made of frames.
+    /// Drops the entries held back behind a message made of frames.
     pub(super) fn discard_held(&mut self) {
         self.held.clear();
         self.held_len = 0;
@@ -201,7 +202,7 @@ impl Backlog {
         self.marks_waiting = marks.count();
     }
 
-    /// Drops what has not become a frame.
+    /// Drops the entries that are not encoded.
     pub(super) fn discard_waiting(&mut self) {
         self.waiting.clear();
         self.waiting_len = 0;
@@ -209,12 +210,12 @@ impl Backlog {
         self.latest_pong = None;
     }
 
-    /// How many bytes have not become frames.
+    /// Returns how many bytes are not encoded.
     pub(super) fn unframed_len(&self) -> usize {
         self.waiting_len + self.held_len
     }
 
-    /// What that costs beyond them, a message that waits taking some beside its payload.
+    /// Returns the memory for waiting entries in addition to their payloads.
     pub(super) fn waiting_cost(&self) -> usize {
         self.waiting_len + self.waiting.len() * size_of::<Waiting>()
     }
@@ -223,7 +224,7 @@ impl Backlog {
         self.held_len + self.held.len() * size_of::<Waiting>()
     }
 
-    /// Takes the pong, if it is to wait until others have been written; else gives it back.
+    /// Takes the pong if it must wait for others to be written; otherwise returns it.
     pub(super) fn put_pong_off(&mut self, payload: Bytes) -> Option<Bytes> {
         if self.pongs < PONGS_AHEAD && self.latest_pong.is_none() {
             return Some(payload);
@@ -232,23 +233,23 @@ impl Backlog {
         None
     }
 
-    /// The pong that was put off, if its time has come.
+    /// Returns the delayed pong, if it can be sent now.
     pub(super) fn next_pong(&mut self) -> Option<Bytes> {
         if self.pongs < PONGS_AHEAD { self.latest_pong.take() } else { None }
     }
 
-    /// The pong that was put off.
+    /// Returns the delayed pong.
     pub(super) fn take_pong(&mut self) -> Option<Bytes> {
         self.latest_pong.take()
     }
 
-    /// A pong is now the last of so many bytes that are ready to be written.
+    /// Records that a pong ends at this number of bytes that are ready to be written.
     pub(super) fn note_pong(&mut self, remaining: usize) {
         self.pongs = self.pongs.saturating_add(1);
         self.pongs_len = remaining;
     }
 
-    /// Has a payload written behind so many encoded bytes.
+    /// Adds a payload to write after this number of encoded bytes.
     pub(super) fn lend(&mut self, at: usize, payload: Bytes) {
         self.lent_len += payload.len();
         self.lent.push_back((at, payload));
@@ -258,7 +259,7 @@ impl Backlog {
         self.lent_len
     }
 
-    /// What is to be written next.
+    /// Returns the bytes to write next.
     pub(super) fn chunk<'a>(&'a self, encoded: &'a [u8], written: usize) -> &'a [u8] {
         match self.lent.front() {
             Some((at, payload)) if *at == written => payload,
@@ -267,7 +268,7 @@ impl Backlog {
         }
     }
 
-    /// All that is to be written, as far as there are slices for it.
+    /// Collects the bytes to write, as far as the slices last.
     pub(super) fn chunks<'a>(
         &'a self,
         encoded: &'a [u8],
@@ -282,7 +283,7 @@ impl Backlog {
                 count += 1;
             }
         };
-        // Each takes a slice at least: those that find no room need not be looked at.
+        // Each takes at least one slice, so no more are needed.
         for (at, payload) in self.lent.iter().take(most) {
             push(&encoded[from..*at]);
             push(payload);
@@ -292,7 +293,7 @@ impl Backlog {
         count
     }
 
-    /// So many bytes have been written. Returns how far that is in those that are encoded.
+    /// Records written bytes. Returns the position in the encoded bytes.
     pub(super) fn advance(&mut self, mut count: usize, mut written: usize, len: usize) -> usize {
         self.pongs_len = self.pongs_len.saturating_sub(count);
         if self.pongs_len == 0 {
@@ -321,7 +322,7 @@ impl Backlog {
         written
     }
 
-    /// The first so many encoded bytes are no more.
+    /// Records that this number of encoded bytes was removed from the front.
     pub(super) fn shift(&mut self, count: usize) {
         for (at, _) in &mut self.lent {
             *at -= count;

@@ -1,4 +1,4 @@
-//! What is different where compression was negotiated.
+//! The parts of sending that compression needs.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::wire::header::Rsv;
 use crate::wire::opcode::Opcode;
 
 impl Outbound {
-    /// Queues a message that goes to other connections as well.
+    /// Queues a message that other connections share.
     pub(super) fn broadcast(&mut self, broadcast: &mut Broadcast, compress: Compress) {
         if compress == Compress::Auto
             && let Some(deflating) = &mut self.deflating
@@ -31,7 +31,7 @@ impl Outbound {
         self.lent(broadcast.message().into(), compress);
     }
 
-    /// Queues a message that is to be deflated, if it is long enough for that.
+    /// Queues a message to deflate, if it is long enough.
     pub(super) fn deflate(&mut self, opcode: Opcode, payload: Bytes) {
         let wants = self.deflating.as_ref().is_some_and(|deflating| deflating.wants(payload.len()));
         if wants && (payload.len() > self.max_frame || !self.can_encode()) {
@@ -42,8 +42,8 @@ impl Outbound {
         }
     }
 
-    /// Makes a frame of a message that is no longer than one, deflated. Returns `false` where it is
-    /// to be sent as it is.
+    /// Deflates and encodes a message that fits in one frame. Returns `false` if it must be sent
+    /// uncompressed.
     pub(super) fn deflate_whole(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
         let Some(mut deflating) = self.deflating.take() else { return false };
         if !deflating.wants(payload.len()) {
@@ -53,7 +53,7 @@ impl Outbound {
         self.deflated += payload.len() as u64;
         let is_deflated = deflating.whole(payload, &mut |deflated| {
             let (mut rest, mut opcode, mut rsv) = (deflated, opcode, Rsv::RSV1);
-            // It may have become longer by some bytes.
+            // It may have grown by some bytes.
             while let Some((fragment, after)) = rest.split_at_checked(self.max_frame)
                 && !after.is_empty()
             {
@@ -66,8 +66,8 @@ impl Outbound {
         is_deflated
     }
 
-    /// Makes the next frame of the message whose turn it is, deflated. Returns how much of that it
-    /// took, or `None` where nothing is to be deflated.
+    /// Deflates and encodes the next frame of the current message. Returns how many bytes of the
+    /// message it took, or `None` if no message is to be deflated.
     pub(super) fn fill_deflated(&mut self) -> Option<usize> {
         let (opcode, mut rest) = self.backlog().next_to_deflate()?;
         let before = rest.len();

@@ -1,4 +1,4 @@
-//! Frames as bytes, and no more of them than are to be written soon.
+//! Encoding of frames, no more than are written soon.
 
 use bytes::{Buf as _, Bytes};
 
@@ -9,16 +9,16 @@ use crate::wire::header::{Header, Rsv};
 use crate::wire::mask;
 use crate::wire::opcode::Opcode;
 
-/// Long messages are turned into frames until this many bytes are ready to be written: enough
-/// to keep the socket busy, little enough that control frames get between.
+/// Long messages are encoded until this many bytes are ready: enough to keep the socket busy, and
+/// few enough for control frames to get between.
 pub(super) const AHEAD: usize = 128 << 10;
 
-/// Once so much has been deflated, what came of it is written first, however short that is: no call
-/// takes the time for more.
+/// After deflating this many bytes, the output is written first, however short it is: this bounds
+/// the time of a call.
 const DEFLATED_AT_ONCE: usize = 64 << 10;
 
 impl Outbound {
-    /// Makes frames of what waits, up to what is to be ready for writing.
+    /// Encodes waiting messages, up to the number of bytes to have ready.
     #[inline]
     pub fn fill(&mut self) {
         if self.backlog.is_some() {
@@ -38,7 +38,7 @@ impl Outbound {
                 return;
             }
             if self.deflating.is_some() {
-                // Who finds nothing to write would not come back.
+                // A writer that found nothing to write would not come back.
                 if deflated >= DEFLATED_AT_ONCE && self.has_remaining() {
                     return;
                 }
@@ -51,7 +51,7 @@ impl Outbound {
             if let Some(Waiting { fin, rsv, opcode, payload, .. }) = backlog.next_frame(most) {
                 self.encode(fin, rsv, opcode, payload);
             } else if let Some(close) = backlog.close.take() {
-                // Nothing can be said after it, so what is still to be said comes now.
+                // Nothing may follow the close frame, so a pending pong goes first.
                 if let Some(pong) = backlog.take_pong() {
                     self.encode_pong(pong);
                 }
@@ -80,7 +80,7 @@ impl Outbound {
         }
     }
 
-    /// A message that is short: on the way of every one, and so inlined into it.
+    /// Encodes a short message. Inlined, because every short message takes this path.
     #[inline(always)]
     pub(super) fn encode_small(&mut self, Parts { is_text, payload }: Parts<'_>) {
         let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
@@ -93,7 +93,7 @@ impl Outbound {
         self.encode_payload(mask, payload);
     }
 
-    /// Returns the key that the payload is to be masked with, if it is.
+    /// Returns the key to mask the payload with, if any.
     #[inline(always)]
     pub(super) fn encode_header(
         &mut self,

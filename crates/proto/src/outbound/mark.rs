@@ -1,4 +1,4 @@
-//! Marks in what is queued, to wait for what stands before them to be written.
+//! Marks in the queue, to wait until everything before them is written.
 
 use std::num::NonZeroU64;
 
@@ -6,22 +6,22 @@ use bytes::Buf as _;
 
 use crate::outbound::Outbound;
 
-/// A place in what is queued, see [`Outbound::mark`].
+/// A position in the queue, see [`Outbound::mark`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(NonZeroU64);
 
-/// What a mark stands behind.
+/// The position of a mark.
 enum Place {
-    /// So many bytes of all that was ever written.
+    /// After this many bytes, counted since the connection began.
     Byte(u64),
-    /// What waited: the backlog knows this one while it is there.
+    /// After an entry of the backlog, which knows the mark while it is there.
     Waiting(u32),
-    /// The close frame, which is the last.
+    /// After the close frame, which is the last.
     Close,
 }
 
 impl Mark {
-    /// Half of the numbers are for bytes, which is more than can be written in a thousand years.
+    /// Half of the numbers are for bytes: more than can be written in a thousand years.
     const WAITING: u64 = 1 << 63;
     const CLOSE: u64 = u64::MAX - 1;
 
@@ -47,9 +47,10 @@ impl Mark {
 }
 
 impl Outbound {
-    /// A mark behind all that is queued now.
+    /// Returns a mark after everything that is queued now.
     ///
-    /// What is queued later doesn't count, though it may be written first: a pong, say.
+    /// Bytes that are queued later do not count, although some, such as a pong, may be written
+    /// first.
     pub fn mark(&mut self) -> Mark {
         if self.backlog.as_ref().is_some_and(|backlog| backlog.close.is_some()) {
             return Mark::of(Place::Close);
@@ -63,7 +64,7 @@ impl Outbound {
         Mark::of(Place::Waiting(mark))
     }
 
-    /// Takes note that the transport holds nothing back of what was written.
+    /// Records that the transport holds back no written bytes.
     #[inline]
     pub fn handle_flushed(&mut self) {
         self.flushed_ever = self.written_ever;
@@ -73,8 +74,8 @@ impl Outbound {
         }
     }
 
-    /// Whether everything before the mark has been written and [flushed](Self::handle_flushed), or
-    /// was given up.
+    /// Returns whether everything before the mark has been written and
+    /// [flushed](Self::handle_flushed), or was dropped.
     pub fn has_reached(&self, mark: Mark) -> bool {
         match mark.place() {
             Place::Byte(end) => self.flushed_ever >= end,
@@ -88,12 +89,12 @@ impl Outbound {
         }
     }
 
-    /// How many bytes have become frames, written or not.
+    /// Returns how many bytes were ever encoded, written or not.
     fn encoded_ever(&self) -> u64 {
         self.written_ever + self.remaining() as u64
     }
 
-    /// Marks that stand in front of everything else that waits are behind a byte now.
+    /// Moves marks before all waiting entries to their byte position.
     pub(super) fn pass_marks(&mut self) {
         if self.backlog().may_begin_with_mark() {
             let (end, flushed) = (self.encoded_ever(), self.flushed_ever);

@@ -6,8 +6,8 @@
 //!                         pong     close
 //! ```
 //!
-//! A small message becomes a frame at once. A long one waits in the backlog and becomes frames
-//! no faster than they are written, so that a pong never stands behind all of it.
+//! A small message is encoded at once. A long one waits in the backlog and is encoded as it is
+//! written, so that a pong never waits for all of it.
 
 mod backlog;
 
@@ -40,32 +40,32 @@ pub use mark::Mark;
 
 /// The encoder and its queue.
 ///
-/// What is to be written reads off it as a [`Buf`](bytes::Buf). It is told what to send and in which order;
-/// whether anything may be sent at all is for `closing` to know.
+/// The bytes to write are read from it as a [`Buf`](bytes::Buf). It does not know whether anything
+/// may be sent: that is up to `closing`.
 pub struct Outbound {
     masks: bool,
     close_is_encoded: bool,
-    /// Whether something was queued when everything was forgotten.
+    /// Whether bytes were queued when everything was dropped.
     has_lost: bool,
     max_frame: usize,
-    /// What is copied in any case, and fits into a frame.
+    /// The longest payload that is always copied and fits in a frame.
     max_small: usize,
-    /// Encoded frames, but for payloads that are lent.
+    /// Encoded frames, except shared payloads.
     encoded: Vec<u8>,
     /// How much of `encoded` has been written.
     written: usize,
-    /// How many bytes were ever written, and how many of them flushed.
+    /// How many bytes were ever written, and how many of them were flushed.
     written_ever: u64,
     flushed_ever: u64,
-    /// How many bytes were given to the deflater since that was last asked.
+    /// How many bytes were deflated since this was last taken.
     deflated: u64,
-    /// How many marks were made behind what waited.
+    /// How many marks were made after waiting entries.
     marks: u32,
-    /// Whatever else is queued.
+    /// Everything else that is queued.
     backlog: Option<Box<Backlog>>,
-    /// Whether compression was negotiated, so that the peer inflates what has RSV1.
+    /// Whether compression was negotiated, so that the peer inflates messages with RSV1.
     is_compression_agreed: bool,
-    /// There if it was, and messages are to be compressed.
+    /// Set if compression was negotiated and messages are to be compressed.
     deflating: Option<Box<dyn Deflating>>,
 }
 
@@ -76,11 +76,11 @@ impl fmt::Debug for Outbound {
 }
 
 impl Outbound {
-    /// A payload up to this length is copied beside its header; a longer one that needs no mask is
-    /// written from where it is.
+    /// The longest payload, in bytes, that is copied after its header. A longer one that needs no
+    /// mask is written without a copy.
     pub const COPY_MAX: usize = 4 << 10;
 
-    /// An encoder for the end with this role.
+    /// Creates an encoder for the end with this role.
     pub fn new(role: Role, config: &Config) -> Self {
         let max_frame = if config.fragment_outgoing_messages {
             config.fragmentation_threshold.get()
@@ -105,7 +105,7 @@ impl Outbound {
         }
     }
 
-    /// The same, with compression as the handshake agreed on it.
+    /// Sets the compression that the handshake negotiated.
     #[must_use]
     pub fn with_compression(mut self, compression: Option<&Negotiated>) -> Self {
         self.is_compression_agreed = compression.is_some();
@@ -121,7 +121,7 @@ impl Outbound {
         }
     }
 
-    /// Queues a message as [`send`](Self::send) does, and takes it out of where it is.
+    /// Queues a message like [`send`](Self::send), and takes it out of `outgoing`.
     #[inline(always)]
     pub fn send_from(&mut self, outgoing: &mut Outgoing<'_>) {
         if !self.send_small(outgoing) {
@@ -129,8 +129,8 @@ impl Outbound {
         }
     }
 
-    /// Queues a small message that may become a frame right here: it is copied from where it is,
-    /// which is less than to move it about. `false` says that it is another one.
+    /// Queues a small message that can be encoded at once, by copying it from its place, which is
+    /// cheaper than moving it. Returns `false` for other messages.
     #[inline(always)]
     fn send_small(&mut self, outgoing: &Outgoing<'_>) -> bool {
         let parts = outgoing.parts();
@@ -157,13 +157,13 @@ impl Outbound {
         }
     }
 
-    /// Whether a payload is copied in any case, and fits into a frame.
+    /// Returns whether a payload is always copied and fits in a frame.
     #[inline]
     fn is_small(&self, payload: &[u8]) -> bool {
         payload.len() <= self.max_small
     }
 
-    /// Queues a message of one's own.
+    /// Queues an owned message.
     #[inline]
     fn owned(&mut self, message: Message, compress: Compress) {
         let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
@@ -175,7 +175,7 @@ impl Outbound {
         }
     }
 
-    /// Queues a message as it is.
+    /// Queues a message uncompressed.
     #[inline]
     fn plain(&mut self, opcode: Opcode, rsv: Rsv, payload: Bytes) {
         if self.can_encode() && payload.len() <= self.max_frame {
@@ -185,7 +185,7 @@ impl Outbound {
         }
     }
 
-    /// Queues a message, copied; a long one that can be is shared.
+    /// Queues a borrowed message: copied, or shared if it is long and can be.
     #[inline]
     fn lent(&mut self, message: MessageRef<'_>, compress: Compress) {
         let payload = message.as_bytes();
@@ -203,10 +203,10 @@ impl Outbound {
         self.encode_copy(true, Rsv::NONE, opcode, payload);
     }
 
-    /// Queues a message that is copied in any case (4 KiB at the most, and no longer than a frame)
-    /// behind others that are ready to be written, if that is all there is to do: fewer than `most`
-    /// bytes are ready before it, nothing waits, and nothing is compressed. Returns how long it was;
-    /// `None` says that it is for [`send`](Self::send).
+    /// Queues a small message (at most 4 KiB, and no longer than a frame) behind others that are
+    /// ready to be written, if no other work is needed: fewer than `most` bytes are ready before
+    /// it, nothing waits, and nothing is compressed. Returns its length, or `None` if
+    /// [`send`](Self::send) must be used.
     #[inline(always)]
     pub fn join(&mut self, outgoing: &Outgoing<'_>, most: usize) -> Option<usize> {
         let parts = outgoing.parts();
@@ -219,12 +219,12 @@ impl Outbound {
         Some(parts.payload.len())
     }
 
-    /// Queues a frame made by hand. Messages queued before the one that it belongs to is finished
-    /// are held back until it is.
+    /// Queues a frame made by the program. Messages queued before its message is finished are held
+    /// back until it is.
     ///
     /// # Errors
     ///
-    /// [`Refused`], with the frame, for one that can't stand here. A close frame can't: it is for
+    /// [`Refused`], with the frame, if it is not allowed here. Close frames are not: use
     /// [`close`](Self::close).
     pub fn frame(&mut self, frame: Frame) -> Result<(), SendError<Frame>> {
         let opcode = frame.opcode();
@@ -238,7 +238,7 @@ impl Outbound {
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
                 return self.control_frame(frame);
             }
-            // The peer would inflate it, and refer to it in what it inflates after it.
+            // The peer would inflate it and add it to its window.
             _ if self.is_compression_agreed && frame.reserved_bits().contains(Rsv::RSV1) => {
                 return Err(SendError::new(Refused::CompressedByHand, frame));
             }
@@ -246,7 +246,7 @@ impl Outbound {
         }
         let (fin, rsv) = (frame.is_fin(), frame.reserved_bits());
         let payload = frame.into_payload();
-        // Held messages are for after this one, so it must not be held itself.
+        // Held messages follow this one, so it must not be held itself.
         self.set_made_of_frames(false);
         if self.can_encode() {
             self.encode(fin, rsv, opcode, payload);
@@ -269,7 +269,7 @@ impl Outbound {
         }
     }
 
-    /// Queues a ping or pong frame in front of all messages that wait.
+    /// Queues a ping or pong frame ahead of all waiting messages.
     ///
     /// # Errors
     ///
@@ -282,37 +282,36 @@ impl Outbound {
         Ok(())
     }
 
-    /// Answers a ping. A flood of pings is answered by the latest one, not by a queue.
+    /// Answers a ping. A flood of pings gets only the latest answer, not a queue of them.
     pub fn pong(&mut self, payload: Bytes) {
         if let Some(payload) = self.backlog().put_pong_off(payload) {
             self.encode_pong(payload);
         }
     }
 
-    /// Queues the close frame, behind everything that was queued before. Nothing may be queued
-    /// after it.
+    /// Queues the close frame after everything queued before. Nothing may be queued after it.
     pub fn close(&mut self, frame: CloseFrame) {
         let backlog = self.backlog();
-        // What a message unfinished by hand holds back can't follow it any more.
+        // Messages held back by an unfinished message can no longer be sent.
         backlog.discard_held();
         backlog.close = Some(frame);
         self.fill();
     }
 
-    /// Forgets what has not become a frame, for a close that is not to wait for it.
+    /// Drops everything that is not encoded, for a close that does not wait for it.
     pub fn discard_waiting(&mut self) {
         if let Some(backlog) = &mut self.backlog {
             backlog.discard_waiting();
             self.drop_idle_backlog();
         }
-        // A message that was under way is not finished, and no other is begun.
+        // The message in progress is not finished, and no other is begun.
         self.deflating = None;
     }
 
-    /// Forgets everything, for a transport that is gone.
+    /// Drops everything, after the transport is lost.
     pub fn discard(&mut self) {
         self.has_lost |= self.queued_len() > 0;
-        // A close frame that is lost here was never written.
+        // A close frame that is dropped here was never written.
         self.close_is_encoded = self.is_close_written();
         self.backlog = None;
         self.deflating = None;
@@ -320,63 +319,63 @@ impl Outbound {
         self.written = 0;
     }
 
-    /// How many bytes were ever written.
+    /// Returns how many bytes were ever written.
     pub fn written_ever(&self) -> u64 {
         self.written_ever
     }
 
-    /// How many bytes were given to the deflater since they were last taken: that is the most work
-    /// there is here.
+    /// Returns how many bytes were deflated since they were last taken: the largest part of the
+    /// work here.
     pub fn deflated(&self) -> u64 {
         self.deflated
     }
 
-    /// The same, counted anew from here.
+    /// Returns the same and resets the count.
     pub fn take_deflated(&mut self) -> u64 {
         std::mem::take(&mut self.deflated)
     }
 
-    /// How many bytes wait to be written, framed or not.
+    /// Returns how many bytes wait to be written, encoded or not.
     #[inline]
     pub fn queued_len(&self) -> usize {
         self.remaining() + self.backlog.as_ref().map_or(0, |backlog| backlog.unframed_len())
     }
 
-    /// What is queued costs so much memory: a message that waits takes some beside its payload,
-    /// which may be empty.
+    /// Returns the memory that the queue takes. A waiting message takes some in addition to its
+    /// payload, which may be empty.
     #[inline]
     pub fn queued_cost(&self) -> usize {
         let cost = |backlog: &Backlog| backlog.waiting_cost() + backlog.held_cost();
         self.remaining() + self.backlog.as_deref().map_or(0, cost)
     }
 
-    /// The same of what stands before the next frame of a message that is being made of frames.
+    /// Returns the same for the entries before the next frame of a message made of frames.
     pub fn cost_before_frame(&self) -> usize {
         self.remaining() + self.backlog.as_ref().map_or(0, |backlog| backlog.waiting_cost())
     }
 
-    /// Whether something was lost that was queued, with the transport.
+    /// Returns whether queued bytes were lost with the transport.
     pub fn has_lost(&self) -> bool {
         self.has_lost
     }
 
-    /// Whether the close frame, and all before it, has been written.
+    /// Returns whether the close frame, and everything before it, has been written.
     pub fn is_close_written(&self) -> bool {
         self.close_is_encoded && !self.has_remaining()
     }
 
-    /// Whether a message made of frames by hand has been begun and not finished.
+    /// Returns whether a message made of frames is unfinished.
     pub fn is_message_unfinished(&self) -> bool {
         self.backlog.as_ref().is_some_and(|backlog| backlog.made_of_frames)
     }
 
-    /// Whether nothing is left to be written.
+    /// Returns whether nothing is left to write.
     #[inline]
     pub fn is_empty(&self) -> bool {
         !self.has_remaining() && !self.backlog.as_ref().is_some_and(|backlog| backlog.has_more())
     }
 
-    /// Whether a message may become a frame right here: nothing stands before it.
+    /// Returns whether a message can be encoded at once: nothing is queued before it.
     #[inline]
     fn can_encode(&self) -> bool {
         !self.backlog.as_ref().is_some_and(|backlog| backlog.keeps_waiting())
@@ -399,7 +398,7 @@ impl Outbound {
     }
 }
 
-/// A control frame made by hand, if it is one that can be sent.
+/// Checks a control frame made by the program.
 pub(crate) fn check_control(frame: Frame) -> Result<Frame, SendError<Frame>> {
     if !frame.is_fin() {
         return Err(SendError::new(Refused::FragmentedControl, frame));

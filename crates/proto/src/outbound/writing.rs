@@ -1,4 +1,4 @@
-//! What is ready to be written, and the buffer that it lies in.
+//! The encoded bytes, and their buffer.
 
 use std::io::IoSlice;
 
@@ -8,8 +8,8 @@ use crate::outbound::Outbound;
 use crate::outbound::encoding::AHEAD;
 
 impl Outbound {
-    /// Lends an empty buffer to encode into, so that one can serve many connections in turn. It
-    /// is given back by [`reclaim_buffer`](Self::reclaim_buffer).
+    /// Lends an empty buffer to encode into, so that many connections can share one in turn.
+    /// [`reclaim_buffer`](Self::reclaim_buffer) returns it.
     pub fn lend_buffer(&mut self, buffer: Vec<u8>) {
         if self.encoded.capacity() == 0 {
             debug_assert!(buffer.is_empty());
@@ -17,18 +17,18 @@ impl Outbound {
         }
     }
 
-    /// Whether there is a buffer to encode into.
+    /// Returns whether there is a buffer to encode into.
     #[inline]
     pub fn has_buffer(&self) -> bool {
         self.encoded.capacity() > 0
     }
 
-    /// The buffer, if nothing is left in it.
+    /// Returns the buffer, if it is empty.
     pub fn reclaim_buffer(&mut self) -> Option<Vec<u8>> {
         (self.has_buffer() && self.is_empty()).then(|| std::mem::take(&mut self.encoded))
     }
 
-    /// Keeps what has been written from piling up where the queue never runs empty.
+    /// Drops written bytes, which would pile up if the queue is never empty.
     fn forget_written(&mut self) {
         if !self.has_remaining() {
             self.encoded.clear();
@@ -44,7 +44,7 @@ impl Outbound {
     }
 }
 
-/// What is ready to be written, in order.
+/// The encoded bytes, in order.
 impl Buf for Outbound {
     #[inline]
     fn remaining(&self) -> usize {

@@ -7,9 +7,9 @@ use bytestring::ByteString;
 
 use crate::wire::opcode::MAX_CONTROL_PAYLOAD;
 
-/// Why a connection is closed, as a number ([RFC 6455, section 7.4]).
+/// The code for closing a connection ([RFC 6455, section 7.4]).
 ///
-/// Any number can be held; [`is_sendable`](Self::is_sendable) says which may go into a close
+/// Holds any number; [`is_sendable`](Self::is_sendable) tells whether it is allowed in a close
 /// frame.
 ///
 /// ```
@@ -29,13 +29,14 @@ impl CloseCode {
     /// 1000: the purpose of the connection has been fulfilled.
     #[doc(alias = "CLOSE_REASON_NORMAL")]
     pub const NORMAL: Self = Self(1000);
-    /// 1001: the end is going away: a server shuts down, a browser leaves the page.
+    /// 1001: the end is going away, such as a server that shuts down or a browser that leaves the
+    /// page.
     #[doc(alias = "CLOSE_REASON_GOING_AWAY")]
     pub const GOING_AWAY: Self = Self(1001);
     /// 1002: the peer broke the protocol.
     #[doc(alias = "CLOSE_REASON_PROTOCOL_ERROR")]
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// 1003: a kind of data that the end cannot take, say binary where it wants text.
+    /// 1003: the end does not accept this type of data, such as binary.
     #[doc(alias = "CLOSE_REASON_UNPROCESSABLE_INPUT")]
     pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// 1004: reserved, without a meaning. Never on the wire.
@@ -47,52 +48,52 @@ impl CloseCode {
     /// 1006: the connection ended without a close frame. Never on the wire.
     #[doc(alias = "CLOSE_REASON_ABNORMAL")]
     pub const ABNORMAL: Self = Self(1006);
-    /// 1007: data that is not what its type says, such as text that is not UTF-8.
+    /// 1007: the data does not match its type, such as text that is not UTF-8.
     #[doc(alias = "CLOSE_REASON_INVALID_DATA")]
     pub const INVALID_DATA: Self = Self(1007);
-    /// 1008: the end's policy does not allow it; the code for want of a better one.
+    /// 1008: a policy of the end was violated; also the generic code.
     #[doc(alias = "CLOSE_REASON_POLICY_VIOLATION")]
     pub const POLICY: Self = Self(1008);
-    /// 1009: a message larger than the end takes.
+    /// 1009: the message is too large for the end.
     #[doc(alias = "CLOSE_REASON_MESSAGE_TOO_BIG")]
     pub const MESSAGE_TOO_BIG: Self = Self(1009);
-    /// 1010: the client misses an extension in the server's handshake.
+    /// 1010: the client requires an extension that the server did not accept.
     #[doc(alias = "CLOSE_REASON_EXTENSION_REQUIRED")]
     pub const EXTENSION_REQUIRED: Self = Self(1010);
-    /// 1011: the end met a condition that it was not prepared for.
+    /// 1011: the end met an unexpected condition.
     #[doc(alias = "CLOSE_REASON_INTERNAL_SERVER_ERROR")]
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// 1012: the service restarts; come back later.
+    /// 1012: the service restarts; reconnect later.
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// 1013: the service is overloaded; come back much later.
+    /// 1013: the service is overloaded; try again later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: a gateway got an invalid answer from behind it.
+    /// 1014: a gateway received an invalid response from upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015: the TLS handshake failed. Never on the wire.
     #[doc(alias = "CLOSE_REASON_TLS_HANDSHAKE_FAILED")]
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// The code with this number.
+    /// Creates a code from its number.
     pub const fn new(code: u16) -> Self {
         Self(code)
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// Whether this code may stand in a close frame.
+    /// Returns whether this code is allowed in a close frame.
     ///
-    /// Those are the codes that RFC 6455 and the IANA registry define for the wire (1000 to
-    /// 1003, 1007 to 1014), those of libraries and frameworks (3000 to 3999), and those of
-    /// applications (4000 to 4999). The reserved 1004, and 1005, 1006 and 1015, which "MUST NOT
-    /// be set as a status code in a Close control frame", are not among them.
+    /// Allowed are the codes that RFC 6455 and the IANA registry define for the wire (1000 to 1003,
+    /// 1007 to 1014), those of libraries and frameworks (3000 to 3999), and those of applications
+    /// (4000 to 4999). Not allowed are the reserved 1004, and 1005, 1006 and 1015, which "MUST NOT
+    /// be set as a status code in a Close control frame".
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }
 
-    /// What the code stands for, in words; `None` where no specification says.
+    /// Returns the meaning of the code, or `None` if no specification defines it.
     pub const fn description(self) -> Option<&'static str> {
         Some(match self.0 {
             1000 => "normal closure",
@@ -143,12 +144,12 @@ impl fmt::Debug for CloseCode {
     }
 }
 
-/// The longest reason that fits beside the code, in bytes of UTF-8.
+/// The longest reason that fits in a close frame with its code, in bytes of UTF-8.
 pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 
-/// What a close frame says: a code and a reason ([RFC 6455, section 5.5.1]).
+/// The content of a close frame: a code and a reason ([RFC 6455, section 5.5.1]).
 ///
-/// A close frame may also say nothing: that is [`CloseFrame::EMPTY`], whose code reads as
+/// A close frame may be empty: that is [`CloseFrame::EMPTY`], whose code is
 /// [`CloseCode::NO_STATUS`].
 ///
 /// [RFC 6455, section 5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
@@ -158,11 +159,11 @@ pub struct CloseFrame {
     reason: ByteString,
 }
 
-/// Why a code and a reason can't be put into a close frame.
+/// The error for a code or reason that is not allowed in a close frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidClose {
-    /// The code must not appear on the wire, see [`CloseCode::is_sendable`].
+    /// The code must not be sent, see [`CloseCode::is_sendable`].
     Code(CloseCode),
     /// The reason has this many bytes, which is more than [`MAX_REASON`].
     ReasonTooLong(usize),
@@ -187,15 +188,15 @@ impl fmt::Display for InvalidClose {
 
 impl std::error::Error for InvalidClose {}
 
-/// Why the payload of a close frame is not one.
+/// The error for an invalid payload of a close frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MalformedClose {
-    /// One byte, where a code takes two.
+    /// The payload is one byte; a code takes two.
     OneByte,
-    /// A code that must not appear on the wire.
+    /// The code must not be sent.
     Code(CloseCode),
-    /// A reason that is not UTF-8.
+    /// The reason is not UTF-8.
     ReasonNotUtf8,
 }
 
@@ -214,11 +215,11 @@ impl fmt::Display for MalformedClose {
 impl std::error::Error for MalformedClose {}
 
 impl CloseFrame {
-    /// The close frame without a code and a reason.
+    /// An empty close frame, without code and reason.
     pub const EMPTY: Self =
         Self { code: CloseCode::NO_STATUS, reason: ByteString::from_static("") };
 
-    /// A close frame with this code and reason; the reason may be empty.
+    /// Creates a close frame with this code and reason. The reason may be empty.
     ///
     /// # Errors
     ///
@@ -235,8 +236,8 @@ impl CloseFrame {
         Ok(Self { code, reason })
     }
 
-    /// A close frame of this library's own making: the code is known to be sendable, and a
-    /// reason that is too long is cut at a character.
+    /// Creates a close frame of this library: the code is known to be sendable, and a reason that
+    /// is too long is cut at a character boundary.
     pub(crate) fn of(code: CloseCode, reason: &str) -> Self {
         debug_assert!(code.is_sendable());
         let mut end = reason.len().min(MAX_REASON);
@@ -246,21 +247,21 @@ impl CloseFrame {
         Self { code, reason: ByteString::from(&reason[..end]) }
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn code(&self) -> CloseCode {
         self.code
     }
 
-    /// The reason, often empty.
+    /// Returns the reason, often empty.
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Reads the payload of a close frame.
+    /// Parses the payload of a close frame.
     ///
     /// # Errors
     ///
-    /// [`MalformedClose`], by what RFC 6455 has in sections 5.5.1 and 7.4.
+    /// [`MalformedClose`] if it violates RFC 6455, sections 5.5.1 and 7.4.
     pub fn decode(payload: &[u8]) -> Result<Self, MalformedClose> {
         let (code, reason) = match payload {
             [] => return Ok(Self::EMPTY),
@@ -274,7 +275,7 @@ impl CloseFrame {
         Ok(Self { code, reason: reason.into() })
     }
 
-    /// The payload on the wire.
+    /// Returns the payload on the wire.
     pub fn encode(&self) -> Vec<u8> {
         if *self == Self::EMPTY {
             return Vec::new();
@@ -290,7 +291,7 @@ impl fmt::Display for CloseFrame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
         if !self.reason.is_empty() {
-            // A reason comes from the peer and may hold anything; logs are lines.
+            // The reason comes from the peer; escape it to keep log lines intact.
             let reason: Cow<'_, str> = self.reason.escape_debug().collect();
             write!(f, " \"{reason}\"")?;
         }

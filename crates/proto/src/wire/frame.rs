@@ -1,4 +1,4 @@
-//! A frame whole, for programs that want frames.
+//! A complete frame, for programs that use frames.
 
 use std::fmt;
 
@@ -8,9 +8,9 @@ use crate::glimpse;
 use crate::wire::header::Rsv;
 use crate::wire::opcode::Opcode;
 
-/// A frame, for programs that want frames rather than messages.
+/// A frame, for programs that use frames rather than messages.
 ///
-/// Received as an event where `assemble_fragments` is off; made by hand for `send_frame`.
+/// Received if `assemble_fragments` is off; sent with `send_frame`.
 ///
 /// `Debug` shows the payload's length and its first 32 bytes.
 ///
@@ -45,37 +45,37 @@ impl fmt::Debug for Frame {
 }
 
 impl Frame {
-    /// A frame that ends its message, with no reserved bit set.
+    /// Creates a frame that ends its message, without reserved bits.
     #[doc(alias = "binaryPayload")]
     pub fn new(opcode: Opcode, payload: impl Into<Bytes>) -> Self {
         Self { fin: true, rsv: Rsv::NONE, opcode, masked: false, payload: payload.into() }
     }
 
-    /// A text frame. A fragment may end in the middle of a character, hence bytes: the whole
-    /// message has to be UTF-8, and the peer checks it.
+    /// Creates a text frame. Takes bytes, because a fragment may end within a character. The whole
+    /// message must be UTF-8; the peer checks it.
     pub fn text(payload: impl Into<Bytes>) -> Self {
         Self::new(Opcode::Text, payload)
     }
 
-    /// A binary frame.
+    /// Creates a binary frame.
     pub fn binary(payload: impl Into<Bytes>) -> Self {
         Self::new(Opcode::Binary, payload)
     }
 
-    /// A further fragment of a message.
+    /// Creates a further fragment of a message.
     pub fn continuation(payload: impl Into<Bytes>) -> Self {
         Self::new(Opcode::Continuation, payload)
     }
 
-    /// Sets whether this frame ends its message; it does by default.
+    /// Sets whether this frame ends its message. Default: yes.
     #[must_use]
     pub fn fin(mut self, fin: bool) -> Self {
         self.fin = fin;
         self
     }
 
-    /// Sets the reserved bits. A peer that has negotiated no extension fails the connection for
-    /// any of them.
+    /// Sets the reserved bits. A peer that has not negotiated an extension fails the connection if
+    /// any is set.
     #[doc(alias("rsv1", "rsv2", "rsv3"))]
     #[must_use]
     pub fn rsv(mut self, rsv: Rsv) -> Self {
@@ -83,51 +83,51 @@ impl Frame {
         self
     }
 
-    /// A received frame, which knows whether it was masked.
+    /// Sets whether a received frame was masked.
     pub(crate) fn masked(mut self, masked: bool) -> Self {
         self.masked = masked;
         self
     }
 
-    /// Whether this frame ends its message.
+    /// Returns whether this frame ends its message.
     pub fn is_fin(&self) -> bool {
         self.fin
     }
 
-    /// The reserved bits.
+    /// Returns the reserved bits.
     pub fn reserved_bits(&self) -> Rsv {
         self.rsv
     }
 
-    /// The kind of frame.
+    /// Returns the opcode.
     pub fn opcode(&self) -> Opcode {
         self.opcode
     }
 
-    /// Whether a received frame was masked. Of a frame that is sent the role decides: a client
+    /// Returns whether a received frame was masked. For sent frames, the role decides: a client
     /// masks, a server does not.
     #[doc(alias = "mask")]
     pub fn is_masked(&self) -> bool {
         self.masked
     }
 
-    /// The payload, unmasked.
+    /// Returns the payload, unmasked.
     pub fn payload(&self) -> &Bytes {
         &self.payload
     }
 
-    /// The payload, unmasked, without the frame.
+    /// Converts the frame into its unmasked payload.
     pub fn into_payload(self) -> Bytes {
         self.payload
     }
 
-    /// The payload's length in bytes.
+    /// Returns the payload's length in bytes.
     #[doc(alias = "length")]
     pub fn len(&self) -> usize {
         self.payload.len()
     }
 
-    /// Whether the payload is empty.
+    /// Returns whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.payload.is_empty()
     }

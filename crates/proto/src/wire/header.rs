@@ -1,11 +1,11 @@
-//! The 2 to 14 bytes in front of a frame's payload.
+//! The 2 to 14 bytes before a frame's payload.
 
 use crate::wire::opcode::Opcode;
 
-/// The longest header there is: two bytes, an eight-byte length and a masking key.
+/// The longest header: two bytes, an eight-byte length and a masking key.
 pub const MAX_HEADER_LEN: usize = 14;
 
-/// The head of a frame ([RFC 6455, section 5.2]).
+/// The header of a frame ([RFC 6455, section 5.2]).
 ///
 /// ```text
 ///  0                   1                   2                   3
@@ -23,13 +23,13 @@ pub const MAX_HEADER_LEN: usize = 14;
 pub struct Header {
     /// Whether this frame ends its message.
     pub fin: bool,
-    /// The reserved bits RSV1, RSV2 and RSV3, of which only negotiated extensions make use.
+    /// The reserved bits RSV1, RSV2 and RSV3, which only negotiated extensions use.
     pub rsv: Rsv,
-    /// The kind of frame.
+    /// The opcode.
     pub opcode: Opcode,
-    /// The masking key: present in frames of a client, absent in those of a server.
+    /// The masking key: present in frames from a client, absent in those from a server.
     pub mask: Option<[u8; 4]>,
-    /// How many bytes of payload follow.
+    /// The payload's length in bytes.
     pub payload_len: u64,
 }
 
@@ -47,30 +47,30 @@ impl Rsv {
     /// RSV3.
     pub const RSV3: Self = Self(0x10);
 
-    /// The bits of either.
+    /// Returns the bits set in either.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// The bits that are set here and not in `other`.
+    /// Returns the bits that are set here and not in `other`.
     #[must_use]
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// Whether all bits of `other` are set here.
+    /// Returns whether all bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// The bits where they stand in a frame's first byte (mask `0x70`).
+    /// Returns the bits at their position in a frame's first byte (mask `0x70`).
     pub fn bits(self) -> u8 {
         self.0
     }
 }
 
-/// Why bytes are no frame header, whoever sent them and whatever came before.
+/// The error for bytes that are never a valid frame header, whichever end sent them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {
@@ -83,14 +83,14 @@ pub enum Malformed {
 }
 
 impl Header {
-    /// Reads a header from the front of `bytes`.
+    /// Parses a header at the beginning of `bytes`.
     ///
-    /// Returns the header with its own length in bytes, or `None` where `bytes` ends before the
-    /// header does. What can be refused is refused as soon as the byte that shows it is there.
+    /// Returns the header and its length in bytes, or `None` if `bytes` ends within the header.
+    /// Errors are returned as soon as the offending byte is there.
     ///
     /// # Errors
     ///
-    /// [`Malformed`], where no frame can begin with these bytes.
+    /// [`Malformed`] if no frame can begin with these bytes.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, Malformed> {
         let &[first, second, ref rest @ ..] = bytes else {
@@ -138,7 +138,7 @@ fn decode_opcode(first: u8) -> Result<Opcode, Malformed> {
     Opcode::from_bits(bits).ok_or(Malformed::ReservedOpcode(bits))
 }
 
-/// The payload's length, and how many bytes after the first two it took.
+/// Returns the payload's length, and the number of bytes after the first two that it took.
 #[inline]
 pub(crate) fn decode_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Malformed> {
     match short {

@@ -4,12 +4,12 @@
 
 use std::cell::RefCell;
 
-/// Masks or unmasks `payload` in place: the two are the same.
+/// Masks or unmasks `payload` in place; both are the same operation.
 ///
-/// `offset` is how many bytes of the frame's payload came before these.
+/// `offset` is the number of bytes of the frame's payload before these.
 #[inline]
 pub fn apply(key: [u8; 4], offset: u64, payload: &mut [u8]) {
-    /// Above, a call is little beside the work.
+    /// Above this length, the cost of a call is negligible.
     const SHORT: usize = 64;
     let key = rotated(key, offset);
     if payload.len() > SHORT {
@@ -18,8 +18,8 @@ pub fn apply(key: [u8; 4], offset: u64, payload: &mut [u8]) {
     apply_words(key, payload);
 }
 
-/// Thirty-two bytes at a time, as four words: the compiler makes the widest vector instructions of
-/// the target of it.
+/// 32 bytes at a time, as four words, which the compiler turns into the widest vector instructions
+/// of the target.
 fn apply_wide(key: [u8; 4], payload: &mut [u8]) {
     let word = repeated(key);
     let mut blocks = payload.chunks_exact_mut(32);
@@ -51,7 +51,7 @@ fn repeated(key: [u8; 4]) -> u64 {
 /// Appends `payload`, masked, to `out`.
 #[inline]
 pub fn extend(key: [u8; 4], payload: &[u8], out: &mut Vec<u8>) {
-    /// Little enough to be in the nearest cache still when it is masked.
+    /// Small enough to be still in the L1 cache when it is masked.
     const HOT: usize = 4 << 10;
     out.reserve(payload.len());
     for piece in payload.chunks(HOT) {
@@ -68,14 +68,14 @@ fn xor_word(part: &mut [u8], word: u64) {
     }
 }
 
-/// The key as it stands `offset` bytes into the payload.
+/// Returns the key rotated for a payload that begins at `offset`.
 fn rotated(mut key: [u8; 4], offset: u64) -> [u8; 4] {
     key.rotate_left((offset % 4) as usize);
     key
 }
 
-/// How many keys are drawn from the system at once: a system call for each frame would cost
-/// more than the frame.
+/// The number of keys drawn from the system at once: a system call per frame would cost more than
+/// the frame.
 const KEYS_PER_DRAW: usize = 64;
 
 thread_local! {
@@ -87,7 +87,7 @@ struct Keys {
     left: usize,
 }
 
-/// A masking key that nobody can predict.
+/// Returns an unpredictable masking key.
 ///
 /// "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a
 /// strong source of entropy" (RFC 6455, section 5.3): it comes from the operating system's
@@ -95,7 +95,7 @@ struct Keys {
 ///
 /// # Panics
 ///
-/// Where the operating system has no random numbers to give, which is no state to send in.
+/// Panics if the operating system provides no random numbers, because sending would be unsafe.
 pub fn random_key() -> [u8; 4] {
     KEYS.with_borrow_mut(|keys| {
         if keys.left == 0 {
@@ -104,7 +104,7 @@ pub fn random_key() -> [u8; 4] {
         }
         keys.left -= 1;
         let at = keys.left * 4;
-        // A key is used once: what stays behind must not tell of it.
+        // A key is used once and must not stay in memory.
         std::mem::take(keys.bytes[at..].first_chunk_mut::<4>().expect("four bytes per key"))
     })
 }

@@ -1,7 +1,7 @@
-//! Frames as bytes, without history ([RFC 6455, section 5]).
+//! The encoding of single frames ([RFC 6455, section 5]).
 //!
-//! What is here looks at one frame alone. Whether a frame may follow the one before it, and
-//! whether its size is allowed, is for `inbound`.
+//! This module sees one frame at a time. `inbound` checks whether a frame is allowed after the
+//! previous one, and its size.
 //!
 //! [RFC 6455, section 5]: https://www.rfc-editor.org/rfc/rfc6455#section-5
 

@@ -1,10 +1,10 @@
-//! What kind of frame a frame is.
+//! The opcode of a frame.
 
 use std::fmt;
 
-/// What kind of frame a frame is ([RFC 6455, section 5.2]).
+/// The opcode of a frame: its type ([RFC 6455, section 5.2]).
 ///
-/// `Display` is the RFC's word for it: `text`, `ping`.
+/// `Display` writes the RFC's name in lower case: `text`, `ping`.
 ///
 /// [RFC 6455, section 5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,17 +16,17 @@ pub enum Opcode {
     Text = 0x1,
     /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The end of what its sender has to say.
+    /// A close frame: its sender sends nothing after it.
     Close = 0x8,
-    /// A question whether the peer is there.
+    /// A ping: asks the peer for a pong.
     Ping = 0x9,
-    /// The answer to a ping, or an unsolicited sign of life.
+    /// A pong: the answer to a ping, or unsolicited.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// The opcode with this number, or `None` for the reserved ones (3 to 7, 11 to 15) and for
-    /// what does not fit into four bits.
+    /// Returns the opcode with this number, or `None` for the reserved ones (3 to 7, 11 to 15) and
+    /// for numbers above 15.
     pub fn from_bits(bits: u8) -> Option<Self> {
         Some(match bits {
             0x0 => Self::Continuation,
@@ -39,13 +39,13 @@ impl Opcode {
         })
     }
 
-    /// The number on the wire.
+    /// Returns the number on the wire.
     pub fn bits(self) -> u8 {
         self as u8
     }
 
-    /// Whether this is a control frame: close, ping or pong. Those are never fragmented and
-    /// carry at most [`MAX_CONTROL_PAYLOAD`] bytes.
+    /// Returns whether this is a control frame: close, ping or pong. Control frames are never
+    /// fragmented and carry at most [`MAX_CONTROL_PAYLOAD`] bytes.
     pub fn is_control(self) -> bool {
         self.bits() & 0x8 != 0
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use towline_proto::handshake::{Rejection, Transport, encode_response};
+use towline_proto::handshake::{Mechanism, Rejection, encode_response};
 
 use crate::server::accepting::OnItsWay;
 use crate::server::event::ServerEvent;
@@ -123,7 +123,7 @@ impl Answer {
         self,
         hub: &Arc<Hub>,
         rejection: Rejection,
-        transport: Transport,
+        mechanism: Mechanism,
         peer_addr: Option<SocketAddr>,
     ) -> io::Result<()> {
         tracing::debug!(?peer_addr, %rejection, "request rejected");
@@ -132,7 +132,7 @@ impl Answer {
             reason: rejection.reason().to_owned(),
             peer_addr,
         });
-        let response = rejection.response(transport);
+        let response = rejection.response(mechanism);
         match self {
             Self::Stream { mut stream, .. } => {
                 let mut bytes = Vec::with_capacity(512);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use towline_proto::handshake::Transport;
+use towline_proto::handshake::Mechanism;
 
 use crate::connection::Timekeeper;
 use crate::error::{Error, ErrorKind, Result};
@@ -128,7 +128,7 @@ impl Gate {
                     return way.handshake(stream, false, peer, (term, permit), deadline).await;
                 }
             }
-            refuse(&hub, Answer::on(stream), Transport::Http1Upgrade, peer).await;
+            refuse(&hub, Answer::on(stream), Mechanism::Http1Upgrade, peer).await;
         });
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use towline_proto::handshake::Transport;
+use towline_proto::handshake::Mechanism;
 use towline_proto::{CloseCode, Config};
 
 use crate::connection::close_frame;
@@ -131,16 +131,16 @@ impl ServerHandle {
         peer_addr: Option<SocketAddr>,
         upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
     ) -> http::Response<Bytes> {
-        let transport = Transport::of(&request);
+        let mechanism = Mechanism::of(&request);
         let (respond, response) = oneshot::channel();
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         match self.gate.enter().await {
             Some((way, permit)) => {
                 tokio::spawn(way.admit(request, peer_addr, answer, permit));
             }
-            None => refuse(&self.gate.hub, answer, transport, peer_addr).await,
+            None => refuse(&self.gate.hub, answer, mechanism, peer_addr).await,
         }
-        response.await.unwrap_or_else(|_| unanswered().response(transport))
+        response.await.unwrap_or_else(|_| unanswered().response(mechanism))
     }
 
     /// Returns the open connections.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::sync::oneshot;
-use towline_proto::handshake::Transport;
+use towline_proto::handshake::Mechanism;
 
 use crate::server::answer::Answer;
 use crate::server::standing::Term;
@@ -78,7 +78,7 @@ pub(crate) async fn accept(
                     let answer = Answer::on(stream);
                     let hub = way.hub.clone();
                     drop((way, listener));
-                    return refuse(&hub, answer, Transport::Http1Upgrade, peer).await;
+                    return refuse(&hub, answer, Mechanism::Http1Upgrade, peer).await;
                 };
                 let way = way.clone();
                 match way.hub.options.tls.clone() {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Extensions, StatusCode, Uri};
 use tokio::runtime::Handle;
 use towline_proto::handshake::{
-    Accept, Agreed, Cookie, Extension, Offer, Protocol, Rejection, Subprotocol, Transport, Version,
+    Accept, Agreed, Cookie, Extension, Mechanism, Offer, Protocol, Rejection, Subprotocol, Version,
 };
 use towline_proto::{Config, Role};
 
@@ -90,12 +90,12 @@ impl Request {
         let hub = Hub::new(Options { config, ..Options::default() }, Connections::of_request());
         let stream = AnyStream::new(stream);
         let peer = stream.peer_addr();
-        let transport = Transport::of(&http);
+        let mechanism = Mechanism::of(&http);
         let answer = Answer::Stream { stream, early: early.into(), is_set_up: false };
         Self::new(http, peer, &hub, answer).map_err(|refused| {
             let (rejection, answer) = *refused;
             let returned = rejection.clone();
-            tokio::spawn(async move { answer.reject(&hub, rejection, transport, peer).await });
+            tokio::spawn(async move { answer.reject(&hub, rejection, mechanism, peer).await });
             returned
         })
     }
@@ -374,12 +374,12 @@ impl Request {
 
     async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
         let Some(answer) = self.take_answer() else { return Err(answered()) };
-        let (transport, peer) = (self.0.offer.transport(), self.0.peer_addr);
+        let (mechanism, peer) = (self.0.offer.mechanism(), self.0.peer_addr);
         let left_out = rejection.header_error().map(|error| {
             Error::new(ErrorKind::InvalidHandshakeOption, error.to_string())
                 .with_source(error.clone())
         });
-        answer.reject(&self.0.hub, rejection, transport, peer).await.map_err(gone)?;
+        answer.reject(&self.0.hub, rejection, mechanism, peer).await.map_err(gone)?;
         left_out.map_or(Ok(()), Err)
     }
 
@@ -419,9 +419,9 @@ impl Drop for Request {
     fn drop(&mut self) {
         let Some(answer) = self.take_answer() else { return };
         let hub = self.0.hub.clone();
-        let (transport, peer) = (self.0.offer.transport(), self.0.peer_addr);
+        let (mechanism, peer) = (self.0.offer.mechanism(), self.0.peer_addr);
         self.0.runtime.spawn(async move {
-            let _ = answer.reject(&hub, unanswered(), transport, peer).await;
+            let _ = answer.reject(&hub, unanswered(), mechanism, peer).await;
         });
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
-use towline_proto::handshake::{Rejection, Transport, parse_request};
+use towline_proto::handshake::{Mechanism, Rejection, parse_request};
 
 use crate::connection::Connection;
 use crate::error::ErrorKind;
@@ -111,7 +111,7 @@ impl Way {
         };
         let answer = Answer::Stream { stream, early, is_set_up };
         let hub = self.leave();
-        reject(&hub, answer, rejection, Transport::Http1Upgrade, peer).await;
+        reject(&hub, answer, rejection, Mechanism::Http1Upgrade, peer).await;
     }
 
     /// Hands a request to the program, as a request or as the connection it becomes, or answers it
@@ -123,13 +123,13 @@ impl Way {
         answer: Answer,
         permit: OwnedSemaphorePermit,
     ) {
-        let transport = Transport::of(&http);
+        let mechanism = Mechanism::of(&http);
         let request = match Request::new(http, peer, &self.hub, answer) {
             Ok(request) => request,
             Err(refused) => {
                 let (rejection, answer) = *refused;
                 let hub = self.leave();
-                return reject(&hub, answer, rejection, transport, peer).await;
+                return reject(&hub, answer, rejection, mechanism, peer).await;
             }
         };
         let Ok(place) = self.hub.places.acquire().await else {
@@ -173,10 +173,10 @@ async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output
 pub(crate) async fn refuse(
     hub: &Arc<Hub>,
     answer: Answer,
-    transport: Transport,
+    mechanism: Mechanism,
     peer: Option<SocketAddr>,
 ) {
-    reject(hub, answer, no_requests(), transport, peer).await;
+    reject(hub, answer, no_requests(), mechanism, peer).await;
 }
 
 /// Rejects a request that the program does not see. Errors are ignored: the client may be gone.
@@ -187,10 +187,10 @@ async fn reject(
     hub: &Arc<Hub>,
     answer: Answer,
     rejection: Rejection,
-    transport: Transport,
+    mechanism: Mechanism,
     peer: Option<SocketAddr>,
 ) {
-    let _ = Box::pin(answer.reject(hub, rejection, transport, peer)).await;
+    let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
 }
 
 fn no_requests() -> Rejection {

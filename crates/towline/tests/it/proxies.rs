@@ -213,8 +213,8 @@ async fn what_does_not_speak_as_a_proxy_is_told() {
         ("HTTP/1.1 200 O", "did not answer"),
         ("HTTP/1.1 200 OK\r\nX: y\r\n", "did not answer"),
         ("HTTP/2 200 OK\r\n\r\n", "version"),
-        (&*wide, "max_head_size, 16384 bytes"),
-        (&*many, "max_headers, 100"),
+        (&*wide, "16384 bytes (max_head_size)"),
+        (&*many, "100 headers (max_headers)"),
         (&*interim, "interim"),
     ] {
         let error = answered(Client::new(), answer).await;
@@ -225,7 +225,7 @@ async fn what_does_not_speak_as_a_proxy_is_told() {
     }
     let small = Client::new().head_limits(HeadLimits::default().max_head_size(20));
     let error = answered(small, "HTTP/1.1 200 OK\r\nX: y\r\n\r\n").await;
-    assert!(error.to_string().contains("max_head_size, 20 bytes"), "{error}");
+    assert!(error.to_string().contains("20 bytes (max_head_size)"), "{error}");
 }
 
 #[tokio::test]

@@ -1,17 +1,17 @@
-//! Which HTTP carries the handshake.
+//! The HTTP mechanism that carries the handshake.
 
 use std::borrow::Cow;
 
 use http::Request;
 
-/// How HTTP is asked for a WebSocket.
+/// The HTTP mechanism by which a client asks for a WebSocket.
 ///
-/// The two say the same in different words: an upgrade is a `GET` with `Upgrade`, `Connection`,
-/// `Host` and a key, answered by 101; an extended CONNECT has `:protocol`, `:authority` and no
-/// key, is answered by 200, and may not have any of the others (RFC 8441, section 5).
+/// The two carry the same information. An upgrade is a `GET` with `Upgrade`, `Connection`, `Host`
+/// and a key; the server answers 101. An extended CONNECT has `:protocol`, `:authority` and no key;
+/// the server answers 200. It must not have the headers of an upgrade (RFC 8441, section 5).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Transport {
+pub enum Mechanism {
     /// The `Upgrade` of HTTP/1.1 (RFC 6455, section 4). The default.
     #[default]
     Http1Upgrade,
@@ -19,12 +19,11 @@ pub enum Transport {
     ExtendedConnect,
 }
 
-impl Transport {
-    /// The transport by which this request came: extended CONNECT if it bears a [`Protocol`] or
-    /// is of HTTP/2 or later, else an upgrade.
+impl Mechanism {
+    /// Returns the mechanism of this request: extended CONNECT if it has a [`Protocol`] extension
+    /// or is HTTP/2 or later, otherwise an upgrade.
     ///
-    /// Whether it is a valid request for a WebSocket is another matter; this also says how to
-    /// word a refusal.
+    /// This does not validate the request. The result also decides the form of a refusal.
     pub fn of<B>(request: &Request<B>) -> Self {
         let marked = request.extensions().get::<Protocol>().is_some();
         if marked || request.version() >= http::Version::HTTP_2 {
@@ -35,37 +34,37 @@ impl Transport {
     }
 }
 
-/// The `:protocol` of an extended CONNECT (RFC 8441, section 4), which `http::Request` has no
-/// field for: it is put into the request's extensions.
+/// The `:protocol` of an extended CONNECT (RFC 8441, section 4). `http::Request` has no field for
+/// it, so it is stored in the request's extensions.
 ///
-/// An adapter to an HTTP/2 library copies it there from that library's own type; a client's
-/// request has it there for the adapter to read.
+/// On a server, the adapter to an HTTP/2 library copies it there from that library's own type. On a
+/// client, the adapter reads it from the request of the handshake.
 ///
 /// ```
-/// use towline_proto::handshake::{Protocol, Transport};
+/// use towline_proto::handshake::{Mechanism, Protocol};
 ///
 /// let mut request = http::Request::connect("https://example.com/chat").body(()).unwrap();
 /// request.extensions_mut().insert(Protocol::WEBSOCKET);
-/// assert_eq!(Transport::of(&request), Transport::ExtendedConnect);
+/// assert_eq!(Mechanism::of(&request), Mechanism::ExtendedConnect);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Protocol(Cow<'static, str>);
 
 impl Protocol {
-    /// `websocket`, the only one that a WebSocket server accepts.
+    /// `websocket`, the only value that a WebSocket server accepts.
     pub const WEBSOCKET: Self = Self(Cow::Borrowed("websocket"));
 
-    /// Whatever a peer sent in `:protocol`.
+    /// Creates a protocol from the value of `:protocol` that a peer sent.
     pub fn new(value: impl Into<String>) -> Self {
         Self(Cow::Owned(value.into()))
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it asks for a WebSocket, in whatever case.
+    /// Returns whether it asks for a WebSocket, ignoring ASCII case.
     pub(crate) fn is_websocket(&self) -> bool {
         self.0.eq_ignore_ascii_case("websocket")
     }
@@ -80,14 +79,14 @@ mod tests {
     #[test]
     fn a_plain_request_is_an_upgrade() {
         let request = Request::get("/").body(()).unwrap();
-        assert_eq!(Transport::of(&request), Transport::Http1Upgrade);
+        assert_eq!(Mechanism::of(&request), Mechanism::Http1Upgrade);
     }
 
     #[test]
     fn http_2_has_no_upgrade() {
         for version in [http::Version::HTTP_2, http::Version::HTTP_3] {
             let request = Request::get("/").version(version).body(()).unwrap();
-            assert_eq!(Transport::of(&request), Transport::ExtendedConnect);
+            assert_eq!(Mechanism::of(&request), Mechanism::ExtendedConnect);
         }
     }
 
