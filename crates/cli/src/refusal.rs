@@ -19,7 +19,8 @@ impl Refusal {
     pub(crate) fn of(error: &Error) -> Option<Self> {
         let response = error.response()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let location = response.headers().get(LOCATION).map(|value| text(value.as_bytes()));
+        let location = response.headers().get(LOCATION);
+        let location = location.map(|value| without_credentials(text(value.as_bytes())));
         Some(Self { status: response.status(), location, body: text(response.body()) })
     }
 
@@ -34,9 +35,33 @@ impl Refusal {
     }
 }
 
+/// A redirect may carry the user's password, as the URL that it answers does.
+fn without_credentials(location: String) -> String {
+    match location.split_once("//") {
+        // A password may have any character, so everything before the last `@` is left out.
+        Some((scheme, rest)) if rest.contains('@') => {
+            let shown = rest.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}//...@{shown}")
+        }
+        _ => location,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_location_is_not_shown() {
+        for (location, shown) in [
+            ("ws://u:secret@host/a", "ws://...@host/a"),
+            ("//u:sec/ret@host", "//...@host"),
+            ("ws://host/a", "ws://host/a"),
+            ("/a@b", "/a@b"),
+        ] {
+            assert_eq!(without_credentials(location.to_owned()), shown);
+        }
+    }
 
     #[test]
     fn people_are_shown_no_controls() {

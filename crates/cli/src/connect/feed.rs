@@ -80,7 +80,13 @@ impl Feed {
     async fn send_file(&self, path: String) -> Option<End> {
         let read = tokio::task::spawn_blocking({
             let path = path.clone();
-            move || std::fs::read(path)
+            move || {
+                // A pipe or a device may have no end.
+                if !std::fs::metadata(&path)?.is_file() {
+                    return Err(std::io::Error::other("it is not a regular file"));
+                }
+                std::fs::read(path)
+            }
         });
         match read.await.unwrap_or_else(|error| Err(error.into())) {
             Ok(bytes) => {

@@ -22,7 +22,7 @@ pub(crate) fn explain(closed: &Closed) -> String {
 pub(crate) fn meaning(code: CloseCode) -> &'static str {
     match code.get() {
         1000 => "the conversation is complete",
-        1001 => "the server is shutting down, or the page was left",
+        1001 => "an end is leaving: a server that shuts down, or a page or program that was left",
         1002 => "the other end broke the protocol",
         1003 => "a kind of message that this end can't take, such as binary instead of text",
         1005 => "no code was given, which is not an error",

@@ -26,7 +26,7 @@ pub(crate) struct Options {
 
     /// Serve on this many threads that share only the port, each with the connections that it
     /// accepted [default: threads that share the work, one for each core]
-    #[arg(long, value_name = "COUNT", value_parser = above_zero)]
+    #[arg(long, value_name = "COUNT", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// Allow pages of this origin, such as https://app.example or https://*.app.example, or any.
@@ -210,6 +210,17 @@ fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "write a whole number above zero, such as 4".to_owned())
 }
 
+/// More threads than this are a mistake rather than a machine.
+const THREADS_MAX: usize = 1024;
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = above_zero(text)?;
+    match threads.get() <= THREADS_MAX {
+        true => Ok(threads),
+        false => Err(format!("write a whole number up to {THREADS_MAX}")),
+    }
+}
+
 fn rate(text: &str) -> Result<Switch<NonZeroU32>, String> {
     Switch::read(text, |text| {
         text.parse().map_err(|_| "write a whole number above zero, such as 10000".to_owned())
@@ -291,6 +302,7 @@ mod tests {
             ("--max-control-rate", "0"),
             ("--threads", "0"),
             ("--threads", "two"),
+            ("--threads", "99999999"),
             ("--max-fragments", "0"),
             ("--compress", "10"),
             ("--fragment", "0"),

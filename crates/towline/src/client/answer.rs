@@ -83,7 +83,7 @@ fn is_tls(bytes: &[u8]) -> bool {
 }
 
 /// The hint for a server that says that it speaks TLS.
-pub(crate) const WANTS_TLS: &str = ", since it speaks TLS there; is it wss:// and not ws://?";
+pub(crate) const WANTS_TLS: &str = ", since it speaks TLS there: wss:// is meant, and not ws://";
 
 /// Whether a response says that the port speaks TLS, in the words of Towline, nginx (497 is its own
 /// status for it), Apache, and Go, which Caddy and Traefik share.

@@ -264,7 +264,10 @@ async fn an_error_names_the_part_and_its_value() {
         ("example.com:80", "the scheme is missing"),
         ("//example.com", "the scheme is missing"),
         ("ws://[fe80::1%25eth0]/", "the host \"[fe80::1%25eth0]\" has a zone id"),
-        ("ws://[::1", "the host \"[::1\" is an IPv6 address without its closing bracket"),
+        (
+            "ws://[::1",
+            "the host \"[::1\" is an IPv6 address that does not end in its closing bracket",
+        ),
         ("ws://[::g]/", "the host \"[::g]\" is not an IPv6 address"),
         ("ws://300.1.2.3/", "the host \"300.1.2.3\" ends in a number"),
         ("ws://a b/", "the host \"a b\" has a character that a host can't have \" \""),

@@ -43,7 +43,9 @@ pub(crate) fn host(written: &str, quote: Quote) -> Result<String, String> {
 
 fn ipv6(behind_bracket: &str, shown: &str) -> Result<String, String> {
     let Some(address) = behind_bracket.strip_suffix(']') else {
-        return Err(format!("the host{shown} is an IPv6 address without its closing bracket"));
+        return Err(format!(
+            "the host{shown} is an IPv6 address that does not end in its closing bracket"
+        ));
     };
     if address.contains('%') {
         return Err(format!(
