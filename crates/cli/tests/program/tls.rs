@@ -260,7 +260,7 @@ fn files_that_can_not_be_used_are_named() {
             &["connect", "wss://a", "--cert", &one.cert, "--key", &encrypted],
             &["--key", &encrypted, "the private key is encrypted", "openssl pkey -in"],
         ),
-        (&["serve", "--tls-cert", &one.cert, "--tls-key", &two.key], &["belong together"]),
+        (&["serve", "--tls-cert", &one.cert, "--tls-key", &two.key], &["don't match"]),
         (
             &["serve", "--tls-self-signed", "--tls-client-ca", &empty],
             &["--tls-client-ca", "no certificate"],

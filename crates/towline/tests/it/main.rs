@@ -30,6 +30,7 @@ mod to_the_byte;
 
 mod in_line;
 
+#[cfg(feature = "deflate")]
 mod accept_options;
 mod alive_or_gone;
 
