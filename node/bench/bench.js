@@ -50,8 +50,9 @@ async function measureEchoes() {
     try {
       const turns = await measure(scenario);
       results.push({ ...scenario, turns });
-      const shown = Object.entries(turns).map(([library, costs]) => (
-        `${library} ${costs.map((value) => value.toFixed(2)).join(' ')}`));
+      const shown = Object.entries(turns).map(
+        ([library, costs]) => `${library} ${costs.map((value) => value.toFixed(2)).join(' ')}`,
+      );
       console.log(`${scenario.name}: ${shown.join(', ')} µs`);
     } catch (error) {
       if (!scenario.compressed) throw error;
@@ -75,8 +76,10 @@ async function measureMemory() {
 }
 
 async function main() {
-  execFileSync('cargo', ['build', '--quiet', '--release', '-p', 'towline-bench-load'],
-    { cwd: join(ROOT, 'testing/bench'), stdio: 'inherit' });
+  execFileSync('cargo', ['build', '--quiet', '--release', '-p', 'towline-bench-load'], {
+    cwd: join(ROOT, 'testing/bench'),
+    stdio: 'inherit',
+  });
   const echoes = await measureEchoes();
   const memory = await measureMemory();
   const results = { ...machine(), rounds, seconds, libraries, echoes, memory };

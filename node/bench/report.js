@@ -27,7 +27,8 @@ function microseconds(value) {
 function row(title, turns, libraries, unit) {
   const costs = libraries.map((library) => (turns[library] ? unit(median(turns[library])) : ''));
   const ratios = libraries.includes('towline')
-    ? THEIRS.filter((other) => libraries.includes(other)).map((other) => times(turns, other)) : [];
+    ? THEIRS.filter((other) => libraries.includes(other)).map((other) => times(turns, other))
+    : [];
   return `| ${[title, ...costs, ...ratios].join(' | ')} |`;
 }
 
@@ -68,7 +69,9 @@ function machine() {
 
 function page(results) {
   const { date, processor, cores, system, node, versions, rounds, seconds } = results;
-  const names = Object.entries(versions).map(([name, number]) => `${name} ${number}`).join(', ');
+  const names = Object.entries(versions)
+    .map(([name, number]) => `${name} ${number}`)
+    .join(', ');
   return `# The npm package compared with \`websocket\` and \`ws\`
 
 The processor time of an echo server on Node per message, user and kernel, and the ratio of the others to

@@ -5,8 +5,11 @@ const http = require('node:http');
 
 const [library, ...flags] = process.argv.slice(2);
 /** As `ws` spells it: each message is compressed for itself, however short it is. */
-const deflate = flags.includes('--deflate')
-  && { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 };
+const deflate = flags.includes('--deflate') && {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  threshold: 0,
+};
 const LARGEST = 16 << 20;
 
 /** The API of npm `websocket`, which this package shares. */
@@ -32,7 +35,10 @@ function ws(httpServer) {
   const { WebSocketServer } = require('ws');
   require('bufferutil'); // which `ws` uses where it is installed, as it advises
   const server = new WebSocketServer({
-    server: httpServer, maxPayload: LARGEST, perMessageDeflate: deflate, clientTracking: false,
+    server: httpServer,
+    maxPayload: LARGEST,
+    perMessageDeflate: deflate,
+    clientTracking: false,
   });
   server.on('connection', (socket) => {
     socket.on('error', () => {});
@@ -48,8 +54,10 @@ function bare(httpServer) {
     socket.setNoDelay();
     socket.on('error', () => {});
     socket.on('data', (chunk) => socket.write(chunk));
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-      `Sec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        `Sec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
   });
 }
 

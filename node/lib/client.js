@@ -160,7 +160,9 @@ inherit(
         this.emit('httpResponse', response, this);
         response.socket?.end();
         // A body that nobody reads would hold the socket.
-        const forget = () => { if (response.readableFlowing === null) response.destroy(); };
+        const forget = () => {
+          if (response.readableFlowing === null) response.destroy();
+        };
         setTimeout(forget, this.config.closeTimeout).unref();
         return;
       }
@@ -193,8 +195,7 @@ inherit(
       }
       this.protocol = protocol;
 
-      const has = (name, token) =>
-        listOf(headers[name]).some((item) => item.toLowerCase() === token);
+      const has = (name, token) => listOf(headers[name]).some((item) => item.toLowerCase() === token);
       if (!has('connection', 'upgrade')) {
         return 'Expected a Connection: Upgrade header from the server';
       }
@@ -205,9 +206,7 @@ inherit(
       if (!accept) return 'Expected Sec-WebSocket-Accept header from server';
       const expected = native.acceptKey(this.base64nonce);
       if (accept !== expected) {
-        return (
-          "Sec-WebSocket-Accept header from server didn't match expected value of " + expected
-        );
+        return "Sec-WebSocket-Accept header from server didn't match expected value of " + expected;
       }
       return this._agree(headers['sec-websocket-extensions']);
     }
@@ -255,10 +254,7 @@ function listOfProtocols(protocols) {
   for (const protocol of list) {
     const illegal = illegalIn(protocol);
     if (illegal !== undefined) {
-      throw failure(
-        'ERR_INVALID_HANDSHAKE_OPTION',
-        `Protocol list contains invalid character "${illegal}"`,
-      );
+      throw failure('ERR_INVALID_HANDSHAKE_OPTION', `Protocol list contains invalid character "${illegal}"`);
     }
   }
   return list;
@@ -269,10 +265,7 @@ function parseUrl(requestUrl) {
   const isParsed = typeof requestUrl === 'object' && !(requestUrl instanceof URL);
   const parsed = isParsed ? requestUrl : url.parse(String(requestUrl));
   if (!parsed.protocol) {
-    throw failure(
-      'ERR_INVALID_URL',
-      'You must specify a full WebSocket URL, including protocol.',
-    );
+    throw failure('ERR_INVALID_URL', 'You must specify a full WebSocket URL, including protocol.');
   }
   if (!parsed.host) {
     throw failure(
@@ -284,12 +277,14 @@ function parseUrl(requestUrl) {
 }
 
 function pathOf(target) {
-  const path = target.pathname === undefined || target.pathname === null || target.pathname === ''
-    ? `/${target.path ?? target.search ?? ''}`
-    : (target.path ?? `${target.pathname}${target.search ?? ''}`);
+  const path =
+    target.pathname === undefined || target.pathname === null || target.pathname === ''
+      ? `/${target.path ?? target.search ?? ''}`
+      : (target.path ?? `${target.pathname}${target.search ?? ''}`);
   // What the request line can't have goes encoded, as browsers do it.
-  return path.replace(/[^\x21-\x7e]+/g, (text) => (
-    [...Buffer.from(text)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')));
+  return path.replace(/[^\x21-\x7e]+/g, (text) =>
+    [...Buffer.from(text)].map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
 }
 
 /** User and password of a URL, for the Authorization header. */

@@ -34,10 +34,9 @@ const DESCRIPTIONS = {
 
 /** Whether a program may close with this code: those that may stand in a close frame. */
 function isSendable(code) {
-  return Number.isInteger(code) && (
-    (code >= 1000 && code <= 1003) ||
-    (code >= 1007 && code <= 1014) ||
-    (code >= 3000 && code <= 4999)
+  return (
+    Number.isInteger(code) &&
+    ((code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999))
   );
 }
 

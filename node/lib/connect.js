@@ -23,7 +23,10 @@ module.exports = function connect(url, options = {}) {
       Inbox.of(connection).isPatient = true;
       settle(resolve)(connection);
     });
-    client.on('connectFailed', settle((error) => reject(signal?.aborted ? signal.reason : error)));
+    client.on(
+      'connectFailed',
+      settle((error) => reject(signal?.aborted ? signal.reason : error)),
+    );
     client.connect(url, protocols, origin, headers, requestOptions);
   });
 };

@@ -165,8 +165,7 @@ inherit(
       const frame = new frames.WebSocketFrame();
       frame.fin = true;
       frame.opcode = 0x08;
-      frame.closeStatus =
-        typeof reasonCode === 'number' ? reasonCode : REASONS.CLOSE_REASON_NORMAL;
+      frame.closeStatus = typeof reasonCode === 'number' ? reasonCode : REASONS.CLOSE_REASON_NORMAL;
       if (typeof description === 'string') frame.binaryPayload = Buffer.from(description, 'utf8');
       this.sendFrame(frame, callback);
       this.socket.end();
@@ -382,8 +381,7 @@ inherit(
     }
 
     drop(reasonCode, description, skipCloseFrame) {
-      const code =
-        typeof reasonCode === 'number' ? reasonCode : REASONS.CLOSE_REASON_PROTOCOL_ERROR;
+      const code = typeof reasonCode === 'number' ? reasonCode : REASONS.CLOSE_REASON_PROTOCOL_ERROR;
       this.closeReasonCode = code;
       this.closeDescription = typeof description === 'string' ? description : DESCRIPTIONS[code];
       if (this._id >= 0) {

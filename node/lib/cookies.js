@@ -23,6 +23,7 @@ function decode(value) {
   }
 }
 
+/* eslint-disable no-control-regex -- control characters are what is looked for */
 const ILLEGAL_IN_NAME = /[\x00-\x20"(),/:-@[-^{}\x7f]/;
 const ILLEGAL_IN_VALUE = /[^!#-+\--:<-[\]-~]/;
 const ILLEGAL_IN_ATTRIBUTE = /[\x00-\x20;]/;

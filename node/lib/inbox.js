@@ -88,11 +88,13 @@ class Inbox {
     if (this.lost > 0) {
       const { lost } = this;
       this.lost = 0;
-      return Promise.reject(failure(
-        'ERR_MESSAGES_LOST',
-        `${lost} messages came before the loop over them began, and no more than ` +
-          `${MOST_MESSAGES}, or ${MOST_BYTES} bytes, are kept: begin the loop, or pause, earlier`,
-      ));
+      return Promise.reject(
+        failure(
+          'ERR_MESSAGES_LOST',
+          `${lost} messages came before the loop over them began, and no more than ` +
+            `${MOST_MESSAGES}, or ${MOST_BYTES} bytes, are kept: begin the loop, or pause, earlier`,
+        ),
+      );
     }
     if (this.waiting.length > 0) return Promise.resolve({ value: this.take(), done: false });
     if (this.connection.closeEventEmitted) return Promise.resolve({ value: undefined, done: true });

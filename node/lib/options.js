@@ -13,8 +13,7 @@ function checkKeepalive(config) {
   if (config.dropConnectionOnKeepaliveTimeout && typeof config.keepaliveGracePeriod !== 'number') {
     throw failure(
       'ERR_INVALID_ARG_TYPE',
-      'keepaliveGracePeriod  must be specified and numeric if ' +
-        'dropConnectionOnKeepaliveTimeout is true.',
+      'keepaliveGracePeriod  must be specified and numeric if ' + 'dropConnectionOnKeepaliveTimeout is true.',
     );
   }
 }
@@ -27,10 +26,7 @@ function optionsOf(config) {
     maxReceivedFrameSize,
     // This has always been a limit of messages in several frames alone; for the core it is one of
     // all. So a message may be as large as a frame may be.
-    maxReceivedMessageSize: Math.max(
-      maxReceivedFrameSize,
-      Number(config.maxReceivedMessageSize ?? Infinity),
-    ),
+    maxReceivedMessageSize: Math.max(maxReceivedFrameSize, Number(config.maxReceivedMessageSize ?? Infinity)),
     maxReceivedFragments: Number(config.maxReceivedFragments ?? 0x10000),
     fragmentOutgoingMessages: Boolean(config.fragmentOutgoingMessages),
     fragmentationThreshold: Number(config.fragmentationThreshold ?? 0x4000),

@@ -84,10 +84,7 @@ inherit(
       });
 
       if (!this.serverConfig.ignoreXForwardedFor && headers['x-forwarded-for']) {
-        this.remoteAddresses = [
-          ...headers['x-forwarded-for'].split(/,\s*/),
-          this.socket.remoteAddress,
-        ];
+        this.remoteAddresses = [...headers['x-forwarded-for'].split(/,\s*/), this.socket.remoteAddress];
         this.remoteAddress = this.remoteAddresses[0];
       }
 
@@ -129,13 +126,7 @@ inherit(
       const answer = this._answer;
       if (answer) agreedOn.set(socket, answer.negotiated);
       const extensions = offeredExtensions(answer?.header);
-      const connection = new WebSocketConnection(
-        socket,
-        extensions,
-        protocol,
-        false,
-        this.serverConfig,
-      );
+      const connection = new WebSocketConnection(socket, extensions, protocol, false, this.serverConfig);
       connection.webSocketVersion = this.webSocketVersion;
       connection.remoteAddress = this.remoteAddress;
       connection.remoteAddresses = this.remoteAddresses;
@@ -260,10 +251,7 @@ function checkRequest({ headers, httpVersionMajor, httpVersionMinor, method }) {
 }
 
 function gone() {
-  return failure(
-    'ERR_REQUEST_GONE',
-    'WebSocketRequest may only be accepted or rejected one time.',
-  );
+  return failure('ERR_REQUEST_GONE', 'WebSocketRequest may only be accepted or rejected one time.');
 }
 
 function bad(message) {

@@ -8,7 +8,10 @@ function illegalIn(name) {
 /** A list in a header: what stands between the commas. */
 function listOf(value) {
   if (!value) return [];
-  return value.split(',').map((item) => item.trim()).filter((item) => item !== '');
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
 }
 
 /** Nothing that a program puts into a header may end the line. */

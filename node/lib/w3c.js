@@ -117,10 +117,14 @@ class Methods {
   }
 
   _sendBlob(blob) {
-    const read = () => blob.arrayBuffer().then((bytes) => {
-      this._queuedBytes -= blob.size;
-      this._connection.sendBytes(Buffer.from(bytes));
-    }, () => this._connection.drop(1006, 'a Blob could not be read', true));
+    const read = () =>
+      blob.arrayBuffer().then(
+        (bytes) => {
+          this._queuedBytes -= blob.size;
+          this._connection.sendBytes(Buffer.from(bytes));
+        },
+        () => this._connection.drop(1006, 'a Blob could not be read', true),
+      );
     this._queuedBytes += blob.size;
     if (this._queue !== null) {
       this._queue.push(read);
@@ -164,7 +168,10 @@ class Methods {
 
   removeEventListener(type, listener) {
     const listeners = this._listeners.get(type) ?? [];
-    this._listeners.set(type, listeners.filter((other) => other.listener !== listener));
+    this._listeners.set(
+      type,
+      listeners.filter((other) => other.listener !== listener),
+    );
   }
 
   /** Calls the `on…` handler, and then the listeners. */

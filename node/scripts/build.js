@@ -27,8 +27,7 @@ function fail(message) {
 
 /** The library that cargo names among what it has made. */
 function libraryOf(output) {
-  const isOurs = ({ reason, target }) =>
-    reason === 'compiler-artifact' && target.kind.includes('cdylib');
+  const isOurs = ({ reason, target }) => reason === 'compiler-artifact' && target.kind.includes('cdylib');
   const artifacts = output.split('\n').filter(Boolean).map(JSON.parse).filter(isOurs);
   const files = artifacts.flatMap(({ filenames }) => filenames);
   return files.find((file) => /\.(so|dylib|dll)$/.test(file));

@@ -21,7 +21,9 @@ function findBrowser() {
   for (const name of [process.env.CHROMIUM, ...BROWSERS].filter(Boolean)) {
     try {
       return { executablePath: execFileSync('which', [name], { encoding: 'utf8' }).trim() };
-    } catch { /* the next one */ }
+    } catch {
+      /* the next one */
+    }
   }
   return { missing: 'no Chromium is installed' };
 }
@@ -51,8 +53,12 @@ function copied(name, library) {
 
 /** Starts a server on a free port; its address, and a way to end it. */
 async function start(t, directory) {
-  const server = spawn(process.execPath, [join(directory, 'server.js'), '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const gone = new Promise((resolve) => { server.once('exit', resolve); });
+  const server = spawn(process.execPath, [join(directory, 'server.js'), '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const gone = new Promise((resolve) => {
+    server.once('exit', resolve);
+  });
   t.after(async () => {
     assert.equal(server.exitCode, null, 'the server has ended');
     server.kill();
@@ -71,12 +77,13 @@ async function start(t, directory) {
 const { executablePath, missing } = findBrowser();
 const driver = findDriver();
 const why = missing ?? (driver ? undefined : 'playwright-core is not installed, or not for this Node');
-const skip = process.env.CI === 'true' ? false : why ?? false;
+const skip = process.env.CI === 'true' ? false : (why ?? false);
 let browser;
 before(async () => {
   if (why) return;
   browser = await driver.chromium.launch({
-    executablePath, args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
   });
 });
 after(async () => {
@@ -110,8 +117,11 @@ for (const library of LIBRARIES) {
   test(`echo, with ${library}: the client program`, async (t) => {
     const directory = copied('echo', library);
     const address = await start(t, directory);
-    const { stdout } = await promisify(execFile)(process.execPath,
-      [join(directory, 'client.js'), `ws://${address}/`, '7']);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      join(directory, 'client.js'),
+      `ws://${address}/`,
+      '7',
+    ]);
     assert.equal(stdout.match(/^Received: '\d+'$/gm).length, 7);
     assert.match(stdout, /Connection Closed: 1000/);
   });
@@ -119,39 +129,54 @@ for (const library of LIBRARIES) {
   test(`echo, with ${library}: a browser`, { skip }, async (t) => {
     const address = await start(t, copied('echo', library));
     const page = await open(t, address);
-    const seen = await page.evaluate((url) => new Promise((resolve, reject) => {
-      const socket = new WebSocket(url, 'echo-protocol');
-      const messages = [];
-      socket.binaryType = 'arraybuffer';
-      socket.onerror = () => reject(new Error('connection failed'));
-      socket.onopen = () => {
-        socket.send('Grüße, 世界 🚢');
-        socket.send(new Uint8Array(60_000).fill(7));
-        socket.send('');
-      };
-      socket.onmessage = ({ data }) => {
-        messages.push(typeof data === 'string' ? data : data.byteLength);
-        if (messages.length === 3) socket.close(4000, 'done');
-      };
-      socket.onclose = ({ code, wasClean }) => resolve({ messages, code, wasClean, protocol: socket.protocol });
-    }), `ws://${address}/`);
+    const seen = await page.evaluate(
+      (url) =>
+        new Promise((resolve, reject) => {
+          const socket = new WebSocket(url, 'echo-protocol');
+          const messages = [];
+          socket.binaryType = 'arraybuffer';
+          socket.onerror = () => reject(new Error('connection failed'));
+          socket.onopen = () => {
+            socket.send('Grüße, 世界 🚢');
+            socket.send(new Uint8Array(60_000).fill(7));
+            socket.send('');
+          };
+          socket.onmessage = ({ data }) => {
+            messages.push(typeof data === 'string' ? data : data.byteLength);
+            if (messages.length === 3) socket.close(4000, 'done');
+          };
+          socket.onclose = ({ code, wasClean }) =>
+            resolve({ messages, code, wasClean, protocol: socket.protocol });
+        }),
+      `ws://${address}/`,
+    );
     // npm `websocket` answers every close frame with 1000.
     const code = library === 'websocket' ? 1000 : 4000;
     assert.deepEqual(seen, {
-      messages: ['Grüße, 世界 🚢', 60_000, ''], code, wasClean: true, protocol: 'echo-protocol',
+      messages: ['Grüße, 世界 🚢', 60_000, ''],
+      code,
+      wasClean: true,
+      protocol: 'echo-protocol',
     });
   });
 
   test(`chat, with ${library}: two people`, { skip }, async (t) => {
     const address = await start(t, copied('chat', library));
     const [ann, bob] = [await open(t, address), await open(t, address)];
-    for (const [page, name] of [[ann, 'Ann'], [bob, 'Bob']]) {
+    for (const [page, name] of [
+      [ann, 'Ann'],
+      [bob, 'Bob'],
+    ]) {
       await page.locator('#input:enabled').fill(name);
       await page.keyboard.press('Enter');
       await page.locator('#status', { hasText: name }).waitFor();
     }
     await ann.locator('#names', { hasText: 'here: Ann, Bob' }).waitFor();
-    for (const [page, text] of [[ann, 'Ahoy, Bob!'], [bob, 'Grüße, Ann 🚢'], [ann, '<b>no markup</b>']]) {
+    for (const [page, text] of [
+      [ann, 'Ahoy, Bob!'],
+      [bob, 'Grüße, Ann 🚢'],
+      [ann, '<b>no markup</b>'],
+    ]) {
       await page.locator('#input').fill(text);
       await page.keyboard.press('Enter');
       for (const each of [ann, bob]) await each.locator('#log li', { hasText: text }).waitFor();
@@ -176,16 +201,18 @@ for (const library of LIBRARIES) {
       await painter.mouse.move(box.x + 100 + n * 18, box.y + 200 + Math.sin(n / 4) * 120);
     }
     await painter.mouse.up();
-    const ink = (page) => page.evaluate(() => {
-      const { data } = document.querySelector('canvas').getContext('2d').getImageData(0, 0, 960, 540);
-      let count = 0;
-      for (let at = 3; at < data.length; at += 4) count += data[at] > 0;
-      return count;
-    });
-    const drawn = (page) => page.waitForFunction(() => {
-      const { data } = document.querySelector('canvas').getContext('2d').getImageData(700, 0, 260, 540);
-      return data.some((value) => value > 0);
-    });
+    const ink = (page) =>
+      page.evaluate(() => {
+        const { data } = document.querySelector('canvas').getContext('2d').getImageData(0, 0, 960, 540);
+        let count = 0;
+        for (let at = 3; at < data.length; at += 4) count += data[at] > 0;
+        return count;
+      });
+    const drawn = (page) =>
+      page.waitForFunction(() => {
+        const { data } = document.querySelector('canvas').getContext('2d').getImageData(700, 0, 260, 540);
+        return data.some((value) => value > 0);
+      });
     await Promise.all([drawn(painter), drawn(viewer)]);
     assert.equal(await ink(viewer), await ink(painter));
     const late = await open(t, address);
@@ -193,7 +220,13 @@ for (const library of LIBRARIES) {
     assert.equal(await ink(late), await ink(painter));
     await shoot(late, `whiteboard-${library}`);
     await painter.locator('#clear').click();
-    await viewer.waitForFunction(() => !document.querySelector('canvas').getContext('2d')
-      .getImageData(0, 0, 960, 540).data.some((value) => value > 0));
+    await viewer.waitForFunction(
+      () =>
+        !document
+          .querySelector('canvas')
+          .getContext('2d')
+          .getImageData(0, 0, 960, 540)
+          .data.some((value) => value > 0),
+    );
   });
 }

@@ -43,7 +43,10 @@ for (const [what, [request, expected]] of Object.entries({
   'a POST': [upgradeRequest({ method: 'POST' }), 405],
   'a DELETE': [upgradeRequest({ method: 'DELETE' }), 405],
   'HTTP/1.0': [GOOD.replace('HTTP/1.1', 'HTTP/1.0'), 400],
-  'a body': [withLine(GOOD, 'Content-Length: 8') + frame({ payload: 'ab', mask: true }).toString('latin1'), 400],
+  'a body': [
+    withLine(GOOD, 'Content-Length: 8') + frame({ payload: 'ab', mask: true }).toString('latin1'),
+    400,
+  ],
   'a body in chunks': [`${withLine(GOOD, 'Transfer-Encoding: chunked')}0\r\n\r\n`, 400],
   'the version 13abc': [GOOD.replace('Version: 13', 'Version: 13abc'), 426],
   'the version 13, 8': [GOOD.replace('Version: 13', 'Version: 13, 8'), 426],
@@ -63,7 +66,10 @@ for (const [what, [request, expected]] of Object.entries({
 
 test('a handshake with an empty body, and one for several protocols, are good', async (t) => {
   const { port } = await serve(t);
-  for (const request of [withLine(GOOD, 'Content-Length: 0'), GOOD.replace('Upgrade: websocket', 'Upgrade: h2c, websocket')]) {
+  for (const request of [
+    withLine(GOOD, 'Content-Length: 0'),
+    GOOD.replace('Upgrade: websocket', 'Upgrade: h2c, websocket'),
+  ]) {
     assert.equal((await answer(port, request)).status, 101);
   }
 });
@@ -79,9 +85,11 @@ test('a page is answered, whatever else its request would like to speak', async 
   // Two of ours are no reason to answer twice.
   new towline.server({ httpServer, autoAcceptConnections: true });
   const upgrade = 'Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA';
-  const { head, status, peer } = await answer(port,
-    `POST /page?x HTTP/1.1\r\nHost: h.example\r\nConnection: Upgrade, HTTP2-Settings, keep-alive\r\n${upgrade}\r\n`
-    + 'X-A: b\r\nContent-Length: 4\r\n\r\nbody');
+  const { head, status } = await answer(
+    port,
+    `POST /page?x HTTP/1.1\r\nHost: h.example\r\nConnection: Upgrade, HTTP2-Settings, keep-alive\r\n${upgrade}\r\n` +
+      'X-A: b\r\nContent-Length: 4\r\n\r\nbody',
+  );
   assert.equal(status, 200, head);
   const [[method, url, headers, body], ...more] = seen;
   assert.deepEqual([method, url, body, more], ['POST', '/page?x', 'body', []]);
@@ -101,7 +109,8 @@ test('a page is answered, whatever else its request would like to speak', async 
 test('another upgrade is left to those who listen for it', async (t) => {
   const { port, httpServer } = await serve(t);
   httpServer.on('upgrade', (request, socket) => {
-    if (request.headers.upgrade === 'other') socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n');
+    if (request.headers.upgrade === 'other')
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\n\r\n');
   });
   const { head } = await answer(port, GOOD.replace('Upgrade: websocket', 'Upgrade: other'));
   assert.match(head, /^Upgrade: other$/m);
@@ -111,10 +120,15 @@ function byPath(httpServer, path, delay = 0) {
   const server = new towline.server({ httpServer });
   const seen = { accepted: 0, rejected: 0, gone: [] };
   server.on('request', async (request) => {
-    if (delay) await new Promise((resolve) => { setTimeout(resolve, delay); });
+    if (delay)
+      await new Promise((resolve) => {
+        setTimeout(resolve, delay);
+      });
     if (request.resource.startsWith(path)) {
       try {
-        request.accept(null, request.origin).on('message', ({ utf8Data }) => seen.connection.sendUTF(`${path} ${utf8Data}`));
+        request
+          .accept(null, request.origin)
+          .on('message', ({ utf8Data }) => seen.connection.sendUTF(`${path} ${utf8Data}`));
       } catch (error) {
         seen.gone.push(error.code);
         request.reject(409);
@@ -131,7 +145,13 @@ function byPath(httpServer, path, delay = 0) {
   return { server, seen };
 }
 
-for (const [delayOfA, delayOfB] of [[0, 0], [0, 20], [20, 0], [20, 40], [40, 20]]) {
+for (const [delayOfA, delayOfB] of [
+  [0, 0],
+  [0, 20],
+  [20, 0],
+  [20, 40],
+  [40, 20],
+]) {
   test(`two servers on one HTTP server, after ${delayOfA} and ${delayOfB} ms`, async (t) => {
     const httpServer = http.createServer();
     const port = await listen(t, httpServer);
@@ -143,7 +163,9 @@ for (const [delayOfA, delayOfB] of [[0, 0], [0, 20], [20, 0], [20, 40], [40, 20]
       peer.send({ payload: 'ahoy' });
       assert.equal((await peer.next()).payload.toString(), `${path} ahoy`);
       // Nothing of the other one's refusal is in between, then or later.
-      await new Promise((resolve) => { setTimeout(resolve, 60); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 60);
+      });
       peer.send({ opcode: 'ping', payload: 'p' });
       assert.equal((await peer.next()).opcode, 'pong');
     }
@@ -164,7 +186,9 @@ test('what one server has accepted, another can not', async (t) => {
   const late = byPath(httpServer, '/', 20);
   const { peer, status } = await answer(port, {});
   assert.equal(status, 101);
-  await new Promise((resolve) => { setTimeout(resolve, 60); });
+  await new Promise((resolve) => {
+    setTimeout(resolve, 60);
+  });
   assert.deepEqual(late.seen.gone, ['ERR_REQUEST_GONE']);
   peer.send({ opcode: 'ping' });
   assert.equal((await peer.next()).opcode, 'pong');
@@ -182,9 +206,13 @@ test('cookies may have commas, and a subprotocol any name', async (t) => {
     headers: { Cookie: 'a=1,2, 3; b={"x":1,"y":2}; c="4,5"', 'Sec-WebSocket-Protocol': 'chat, __proto__' },
   });
   assert.match(head, /^Sec-WebSocket-Protocol: __proto__$/m);
-  assert.deepEqual(cookies, [[
-    { name: 'a', value: '1,2, 3' }, { name: 'b', value: '{"x":1,"y":2}' }, { name: 'c', value: '4,5' },
-  ]]);
+  assert.deepEqual(cookies, [
+    [
+      { name: 'a', value: '1,2, 3' },
+      { name: 'b', value: '{"x":1,"y":2}' },
+      { name: 'c', value: '4,5' },
+    ],
+  ]);
 });
 
 /** The request of a client that is told to connect by `connect`. */
@@ -199,19 +227,31 @@ async function requestOf(t, connect) {
 }
 
 test('a URL may have user and password, and any characters', async (t) => {
-  const head = await requestOf(t, (client, port) => client.connect(`ws://us%20er:p%C3%A4ss@127.0.0.1:${port}/世界 ü?q=🚢&r=é`));
+  const head = await requestOf(t, (client, port) =>
+    client.connect(`ws://us%20er:p%C3%A4ss@127.0.0.1:${port}/世界 ü?q=🚢&r=é`),
+  );
   assert.match(head, /^GET \/%E4%B8%96%E7%95%8C%20%C3%BC\?q=%F0%9F%9A%A2&r=%C3%A9 HTTP\/1.1\r\n/);
   assert.ok(head.includes(`Authorization: Basic ${Buffer.from('us er:päss').toString('base64')}`), head);
-  const own = await requestOf(t, (client, port) => (
-    client.connect(`ws://u:p@127.0.0.1:${port}/`, null, null, { authorization: 'Bearer x' })));
+  const own = await requestOf(t, (client, port) =>
+    client.connect(`ws://u:p@127.0.0.1:${port}/`, null, null, { authorization: 'Bearer x' }),
+  );
   assert.equal(/^authorization: .*$/im.exec(own)[0], 'authorization: Bearer x');
 });
 
 test('a header has one value, in whatever letters it is given', async (t) => {
-  const head = await requestOf(t, (client, port) => client.connect(`ws://127.0.0.1:${port}/`, null, null, {
-    host: 'other.example', upgrade: 'h2c', 'sec-websocket-version': '7', 'x-a': 1, 'X-A': 2,
-  }));
-  const names = head.split('\r\n').slice(1).map((line) => line.split(':')[0].toLowerCase());
+  const head = await requestOf(t, (client, port) =>
+    client.connect(`ws://127.0.0.1:${port}/`, null, null, {
+      host: 'other.example',
+      upgrade: 'h2c',
+      'sec-websocket-version': '7',
+      'x-a': 1,
+      'X-A': 2,
+    }),
+  );
+  const names = head
+    .split('\r\n')
+    .slice(1)
+    .map((line) => line.split(':')[0].toLowerCase());
   assert.equal(new Set(names).size, names.length, head);
   assert.match(head, /^Host: other\.example$/m);
   assert.match(head, /^Upgrade: websocket$/m);
@@ -234,34 +274,41 @@ test('a subprotocol that is asked for by a header may be answered', async (t) =>
 
 const descriptors = () => readdirSync('/proc/self/fd').length;
 
-test('a refusal holds no descriptor, however long its body is', { skip: process.platform !== 'linux' }, async (t) => {
-  const httpServer = http.createServer();
-  httpServer.on('upgrade', (_, socket) => {
-    socket.on('error', () => {});
-    socket.end(`HTTP/1.1 403 Forbidden\r\nContent-Length: 70000\r\n\r\n${'x'.repeat(70_000)}`);
-  });
-  const to = await listen(t, httpServer);
-  const before = descriptors();
-  for (let n = 0; n < 20; n += 1) {
-    const client = new towline.client();
-    client.connect(`ws://127.0.0.1:${to}/`);
-    const [error] = await once(client, 'connectFailed');
-    assert.equal(error.statusCode, 403);
-  }
-  for (let n = 0; n < 20; n += 1) {
-    // Whoever wants the response has it, and its body for as long as a close may take.
-    const client = new towline.client({ closeTimeout: 50 });
-    client.connect(`ws://127.0.0.1:${to}/`);
-    const [response] = await once(client, 'httpResponse');
-    if (n % 2) continue;
-    let length = 0;
-    for await (const chunk of response) length += chunk.length;
-    assert.equal(length, 70_000);
-  }
-  const deadline = Date.now() + 10_000;
-  while (descriptors() > before && Date.now() < deadline) await new Promise((resolve) => { setTimeout(resolve, 20); });
-  assert.ok(descriptors() <= before, `${descriptors()} after ${before}`);
-});
+test(
+  'a refusal holds no descriptor, however long its body is',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const httpServer = http.createServer();
+    httpServer.on('upgrade', (_, socket) => {
+      socket.on('error', () => {});
+      socket.end(`HTTP/1.1 403 Forbidden\r\nContent-Length: 70000\r\n\r\n${'x'.repeat(70_000)}`);
+    });
+    const to = await listen(t, httpServer);
+    const before = descriptors();
+    for (let n = 0; n < 20; n += 1) {
+      const client = new towline.client();
+      client.connect(`ws://127.0.0.1:${to}/`);
+      const [error] = await once(client, 'connectFailed');
+      assert.equal(error.statusCode, 403);
+    }
+    for (let n = 0; n < 20; n += 1) {
+      // Whoever wants the response has it, and its body for as long as a close may take.
+      const client = new towline.client({ closeTimeout: 50 });
+      client.connect(`ws://127.0.0.1:${to}/`);
+      const [response] = await once(client, 'httpResponse');
+      if (n % 2) continue;
+      let length = 0;
+      for await (const chunk of response) length += chunk.length;
+      assert.equal(length, 70_000);
+    }
+    const deadline = Date.now() + 10_000;
+    while (descriptors() > before && Date.now() < deadline)
+      await new Promise((resolve) => {
+        setTimeout(resolve, 20);
+      });
+    assert.ok(descriptors() <= before, `${descriptors()} after ${before}`);
+  },
+);
 
 test('w3cwebsocket: close before it is open leaves nothing behind', async (t) => {
   const server = net.createServer();
@@ -281,15 +328,21 @@ test('w3cwebsocket: close before it is open leaves nothing behind', async (t) =>
 
 test('w3cwebsocket: a Blob in its turn, and one that is received', async (t) => {
   const { port, server } = await serve(t);
-  server.on('connect', (connection) => connection.on('message', (message) => {
-    connection.send(message.utf8Data ?? message.binaryData);
-  }));
+  server.on('connect', (connection) =>
+    connection.on('message', (message) => {
+      connection.send(message.utf8Data ?? message.binaryData);
+    }),
+  );
   const socket = new towline.w3cwebsocket(`ws://127.0.0.1:${port}/`);
-  await new Promise((resolve) => { socket.onopen = resolve; });
+  await new Promise((resolve) => {
+    socket.onopen = resolve;
+  });
   socket.binaryType = 'blob';
   const got = [];
   const all = new Promise((resolve) => {
-    socket.onmessage = ({ data }) => { if (got.push(data) === 4) resolve(); };
+    socket.onmessage = ({ data }) => {
+      if (got.push(data) === 4) resolve();
+    };
   });
   socket.send(new Blob(['one', Buffer.alloc(100_000)]));
   assert.equal(socket.bufferedAmount, 100_003);
@@ -298,25 +351,31 @@ test('w3cwebsocket: a Blob in its turn, and one that is received', async (t) => 
   socket.send(Buffer.from('four'));
   await all;
   const texts = await Promise.all(got.map((data) => (typeof data === 'string' ? data : data.text())));
-  assert.deepEqual(texts.map((text) => text.replaceAll('\0', '')), ['one', 'two', 'three', 'four']);
+  assert.deepEqual(
+    texts.map((text) => text.replaceAll('\0', '')),
+    ['one', 'two', 'three', 'four'],
+  );
   assert.equal(socket.bufferedAmount, 0);
   socket.close();
-  await new Promise((resolve) => { socket.onclose = resolve; });
+  await new Promise((resolve) => {
+    socket.onclose = resolve;
+  });
 });
 
 /** A stream that is no socket: what is written to one end comes out of the other. */
 function channel() {
-  const make = (other) => new Duplex({
-    read() {},
-    write(chunk, _, done) {
-      other().push(Buffer.from(chunk));
-      setImmediate(done);
-    },
-    final(done) {
-      other().push(null);
-      done();
-    },
-  });
+  const make = (other) =>
+    new Duplex({
+      read() {},
+      write(chunk, _, done) {
+        other().push(Buffer.from(chunk));
+        setImmediate(done);
+      },
+      final(done) {
+        other().push(null);
+        done();
+      },
+    });
   const a = make(() => b);
   const b = make(() => a);
   return [a, b];
@@ -324,14 +383,18 @@ function channel() {
 
 test('a Duplex that is no socket will do, on both ends', async (t) => {
   const { httpServer, server } = await serve(t);
-  server.on('connect', (connection) => connection.on('message', (message) => {
-    connection.send(message.utf8Data ?? message.binaryData);
-  }));
+  server.on('connect', (connection) =>
+    connection.on('message', (message) => {
+      connection.send(message.utf8Data ?? message.binaryData);
+    }),
+  );
   const [near, far] = channel();
   far.server = httpServer;
   httpServer.emit('connection', far);
   const client = new towline.client();
-  client.on('connectFailed', (error) => { throw error; });
+  client.on('connectFailed', (error) => {
+    throw error;
+  });
   client.connect('ws://tunnel.example/', null, null, null, { createConnection: () => near });
   const [connection] = await once(client, 'connect');
   for (const text of ['one', 'x'.repeat(100_000)]) {

@@ -23,8 +23,12 @@ const manifests = new Map();
 
 function pack(name) {
   const from = join(ROOT, 'npm', name);
-  const [{ filename }] = JSON.parse(execFileSync('npm', ['pack', '--json', '--pack-destination', directory, from],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }));
+  const [{ filename }] = JSON.parse(
+    execFileSync('npm', ['pack', '--json', '--pack-destination', directory, from], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }),
+  );
   tarballs.set(name, fs.readFileSync(join(directory, filename.replace('@', '').replace('/', '-'))));
   manifests.set(name, JSON.parse(fs.readFileSync(join(from, 'package.json'))));
 }
@@ -41,23 +45,29 @@ function packument(name, base) {
 
 before(() => {
   directory = fs.mkdtempSync(join(tmpdir(), 'towline-install-'));
-  const release = (...values) => execFileSync(process.execPath, [join(ROOT, 'scripts/release.js'), ...values]);
+  const release = (...values) =>
+    execFileSync(process.execPath, [join(ROOT, 'scripts/release.js'), ...values]);
   release('package');
   release('platform');
   pack('towline');
   pack(OURS);
   for (const [name, { os, cpu, libc }] of Object.entries(targets)) {
     const full = `@towline/${name}`;
-    if (full !== OURS) manifests.set(full, { name: full, version, os: [os], cpu: [cpu], ...(libc && { libc: [libc] }) });
+    if (full !== OURS)
+      manifests.set(full, { name: full, version, os: [os], cpu: [cpu], ...(libc && { libc: [libc] }) });
   }
-  registry = http.createServer((request, response) => {
-    const name = decodeURIComponent(request.url.slice(1));
-    const base = `http://${request.headers.host}`;
-    if (name.startsWith('-/')) response.end(tarballs.get(name.slice(2)));
-    else if (manifests.has(name)) response.end(JSON.stringify(packument(name, base)));
-    else response.writeHead(404).end('{}');
-  }).listen(0, '127.0.0.1');
-  return new Promise((resolve) => { registry.on('listening', resolve); });
+  registry = http
+    .createServer((request, response) => {
+      const name = decodeURIComponent(request.url.slice(1));
+      const base = `http://${request.headers.host}`;
+      if (name.startsWith('-/')) response.end(tarballs.get(name.slice(2)));
+      else if (manifests.has(name)) response.end(JSON.stringify(packument(name, base)));
+      else response.writeHead(404).end('{}');
+    })
+    .listen(0, '127.0.0.1');
+  return new Promise((resolve) => {
+    registry.on('listening', resolve);
+  });
 });
 
 after(() => {
@@ -72,9 +82,21 @@ async function install(name, ...options) {
   const into = join(directory, name);
   fs.mkdirSync(into);
   fs.writeFileSync(join(into, 'package.json'), '{ "private": true }');
-  const arguments_ = ['install', 'towline', '--no-audit', '--no-fund', '--ignore-scripts',
-    `--registry=http://127.0.0.1:${registry.address().port}`, `--cache=${join(directory, `cache-${name}`)}`, ...options];
-  await promisify(execFile)('npm', arguments_, { cwd: into, env: { ...process.env, PATH }, timeout: 120_000 });
+  const arguments_ = [
+    'install',
+    'towline',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    `--registry=http://127.0.0.1:${registry.address().port}`,
+    `--cache=${join(directory, `cache-${name}`)}`,
+    ...options,
+  ];
+  await promisify(execFile)('npm', arguments_, {
+    cwd: into,
+    env: { ...process.env, PATH },
+    timeout: 120_000,
+  });
   return into;
 }
 
@@ -95,8 +117,14 @@ test('the package is installed, with the module of this platform alone, and work
   assert.deepEqual(fs.readdirSync(join(into, 'node_modules/@towline')), [target()]);
   const run = (...values) => execFileSync(process.execPath, values, { cwd: into, encoding: 'utf8' }).trim();
   assert.equal(run('-e', use), 'ahoy');
-  assert.equal(run('--input-type=module', '-e',
-    'import { connect, version } from "towline"; console.log(typeof connect, version)'), `function ${version}`);
+  assert.equal(
+    run(
+      '--input-type=module',
+      '-e',
+      'import { connect, version } from "towline"; console.log(typeof connect, version)',
+    ),
+    `function ${version}`,
+  );
   assert.equal(run('-e', 'console.log(require("towline/lib/WebSocketServer").name)'), 'WebSocketServer');
 });
 
@@ -104,20 +132,26 @@ test('without the module, an error says what to do', async () => {
   const into = await install('without', '--omit=optional');
   assert.throws(
     () => execFileSync(process.execPath, ['-e', use], { cwd: into, encoding: 'utf8', stdio: 'pipe' }),
-    ({ stderr }) => /ERR_NO_NATIVE_MODULE/.test(stderr) && stderr.includes(OURS) && /--omit=optional/.test(stderr),
+    ({ stderr }) =>
+      /ERR_NO_NATIVE_MODULE/.test(stderr) && stderr.includes(OURS) && /--omit=optional/.test(stderr),
   );
 });
 
 test('each tarball has the licences, what npm is to know, and nothing for debuggers', () => {
   for (const name of ['towline', OURS]) {
     const files = fs.readdirSync(join(ROOT, 'npm', name));
-    for (const file of ['LICENSE-MIT', 'LICENSE-APACHE', 'README.md']) assert.ok(files.includes(file), `${name}: ${file}`);
+    for (const file of ['LICENSE-MIT', 'LICENSE-APACHE', 'README.md'])
+      assert.ok(files.includes(file), `${name}: ${file}`);
     const manifest = manifests.get(name);
-    for (const field of ['license', 'description', 'author', 'version']) assert.ok(manifest[field], `${name}: ${field}`);
+    for (const field of ['license', 'description', 'author', 'version'])
+      assert.ok(manifest[field], `${name}: ${field}`);
     assert.equal(manifest.scripts, undefined);
   }
   const { optionalDependencies } = manifests.get('towline');
-  assert.deepEqual(Object.keys(optionalDependencies), Object.keys(targets).map((name) => `@towline/${name}`));
+  assert.deepEqual(
+    Object.keys(optionalDependencies),
+    Object.keys(targets).map((name) => `@towline/${name}`),
+  );
   assert.ok(Object.values(optionalDependencies).every((one) => one === version));
   // 1 MB is what it takes; with symbols it is several.
   assert.ok(tarballs.get(OURS).length < 1 << 20, `${tarballs.get(OURS).length} bytes packed`);

@@ -12,9 +12,13 @@ async function serve(t, onConnection = () => {}, onRequest) {
   const httpServer = http.createServer().listen(0, '127.0.0.1');
   await once(httpServer, 'listening');
   const server = new towline.server({ httpServer });
-  server.on('request', onRequest ?? ((request) => {
-    onConnection(request.accept(request.requestedProtocols[0] ?? null, request.origin), request);
-  }));
+  server.on(
+    'request',
+    onRequest ??
+      ((request) => {
+        onConnection(request.accept(request.requestedProtocols[0] ?? null, request.origin), request);
+      }),
+  );
   t.after(() => {
     server.closeAllConnections();
     httpServer.closeAllConnections();
@@ -25,9 +29,14 @@ async function serve(t, onConnection = () => {}, onRequest) {
 
 test('connect resolves to a connection', async (t) => {
   let request;
-  const { url } = await serve(t, (_, arrived) => { request = arrived; });
+  const { url } = await serve(t, (_, arrived) => {
+    request = arrived;
+  });
   const connection = await towline.connect(url, {
-    protocols: ['chat.v1'], origin: 'http://o.example', headers: { 'X-A': 'b' }, fragmentationThreshold: 1000,
+    protocols: ['chat.v1'],
+    origin: 'http://o.example',
+    headers: { 'X-A': 'b' },
+    fragmentationThreshold: 1000,
   });
   assert.ok(connection instanceof towline.connection);
   assert.equal(connection.protocol, 'chat.v1');
@@ -40,14 +49,19 @@ test('connect resolves to a connection', async (t) => {
 
 test('connect rejects, and says why by a code', async (t) => {
   const { url, server } = await serve(t, undefined, (request) => request.reject(403, 'not you'));
-  await assert.rejects(towline.connect(url), { code: 'ERR_HTTP_RESPONSE', message: /non-101 status: 403 Forbidden/ });
+  await assert.rejects(towline.connect(url), {
+    code: 'ERR_HTTP_RESPONSE',
+    message: /non-101 status: 403 Forbidden/,
+  });
   await assert.rejects(towline.connect('ws://'), { code: 'ERR_INVALID_URL' });
   await assert.rejects(towline.connect(url, { protocols: 'a b' }), { code: 'ERR_INVALID_HANDSHAKE_OPTION' });
   server.unmount();
   const gone = http.createServer().listen(0, '127.0.0.1');
   await once(gone, 'listening');
   const { port } = gone.address();
-  await new Promise((resolve) => { gone.close(resolve); });
+  await new Promise((resolve) => {
+    gone.close(resolve);
+  });
   await assert.rejects(towline.connect(`ws://127.0.0.1:${port}/`), { code: 'ECONNREFUSED' });
 });
 
@@ -123,7 +137,10 @@ test('a loop that is slow holds the peer back, and not messages in memory', asyn
   connection.drop();
 });
 
-const pause = () => new Promise((resolve) => { setTimeout(resolve, 30); });
+const pause = () =>
+  new Promise((resolve) => {
+    setTimeout(resolve, 30);
+  });
 
 /** So many messages, which a loop takes; the rest is left. */
 async function take(connection, count) {
@@ -165,9 +182,15 @@ test('more than is kept holds the peer back, and loses nothing', async (t) => {
   await pause();
   assert.equal(connection.socket.isPaused(), true);
   const { emitter, count } = { emitter: connection, count: {} };
-  for (const event of ['pause', 'resume']) emitter.on(event, () => { count[event] = (count[event] ?? 0) + 1; });
-  const listeners = () => connection.socket.eventNames()
-    .map((event) => connection.socket.listenerCount(event)).reduce((a, b) => a + b);
+  for (const event of ['pause', 'resume'])
+    emitter.on(event, () => {
+      count[event] = (count[event] ?? 0) + 1;
+    });
+  const listeners = () =>
+    connection.socket
+      .eventNames()
+      .map((event) => connection.socket.listenerCount(event))
+      .reduce((a, b) => a + b);
   const before = listeners();
   let next = 0;
   for await (const { utf8Data } of connection) {
@@ -184,7 +207,9 @@ test('more than is kept holds the peer back, and loses nothing', async (t) => {
 
 test('what a program without a loop has not listened to is given up, and a late loop is told', async (t) => {
   let accepted;
-  const { url } = await serve(t, (connection) => { accepted = connection; });
+  const { url } = await serve(t, (connection) => {
+    accepted = connection;
+  });
   const connection = await towline.connect(url);
   for (const text of numbers(0, 100)) connection.sendUTF(text);
   await pause();
@@ -205,7 +230,9 @@ test('a program that goes on with listeners is not held up by what it left in a 
   await pause();
   assert.equal(connection.socket.isPaused(), true);
   const last = new Promise((resolve) => {
-    connection.on('message', ({ utf8Data }) => { if (utf8Data === 'last') resolve(); });
+    connection.on('message', ({ utf8Data }) => {
+      if (utf8Data === 'last') resolve();
+    });
   });
   connection.sendUTF('last');
   await last;
@@ -240,7 +267,9 @@ for (const allowSynchronousEvents of [true, false]) {
     let settled = 0;
     connection.on('message', ({ utf8Data }) => {
       seen.push(settled);
-      Promise.resolve().then(() => { settled += 1; });
+      Promise.resolve().then(() => {
+        settled += 1;
+      });
       if (utf8Data === '7') connection.pause();
     });
     peer.write(Buffer.concat(numbers(0, 20).map((payload) => frame({ payload, mask: true }))));
@@ -250,7 +279,11 @@ for (const allowSynchronousEvents of [true, false]) {
     peer.send({ payload: 'last' });
     while (seen.length < 21) await once(connection, 'message');
     const isAfter = (_, n) => n;
-    if (allowSynchronousEvents) assert.deepEqual(seen.slice(0, 20), numbers(0, 20).map((_, n) => (n < 8 ? 0 : 8)));
+    if (allowSynchronousEvents)
+      assert.deepEqual(
+        seen.slice(0, 20),
+        numbers(0, 20).map((_, n) => (n < 8 ? 0 : 8)),
+      );
     else assert.deepEqual(seen, numbers(0, 21).map(isAfter));
     peer.socket.destroy();
   });

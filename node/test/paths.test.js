@@ -9,7 +9,12 @@ const vm = require('node:vm');
 const towline = require('towline');
 
 const LIB = join(dirname(require.resolve('websocket/package.json')), 'lib');
-const PATHS = ['index.js', ...readdirSync(LIB).filter((name) => name.endsWith('.js')).map((name) => `lib/${name}`)];
+const PATHS = [
+  'index.js',
+  ...readdirSync(LIB)
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => `lib/${name}`),
+];
 
 for (const path of PATHS) {
   test(`${path} can be imported, with its ending and without`, () => {
@@ -35,7 +40,10 @@ test('a path leads to what the package exports', () => {
 
 test('an ES module can import the names by the path of the file', async () => {
   const module = await import('towline/index.js');
-  assert.deepEqual(Object.keys(towline).filter((name) => module[name] !== towline[name]), []);
+  assert.deepEqual(
+    Object.keys(towline).filter((name) => module[name] !== towline[name]),
+    [],
+  );
 });
 
 test('no file differs from another by its case alone', () => {
@@ -45,8 +53,13 @@ test('no file differs from another by its case alone', () => {
 
 test('no specifier that older loaders refuse', () => {
   const root = join(__dirname, '..');
-  const files = ['index.js', 'index.mjs', 'index.d.ts', 'index.d.mts',
-    ...readdirSync(join(root, 'lib')).map((name) => join('lib', name))];
+  const files = [
+    'index.js',
+    'index.mjs',
+    'index.d.ts',
+    'index.d.mts',
+    ...readdirSync(join(root, 'lib')).map((name) => join('lib', name)),
+  ];
   for (const file of files) {
     assert.doesNotMatch(readFileSync(join(root, file), 'utf8'), /['"]node:/, file);
   }
@@ -75,8 +88,10 @@ test('in browsers, no protocols ask for none, however that is said', () => {
     assert.ok(new w3cwebsocket('ws://localhost/', protocols) instanceof w3cwebsocket);
   }
   new w3cwebsocket('ws://localhost/', ['chat']);
-  assert.deepEqual(calls.map((values) => [...values]),
-    [['ws://localhost/'], ['ws://localhost/'], ['ws://localhost/'], ['ws://localhost/', ['chat']]]);
+  assert.deepEqual(
+    calls.map((values) => [...values]),
+    [['ws://localhost/'], ['ws://localhost/'], ['ws://localhost/'], ['ws://localhost/', ['chat']]],
+  );
   assert.equal(w3cwebsocket.OPEN, 1);
 });
 
@@ -110,11 +125,17 @@ test('where addons are forbidden, an error says so, and how they are allowed', (
   assert.match(stderr, /--no-addons/);
 });
 
-const permission = process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
+const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+  ? '--permission'
+  : '--experimental-permission';
 
-test('under the permission model as well', { skip: !process.allowedNodeEnvironmentFlags.has(permission) }, () => {
-  const { status, stderr } = run(permission, '--allow-fs-read=*');
-  assert.equal(status, 1);
-  assert.match(stderr, /--allow-addons/);
-  assert.equal(run(permission, '--allow-fs-read=*', '--allow-addons').status, 0);
-});
+test(
+  'under the permission model as well',
+  { skip: !process.allowedNodeEnvironmentFlags.has(permission) },
+  () => {
+    const { status, stderr } = run(permission, '--allow-fs-read=*');
+    assert.equal(status, 1);
+    assert.match(stderr, /--allow-addons/);
+    assert.equal(run(permission, '--allow-fs-read=*', '--allow-addons').status, 0);
+  },
+);

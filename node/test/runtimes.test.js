@@ -14,7 +14,9 @@ for (const runtime of [process.execPath, 'deno', 'bun', ...more]) {
   test(`in ${runtime}`, { skip: !isThere && 'it is not there' }, () => {
     const options = basename(runtime).startsWith('deno') ? ['run', '--allow-all'] : [];
     const { status, stdout, stderr } = spawnSync(runtime, [...options, PROGRAM], {
-      encoding: 'utf8', timeout: 60_000, env: { ...process.env, NODE_OPTIONS: '' },
+      encoding: 'utf8',
+      timeout: 60_000,
+      env: { ...process.env, NODE_OPTIONS: '' },
     });
     // Node tells only of what is not below node_modules, as here, that it calls url.parse().
     const warnings = stderr.replace(/^.*DEP0169.*\n.*--trace-deprecation.*\n/m, '');

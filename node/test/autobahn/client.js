@@ -41,7 +41,9 @@ function visit(path, onMessage = () => {}) {
 
 async function main() {
   let count = 0;
-  await visit('/getCaseCount', ({ utf8Data }) => { count = Number(utf8Data); });
+  await visit('/getCaseCount', ({ utf8Data }) => {
+    count = Number(utf8Data);
+  });
   for (let number = 1; number <= count; number += 1) {
     await visit(`/runCase?case=${number}&agent=${values.agent}`, (message, connection) => {
       if (message.type === 'utf8') connection.sendUTF(message.utf8Data);

@@ -23,9 +23,17 @@ function install() {
   const installed = join(DIRECTORY, 'installed.json');
   if (fs.existsSync(installed) && fs.readFileSync(installed, 'utf8') === wanted) return undefined;
   fs.writeFileSync(join(DIRECTORY, 'package.json'), wanted);
-  const npm = (...values) => spawnSync('npm', values, { cwd: DIRECTORY, encoding: 'utf8', timeout: 10 * TIME });
-  if (npm('view', 'websocket', 'version', '--fetch-retries=0').status !== 0) return 'npm\'s registry is not there';
-  const { status, stderr } = npm('install', '--ignore-scripts', '--legacy-peer-deps', '--no-audit', '--no-fund');
+  const npm = (...values) =>
+    spawnSync('npm', values, { cwd: DIRECTORY, encoding: 'utf8', timeout: 10 * TIME });
+  if (npm('view', 'websocket', 'version', '--fetch-retries=0').status !== 0)
+    return "npm's registry is not there";
+  const { status, stderr } = npm(
+    'install',
+    '--ignore-scripts',
+    '--legacy-peer-deps',
+    '--no-audit',
+    '--no-fund',
+  );
   if (status !== 0) throw new Error(stderr);
   fs.renameSync(join(DIRECTORY, 'node_modules/websocket'), join(DIRECTORY, 'websocket'));
   fs.writeFileSync(installed, wanted);
@@ -41,7 +49,11 @@ test('dependents', { skip: why }, async (t) => {
   fs.symlinkSync(AS === 'websocket' ? join(DIRECTORY, 'websocket') : ROOT, place, 'junction');
   for (const name of Object.keys(programs)) {
     await t.test(name, async () => {
-      const { stdout } = await promisify(execFile)(process.execPath, [join(__dirname, 'play.js'), DIRECTORY, name], { timeout: TIME });
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        [join(__dirname, 'play.js'), DIRECTORY, name],
+        { timeout: TIME },
+      );
       const result = JSON.parse(stdout.trim().split('\n').at(-1));
       assert.equal(result.as, AS ?? 'towline');
     });

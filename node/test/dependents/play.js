@@ -12,7 +12,10 @@ const undo = [];
 
 async function serve(onConnection, protocol) {
   const server = new WebSocketServer({
-    port: 0, host: '127.0.0.1', maxPayload: 64 << 20, handleProtocols: (offered) => (offered.has(protocol) ? protocol : false),
+    port: 0,
+    host: '127.0.0.1',
+    maxPayload: 64 << 20,
+    handleProtocols: (offered) => (offered.has(protocol) ? protocol : false),
   });
   server.on('connection', onConnection);
   await once(server, 'listening');
@@ -26,11 +29,14 @@ process.on('warning', ({ name: kind, message }) => {
   if (kind === 'MaxListenersExceededWarning') throw new Error(message);
 });
 
-programs[name]({ load, serve, defer: (act) => undo.push(act), websocket: load('websocket') }).then((result) => {
-  for (const act of undo) act();
-  console.log(JSON.stringify({ as: load('websocket/package.json').name, ...result }));
-  process.exit(0);
-}, (error) => {
-  console.error(error);
-  process.exit(1);
-});
+programs[name]({ load, serve, defer: (act) => undo.push(act), websocket: load('websocket') }).then(
+  (result) => {
+    for (const act of undo) act();
+    console.log(JSON.stringify({ as: load('websocket/package.json').name, ...result }));
+    process.exit(0);
+  },
+  (error) => {
+    console.error(error);
+    process.exit(1);
+  },
+);

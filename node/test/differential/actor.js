@@ -46,7 +46,10 @@ async function main([library, ...names]) {
     await show(library, names);
     process.exit(0);
   }
-  const tell = (message) => new Promise((resolve) => { process.send(message, resolve); });
+  const tell = (message) =>
+    new Promise((resolve) => {
+      process.send(message, resolve);
+    });
   for (const name of names) {
     await tell({ began: name });
     await tell({ name, lines: await play(require(library), name) });

@@ -5,7 +5,8 @@
 /** What holds in every scenario, and is taken out of the lines. */
 const general = [{ title: 'Errors have a code.' }];
 
-const OUR_CODES = /Error ERR_(CLOSED|HANDSHAKE|HTTP_RESPONSE|INVALID_(ARG_(TYPE|VALUE)|HANDSHAKE_OPTION|SEND|URL)|REQUEST_GONE): /;
+const OUR_CODES =
+  /Error ERR_(CLOSED|HANDSHAKE|HTTP_RESPONSE|INVALID_(ARG_(TYPE|VALUE)|HANDSHAKE_OPTION|SEND|URL)|REQUEST_GONE): /;
 const withoutOurCodes = (line) => line.replace(OUR_CODES, 'Error: ');
 
 const list = [
@@ -13,13 +14,8 @@ const list = [
     title: 'A peer is not dropped while bytes of it lie unread.',
     scenarios: {
       'keepalive: a paused connection': {
-        theirs: [
-          "connection: 'close' 1006 \"Peer not responding.\"",
-          'connection: in the end false 1006',
-        ],
-        ours: [
-          'connection: in the end true -1',
-        ],
+        theirs: ['connection: \'close\' 1006 "Peer not responding."', 'connection: in the end false 1006'],
+        ours: ['connection: in the end true -1'],
       },
     },
   },
@@ -55,12 +51,8 @@ const list = [
         ],
       },
       'frame: toBuffer': {
-        theirs: [
-          'frame: text "Opcode: 9, fin: true, length: undefined, hasPayload: false, masked: true"',
-        ],
-        ours: [
-          'frame: text "Opcode: 9, fin: true, length: 0, hasPayload: false, masked: true"',
-        ],
+        theirs: ['frame: text "Opcode: 9, fin: true, length: undefined, hasPayload: false, masked: true"'],
+        ours: ['frame: text "Opcode: 9, fin: true, length: 0, hasPayload: false, masked: true"'],
       },
     },
   },
@@ -84,30 +76,21 @@ const list = [
     title: 'A key must be a key.',
     scenarios: {
       'server: the key "short"': {
-        theirs: [
-          'peer: status "HTTP/1.1 101 Switching Protocols"',
-          `server: 'connect' "[connection]"`,
-        ],
+        theirs: ['peer: status "HTTP/1.1 101 Switching Protocols"', `server: 'connect' "[connection]"`],
         ours: [
           'peer: status "HTTP/1.1 400 Bad Request"',
           `server: 'upgradeError' "Error: Sec-WebSocket-Key must be 16 bytes in base64."`,
         ],
       },
       'server: the key "dGhlIHNhbXBsZSBub25jZQ"': {
-        theirs: [
-          'peer: status "HTTP/1.1 101 Switching Protocols"',
-          `server: 'connect' "[connection]"`,
-        ],
+        theirs: ['peer: status "HTTP/1.1 101 Switching Protocols"', `server: 'connect' "[connection]"`],
         ours: [
           'peer: status "HTTP/1.1 400 Bad Request"',
           `server: 'upgradeError' "Error: Sec-WebSocket-Key must be 16 bytes in base64."`,
         ],
       },
       'server: the key "xxxxxxxxxxxxxxxxxxxxxxxx"': {
-        theirs: [
-          'peer: status "HTTP/1.1 101 Switching Protocols"',
-          `server: 'connect' "[connection]"`,
-        ],
+        theirs: ['peer: status "HTTP/1.1 101 Switching Protocols"', `server: 'connect' "[connection]"`],
         ours: [
           'peer: status "HTTP/1.1 400 Bad Request"',
           `server: 'upgradeError' "Error: Sec-WebSocket-Key must be 16 bytes in base64."`,
@@ -119,20 +102,12 @@ const list = [
     title: 'A malformed list of extensions is refused.',
     scenarios: {
       'server: a list of extensions that is malformed': {
-        theirs: [
-          'peer: status "HTTP/1.1 101 Switching Protocols"',
-        ],
-        ours: [
-          'peer: status "HTTP/1.1 400 Bad Request"',
-        ],
+        theirs: ['peer: status "HTTP/1.1 101 Switching Protocols"'],
+        ours: ['peer: status "HTTP/1.1 400 Bad Request"'],
       },
       'request: a quoted value in the list of extensions': {
-        theirs: [
-          'request: extensions [{"name":"x","params":[{"name":"q","value":"\\"v\\""}]}]',
-        ],
-        ours: [
-          'request: extensions [{"name":"x","params":[{"name":"q","value":"v"}]}]',
-        ],
+        theirs: ['request: extensions [{"name":"x","params":[{"name":"q","value":"\\"v\\""}]}]'],
+        ours: ['request: extensions [{"name":"x","params":[{"name":"q","value":"v"}]}]'],
       },
     },
   },
@@ -141,9 +116,7 @@ const list = [
     scenarios: {
       'server: the first frame in one packet with the handshake': {
         theirs: [],
-        ours: [
-          `connection: 'message' {"type":"utf8","utf8Data":"eager"}`,
-        ],
+        ours: [`connection: 'message' {"type":"utf8","utf8Data":"eager"}`],
       },
     },
   },
@@ -169,12 +142,8 @@ const list = [
     title: 'Errors have a code.',
     scenarios: {
       'accept: a protocol that cannot be one': {
-        theirs: [
-          'request: accept "throws" "Error: Illegal character \\"\\u0000\\" in subprotocol."',
-        ],
-        ours: [
-          'request: accept "throws" "Error: Illegal character \\" \\" in subprotocol."',
-        ],
+        theirs: ['request: accept "throws" "Error: Illegal character \\"\\u0000\\" in subprotocol."'],
+        ours: ['request: accept "throws" "Error: Illegal character \\" \\" in subprotocol."'],
       },
     },
   },
@@ -207,9 +176,7 @@ const list = [
           `connection: 'error' "Error ERR_STREAM_WRITE_AFTER_END: write after end"`,
           `connection: 'close' 1006 "Socket Error: undefined ERR_STREAM_WRITE_AFTER_END"`,
         ],
-        ours: [
-          `connection: 'close' 1000 "Normal connection closure"`,
-        ],
+        ours: [`connection: 'close' 1000 "Normal connection closure"`],
       },
     },
   },
@@ -217,22 +184,12 @@ const list = [
     title: 'Options are read when the connection begins.',
     scenarios: {
       'send: the configuration can be changed, and replaced': {
-        theirs: [
-          'peer: changed [4,4,2]',
-          'peer: replaced [6,4]',
-        ],
-        ours: [
-          'peer: changed [10]',
-          'peer: replaced [10]',
-        ],
+        theirs: ['peer: changed [4,4,2]', 'peer: replaced [6,4]'],
+        ours: ['peer: changed [10]', 'peer: replaced [10]'],
       },
       'closeTimeout: the peer neither answers nor hangs up (property)': {
-        theirs: [
-          'connection: in the end "closed" false',
-        ],
-        ours: [
-          'connection: in the end "ending" false',
-        ],
+        theirs: ['connection: in the end "closed" false'],
+        ours: ['connection: in the end "ending" false'],
       },
       'limits: maxReceivedMessageSize of the connection can be changed': {
         theirs: [
@@ -269,12 +226,8 @@ const list = [
     title: 'Pings are answered when they arrive.',
     scenarios: {
       'message: replies of one chunk keep their order': {
-        theirs: [
-          'peer: got "pong" "unmasked" "Buffer(736576656e)"',
-        ],
-        ours: [
-          'peer: got "pong" "unmasked" "Buffer(736576656e)"',
-        ],
+        theirs: ['peer: got "pong" "unmasked" "Buffer(736576656e)"'],
+        ours: ['peer: got "pong" "unmasked" "Buffer(736576656e)"'],
       },
     },
   },
@@ -282,28 +235,15 @@ const list = [
     title: 'Frames made by hand must be frames.',
     scenarios: {
       'sendFrame: a reserved opcode': {
-        theirs: [
-          'connection: sendFrame "returns" true',
-          'peer: got 5 "rsv 3" "unmasked" "Buffer()"',
-        ],
-        ours: [
-          'connection: sendFrame "throws" "Error: Cannot send a frame with the reserved opcode 5"',
-        ],
+        theirs: ['connection: sendFrame "returns" true', 'peer: got 5 "rsv 3" "unmasked" "Buffer()"'],
+        ours: ['connection: sendFrame "throws" "Error: Cannot send a frame with the reserved opcode 5"'],
       },
       'sendFrame: a continuation of nothing': {
-        theirs: [
-          'connection: sendFrame "returns" true',
-          'peer: got "continuation" "unmasked" "Buffer()"',
-        ],
-        ours: [
-          'connection: sendFrame "throws" "Error: continuation frame, but no message is unfinished"',
-        ],
+        theirs: ['connection: sendFrame "returns" true', 'peer: got "continuation" "unmasked" "Buffer()"'],
+        ours: ['connection: sendFrame "throws" "Error: continuation frame, but no message is unfinished"'],
       },
       'sendFrame: a message within a message': {
-        theirs: [
-          'connection: sendFrame "returns" true',
-          'peer: got "binary" "unmasked" "Buffer()"',
-        ],
+        theirs: ['connection: sendFrame "returns" true', 'peer: got "binary" "unmasked" "Buffer()"'],
         ours: [
           'connection: sendFrame "throws" "Error: first frame of a message, but the last one is unfinished"',
         ],
@@ -313,26 +253,18 @@ const list = [
           'connection: sendFrame "returns" true',
           'peer: got "ping" "unfinished" "unmasked" "Buffer()"',
         ],
-        ours: [
-          `connection: sendFrame "throws" "Error: a control frame can't be a fragment"`,
-        ],
+        ours: [`connection: sendFrame "throws" "Error: a control frame can't be a fragment"`],
       },
       'sendFrame: a long ping': {
         theirs: [
           'connection: sendFrame "returns" true',
           'peer: got "ping" "unmasked" "Buffer(126 bytes, sha1 339820e6c5f6)"',
         ],
-        ours: [
-          'connection: sendFrame "throws" "Error: control frame of 126 bytes: at most 125 are allowed"',
-        ],
+        ours: ['connection: sendFrame "throws" "Error: control frame of 126 bytes: at most 125 are allowed"'],
       },
       'sendFrame: a message sent while one made by hand is not finished': {
-        theirs: [
-          'peer: got "continuation" "unmasked" "Buffer(67756e)"',
-        ],
-        ours: [
-          'peer: got "continuation" "unmasked" "Buffer(67756e)"',
-        ],
+        theirs: ['peer: got "continuation" "unmasked" "Buffer(67756e)"'],
+        ours: ['peer: got "continuation" "unmasked" "Buffer(67756e)"'],
       },
     },
   },
@@ -372,28 +304,16 @@ const list = [
     title: 'Only codes for the wire go on the wire.',
     scenarios: {
       'close: a reason that is too long': {
-        theirs: [
-          'peer: got "close" 126',
-        ],
-        ours: [
-          'peer: got "close" 125',
-        ],
+        theirs: ['peer: got "close" 126'],
+        ours: ['peer: got "close" 125'],
       },
       'drop: [1006,"odd"]': {
-        theirs: [
-          'peer: got "close" "unmasked" 1006 "odd"',
-        ],
-        ours: [
-          'peer: got "close" "unmasked" "Buffer()"',
-        ],
+        theirs: ['peer: got "close" "unmasked" 1006 "odd"'],
+        ours: ['peer: got "close" "unmasked" "Buffer()"'],
       },
       'drop: [77]': {
-        theirs: [
-          'peer: got "close" "unmasked" 77 ""',
-        ],
-        ours: [
-          'peer: got "close" "unmasked" "Buffer()"',
-        ],
+        theirs: ['peer: got "close" "unmasked" 77 ""'],
+        ours: ['peer: got "close" "unmasked" "Buffer()"'],
       },
     },
   },
@@ -401,36 +321,20 @@ const list = [
     title: 'A close is answered with its own code.',
     scenarios: {
       'the peer closes: a reason': {
-        theirs: [
-          'peer: got "close" "unmasked" 1000 ""',
-        ],
-        ours: [
-          'peer: got "close" "unmasked" 4002 ""',
-        ],
+        theirs: ['peer: got "close" "unmasked" 1000 ""'],
+        ours: ['peer: got "close" "unmasked" 4002 ""'],
       },
       'the peer closes: 1001': {
-        theirs: [
-          'peer: got "close" "unmasked" 1000 ""',
-        ],
-        ours: [
-          'peer: got "close" "unmasked" 1001 ""',
-        ],
+        theirs: ['peer: got "close" "unmasked" 1000 ""'],
+        ours: ['peer: got "close" "unmasked" 1001 ""'],
       },
       'the peer closes: 1012': {
-        theirs: [
-          'peer: got "close" "unmasked" 1000 ""',
-        ],
-        ours: [
-          'peer: got "close" "unmasked" 1012 ""',
-        ],
+        theirs: ['peer: got "close" "unmasked" 1000 ""'],
+        ours: ['peer: got "close" "unmasked" 1012 ""'],
       },
       'the peer closes: 3999': {
-        theirs: [
-          'peer: got "close" "unmasked" 1000 ""',
-        ],
-        ours: [
-          'peer: got "close" "unmasked" 3999 ""',
-        ],
+        theirs: ['peer: got "close" "unmasked" 1000 ""'],
+        ours: ['peer: got "close" "unmasked" 3999 ""'],
       },
     },
   },
@@ -450,12 +354,8 @@ const list = [
         ],
       },
       'w3c: the peer closes with no code': {
-        theirs: [
-          'socket: onclose "close" 1006 "Connection dropped by remote peer." false 3 true true',
-        ],
-        ours: [
-          'socket: onclose "close" 1005 "Reason not provided" true 3 true true',
-        ],
+        theirs: ['socket: onclose "close" 1006 "Connection dropped by remote peer." false 3 true true'],
+        ours: ['socket: onclose "close" 1005 "Reason not provided" true 3 true true'],
       },
     },
   },
@@ -478,40 +378,28 @@ const list = [
     title: 'Peers that break the protocol are closed on.',
     scenarios: {
       'the peer closes wrongly: code 0': {
-        theirs: [
-          `connection: 'close' 0 "[undefined]"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 0 "[undefined]"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 0, which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 0, which must not be sent"',
         ],
       },
       'the peer closes wrongly: code 999': {
-        theirs: [
-          `connection: 'close' 999 "[undefined]"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 999 "[undefined]"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 999, which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 999, which must not be sent"',
         ],
       },
       'the peer closes wrongly: code 1004': {
-        theirs: [
-          `connection: 'close' 1004 "Reserved"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 1004 "Reserved"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 1004 (reserved), which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 1004 (reserved), which must not be sent"',
         ],
       },
       'the peer closes wrongly: code 1005': {
-        theirs: [
-          `connection: 'close' 1005 "Reason not provided"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 1005 "Reason not provided"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 1005 (no status received), which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 1005 (no status received), which must not be sent"',
@@ -528,50 +416,35 @@ const list = [
         ],
       },
       'the peer closes wrongly: code 1015': {
-        theirs: [
-          `connection: 'close' 1015 "TLS Handshake Failed"`,
-          'peer: got "close" "unmasked" 1000 ""',
-        ],
+        theirs: [`connection: 'close' 1015 "TLS Handshake Failed"`, 'peer: got "close" "unmasked" 1000 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 1015 (TLS handshake failed), which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 1015 (TLS handshake failed), which must not be sent"',
         ],
       },
       'the peer closes wrongly: code 1016': {
-        theirs: [
-          `connection: 'close' 1016 "[undefined]"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 1016 "[undefined]"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 1016, which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 1016, which must not be sent"',
         ],
       },
       'the peer closes wrongly: code 2999': {
-        theirs: [
-          `connection: 'close' 2999 "[undefined]"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 2999 "[undefined]"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 2999, which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 2999, which must not be sent"',
         ],
       },
       'the peer closes wrongly: code 5000': {
-        theirs: [
-          `connection: 'close' 5000 "[undefined]"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 5000 "[undefined]"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with the code 5000, which must not be sent"`,
           'peer: got "close" "unmasked" 1002 "Close frame with the code 5000, which must not be sent"',
         ],
       },
       'the peer closes wrongly: one byte': {
-        theirs: [
-          `connection: 'close' 1005 "Reason not provided"`,
-          'peer: got "close" "unmasked" 1002 ""',
-        ],
+        theirs: [`connection: 'close' 1005 "Reason not provided"`, 'peer: got "close" "unmasked" 1002 ""'],
         ours: [
           `connection: 'close' 1002 "Close frame with one byte of payload"`,
           'peer: got "close" "unmasked" 1002 "Close frame with one byte of payload"',
@@ -591,33 +464,22 @@ const list = [
         ],
       },
       'text: bad UTF-8 in a message that is not finished': {
-        theirs: [
-          'connection: so far true',
-        ],
-        ours: [
-          `connection: 'close' 1007 "Invalid UTF-8 Data Received"`,
-          'connection: so far false',
-        ],
+        theirs: ['connection: so far true'],
+        ours: [`connection: 'close' 1007 "Invalid UTF-8 Data Received"`, 'connection: so far false'],
       },
       'masks: as they must not be (server)': {
         theirs: [
           `connection: 'message' {"type":"utf8","utf8Data":"wrongly masked"}`,
           'connection: so far true',
         ],
-        ours: [
-          `connection: 'close' 1002 "unmasked frame from a client"`,
-          'connection: so far false',
-        ],
+        ours: [`connection: 'close' 1002 "unmasked frame from a client"`, 'connection: so far false'],
       },
       'masks: as they must not be (client)': {
         theirs: [
           `connection: 'message' {"type":"utf8","utf8Data":"wrongly masked"}`,
           'connection: so far true',
         ],
-        ours: [
-          `connection: 'close' 1002 "masked frame from a server"`,
-          'connection: so far false',
-        ],
+        ours: [`connection: 'close' 1002 "masked frame from a server"`, 'connection: so far false'],
       },
     },
   },
@@ -625,9 +487,7 @@ const list = [
     title: 'Nobody waits for ever.',
     scenarios: {
       'closeTimeout: the peer neither answers nor hangs up (option)': {
-        theirs: [
-          'connection: in the end "closed" false',
-        ],
+        theirs: ['connection: in the end "closed" false'],
         ours: [
           `connection: 'close' 1000 "patience"`,
           'connection: after its time true',
@@ -657,10 +517,7 @@ const list = [
     title: 'Fragments are bounded.',
     scenarios: {
       'faults: very many empty fragments': {
-        theirs: [
-          'connection: connected true -1',
-          'peer: got "pong"',
-        ],
+        theirs: ['connection: connected true -1', 'peer: got "pong"'],
         ours: [
           `connection: 'close' 1009 "Maximum number of fragments exceeded."`,
           'connection: connected false 1009',
@@ -686,20 +543,12 @@ const list = [
     title: 'The client is strict about the answer.',
     scenarios: {
       'client: the answer has an extension that was not asked for': {
-        theirs: [
-          'client: connect "[undefined]" []',
-        ],
-        ours: [
-          'client: connectFailed "Error" "Server responded with an extension that was not requested."',
-        ],
+        theirs: ['client: connect "[undefined]" []'],
+        ours: ['client: connectFailed "Error" "Server responded with an extension that was not requested."'],
       },
       'client: the answer has a protocol though none was asked for': {
-        theirs: [
-          'client: connect "[undefined]" []',
-        ],
-        ours: [
-          'client: connectFailed "Error" "Server did not respond with a requested protocol."',
-        ],
+        theirs: ['client: connect "[undefined]" []'],
+        ours: ['client: connectFailed "Error" "Server did not respond with a requested protocol."'],
       },
     },
   },
@@ -708,9 +557,7 @@ const list = [
     scenarios: {
       'client: abort at once, and after connecting': {
         theirs: [],
-        ours: [
-          `early: 'connectFailed' "Error ECONNRESET: socket hang up"`,
-        ],
+        ours: [`early: 'connectFailed' "Error ECONNRESET: socket hang up"`],
       },
     },
   },
@@ -718,12 +565,8 @@ const list = [
     title: 'A handler can be unmounted without its protocol.',
     scenarios: {
       'router: unmount without a protocol': {
-        theirs: [
-          'router: throws "TypeError"',
-        ],
-        ours: [
-          'router: returns 0',
-        ],
+        theirs: ['router: throws "TypeError"'],
+        ours: ['router: returns 0'],
       },
     },
   },
@@ -732,9 +575,7 @@ const list = [
     scenarios: {
       'w3c: an empty text and empty bytes': {
         theirs: [],
-        ours: [
-          'socket: onmessage "message" "" 1 true true',
-        ],
+        ours: ['socket: onmessage "message" "" 1 true true'],
       },
     },
   },
@@ -742,12 +583,8 @@ const list = [
     title: '`w3cwebsocket` sends all that is a view.',
     scenarios: {
       'w3c: send': {
-        theirs: [
-          'peer: got "binary" "masked" "Buffer()"',
-        ],
-        ours: [
-          'peer: got "binary" "masked" "Buffer(0706)"',
-        ],
+        theirs: ['peer: got "binary" "masked" "Buffer()"'],
+        ours: ['peer: got "binary" "masked" "Buffer(0706)"'],
       },
     },
   },
@@ -812,11 +649,22 @@ list.push(
     scenarios: {
       'w3c: a Blob': {
         theirs: ['socket: send "throws" "Error: unknown binary data:"'],
-        ours: ['socket: send "returns" "[undefined]"', 'peer: got "binary" "masked" "Buffer(6f66207061727473)"'],
+        ours: [
+          'socket: send "returns" "[undefined]"',
+          'peer: got "binary" "masked" "Buffer(6f66207061727473)"',
+        ],
       },
       'w3c: constants and attributes': {
-        theirs: ['w3c: binaryType blob "throws" "SyntaxError: just \\"arraybuffer\\" type allowed for \\"binaryType\\" attribute"', 'w3c: closing: binaryType "arraybuffer"', 'w3c: closed: binaryType "arraybuffer"'],
-        ours: ['w3c: binaryType blob "returns" "[undefined]"', 'w3c: closing: binaryType "blob"', 'w3c: closed: binaryType "blob"'],
+        theirs: [
+          'w3c: binaryType blob "throws" "SyntaxError: just \\"arraybuffer\\" type allowed for \\"binaryType\\" attribute"',
+          'w3c: closing: binaryType "arraybuffer"',
+          'w3c: closed: binaryType "arraybuffer"',
+        ],
+        ours: [
+          'w3c: binaryType blob "returns" "[undefined]"',
+          'w3c: closing: binaryType "blob"',
+          'w3c: closed: binaryType "blob"',
+        ],
       },
     },
   },
@@ -824,8 +672,12 @@ list.push(
     title: 'User and password of a URL are sent.',
     scenarios: {
       'client: the request, a password in the url': {
-        theirs: ['request: head "GET / HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT"'],
-        ours: ['request: head "GET / HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT\\r\\nAuthorization: Basic dXNlcjpwYXNz"'],
+        theirs: [
+          'request: head "GET / HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT"',
+        ],
+        ours: [
+          'request: head "GET / HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT\\r\\nAuthorization: Basic dXNlcjpwYXNz"',
+        ],
       },
     },
   },
@@ -833,8 +685,12 @@ list.push(
     title: 'A URL may have other characters than ASCII.',
     scenarios: {
       'client: the request, an encoded path': {
-        theirs: ['request: head "GET /a%20b/ü HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT"'],
-        ours: ['request: head "GET /a%20b/%C3%BC HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT"'],
+        theirs: [
+          'request: head "GET /a%20b/ü HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT"',
+        ],
+        ours: [
+          'request: head "GET /a%20b/%C3%BC HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: KEY\\r\\nHost: 127.0.0.1:PORT"',
+        ],
       },
     },
   },

@@ -44,8 +44,9 @@ function listedLines(name, whose) {
   for (const { scenarios: where } of differences.list) {
     if (where[name]) return where[name][whose];
     if (role && where[plain]) {
-      return where[plain][whose].map((line) => (
-        role === 'server' ? line : line.replace('"unmasked"', '"masked"')));
+      return where[plain][whose].map((line) =>
+        role === 'server' ? line : line.replace('"unmasked"', '"masked"'),
+      );
     }
   }
   return [];
@@ -56,8 +57,10 @@ function without(lines, listed, whose) {
   const rest = [...lines];
   for (const line of listed) {
     const at = rest.indexOf(line);
-    assert.ok(at >= 0, `${whose} no longer has the line of a listed difference:\n  ${line}\n` +
-      `but\n  ${lines.join('\n  ')}`);
+    assert.ok(
+      at >= 0,
+      `${whose} no longer has the line of a listed difference:\n  ${line}\n` + `but\n  ${lines.join('\n  ')}`,
+    );
     rest.splice(at, 1);
   }
   return rest;
@@ -80,7 +83,10 @@ function judge(name, theirs, ours) {
   assert.ok(theirs.get(name).length, 'a scenario that observes nothing');
   const broken = theirs.get(name).filter((line) => /^process: (failed|not done)|^the process/.test(line));
   assert.deepEqual(broken, [], 'the scenario itself is broken');
-  const rests = [[theirs, 'theirs'], [ours, 'ours']].map(([logs, whose]) => {
+  const rests = [
+    [theirs, 'theirs'],
+    [ours, 'ours'],
+  ].map(([logs, whose]) => {
     const listed = OURS === THEIRS ? [] : listedLines(name, whose);
     return without(logs.get(name).map(differences.withoutOurCodes), listed, whose);
   });
@@ -105,7 +111,10 @@ test('differential', async (t) => {
   for (let again = 0; again < 2; again += 1) {
     const bad = names.filter((name) => !isGood(name, theirs, ours));
     if (bad.length === 0 || bad.length > FEW) break;
-    for (const [logs, library] of [[theirs, THEIRS], [ours, OURS]]) {
+    for (const [logs, library] of [
+      [theirs, THEIRS],
+      [ours, OURS],
+    ]) {
       for (const [name, lines] of await play(library, bad)) logs.set(name, lines);
     }
   }

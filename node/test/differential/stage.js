@@ -70,7 +70,11 @@ class Stage {
   }
 
   watchServer(server, channel = 'server') {
-    return this.watch(server, channel, SERVER_EVENTS.filter((event) => event !== 'request'));
+    return this.watch(
+      server,
+      channel,
+      SERVER_EVENTS.filter((event) => event !== 'request'),
+    );
   }
 
   watchConnection(connection, channel = 'connection', more = []) {
@@ -134,10 +138,11 @@ class Stage {
       else arrived.push(peer);
     });
     const port = await this.listen(server);
-    const next = () => new Promise((resolve) => {
-      if (arrived.length) resolve(arrived.shift());
-      else waiting.push(resolve);
-    });
+    const next = () =>
+      new Promise((resolve) => {
+        if (arrived.length) resolve(arrived.shift());
+        else waiting.push(resolve);
+      });
     return { server, port, url: `ws://127.0.0.1:${port}`, next };
   }
 
@@ -157,10 +162,12 @@ class Stage {
     }
     const { url, next } = await this.rawServer();
     const client = new this.lib.client(config);
-    const connected = new Promise((resolve) => client.on('connect', (connection) => {
-      setUp(connection);
-      resolve(connection);
-    }));
+    const connected = new Promise((resolve) =>
+      client.on('connect', (connection) => {
+        setUp(connection);
+        resolve(connection);
+      }),
+    );
     client.connect(url);
     const peer = await next();
     peer.accept();
@@ -213,11 +220,17 @@ class Stage {
 function shown(frame) {
   if (!frame) return ['nothing'];
   const { opcode, fin, rsv, masked, payload } = frame;
-  const data = opcode === 'close' && payload.length >= 2
-    ? [payload.readUInt16BE(), payload.toString('utf8', 2)]
-    : [opcode === 'text' ? payload.toString() : payload];
-  return [opcode, ...(fin ? [] : ['unfinished']), ...(rsv ? [`rsv ${rsv}`] : []),
-    masked ? 'masked' : 'unmasked', ...data];
+  const data =
+    opcode === 'close' && payload.length >= 2
+      ? [payload.readUInt16BE(), payload.toString('utf8', 2)]
+      : [opcode === 'text' ? payload.toString() : payload];
+  return [
+    opcode,
+    ...(fin ? [] : ['unfinished']),
+    ...(rsv ? [`rsv ${rsv}`] : []),
+    masked ? 'masked' : 'unmasked',
+    ...data,
+  ];
 }
 
 module.exports = { Stage, shown, wire };

@@ -7,7 +7,10 @@ import { play, scenarios } from '../../../testing/interop/peers/scenarios.mjs';
 import { serve } from '../../../testing/interop/peers/server.mjs';
 import { library } from './towline.mjs';
 
-const { values, positionals: [command, ...names] } = parseArgs({
+const {
+  values,
+  positionals: [command, ...names],
+} = parseArgs({
   allowPositionals: true,
   options: {
     listen: { type: 'string' },

@@ -4,7 +4,11 @@ import { Connection, Rejected, REJECT_REASON } from '../../../testing/interop/pe
 import { parse } from '../support/wire.js';
 
 const LARGEST = 64 * 1024 * 1024;
-const CONFIG = { maxReceivedFrameSize: LARGEST, maxReceivedMessageSize: LARGEST, maxReceivedFragments: 131_072 };
+const CONFIG = {
+  maxReceivedFrameSize: LARGEST,
+  maxReceivedMessageSize: LARGEST,
+  maxReceivedFragments: 131_072,
+};
 /** What TOWLINE_DEFLATE asks for, as `perMessageDeflate`; nothing, if it is not there. */
 function compression(isServer) {
   const { TOWLINE_DEFLATE: settings } = process.env;

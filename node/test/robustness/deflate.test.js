@@ -15,19 +15,28 @@ const EXTENSION = {
   'Sec-WebSocket-Extensions': 'permessage-deflate; server_no_context_takeover; client_no_context_takeover',
 };
 const CONFIG = {
-  maxReceivedFrameSize: 50_000, maxReceivedMessageSize: 50_000, closeTimeout: 500,
+  maxReceivedFrameSize: 50_000,
+  maxReceivedMessageSize: 50_000,
+  closeTimeout: 500,
   perMessageDeflate: { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 },
 };
 const RSV1 = 4;
 const TAIL = Buffer.from([0, 0, 0xff, 0xff]);
 
-const compress = (data) => deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -TAIL.length);
-const decompress = (data) => inflateRawSync(Buffer.concat([data, TAIL]), { finishFlush: constants.Z_SYNC_FLUSH });
+const compress = (data) =>
+  deflateRawSync(data, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -TAIL.length);
+const decompress = (data) =>
+  inflateRawSync(Buffer.concat([data, TAIL]), { finishFlush: constants.Z_SYNC_FLUSH });
 
 function message(random) {
-  const words = Array.from({ length: random.below(200) }, () => random.pick(['ship', 'ahoy ', 'é', '🚢', '{"a":1}', '\n']));
+  const words = Array.from({ length: random.below(200) }, () =>
+    random.pick(['ship', 'ahoy ', 'é', '🚢', '{"a":1}', '\n']),
+  );
   if (random.chance(0.5)) return { opcode: 'text', data: Buffer.from(words.join('')) };
-  return { opcode: 'binary', data: random.chance(0.5) ? random.bytes(random.below(500)) : Buffer.alloc(random.below(20_000), 7) };
+  return {
+    opcode: 'binary',
+    data: random.chance(0.5) ? random.bytes(random.below(500)) : Buffer.alloc(random.below(20_000), 7),
+  };
 }
 
 /** The frames of a message, compressed or not, in one piece or some. */
@@ -35,12 +44,17 @@ function frames(random, peer, { opcode, data }) {
   const isCompressed = random.chance(0.8);
   const payload = isCompressed ? compress(data) : data;
   const pieces = random.pick([1, 1, 2, 5]);
-  return Array.from({ length: pieces }, (_, n) => peer.frame({
-    opcode: n ? 'continuation' : opcode,
-    fin: n === pieces - 1,
-    rsv: isCompressed && n === 0 ? RSV1 : 0,
-    payload: payload.subarray(Math.floor((n * payload.length) / pieces), Math.floor(((n + 1) * payload.length) / pieces)),
-  }));
+  return Array.from({ length: pieces }, (_, n) =>
+    peer.frame({
+      opcode: n ? 'continuation' : opcode,
+      fin: n === pieces - 1,
+      rsv: isCompressed && n === 0 ? RSV1 : 0,
+      payload: payload.subarray(
+        Math.floor((n * payload.length) / pieces),
+        Math.floor(((n + 1) * payload.length) / pieces),
+      ),
+    }),
+  );
 }
 
 async function write(random, peer, bytes) {
@@ -55,7 +69,11 @@ for (const role of ['server', 'client']) {
   test(`a ${role} receives what is compressed, and sends it back compressed`, async () => {
     for (let run = 0; run < RUNS; run += 1) {
       const random = new Random(SEED * 5_000_011 + run);
-      const { connection, peer } = await connect(role, { ...CONFIG, fragmentOutgoingMessages: false }, EXTENSION);
+      const { connection, peer } = await connect(
+        role,
+        { ...CONFIG, fragmentOutgoingMessages: false },
+        EXTENSION,
+      );
       connection.on('message', ({ utf8Data, binaryData }) => connection.send(utf8Data ?? binaryData));
       const sent = Array.from({ length: 1 + random.below(8) }, () => message(random));
       const answers = (async () => {
@@ -79,9 +97,15 @@ for (const role of ['server', 'client']) {
       const { connection, peer } = await connect(role, CONFIG, EXTENSION);
       connection.on('error', () => {});
       connection.on('message', ({ utf8Data, binaryData }) => connection.send(utf8Data ?? binaryData));
-      const parts = Array.from({ length: 1 + random.below(6) }, () => (random.chance(0.5)
-        ? Buffer.concat(frames(random, peer, message(random)))
-        : peer.frame({ opcode: random.pick(['text', 'binary']), rsv: RSV1, payload: random.bytes(random.below(300)) })));
+      const parts = Array.from({ length: 1 + random.below(6) }, () =>
+        random.chance(0.5)
+          ? Buffer.concat(frames(random, peer, message(random)))
+          : peer.frame({
+              opcode: random.pick(['text', 'binary']),
+              rsv: RSV1,
+              payload: random.bytes(random.below(300)),
+            }),
+      );
       const bytes = Buffer.concat(parts);
       for (let n = random.below(4); n; n -= 1) bytes[random.below(bytes.length)] ^= 1 << random.below(8);
       const closed = once(connection, 'close');

@@ -14,7 +14,10 @@ const { connect } = require('./fuzzed.js');
 const SEED = Number(process.env.TOWLINE_FUZZ_SEED ?? 1);
 const RUNS = Number(process.env.TOWLINE_FUZZ_RUNS ?? 250);
 const CONFIG = {
-  maxReceivedFrameSize: 2000, maxReceivedMessageSize: 4000, fragmentOutgoingMessages: false, closeTimeout: 500,
+  maxReceivedFrameSize: 2000,
+  maxReceivedMessageSize: 4000,
+  fragmentOutgoingMessages: false,
+  closeTimeout: 500,
 };
 
 /** Sends the stream, hangs up, and returns all that either side has seen. */
@@ -25,7 +28,9 @@ async function play(role, bytes, random, config) {
     const data = type === 'utf8' ? Buffer.from(utf8Data) : binaryData;
     seen.messages.push([type === 'utf8' ? 'text' : 'binary', data.toString('hex')]);
   });
-  connection.on('frame', () => { seen.frames += 1; });
+  connection.on('frame', () => {
+    seen.frames += 1;
+  });
   connection.on('error', () => {});
   const closed = new Promise((resolve) => {
     connection.on('close', (code) => {
@@ -49,10 +54,12 @@ async function play(role, bytes, random, config) {
 function check(seen, { messages, pings, end, code, partial, byClose }) {
   assert.deepEqual(seen.messages, messages);
   assert.equal(seen.closes.length, 1, 'one close event');
-  const pongs = seen.answers.filter(({ opcode }) => opcode === 'pong').map(({ payload }) => payload.toString('hex'));
+  const pongs = seen.answers
+    .filter(({ opcode }) => opcode === 'pong')
+    .map(({ payload }) => payload.toString('hex'));
   const last = seen.answers.at(-1);
-  const closeCode = last?.opcode !== 'close' ? undefined
-    : last.payload.length ? last.payload.readUInt16BE() : 1005;
+  const closeCode =
+    last?.opcode !== 'close' ? undefined : last.payload.length ? last.payload.readUInt16BE() : 1005;
   // A flood of pings may be answered by the latest; what is answered is answered in order.
   let at = 0;
   for (const pong of pongs) {
@@ -79,7 +86,9 @@ for (const role of ['server', 'client']) {
       const random = new Random(seed);
       const bytes = stream(random, masked, random.pick([0, 0, 0.02, 0.2, 0.7]));
       const model = expected(bytes, {
-        masked, frameLimit: CONFIG.maxReceivedFrameSize, messageLimit: CONFIG.maxReceivedMessageSize,
+        masked,
+        frameLimit: CONFIG.maxReceivedFrameSize,
+        messageLimit: CONFIG.maxReceivedMessageSize,
       });
       try {
         check(await play(role, bytes, random), model);
@@ -126,8 +135,13 @@ for (const role of ['server', 'client']) {
 
 function act(connection, random) {
   const actions = [
-    () => connection.sendUTF('text'), () => connection.sendBytes(random.bytes(30)), () => connection.ping('p'),
-    () => connection.send('x', () => {}), () => {}, () => {}, () => connection.pong(Buffer.from('p')),
+    () => connection.sendUTF('text'),
+    () => connection.sendBytes(random.bytes(30)),
+    () => connection.ping('p'),
+    () => connection.send('x', () => {}),
+    () => {},
+    () => {},
+    () => connection.pong(Buffer.from('p')),
     () => {
       connection.pause();
       setImmediate(() => connection.resume());

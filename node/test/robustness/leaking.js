@@ -15,8 +15,8 @@ server.on('connect', (connection) => {
   connection.on('message', (message) => connection.send(message.utf8Data ?? message.binaryData));
 });
 
-const otherEnd = ({ socket: { localPort } }) => (
-  server.connections.find(({ socket }) => socket.remotePort === localPort));
+const otherEnd = ({ socket: { localPort } }) =>
+  server.connections.find(({ socket }) => socket.remotePort === localPort);
 
 function echoes(connection, count) {
   return new Promise((resolve) => {
@@ -39,8 +39,10 @@ async function live(number) {
   await echoes(connection, 2);
   const closed = once(connection, 'close');
   const ways = [
-    () => connection.close(1000, 'done'), () => connection.drop(4000, 'dropped'),
-    () => connection.socket.destroy(), () => otherEnd(connection).close(4001),
+    () => connection.close(1000, 'done'),
+    () => connection.drop(4000, 'dropped'),
+    () => connection.socket.destroy(),
+    () => otherEnd(connection).close(4001),
   ];
   ways[number % 4]();
   await closed;
@@ -74,9 +76,14 @@ async function main() {
   const { connections, pendingRequests } = server;
   server.shutDown();
   httpServer.close();
-  console.log(JSON.stringify({
-    first, half, last, after: { connections: connections.length, pendingRequests: pendingRequests.length },
-  }));
+  console.log(
+    JSON.stringify({
+      first,
+      half,
+      last,
+      after: { connections: connections.length, pendingRequests: pendingRequests.length },
+    }),
+  );
 }
 
 main();

@@ -29,31 +29,40 @@ function control(random, mask) {
   return frame({ opcode, mask, payload: payload(random).subarray(0, 125) });
 }
 
-const close = (random, mask) => frame({
-  opcode: 'close',
-  mask,
-  payload: random.pick([closing(), closing(1000), closing(1000, 'bye ✓'), closing(4000 + random.below(1000)),
-    closing(random.below(65536)), random.bytes(random.below(4)),
-    Buffer.concat([closing(1001), random.bytes(3)])]),
-});
+const close = (random, mask) =>
+  frame({
+    opcode: 'close',
+    mask,
+    payload: random.pick([
+      closing(),
+      closing(1000),
+      closing(1000, 'bye ✓'),
+      closing(4000 + random.below(1000)),
+      closing(random.below(65536)),
+      random.bytes(random.below(4)),
+      Buffer.concat([closing(1001), random.bytes(3)]),
+    ]),
+  });
 
 /** Anything that a frame's fields can say. */
-const odd = (random, mask) => frame({
-  opcode: random.below(16),
-  fin: random.chance(0.7),
-  rsv: random.chance(0.3) ? random.below(8) : 0,
-  mask: random.chance(0.9) ? mask : !mask,
-  payload: payload(random),
-  wide: random.chance(0.2),
-  ...(random.chance(0.1) ? { length: random.pick([0, 3, 126, 70000, 2 ** 31, 2 ** 40, 2 ** 53]) } : {}),
-});
+const odd = (random, mask) =>
+  frame({
+    opcode: random.below(16),
+    fin: random.chance(0.7),
+    rsv: random.chance(0.3) ? random.below(8) : 0,
+    mask: random.chance(0.9) ? mask : !mask,
+    payload: payload(random),
+    wide: random.chance(0.2),
+    ...(random.chance(0.1) ? { length: random.pick([0, 3, 126, 70000, 2 ** 31, 2 ** 40, 2 ** 53]) } : {}),
+  });
 
 /** A stream; `wild` is how likely each of its parts is against the rules. */
 function stream(random, mask, wild) {
   const parts = [];
   const count = 1 + random.below(30);
   for (let n = 0; n < count; n += 1) {
-    if (random.chance(wild)) parts.push(random.chance(0.8) ? odd(random, mask) : random.bytes(1 + random.below(40)));
+    if (random.chance(wild))
+      parts.push(random.chance(0.8) ? odd(random, mask) : random.bytes(1 + random.below(40)));
     else parts.push(random.chance(0.8) ? message(random, mask) : control(random, mask));
   }
   if (random.chance(0.4)) parts.push(close(random, mask));

@@ -6,5 +6,6 @@ const { client, server } = require('../support/library.js');
 
 const { messages } = workerData;
 const endless = messages === Infinity;
-exchange(server, client, messages, (n) => { if (endless && n === 20) parentPort.postMessage('under way'); })
-  .then((echoed) => parentPort.postMessage({ echoed }));
+exchange(server, client, messages, (n) => {
+  if (endless && n === 20) parentPort.postMessage('under way');
+}).then((echoed) => parentPort.postMessage({ echoed }));

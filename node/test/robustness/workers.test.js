@@ -13,7 +13,10 @@ test('workers have servers and clients of their own, at the same time', async ()
   const workers = Array.from({ length: 4 }, (_, id) => start({ id, messages: 300 }));
   const exits = workers.map((worker) => once(worker, 'exit'));
   const results = await Promise.all(workers.map(async (worker) => (await once(worker, 'message'))[0]));
-  assert.deepEqual(results.map(({ echoed }) => echoed), [300, 300, 300, 300]);
+  assert.deepEqual(
+    results.map(({ echoed }) => echoed),
+    [300, 300, 300, 300],
+  );
   await Promise.all(exits);
 });
 

@@ -10,11 +10,16 @@ const late = setTimeout(() => {
   process.exit(1);
 }, 20_000);
 
-const once = (target, event) => new Promise((resolve) => { target.once(event, resolve); });
+const once = (target, event) =>
+  new Promise((resolve) => {
+    target.once(event, resolve);
+  });
 
 async function main() {
   const httpServer = http.createServer((_, response) => response.end('a page'));
-  await new Promise((resolve) => { httpServer.listen(0, '127.0.0.1', resolve); });
+  await new Promise((resolve) => {
+    httpServer.listen(0, '127.0.0.1', resolve);
+  });
   const url = `ws://127.0.0.1:${httpServer.address().port}/`;
   const server = new Server({ httpServer });
   server.on('request', (request) => {
@@ -26,7 +31,9 @@ async function main() {
 
   const connection = await connect(url, { protocols: 'chat' });
   assert.strictEqual(connection.protocol, 'chat');
-  const sent = Array.from({ length: 200 }, (_, n) => (n % 20 === 0 ? 'é世🚢'.repeat(n * 100) : `message ${n}`));
+  const sent = Array.from({ length: 200 }, (_, n) =>
+    n % 20 === 0 ? 'é世🚢'.repeat(n * 100) : `message ${n}`,
+  );
   for (const text of sent) connection.sendUTF(text);
   connection.sendBytes(Buffer.alloc(300_000, 7));
   const got = [];
@@ -34,7 +41,10 @@ async function main() {
     got.push(message);
     if (message.type === 'binary') break;
   }
-  assert.deepStrictEqual(got.slice(0, -1).map(({ utf8Data }) => utf8Data), sent);
+  assert.deepStrictEqual(
+    got.slice(0, -1).map(({ utf8Data }) => utf8Data),
+    sent,
+  );
   assert.ok(got[200].binaryData.equals(Buffer.alloc(300_000, 7)));
 
   // Promises settle between two messages.
@@ -56,10 +66,14 @@ async function main() {
   assert.strictEqual((await once(client, 'connectFailed')).code, 'ERR_HTTP_RESPONSE');
 
   const socket = new Socket(url);
-  const message = new Promise((resolve) => { socket.onmessage = resolve; });
+  const message = new Promise((resolve) => {
+    socket.onmessage = resolve;
+  });
   socket.onopen = () => socket.send('ahoy');
   assert.strictEqual((await message).data, 'ahoy');
-  const closed = new Promise((resolve) => { socket.onclose = resolve; });
+  const closed = new Promise((resolve) => {
+    socket.onclose = resolve;
+  });
   socket.close();
   assert.strictEqual((await closed).wasClean, true);
 

@@ -8,12 +8,13 @@ const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 1
 const NAMES = Object.fromEntries(Object.entries(OPCODE).map(([name, code]) => [code, name]));
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
-const acceptKey = (key) => createHash('sha1').update(key + GUID).digest('base64');
+const acceptKey = (key) =>
+  createHash('sha1')
+    .update(key + GUID)
+    .digest('base64');
 
 /** A frame; `length` writes that length into the header, whatever the payload's is. */
-function frame({
-  opcode = 'text', fin = true, rsv = 0, mask = false, payload = '', length, wide = false,
-}) {
+function frame({ opcode = 'text', fin = true, rsv = 0, mask = false, payload = '', length, wide = false }) {
   const data = Buffer.from(payload);
   const code = typeof opcode === 'number' ? opcode : OPCODE[opcode];
   const size = length ?? data.length;
@@ -175,7 +176,8 @@ function upgradeRequest({ path = '/', headers = {}, method = 'GET' } = {}) {
     'Sec-WebSocket-Version': '13',
     ...headers,
   };
-  const lines = Object.entries(all).filter(([, value]) => value !== null)
+  const lines = Object.entries(all)
+    .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name}: ${value}\r\n`);
   return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
@@ -198,7 +200,8 @@ function upgradeResponse(request, headers = {}) {
     'Sec-WebSocket-Accept': acceptKey(key),
     ...headers,
   };
-  const lines = Object.entries(all).filter(([, value]) => value !== null)
+  const lines = Object.entries(all)
+    .filter(([, value]) => value !== null)
     .map(([name, value]) => `${name}: ${value}\r\n`);
   return `HTTP/1.1 101 Switching Protocols\r\n${lines.join('')}\r\n`;
 }

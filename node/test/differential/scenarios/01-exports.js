@@ -3,18 +3,45 @@ const { EventEmitter } = require('node:events');
 const util = require('node:util');
 const { scenario } = require('../registry.js');
 
-const NAMES = ['server', 'client', 'router', 'frame', 'request', 'connection', 'w3cwebsocket',
-  'deprecation', 'version'];
+const NAMES = [
+  'server',
+  'client',
+  'router',
+  'frame',
+  'request',
+  'connection',
+  'w3cwebsocket',
+  'deprecation',
+  'version',
+];
 
 /** What the documentation, or the package's own examples, name. */
 const METHODS = {
-  server: ['mount', 'unmount', 'closeAllConnections', 'shutDown', 'broadcast', 'broadcastUTF',
-    'broadcastBytes'],
+  server: [
+    'mount',
+    'unmount',
+    'closeAllConnections',
+    'shutDown',
+    'broadcast',
+    'broadcastUTF',
+    'broadcastBytes',
+  ],
   client: ['connect', 'abort'],
   router: ['attachServer', 'detachServer', 'mount', 'unmount'],
   request: ['readHandshake', 'accept', 'reject'],
-  connection: ['close', 'drop', 'sendUTF', 'sendBytes', 'send', 'ping', 'pong', 'sendFrame',
-    'sendCloseFrame', 'pause', 'resume'],
+  connection: [
+    'close',
+    'drop',
+    'sendUTF',
+    'sendBytes',
+    'send',
+    'ping',
+    'pong',
+    'sendFrame',
+    'sendCloseFrame',
+    'pause',
+    'resume',
+  ],
   frame: ['toBuffer', 'toString'],
   w3cwebsocket: ['send', 'close'],
 };
@@ -69,7 +96,7 @@ scenario('exports: classes can be inherited from in the old way', async (stage) 
   client.connect(url);
   const [connection] = await stage.event(client, 'connect');
   connection.sendUTF('inherited');
-  line('echo', ...await stage.event(connection, 'message'));
+  line('echo', ...(await stage.event(connection, 'message')));
 });
 
 scenario('exports: classes can be inherited from with class', async (stage) => {

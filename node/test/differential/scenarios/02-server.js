@@ -2,10 +2,24 @@
 const { scenario } = require('../registry.js');
 const { shown } = require('../stage.js');
 
-const OPTIONS = ['maxReceivedFrameSize', 'maxReceivedMessageSize', 'fragmentOutgoingMessages',
-  'fragmentationThreshold', 'keepalive', 'keepaliveInterval', 'dropConnectionOnKeepaliveTimeout',
-  'keepaliveGracePeriod', 'useNativeKeepalive', 'assembleFragments', 'autoAcceptConnections',
-  'ignoreXForwardedFor', 'parseCookies', 'parseExtensions', 'disableNagleAlgorithm', 'closeTimeout'];
+const OPTIONS = [
+  'maxReceivedFrameSize',
+  'maxReceivedMessageSize',
+  'fragmentOutgoingMessages',
+  'fragmentationThreshold',
+  'keepalive',
+  'keepaliveInterval',
+  'dropConnectionOnKeepaliveTimeout',
+  'keepaliveGracePeriod',
+  'useNativeKeepalive',
+  'assembleFragments',
+  'autoAcceptConnections',
+  'ignoreXForwardedFor',
+  'parseCookies',
+  'parseExtensions',
+  'disableNagleAlgorithm',
+  'closeTimeout',
+];
 
 scenario('server: options and their defaults', async (stage) => {
   const line = stage.log('config');
@@ -37,7 +51,8 @@ scenario('server: several http servers', async (stage) => {
   const one = await stage.http();
   const two = await stage.http();
   const server = new stage.lib.server({
-    httpServer: [one.server, two.server], autoAcceptConnections: true,
+    httpServer: [one.server, two.server],
+    autoAcceptConnections: true,
   });
   for (const { port } of [one, two]) {
     const peer = await stage.dial(port);
@@ -107,12 +122,16 @@ scenario('server: events, their arguments and their order', async (stage) => {
   const line = stage.watchServer(server);
   server.on('request', function onRequest(request) {
     line('request', request, this === server, server.pendingRequests.length, server.connections.length);
-    request.on('requestResolved', (who) => line('requestResolved', who === request, server.pendingRequests.length));
+    request.on('requestResolved', (who) =>
+      line('requestResolved', who === request, server.pendingRequests.length),
+    );
     request.on('requestAccepted', (who) => line('requestAccepted', who, server.connections.length));
     request.on('requestRejected', (who) => line('requestRejected', who === request));
     const connection = request.accept(null, null);
     line('accepted', server.connections[0] === connection, server.pendingRequests.length);
-    connection.on('close', (...values) => line('the connection closes', ...values, server.connections.length));
+    connection.on('close', (...values) =>
+      line('the connection closes', ...values, server.connections.length),
+    );
   });
   const peer = await stage.dial(port);
   const closed = stage.event(server, 'close');
@@ -125,7 +144,7 @@ scenario('server: several connections close one by one', async (stage) => {
   const { server, port } = await stage.serve({ autoAcceptConnections: true });
   const line = stage.watchServer(server);
   const peers = [];
-  for (const _ of [1, 2, 3]) peers.push(await stage.dial(port));
+  while (peers.length < 3) peers.push(await stage.dial(port));
   const [, second] = server.connections;
   peers[1].close(1000);
   const [closed] = await stage.event(server, 'close');
@@ -238,7 +257,9 @@ scenario('server: no listener for upgradeError is needed', async (stage) => {
 
 scenario('server: the client is gone before it is accepted', async (stage) => {
   let request;
-  const { server, port } = await stage.serve({}, (arrived) => { request = arrived; });
+  const { server, port } = await stage.serve({}, (arrived) => {
+    request = arrived;
+  });
   const line = stage.watchServer(server);
   const arrived = stage.event(server, 'request');
   const { dial } = require('../stage.js').wire;
@@ -251,8 +272,13 @@ scenario('server: the client is gone before it is accepted', async (stage) => {
   stage.watchConnection(connection);
   line('connected', connection.connected, server.connections.length);
   await stage.event(server, 'close');
-  line('then', connection.connected, connection.closeReasonCode, connection.closeDescription,
-    server.connections.length);
+  line(
+    'then',
+    connection.connected,
+    connection.closeReasonCode,
+    connection.closeDescription,
+    server.connections.length,
+  );
 });
 
 scenario('server: a request is answered later', async (stage) => {

@@ -10,25 +10,44 @@ async function handshake(stage, { config, path, headers }, act) {
 
 scenario('request: properties', async (stage) => {
   const line = stage.log('request');
-  await handshake(stage, {
-    path: '/a/b%20c?x=1&y=two&y=three',
-    headers: {
-      Origin: 'http://origin.example',
-      'Sec-WebSocket-Protocol': 'Chat.V1,superChat,  LAST',
-      'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits, simple; A=b',
-      Cookie: 'one=1; two="quoted"; three=a%20b; bare; four=x=y',
+  await handshake(
+    stage,
+    {
+      path: '/a/b%20c?x=1&y=two&y=three',
+      headers: {
+        Origin: 'http://origin.example',
+        'Sec-WebSocket-Protocol': 'Chat.V1,superChat,  LAST',
+        'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits, simple; A=b',
+        Cookie: 'one=1; two="quoted"; three=a%20b; bare; four=x=y',
+      },
     },
-  }, (request) => {
-    for (const name of ['resource', 'host', 'key', 'origin', 'webSocketVersion', 'remoteAddress',
-      'remoteAddresses', 'requestedProtocols', 'requestedExtensions', 'cookies', 'websocketVersion']) {
-      line(name, request[name]);
-    }
-    const { pathname, query, search, href } = request.resourceURL;
-    line('resourceURL', pathname, { ...query }, search, href);
-    line('objects', request.httpRequest.url, request.socket === request.httpRequest.socket,
-      typeof request.serverConfig);
-    request.reject();
-  });
+    (request) => {
+      for (const name of [
+        'resource',
+        'host',
+        'key',
+        'origin',
+        'webSocketVersion',
+        'remoteAddress',
+        'remoteAddresses',
+        'requestedProtocols',
+        'requestedExtensions',
+        'cookies',
+        'websocketVersion',
+      ]) {
+        line(name, request[name]);
+      }
+      const { pathname, query, search, href } = request.resourceURL;
+      line('resourceURL', pathname, { ...query }, search, href);
+      line(
+        'objects',
+        request.httpRequest.url,
+        request.socket === request.httpRequest.socket,
+        typeof request.serverConfig,
+      );
+      request.reject();
+    },
+  );
 });
 
 scenario('request: a quoted value in the list of extensions', async (stage) => {
@@ -49,11 +68,10 @@ scenario('request: as little as there can be', async (stage) => {
 
 scenario('request: parseCookies and parseExtensions can be off', async (stage) => {
   const headers = { Cookie: 'a=%E0%A4%A', 'Sec-WebSocket-Extensions': 'x; y=z' };
-  await handshake(stage, { config: { parseCookies: false, parseExtensions: false }, headers },
-    (request) => {
-      stage.log('request')('parsed', request.cookies, request.requestedExtensions);
-      request.reject();
-    });
+  await handshake(stage, { config: { parseCookies: false, parseExtensions: false }, headers }, (request) => {
+    stage.log('request')('parsed', request.cookies, request.requestedExtensions);
+    request.reject();
+  });
 });
 
 scenario('request: X-Forwarded-For', async (stage) => {
@@ -62,15 +80,21 @@ scenario('request: X-Forwarded-For', async (stage) => {
     await handshake(stage, { config, headers }, (request) => {
       const connection = request.accept(null, null);
       stage.log('request')('addresses', request.remoteAddress, request.remoteAddresses);
-      stage.log('request')('of the connection', connection.remoteAddress, connection.remoteAddresses,
-        connection.socket.remoteAddress);
+      stage.log('request')(
+        'of the connection',
+        connection.remoteAddress,
+        connection.remoteAddresses,
+        connection.socket.remoteAddress,
+      );
     });
   }
 });
 
 scenario('request: version 8', async (stage) => {
   const headers = {
-    'Sec-WebSocket-Version': '8', 'Sec-WebSocket-Origin': 'http://old.example', Origin: 'http://new.example',
+    'Sec-WebSocket-Version': '8',
+    'Sec-WebSocket-Origin': 'http://old.example',
+    Origin: 'http://new.example',
   };
   const { peer } = await handshake(stage, { headers }, (request) => {
     stage.log('request')('version', request.webSocketVersion, request.origin);
@@ -98,16 +122,23 @@ scenario('accept: a protocol, spelt as the client spelt it', async (stage) => {
 });
 
 for (const [what, protocol] of Object.entries({
-  'in other letters': 'CHAT', 'that was not offered': 'other', 'that cannot be one': 'a b', empty: '',
+  'in other letters': 'CHAT',
+  'that was not offered': 'other',
+  'that cannot be one': 'a b',
+  empty: '',
 })) {
   scenario(`accept: a protocol ${what}`, async (stage) => {
-    const { peer, server } = await handshake(stage, {
-      headers: { 'Sec-WebSocket-Protocol': 'chat' },
-    }, (request) => {
-      request.on('requestRejected', () => stage.log('request')('rejected'));
-      stage.attempt(stage.log('request'), 'accept', () => request.accept(protocol, null));
-      stage.attempt(stage.log('request'), 'again', () => request.accept(null, null));
-    });
+    const { peer, server } = await handshake(
+      stage,
+      {
+        headers: { 'Sec-WebSocket-Protocol': 'chat' },
+      },
+      (request) => {
+        request.on('requestRejected', () => stage.log('request')('rejected'));
+        stage.attempt(stage.log('request'), 'accept', () => request.accept(protocol, null));
+        stage.attempt(stage.log('request'), 'again', () => request.accept(null, null));
+      },
+    );
     stage.log('peer')('response', peer.response);
     stage.log('server')('connections', server.connections.length);
   });
@@ -121,8 +152,12 @@ scenario('accept: an origin with line breaks', async (stage) => {
 });
 
 scenario('accept and reject: only once', async (stage) => {
-  for (const [first, second] of [['accept', 'accept'], ['accept', 'reject'], ['reject', 'accept'],
-    ['reject', 'reject']]) {
+  for (const [first, second] of [
+    ['accept', 'accept'],
+    ['accept', 'reject'],
+    ['reject', 'accept'],
+    ['reject', 'reject'],
+  ]) {
     const { peer } = await handshake(stage, {}, (request) => {
       stage.attempt(stage.log('request'), first, () => request[first]());
       stage.attempt(stage.log('request'), second, () => request[second]());
@@ -147,9 +182,16 @@ scenario('reject: events of the request', async (stage) => {
 });
 
 for (const values of [
-  [], [404], [404, 'no such place'], [500, null, { 'X-One': 1, 'x-two': ['a', 'b'] }],
-  ['404', 'a status as text'], [299, 'an unknown status'], [401, 'a\r\nb', { 'X-Y\r\nZ': 'c\r\nd' }],
-  [302, undefined, { Location: 'http://elsewhere.example/' }], [426], [410, ''],
+  [],
+  [404],
+  [404, 'no such place'],
+  [500, null, { 'X-One': 1, 'x-two': ['a', 'b'] }],
+  ['404', 'a status as text'],
+  [299, 'an unknown status'],
+  [401, 'a\r\nb', { 'X-Y\r\nZ': 'c\r\nd' }],
+  [302, undefined, { Location: 'http://elsewhere.example/' }],
+  [426],
+  [410, ''],
 ]) {
   scenario(`reject: ${JSON.stringify(values)}`, async (stage) => {
     const { peer, server } = await handshake(stage, {}, (request) => request.reject(...values));
@@ -161,7 +203,16 @@ for (const values of [
 
 const COOKIES = [
   { name: 'plain', value: 'v' },
-  { name: 'all', value: 'v', path: '/p', domain: 'EXAMPLE.com', expires: new Date(0), maxage: 60, secure: true, httponly: true },
+  {
+    name: 'all',
+    value: 'v',
+    path: '/p',
+    domain: 'EXAMPLE.com',
+    expires: new Date(0),
+    maxage: 60,
+    secure: true,
+    httponly: true,
+  },
   { name: 'text', value: '"quoted"', maxage: '90' },
   { name: 'odd', value: 'a;b\r\nc' },
   { name: 'fraction', value: 'v', maxage: 1.6, secure: false },
@@ -169,7 +220,11 @@ const COOKIES = [
 
 scenario('accept: cookies', async (stage) => {
   const { peer } = await handshake(stage, {}, (request) => {
-    request.accept(null, null, COOKIES.map((cookie) => ({ ...cookie })));
+    request.accept(
+      null,
+      null,
+      COOKIES.map((cookie) => ({ ...cookie })),
+    );
   });
   stage.log('peer')('response', peer.response);
 });
@@ -178,7 +233,10 @@ const WRONG = {
   'that are no array': { name: 'a', value: 'b' },
   'without a name': [{ value: 'v' }],
   'without a value': [{ name: 'n' }],
-  'twice the same': [{ name: 'n', value: 1 + 'v' }, { name: 'n', value: 'w' }],
+  'twice the same': [
+    { name: 'n', value: 1 + 'v' },
+    { name: 'n', value: 'w' },
+  ],
   'with a bad name': [{ name: 'n@', value: 'v' }],
   'with a bad value': [{ name: 'n', value: 'a,b' }],
   'with a bad quoted value': [{ name: 'n', value: '"a\\b"' }],
@@ -205,9 +263,14 @@ scenario('request: made by hand, without a server', async (stage) => {
   const { lib } = stage;
   const { server: httpServer, port } = await stage.http();
   const config = {
-    maxReceivedFrameSize: 0x10000, maxReceivedMessageSize: 0x100000, fragmentOutgoingMessages: true,
-    fragmentationThreshold: 0x4000, keepalive: false, assembleFragments: true,
-    disableNagleAlgorithm: true, closeTimeout: 5000,
+    maxReceivedFrameSize: 0x10000,
+    maxReceivedMessageSize: 0x100000,
+    fragmentOutgoingMessages: true,
+    fragmentationThreshold: 0x4000,
+    keepalive: false,
+    assembleFragments: true,
+    disableNagleAlgorithm: true,
+    closeTimeout: 5000,
   };
   httpServer.on('upgrade', (httpRequest, socket) => {
     const request = new lib.request(socket, httpRequest, config);
@@ -232,8 +295,11 @@ scenario('request: made by hand, without a server', async (stage) => {
 
 scenario('request: what is done to the socket', async (stage) => {
   const line = stage.log('socket');
-  for (const config of [{}, { disableNagleAlgorithm: false, keepalive: false },
-    { useNativeKeepalive: true, keepaliveInterval: 1234 }]) {
+  for (const config of [
+    {},
+    { disableNagleAlgorithm: false, keepalive: false },
+    { useNativeKeepalive: true, keepaliveInterval: 1234 },
+  ]) {
     await handshake(stage, { config }, (request) => {
       for (const method of ['setNoDelay', 'setTimeout', 'setKeepAlive']) {
         const original = request.socket[method];

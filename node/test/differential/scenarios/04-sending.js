@@ -4,10 +4,26 @@ const { shown } = require('../stage.js');
 
 bothRoles('connection: properties while open, and afterwards', async (stage, role) => {
   const line = stage.log('connection');
-  const names = ['connected', 'state', 'closeReasonCode', 'closeDescription', 'protocol', 'extensions',
-    'webSocketVersion', 'websocketVersion', 'remoteAddress', 'maskOutgoingPackets', 'closeTimeout',
-    'assembleFragments', 'maxReceivedMessageSize', 'closeEventEmitted', 'outputBufferFull',
-    'inputPaused', 'waitingForCloseResponse', 'receivedEnd'];
+  const names = [
+    'connected',
+    'state',
+    'closeReasonCode',
+    'closeDescription',
+    'protocol',
+    'extensions',
+    'webSocketVersion',
+    'websocketVersion',
+    'remoteAddress',
+    'maskOutgoingPackets',
+    'closeTimeout',
+    'assembleFragments',
+    'maxReceivedMessageSize',
+    'closeEventEmitted',
+    'outputBufferFull',
+    'inputPaused',
+    'waitingForCloseResponse',
+    'receivedEnd',
+  ];
   const { connection, peer } = await stage.connection(role);
   for (const name of names) line(name, connection[name]);
   line('socket', connection.socket.constructor.name, connection.config.closeTimeout);
@@ -18,10 +34,20 @@ bothRoles('connection: properties while open, and afterwards', async (stage, rol
 });
 
 const DATA = {
-  text: 'text ✓', 'an empty text': '', 'a number': 42, zero: 0, false: false, 'an array': [1, 2],
-  'an object': { toString: () => 'an object' }, 'a plain object': {}, 'a Buffer': Buffer.from([0, 128, 255]),
-  'an empty Buffer': Buffer.alloc(0), 'a Uint8Array': new Uint8Array([1, 2, 3]), 'a String': new String('boxed'),
-  'a surrogate alone': 'a\ud800b', 'a date': new Date(0).toISOString(),
+  text: 'text ✓',
+  'an empty text': '',
+  'a number': 42,
+  zero: 0,
+  false: false,
+  'an array': [1, 2],
+  'an object': { toString: () => 'an object' },
+  'a plain object': {},
+  'a Buffer': Buffer.from([0, 128, 255]),
+  'an empty Buffer': Buffer.alloc(0),
+  'a Uint8Array': new Uint8Array([1, 2, 3]),
+  'a String': new String('boxed'),
+  'a surrogate alone': 'a\ud800b',
+  'a date': new Date(0).toISOString(),
 };
 
 for (const method of ['send', 'sendUTF', 'sendBytes']) {
@@ -41,8 +67,15 @@ for (const method of ['send', 'sendUTF', 'sendBytes']) {
 scenario('send: what cannot be sent', async (stage) => {
   const { connection } = await stage.connection('server');
   const none = Object.create(null);
-  for (const [method, data] of [['send', none], ['send', null], ['send', undefined], ['sendUTF', null],
-    ['sendUTF', undefined], ['sendBytes', null], ['sendBytes', undefined]]) {
+  for (const [method, data] of [
+    ['send', none],
+    ['send', null],
+    ['send', undefined],
+    ['sendUTF', null],
+    ['sendUTF', undefined],
+    ['sendBytes', null],
+    ['sendBytes', undefined],
+  ]) {
     try {
       connection[method](data);
       stage.log('connection')(method, 'returns');
@@ -78,10 +111,12 @@ bothRoles('send: a callback once the socket is gone', async (stage, role) => {
   const line = stage.watchConnection(connection);
   connection.socket.destroy();
   await new Promise((resolve) => {
-    stage.attempt(line, 'sendUTF', () => connection.sendUTF('too late', (error) => {
-      line('callback', error);
-      resolve();
-    }));
+    stage.attempt(line, 'sendUTF', () =>
+      connection.sendUTF('too late', (error) => {
+        line('callback', error);
+        resolve();
+      }),
+    );
   });
   await stage.settle();
 });
@@ -117,7 +152,11 @@ bothRoles('send: many messages at once, and close', async (stage, role) => {
   connection.close(1000, 'done');
   const frames = await peer.rest();
   const texts = frames.slice(0, 100).map(({ payload }) => payload.toString());
-  stage.log('peer')('in order', texts.every((text, n) => text === `message ${n}`), frames.length);
+  stage.log('peer')(
+    'in order',
+    texts.every((text, n) => text === `message ${n}`),
+    frames.length,
+  );
   stage.log('peer')('last', ...shown(frames.at(-1)));
 });
 
@@ -176,13 +215,31 @@ bothRoles('send: the configuration can be changed, and replaced', async (stage, 
 bothRoles('ping and pong: payloads', async (stage, role) => {
   const { connection, peer } = await stage.connection(role);
   const line = stage.log('connection');
-  const payloads = [undefined, '', 'text', 'é'.repeat(70), Buffer.from([1, 2]), Buffer.alloc(125, 1),
-    Buffer.alloc(126, 2), 42, 0, null, { toString: () => 'object' }];
+  const payloads = [
+    undefined,
+    '',
+    'text',
+    'é'.repeat(70),
+    Buffer.from([1, 2]),
+    Buffer.alloc(125, 1),
+    Buffer.alloc(126, 2),
+    42,
+    0,
+    null,
+    { toString: () => 'object' },
+  ];
   for (const payload of payloads) {
     stage.attempt(line, 'ping', () => connection.ping(payload));
     stage.log('peer')('ping', ...shown(await peer.next()));
   }
-  for (const payload of [undefined, null, Buffer.alloc(0), Buffer.from('data'), Buffer.alloc(125, 1), Buffer.alloc(126, 2)]) {
+  for (const payload of [
+    undefined,
+    null,
+    Buffer.alloc(0),
+    Buffer.from('data'),
+    Buffer.alloc(125, 1),
+    Buffer.alloc(126, 2),
+  ]) {
     stage.attempt(line, 'pong', () => connection.pong(payload));
     stage.log('peer')('pong', ...shown(await peer.next()));
   }

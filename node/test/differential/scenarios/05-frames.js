@@ -2,13 +2,26 @@
 const { bothRoles, scenario } = require('../registry.js');
 const { shown } = require('../stage.js');
 
-const fresh = (lib, fields) => Object.assign(
-  new lib.frame(Buffer.alloc(4), Buffer.alloc(10), { maxReceivedFrameSize: 1000 }), fields);
+const fresh = (lib, fields) =>
+  Object.assign(new lib.frame(Buffer.alloc(4), Buffer.alloc(10), { maxReceivedFrameSize: 1000 }), fields);
 
 scenario('frame: a new one', ({ lib, log }) => {
   const frame = fresh(lib);
-  for (const name of ['fin', 'rsv1', 'rsv2', 'rsv3', 'mask', 'opcode', 'length', 'binaryPayload',
-    'closeStatus', 'maxReceivedFrameSize', 'protocolError', 'frameTooLarge', 'invalidCloseFrameLength']) {
+  for (const name of [
+    'fin',
+    'rsv1',
+    'rsv2',
+    'rsv3',
+    'mask',
+    'opcode',
+    'length',
+    'binaryPayload',
+    'closeStatus',
+    'maxReceivedFrameSize',
+    'protocolError',
+    'frameTooLarge',
+    'invalidCloseFrameLength',
+  ]) {
     log('frame')(name, frame[name]);
   }
 });
@@ -66,7 +79,10 @@ bothRoles('sendFrame: frames made by hand', async (stage, role) => {
 const WRONG = {
   'a reserved opcode': [{ opcode: 5, fin: true, rsv2: true, rsv3: true }],
   'a continuation of nothing': [{ opcode: 0, fin: true }],
-  'a message within a message': [{ opcode: 1, fin: false }, { opcode: 2, fin: true }],
+  'a message within a message': [
+    { opcode: 1, fin: false },
+    { opcode: 2, fin: true },
+  ],
   'a fragment of a ping': [{ opcode: 9, fin: false }],
   'a long ping': [{ opcode: 9, fin: true, binaryPayload: Buffer.alloc(126) }],
 };
@@ -74,7 +90,9 @@ for (const [what, frames] of Object.entries(WRONG)) {
   bothRoles(`sendFrame: ${what}`, async (stage, role) => {
     const { connection, peer } = await stage.connection(role);
     for (const fields of frames) {
-      stage.attempt(stage.log('connection'), 'sendFrame', () => connection.sendFrame(fresh(stage.lib, fields)));
+      stage.attempt(stage.log('connection'), 'sendFrame', () =>
+        connection.sendFrame(fresh(stage.lib, fields)),
+      );
     }
     connection.ping('last');
     let frame;
@@ -88,7 +106,12 @@ for (const [what, frames] of Object.entries(WRONG)) {
 bothRoles('sendFrame: a close frame', async (stage, role) => {
   const { connection, peer } = await stage.watched(role);
   const line = stage.log('connection');
-  const frame = fresh(stage.lib, { opcode: 8, fin: true, closeStatus: 4009, binaryPayload: Buffer.from('by hand') });
+  const frame = fresh(stage.lib, {
+    opcode: 8,
+    fin: true,
+    closeStatus: 4009,
+    binaryPayload: Buffer.from('by hand'),
+  });
   stage.attempt(line, 'sendFrame', () => connection.sendFrame(frame));
   line('connected', connection.connected);
   stage.log('peer')('got', ...shown(await peer.next()));
@@ -127,8 +150,13 @@ bothRoles('assembleFragments: false gives frames', async (stage, role) => {
   const line = stage.log('connection');
   const { connection, peer } = await stage.connection(role, { assembleFragments: false }, (connection) => {
     connection.on('frame', function onFrame(frame) {
-      line("'frame'", ...FIELDS.map((name) => frame[name]), frame instanceof stage.lib.frame,
-        this === connection, frame.toString());
+      line(
+        "'frame'",
+        ...FIELDS.map((name) => frame[name]),
+        frame instanceof stage.lib.frame,
+        this === connection,
+        frame.toString(),
+      );
     });
     for (const event of ['message', 'pong', 'close']) {
       connection.on(event, (...values) => line(`'${event}'`, ...values));

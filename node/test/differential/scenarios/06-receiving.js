@@ -24,11 +24,16 @@ bothRoles('message: what it looks like', async (stage, role) => {
   });
   const all = messages(connection, 8);
   for (const options of [
-    { payload: 'text' }, { payload: '' }, { payload: 'Grüße, 世界 🚢' },
-    { opcode: 'binary', payload: Buffer.from([0, 1, 2, 255]) }, { opcode: 'binary' },
-    { payload: 'x'.repeat(126) }, { opcode: 'binary', payload: Buffer.alloc(65535, 3) },
+    { payload: 'text' },
+    { payload: '' },
+    { payload: 'Grüße, 世界 🚢' },
+    { opcode: 'binary', payload: Buffer.from([0, 1, 2, 255]) },
+    { opcode: 'binary' },
+    { payload: 'x'.repeat(126) },
+    { opcode: 'binary', payload: Buffer.alloc(65535, 3) },
     { opcode: 'binary', payload: Buffer.alloc(65536, 4) },
-  ]) peer.send(options);
+  ])
+    peer.send(options);
   await all;
 });
 
@@ -54,8 +59,11 @@ bothRoles('message: assembled of fragments, with control frames between', async 
 bothRoles('message: bytes one by one', async (stage, role) => {
   const { connection, peer } = await stage.watched(role);
   const all = messages(connection, 3);
-  const bytes = Buffer.concat([peer.frame({ payload: 'one' }), peer.frame({ payload: 'x'.repeat(130) }),
-    peer.frame({ opcode: 'binary', payload: Buffer.from([1, 2]) })]);
+  const bytes = Buffer.concat([
+    peer.frame({ payload: 'one' }),
+    peer.frame({ payload: 'x'.repeat(130) }),
+    peer.frame({ opcode: 'binary', payload: Buffer.from([1, 2]) }),
+  ]);
   for (const byte of bytes) {
     peer.write(Buffer.from([byte]));
     await new Promise(setImmediate);
@@ -70,7 +78,11 @@ bothRoles('message: many in one chunk, in order', async (stage, role) => {
   const all = messages(connection, 2000);
   peer.write(Buffer.concat(Array.from({ length: 2000 }, (_, n) => peer.frame({ payload: `${n}` }))));
   await all;
-  stage.log('connection')('in order', seen.length, seen.every((text, n) => text === `${n}`));
+  stage.log('connection')(
+    'in order',
+    seen.length,
+    seen.every((text, n) => text === `${n}`),
+  );
 });
 
 bothRoles('message: a Buffer keeps its contents', async (stage, role) => {
@@ -78,17 +90,29 @@ bothRoles('message: a Buffer keeps its contents', async (stage, role) => {
   const kept = [];
   connection.on('message', ({ binaryData }) => kept.push(binaryData));
   const first = messages(connection, 50);
-  peer.write(Buffer.concat(Array.from({ length: 50 }, (_, n) => peer.frame({
-    opcode: 'binary', payload: Buffer.alloc(n * 20, n),
-  }))));
+  peer.write(
+    Buffer.concat(
+      Array.from({ length: 50 }, (_, n) =>
+        peer.frame({
+          opcode: 'binary',
+          payload: Buffer.alloc(n * 20, n),
+        }),
+      ),
+    ),
+  );
   await first;
   const more = messages(connection, 50);
   for (let n = 0; n < 50; n += 1) peer.send({ opcode: 'binary', payload: Buffer.alloc(3000, 255) });
   await more;
   const right = kept.slice(0, 50).every((data, n) => data.equals(Buffer.alloc(n * 20, n)));
   kept[10].fill(1);
-  stage.log('connection')('kept', kept.length, right, kept[11].equals(Buffer.alloc(220, 11)),
-    kept[9].equals(Buffer.alloc(180, 9)));
+  stage.log('connection')(
+    'kept',
+    kept.length,
+    right,
+    kept[11].equals(Buffer.alloc(220, 11)),
+    kept[9].equals(Buffer.alloc(180, 9)),
+  );
 });
 
 bothRoles('message: large, both ways', async (stage, role) => {
@@ -190,8 +214,13 @@ bothRoles('message: replies of one chunk keep their order', async (stage, role) 
     connection.sendUTF(`${utf8Data}!`);
     if (utf8Data === '5') connection.ping('five');
   });
-  peer.write(Buffer.concat(Array.from({ length: 10 }, (_, n) => (
-    peer.frame(n === 7 ? { opcode: 'ping', payload: 'seven' } : { payload: `${n}` })))));
+  peer.write(
+    Buffer.concat(
+      Array.from({ length: 10 }, (_, n) =>
+        peer.frame(n === 7 ? { opcode: 'ping', payload: 'seven' } : { payload: `${n}` }),
+      ),
+    ),
+  );
   for (let n = 0; n < 11; n += 1) stage.log('peer')('got', ...shown(await peer.next()));
 });
 
@@ -229,7 +258,7 @@ bothRoles('pause in a handler holds back the rest of the chunk', async (stage, r
   await rest;
 });
 
-bothRoles('pause: the peer\'s close waits as well', async (stage, role) => {
+bothRoles("pause: the peer's close waits as well", async (stage, role) => {
   const { connection, peer } = await stage.watched(role);
   await stage.settle();
   connection.pause();

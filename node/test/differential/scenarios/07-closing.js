@@ -7,8 +7,13 @@ for (const values of [[], [1001], [4000, 'why not ✓'], ['4000', 'text'], [3000
     const { connection, peer } = await stage.watched(role);
     const line = stage.log('connection');
     stage.attempt(line, 'close', () => connection.close(...values));
-    line('closing', connection.connected, connection.closeReasonCode, connection.closeDescription,
-      connection.state);
+    line(
+      'closing',
+      connection.connected,
+      connection.closeReasonCode,
+      connection.closeDescription,
+      connection.state,
+    );
     stage.log('peer')('got', ...shown(await peer.next()));
     stage.attempt(line, 'again', () => connection.close(4999));
     peer.close(values[0] === undefined ? 1000 : Number(values[0]));
@@ -38,8 +43,12 @@ bothRoles('close: a reason that is too long', async (stage, role) => {
 });
 
 for (const [what, code, reason] of [
-  ['1000', 1000, ''], ['a reason', 4002, 'done ✓'], ['nothing at all', undefined, ''],
-  ['1001', 1001, 'going'], ['1012', 1012, ''], ['3999', 3999, 'x'.repeat(123)],
+  ['1000', 1000, ''],
+  ['a reason', 4002, 'done ✓'],
+  ['nothing at all', undefined, ''],
+  ['1001', 1001, 'going'],
+  ['1012', 1012, ''],
+  ['3999', 3999, 'x'.repeat(123)],
 ]) {
   bothRoles(`the peer closes: ${what}`, async (stage, role) => {
     const { connection, peer } = await stage.watched(role);
@@ -54,9 +63,15 @@ for (const [what, code, reason] of [
 }
 
 const BAD_CLOSES = {
-  'code 0': wire.closing(0), 'code 999': wire.closing(999), 'code 1004': wire.closing(1004, 'x'),
-  'code 1005': wire.closing(1005), 'code 1006': wire.closing(1006), 'code 1015': wire.closing(1015),
-  'code 1016': wire.closing(1016), 'code 2999': wire.closing(2999), 'code 5000': wire.closing(5000),
+  'code 0': wire.closing(0),
+  'code 999': wire.closing(999),
+  'code 1004': wire.closing(1004, 'x'),
+  'code 1005': wire.closing(1005),
+  'code 1006': wire.closing(1006),
+  'code 1015': wire.closing(1015),
+  'code 1016': wire.closing(1016),
+  'code 2999': wire.closing(2999),
+  'code 5000': wire.closing(5000),
   'one byte': Buffer.from([3]),
   'a reason that is no text': Buffer.concat([wire.closing(1000), Buffer.from([0x61, 0xff])]),
   'a reason of one byte that is no text': Buffer.concat([wire.closing(1000), Buffer.from([0xff])]),
@@ -73,9 +88,14 @@ for (const [what, payload] of Object.entries(BAD_CLOSES)) {
 
 bothRoles('the peer closes: nothing is heard after its close frame', async (stage, role) => {
   const { connection, peer } = await stage.watched(role);
-  peer.write(Buffer.concat([peer.frame({ payload: 'before' }),
-    peer.frame({ opcode: 'close', payload: wire.closing(1000) }), peer.frame({ payload: 'after' }),
-    peer.frame({ opcode: 'ping' })]));
+  peer.write(
+    Buffer.concat([
+      peer.frame({ payload: 'before' }),
+      peer.frame({ opcode: 'close', payload: wire.closing(1000) }),
+      peer.frame({ payload: 'after' }),
+      peer.frame({ opcode: 'ping' }),
+    ]),
+  );
   for (const frame of await peer.rest()) stage.log('peer')('got', ...shown(frame));
   peer.socket.end();
   await stage.settle();
@@ -103,8 +123,12 @@ bothRoles('the connection is reset', async (stage, role) => {
   await stage.settle();
   peer.socket.resetAndDestroy();
   await stage.event(connection, 'close');
-  stage.log('connection')('closed', connection.connected, connection.closeReasonCode,
-    connection.closeDescription);
+  stage.log('connection')(
+    'closed',
+    connection.connected,
+    connection.closeReasonCode,
+    connection.closeDescription,
+  );
 });
 
 bothRoles('the connection is reset, and nobody listens for errors', async (stage, role) => {
@@ -149,7 +173,12 @@ for (const where of ['option', 'property']) {
     });
     connection.close(1000, 'patience');
     stage.log('peer')('got', ...shown(await peer.next()));
-    await Promise.race([closed, new Promise((resolve) => { setTimeout(resolve, 250); })]);
+    await Promise.race([
+      closed,
+      new Promise((resolve) => {
+        setTimeout(resolve, 250);
+      }),
+    ]);
     line('in the end', connection.state, connection.socket.destroyed);
   });
 }
@@ -161,13 +190,27 @@ bothRoles('closeTimeout: the peer hangs up without an answer', async (stage, rol
   await stage.event(connection, 'close');
 });
 
-for (const values of [[], [1008], [4008, 'spam'], [1008, 'quietly', true], ['1008', 7], [1006, 'odd'], [77]]) {
+for (const values of [
+  [],
+  [1008],
+  [4008, 'spam'],
+  [1008, 'quietly', true],
+  ['1008', 7],
+  [1006, 'odd'],
+  [77],
+]) {
   bothRoles(`drop: ${JSON.stringify(values)}`, async (stage, role) => {
     const { connection, peer } = await stage.watched(role);
     const line = stage.log('connection');
     stage.attempt(line, 'drop', () => connection.drop(...values));
-    line('dropped', connection.connected, connection.closeReasonCode, connection.closeDescription,
-      connection.socket.destroyed, connection.state);
+    line(
+      'dropped',
+      connection.connected,
+      connection.closeReasonCode,
+      connection.closeDescription,
+      connection.socket.destroyed,
+      connection.state,
+    );
     for (const frame of await peer.rest()) stage.log('peer')('got', ...shown(frame));
     stage.attempt(line, 'again', () => connection.drop(4999, 'again'));
     line('still', connection.closeReasonCode);
@@ -196,7 +239,10 @@ scenario('close: both ends at once', async (stage) => {
 for (const side of ['client', 'server']) {
   scenario(`close: both ends of the library, the ${side} begins`, async (stage) => {
     const ends = await stage.pair({}, (connection, role) => stage.watchConnection(connection, role));
-    const closed = Promise.all([stage.event(ends.clientSide, 'close'), stage.event(ends.serverSide, 'close')]);
+    const closed = Promise.all([
+      stage.event(ends.clientSide, 'close'),
+      stage.event(ends.serverSide, 'close'),
+    ]);
     ends[`${side}Side`].close(4005, 'over ✓');
     await closed;
     for (const role of ['client', 'server']) {
@@ -216,7 +262,9 @@ for (const side of ['client', 'server']) {
 
 bothRoles('close: an error in a handler of the close event', async (stage, role) => {
   const { connection, peer, server } = await stage.connection(role);
-  connection.on('close', () => { throw new Error('by the handler'); });
+  connection.on('close', () => {
+    throw new Error('by the handler');
+  });
   peer.close(1000);
   await peer.ended;
   await stage.settle();

@@ -3,10 +3,18 @@ const { bothRoles, scenario } = require('../registry.js');
 const { shown } = require('../stage.js');
 
 // The interval is what is tested here, so time has to pass; as little as can be told apart.
-const FAST = { keepalive: true, keepaliveInterval: 30, keepaliveGracePeriod: 60, dropConnectionOnKeepaliveTimeout: true };
+const FAST = {
+  keepalive: true,
+  keepaliveInterval: 30,
+  keepaliveGracePeriod: 60,
+  dropConnectionOnKeepaliveTimeout: true,
+};
 // A peer that answers must not be given up because the machine is busy.
 const PATIENT = { ...FAST, keepaliveGracePeriod: 3000 };
-const nothingFor = (time) => new Promise((resolve) => { setTimeout(resolve, time); });
+const nothingFor = (time) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, time);
+  });
 
 bothRoles('keepalive: a silent peer is pinged, and dropped', async (stage, role) => {
   const began = performance.now();
@@ -39,7 +47,9 @@ bothRoles('keepalive: any byte is a sign of life', async (stage, role) => {
 
 bothRoles('keepalive: dropConnectionOnKeepaliveTimeout can be off', async (stage, role) => {
   const { connection, peer } = await stage.watched(role, {
-    ...FAST, dropConnectionOnKeepaliveTimeout: false, keepaliveGracePeriod: 5,
+    ...FAST,
+    dropConnectionOnKeepaliveTimeout: false,
+    keepaliveGracePeriod: 5,
   });
   for (let n = 0; n < 4; n += 1) stage.log('peer')('got', ...shown(await peer.next()));
   stage.log('connection')('connected', connection.connected);

@@ -12,8 +12,12 @@ async function routed(stage) {
 async function ask(stage, port, path, protocols) {
   const headers = protocols ? { 'Sec-WebSocket-Protocol': protocols } : {};
   const { response } = await stage.dial(port, { path, headers });
-  stage.log('answers')(`${path} ${protocols ?? '-'}`, response.split('\r\n')[0],
-    /^sec-websocket-protocol: .*$/im.exec(response)?.[0], /^x-websocket-reject-reason: .*$/im.exec(response)?.[0]);
+  stage.log('answers')(
+    `${path} ${protocols ?? '-'}`,
+    response.split('\r\n')[0],
+    /^sec-websocket-protocol: .*$/im.exec(response)?.[0],
+    /^x-websocket-reject-reason: .*$/im.exec(response)?.[0],
+  );
 }
 
 scenario('router: paths and protocols', async (stage) => {
@@ -29,10 +33,24 @@ scenario('router: paths and protocols', async (stage) => {
   router.mount(/^\/re\/\d+$/, 'chat', take('RegExp'));
   router.mount('/dots.and(stars)*', null, take('escaped'));
   router.mount('*', 'last', take('* last'));
-  for (const [path, protocols] of [['/exact'], ['/exact?query=1'], ['/exact/'], ['/exact', 'chat'],
-    ['/exact', 'other'], ['/exact', 'other, CHAT'], ['/any'], ['/any', 'x, y'], ['/re/12', 'chat'],
-    ['/re/x', 'chat'], ['/dots.and(stars)*'], ['/dotsXand(stars)*'], ['/elsewhere', 'last'],
-    ['/elsewhere', 'first, last'], ['/elsewhere'], ['/exact', 'last, chat']]) {
+  for (const [path, protocols] of [
+    ['/exact'],
+    ['/exact?query=1'],
+    ['/exact/'],
+    ['/exact', 'chat'],
+    ['/exact', 'other'],
+    ['/exact', 'other, CHAT'],
+    ['/any'],
+    ['/any', 'x, y'],
+    ['/re/12', 'chat'],
+    ['/re/x', 'chat'],
+    ['/dots.and(stars)*'],
+    ['/dotsXand(stars)*'],
+    ['/elsewhere', 'last'],
+    ['/elsewhere', 'first, last'],
+    ['/elsewhere'],
+    ['/exact', 'last, chat'],
+  ]) {
     await ask(stage, port, path, protocols);
   }
 });
@@ -42,17 +60,30 @@ scenario('router: the request', async (stage) => {
   const line = stage.log('router');
   router.mount('/x', 'chat', function handler(request) {
     line('kind', request instanceof EventEmitter, request.webSocketRequest, this === router);
-    for (const name of ['protocol', 'origin', 'resource', 'remoteAddress', 'webSocketVersion',
-      'requestedExtensions', 'cookies']) line(name, request[name]);
-    line('resourceURL', request.resourceURL.pathname, { ...request.resourceURL.query },
-      request.httpRequest.url);
+    for (const name of [
+      'protocol',
+      'origin',
+      'resource',
+      'remoteAddress',
+      'webSocketVersion',
+      'requestedExtensions',
+      'cookies',
+    ])
+      line(name, request[name]);
+    line(
+      'resourceURL',
+      request.resourceURL.pathname,
+      { ...request.resourceURL.query },
+      request.httpRequest.url,
+    );
     request.on('requestAccepted', (connection) => line('requestAccepted', connection));
     request.on('requestRejected', (who) => line('requestRejected', who === request));
     const connection = request.accept(request.origin, [{ name: 'a', value: 'b' }]);
     line('accepted', connection.protocol);
   });
   const peer = await stage.dial(port, {
-    path: '/x?y=z', headers: { 'Sec-WebSocket-Protocol': 'Chat', Origin: 'http://o.example', Cookie: 'c=d' },
+    path: '/x?y=z',
+    headers: { 'Sec-WebSocket-Protocol': 'Chat', Origin: 'http://o.example', Cookie: 'c=d' },
   });
   stage.log('peer')('response', peer.response);
 });

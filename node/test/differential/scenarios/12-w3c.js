@@ -10,22 +10,29 @@ function watch(stage, socket, channel = 'socket') {
   for (const type of ['open', 'message', 'error', 'close']) {
     socket[`on${type}`] = function on(event) {
       const { data, code, reason, wasClean } = event;
-      line(`on${type}`, event.type, ...(type === 'message' ? [data] : []),
-        ...(type === 'close' ? [code, reason, wasClean] : []), socket.readyState,
-        this === socket, event.target === socket);
+      line(
+        `on${type}`,
+        event.type,
+        ...(type === 'message' ? [data] : []),
+        ...(type === 'close' ? [code, reason, wasClean] : []),
+        socket.readyState,
+        this === socket,
+        event.target === socket,
+      );
     };
   }
   return line;
 }
 
 /** Resolves at the next such event. */
-const next = (socket, type) => new Promise((resolve) => {
-  const once = (event) => {
-    socket.removeEventListener(type, once);
-    resolve(event);
-  };
-  socket.addEventListener(type, once);
-});
+const next = (socket, type) =>
+  new Promise((resolve) => {
+    const once = (event) => {
+      socket.removeEventListener(type, once);
+      resolve(event);
+    };
+    socket.addEventListener(type, once);
+  });
 
 async function opened(stage, { config, protocols } = {}) {
   const { url, next: nextPeer } = await stage.rawServer();
@@ -39,7 +46,8 @@ async function opened(stage, { config, protocols } = {}) {
 
 scenario('w3c: constants and attributes', async (stage) => {
   const line = stage.log('w3c');
-  for (const state of STATES) line(state, stage.lib.w3cwebsocket[state], stage.lib.w3cwebsocket.prototype[state]);
+  for (const state of STATES)
+    line(state, stage.lib.w3cwebsocket[state], stage.lib.w3cwebsocket.prototype[state]);
   const { url, next: nextPeer } = await stage.rawServer();
   const socket = new stage.lib.w3cwebsocket(`${url}/x`, ['a', 'b']);
   const show = (when) => {
@@ -51,8 +59,12 @@ scenario('w3c: constants and attributes', async (stage) => {
   (await nextPeer()).accept({ 'Sec-WebSocket-Protocol': 'b' });
   await next(socket, 'open');
   show('open');
-  stage.attempt(line, 'binaryType', () => { socket.binaryType = 'arraybuffer'; });
-  stage.attempt(line, 'binaryType blob', () => { socket.binaryType = 'blob'; });
+  stage.attempt(line, 'binaryType', () => {
+    socket.binaryType = 'arraybuffer';
+  });
+  stage.attempt(line, 'binaryType blob', () => {
+    socket.binaryType = 'blob';
+  });
   socket.close();
   show('closing');
   await next(socket, 'close');
@@ -80,8 +92,20 @@ scenario('w3c: an empty text and empty bytes', async (stage) => {
 scenario('w3c: send', async (stage) => {
   const { socket, peer, line } = await opened(stage);
   const buffer = new Uint8Array([9, 8, 7, 6]).buffer;
-  for (const data of ['text', new String('boxed'), Buffer.from([1, 2]), buffer, new Uint8Array(buffer, 1, 2),
-    new DataView(buffer, 2), new Uint16Array([257]), new ArrayBuffer(0), '', 7, {}, [1]]) {
+  for (const data of [
+    'text',
+    new String('boxed'),
+    Buffer.from([1, 2]),
+    buffer,
+    new Uint8Array(buffer, 1, 2),
+    new DataView(buffer, 2),
+    new Uint16Array([257]),
+    new ArrayBuffer(0),
+    '',
+    7,
+    {},
+    [1],
+  ]) {
     stage.attempt(line, 'send', () => socket.send(data));
   }
   socket.send('end');
@@ -117,7 +141,7 @@ for (const values of [[], [1000], [3000, 'a reason'], [4999], [999], [1005, 'x']
 }
 
 for (const [what, act] of Object.entries({
-  '1000': (peer) => peer.close(1000),
+  1000: (peer) => peer.close(1000),
   'a reason': (peer) => peer.close(4001, 'why'),
   'no code': (peer) => peer.close(),
   'hanging up': (peer) => peer.socket.end(),
@@ -153,7 +177,7 @@ scenario('w3c: closed while connecting', async (stage) => {
   line('close has returned');
   const peer = await Promise.race([nextPeer(), stage.settle()]);
   peer?.accept();
-  stage.log('peer')('got', ...shown(peer && await peer.next()));
+  stage.log('peer')('got', ...shown(peer && (await peer.next())));
   await stage.settle();
 });
 
@@ -216,9 +240,17 @@ scenario('w3c: listeners', async (stage) => {
 
 scenario('w3c: the request', async (stage) => {
   const { url, next: nextPeer } = await stage.rawServer();
-  new stage.lib.w3cwebsocket(`${url}/x?y`, 'chat', 'http://o.example', { 'X-A': 'b' }, { path: '/no' }, {
-    webSocketVersion: 8, assembleFragments: false,
-  });
+  new stage.lib.w3cwebsocket(
+    `${url}/x?y`,
+    'chat',
+    'http://o.example',
+    { 'X-A': 'b' },
+    { path: '/no' },
+    {
+      webSocketVersion: 8,
+      assembleFragments: false,
+    },
+  );
   const { request } = await nextPeer();
   stage.log('request')('head', request.replace(/(sec-websocket-key: ).{24}/i, '$1KEY'));
 });

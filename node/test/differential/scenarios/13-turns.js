@@ -11,8 +11,7 @@ const BURST = 20;
 
 /** So many messages in one chunk. */
 function burst(peer, name) {
-  peer.write(Buffer.concat(Array.from({ length: BURST }, (_, n) => (
-    peer.frame({ payload: `${name} ${n}` })))));
+  peer.write(Buffer.concat(Array.from({ length: BURST }, (_, n) => peer.frame({ payload: `${name} ${n}` }))));
 }
 
 async function logFrames(stage, peer) {
@@ -27,10 +26,10 @@ const ENDS = {
   'a rejection that nobody catches': 'Promise.reject(new Error("at the end"))',
   'process.exit() in a tick': 'process.nextTick(() => process.exit())',
   'the end of the socket': 'connection.socket.end()',
-  'destroySoon': 'connection.socket.destroySoon()',
-  'destroy': 'connection.socket.destroy()',
+  destroySoon: 'connection.socket.destroySoon()',
+  destroy: 'connection.socket.destroy()',
   'drop without a close frame': 'connection.drop(1000, "", true)',
-  'drop': 'connection.drop(4001, "out")',
+  drop: 'connection.drop(4001, "out")',
 };
 
 const WHENS = {
@@ -54,13 +53,20 @@ const WHENS = {
 
 /** A client in a process of its own that plays `program`. */
 function play(url, program) {
-  const child = spawn(process.execPath, ['-e', `
+  const child = spawn(
+    process.execPath,
+    [
+      '-e',
+      `
     const lib = require(${JSON.stringify(LIBRARY)});
     const client = new lib.client();
     client.on('connect', (connection) => {${program}});
     client.connect('${url}');
     process.on('warning', (warning) => console.error(warning));
-  `], { stdio: 'ignore' });
+  `,
+    ],
+    { stdio: 'ignore' },
+  );
   return once(child, 'exit');
 }
 
@@ -78,7 +84,7 @@ function ending(name, when, end) {
     }
     await logFrames(stage, peer);
     peer.socket.destroy();
-    stage.log('process')('exit', ...await exit);
+    stage.log('process')('exit', ...(await exit));
   });
 }
 
@@ -103,20 +109,31 @@ bothRoles('turns: what is sent is with the system when the call returns', async 
     watched('sendUTF, again', () => connection.sendUTF('more progress'));
     watched('sendBytes', () => connection.sendBytes(Buffer.alloc(500)));
     watched('ping', () => connection.ping('p'));
-    watched('many', () => { for (let n = 0; n < 10; n += 1) connection.send('x'); });
+    watched('many', () => {
+      for (let n = 0; n < 10; n += 1) connection.send('x');
+    });
   };
   all();
   connection.once('message', all);
   peer.send({ payload: 'now' });
   await once(connection, 'message');
-  await new Promise((resolve) => { setTimeout(() => { all(); resolve(); }); });
+  await new Promise((resolve) => {
+    setTimeout(() => {
+      all();
+      resolve();
+    });
+  });
 });
 
 bothRoles('turns: what the program writes to the socket itself keeps its place', async (stage, role) => {
   const { connection, peer } = await stage.connection(role);
   const masked = role === 'client';
-  const own = (payload) => Buffer.concat([Buffer.from([0x81, (masked ? 0x80 : 0) | payload.length]),
-    Buffer.alloc(masked ? 4 : 0), Buffer.from(payload)]);
+  const own = (payload) =>
+    Buffer.concat([
+      Buffer.from([0x81, (masked ? 0x80 : 0) | payload.length]),
+      Buffer.alloc(masked ? 4 : 0),
+      Buffer.from(payload),
+    ]);
   const { socket } = connection;
   connection.on('message', ({ utf8Data }) => {
     connection.sendUTF(`<${utf8Data}`);
@@ -132,10 +149,11 @@ bothRoles('turns: what the program writes to the socket itself keeps its place',
 bothRoles('turns: a callback that throws is alone with it', async (stage, role) => {
   const { connection, peer } = await stage.connection(role);
   const line = stage.log('callbacks');
-  const send = (name) => connection.sendUTF(name, () => {
-    line(name);
-    if (name.endsWith('2')) throw new Error(`by ${name}`);
-  });
+  const send = (name) =>
+    connection.sendUTF(name, () => {
+      line(name);
+      if (name.endsWith('2')) throw new Error(`by ${name}`);
+    });
   for (let n = 0; n < 5; n += 1) send(`directly ${n}`);
   await stage.settle();
   connection.on('message', ({ utf8Data }) => send(utf8Data));
@@ -154,9 +172,16 @@ scenario('contexts: callbacks are called in that of who sent', async (stage) => 
   const { port } = await stage.serve({}, (request) => connections.push(request.accept(null, null)));
   const peers = [await stage.dial(port), await stage.dial(port)];
   const told = [];
-  const send = (at, name) => context.run(name, () => new Promise((resolve) => {
-    connections[at].sendUTF(name, () => resolve(stage.log(`callbacks of ${at}`)(name, context.getStore())));
-  }));
+  const send = (at, name) =>
+    context.run(
+      name,
+      () =>
+        new Promise((resolve) => {
+          connections[at].sendUTF(name, () =>
+            resolve(stage.log(`callbacks of ${at}`)(name, context.getStore())),
+          );
+        }),
+    );
   await Promise.all([send(0, 'a'), send(1, 'b')]);
   for (const peer of peers) await peer.next();
   connections[0].on('message', ({ utf8Data }) => {
@@ -192,7 +217,9 @@ scenario('contexts: time that runs out belongs to nobody else', async (stage) =>
   const { port } = await stage.serve(keepalive, (request) => {
     const connection = request.accept(null, null);
     connections.push(connection);
-    connection.on('close', (code) => line(`close of ${connections.indexOf(connection)}`, code, context.getStore()));
+    connection.on('close', (code) =>
+      line(`close of ${connections.indexOf(connection)}`, code, context.getStore()),
+    );
   });
   await stage.dial(port);
   await stage.dial(port);
@@ -231,7 +258,9 @@ bothRoles('turns: timers and ticks of a handler, and the next message', async (s
   connection.on('message', ({ utf8Data }) => {
     line(utf8Data, state.tick);
     if (utf8Data === `a ${BURST - 1}`) line('the loop has turned', state.turned);
-    process.nextTick(() => { state.tick = utf8Data; });
+    process.nextTick(() => {
+      state.tick = utf8Data;
+    });
   });
   burst(peer, 'a');
   for (let n = 0; n < BURST; n += 1) await once(connection, 'message');
@@ -265,7 +294,10 @@ bothRoles('pause: leaves no listeners behind, and is told once', async (stage, r
     line('message', (await message)[0].utf8Data);
   }
   const after = ['pause', 'resume', 'data'].map((event) => socket.listenerCount(event));
-  line('listeners more', after.map((count, n) => count - before[n]));
+  line(
+    'listeners more',
+    after.map((count, n) => count - before[n]),
+  );
 });
 
 bothRoles('pause: of the socket itself', async (stage, role) => {
