@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import globals from 'globals';
 
 export default [
-  { ignores: ['test/dependents/**', '**/*.d.ts', '**/*.d.mts', 'test/types/**'] },
+  { ignores: ['npm/**', 'test/dependents/**', '**/*.d.ts', '**/*.d.mts', 'test/types/**'] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2022, sourceType: 'commonjs', globals: globals.node },
