@@ -85,9 +85,7 @@ impl Failure {
         };
         Some(Self::new(exit, in_options(closed.to_string())))
     }
-}
 
-impl Failure {
     /// The same with the message of the error that receiving returned, if it says more, such as why
     /// TLS failed.
     pub(crate) fn told_by(mut self, error: Option<&Error>, closed: &Closed) -> Self {

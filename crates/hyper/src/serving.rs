@@ -131,11 +131,11 @@ where
         let served = match is_http2 {
             true => {
                 place.leave();
-                serve_http2(stream, service, self.header_timeout, phase).await
+                service.serve_http2(stream, self.header_timeout, phase).await
             }
             false => {
                 let late = place.late(deadline);
-                serve_http1(stream, service, self.header_timeout, phase, late).await
+                service.serve_http1(stream, self.header_timeout, phase, late).await
             }
         };
         if let Err(error) = served {
@@ -161,15 +161,8 @@ async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output
     }
 }
 
-async fn serve_http1<I, S, B>(
-    stream: I,
-    service: Told<S>,
-    header_timeout: Duration,
-    phase: watch::Receiver<Phase>,
-    late: impl Future<Output = ()>,
-) -> hyper::Result<()>
+impl<S, B> Told<S>
 where
-    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     S: Service<Request<Incoming>, Response = Response<B>> + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
@@ -177,41 +170,46 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(header_timeout)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    // hyper's own timeout starts only now.
-    tokio::select! {
-        served = drive(connection, |connection| connection.graceful_shutdown(), phase) => served,
-        () = late => Ok(()),
+    async fn serve_http1<I>(
+        self,
+        stream: I,
+        header_timeout: Duration,
+        phase: watch::Receiver<Phase>,
+        late: impl Future<Output = ()>,
+    ) -> hyper::Result<()>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_timeout)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), self)
+            .with_upgrades();
+        // hyper's own timeout starts only now.
+        tokio::select! {
+            served = drive(connection, |connection| connection.graceful_shutdown(), phase) => served,
+            () = late => Ok(()),
+        }
     }
-}
 
-async fn serve_http2<I, S, B>(
-    stream: I,
-    service: Told<S>,
-    header_timeout: Duration,
-    phase: watch::Receiver<Phase>,
-) -> hyper::Result<()>
-where
-    I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    S: Service<Request<Incoming>, Response = Response<B>> + 'static,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-    B: Body + Send + 'static,
-    B::Data: Send,
-    B::Error: Into<BoxError>,
-{
-    let connection = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .keep_alive_interval(header_timeout)
-        .keep_alive_timeout(header_timeout)
-        .enable_connect_protocol()
-        .serve_connection(TokioIo::new(stream), service);
-    drive(connection, |connection| connection.graceful_shutdown(), phase).await
+    async fn serve_http2<I>(
+        self,
+        stream: I,
+        header_timeout: Duration,
+        phase: watch::Receiver<Phase>,
+    ) -> hyper::Result<()>
+    where
+        I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(header_timeout)
+            .keep_alive_timeout(header_timeout)
+            .enable_connect_protocol()
+            .serve_connection(TokioIo::new(stream), self);
+        drive(connection, |connection| connection.graceful_shutdown(), phase).await
+    }
 }
 
 /// Serves a connection until it ends or the server does.

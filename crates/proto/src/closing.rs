@@ -355,7 +355,7 @@ impl Closing {
             Phase::Broken { sent, kind, .. } => {
                 // An error of reading is more precise: a broken pipe is only its effect.
                 let kind = match cause {
-                    CloseCause::TransportFailed(kind) => kind,
+                    CloseCause::TransportFailed(read) => read,
                     _ => kind,
                 };
                 broken(kind, sent.map(|sent| *sent), None)
