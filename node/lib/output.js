@@ -16,7 +16,7 @@ const { hub, native } = require('./hub');
 const EMPTY = Buffer.alloc(0);
 
 /** Messages up to this are copied into `staged`; longer ones are lent to the core. */
-const STAGED_MAX = 8 << 10;
+const STAGED_MAX = 64 << 10;
 const ENTRY_LEN = 4;
 
 const staged = Buffer.allocUnsafeSlow(128 << 10);
