@@ -61,8 +61,7 @@ pub enum RejectionKind {
 
 impl UpgradeRejection {
     pub(crate) fn new(rejection: Rejection, mechanism: Mechanism) -> Self {
-        let of_version =
-            |(name, _): &(http::HeaderName, _)| name == header::SEC_WEBSOCKET_VERSION;
+        let of_version = |(name, _): &(http::HeaderName, _)| name == header::SEC_WEBSOCKET_VERSION;
         let kind = match rejection.status() {
             _ if rejection.headers().iter().any(of_version) => RejectionKind::Version,
             StatusCode::UPGRADE_REQUIRED => RejectionKind::NotWebSocket,

@@ -126,10 +126,11 @@ pub use tls::{ClientAuth, Tls, TlsServer};
 #[cfg(feature = "deflate")]
 pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
-    Accept, AcceptError, Agreed, CidrError, Connect, Cookie, CookieError, Extension, ExtensionError,
-    ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Mechanism, Origin,
-    OriginError, OriginList, OriginPolicy, Opening, Param, Protocol, Rejection, RequestError, SameSite,
-    SetCookie, Subprotocol, SubprotocolError, Target, TrustedProxies, Version,
+    Accept, AcceptError, Agreed, CidrError, Connect, Cookie, CookieError, Extension,
+    ExtensionError, ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Mechanism,
+    Opening, Origin, OriginError, OriginList, OriginPolicy, Param, Protocol, Rejection,
+    RequestError, SameSite, SetCookie, Subprotocol, SubprotocolError, Target, TrustedProxies,
+    Version,
 };
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,

@@ -16,6 +16,6 @@ const PAGE: &str = "<!doctype html><title>Rooms</title>
   form.onsubmit = event => { event.preventDefault(); socket.send(input.value); input.value = ''; };
 </script>";
 
-pub async fn index() -> Html<&'static str> {
+pub(crate) async fn index() -> Html<&'static str> {
     Html(PAGE)
 }

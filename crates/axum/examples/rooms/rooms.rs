@@ -7,20 +7,20 @@ use towline::{Message, Sender, Text};
 
 /// The app's state. Clones share the rooms.
 #[derive(Clone)]
-pub struct Rooms(Arc<Mutex<HashMap<String, Vec<Sender>>>>);
+pub(crate) struct Rooms(Arc<Mutex<HashMap<String, Vec<Sender>>>>);
 
 impl Rooms {
-    pub fn new<const N: usize>(names: [&str; N]) -> Self {
+    pub(crate) fn new<const N: usize>(names: [&str; N]) -> Self {
         let rooms = names.map(|name| (name.to_owned(), Vec::new()));
         Self(Arc::new(Mutex::new(rooms.into())))
     }
 
-    pub fn has(&self, room: &str) -> bool {
+    pub(crate) fn has(&self, room: &str) -> bool {
         self.lock().contains_key(room)
     }
 
     /// Sends to all in a room. Whoever is too slow to have room in their queue misses it.
-    pub fn tell(&self, room: &str, text: impl Into<Text>) {
+    pub(crate) fn tell(&self, room: &str, text: impl Into<Text>) {
         let message = Message::from(text.into());
         if let Some(members) = self.lock().get(room) {
             for member in members {
@@ -30,7 +30,7 @@ impl Rooms {
     }
 
     /// Adds a member, until the returned value is dropped.
-    pub fn join(&self, room: &str, member: Sender) -> Seat {
+    pub(crate) fn join(&self, room: &str, member: Sender) -> Seat {
         let id = member.info().id;
         if let Some(members) = self.lock().get_mut(room) {
             members.push(member);
@@ -44,7 +44,7 @@ impl Rooms {
 }
 
 /// A member's place in a room. It is left however the handler ends.
-pub struct Seat {
+pub(crate) struct Seat {
     rooms: Rooms,
     room: String,
     id: u64,

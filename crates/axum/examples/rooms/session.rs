@@ -8,10 +8,10 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 
 /// The user, as an extension of requests. Connections have it among their data.
 #[derive(Debug, Clone)]
-pub struct User(pub String);
+pub(crate) struct User(pub(crate) String);
 
 /// Lets requests through that have the cookie, and tells the handler who it is.
-pub async fn authenticate(mut request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate(mut request: Request, next: Next) -> Response {
     let Some(name) = name_in(request.headers()) else {
         return (StatusCode::UNAUTHORIZED, "log in at /login/NAME").into_response();
     };
@@ -25,7 +25,7 @@ fn name_in(headers: &HeaderMap) -> Option<String> {
     Some(name.to_owned())
 }
 
-pub async fn login(Path(name): Path<String>) -> Response {
+pub(crate) async fn login(Path(name): Path<String>) -> Response {
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return (StatusCode::BAD_REQUEST, "a name has letters and digits only").into_response();
     }

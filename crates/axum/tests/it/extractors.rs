@@ -34,8 +34,7 @@ async fn all_of_a_request_can_be_extracted_before_and_after() {
         Path(room): Path<String>,
         Extension(user): Extension<User>,
         upgrade: Upgrade,
-        headers: HeaderMap,
-        path: MatchedPath,
+        (headers, path): (HeaderMap, MatchedPath),
         ConnectInfo(peer): ConnectInfo<SocketAddr>,
         OriginalUri(uri): OriginalUri,
     ) -> Response {

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::response::Response;
 use axum::routing::any;
-use towline::{
-    Accept, Client, CloseCode, Config, Connection, Deflate, Message, Server, SetCookie,
-};
+use towline::{Accept, Client, CloseCode, Config, Connection, Deflate, Message, Server, SetCookie};
 use towline_axum::{Upgrade, layer, test};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -50,10 +48,10 @@ async fn options_go_into_the_response() {
     let connection = test::connect_with(&client, app.clone(), "/ws").await.unwrap();
     assert_eq!(connection.protocol(), Some("chat.v2"));
     let headers = connection.response().unwrap().headers();
-    assert_eq!((&headers["x-ship"], &headers["set-cookie"]), (
-        &"Endurance".parse().unwrap(),
-        &"deck=2".parse().unwrap()
-    ));
+    assert_eq!(
+        (&headers["x-ship"], &headers["set-cookie"]),
+        (&"Endurance".parse().unwrap(), &"deck=2".parse().unwrap())
+    );
     // A protocol that is not offered is the program's mistake.
     let error = test::connect(app, "/ws").await.unwrap_err();
     assert_eq!(error.response().unwrap().status(), 500);
@@ -122,7 +120,9 @@ async fn errors_are_logged_by_whose_they_are() {
     let _guard = tracing::subscriber::set_default(subscriber);
 
     async fn fails(upgrade: Upgrade) -> Response {
-        upgrade.on_connection(async |_: Connection| anyhow::Ok(std::fs::read("/no/such/file").map(drop)?))
+        upgrade.on_connection(async |_: Connection| {
+            anyhow::Ok(std::fs::read("/no/such/file").map(drop)?)
+        })
     }
     async fn fails_in_words(upgrade: Upgrade) -> Response {
         upgrade.on_connection(async |_: Connection| Err::<(), _>("no words"))
@@ -144,7 +144,8 @@ async fn errors_are_logged_by_whose_they_are() {
         ("/words", "WARN", "no words"),
         ("/send", "WARN", "5000"),
     ] {
-        let _connection = test::connect(app.clone(), &format!("{path}?token=secret")).await.unwrap();
+        let _connection =
+            test::connect(app.clone(), &format!("{path}?token=secret")).await.unwrap();
         let line = soon(log.line_with(says)).await;
         assert!(line.contains(level) && line.contains(path), "{line}");
         assert!(!line.contains("secret"), "{line}");
@@ -201,6 +202,7 @@ async fn a_layer_that_replaces_the_response_leaves_nothing_behind() {
     let error = test::connect(app, "/ws").await.unwrap_err();
     assert_eq!(error.response().unwrap().status(), 502);
     drop(error);
-    let shutdown = soon(server.shutdown(CloseCode::GOING_AWAY, crate::support::LONG)).await.unwrap();
+    let shutdown =
+        soon(server.shutdown(CloseCode::GOING_AWAY, crate::support::LONG)).await.unwrap();
     assert_eq!((shutdown.connections, shutdown.aborted), (0, 0));
 }

@@ -90,8 +90,9 @@ async fn what_opens_no_websocket_is_refused() {
     ] {
         let response = refused(request).await;
         assert_eq!(response.status(), status);
-        let none_of_http1 =
-            |headers: &HeaderMap| !headers.contains_key("connection") && !headers.contains_key("upgrade");
+        let none_of_http1 = |headers: &HeaderMap| {
+            !headers.contains_key("connection") && !headers.contains_key("upgrade")
+        };
         assert!(none_of_http1(response.headers()), "{response:?}");
     }
     let mut old = request("CONNECT", "/ws", Some("websocket"));
@@ -120,7 +121,8 @@ async fn a_shutdown_ends_websockets_with_1001_and_then_their_connection() {
     signal.send(()).unwrap();
     assert_eq!(&data(&mut receive).await[..], [0x88, 2, 0x03, 0xE9]);
     assert!(!serving.is_finished());
-    let reply = [&[0x88, 0x82, 0, 0, 0, 0][..], &CloseCode::GOING_AWAY.get().to_be_bytes()].concat();
+    let reply =
+        [&[0x88, 0x82, 0, 0, 0, 0][..], &CloseCode::GOING_AWAY.get().to_be_bytes()].concat();
     send.send_data(reply.into(), true).unwrap();
     drop((send, receive, requests));
     soon(serving).await.unwrap().unwrap();

@@ -22,7 +22,9 @@ fn handshake(change: Option<(&'static str, Option<&str>)>) -> Request<Body> {
         .body(Body::empty())
         .unwrap();
     match change {
-        Some((name, Some(value))) => drop(request.headers_mut().insert(name, value.parse().unwrap())),
+        Some((name, Some(value))) => {
+            drop(request.headers_mut().insert(name, value.parse().unwrap()))
+        }
         Some((name, None)) => drop(request.headers_mut().remove(name)),
         None => {}
     }

@@ -49,9 +49,8 @@ async fn serve(server: &ServerHandle) -> (SocketAddr, Arc<AtomicUsize>) {
     tokio::spawn(async move {
         while let Ok((stream, peer)) = listener.accept().await {
             let (server, bare) = (server.clone(), bare.clone());
-            let service = service_fn(move |request| {
-                handle(server.clone(), request, peer, bare.clone())
-            });
+            let service =
+                service_fn(move |request| handle(server.clone(), request, peer, bare.clone()));
             tokio::spawn(async move {
                 let mut builder = auto::Builder::new(TokioExecutor::new());
                 builder.http2().enable_connect_protocol();

@@ -152,7 +152,9 @@ impl Over {
         let why = match self {
             Self::ShutDown => "the server was shut down",
             Self::Dropped => "its `Server` was dropped",
-            Self::HandleOnly => "the server has only handles (build_handle), which take no requests",
+            Self::HandleOnly => {
+                "the server has only handles (build_handle), which take no requests"
+            }
         };
         Error::new(ErrorKind::ServerGone, format!("can't listen{address}: {why}"))
     }

@@ -5,9 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
-use towline_proto::handshake::{
-    HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version,
-};
+use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
 use towline_proto::{Closed, Config};
 
 use crate::connection::{Info, Observer};
