@@ -2,7 +2,7 @@
 //!
 //! [`Upgrade`] is an extractor. Its connections are those of [`towline`]: keepalive, backpressure,
 //! memory limits, an Origin policy, compression, and a close that completes. A [shutdown](shutdown_on)
-//! closes them and waits for them, and [routes are tested](test) without a network.
+//! closes them and waits for them, and [routes are tested](mod@test) without a network.
 //!
 //! ```no_run
 //! use axum::Router;
