@@ -55,10 +55,9 @@
 //!
 //! # The stream
 //!
-//! `axum::serve` turns no Nagle's algorithm off; the connection does once it has the socket. The TCP or
-//! Unix socket is taken out of hyper, so a connection costs as much as one on a listening socket of
-//! Towline. A listener of your own whose streams have another type works too, within hyper's wrapper, and
-//! so does HTTP/2.
+//! The TCP or Unix socket is taken out of axum and hyper, so an idle connection costs as much as one on a
+//! listening socket of Towline, and Nagle's algorithm is turned off. HTTP/2, and a listener of your own
+//! whose streams have another type, work within hyper's wrapper.
 //!
 //! # Features
 //!

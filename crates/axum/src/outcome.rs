@@ -11,8 +11,8 @@ use towline::Blame;
 ///
 /// An error is logged by `tracing` with the path of the request: at the level DEBUG if it is a
 /// [`towline::Error`], or has one as its source, for which the [peer](Blame::Remote) is to blame, and
-/// otherwise at WARN. The connection is closed as any that is dropped: close it with a code yourself if
-/// the peer is to know.
+/// otherwise at WARN. The connection is closed with 1001, as any that is dropped. To tell the peer, close
+/// it with another code before returning the error.
 pub trait Outcome: sealed::Sealed {}
 
 impl Outcome for () {}

@@ -19,7 +19,7 @@ impl Rooms {
         self.lock().contains_key(room)
     }
 
-    /// Sends to all in a room. Whoever is too slow to have room in their queue misses it.
+    /// Sends to all in a room. A member whose queue is full misses it.
     pub(crate) fn tell(&self, room: &str, text: impl Into<Text>) {
         let message = Message::from(text.into());
         if let Some(members) = self.lock().get(room) {
