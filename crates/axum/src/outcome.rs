@@ -43,8 +43,8 @@ pub(crate) mod sealed {
 pub(crate) fn log(outcome: impl Outcome, path: &str) {
     let Some(error) = outcome.into_error() else { return };
     match is_of_the_peer(&*error) {
-        true => tracing::debug!(path, %error, "the WebSocket's handler ended"),
-        false => tracing::warn!(path, %error, "the WebSocket's handler failed"),
+        true => tracing::debug!(path, %error, "WebSocket ended"),
+        false => tracing::warn!(path, %error, "WebSocket failed"),
     }
 }
 

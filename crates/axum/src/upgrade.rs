@@ -118,7 +118,8 @@ impl Upgrade {
     /// A page whose origin is not allowed is answered with 403, options that are invalid with 500, and
     /// `handle` is not called. Nor is it called if the client is gone, or a layer replaces the response.
     ///
-    /// The output of `handle` is `()` or a `Result`, whose error [is logged](Outcome). If it panics, the
+    /// The output of `handle` is `()` or a `Result`, whose error [is logged](Outcome); so is the error of
+    /// accepting. If it panics, the
     /// connection is closed with 1011.
     ///
     /// # Panics
@@ -148,7 +149,7 @@ impl Upgrade {
             };
             match accepted {
                 Ok(connection) => log(handle(connection).await, &path),
-                Err(error) => tracing::debug!(path, %error, "no WebSocket"),
+                Err(error) => log(Err::<(), _>(error), &path),
             }
         });
         answer(responding)
@@ -169,7 +170,7 @@ impl Upgrade {
         let Self { responding, request, .. } = self;
         let mut rejecting = Box::pin(request.reject_with(rejection));
         if let Some(Err(error)) = once(&mut rejecting) {
-            tracing::debug!(%error, "a header of a rejection was left out");
+            tracing::warn!(%error, "a rejection is without a header");
         }
         answer(responding)
     }

@@ -8,6 +8,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use towline::{CloseCode, Config, Connect, Connection};
+use towline_hyper::from_agreed;
 
 /// Connects to a `ws:` URL.
 async fn connect(url: &str) -> Result<Connection, Box<dyn std::error::Error>> {
@@ -17,8 +18,7 @@ async fn connect(url: &str) -> Result<Connection, Box<dyn std::error::Error>> {
         .protocols(["chat.v2", "chat.v1"])
         .compression(config.negotiable_compression())
         .open(&url.parse()?)?;
-    let (parts, ()) = opening.request().clone().into_parts();
-    let request = http::Request::from_parts(parts, Empty::<Bytes>::new());
+    let request = opening.request().clone().map(|()| Empty::<Bytes>::new());
 
     // This is the HTTP client's part.
     let stream = TcpStream::connect((opening.target().host(), opening.target().port())).await?;
@@ -30,7 +30,7 @@ async fn connect(url: &str) -> Result<Connection, Box<dyn std::error::Error>> {
     // What the response agrees to, and the stream.
     let agreed = opening.verify(&response)?;
     let upgraded = hyper::upgrade::on(&mut response).await?;
-    Ok(Connection::from_agreed(TokioIo::new(upgraded), agreed, &config, Bytes::new()))
+    Ok(from_agreed(upgraded, agreed, &config))
 }
 
 #[tokio::main]

@@ -1,4 +1,4 @@
-//! A client's handshake by hyper's own client: `Connection::from_agreed`.
+//! A client's handshake by hyper's own client: `from_agreed`, and `Connection::from_agreed`.
 
 use std::net::SocketAddr;
 
@@ -11,6 +11,7 @@ use towline::{
     Accept, CloseCode, Config, Connect, Connection, Deflate, HandshakeError, Message, Opening,
     Server,
 };
+use towline_hyper::from_agreed;
 
 use crate::support::{echo_messages, soon};
 
@@ -22,8 +23,7 @@ async fn ask(
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection.with_upgrades());
-    let (parts, ()) = opening.request().clone().into_parts();
-    let request = http::Request::from_parts(parts, Empty::<Bytes>::new());
+    let request = opening.request().clone().map(|()| Empty::<Bytes>::new());
     let mut response = soon(requests.send_request(request)).await.unwrap();
     let agreed = opening.verify(&response)?;
     Ok((agreed, soon(hyper::upgrade::on(&mut response)).await.unwrap()))
@@ -62,18 +62,24 @@ async fn what_was_agreed_on_holds() {
         .compression(config.negotiable_compression())
         .open(&format!("ws://{address}/feed").parse().unwrap())
         .unwrap();
-    let (agreed, stream) = ask(address, &opening).await.unwrap();
-    let mut connection =
-        Connection::from_agreed(TokioIo::new(stream), agreed, &config, Bytes::new());
-    assert_eq!(connection.protocol(), Some("chat.v2"));
-    assert_eq!(connection.extensions().len(), 1);
-    assert_eq!(soon(connection.recv()).await.unwrap(), Some(Message::text("welcome")));
-    // The echo of what compresses well is compressed: without the agreement it would not be read.
-    for message in [Message::text("ship ahoy ".repeat(1000)), Message::binary(vec![7; 100_000])] {
-        connection.send(message.clone()).await.unwrap();
-        assert_eq!(soon(connection.recv()).await.unwrap(), Some(message));
+    for unwraps in [false, true] {
+        let (agreed, stream) = ask(address, &opening).await.unwrap();
+        let mut connection = match unwraps {
+            false => Connection::from_agreed(TokioIo::new(stream), agreed, &config, Bytes::new()),
+            true => from_agreed(stream, agreed, &config),
+        };
+        assert_eq!(connection.tcp_stream().is_some(), unwraps);
+        assert_eq!(connection.protocol(), Some("chat.v2"));
+        assert_eq!(connection.extensions().len(), 1);
+        assert_eq!(soon(connection.recv()).await.unwrap(), Some(Message::text("welcome")));
+        // The echo is compressed: without the agreement it could not be read.
+        for message in [Message::text("ship ahoy ".repeat(1000)), Message::binary(vec![7; 100_000])]
+        {
+            connection.send(message.clone()).await.unwrap();
+            assert_eq!(soon(connection.recv()).await.unwrap(), Some(message));
+        }
+        assert!(soon(connection.close(CloseCode::NORMAL, "bye")).await.unwrap().is_clean());
     }
-    assert!(soon(connection.close(CloseCode::NORMAL, "bye")).await.unwrap().is_clean());
 }
 
 #[tokio::test]
