@@ -1,13 +1,10 @@
 //! The handler of a connection: how it accepts, and what becomes of its errors.
 
-use std::sync::{Arc, Mutex};
-
 use axum::Router;
 use axum::response::Response;
 use axum::routing::any;
 use towline::{Accept, Client, CloseCode, Config, Connection, Deflate, Message, Server, SetCookie};
 use towline_axum::{Upgrade, layer, test};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{echo, soon};
 
@@ -68,94 +65,6 @@ async fn the_server_s_configuration_holds() {
     connection.send("ship ahoy").await.unwrap();
     soon(connection.recv()).await.unwrap_err();
     assert_eq!(connection.closed().unwrap().code(), CloseCode::MESSAGE_TOO_BIG);
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-impl Log {
-    fn lines(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
-    }
-
-    async fn line_with(&self, text: &str) -> String {
-        loop {
-            if let Some(line) = self.lines().into_iter().find(|line| line.contains(text)) {
-                return line;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-#[tokio::test(flavor = "current_thread")]
-async fn errors_are_logged_by_whose_they_are() {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::DEBUG)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-
-    async fn fails(upgrade: Upgrade) -> Response {
-        upgrade.on_connection(async |_: Connection| {
-            anyhow::Ok(std::fs::read("/no/such/file").map(drop)?)
-        })
-    }
-    async fn fails_in_words(upgrade: Upgrade) -> Response {
-        upgrade.on_connection(async |_: Connection| Err::<(), _>("no words"))
-    }
-    async fn fails_to_send(upgrade: Upgrade) -> Response {
-        upgrade.on_connection(async |connection: Connection| {
-            let code = CloseCode::new(5000);
-            let mut connection = connection;
-            connection.close(code, "").await.map(drop)
-        })
-    }
-    let app = Router::new()
-        .route("/echo", any(crate::support::echoing))
-        .route("/fails", any(fails))
-        .route("/words", any(fails_in_words))
-        .route("/send", any(fails_to_send));
-    for (path, level, says) in [
-        ("/fails", "WARN", "No such file"),
-        ("/words", "WARN", "no words"),
-        ("/send", "WARN", "5000"),
-    ] {
-        let _connection =
-            test::connect(app.clone(), &format!("{path}?token=secret")).await.unwrap();
-        let line = soon(log.line_with(says)).await;
-        assert!(line.contains(level) && line.contains(path), "{line}");
-        assert!(!line.contains("secret"), "{line}");
-    }
-    // A peer that breaks the protocol is not worth a warning.
-    let connection = test::connect(app, "/echo").await.unwrap();
-    connection.abort(CloseCode::POLICY, "spam");
-    drop(connection);
-    let line = soon(log.line_with("path=\"/echo\"")).await;
-    assert!(line.contains("DEBUG"), "{line}");
 }
 
 #[tokio::test]
