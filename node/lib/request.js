@@ -2,7 +2,6 @@
 
 const { EventEmitter } = require('events');
 const { STATUS_CODES } = require('http');
-const url = require('url');
 
 const { WebSocketConnection, agreedOn } = require('./connection');
 const cookies = require('./cookies');
@@ -10,6 +9,7 @@ const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
+const parseLegacy = require('./legacy-url');
 const { takeErrors } = require('./socket');
 const { illegalIn, listOf, oneLine } = require('./tokens');
 
@@ -44,7 +44,7 @@ inherit(
     readHandshake() {
       const { headers } = this.httpRequest;
       checkRequest(this.httpRequest);
-      this.resourceURL = url.parse(this.resource, true);
+      this.resourceURL = parseLegacy(this.resource, true);
 
       this.host = headers.host;
       if (!this.host) throw bad('Client must provide a Host header.');
