@@ -23,7 +23,7 @@ function WebSocketRequest(socket, httpRequest, serverConfig) {
   this.remoteAddresses = [this.remoteAddress];
   this.serverConfig = serverConfig;
 
-  /** What servers on one HTTP server have made of the handshake: `claim.js`. */
+  /** Whether another server on the HTTP server has answered the handshake: `claim.js`. */
   this._claim = null;
   this._resolved = false;
   this._socketIsClosing = false;
@@ -108,7 +108,7 @@ inherit(
      */
     accept(acceptedProtocol, allowedOrigin, setCookies) {
       this._verifyResolution();
-      if (this._claim !== null && !this._claim.isFree()) throw gone();
+      if (this._claim?.isAccepted) throw gone();
       let head;
       try {
         head = this._responseHead(acceptedProtocol, allowedOrigin, setCookies);
@@ -119,7 +119,8 @@ inherit(
       this.protocolFullCaseMap = null;
       this.requestedProtocols = null;
 
-      this._claim?.accept();
+      const isRefused = this._claim?.isRefused;
+      if (!isRefused) this._claim?.accept();
       this._resolve();
       const { socket } = this;
       const protocol = acceptedProtocol ? acceptedProtocol.toLowerCase() : acceptedProtocol;
@@ -132,7 +133,7 @@ inherit(
       connection.remoteAddresses = this.remoteAddresses;
 
       this._removeSocketCloseListeners();
-      if (this._socketIsClosing) {
+      if (this._socketIsClosing || isRefused) {
         giveUp(connection);
       } else {
         socket.write(head, 'latin1', (error) => {
