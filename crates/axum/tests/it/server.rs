@@ -53,5 +53,7 @@ async fn a_handler_broadcasts_by_the_handle_among_its_extensions() {
     let response = tower::ServiceExt::oneshot(app, request).await.unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(soon(one.recv()).await.unwrap(), Some(Message::text("all hands")));
-    assert_eq!(soon(server.close_all(CloseCode::NORMAL, "")).await.unwrap(), 1);
+    let closing = async { tokio::join!(server.close_all(CloseCode::NORMAL, ""), one.recv()) };
+    let (closed, received) = soon(closing).await;
+    assert_eq!((closed.unwrap(), received.unwrap()), (1, None));
 }
