@@ -26,7 +26,8 @@ pub struct Config {
     /// The largest frame that may be received, in bytes of payload.
     ///
     /// A larger frame closes the connection with 1009, before memory is allocated for it. The limit
-    /// also bounds a message in a single frame, by its compressed size if it is compressed.
+    /// also bounds a message in a single frame, by its compressed size if it is compressed. Does not
+    /// apply to messages received in pieces.
     /// Default: 64 KiB on a server, 1 MiB on a client, or the value given to
     /// [`max_received_message_size`](Self::max_received_message_size()) if that is larger.
     #[doc(alias = "maxReceivedFrameSize")]

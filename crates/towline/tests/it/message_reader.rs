@@ -139,7 +139,7 @@ async fn what_was_received_before_recv_was_dropped_is_read() {
             let text = "é".repeat(len);
             let (mut connection, far) = connect(role, &Config::client());
             let bytes = frame().text(&text).by(far.role()).bytes();
-            let cut = bytes.len() * 2 / 3 | 1;
+            let cut = (bytes.len() * 2 / 3) | 1;
             far.says_bytes(bytes[..cut].to_vec());
             {
                 let mut recv = pin!(connection.recv());
