@@ -107,6 +107,8 @@ impl Receiver {
 impl Connection {
     /// Waits for the next message, and returns a reader for it, see [`Receiver::recv_reader`].
     ///
+    /// To send while the message is read, take a [`sender`](Self::sender) before.
+    ///
     /// # Errors
     ///
     /// As [`Receiver::recv_reader`].

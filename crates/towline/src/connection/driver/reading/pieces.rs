@@ -61,6 +61,7 @@ impl Reader {
         shared: &Arc<Shared>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Arrived>> {
+        self.lent = None;
         loop {
             ready!(self.poll_budget(shared, cx));
             match self.inbound.poll_piece(&mut self.received.input()) {
