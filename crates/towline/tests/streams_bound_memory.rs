@@ -120,3 +120,39 @@ fn a_stream_of_bytes_passes_through_less_than_a_megabyte_to_a_slow_reader() {
     });
     assert!(most < MEMORY, "{most} bytes");
 }
+
+/// One that has read everything keeps no buffer.
+#[test]
+fn many_streams_that_are_idle_hold_little() {
+    const STREAMS: u64 = 400;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut idle = Vec::new();
+    let held = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            for _ in 0..STREAMS / 2 {
+                let config = Config::client().keepalive(None::<Keepalive>);
+                let (at_server, at_client) = duplex(1 << 10);
+                let end = |stream, role| {
+                    Connection::from_stream(stream, role, &config, Bytes::new()).into_byte_stream()
+                };
+                let mut server = end(at_server, Role::Server);
+                let mut client = end(at_client, Role::Client);
+                for _ in 0..3 {
+                    client.write_all(&[b'x'; 500]).await.unwrap();
+                    client.flush().await.unwrap();
+                    server.read_exact(&mut [0; 500]).await.unwrap();
+                    // It waits for more.
+                    let mut buffer = [0];
+                    let more = std::pin::pin!(server.read(&mut buffer));
+                    let waker = std::task::Waker::noop();
+                    let polled = more.poll(&mut std::task::Context::from_waker(waker));
+                    assert!(polled.is_pending());
+                }
+                idle.push([server, client]);
+            }
+        });
+    });
+    let each = u64::try_from(held.bytes_current).unwrap() / STREAMS;
+    assert!(each < 8 << 10, "{each} bytes each");
+    runtime.block_on(async { drop(idle) });
+}
