@@ -69,6 +69,8 @@
 //! - [`Connection`] and [`Sender`]: send, receive, close. A connection also carries the
 //!   [path](Connection::path) it was requested by and [data](Connection::data) of the program, such as
 //!   the user.
+//! - [`ByteStream`]: a connection as `AsyncRead` and `AsyncWrite`, for tunnels. [`MessageReader`] and
+//!   [`MessageWriter`]: one message that is too large to be held in memory.
 //! - [`Config`]: limits, keepalive, timeouts, queues, compression.
 //! - [`Error`] and [`ErrorKind`]: what can fail, and [which end](Blame) is to blame.
 //!
@@ -113,7 +115,10 @@ mod client;
 /// The crate of the payload type, in the version that this API uses.
 pub use bytes;
 pub use client::{Client, Proxy, Resolve};
-pub use connection::{Connection, Event, Info, Receiver, Sender, WhenFull};
+pub use connection::{
+    ByteReader, ByteStream, ByteWriter, Connection, Event, Info, MessageReader, MessageWriter,
+    Receiver, Sender, WhenFull,
+};
 pub use error::{Blame, Error, ErrorKind, Result};
 /// The crate of requests, headers and status codes, in the version that this API uses.
 pub use http;
@@ -135,6 +140,6 @@ pub use towline_proto::handshake::{
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
     Initiator, InvalidClose, InvalidUtf8, Keepalive, LimitExceeded, MalformedClose, Message,
-    MessageRef, Negotiated, Opcode, Outgoing, Role, Rsv, Text, Violation,
+    MessageKind, MessageRef, Negotiated, Opcode, Outgoing, Role, Rsv, Text, Violation,
 };
 pub use transport::{Io, TlsInfo, TlsStream};

@@ -15,5 +15,7 @@ mod shutdown;
 mod support;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(feature = "rustls")]
+mod tunnel;
 mod unmount;
 mod upgrades;

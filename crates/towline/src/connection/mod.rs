@@ -31,6 +31,14 @@ mod sender;
 
 mod receiver;
 
+mod rest;
+
+mod message_reader;
+
+mod message_writer;
+
+mod byte_stream;
+
 mod futures;
 
 mod agreed;
@@ -52,9 +60,12 @@ use towline_proto::{
     CloseCode, Closed, Config, Frame, Inbound, Message, Outgoing, Role, Session, Text,
 };
 
+pub use byte_stream::{ByteReader, ByteStream, ByteWriter};
 pub use event::Event;
 pub use info::Info;
 pub(crate) use info::Requested;
+pub use message_reader::MessageReader;
+pub use message_writer::MessageWriter;
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use when_full::WhenFull;

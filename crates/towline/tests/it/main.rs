@@ -28,6 +28,12 @@ mod waiting;
 
 mod to_the_byte;
 
+mod byte_stream;
+
+mod message_reader;
+
+mod message_writer;
+
 mod in_line;
 
 #[cfg(feature = "deflate")]
