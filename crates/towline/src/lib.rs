@@ -65,7 +65,8 @@
 //! # Where to go on
 //!
 //! - [`Server`], [`ServerBuilder`] and [`Request`]: listen, accept, reject, broadcast, shut down.
-//! - [`Client`] and [`Proxy`]: connect, through whatever is in between.
+//! - [`Client`] and [`Proxy`]: connect, through whatever is in between. [`Reconnecting`]: connect again
+//!   when a connection is lost.
 //! - [`Connection`] and [`Sender`]: send, receive, close. A connection also carries the
 //!   [path](Connection::path) it was requested by and [data](Connection::data) of the program, such as
 //!   the user.
@@ -114,7 +115,10 @@ mod client;
 
 /// The crate of the payload type, in the version that this API uses.
 pub use bytes;
-pub use client::{Client, Proxy, Resolve};
+pub use client::{
+    Attempt, Backoff, Client, Dial, DialError, Ending, Proxy, ReconnectEvent, ReconnectEvents,
+    ReconnectHandle, Reconnecting, Resolve, Retry,
+};
 pub use connection::{
     ByteReader, ByteStream, ByteWriter, Connection, Event, Info, MessageReader, MessageWriter,
     Receiver, Sender, WhenFull,

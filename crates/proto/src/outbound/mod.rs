@@ -17,6 +17,8 @@ mod encoding;
 
 mod deflated;
 
+mod unsent;
+
 mod writing;
 
 use std::fmt;
@@ -35,6 +37,7 @@ use crate::wire::header::Rsv;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
 use encoding::AHEAD;
+use unsent::Unsent;
 
 pub use mark::Mark;
 
@@ -63,6 +66,8 @@ pub struct Outbound {
     marks: u32,
     /// Everything else that is queued.
     backlog: Option<Box<Backlog>>,
+    /// What was dropped without being written, if that is kept.
+    unsent: Option<Box<Unsent>>,
     /// Whether compression was negotiated, so that the peer inflates messages with RSV1.
     is_compression_agreed: bool,
     /// Set if compression was negotiated and messages are to be compressed.
@@ -100,6 +105,7 @@ impl Outbound {
             deflated: 0,
             marks: 0,
             backlog: None,
+            unsent: config.keep_unsent.then(Box::default),
             is_compression_agreed: false,
             deflating: None,
         }
@@ -293,24 +299,28 @@ impl Outbound {
     pub fn close(&mut self, frame: CloseFrame) {
         let backlog = self.backlog();
         // Messages held back by an unfinished message can no longer be sent.
-        backlog.discard_held();
+        let held = backlog.discard_held();
         backlog.close = Some(frame);
+        self.keep_dropped(held);
         self.fill();
     }
 
     /// Drops everything that is not encoded, for a close that does not wait for it.
     pub fn discard_waiting(&mut self) {
         if let Some(backlog) = &mut self.backlog {
-            backlog.discard_waiting();
+            let dropped = backlog.discard_waiting();
+            self.keep_dropped(dropped);
             self.drop_idle_backlog();
         }
         // The message in progress is not finished, and no other is begun.
         self.deflating = None;
     }
 
-    /// Drops everything, after the transport is lost.
+    /// Drops everything, after the transport is lost. [`take_unsent`](Self::take_unsent) returns the
+    /// messages that were not written, if they are kept.
     pub fn discard(&mut self) {
         self.has_lost |= self.queued_len() > 0;
+        self.keep_unsent();
         // A close frame that is dropped here was never written.
         self.close_is_encoded = self.is_close_written();
         self.backlog = None;

@@ -64,6 +64,8 @@ pub(crate) struct Core {
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
+    /// Whether the program dropped all handles before anything else ended the connection.
+    pub(crate) is_abandoned: bool,
     knows_outcome: bool,
 }
 
@@ -147,6 +149,7 @@ impl Shared {
                 newest: None,
                 deadline: None,
                 is_ended: false,
+                is_abandoned: false,
                 knows_outcome: false,
             }),
         });

@@ -95,6 +95,8 @@ mod connect_request;
 
 mod nothing_secret;
 
+mod reconnecting;
+
 #[cfg(not(feature = "rustls"))]
 mod no_tls;
 
