@@ -29,7 +29,7 @@ pub(crate) fn hand_over<B>(
     server: ServerHandle,
     mut request: Request<B>,
 ) -> impl Future<Output = Response<Bytes>> + Send + 'static {
-    let upgraded = upgraded(hyper::upgrade::on(&mut request));
+    let upgraded = upgraded(hyper::upgrade::on(&mut request), request.version());
     let (mut parts, _) = request.into_parts();
     if let Some(protocol) = parts.extensions.get::<Protocol>() {
         let protocol = towline::Protocol::new(protocol.as_str());

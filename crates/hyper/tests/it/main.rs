@@ -5,8 +5,13 @@
 mod compression;
 mod early;
 mod http2;
+mod http2_endings;
+mod http2_floods;
+mod http2_handshakes;
+mod http2_stalled;
 mod layers;
 mod load;
+mod raw_http2;
 mod refusals;
 mod requests;
 mod shutdown;
