@@ -100,8 +100,8 @@ impl<S> HttpServer<S> {
     }
 
     /// Sets how many bytes a client can send on one HTTP/2 stream before the server reads them: the
-    /// stream's flow-control window (RFC 9113, section 5.2). Default: 65,536 bytes. At most
-    /// 2,147,483,647.
+    /// stream's flow-control window (RFC 9113, section 5.2). Default: 65,536 bytes. At least
+    /// 1, at most 2,147,483,647; other values are taken as the nearest of these.
     ///
     /// It limits the rate of one upload or WebSocket to the window for each round trip: 65,536
     /// bytes at a round trip of 100 ms are 655 kB/s. It also is what one WebSocket whose program
@@ -129,13 +129,14 @@ impl<S> HttpServer<S> {
     /// ```
     #[must_use]
     pub fn http2_stream_window(mut self, bytes: u32) -> Self {
-        self.http.windows.stream = bytes.min(Windows::MAX);
+        self.http.windows.stream = bytes.clamp(1, Windows::MAX);
         self
     }
 
     /// Sets how many bytes a client can send on all streams of one HTTP/2 connection before the
     /// server reads them: the connection's flow-control window (RFC 9113, section 5.2). Default:
-    /// 16,777,216 bytes (16 MiB). At least 65,535, at most 2,147,483,647. It reserves no memory.
+    /// 16,777,216 bytes (16 MiB). At least 65,535, at most 2,147,483,647; other values are taken as
+    /// the nearest of these. It reserves no memory.
     ///
     /// The HTTP/2 library, h2, ends a connection with `ENHANCE_YOUR_CALM` (`too_many_data_frames`),
     /// and with it all its WebSockets, when small messages are left unread: each frame shorter than
@@ -149,7 +150,7 @@ impl<S> HttpServer<S> {
     /// Applies to sockets listened on afterwards.
     #[must_use]
     pub fn http2_connection_window(mut self, bytes: u32) -> Self {
-        self.http.windows.connection = bytes.min(Windows::MAX);
+        self.http.windows.connection = bytes.clamp(Windows::MIN_CONNECTION, Windows::MAX);
         self
     }
 

@@ -49,6 +49,8 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
+    /// What a connection begins with (RFC 9113, section 6.9.2).
+    pub(crate) const MIN_CONNECTION: u32 = (1 << 16) - 1;
     /// RFC 9113, section 6.9.1.
     pub(crate) const MAX: u32 = (1 << 31) - 1;
 }
