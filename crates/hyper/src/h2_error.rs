@@ -85,11 +85,14 @@ fn read(error: &h2::Error) -> Option<(io::ErrorKind, String)> {
     })
 }
 
-/// hyper passes on the bare error code to its writing side. A library resets no stream with CANCEL
-/// while the program holds it, so CANCEL is from the peer.
+/// hyper's writing side knows the error code alone. A library resets no stream with CANCEL while the
+/// program holds it, so CANCEL is from the peer.
 fn bare(reason: Reason) -> (io::ErrorKind, String) {
-    let end = if reason == Reason::CANCEL { "the peer reset the" } else { "reset of the" };
-    (io::ErrorKind::ConnectionReset, format!("{end} HTTP/2 stream: {reason:?}"))
+    let what = match reason {
+        Reason::CANCEL => "the peer reset the HTTP/2 stream",
+        _ => "the HTTP/2 stream was reset, or its connection ended",
+    };
+    (io::ErrorKind::ConnectionReset, format!("{what}: {reason:?}"))
 }
 
 /// The debug data of a GOAWAY frame, which h2 shows in its message only, with escapes.
@@ -114,7 +117,8 @@ mod tests {
         assert_eq!(explained.kind(), io::ErrorKind::ConnectionReset);
         assert_eq!(find(&explained).unwrap().reason(), Some(Reason::CANCEL));
         let refused = explain(io::Error::other(h2::Error::from(Reason::REFUSED_STREAM)));
-        assert_eq!(refused.to_string(), "reset of the HTTP/2 stream: REFUSED_STREAM");
+        let expected = "the HTTP/2 stream was reset, or its connection ended: REFUSED_STREAM";
+        assert_eq!(refused.to_string(), expected);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use crate::h2_error::{copy, explain};
@@ -85,6 +86,10 @@ impl H2Stream {
             return Poll::Ready(Err(explain(error)));
         }
         let Reading::Ending(deadline) = &mut self.reading else { return Poll::Ready(Ok(())) };
+        // Outside of tokio there is no timer.
+        if deadline.is_none() && Handle::try_current().is_err() {
+            return Poll::Ready(Ok(()));
+        }
         deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(WHY))).as_mut().poll(cx).map(Ok)
     }
 

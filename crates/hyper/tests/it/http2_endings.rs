@@ -4,13 +4,18 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use tokio::net::TcpListener;
 use towline::{CloseCause, CloseCode, Connection, ErrorKind, Message, Server};
+use towline_hyper::{HttpServer, mount};
 
 use crate::raw_http2::{
     CANCEL, DATA, END_STREAM, GOAWAY, HEADERS, PROTOCOL_ERROR, RST_STREAM, RawHttp2,
     extended_connect, frame, reset,
 };
-use crate::support::{Front, serve, soon};
+use crate::support::{Front, page, serve, soon};
 
 async fn opened(server: &mut Server) -> (RawHttp2, Connection) {
     let address = serve(server, Front::HttpServer).await;
@@ -31,7 +36,7 @@ async fn a_reset_stream_ends_with_the_error_code() {
         (2, "the peer reset the HTTP/2 stream: INTERNAL_ERROR"),
         (5, "the peer reset the HTTP/2 stream: STREAM_CLOSED"),
         (11, "the peer reset the HTTP/2 stream: ENHANCE_YOUR_CALM"),
-        (0, "reset of the HTTP/2 stream: NO_ERROR"),
+        (0, "the HTTP/2 stream was reset, or its connection ended: NO_ERROR"),
     ] {
         let mut server = Server::builder().build();
         let (mut client, mut connection) = opened(&mut server).await;
@@ -195,4 +200,52 @@ async fn a_clients_goaway_leaves_open_websockets_alone() {
     assert_eq!(soon(connection.recv()).await.unwrap(), Some(Message::text("hi")));
     connection.send("ahoy").await.unwrap();
     assert_eq!(client.until(DATA).await.payload, b"\x81\x04ahoy");
+}
+
+#[tokio::test]
+async fn a_client_that_answers_no_ping_is_disconnected() {
+    let mut server = Server::builder().build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = HttpServer::new(mount(server.handle(), service_fn(page::<Incoming>)))
+        .header_timeout(Duration::from_millis(50));
+    http.listen(listener);
+    let mut client = RawHttp2::connect(address).await;
+    client.send(&extended_connect(1)).await;
+    let mut connection = soon(server.next_request()).await.unwrap().accept().await.unwrap();
+    let error = soon(connection.recv()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost);
+    assert!(error.to_string().ends_with("its connection ended: NO_ERROR"), "{error}");
+}
+
+/// Each future is polled once and dropped, while a message arrives byte by byte.
+#[tokio::test]
+async fn futures_that_are_dropped_lose_nothing() {
+    let mut server = Server::builder().build();
+    let (mut client, mut connection) = opened(&mut server).await;
+    let sending = tokio::spawn(async move {
+        for round in 0..50 {
+            for byte in [0x82, 0x81, 0, 0, 0, 0, round] {
+                client.send(&frame(DATA, 0, 1, &[byte])).await;
+                tokio::task::yield_now().await;
+            }
+        }
+        client.send(&reset(1, CANCEL)).await;
+        client
+    });
+    let mut received = Vec::new();
+    let error = soon(async {
+        loop {
+            match connection.recv().now_or_never() {
+                Some(Ok(message)) => received.push(message.unwrap()),
+                Some(Err(error)) => break error,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    assert!(error.to_string().ends_with("stream: CANCEL"), "{error}");
+    let expected: Vec<_> = (0..50).map(|round| Message::binary(vec![round])).collect();
+    assert_eq!(received, expected);
+    drop(soon(sending).await.unwrap());
 }
