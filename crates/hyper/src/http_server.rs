@@ -104,8 +104,8 @@ impl<S> HttpServer<S> {
     /// 1, at most 2,147,483,647; other values are taken as the nearest of these.
     ///
     /// It limits the rate of one upload or WebSocket to the window for each round trip: 65,536
-    /// bytes at a round trip of 100 ms are 655 kB/s. It also is what one WebSocket whose program
-    /// does not receive can hold unread; see
+    /// bytes at a round trip of 100 ms are 655 kB/s. It also is what a WebSocket whose program does
+    /// not receive leaves in the HTTP/2 library; see
     /// [`http2_connection_window`](Self::http2_connection_window) before raising it.
     ///
     /// Applies to sockets listened on afterwards.
@@ -141,8 +141,8 @@ impl<S> HttpServer<S> {
     /// The HTTP/2 library, h2, ends a connection with `ENHANCE_YOUR_CALM` (`too_many_data_frames`),
     /// and with it all its WebSockets, when small messages are left unread: each frame shorter than
     /// 256 bytes costs the difference, and all together may cost half of this window. A WebSocket
-    /// whose program does not receive holds as many frames as its
-    /// [stream window](Self::http2_stream_window) has room for. So by default a connection can have
+    /// whose program does not receive is read ahead by 64 KiB; after that it holds as many frames as
+    /// its [stream window](Self::http2_stream_window) has room for. So by default a connection can have
     /// 3 stalled WebSockets with messages of one byte (7 bytes each on the stream), 20 with
     /// messages of 30 bytes, 90 with messages of 100 bytes, and any number with messages of 250
     /// bytes or more.

@@ -45,8 +45,8 @@
 //!
 //! A [`Mount`] is an ordinary service. Four things are up to your loop: serve the connection *with
 //! upgrades*, set [the peer's address](Mount::peer_addr), turn Nagle's algorithm off, and set two
-//! windows of HTTP/2. With hyper's default windows, 2,112 small messages that one WebSocket leaves
-//! unread end all WebSockets of their connection; see [HTTP/2](#http2).
+//! windows of HTTP/2. With hyper's default windows, one WebSocket that does not receive can end all
+//! WebSockets of its connection; see [HTTP/2](#http2).
 //!
 //! ```no_run
 //! # use std::convert::Infallible;
@@ -119,9 +119,9 @@
 //!
 //! # HTTP/2
 //!
-//! Over HTTP/2, a WebSocket is a stream of a connection that it shares with others (RFC 8441). Flow
-//! control holds the sender to a WebSocket whose program does not receive, but h2, hyper's HTTP/2,
-//! also counts the frames that are left unread. Each one shorter than 256 bytes costs the
+//! Over HTTP/2, a WebSocket is a stream of a connection that it shares with others (RFC 8441). While
+//! its program does not receive, up to 64 KiB are read ahead, and then flow control holds the
+//! sender. But h2, hyper's HTTP/2, also counts the frames that are left unread in it. Each one shorter than 256 bytes costs the
 //! difference, and when all together cost more than half of the connection's window, h2 ends the
 //! connection with `ENHANCE_YOUR_CALM` (`too_many_data_frames`), and so all of its WebSockets. Two
 //! lines give the connection enough, and each stream little:

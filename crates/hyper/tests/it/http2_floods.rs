@@ -75,12 +75,20 @@ async fn a_flood_of_small_data_ends_the_connection() {
     let mut server = Server::builder().build();
     let (address, mut client, mut connection) = stalled(&mut server).await;
     echo_from_now_on(server);
-    // 255 each, of half the window of 16 MiB. The stream's window has room for 65,535.
-    const ALLOWED: usize = (8 << 20) / 255;
+    // 64 KiB are read ahead. Then each costs 255, of half the window of 16 MiB.
+    const MOST: u32 = (64 << 10) + (8 << 20) / 255 + 1;
     let byte = frame(DATA, 0, 1, &[0]);
-    client.send(&byte.repeat(ALLOWED)).await;
-    client.sync().await;
-    client.send(&byte).await;
+    let mut sent = 0;
+    while sent < MOST {
+        let count = (65_536 + client.more_window - sent).min(MOST - sent).min(1_000);
+        client.send(&byte.repeat(count as usize)).await;
+        sent += count;
+        if sent < MOST {
+            client.sync().await;
+        }
+    }
+    // Those which are read ahead by the thousand, beyond that.
+    let _ = soon(client.try_send(&byte.repeat(5_000))).await;
     ends_with_calm(&mut client, "too_many_data_frames").await;
     assert_eq!(soon(connection.recv()).await.unwrap_err().kind(), ErrorKind::PeerViolation);
     neighbour_lives(address).await;

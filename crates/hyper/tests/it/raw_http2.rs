@@ -15,6 +15,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
 pub(crate) const END_STREAM: u8 = 1;
@@ -100,6 +101,8 @@ pub(crate) fn reset(stream: u32, error_code: u32) -> Vec<u8> {
 
 pub(crate) struct RawHttp2 {
     stream: TcpStream,
+    /// How much the server has added to the window of stream 1.
+    pub(crate) more_window: u32,
 }
 
 impl RawHttp2 {
@@ -107,7 +110,7 @@ impl RawHttp2 {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut client = Self { stream };
+        let mut client = Self { stream, more_window: 0 };
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         client.send(&frame(SETTINGS, 0, 0, &[])).await;
         client
@@ -129,6 +132,9 @@ impl RawHttp2 {
         let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
         soon(self.stream.read_exact(&mut payload)).await.ok()?;
         let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
+        if (head[3], stream) == (WINDOW_UPDATE, 1) {
+            self.more_window += u32::from_be_bytes(payload[..].try_into().unwrap());
+        }
         Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
