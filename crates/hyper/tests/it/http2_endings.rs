@@ -28,7 +28,7 @@ async fn opened(server: &mut Server) -> (RawHttp2, Connection) {
 
 const TEXT: [u8; 8] = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_stream_ends_with_the_error_code() {
     for (code, name) in [
         (CANCEL, "the peer reset the HTTP/2 stream: CANCEL"),
@@ -71,7 +71,7 @@ fn h2_reason(error: &towline::Error) -> Option<h2::Reason> {
     None
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_is_seen_while_the_peer_takes_nothing() {
     let mut server = Server::builder().build();
     let (mut client, connection) = opened(&mut server).await;
@@ -219,7 +219,7 @@ async fn a_client_that_answers_no_ping_is_disconnected() {
 }
 
 /// Each future is polled once and dropped, while a message arrives byte by byte.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn futures_that_are_dropped_lose_nothing() {
     let mut server = Server::builder().build();
     let (mut client, mut connection) = opened(&mut server).await;

@@ -118,7 +118,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_room_does_not_end_a_live_one() {
     let server = Server::builder().build();
     let (listener, address) = listener().await;
@@ -200,7 +200,7 @@ async fn three_stalled_rooms_with_the_smallest_messages_leave_a_live_one_alone()
 
 /// What a program leaves unread while it is busy is read ahead, up to 64 KiB for each WebSocket, as
 /// the kernel does for a socket. Left in h2, a third of it would end the connection.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_rooms_can_be_busy_for_a_while() {
     const ROOMS: u32 = 100;
     let mut server = Server::builder().build();
