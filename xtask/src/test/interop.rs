@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 7] = [
+pub(crate) const STEPS: [Step; 8] = [
     Step {
         name: "programs",
         about: "build the programs that the suites run",
@@ -40,6 +40,12 @@ pub(crate) const STEPS: [Step; 7] = [
         about: "libraries from npm and PyPI, in both directions",
         slow: true,
         run: peers,
+    },
+    Step {
+        name: "http2",
+        about: "a client of PyPI's h2, and curl, over HTTP/2",
+        slow: true,
+        run: http2,
     },
     Step {
         name: "console",
@@ -89,6 +95,12 @@ pub(crate) fn autobahn(context: &Context, role: &str, arguments: &[&str]) -> Res
 fn peers(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "peers/peers.py");
     command.args(["run", "--"]).arg(context.program("towline-interop"));
+    judge(context, &mut command)
+}
+
+fn http2(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "http2/http2.py");
+    command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT);
     judge(context, &mut command)
 }
 

@@ -402,6 +402,16 @@ impl Request {
         left_out.map_or(Ok(()), Err)
     }
 
+    /// Resolves once an HTTP library has dropped the future of the response: its client is gone. For
+    /// the request of a stream, never resolves.
+    pub(crate) async fn gone(&mut self) {
+        let answer = self.0.answer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Some(Answer::Upgrade { respond, .. }) => respond.closed().await,
+            _ => std::future::pending().await,
+        }
+    }
+
     fn take_answer(&mut self) -> Option<Answer> {
         self.0.answer.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -125,7 +125,7 @@ impl Way {
         permit: OwnedSemaphorePermit,
     ) {
         let mechanism = Mechanism::of(&http);
-        let request = match Request::new(http, peer, &self.hub, answer) {
+        let mut request = match Request::new(http, peer, &self.hub, answer) {
             Ok(request) => request,
             Err(refused) => {
                 let (rejection, answer) = *refused;
@@ -133,7 +133,12 @@ impl Way {
                 return reject(&hub, answer, rejection, mechanism, peer).await;
             }
         };
-        let Ok(place) = self.hub.places.acquire().await else {
+        let Ok(place) = (tokio::select! {
+            biased;
+            place = self.hub.places.acquire() => place,
+            // An HTTP/2 client can reset any number of requests on one connection.
+            () = request.gone() => return,
+        }) else {
             drop(self);
             let _ = Box::pin(request.reject_with(no_requests())).await;
             return;
