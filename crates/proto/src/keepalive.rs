@@ -1,5 +1,6 @@
 //! Keepalive: pings a silent peer, and ends the connection if it stays silent.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::config::Keepalive;
@@ -11,9 +12,10 @@ const SHORTEST: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Timer {
     keepalive: Option<Keepalive>,
-    /// When bytes of the peer were last received or, while a ping is unanswered, when it was sent.
-    since: Instant,
-    is_asked: bool,
+    /// When bytes of the peer were last received.
+    heard: Instant,
+    /// While a ping is unanswered: how many nanoseconds later it was sent.
+    asked_after: Option<NonZeroU64>,
 }
 
 /// The action that is due.
@@ -29,7 +31,7 @@ pub enum Due {
 impl Timer {
     /// Creates a timer that counts the peer as heard at `now`.
     pub fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
-        Self { keepalive, since: now, is_asked: false }
+        Self { keepalive, heard: now, asked_after: None }
     }
 
     /// Returns the configuration.
@@ -40,16 +42,16 @@ impl Timer {
     /// Records that bytes of the peer were received at `at`.
     pub fn handle_received(&mut self, at: Instant) {
         // With a coarse clock, the answer may have the time of the ping.
-        if at >= self.since {
-            self.since = at;
-            self.is_asked = false;
+        if at >= self.since() {
+            self.heard = at;
+            self.asked_after = None;
         }
     }
 
     /// Records that bytes of the peer were received between these two times. A ping may be early,
     /// but the peer must not be declared dead too early.
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
-        self.handle_received(if self.is_asked { to } else { from });
+        self.handle_received(if self.asked_after.is_some() { to } else { from });
     }
 
     /// Returns when [`poll_due`](Self::poll_due) next returns an action if nothing is received
@@ -57,8 +59,9 @@ impl Timer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Keepalive { interval, grace } = self.keepalive?;
         let interval = interval.max(SHORTEST);
-        let silence = if self.is_asked { grace.unwrap_or(interval) } else { interval };
-        self.since.checked_add(silence)
+        let is_asked = self.asked_after.is_some();
+        let silence = if is_asked { grace.unwrap_or(interval) } else { interval };
+        self.since().checked_add(silence)
     }
 
     /// Returns the action that is due at `now`, if any.
@@ -66,14 +69,26 @@ impl Timer {
         if now < self.poll_timeout()? {
             return None;
         }
-        let is_dead = self.is_asked && self.keepalive?.grace.is_some();
+        let is_dead = self.asked_after.is_some() && self.keepalive?.grace.is_some();
         Some(if is_dead { Due::Dead } else { Due::Ping })
     }
 
     /// Records that a ping was sent.
     pub fn handle_ping_sent(&mut self, now: Instant) {
-        self.since = now;
-        self.is_asked = true;
+        let after = now.saturating_duration_since(self.heard).as_nanos();
+        let after = u64::try_from(after).unwrap_or(u64::MAX);
+        self.asked_after = Some(NonZeroU64::new(after).unwrap_or(NonZeroU64::MIN));
+    }
+
+    /// Returns when bytes of the peer were last received, as far as recorded.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Returns when the unanswered ping was sent or, without one, when bytes were last received.
+    fn since(&self) -> Instant {
+        let after = self.asked_after.map_or(0, NonZeroU64::get);
+        self.heard.checked_add(Duration::from_nanos(after)).unwrap_or(self.heard)
     }
 }
 

@@ -39,6 +39,8 @@ pub mod compression;
 
 pub mod config;
 
+pub mod stats;
+
 pub mod wire;
 
 pub mod text;
@@ -70,6 +72,8 @@ pub mod outbound;
 pub mod closing;
 
 pub mod keepalive;
+
+mod round_trip;
 
 mod stall;
 
@@ -103,6 +107,7 @@ pub use read_buffer::ReadBuffer;
 pub use refused::{Refused, SendError};
 pub use role::Role;
 pub use session::Session;
+pub use stats::{Counts, RoundTrip, Stats, Traffic};
 pub use text::{InvalidUtf8, Text, Utf8Validator};
 pub use wire::close::{CloseCode, CloseFrame, InvalidClose, MalformedClose};
 pub use wire::frame::Frame;

@@ -356,7 +356,7 @@ impl Future for Sending<'_, '_> {
 
 /// Errors for messages that were not sent.
 impl Shared {
-    fn refused(&self, why: Refused) -> Error {
+    pub(crate) fn refused(&self, why: Refused) -> Error {
         let core = self.lock();
         Error::refused(why, &core.session).with_failure(core.receiver.failure())
     }

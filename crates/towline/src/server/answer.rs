@@ -127,6 +127,7 @@ impl Answer {
         peer_addr: Option<SocketAddr>,
     ) -> io::Result<()> {
         tracing::debug!(?peer_addr, %rejection, "request rejected");
+        hub.tally.reject(rejection.status());
         hub.event(|| ServerEvent::Rejected {
             status: rejection.status(),
             reason: rejection.reason().to_owned(),

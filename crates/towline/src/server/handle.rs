@@ -21,7 +21,11 @@ use crate::server::event::Events;
 #[cfg(doc)]
 use crate::server::event::ServerEvent;
 use crate::server::gate::{Gate, Over};
+#[cfg(doc)]
+use crate::server::measurement::Measurement;
+use crate::server::measurement::Measurements;
 use crate::server::request::unanswered;
+use crate::server::stats::ServerStats;
 use crate::server::way::refuse;
 use crate::transport::{AnyStream, Io};
 
@@ -155,6 +159,35 @@ impl ServerHandle {
     /// [`ServerEvent::Missed`] says how many.
     pub fn events(&self) -> Events {
         Events(self.gate.hub.subscribe())
+    }
+
+    /// Returns what the server has done so far: handshakes, connections, and what was sent and
+    /// received on all of them, those that have ended included.
+    ///
+    /// Each open connection is locked for a moment, one after the other: some milliseconds for
+    /// 10,000 of them. Call it every few seconds rather than for each request.
+    ///
+    /// What was received is counted up to the last read of each receiver.
+    ///
+    /// ```
+    /// # fn example(server: towline::ServerHandle) {
+    /// let stats = server.stats();
+    /// println!("{} of {} connections are open", stats.connections, stats.connections_total);
+    /// println!("{} messages received", stats.received.messages);
+    /// # }
+    /// ```
+    pub fn stats(&self) -> ServerStats {
+        self.gate.hub.stats()
+    }
+
+    /// Subscribes to single measurements from now on, for histograms: how long handshakes take, and
+    /// what was sent and received on a connection that has ended. [`stats`](Self::stats) has the
+    /// sums.
+    ///
+    /// Up to 1024 measurements are kept for a slow subscriber. Then the oldest are dropped, and
+    /// [`Measurement::Missed`] says how many.
+    pub fn measurements(&self) -> Measurements {
+        self.gate.hub.measured.subscribe()
     }
 
     /// Reports a TLS handshake that failed as [`ServerEvent::TlsFailed`], for your own accept loop.

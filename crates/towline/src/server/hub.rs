@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies, Version};
-use towline_proto::{Closed, Config};
+use towline_proto::{Closed, Config, Stats};
 
 use crate::connection::{Info, Observer};
 use crate::error::ErrorKind;
 use crate::server::accepting::Accepting;
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
+use crate::server::measurement::{Measured, Measurement};
 use crate::server::standing::{Standing, Term};
+use crate::server::stats::{ServerStats, Tally};
 use crate::transport::SecureServer;
 
 /// How many events a subscriber can be behind by.
@@ -66,6 +68,8 @@ pub(crate) struct Hub {
     pub(crate) places: Semaphore,
     /// Made for the first subscriber: it has room for all events that one can be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
+    pub(crate) measured: Measured,
+    pub(crate) tally: Tally,
 }
 
 impl Hub {
@@ -77,6 +81,8 @@ impl Hub {
             handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
             places: Semaphore::new(options.max_pending_requests),
             events: OnceLock::new(),
+            measured: Measured::default(),
+            tally: Tally::default(),
             options,
         })
     }
@@ -94,12 +100,20 @@ impl Hub {
     pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
         tracing::debug!(?peer, %reason, "TLS handshake failed");
         if kind != ErrorKind::RequestGone {
+            self.tally.fail_tls();
             self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
         }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
         self.events.get_or_init(|| broadcast::Sender::new(EVENTS)).subscribe()
+    }
+
+    pub(crate) fn stats(&self) -> ServerStats {
+        let mut stats = ServerStats::default();
+        self.tally.add_to(&mut stats);
+        self.connections.add_to(&mut stats);
+        stats
     }
 
     /// Waits for a place among the handshakes.
@@ -128,10 +142,10 @@ impl Hub {
 }
 
 impl Observer for Hub {
-    fn closed(&self, info: &Arc<Info>, closed: &Closed) {
-        // Last, because a subscriber of the program's own code may panic.
-        self.connections.remove(info.id);
+    fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
+        self.connections.remove(info.id, closed, stats);
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
-        tracing::debug!(id = info.id, %closed, "connection closed");
+        let (closed, stats) = (closed.clone(), stats.clone());
+        self.measured.note(|| Measurement::Ended { closed, stats });
     }
 }

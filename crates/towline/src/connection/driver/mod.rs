@@ -20,4 +20,4 @@ mod lookout;
 mod reading;
 
 pub(crate) use reading::{Reader, Wanted};
-pub(crate) use sending::{ByHand, Control, Delivered};
+pub(crate) use sending::{Asking, ByHand, Control, Delivered};
