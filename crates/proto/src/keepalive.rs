@@ -1,9 +1,9 @@
 //! Keepalive: pings a silent peer, and ends the connection if it stays silent.
 
-use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::config::Keepalive;
+use crate::nanos::Nanos;
 
 /// Without a minimum, a connection could do nothing but send pings.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -11,11 +11,13 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The keepalive timer. It has no clock: the caller passes the time.
 #[derive(Debug)]
 pub struct Timer {
-    keepalive: Option<Keepalive>,
+    /// `None` without keepalive.
+    interval: Option<Nanos>,
+    grace: Option<Nanos>,
     /// When bytes of the peer were last received.
     heard: Instant,
-    /// While a ping is unanswered: how many nanoseconds later it was sent.
-    asked_after: Option<NonZeroU64>,
+    /// While a ping is unanswered: how much later it was sent.
+    asked_after: Option<Nanos>,
 }
 
 /// The action that is due.
@@ -31,12 +33,18 @@ pub enum Due {
 impl Timer {
     /// Creates a timer that counts the peer as heard at `now`.
     pub fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
-        Self { keepalive, heard: now, asked_after: None }
+        Self {
+            interval: keepalive.map(|keepalive| keepalive.interval.into()),
+            grace: keepalive.and_then(|keepalive| keepalive.grace).map(Nanos::from),
+            heard: now,
+            asked_after: None,
+        }
     }
 
-    /// Returns the configuration.
+    /// Returns the configuration. Durations are at least a nanosecond and at most 584 years.
     pub fn keepalive(&self) -> Option<Keepalive> {
-        self.keepalive
+        let keepalive = Keepalive::every(self.interval?.into());
+        Some(keepalive.grace(self.grace.map(Duration::from)))
     }
 
     /// Records that bytes of the peer were received at `at`.
@@ -57,7 +65,7 @@ impl Timer {
     /// Returns when [`poll_due`](Self::poll_due) next returns an action if nothing is received
     /// until then.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let Keepalive { interval, grace } = self.keepalive?;
+        let Keepalive { interval, grace } = self.keepalive()?;
         let interval = interval.max(SHORTEST);
         let is_asked = self.asked_after.is_some();
         let silence = if is_asked { grace.unwrap_or(interval) } else { interval };
@@ -69,15 +77,13 @@ impl Timer {
         if now < self.poll_timeout()? {
             return None;
         }
-        let is_dead = self.asked_after.is_some() && self.keepalive?.grace.is_some();
+        let is_dead = self.asked_after.is_some() && self.grace.is_some();
         Some(if is_dead { Due::Dead } else { Due::Ping })
     }
 
     /// Records that a ping was sent.
     pub fn handle_ping_sent(&mut self, now: Instant) {
-        let after = now.saturating_duration_since(self.heard).as_nanos();
-        let after = u64::try_from(after).unwrap_or(u64::MAX);
-        self.asked_after = Some(NonZeroU64::new(after).unwrap_or(NonZeroU64::MIN));
+        self.asked_after = Some(now.saturating_duration_since(self.heard).into());
     }
 
     /// Returns when bytes of the peer were last received, as far as recorded.
@@ -87,8 +93,8 @@ impl Timer {
 
     /// Returns when the unanswered ping was sent or, without one, when bytes were last received.
     fn since(&self) -> Instant {
-        let after = self.asked_after.map_or(0, NonZeroU64::get);
-        self.heard.checked_add(Duration::from_nanos(after)).unwrap_or(self.heard)
+        let after = self.asked_after.map(Duration::from).unwrap_or_default();
+        self.heard.checked_add(after).unwrap_or(self.heard)
     }
 }
 

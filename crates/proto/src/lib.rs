@@ -33,6 +33,8 @@
 
 mod glimpse;
 
+mod nanos;
+
 pub mod role;
 
 pub mod compression;

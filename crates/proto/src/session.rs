@@ -20,7 +20,7 @@ use crate::refused::{Refused, SendError};
 use crate::role::Role;
 use crate::round_trip::RoundTrips;
 use crate::stall::Stall;
-use crate::stats::{Counts, Received, Stats};
+use crate::stats::{Counts, Stats, Sums};
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
@@ -39,11 +39,9 @@ pub struct Session {
     stall: Stall,
     control_rate: ControlRate,
     started: Instant,
-    received: Received,
+    sums: Sums,
     pings_received: u64,
     round_trips: RoundTrips,
-    /// How often, and for how long, senders have waited. Boxed, since most never do.
-    waits: Option<Box<(u64, Duration)>>,
     send_high_water_mark: usize,
 }
 
@@ -61,10 +59,9 @@ impl Session {
                 second: 0,
             },
             started: now,
-            received: Received::default(),
+            sums: Sums::default(),
             pings_received: 0,
             round_trips: RoundTrips::default(),
-            waits: None,
             send_high_water_mark: config.send_high_water_mark,
         }
     }
@@ -229,14 +226,12 @@ impl Session {
     /// Adds what the [decoder](crate::inbound::Inbound::take_counts) has counted.
     #[inline]
     pub fn handle_counts(&mut self, counts: Counts) {
-        self.received.add(counts);
+        self.sums.add(counts);
     }
 
     /// Records that a sender has waited this long for room in the queue.
     pub fn handle_waited(&mut self, waited: Duration) {
-        let waits = self.waits.get_or_insert_default();
-        waits.0 += 1;
-        waits.1 = waits.1.saturating_add(waited);
+        self.sums.add_wait(waited);
     }
 
     /// Records that bytes of the peer are unread at `now`, so the peer is not considered dead.
@@ -452,10 +447,10 @@ impl Session {
 
     /// Returns what was sent and received until `now`.
     pub fn stats(&self, now: Instant) -> Stats {
-        let (waits, waited) = self.waits.as_deref().copied().unwrap_or_default();
+        let (waits, waited) = self.sums.waits();
         Stats {
             sent: self.outbound.traffic(),
-            received: self.received.traffic(),
+            received: self.sums.traffic(),
             pings_sent: self.outbound.pings(),
             pings_received: self.pings_received,
             round_trip: self.round_trips.measured(),

@@ -119,17 +119,26 @@ impl From<Counts> for Traffic {
     }
 }
 
-/// The sums of what was received.
+/// The sums of what was received, and of what most connections have none of.
 #[derive(Debug, Default)]
-pub(crate) struct Received {
+pub(crate) struct Sums {
     messages: u64,
     payload_bytes: u64,
     frames: u64,
     wire_bytes: u64,
-    compressed: Compressed,
+    rare: Option<Box<Rare>>,
 }
 
-impl Received {
+/// Boxed, since most connections have neither waited nor received anything compressed.
+#[derive(Debug, Default)]
+struct Rare {
+    plain_bytes: u64,
+    compressed_bytes: u64,
+    waits: u64,
+    waited: Duration,
+}
+
+impl Sums {
     #[inline]
     pub(crate) fn add(&mut self, counts: Counts) {
         self.messages += u64::from(counts.whole) + u64::from(counts.others);
@@ -137,18 +146,32 @@ impl Received {
         self.payload_bytes += counts.payload_bytes;
         self.wire_bytes += u64::from(counts.wire_bytes);
         if counts.compressed_bytes > 0 {
-            self.compressed.add(counts.plain_bytes.into(), counts.compressed_bytes.into());
+            let rare = self.rare.get_or_insert_default();
+            rare.plain_bytes += u64::from(counts.plain_bytes);
+            rare.compressed_bytes += u64::from(counts.compressed_bytes);
         }
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
         let Self { messages, payload_bytes, frames, wire_bytes, .. } = *self;
-        let (plain_bytes, compressed_bytes) = self.compressed.bytes();
+        let (plain_bytes, compressed_bytes) =
+            self.rare.as_ref().map_or((0, 0), |rare| (rare.plain_bytes, rare.compressed_bytes));
         Traffic { messages, payload_bytes, frames, wire_bytes, plain_bytes, compressed_bytes }
+    }
+
+    pub(crate) fn add_wait(&mut self, waited: Duration) {
+        let rare = self.rare.get_or_insert_default();
+        rare.waits += 1;
+        rare.waited = rare.waited.saturating_add(waited);
+    }
+
+    /// Returns how often, and for how long, senders have waited.
+    pub(crate) fn waits(&self) -> (u64, Duration) {
+        self.rare.as_ref().map_or((0, Duration::ZERO), |rare| (rare.waits, rare.waited))
     }
 }
 
-/// The lengths of compressed messages. Boxed, since most connections have none.
+/// The lengths of the compressed messages that were sent. Boxed, since most connections have none.
 #[derive(Debug, Default)]
 pub(crate) struct Compressed(Option<Box<(u64, u64)>>);
 

@@ -87,6 +87,12 @@ mod connect_request;
 
 mod nothing_secret;
 
+mod stats;
+
+mod round_trip;
+
+mod spans;
+
 #[cfg(not(feature = "rustls"))]
 mod no_tls;
 
