@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use towline_proto::{CloseCode, CloseFrame, Closed, Stats};
@@ -136,6 +137,7 @@ impl Connections {
     /// Adds up what was sent and received. A connection is either open or in the sums of its part,
     /// so that it is counted once. Only a few connections are locked at a time, and none for long.
     pub(crate) fn add_to(&self, stats: &mut ServerStats) {
+        let (mut round_trips, mut measured) = (Duration::ZERO, 0_u32);
         for part in &self.0.parts {
             let open: Vec<_> = {
                 let part = lock(part);
@@ -144,9 +146,15 @@ impl Connections {
             };
             stats.connections += open.len();
             for shared in open {
-                stats.add_live(&shared.stats());
+                let of_one = shared.stats();
+                if let Some(round_trip) = of_one.round_trip {
+                    round_trips = round_trips.saturating_add(round_trip.smoothed);
+                    measured += 1;
+                }
+                stats.add_live(&of_one);
             }
         }
+        stats.round_trip_mean = round_trips.checked_div(measured);
         stats.broadcasts = self.0.broadcasts.load(Ordering::Relaxed);
     }
 

@@ -97,6 +97,11 @@ impl Gate {
         self.hub.standing.tell();
     }
 
+    /// Whether no requests come any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lock().way.is_err()
+    }
+
     /// The addresses of the listening sockets.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.lock().listeners.iter().filter_map(|(address, _)| *address).collect()

@@ -81,6 +81,13 @@ impl ServerHandle {
         self.gate.hub.standing.term().is_some()
     }
 
+    /// Returns whether the server takes no more requests for good: it was [shut
+    /// down](Self::shutdown), or its [`Server`](crate::Server) was dropped. Connections may still
+    /// be open.
+    pub fn is_over(&self) -> bool {
+        self.gate.is_over()
+    }
+
     /// Returns the addresses that the server listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.gate.addresses()

@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use towline_proto::handshake::Mechanism;
 use towline_proto::{Closed, Stats};
 
@@ -23,6 +24,8 @@ pub enum Measurement {
         status: StatusCode,
         /// The HTTP mechanism of the request.
         mechanism: Mechanism,
+        /// Whether the request came over TLS to this server.
+        is_secure: bool,
         /// The time from the request to the response: mostly that which the program took. Zero for
         /// a request that was refused before the program could see it.
         duration: Duration,
@@ -45,6 +48,15 @@ pub enum Measurement {
 pub struct Measurements(broadcast::Receiver<Measurement>);
 
 impl Measurements {
+    /// Returns the next measurement, if there is one already.
+    pub fn try_next(&mut self) -> Option<Measurement> {
+        match self.0.try_recv() {
+            Ok(measurement) => Some(measurement),
+            Err(TryRecvError::Lagged(count)) => Some(Measurement::Missed(count)),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+        }
+    }
+
     /// Waits for the next measurement. Returns `None` once the server and all of its connections
     /// are gone.
     ///

@@ -426,8 +426,9 @@ impl Request {
     /// Reports how long the request has waited for its answer.
     fn measure(&self, status: StatusCode) {
         let Parts { hub, offer, since, .. } = &*self.0;
-        let (mechanism, duration) = (offer.mechanism(), since.elapsed());
-        hub.measured.note(|| Measurement::Handshake { status, mechanism, duration });
+        let (mechanism, is_secure, duration) =
+            (offer.mechanism(), self.is_secure(), since.elapsed());
+        hub.measured.note(|| Measurement::Handshake { status, mechanism, is_secure, duration });
     }
 
     fn take_answer(&mut self) -> Option<Answer> {

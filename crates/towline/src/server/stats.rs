@@ -38,6 +38,11 @@ pub struct ServerStats {
     pub pings_sent: u64,
     /// The pings that were received.
     pub pings_received: u64,
+    /// The mean of the smoothed round trips of the connections that are open now. `None` before the
+    /// first is measured.
+    pub round_trip_mean: Option<Duration>,
+    /// The longest of them.
+    pub round_trip_max: Option<Duration>,
     /// The messages that wait behind those being written now, on all connections.
     pub queued_messages: usize,
     /// The bytes that the transports have not taken yet, on all connections.
@@ -55,6 +60,7 @@ impl ServerStats {
     pub(crate) fn add_live(&mut self, stats: &Stats) {
         self.queued_messages += stats.queued_messages;
         self.queued_bytes += stats.queued_bytes;
+        self.round_trip_max = self.round_trip_max.max(stats.round_trip.map(|trip| trip.smoothed));
         self.add_past(stats);
     }
 

@@ -192,8 +192,9 @@ async fn reject(
     mechanism: Mechanism,
     peer: Option<SocketAddr>,
 ) {
-    let (status, duration) = (rejection.status(), Duration::ZERO);
-    hub.measured.note(|| Measurement::Handshake { status, mechanism, duration });
+    let (status, is_secure) = (rejection.status(), answer.tls().is_some());
+    let duration = Duration::ZERO;
+    hub.measured.note(|| Measurement::Handshake { status, mechanism, is_secure, duration });
     let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
 }
 

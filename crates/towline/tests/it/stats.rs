@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::sleep;
 use towline::{
-    CloseCode, Config, Frame, Keepalive, Measurement, Message, Role, Server, Stats, Traffic,
+    CloseCode, Config, Frame, Keepalive, Measurement, Message, Opcode, Role, Server, Stats, Traffic,
 };
 use towline_kit::frame;
 
@@ -61,7 +61,7 @@ async fn what_is_sent_counts_once_by_every_way() {
         connection.send("held").await.unwrap();
         connection.ping("hello?").await.unwrap();
         connection.send_frame(Frame::continuation(" two")).await.unwrap();
-        connection.send_frame(Frame::ping("")).await.unwrap();
+        connection.send_frame(Frame::new(Opcode::Ping, "")).await.unwrap();
         connection.flushed().await;
         assert_eq!(check(2, 2 + 4 + 4), 5);
         connection.pong("").await.unwrap();
