@@ -11,7 +11,7 @@ use towline::{
 };
 use towline_kit::frame;
 
-use crate::http::{accepted, arrives, head, request, says};
+use crate::http::{arrives, head, request, says};
 use crate::support::pair;
 use crate::wire::{Far, connect, connect_with_early, settle};
 
@@ -220,10 +220,10 @@ async fn both_ends_agree_on_what_went_over() {
 async fn a_server_adds_up_connections_that_live_and_that_have_ended() {
     let mut server = Server::builder().config(quiet(Config::server())).build();
     let mut measurements = server.handle().measurements();
-    let (first, _) = accepted(&mut server, &[]).await;
-    let mut first = first.unwrap();
-    let (second, _) = accepted(&mut server, &[]).await;
-    let second = second.unwrap();
+    let (request, _at_first) = arrives(&mut server, &[]).await;
+    let first = request.accept().await.unwrap();
+    let (request, _at_second) = arrives(&mut server, &[]).await;
+    let second = request.accept().await.unwrap();
     first.send("to the first").await.unwrap();
     second.send("and the second").await.unwrap();
     server.connections().broadcast("to all").await;
@@ -245,14 +245,15 @@ async fn a_server_adds_up_connections_that_live_and_that_have_ended() {
     assert_eq!((before.sent.messages, before.sent.payload_bytes), (4, 12 + 14 + 6 + 6));
     assert!(before.closed.is_empty());
 
-    first.close(CloseCode::new(4321), "").await.unwrap();
-    drop(second);
+    first.abort(CloseCode::new(4321), "");
+    drop((first, second));
     server.shutdown(CloseCode::GOING_AWAY, SECOND).await.unwrap();
     let after = server.stats();
     assert_eq!((after.connections, after.connections_total), (0, 2));
     assert_eq!(after.sent.messages, before.sent.messages);
     assert_eq!(after.sent.frames, before.sent.frames + 2, "and the close frames");
     assert_eq!(after.closed.values().sum::<u64>(), 2, "{:?}", after.closed);
+    assert_eq!(after.closed[&CloseCode::new(4000)], 1, "{:?}", after.closed);
 
     let mut seen = Vec::new();
     while seen.len() < 6
