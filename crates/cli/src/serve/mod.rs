@@ -63,7 +63,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let (options, identity) = reading.await.map_err(|error| unclean_end(&error))?;
     let identity = identity?;
     let threads = options.threads.map(NonZeroUsize::get);
-    let (addresses, sockets) = listening::bind(&options.listen, threads).await?;
+    let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.
     tls::reload_on_hangup(identity.as_ref(), options.verbose)?;
     announce(&addresses, identity.as_ref());

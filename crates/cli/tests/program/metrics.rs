@@ -76,6 +76,6 @@ fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let ended = Program::start(&["serve", "--listen=127.0.0.1:0", "--metrics", &address]).end();
-    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert_eq!(ended.code, Some(3), "{ended:?}");
     assert!(ended.stderr.contains(&address) && ended.stderr.contains("--metrics"), "{ended:?}");
 }

@@ -93,3 +93,33 @@ fn role_name(role: Role) -> &'static str {
         Role::Server => "server",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use towline_proto::handshake::Version;
+
+    use super::*;
+
+    #[test]
+    fn without_a_subscriber_spans_allocate_nothing() {
+        let address: SocketAddr = ([127, 0, 0, 1], 80).into();
+        let info = Info {
+            id: 1,
+            role: Role::Server,
+            protocol: Some("chat.v2".into()),
+            compression: None,
+            version: Version::default(),
+            remote_address: Some(address.ip()),
+            peer_addr: Some(address),
+            tls: None,
+            request: None,
+        };
+        let used = allocation_counter::measure(|| {
+            let span = handshake(Role::Server, "example.com", "/chat", Some(address));
+            answered(&span, http::StatusCode::SWITCHING_PROTOCOLS, Some("chat.v2"));
+            let connection = span.in_scope(|| ConnectionSpan::new(&info));
+            assert!(connection.0.is_none());
+        });
+        assert_eq!(used.count_total, 0);
+    }
+}
