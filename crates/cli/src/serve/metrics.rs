@@ -53,7 +53,8 @@ pub(crate) struct Serving {
 impl Metrics {
     /// Serves the metrics on this address.
     pub(crate) async fn serve(address: &str) -> Result<Serving, Failure> {
-        let (addresses, sockets) = listening::bind(&[address.to_owned()], None, "--metrics").await?;
+        let (addresses, sockets) =
+            listening::bind(&[address.to_owned()], None, "--metrics").await?;
         let failed = |error: &dyn std::error::Error| {
             Failure::new(Exit::Unclean, format!("can't serve metrics: {error}"))
         };

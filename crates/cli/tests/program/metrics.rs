@@ -19,7 +19,8 @@ fn ask(address: &str, line: &str) -> (String, String) {
 fn start(arguments: &[&str]) -> (Serve, String) {
     let mut server = Serve::start(&[&["--metrics=127.0.0.1:0"], arguments].concat());
     let line = server.program.line();
-    let address = line.strip_prefix("metrics on http://").and_then(|url| url.strip_suffix("/metrics"));
+    let address =
+        line.strip_prefix("metrics on http://").and_then(|url| url.strip_suffix("/metrics"));
     let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
     (server, address)
 }

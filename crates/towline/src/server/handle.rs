@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use towline_proto::handshake::Mechanism;
 use towline_proto::{CloseCode, Config};
+use tracing::Instrument as _;
 
 use crate::connection::close_frame;
 use crate::error::{Error, ErrorKind, Result};
@@ -147,7 +148,9 @@ impl ServerHandle {
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         match self.gate.enter().await {
             Some((way, permit)) => {
-                tokio::spawn(way.admit(request, peer_addr, answer, permit));
+                // The span of the handshake is one of the request's.
+                let admitting = way.admit(request, peer_addr, answer, permit);
+                tokio::spawn(admitting.in_current_span());
             }
             None => refuse(&self.gate.hub, answer, mechanism, peer_addr).await,
         }

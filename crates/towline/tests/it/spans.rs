@@ -253,6 +253,25 @@ async fn every_answer_is_in_the_span_of_its_handshake() {
     check(&collector);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_handshake_through_an_http_library_is_in_the_span_of_its_request() {
+    let collector = Collector::new(Level::DEBUG);
+    let guard = tracing::subscriber::set_default(collector.clone());
+    let mut server = Server::builder().build();
+    let handle = server.handle();
+    let answering = async move {
+        let gone = async { Err(std::io::ErrorKind::BrokenPipe.into()) };
+        handle.upgrade(crate::http::http_request(), None, gone).await
+    };
+    let answering = tokio::spawn(answering.instrument(tracing::debug_span!("of the library")));
+    let request = server.next_request().await.unwrap();
+    request.reject(http::StatusCode::NOT_FOUND, "no such room").await.unwrap();
+    assert_eq!(answering.await.unwrap().status(), 404);
+    let of_library = collector.spans("of the library")[0].0;
+    assert_eq!(collector.spans("handshake")[0].1.parent, Some(of_library));
+    drop(guard);
+}
+
 /// However a connection ends, that is one event.
 #[tokio::test(start_paused = true)]
 async fn each_end_is_one_event() {
