@@ -41,7 +41,8 @@ impl Timer {
         }
     }
 
-    /// Returns the configuration. Durations are at least a nanosecond and at most 584 years.
+    /// Returns the configuration. Durations are at least a nanosecond, and those of more
+    /// than 584 years are [`Duration::MAX`].
     pub fn keepalive(&self) -> Option<Keepalive> {
         let keepalive = Keepalive::every(self.interval?.into());
         Some(keepalive.grace(self.grace.map(Duration::from)))

@@ -3,7 +3,8 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-/// A duration of at least one nanosecond and at most 584 years, in eight bytes.
+/// A duration of at least one nanosecond, in eight bytes. One of more than 584 years is
+/// [`Duration::MAX`], so that its end is beyond the end of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Nanos(NonZeroU64);
 
@@ -16,7 +17,10 @@ impl From<Duration> for Nanos {
 
 impl From<Nanos> for Duration {
     fn from(nanos: Nanos) -> Self {
-        Self::from_nanos(nanos.0.get())
+        match nanos.0 {
+            NonZeroU64::MAX => Self::MAX,
+            nanos => Self::from_nanos(nanos.get()),
+        }
     }
 }
 
@@ -30,7 +34,8 @@ mod tests {
         let day = Duration::from_secs(86400);
         assert_eq!(there_and_back(day), day);
         assert_eq!(there_and_back(Duration::ZERO), Duration::from_nanos(1));
-        assert!(there_and_back(Duration::MAX) > 500 * 365 * day);
+        assert_eq!(there_and_back(365 * 500 * day), 365 * 500 * day);
+        assert_eq!(there_and_back(365 * 600 * day), Duration::MAX);
         assert_eq!(size_of::<Option<Nanos>>(), 8);
     }
 }

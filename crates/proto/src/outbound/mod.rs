@@ -58,12 +58,14 @@ pub struct Outbound {
     /// How many bytes were ever written, and how many of them were flushed.
     written_ever: u64,
     flushed_ever: u64,
-    /// How many messages were queued, and the length of their payloads.
+    /// How many messages were queued. Apart from their length: the compiler would add both in a
+    /// vector, which takes more instructions.
     messages: u64,
-    payload_bytes: u64,
     /// How many frames were encoded, less the messages. Below zero, it wraps around.
     other_frames: u64,
     pings: u64,
+    /// The length of the messages' payloads.
+    payload_bytes: u64,
     compressed: Compressed,
     /// How many bytes were deflated since this was last taken.
     deflated: u64,

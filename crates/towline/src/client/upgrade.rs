@@ -40,7 +40,7 @@ impl Settings {
         let whom = opening.target().authority();
         let (limits, mut early) = (&self.head_limits, Vec::new());
         let request = opening.request();
-        let span = handshake(Role::Client, whom, request.uri().path(), peer_addr);
+        let span = handshake(Role::Client, || whom, request.uri().path(), peer_addr);
         let asking = ask(&mut stream, request, limits, &mut early, (ErrorKind::Handshake, whom));
         let response = asking.instrument(span.clone()).await?;
         record_answer(&span, response.status(), None);

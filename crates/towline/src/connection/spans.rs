@@ -8,26 +8,27 @@ use std::sync::Arc;
 
 use towline_proto::{Closed, Initiator, Role, Stats};
 use tracing::Span;
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
 
 use crate::connection::info::Info;
 
 /// The span of an opening handshake, in the current span.
-pub(crate) fn handshake(role: Role, host: &str, path: &str, peer: Option<SocketAddr>) -> Span {
-    let span = tracing::debug_span!(
+pub(crate) fn handshake<'h>(
+    role: Role,
+    host: impl FnOnce() -> &'h str,
+    path: &str,
+    peer: Option<SocketAddr>,
+) -> Span {
+    tracing::debug_span!(
         target: "towline::handshake",
         "handshake",
         role = role_name(role),
-        host,
+        host = host(),
         path,
-        peer = Empty,
+        peer = peer.map(display),
         protocol = Empty,
         status = Empty,
-    );
-    if let Some(peer) = peer.filter(|_| !span.is_disabled()) {
-        span.record("peer", display(peer));
-    }
-    span
+    )
 }
 
 /// Records the response to a handshake.
@@ -115,7 +116,7 @@ mod tests {
             request: None,
         };
         let used = allocation_counter::measure(|| {
-            let span = handshake(Role::Server, "example.com", "/chat", Some(address));
+            let span = handshake(Role::Server, || "example.com", "/chat", Some(address));
             answered(&span, http::StatusCode::SWITCHING_PROTOCOLS, Some("chat.v2"));
             let connection = span.in_scope(|| ConnectionSpan::new(&info));
             assert!(connection.0.is_none());

@@ -145,7 +145,6 @@ impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
         self.connections.remove(info.id, closed, stats);
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
-        let (closed, stats) = (closed.clone(), stats.clone());
-        self.measured.note(|| Measurement::Ended { closed, stats });
+        self.measured.note(|| Measurement::Ended { closed: closed.clone(), stats: stats.clone() });
     }
 }

@@ -119,10 +119,11 @@ impl Request {
         hub: &Arc<Hub>,
         answer: Answer,
     ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
-        let host = http.headers().get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| http.uri().authority().map(|authority| authority.as_str()));
-        let path = http.uri().path();
-        let span = handshake(Role::Server, host.unwrap_or_default(), path, peer_addr);
+        let host = || {
+            let host = http.headers().get(HOST).and_then(|host| host.to_str().ok());
+            host.or_else(|| Some(http.uri().authority()?.as_str())).unwrap_or_default()
+        };
+        let span = handshake(Role::Server, host, http.uri().path(), peer_addr);
         let offer = match Offer::from_request_since(hub.options.oldest_version, &http) {
             Ok(offer) => offer,
             Err(rejection) => {
@@ -426,9 +427,12 @@ impl Request {
     /// Reports how long the request has waited for its answer.
     fn measure(&self, status: StatusCode) {
         let Parts { hub, offer, since, .. } = &*self.0;
-        let (mechanism, is_secure, duration) =
-            (offer.mechanism(), self.is_secure(), since.elapsed());
-        hub.measured.note(|| Measurement::Handshake { status, mechanism, is_secure, duration });
+        hub.measured.note(|| Measurement::Handshake {
+            status,
+            mechanism: offer.mechanism(),
+            is_secure: self.is_secure(),
+            duration: since.elapsed(),
+        });
     }
 
     fn take_answer(&mut self) -> Option<Answer> {
