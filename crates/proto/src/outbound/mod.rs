@@ -160,9 +160,9 @@ impl Outbound {
     /// Encodes and counts a small message, which is one frame.
     #[inline(always)]
     fn send_parts(&mut self, parts: Parts<'_>) {
+        self.encode_small(parts);
         self.messages += 1;
         self.payload_bytes += parts.payload.len() as u64;
-        self.encode_small(parts);
     }
 
     /// Counts a message whose frames are counted when they are encoded.

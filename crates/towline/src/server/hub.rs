@@ -145,6 +145,7 @@ impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
         self.connections.remove(info.id, closed, stats);
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
-        self.measured.note(|| Measurement::Ended { closed: closed.clone(), stats: stats.clone() });
+        self.measured
+            .note(|| Measurement::Ended { closed: closed.clone(), stats: Box::new(stats.clone()) });
     }
 }

@@ -36,7 +36,7 @@ pub enum Measurement {
         /// How it ended.
         closed: Closed,
         /// What was sent and received on it.
-        stats: Stats,
+        stats: Box<Stats>,
     },
     /// This many measurements were missed, because they came faster than they were received.
     Missed(u64),
