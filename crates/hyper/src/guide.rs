@@ -8,3 +8,6 @@ struct Tls;
 
 #[doc = include_str!("../../../docs/networks.md")]
 struct Networks;
+
+#[doc = include_str!("../../../docs/byte-streams.md")]
+struct ByteStreams;

@@ -310,7 +310,7 @@ impl Sender {
     }
 
     /// Returns the number that identifies this sender as one that sends frames by hand.
-    fn maker(&self) -> NonZeroU64 {
+    pub(crate) fn maker(&self) -> NonZeroU64 {
         if let Some(maker) = NonZeroU64::new(self.maker.load(Ordering::Relaxed)) {
             return maker;
         }

@@ -25,8 +25,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
-use crate::server::hub::{Hub, Options};
+use crate::server::hub::{Hub, InHand, Options};
 use crate::server::measurement::Measurement;
+use crate::server::rejections::unanswered;
 use crate::server::see_through::SeeThrough;
 use crate::server::stats::Unanswered;
 use crate::transport::{AnyStream, Io, TlsInfo};
@@ -73,6 +74,8 @@ struct Parts {
     _unanswered: Unanswered,
     /// Never locked. It makes a request `Sync` although a stream need not be. `None` once answered.
     answer: Mutex<Option<Answer>>,
+    /// Present if the request did not come through the queue.
+    in_hand: Option<InHand>,
 }
 
 impl Request {
@@ -148,8 +151,15 @@ impl Request {
             span,
             _unanswered,
             answer,
+            in_hand: None,
         };
         Ok(Self(Box::new(parts)))
+    }
+
+    /// Keeps this until the request is answered, and its connection registered.
+    pub(crate) fn keep(mut self, in_hand: InHand) -> Self {
+        self.0.in_hand = Some(in_hand);
+        self
     }
 
     /// Returns the HTTP request.
@@ -470,6 +480,9 @@ fn answered() -> Error {
 impl Drop for Request {
     fn drop(&mut self) {
         let Some(answer) = self.take_answer() else { return };
+        if answer.is_unwanted() {
+            return;
+        }
         let status = unanswered().status();
         record_answer(&self.0.span, status, None);
         self.measure(status);
@@ -479,12 +492,6 @@ impl Drop for Request {
             let _ = answer.reject(&hub, unanswered(), mechanism, peer).await;
         });
     }
-}
-
-/// The response to a request that the program dropped.
-pub(crate) fn unanswered() -> Rejection {
-    let reason = "the server did not answer the request";
-    Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
 }
 
 impl fmt::Debug for Request {

@@ -16,6 +16,7 @@ use crate::head::{ReadError, read_head};
 use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
 use crate::server::measurement::Measurement;
+use crate::server::rejections::no_requests;
 use crate::server::request::Request;
 use crate::server::standing::Term;
 use crate::transport::{AnyStream, SecureServer};
@@ -196,8 +197,4 @@ async fn reject(
     let duration = Duration::ZERO;
     hub.measured.note(|| Measurement::Handshake { status, mechanism, is_secure, duration });
     let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
-}
-
-fn no_requests() -> Rejection {
-    Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "the server takes no requests")
 }
