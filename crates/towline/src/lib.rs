@@ -127,8 +127,8 @@ pub use error::{Blame, Error, ErrorKind, Result};
 /// The crate of requests, headers and status codes, in the version that this API uses.
 pub use http;
 pub use server::{
-    Broadcasting, Connections, Delivery, Events, Request, Responding, Server, ServerBuilder,
-    ServerEvent, ServerHandle, Shutdown, Upgraded,
+    Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Request, Responding,
+    Server, ServerBuilder, ServerEvent, ServerHandle, ServerStats, Shutdown, Upgraded,
 };
 #[cfg(feature = "rustls")]
 pub use tls::{ClientAuth, Tls, TlsServer};
@@ -144,6 +144,7 @@ pub use towline_proto::handshake::{
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
     Initiator, InvalidClose, InvalidUtf8, Keepalive, LimitExceeded, MalformedClose, Message,
-    MessageKind, MessageRef, Negotiated, Opcode, Outgoing, Role, Rsv, Text, Violation,
+    MessageKind, MessageRef, Negotiated, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats, Text,
+    Traffic, Violation,
 };
 pub use transport::{Io, TlsInfo, TlsStream};

@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 8] = [
+pub(crate) const STEPS: [Step; 9] = [
     Step {
         name: "programs",
         about: "build the programs that the suites run",
@@ -52,6 +52,12 @@ pub(crate) const STEPS: [Step; 8] = [
         about: "the console in Chromium, over HTTP and HTTPS",
         slow: true,
         run: console,
+    },
+    Step {
+        name: "metrics",
+        about: "the metrics of `towline serve`, read by Prometheus's own parser",
+        slow: true,
+        run: metrics,
     },
     Step { name: "node", about: "build and test the npm package", slow: true, run: node },
 ];
@@ -117,6 +123,11 @@ fn console(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "chromium/chromium.py");
     command.args(["--secure", "--"]).arg(context.program("towline"));
     judge(context, command.args(ON_ANY_PORT).args(["--compress", "--tls-self-signed"]))
+}
+
+fn metrics(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "metrics/metrics.py");
+    judge(context, command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT))
 }
 
 fn node(context: &Context) -> Result<Outcome> {

@@ -227,6 +227,11 @@ impl Backlog {
         dropped
     }
 
+    /// Returns how many entries are not encoded.
+    pub(super) fn unframed(&self) -> usize {
+        (self.waiting.len() + self.held.len()).saturating_sub(self.marks_waiting)
+    }
+
     /// Returns how many bytes are not encoded.
     pub(super) fn unframed_len(&self) -> usize {
         self.waiting_len + self.held_len

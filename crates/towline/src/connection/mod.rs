@@ -11,6 +11,8 @@ mod when_full;
 
 mod info;
 
+mod spans;
+
 mod sync;
 
 mod work;
@@ -30,6 +32,8 @@ mod driver;
 mod sender;
 
 mod receiver;
+
+mod stats;
 
 mod rest;
 
@@ -83,6 +87,7 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 pub(crate) use driver::Delivered;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
+pub(crate) use spans::{answered, handshake};
 pub(crate) use timekeeper::Timekeeper;
 pub(crate) use watch::{Closer, Watch};
 pub(crate) use work::Work;

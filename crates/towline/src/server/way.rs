@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -14,6 +15,7 @@ use crate::error::ErrorKind;
 use crate::head::{ReadError, read_head};
 use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
+use crate::server::measurement::Measurement;
 use crate::server::rejections::no_requests;
 use crate::server::request::Request;
 use crate::server::standing::Term;
@@ -196,5 +198,8 @@ async fn reject(
     mechanism: Mechanism,
     peer: Option<SocketAddr>,
 ) {
+    let (status, is_secure) = (rejection.status(), answer.tls().is_some());
+    let duration = Duration::ZERO;
+    hub.measured.note(|| Measurement::Handshake { status, mechanism, is_secure, duration });
     let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
 }

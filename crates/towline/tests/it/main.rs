@@ -97,6 +97,12 @@ mod nothing_secret;
 
 mod reconnecting;
 
+mod stats;
+
+mod round_trip;
+
+mod spans;
+
 #[cfg(not(feature = "rustls"))]
 mod no_tls;
 
