@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::Extensions;
+use http::{Extensions, Response};
 use towline_proto::Role;
-use towline_proto::handshake::{HandshakeError, Opening};
+use towline_proto::handshake::{Agreed, HandshakeError, Opening};
 
 use crate::client::Settings;
 use crate::client::answer::{WANTS_TLS, ask, body_start, wants_tls};
@@ -20,6 +20,17 @@ pub(crate) struct Reached {
     pub(crate) peer_addr: Option<SocketAddr>,
     /// The proxy in between.
     pub(crate) proxy: Option<String>,
+}
+
+/// A handshake that is done.
+pub(crate) struct Accepted<'a> {
+    pub(crate) reached: Reached,
+    /// Bytes that were read after the end of the response.
+    pub(crate) early: Vec<u8>,
+    pub(crate) agreed: Agreed,
+    pub(crate) opening: &'a Opening,
+    pub(crate) data: Extensions,
+    pub(crate) response: Response<()>,
 }
 
 impl Settings {
@@ -59,6 +70,14 @@ impl Settings {
                     .with_response(response.map(|()| Bytes::new())));
             }
         };
+        let reached = Reached { stream, peer_addr, proxy };
+        Ok(self.established(Accepted { reached, early, agreed, opening, data, response }))
+    }
+
+    /// Returns the connection of a handshake that is done.
+    pub(crate) fn established(&self, accepted: Accepted<'_>) -> Connection {
+        let Accepted { reached, early, agreed, opening, data, response } = accepted;
+        let Reached { stream, peer_addr, proxy } = reached;
         let info = Info {
             id: next_id(),
             role: Role::Client,
@@ -73,6 +92,6 @@ impl Settings {
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));
         let established = Established { stream, early, info, response };
-        Ok(Connection::establish(established, &self.config, None))
+        Connection::establish(established, &self.config, None)
     }
 }
