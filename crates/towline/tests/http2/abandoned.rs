@@ -93,7 +93,8 @@ async fn connects_that_are_dropped_at_random_leave_the_rest_alone() {
         let mut connect = Box::pin(client.connect(&hub.url));
         // Polled so many times, and dropped.
         for _ in 0..round % 5 {
-            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(connect.as_mut().poll(cx)));
+            let polled =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(connect.as_mut().poll(cx)));
             if polled.await.is_ready() {
                 break;
             }

@@ -3,9 +3,7 @@
 use http::StatusCode;
 use towline::{ErrorKind, HttpVersion};
 
-use crate::raw::{
-    DATA, END_STREAM, GOAWAY, NOT_FOUND, OK, RST_STREAM, Raw, literal,
-};
+use crate::raw::{DATA, END_STREAM, GOAWAY, NOT_FOUND, OK, RST_STREAM, Raw, literal};
 use crate::support::{client, connecting, listener, soon, texts};
 
 /// RST_STREAM's CANCEL.
@@ -51,10 +49,9 @@ async fn a_protocol_that_is_not_named_is_none() {
 
 #[tokio::test]
 async fn what_was_not_offered_is_refused() {
-    for (name, value) in [
-        ("sec-websocket-protocol", "chat.v2"),
-        ("sec-websocket-extensions", "permessage-deflate"),
-    ] {
+    for (name, value) in
+        [("sec-websocket-protocol", "chat.v2"), ("sec-websocket-extensions", "permessage-deflate")]
+    {
         let (listener, url) = listener().await;
         let connecting = connecting(&client().protocols(["chat.v1"]), &url);
         let mut raw = Raw::greet(&listener).await;
@@ -81,7 +78,10 @@ async fn a_refusal_has_the_start_of_its_body() {
     let error = soon(refused).await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HttpResponse, "{error}");
     let response = error.response().unwrap();
-    assert_eq!((response.status(), &response.body()[..]), (StatusCode::NOT_FOUND, &b"no such room"[..]));
+    assert_eq!(
+        (response.status(), &response.body()[..]),
+        (StatusCode::NOT_FOUND, &b"no such room"[..])
+    );
 
     // A body without end is cut off, and its stream is reset.
     let refused = connecting(&client, &url);
@@ -180,11 +180,8 @@ async fn interim_responses_are_skipped() {
 #[tokio::test]
 async fn http_1_is_the_default_and_what_auto_means_without_tls() {
     for version in [HttpVersion::Http1, HttpVersion::Auto] {
-        let mut server = towline::Server::builder()
-            .auto_accept(true)
-            .bind("127.0.0.1:0")
-            .await
-            .unwrap();
+        let mut server =
+            towline::Server::builder().auto_accept(true).bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/", server.local_addr().unwrap());
         let connecting = connecting(&client().http_version(version), &url);
         let _accepted = soon(server.next_connection()).await.unwrap();

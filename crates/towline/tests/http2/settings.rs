@@ -2,9 +2,7 @@
 
 use towline::ErrorKind;
 
-use crate::raw::{
-    ACK, ENABLE_CONNECT_PROTOCOL, MAX_CONCURRENT_STREAMS, PING, Raw, SETTINGS,
-};
+use crate::raw::{ACK, ENABLE_CONNECT_PROTOCOL, MAX_CONCURRENT_STREAMS, PING, Raw, SETTINGS};
 use crate::support::{client, connecting, listener, soon, texts};
 
 #[tokio::test]

@@ -51,6 +51,7 @@ async fn a_program_that_does_not_receive_keeps_the_window_shut() {
     let more = raw.next(WINDOW_UPDATE).await;
     let more = u32::from_be_bytes(more.payload[..].try_into().unwrap());
     assert_eq!((more + 65_535) >> 20, 16);
+    raw.send(SETTINGS, ACK, 0, &[]).await;
     raw.settings(&[(ENABLE_CONNECT_PROTOCOL, 1)]).await;
     while raw.next(SETTINGS).await.flags != ACK {}
     let id = raw.accepts().await;

@@ -18,8 +18,13 @@ pub(crate) struct Unsent {
 impl Unsent {
     /// Returns these bytes as the payload of a DATA frame.
     pub(crate) fn chunk(self: &Arc<Self>, bytes: Bytes) -> Chunk {
-        self.count.fetch_add(bytes.len(), Ordering::AcqRel);
-        Chunk { bytes, unsent: self.clone() }
+        let is_counted = bytes.is_empty();
+        self.count.fetch_add(bytes.len() + usize::from(is_counted), Ordering::AcqRel);
+        Chunk { bytes, is_counted, unsent: self.clone() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
     }
 
     pub(crate) fn has_moved(&self) -> bool {
@@ -28,14 +33,11 @@ impl Unsent {
 
     /// Waits until all bytes are written. Keeps one waker.
     pub(crate) fn poll_none(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return Poll::Ready(());
         }
         self.exchange(Some(cx.waker().clone()));
-        match self.count.load(Ordering::Acquire) {
-            0 => Poll::Ready(()),
-            _ => Poll::Pending,
-        }
+        if self.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn exchange(&self, waker: Option<Waker>) -> Option<Waker> {
@@ -56,6 +58,8 @@ impl Unsent {
 /// The payload of a DATA frame. It tells its stream how much of it was written, or dropped.
 pub(crate) struct Chunk {
     bytes: Bytes,
+    /// Whether it counts as a byte although it is empty, as END_STREAM does.
+    is_counted: bool,
     unsent: Arc<Unsent>,
 }
 
@@ -77,6 +81,6 @@ impl Buf for Chunk {
 
 impl Drop for Chunk {
     fn drop(&mut self) {
-        self.unsent.remove(self.bytes.len());
+        self.unsent.remove(self.bytes.len() + usize::from(self.is_counted));
     }
 }

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use h2::PingPong;
 use h2::client::{Builder, Connection};
@@ -13,6 +12,7 @@ use towline_proto::handshake::HeadLimits;
 use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
 use crate::client::http2::line::{Lease, Line};
+use crate::client::http2::parting::PARTING;
 use crate::client::http2::watched::{FirstError, Watched};
 use crate::client::upgrade::Reached;
 
@@ -23,9 +23,6 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// How much of one stream `h2` holds until it is written. The rest waits in the WebSocket's queue,
 /// where its limits are.
 const SEND_BUFFER: usize = 64 << 10;
-
-/// How long the connection may take to end after its last stream.
-const PARTING: Duration = Duration::from_secs(5);
 
 /// `h2` takes this for the limit of streams until the server has sent its settings. No server can
 /// send it: a setting has 32 bits.
@@ -99,6 +96,7 @@ impl Driver {
         let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(())) };
         self.line.ready.begin();
         let result = Pin::new(connection).poll(cx);
+        self.line.partings.drop_written();
         self.line.ready.take_all(Some(cx.waker()));
         if !matches!(self.step, Step::Done) {
             self.listen(cx);

@@ -10,12 +10,14 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 
 use h2::client::SendRequest;
 use tokio::sync::{Notify, watch};
 
 use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
+use crate::client::http2::parting::{Parting, Partings};
 use crate::client::http2::ready::Ready;
 use crate::client::http2::watched::FirstError;
 use crate::transport::TlsInfo;
@@ -27,6 +29,7 @@ pub(crate) struct Line {
     pub(crate) proxy: Option<String>,
     pub(crate) ready: Arc<Ready>,
     pub(crate) first_error: FirstError,
+    pub(crate) partings: Partings,
     state: Mutex<State>,
     greeting: watch::Sender<Greeting>,
     /// Notified when the last lease is gone.
@@ -77,6 +80,7 @@ impl Line {
             proxy,
             ready: Arc::default(),
             first_error,
+            partings: Partings::default(),
             state: Mutex::new(state),
             greeting: watch::Sender::default(),
             unused: Notify::new(),
@@ -147,6 +151,23 @@ impl Line {
             is_first
         });
         self.ready.take_all(None);
+        self.partings.drop_all();
+    }
+
+    /// Keeps a stream until its bytes are written.
+    pub(crate) fn part(&self, parting: Parting) {
+        self.partings.add(parting);
+        self.ready.wake_task();
+    }
+
+    /// Returns the peer's GOAWAY, if it has sent one.
+    pub(crate) fn goaway(&self) -> Option<h2::Error> {
+        let mut requests = self.lock().requests.clone()?;
+        let polled = requests.poll_ready(&mut Context::from_waker(Waker::noop()));
+        match polled {
+            Poll::Ready(Err(error)) if error.is_go_away() => Some(error),
+            _ => None,
+        }
     }
 
     fn leave_home(&self) {

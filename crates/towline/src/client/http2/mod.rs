@@ -6,6 +6,8 @@ mod chunk;
 
 mod ready;
 
+mod parting;
+
 mod watched;
 
 mod line;

@@ -54,6 +54,14 @@ impl Ready {
         self.lock().task = None;
     }
 
+    /// Wakes the task of the connection.
+    pub(crate) fn wake_task(&self) {
+        let task = self.lock().task.take();
+        if let Some(task) = task {
+            task.wake();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, List> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use crate::client::http2::chunk::{Chunk, Unsent};
 use crate::client::http2::explain::Failed;
 use crate::client::http2::line::Lease;
+use crate::client::http2::parting::Parting;
 use crate::client::http2::ready::{Ready, Take};
 use crate::transport::{Duplex, Remains, SEEN, TlsInfo};
 
@@ -51,7 +52,7 @@ struct Live {
     notice: Waker,
     is_shut_down: bool,
     /// Dropped last: the connection ends with its last stream.
-    _lease: Lease,
+    lease: Lease,
 }
 
 impl Stream {
@@ -64,7 +65,7 @@ impl Stream {
     ) -> Arc<Self> {
         let stream = Arc::new_cyclic(|stream: &Weak<Self>| {
             let notice = ready.waker(stream.clone());
-            let live = Live { receive, send, notice, is_shut_down: false, _lease: lease };
+            let live = Live { receive, send, notice, is_shut_down: false, lease };
             let traffic =
                 Traffic { live: Some(live), ahead: BytesMut::new(), end: None, reader: None };
             Self { tls, unsent: Arc::default(), traffic: Mutex::new(traffic) }
@@ -88,7 +89,7 @@ impl Take for Stream {
             let mut cx = Context::from_waker(&live.notice);
             match live.receive.poll_data(&mut cx) {
                 Poll::Ready(Some(Ok(bytes))) => ahead.extend_from_slice(&bytes),
-                Poll::Ready(Some(Err(error))) => *end = Some(Err(Arc::new(Failed::new(error)))),
+                Poll::Ready(Some(Err(error))) => *end = Some(Err(Arc::new(live.explain(error)))),
                 Poll::Ready(None) => *end = Some(Ok(())),
                 Poll::Pending => break,
             }
@@ -99,6 +100,14 @@ impl Take for Stream {
         if let Some(reader) = reader {
             reader.wake();
         }
+    }
+}
+
+impl Live {
+    /// The peer's GOAWAY says more than the end of the connection after it.
+    fn explain(&self, error: h2::Error) -> Failed {
+        let goaway = if error.is_io() { self.lease.line().goaway() } else { None };
+        Failed::new(goaway.unwrap_or(error))
     }
 }
 
@@ -228,14 +237,18 @@ impl Duplex for Stream {
         self.tls.clone()
     }
 
-    /// Lets go of the stream: `h2` sends what it has accepted, and then CANCEL unless both ends
-    /// have ended the stream.
+    /// Lets go of the stream: what was accepted is sent, and then CANCEL unless both ends have
+    /// ended the stream.
     fn end(&self) -> Remains {
         let (live, waker) = {
             let mut traffic = self.lock();
             (traffic.live.take(), traffic.reader.take())
         };
-        drop(live);
+        if let Some(Live { receive, send, lease, .. }) = live
+            && !self.unsent.is_empty()
+        {
+            lease.line().part(Parting::new(self.unsent.clone(), (receive, send)));
+        }
         Remains { stream: None, waker }
     }
 }
