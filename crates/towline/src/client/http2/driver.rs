@@ -13,7 +13,7 @@ use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
 use crate::client::http2::line::{Lease, Line};
 use crate::client::http2::parting::PARTING;
-use crate::client::http2::watched::{FirstError, Watched};
+use crate::client::http2::watched::{Allowance, FirstError, Watched};
 use crate::client::upgrade::Reached;
 
 /// The window of the connection. It bounds what all streams have unread together, and `h2` takes
@@ -42,6 +42,7 @@ struct Driver {
     line: Arc<Line>,
     /// `None` after the end.
     connection: Option<Connection<Watched, Chunk>>,
+    allowance: Allowance,
     pings: Option<PingPong>,
     step: Step,
 }
@@ -56,7 +57,9 @@ pub(crate) async fn begin(
     let Reached { stream, peer_addr, proxy } = reached;
     let tls = stream.tls();
     let first_error = FirstError::default();
-    let watched = Watched { stream, first_error: first_error.clone() };
+    let allowance = Allowance::default();
+    let watched =
+        Watched { stream, first_error: first_error.clone(), allowance: allowance.clone() };
     let handshake = Builder::new()
         .enable_push(false)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -64,12 +67,17 @@ pub(crate) async fn begin(
         .initial_max_send_streams(UNKNOWN)
         .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
+        // Streams that this end has reset, whose frames can still arrive. A connection lives long,
+        // so these must not add up.
+        .max_concurrent_reset_streams(1000)
+        .max_local_error_reset_streams(None)
         .handshake(watched);
     let (requests, mut connection) = handshake.await.map_err(Failed::new)?;
-    let lease = Line::new(requests, first_error, tls, peer_addr, proxy);
+    let lease = Line::begin(requests, first_error, tls, peer_addr, proxy);
     let pings = connection.ping_pong();
     let line = lease.line().clone();
-    let driver = Driver { line, connection: Some(connection), pings, step: Step::Settings };
+    let step = Step::Settings;
+    let driver = Driver { line, connection: Some(connection), allowance, pings, step };
     tokio::spawn(driver.run());
     Ok(lease)
 }
@@ -95,6 +103,7 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
         let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(())) };
         self.line.ready.begin();
+        self.allowance.renew();
         let result = Pin::new(connection).poll(cx);
         self.line.partings.drop_written();
         self.line.ready.take_all(Some(cx.waker()));

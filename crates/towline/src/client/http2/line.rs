@@ -66,7 +66,7 @@ pub(crate) struct Lease(Arc<Line>);
 
 impl Line {
     /// Returns a line, and the first lease of it.
-    pub(crate) fn new(
+    pub(crate) fn begin(
         requests: SendRequest<Chunk>,
         first_error: FirstError,
         tls: Option<Arc<TlsInfo>>,

@@ -119,14 +119,14 @@ impl Client {
 
     /// Sets how many bytes of one WebSocket over HTTP/2 the server may send ahead of what the
     /// program receives: the initial window of flow control (RFC 9113, section 6.9.2). Default:
-    /// 64 KiB. The greatest is 2 GiB - 1; a larger value counts as that.
+    /// 64 KiB. A value of 0 counts as 1, and one of 2 GiB or more as 2 GiB - 1.
     ///
     /// It bounds the rate of one WebSocket to a window per round trip: 64 KiB at 50 ms are
     /// 1.3 MB/s. It also bounds what a WebSocket costs whose program does not receive. All those on
     /// a connection share a window of 16 MiB, so that many large windows can use it up, and slow
     /// readers can then hold up others.
     pub fn http2_stream_window(self, bytes: u32) -> Self {
-        self.with_http2(|options| options.stream_window = bytes.min(LARGEST_WINDOW))
+        self.with_http2(|options| options.stream_window = bytes.clamp(1, LARGEST_WINDOW))
     }
 
     fn with_http2(mut self, change: impl FnOnce(&mut Options)) -> Self {

@@ -22,6 +22,8 @@ struct List {
     streams: Vec<Weak<dyn Take>>,
     /// The task of the connection, unless it is running.
     task: Option<Waker>,
+    /// Whether it was woken while it was running.
+    is_woken: bool,
 }
 
 impl Ready {
@@ -37,6 +39,11 @@ impl Ready {
                 let mut list = self.lock();
                 if list.streams.is_empty() {
                     list.task = task.cloned();
+                    let is_woken = mem::take(&mut list.is_woken);
+                    drop(list);
+                    if let Some(task) = task.filter(|_| is_woken) {
+                        task.wake_by_ref();
+                    }
                     return;
                 }
                 mem::take(&mut list.streams)
@@ -56,7 +63,11 @@ impl Ready {
 
     /// Wakes the task of the connection.
     pub(crate) fn wake_task(&self) {
-        let task = self.lock().task.take();
+        let task = {
+            let mut list = self.lock();
+            list.is_woken = list.task.is_none();
+            list.task.take()
+        };
         if let Some(task) = task {
             task.wake();
         }

@@ -1,7 +1,8 @@
-//! The byte stream under a connection of HTTP/2, with an eye on its errors.
+//! The byte stream under a connection of HTTP/2, with an eye on its errors and on how much is read.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -14,10 +15,27 @@ use crate::transport::AnyStream;
 /// the text of errors.
 pub(crate) type FirstError = Arc<OnceLock<(ErrorKind, String)>>;
 
-/// A byte stream that keeps its first error.
+/// How many bytes may be read before the task of the connection has to take what has arrived. `h2`
+/// keeps each frame until then, and ends the connection if there are too many small ones: 8 MiB of
+/// their overhead, at up to 256 bytes each. So many fit into 300 KB.
+const ALLOWANCE: usize = 64 << 10;
+
+/// How many bytes may still be read.
+#[derive(Clone, Default)]
+pub(crate) struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    /// Begins anew.
+    pub(crate) fn renew(&self) {
+        self.0.store(ALLOWANCE, Ordering::Relaxed);
+    }
+}
+
+/// A byte stream that keeps its first error, and is read in portions.
 pub(crate) struct Watched {
     pub(crate) stream: AnyStream,
     pub(crate) first_error: FirstError,
+    pub(crate) allowance: Allowance,
 }
 
 impl Watched {
@@ -37,7 +55,15 @@ impl AsyncRead for Watched {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let left = self.allowance.0.load(Ordering::Relaxed);
+        if left == 0 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let count = buffer.filled().len() - before;
+        self.allowance.0.store(left.saturating_sub(count), Ordering::Relaxed);
         self.note(result)
     }
 }
