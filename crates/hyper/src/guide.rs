@@ -8,3 +8,6 @@ struct Tls;
 
 #[doc = include_str!("../../../docs/networks.md")]
 struct Networks;
+
+#[doc = include_str!("../../../docs/http2.md")]
+struct Http2;

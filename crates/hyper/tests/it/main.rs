@@ -5,6 +5,7 @@
 mod compression;
 mod early;
 mod http2;
+mod http2_client;
 mod layers;
 mod load;
 mod refusals;

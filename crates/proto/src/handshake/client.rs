@@ -677,6 +677,15 @@ mod tests {
         let names: Vec<_> = request.headers().keys().collect();
         assert_eq!(names, ["sec-websocket-version", "sec-websocket-protocol", "authorization"]);
 
+        // A host of the application's own is the authority.
+        let connect = connect.header("Host", "other.example:81");
+        let opening = open(&connect, "wss://example.com:8443/chat?a").unwrap();
+        assert_eq!(opening.request().uri(), "https://other.example:81/chat?a");
+        assert!(!opening.request().headers().contains_key(header::HOST));
+        assert_eq!(opening.target().authority(), "example.com:8443");
+        let opening =
+            open(&Connect::new().mechanism(Mechanism::ExtendedConnect), "ws://h").unwrap();
+
         let mut response = Response::new(());
         assert_eq!(opening.verify(&response).unwrap(), Agreed::default());
         response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("soap"));

@@ -140,7 +140,7 @@ async fn http_1_offers_no_http_2() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_that_is_missing_is_told() {
+async fn a_client_certificate_is_sent_and_one_that_is_missing_is_told() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let (chain, key) = (cert.pem(), signing_key.serialize_pem());
@@ -150,11 +150,16 @@ async fn a_client_certificate_that_is_missing_is_told() {
     let url = format!("wss://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let _ = server.accept_http2(stream).await;
+            if let Ok(stream) = server.accept_http2(stream).await {
+                tokio::spawn(serve(stream, 100));
+            }
         }
     });
     let tls = Tls::new().only_added_roots().add_roots_pem(chain.as_bytes()).unwrap();
-    let client = Client::new().proxy(Proxy::none()).tls(tls).http_version(HttpVersion::Http2);
-    let error = soon(client.connect(&url)).await.unwrap_err();
+    let client = Client::new().proxy(Proxy::none()).http_version(HttpVersion::Http2);
+    let error = soon(client.clone().tls(tls.clone()).connect(&url)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ClientCertificate, "{error}");
+    let tls = tls.identity_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    let mut connection = soon(client.tls(tls).connect(&url)).await.unwrap();
+    echoes(&mut connection, "ahoy").await;
 }
