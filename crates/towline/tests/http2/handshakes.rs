@@ -1,7 +1,7 @@
 //! Requests, and the responses that are none of what was asked for.
 
 use http::StatusCode;
-use towline::{ErrorKind, HttpVersion};
+use towline::{CloseCode, ErrorKind, HttpVersion};
 
 use crate::raw::{DATA, END_STREAM, GOAWAY, NOT_FOUND, OK, RST_STREAM, Raw, literal};
 use crate::support::{client, connecting, listener, soon, texts};
@@ -29,7 +29,7 @@ async fn a_response_of_200_opens_the_websocket() {
     let data = raw.next(DATA).await;
     assert_eq!((data.id, data.payload.len()), (id, 2 + 4 + 3));
     // The close is over when the peer has answered it. END_STREAM follows.
-    let closing = tokio::spawn(async move { connection.close(1000.try_into().unwrap(), "").await });
+    let closing = tokio::spawn(async move { connection.close(CloseCode::NORMAL, "").await });
     assert_eq!(raw.next(DATA).await.payload[0], 0x88);
     raw.send(DATA, END_STREAM, id, &[0x88, 2, 3, 0xe8]).await;
     assert!(soon(closing).await.unwrap().unwrap().is_clean());

@@ -1,9 +1,12 @@
 //! Flow control (RFC 9113, section 5.2) as backpressure.
 
-use towline::{Config, ErrorKind};
+use std::time::Duration;
+
+use towline::{CloseCause, Config, ErrorKind, Keepalive};
 
 use crate::raw::{
-    ACK, DATA, ENABLE_CONNECT_PROTOCOL, INITIAL_WINDOW_SIZE, Raw, SETTINGS, WINDOW_UPDATE,
+    ACK, DATA, ENABLE_CONNECT_PROTOCOL, INITIAL_WINDOW_SIZE, RST_STREAM, Raw, SETTINGS,
+    WINDOW_UPDATE,
 };
 use crate::support::{client, connecting, listener, soon};
 
@@ -37,6 +40,31 @@ async fn nothing_is_sent_into_a_window_of_nothing() {
     soon(connection.send("more")).await.unwrap();
     soon(connection.flushed()).await;
     assert_eq!(connection.queued_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_or_says_nothing_is_given_up() {
+    let short = Duration::from_millis(100);
+    let patient = Config::client().keepalive(None).send_timeout(short);
+    let nervous = Config::client().keepalive(Keepalive::every(short).grace(short));
+    for (config, cause) in
+        [(patient, CloseCause::SendTimeout), (nervous, CloseCause::PeerUnresponsive)]
+    {
+        let (listener, url) = listener().await;
+        let connecting = connecting(&client().config(config), &url);
+        let mut raw = Raw::accept(&listener).await;
+        raw.settings(&[(ENABLE_CONNECT_PROTOCOL, 1), (INITIAL_WINDOW_SIZE, 0)]).await;
+        let id = raw.accepts().await;
+        let mut connection = soon(connecting).await.unwrap().unwrap();
+        if cause == CloseCause::SendTimeout {
+            connection.send("into nothing").await.unwrap();
+        }
+        soon(connection.recv()).await.unwrap_err();
+        assert_eq!(connection.closed().unwrap().cause(), cause);
+        let reset = raw.next(RST_STREAM).await;
+        assert_eq!((reset.id, &reset.payload[..]), (id, &[0, 0, 0, 8][..]));
+        raw.ends().await;
+    }
 }
 
 #[tokio::test]
