@@ -18,6 +18,28 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Alpn, AnyStream, HTTP_1, SecureClient, Whose};
 
+impl Attempt<'_> {
+    /// Returns a stream to the server, with TLS if the URL asks for it.
+    pub(crate) async fn reach(self, alpn: Alpn) -> Result<Reached> {
+        let (settings, target) = (self.settings, self.opening.target());
+        let Reached { mut stream, peer_addr, proxy } =
+            settings.reach(target, self.progress).await?;
+        if target.is_secure() {
+            let secured = settings.agree_on_tls(stream, self, alpn).await;
+            stream = secured.map_err(|error| through(proxy.as_deref(), error))?;
+        }
+        Ok(Reached { stream, peer_addr, proxy })
+    }
+
+    /// Does the handshake over HTTP/1.1.
+    pub(crate) async fn upgrade(self, reached: Reached) -> Result<Connection> {
+        self.progress.is("waiting for the server's answer");
+        let (proxy, data) = (reached.proxy.clone(), self.asked.data.clone());
+        let upgraded = self.settings.upgrade(reached, self.opening, data, self.is_followed).await;
+        upgraded.map_err(|error| through(proxy.as_deref(), error))
+    }
+}
+
 impl Settings {
     /// Connects within the timeout.
     pub(crate) async fn connect_asked(&self, asked: Asked) -> Result<Connection> {
@@ -56,7 +78,7 @@ impl Settings {
                 Some(carrier) if carrier.carries_on(&reached.stream) => {
                     carrier.connect_on(reached, attempt).await
                 }
-                _ => self.upgrade_by(reached, attempt).await,
+                _ => attempt.upgrade(reached).await,
             }
         };
         self.in_time(target.authority(), &progress, connecting).await
@@ -153,35 +175,8 @@ impl Settings {
         let attempt = Attempt { settings: self, asked, opening, whose, is_followed, progress };
         match &self.carrier {
             Some(carrier) if carrier.carries(target) => carrier.connect(attempt).await,
-            _ => {
-                let reached = self.reach_server(attempt, HTTP_1).await?;
-                self.upgrade_by(reached, attempt).await
-            }
+            _ => attempt.upgrade(attempt.reach(HTTP_1).await?).await,
         }
-    }
-
-    /// Returns a stream to the server, with TLS if the URL asks for it.
-    pub(crate) async fn reach_server(&self, attempt: Attempt<'_>, alpn: Alpn) -> Result<Reached> {
-        let target = attempt.opening.target();
-        let Reached { mut stream, peer_addr, proxy } = self.reach(target, attempt.progress).await?;
-        if target.is_secure() {
-            let secured = self.agree_on_tls(stream, attempt, alpn).await;
-            stream = secured.map_err(|error| through(proxy.as_deref(), error))?;
-        }
-        Ok(Reached { stream, peer_addr, proxy })
-    }
-
-    /// Does the handshake over HTTP/1.1.
-    pub(crate) async fn upgrade_by(
-        &self,
-        reached: Reached,
-        attempt: Attempt<'_>,
-    ) -> Result<Connection> {
-        attempt.progress.is("waiting for the server's answer");
-        let proxy = reached.proxy.clone();
-        let data = attempt.asked.data.clone();
-        let upgraded = self.upgrade(reached, attempt.opening, data, attempt.is_followed).await;
-        upgraded.map_err(|error| through(proxy.as_deref(), error))
     }
 
     /// Returns a stream to the target, through a proxy or not.

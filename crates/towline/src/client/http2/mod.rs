@@ -80,9 +80,9 @@ impl Http2 {
                 Way::Http1(reached) => {
                     let reached = match reached {
                         Some(reached) => reached,
-                        None => settings.reach_server(attempt, HTTP_1).await?,
+                        None => attempt.reach(HTTP_1).await?,
                     };
-                    return settings.upgrade_by(reached, attempt).await;
+                    return attempt.upgrade(reached).await;
                 }
             };
             let line = lease.line().clone();
@@ -111,7 +111,7 @@ impl Http2 {
         if let Some(way) = self.known_way(slot) {
             return Ok(way);
         }
-        let reached = attempt.settings.reach_server(attempt, self.options.alpn()).await?;
+        let reached = attempt.reach(self.options.alpn()).await?;
         if target.is_secure() && !is_http_2(&reached.stream) {
             if self.options.can_fall_back() {
                 slot.remember_http_1();
