@@ -112,6 +112,22 @@ async fn a_reset_in_place_of_a_response_is_named() {
 }
 
 #[tokio::test]
+async fn goaway_in_place_of_a_response_is_named_and_not_tried_again() {
+    let (listener, url) = listener().await;
+    let connecting = connecting(&client(), &url);
+    let mut raw = Raw::greet(&listener).await;
+    let id = raw.request().await;
+    // It has processed the request, so only the program can know whether to make it again.
+    raw.goaway(id, 11, "too_many_dogs").await;
+    drop(raw);
+    let error = soon(connecting).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
+    for part in ["ENHANCE_YOUR_CALM", "too_many_dogs"] {
+        assert!(error.to_string().contains(part), "{}", texts(&error));
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_was_not_processed_is_made_again_elsewhere() {
     for is_refused in [true, false] {
         let (listener, url) = listener().await;

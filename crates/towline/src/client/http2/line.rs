@@ -38,7 +38,7 @@ pub(crate) struct Line {
 }
 
 struct State {
-    /// `None` after the end. `h2` ends a connection without it and without streams.
+    /// `None` after the last lease. `h2` ends a connection without it and without streams.
     requests: Option<SendRequest<Chunk>>,
     leases: usize,
     /// Whether it takes no new streams.
@@ -136,13 +136,8 @@ impl Line {
 
     /// Notes that the connection has ended.
     pub(crate) fn end(&self, failed: Option<Failed>) {
-        let requests = {
-            let mut state = self.lock();
-            state.is_retired = true;
-            state.requests.take()
-        };
-        drop(requests);
-        self.leave_home();
+        // What sends requests is kept as long as there are streams: it knows the peer's GOAWAY.
+        self.retire();
         self.greeting.send_if_modified(|greeting| {
             let is_first = !matches!(greeting, Greeting::Ended(_));
             if is_first {
@@ -196,7 +191,7 @@ impl Lease {
         }
     }
 
-    /// Returns what sends a request, unless the line has ended.
+    /// Returns what sends a request.
     pub(crate) fn requests(&self) -> Option<SendRequest<Chunk>> {
         self.0.lock().requests.clone()
     }

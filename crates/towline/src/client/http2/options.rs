@@ -125,6 +125,13 @@ impl Client {
     /// 1.3 MB/s. It also bounds what a WebSocket costs whose program does not receive. All those on
     /// a connection share a window of 16 MiB, so that many large windows can use it up, and slow
     /// readers can then hold up others.
+    ///
+    /// ```
+    /// use towline::{Client, HttpVersion};
+    ///
+    /// // 10 MB/s at 100 ms.
+    /// let client = Client::new().http_version(HttpVersion::Http2).http2_stream_window(1 << 20);
+    /// ```
     pub fn http2_stream_window(self, bytes: u32) -> Self {
         self.with_http2(|options| options.stream_window = bytes.clamp(1, LARGEST_WINDOW))
     }

@@ -136,8 +136,11 @@ async fn ask(
     match response {
         Ok(response) => Ok((response, send)),
         Err(error) => {
+            let goaway = if error.is_io() { line.goaway() } else { None };
             let failed = Failed::new(error);
             let (is_unprocessed, wants_http_1) = (failed.is_unprocessed(), failed.wants_http_1());
+            // The peer's GOAWAY says more than the end of the connection after it.
+            let failed = goaway.map_or(failed, Failed::new);
             let error = explain(line, whom, failed, limits);
             Err(match (is_unprocessed, wants_http_1) {
                 (_, true) => NotOpened::WantsHttp1(error),
