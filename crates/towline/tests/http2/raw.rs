@@ -60,12 +60,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     }
 
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) {
-        let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![len[1], len[2], len[3], kind, flags];
-        frame.extend_from_slice(&id.to_be_bytes());
-        frame.extend_from_slice(payload);
+        self.send_bytes(&frame(kind, flags, id, payload)).await;
+    }
+
+    /// Sends frames in one piece.
+    pub(crate) async fn send_bytes(&mut self, frames: &[u8]) {
         // Fails if the client has gone, which the test then sees.
-        let _ = self.0.write_all(&frame).await;
+        let _ = self.0.write_all(frames).await;
     }
 
     /// The next frame, or `None` at the end.
@@ -146,6 +147,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub(crate) async fn ends(&mut self) {
         while self.frame().await.is_some() {}
     }
+}
+
+pub(crate) fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let mut frame = vec![len[1], len[2], len[3], kind, flags];
+    frame.extend_from_slice(&id.to_be_bytes());
+    frame.extend_from_slice(payload);
+    frame
 }
 
 /// A header of HPACK: literal, without indexing, with a new name (RFC 7541, section 6.2.2).

@@ -103,37 +103,6 @@ async fn nothing_is_left_when_all_have_ended() {
     }
 }
 
-/// More tiny messages than `h2` takes at once, while this thread is busy.
-#[tokio::test]
-async fn a_burst_while_the_runtime_is_busy_ends_nothing() {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let hub = Hub::new(100).await;
-            let _ = tell.send(hub.url.clone());
-            std::future::pending::<()>().await;
-        });
-    });
-    let url = told.await.unwrap();
-    let client = client().config(Config::client().keepalive(None));
-    let flood = format!("{url}/flood");
-    let connecting: Vec<_> = (0..30).map(|_| tokio::spawn(client.connect(&flood))).collect();
-    let mut connections = Vec::new();
-    for connecting in connecting {
-        connections.push(soon(connecting).await.unwrap().unwrap());
-        std::thread::sleep(Duration::from_millis(30));
-    }
-    let mut lively = soon(client.connect(&url)).await.unwrap();
-    echoes(&mut lively, "still here").await;
-    for connection in &mut connections {
-        for number in 0..1000usize {
-            let message = soon(connection.recv()).await.unwrap().unwrap();
-            assert_eq!(message.as_bytes(), &number.to_le_bytes()[..1]);
-        }
-    }
-}
-
 #[tokio::test]
 async fn slow_readers_do_not_end_or_hold_up_their_neighbours() {
     let hub = Hub::new(100).await;

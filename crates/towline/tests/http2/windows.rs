@@ -6,8 +6,9 @@ use towline::{CloseCause, Config, ErrorKind, Keepalive};
 
 use crate::raw::{
     ACK, DATA, ENABLE_CONNECT_PROTOCOL, INITIAL_WINDOW_SIZE, RST_STREAM, Raw, SETTINGS,
-    WINDOW_UPDATE,
+    WINDOW_UPDATE, frame,
 };
+use crate::server::FLOOD;
 use crate::support::{client, connecting, listener, soon};
 
 #[tokio::test]
@@ -94,6 +95,26 @@ async fn a_program_that_does_not_receive_keeps_the_window_shut() {
     }
     let opened = raw.next(WINDOW_UPDATE).await;
     assert_eq!(opened.id, id);
+}
+
+/// All of this is there to be read at once. `h2` ends a connection with half of so many tiny
+/// frames, unless they are taken in between.
+#[tokio::test]
+async fn a_burst_of_tiny_messages_ends_nothing() {
+    let (near, far) = tokio::io::duplex(4 << 20);
+    let client = client().config(Config::client().keepalive(None)).http2_stream_window(1 << 20);
+    let connecting = tokio::spawn(client.connect_over(near, "ws://example.com/"));
+    let mut raw = Raw::on(far).await;
+    raw.settings(&[(ENABLE_CONNECT_PROTOCOL, 1)]).await;
+    raw.send(SETTINGS, ACK, 0, &[]).await;
+    let id = raw.accepts().await;
+    let mut connection = soon(connecting).await.unwrap().unwrap();
+    let message = |number: usize| frame(DATA, 0, id, &[0x82, 1, number.to_le_bytes()[0]]);
+    raw.send_bytes(&(0..FLOOD).flat_map(message).collect::<Vec<_>>()).await;
+    for number in 0..FLOOD {
+        let message = soon(connection.recv()).await.unwrap().unwrap();
+        assert_eq!(message.as_bytes(), &number.to_le_bytes()[..1]);
+    }
 }
 
 #[tokio::test]

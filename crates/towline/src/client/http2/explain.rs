@@ -30,7 +30,8 @@ impl Failed {
             let message = format!("the peer ended the HTTP/2 connection with {code}{why}");
             (io::ErrorKind::ConnectionAborted, message)
         } else if source.is_library() {
-            let message = format!("the peer broke the rules of HTTP/2: {code}");
+            let why = debug_data(&source);
+            let message = format!("the peer broke the rules of HTTP/2: {code}{why}");
             (io::ErrorKind::InvalidData, message)
         } else {
             (io::ErrorKind::Other, source.to_string())
@@ -57,7 +58,7 @@ impl Failed {
     }
 }
 
-/// The peer's explanation in a GOAWAY frame, in parentheses.
+/// The explanation in a GOAWAY frame, in parentheses.
 fn debug_data(error: &h2::Error) -> String {
     let text = error.to_string();
     let Some(begin) = text.rfind(" (b\"") else { return String::new() };
