@@ -84,6 +84,30 @@ async fn a_server_that_does_not_answer_is_given_up() {
     raw.ends().await;
 }
 
+/// The task of the connection, its makers and its users are on different threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connects_that_are_aborted_on_other_threads_leave_the_rest_alone() {
+    let hub = Hub::new(1000).await;
+    let client = client();
+    let mut kept = soon(client.connect(&hub.url)).await.unwrap();
+    for round in 0..20 {
+        let connecting: Vec<_> = (0..20).map(|_| tokio::spawn(client.connect(&hub.url))).collect();
+        for _ in 0..round {
+            tokio::task::yield_now().await;
+        }
+        for (number, connecting) in connecting.into_iter().enumerate() {
+            match number % 2 {
+                0 => connecting.abort(),
+                _ => echoes(&mut soon(connecting).await.unwrap().unwrap(), "ahoy").await,
+            }
+        }
+    }
+    echoes(&mut kept, "still here").await;
+    assert_eq!(hub.connections(), (1, 1));
+    drop(kept);
+    soon(hub.is_empty()).await;
+}
+
 #[tokio::test]
 async fn connects_that_are_dropped_at_random_leave_the_rest_alone() {
     let hub = Hub::new(1000).await;

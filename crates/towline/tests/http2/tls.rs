@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use towline::{Client, ClientAuth, ErrorKind, HttpVersion, Proxy, Server, Tls, TlsServer};
 
 use crate::raw::{ACK, PING, Raw};
@@ -129,6 +129,26 @@ async fn http_2_alone_does_not_fall_back() {
     let error = soon(hub2.client(HttpVersion::Http2).connect(&hub2.url)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
     assert!(error.to_string().contains("SETTINGS_ENABLE_CONNECT_PROTOCOL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_socket_of_the_program_carries_one_websocket() {
+    for (speaks, version) in
+        [(Speaks::Http2, http::Version::HTTP_2), (Speaks::Http1, http::Version::HTTP_11)]
+    {
+        let hub = hub(speaks).await;
+        let client = hub.client(HttpVersion::Auto);
+        let address = hub.url[6..].trim_end_matches('/');
+        let stream = || async { TcpStream::connect(address).await.unwrap() };
+        let mut connection = soon(client.connect_via(stream().await, &hub.url)).await.unwrap();
+        assert_eq!(connection.http_version(), Some(version));
+        echoes(&mut connection, "ahoy").await;
+        // A stream that is TLS already has selected its protocol.
+        let tls = soon(hub.tls.connect(stream().await, "127.0.0.1")).await.unwrap();
+        let mut connection = soon(client.connect_over(tls, &hub.url)).await.unwrap();
+        assert_eq!(connection.http_version(), Some(http::Version::HTTP_11));
+        echoes(&mut connection, "ahoy").await;
+    }
 }
 
 #[tokio::test]
