@@ -39,6 +39,7 @@ impl Hub {
         let kept = counts.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                stream.set_nodelay(true).unwrap();
                 kept.accepted.fetch_add(1, Ordering::Relaxed);
                 kept.open.fetch_add(1, Ordering::Relaxed);
                 let kept = kept.clone();
