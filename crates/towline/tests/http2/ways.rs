@@ -102,9 +102,12 @@ async fn a_stream_of_the_program_carries_one_websocket() {
 async fn the_halves_of_many_work_at_once() {
     let hub = Hub::new(100).await;
     let client = client();
-    let mut tasks = Vec::new();
+    let mut connections = Vec::new();
     for _ in 0..20 {
-        let connection = soon(client.connect(&hub.url)).await.unwrap();
+        connections.push(soon(client.connect(&hub.url)).await.unwrap());
+    }
+    let mut tasks = Vec::new();
+    for connection in connections {
         let (sender, mut receiver) = connection.split();
         tasks.push(tokio::spawn(async move {
             for number in 0..500 {
