@@ -11,3 +11,6 @@ struct Networks;
 
 #[doc = include_str!("../../../docs/http2.md")]
 struct Http2;
+
+#[doc = include_str!("../../../docs/byte-streams.md")]
+struct ByteStreams;

@@ -52,6 +52,15 @@ impl Body {
         }
     }
 
+    /// Takes the bytes, without those that the validator holds back.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        match std::mem::take(self) {
+            Self::None => Vec::new(),
+            Self::Bytes(bytes) | Self::Ascii(bytes) => bytes,
+            Self::Text(text) => text.into_bytes(),
+        }
+    }
+
     /// Converts ASCII into text that may have any character.
     pub(crate) fn widen(&mut self) -> Result<(), InvalidUtf8> {
         if let Self::Ascii(bytes) = self {

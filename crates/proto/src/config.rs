@@ -26,7 +26,8 @@ pub struct Config {
     /// The largest frame that may be received, in bytes of payload.
     ///
     /// A larger frame closes the connection with 1009, before memory is allocated for it. The limit
-    /// also bounds a message in a single frame, by its compressed size if it is compressed.
+    /// also bounds a message in a single frame, by its compressed size if it is compressed. Does not
+    /// apply to messages received in pieces.
     /// Default: 64 KiB on a server, 1 MiB on a client, or the value given to
     /// [`max_received_message_size`](Self::max_received_message_size()) if that is larger.
     #[doc(alias = "maxReceivedFrameSize")]
@@ -35,8 +36,9 @@ pub struct Config {
     /// The largest message that may be received, in bytes of payload over all its frames.
     ///
     /// A larger message closes the connection with 1009. This bounds the memory that a peer can
-    /// make this end hold for a message. Does not apply without `assemble_fragments`, which holds
-    /// no messages. Default: 1 MiB on a server, 8 MiB on a client.
+    /// make this end hold for a message. Does not apply without `assemble_fragments`, nor to
+    /// messages received in pieces: neither holds messages. Default: 1 MiB on a server, 8 MiB on a
+    /// client.
     ///
     /// The [setter](Self::max_received_message_size()) also raises the limit for frames. Code that
     /// assigns to the field must assign to `max_received_frame_size` as well.
@@ -50,7 +52,8 @@ pub struct Config {
     /// The most frames that a received message may have.
     ///
     /// More frames close the connection with 1009. Empty fragments take time but never reach a size
-    /// limit. Does not apply without `assemble_fragments`. Default: 65,536.
+    /// limit. Does not apply without `assemble_fragments`, nor to messages received in pieces.
+    /// Default: 65,536.
     pub max_received_fragments: NonZeroUsize,
 
     /// The most control frames (ping, pong, close) that may be received per second, or `None` for

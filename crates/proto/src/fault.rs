@@ -159,6 +159,11 @@ pub enum LimitExceeded {
         /// The limit, in bytes.
         limit: usize,
     },
+    /// A message received in pieces, of more bytes than its reader accepts.
+    Streamed {
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// A message in more frames than `max_received_fragments`.
     Fragments {
         /// The limit, in frames.
@@ -205,6 +210,9 @@ impl fmt::Display for LimitExceeded {
                     f,
                     "message that inflates to more than {limit} bytes (max_received_message_size)"
                 )
+            }
+            Self::Streamed { limit } => {
+                write!(f, "message of more than {limit} bytes (max_size of its reader)")
             }
             Self::Fragments { limit } => {
                 write!(f, "message of more than {limit} frames (max_received_fragments)")

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::fault::Fault;
 use crate::glimpse;
 use crate::message::{Message, MessageRef};
+use crate::piece::Piece;
 use crate::text::Text;
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
@@ -101,6 +102,8 @@ pub enum Incoming<'b> {
     Binary(Cow<'b, [u8]>),
     /// A data frame, if `assemble_fragments` is off.
     Frame(Frame),
+    /// A piece of a message, from [`Inbound::poll_piece`](crate::Inbound::poll_piece) only.
+    Piece(Piece<'b>),
     /// A ping. The [session](crate::session::Session) answers it when told of it.
     Ping(Bytes),
     /// A pong.
@@ -124,6 +127,7 @@ impl fmt::Debug for Incoming<'_> {
             Self::Text(text) => f.debug_tuple("Text").field(&glimpse::Text(text)).finish(),
             Self::Binary(bytes) => payload("Binary", bytes, f),
             Self::Frame(frame) => f.debug_tuple("Frame").field(frame).finish(),
+            Self::Piece(piece) => f.debug_tuple("Piece").field(piece).finish(),
             Self::Ping(bytes) => payload("Ping", bytes, f),
             Self::Pong(bytes) => payload("Pong", bytes, f),
             Self::Close(close) => f.debug_tuple("Close").field(close).finish(),
@@ -174,6 +178,7 @@ impl Incoming<'_> {
             Self::Text(text) => Incoming::Text(Cow::Owned(text.into_owned())),
             Self::Binary(bytes) => Incoming::Binary(Cow::Owned(bytes.into_owned())),
             Self::Frame(frame) => Incoming::Frame(frame),
+            Self::Piece(piece) => Incoming::Piece(piece.into_owned()),
             Self::Ping(payload) => Incoming::Ping(payload),
             Self::Pong(payload) => Incoming::Pong(payload),
             Self::Close(frame) => Incoming::Close(frame),

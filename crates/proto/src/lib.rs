@@ -18,7 +18,7 @@
 //! ```
 //!
 //! - [`Inbound::poll`] returns everything that is received: a message, a control frame, a fault, or
-//!   a request to read more.
+//!   a request to read more. [`Inbound::poll_piece`] returns a message in pieces as it arrives.
 //! - [`Connection`] is one end of a connection. [`Inbound`] and [`Session`] are its two parts, for
 //!   hosts that split receiving from sending.
 //! - [`ReadBuffer`] is a buffer to read into, for hosts without their own. `examples/blocking.rs`
@@ -44,6 +44,8 @@ pub mod wire;
 pub mod text;
 
 pub mod message;
+
+pub mod piece;
 
 pub mod fault;
 
@@ -96,9 +98,10 @@ pub use deflate::Deflate;
 pub use fault::{Fault, LimitExceeded, Violation};
 pub use inbound::Inbound;
 pub use incoming::{Incoming, Input};
-pub use message::{Message, MessageRef};
+pub use message::{Message, MessageKind, MessageRef};
 pub use outbound::{Mark, Outbound};
 pub use outgoing::Outgoing;
+pub use piece::Piece;
 pub use read_buffer::ReadBuffer;
 pub use refused::{Refused, SendError};
 pub use role::Role;

@@ -32,6 +32,36 @@ pub enum Message {
     Binary(Bytes),
 }
 
+/// The kind of a message: text or bytes ([RFC 6455, section 5.6]).
+///
+/// `Display` writes it in lower case: `text`, `binary`.
+///
+/// [RFC 6455, section 5.6]: https://www.rfc-editor.org/rfc/rfc6455#section-5.6
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// Text, in UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl MessageKind {
+    /// Returns the kind of a message that is text or not.
+    #[inline]
+    pub(crate) fn of(is_text: bool) -> Self {
+        if is_text { Self::Text } else { Self::Binary }
+    }
+}
+
+impl fmt::Display for MessageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Binary => "binary",
+        })
+    }
+}
+
 impl Message {
     /// Creates a text message.
     pub fn text(text: impl Into<Text>) -> Self {
@@ -41,6 +71,11 @@ impl Message {
     /// Creates a binary message.
     pub fn binary(bytes: impl Into<Bytes>) -> Self {
         Self::Binary(bytes.into())
+    }
+
+    /// Returns the kind of the message.
+    pub fn kind(&self) -> MessageKind {
+        MessageKind::of(self.is_text())
     }
 
     /// Returns whether this is text.
@@ -127,6 +162,12 @@ impl<'m> MessageRef<'m> {
     #[inline]
     pub fn binary(bytes: &'m [u8]) -> Self {
         Self(Lent::Binary(bytes))
+    }
+
+    /// Returns the kind of the message.
+    #[inline]
+    pub fn kind(self) -> MessageKind {
+        MessageKind::of(self.is_text())
     }
 
     /// Returns whether this is text.

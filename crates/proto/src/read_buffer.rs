@@ -153,6 +153,13 @@ impl ReadBuffer {
         Bytes::copy_from_slice(&self.bytes[self.start.saturating_sub(payload_len)..self.start])
     }
 
+    /// Returns the bytes that were consumed last, at most this many. They are there until the next
+    /// call that takes `&mut self`, except for [`input`](Self::input) of which nothing is consumed.
+    #[inline]
+    pub fn consumed(&self, count: usize) -> &[u8] {
+        &self.bytes[self.start.saturating_sub(count)..self.start]
+    }
+
     fn is_shareable(&mut self) -> bool {
         self.is_shareable |= self.bytes.len() >= SHARE_FILL;
         self.is_shareable

@@ -227,6 +227,7 @@ impl Session {
             Incoming::Text(_)
             | Incoming::Binary(_)
             | Incoming::Frame(_)
+            | Incoming::Piece(_)
             | Incoming::More
             | Incoming::End => Ok(()),
             Incoming::Fault(fault) => {

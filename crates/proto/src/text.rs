@@ -232,9 +232,9 @@ impl Utf8Validator {
         Ok(())
     }
 
-    /// Returns how many bytes of an incomplete character are held back.
-    pub(crate) fn pending_len(&self) -> usize {
-        usize::from(self.len)
+    /// Returns the bytes of an incomplete character that are held back.
+    pub(crate) fn pending(&self) -> &[u8] {
+        &self.started[..usize::from(self.len)]
     }
 
     /// Checks that the text does not end within a character, and resets for the next text.

@@ -373,6 +373,40 @@ fn a_mark_behind_what_is_held_back_is_reached_when_that_is_written() {
 }
 
 #[test]
+fn a_mark_within_a_message_made_of_frames_does_not_wait_for_what_that_holds_back() {
+    for is_queued in [false, true] {
+        let mut peer = Peer::of_server();
+        let now = peer.now();
+        peer.session().send_frame(now, Frame::text("Hel").fin(false)).unwrap();
+        if !is_queued {
+            peer.takes(usize::MAX);
+        }
+        peer.session().send("held back").unwrap();
+        let mark = peer.session().outbound().mark_before_frame();
+        assert_eq!(peer.session().outbound().has_reached(mark), !is_queued);
+        peer.takes(usize::MAX);
+        assert!(peer.session().outbound().has_reached(mark));
+        peer.session().send_frame(now, Frame::continuation("lo")).unwrap();
+        let mark = peer.session().outbound().mark_before_frame();
+        assert!(!peer.session().outbound().has_reached(mark));
+        peer.takes(usize::MAX);
+        assert!(peer.session().outbound().has_reached(mark));
+        assert!(peer.session().outbound().is_empty());
+    }
+    // Frames that wait behind a long message.
+    let mut peer = Peer::of_server();
+    let now = peer.now();
+    peer.session().send(vec![1; 300_000]).unwrap();
+    peer.session().send_frame(now, Frame::text("Hel").fin(false)).unwrap();
+    peer.session().send("held back").unwrap();
+    let mark = peer.session().outbound().mark_before_frame();
+    peer.takes(100_000);
+    assert!(!peer.session().outbound().has_reached(mark));
+    peer.takes(usize::MAX);
+    assert!(peer.session().outbound().has_reached(mark));
+}
+
+#[test]
 fn a_mark_behind_what_is_given_up_is_reached() {
     let mut peer = Peer::of_server();
     peer.session().send(vec![1; 300_000]).unwrap();

@@ -172,6 +172,24 @@ impl ErrorKind {
         }
     }
 
+    /// Returns the nearest kind of I/O errors.
+    fn nearest_io(self) -> io::ErrorKind {
+        match self {
+            Self::Closed | Self::ServerGone => io::ErrorKind::BrokenPipe,
+            Self::PeerViolation | Self::LimitExceeded => io::ErrorKind::InvalidData,
+            Self::PeerUnresponsive
+            | Self::SendTimeout
+            | Self::CloseTimeout
+            | Self::HandshakeTimeout => io::ErrorKind::TimedOut,
+            Self::ClosedByPeer => io::ErrorKind::ConnectionAborted,
+            Self::ConnectionLost => io::ErrorKind::UnexpectedEof,
+            Self::InvalidSend | Self::InvalidUrl | Self::InvalidHandshakeOption => {
+                io::ErrorKind::InvalidInput
+            }
+            _ => io::ErrorKind::Other,
+        }
+    }
+
     /// Returns which side usually causes this kind of error. For [`Closed`](Self::Closed), it
     /// depends on which side closed: see [`Error::blame`].
     pub fn blame(self) -> Blame {
@@ -422,9 +440,19 @@ impl StdError for Error {
     }
 }
 
-impl From<Error> for std::io::Error {
+/// The error of kind `std::io::ErrorKind` contains this one. Its kind is that of the operating
+/// system's error, if there is one, and otherwise the nearest to [`Error::kind`]: `UnexpectedEof` for
+/// a transport that ended without a close frame, `BrokenPipe` for sending on a connection that is
+/// closed, `InvalidData`, `TimedOut`, `ConnectionAborted`, `InvalidInput` or `Other`.
+impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
-        std::io::Error::other(error)
+        let of_system = error.get_ref().and_then(|cause| cause.downcast_ref::<io::Error>());
+        let kind = match (of_system, error.closed().map(Closed::cause)) {
+            (Some(of_system), _) => of_system.kind(),
+            (None, Some(CloseCause::TransportFailed(kind))) => kind,
+            _ => error.kind().nearest_io(),
+        };
+        io::Error::new(kind, error)
     }
 }
 

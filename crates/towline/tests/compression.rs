@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use towline::{
     Client, CloseCode, Compress, Config, Connection, Deflate, ErrorKind, Keepalive, Message,
-    Outgoing, Server,
+    MessageKind, Outgoing, Server,
 };
 use towline_proto::handshake::{HeadLimits, Offer, parse_request};
 
@@ -301,4 +301,59 @@ fn an_idle_compressed_connection_without_context_takeover_holds_no_more_than_ano
     let (plain, compressed) = (idle("x-none"), idle("permessage-deflate"));
     println!("{plain} bytes for a connection, {compressed} with compression");
     assert!(compressed * 100 <= plain * 105, "{compressed} bytes, and {plain} without");
+}
+
+/// Those that are read in pieces, those that are dropped, and those that are sent while they are
+/// written, which are not compressed: all leave the windows as they are to be.
+#[tokio::test]
+async fn streamed_messages_and_whole_ones_take_turns() {
+    let text = "ship ahoy, and all that belongs to it; ".repeat(20_000);
+    let [mut at_server, at_client] = agreed(Some(generous()), Some(generous())).await;
+    let sent = text.clone();
+    let sending = tokio::spawn(async move {
+        for _ in 0..3 {
+            at_client.send(&sent).await.unwrap();
+            let mut writer = at_client.message_writer(MessageKind::Text);
+            writer.write_all(sent.as_bytes()).await.unwrap();
+            writer.finish().await.unwrap();
+        }
+        at_client
+    });
+    for round in 0..6 {
+        if round == 2 {
+            assert!(at_server.recv().await.unwrap() == Some(Message::text(&text)));
+            continue;
+        }
+        let mut reader = at_server.recv_reader().await.unwrap().unwrap();
+        if round == 1 || round == 4 {
+            // The rest of it is dropped.
+            assert!(reader.read(&mut [0; 100]).await.unwrap() > 0);
+            continue;
+        }
+        let mut read = String::new();
+        reader.read_to_string(&mut read).await.unwrap();
+        assert!(read == text);
+    }
+    drop(sending.await.unwrap());
+    assert!(at_server.recv_reader().await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_stream_of_bytes_is_compressed_unless_that_is_turned_off() {
+    for compress in [Compress::Auto, Compress::Never] {
+        let ends = agreed(Some(generous()), Some(generous())).await;
+        let [mut reading, writing] = ends.map(Connection::into_byte_stream);
+        let mut writing = writing.compress(compress);
+        let sent: Vec<u8> = "ship ahoy, ".repeat(50_000).into();
+        let written = sent.clone();
+        let writing = tokio::spawn(async move {
+            writing.write_all(&written).await.unwrap();
+            writing.shutdown().await.unwrap();
+            writing
+        });
+        let mut read = Vec::new();
+        reading.read_to_end(&mut read).await.unwrap();
+        assert!(read == sent, "{compress:?}");
+        drop(writing.await.unwrap());
+    }
 }

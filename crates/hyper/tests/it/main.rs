@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod agreed;
 mod compression;
 mod early;
+mod handlers;
 mod http2;
 mod http2_client;
 mod layers;
@@ -14,5 +16,7 @@ mod shutdown;
 mod support;
 #[cfg(feature = "rustls")]
 mod tls;
+#[cfg(feature = "rustls")]
+mod tunnel;
 mod unmount;
 mod upgrades;

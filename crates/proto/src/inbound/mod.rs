@@ -14,6 +14,8 @@ mod started;
 
 mod open;
 
+mod piecewise;
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -31,7 +33,7 @@ use crate::wire::close::CloseFrame;
 use crate::wire::header::{Header, Rsv};
 use crate::wire::mask;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
-use open::{Open, Piece};
+use open::{Open, Progress};
 use started::StartedHeader;
 
 /// A compressed message may take this many bytes, plus twice its inflated limit: senders that flush
@@ -174,17 +176,32 @@ impl Inbound {
     /// Returns the next item, complete or assembled.
     #[inline(never)]
     fn poll_any<'b>(&mut self, input: &mut Input<'b>) -> Incoming<'b> {
-        if let Some(end) = &self.end {
-            input.discard();
-            return match end {
-                End::Closed => Incoming::End,
-                End::Failed(fault) => Incoming::Fault(*fault),
-            };
+        if let Some(incoming) = self.poll_end(input).or_else(|| self.poll_skipped(input)) {
+            return incoming;
         }
         if self.is_between_messages && (input.is_empty() || is_gathering(input)) {
             return Incoming::More;
         }
         let result = self.decode(input);
+        self.conclude(input, result)
+    }
+
+    /// Returns the last item again, after the end.
+    fn poll_end(&self, input: &mut Input<'_>) -> Option<Incoming<'static>> {
+        let end = self.end.as_ref()?;
+        input.discard();
+        Some(match end {
+            End::Closed => Incoming::End,
+            End::Failed(fault) => Incoming::Fault(*fault),
+        })
+    }
+
+    /// Notes what decoding has led to, and returns it as an item.
+    fn conclude<'b>(
+        &mut self,
+        input: &mut Input<'_>,
+        result: Result<Option<Incoming<'b>>, Fault>,
+    ) -> Incoming<'b> {
         self.note_between_messages();
         match result {
             Ok(Some(incoming)) => incoming,
@@ -263,16 +280,19 @@ impl Inbound {
                 && open.is_at_work()
             {
                 match open.go_on(input)? {
-                    Some(Piece::Control(opcode, payload)) => {
+                    Some(Progress::Control(opcode, payload)) => {
                         return self.control(opcode, &payload).map(Some);
                     }
-                    Some(Piece::Incoming(incoming)) => return Ok(Some(incoming)),
+                    Some(Progress::Incoming(incoming)) => return Ok(Some(incoming)),
                     None if open.is_at_work() => return Ok(None),
                     None => {}
                 }
             }
             let Some(header) = self.started.complete(input)? else { return Ok(None) };
             self.check(&header)?;
+            if !header.opcode.is_control() {
+                self.check_limits(&header)?;
+            }
             self.frames = self.frames.saturating_add(1);
             // The check compared it to a `usize`.
             let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
@@ -295,7 +315,8 @@ impl Inbound {
         open
     }
 
-    /// Checks everything that a header and the frames before it determine.
+    /// Checks everything that a header and the frames before it determine, except the limits for
+    /// frames and messages.
     #[inline]
     fn check(&mut self, header: &Header) -> Result<(), Fault> {
         // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values"
@@ -318,7 +339,7 @@ impl Inbound {
             Opcode::Continuation if !is_message_open => {
                 Err(Violation::UnexpectedContinuation.into())
             }
-            _ => self.check_limits(header),
+            _ => Ok(()),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The incomplete frame, whose payload arrives in pieces, and the incomplete message.
 
+mod streaming;
+
 use std::borrow::Cow;
 
 use bytes::buf::Limit;
@@ -34,6 +36,7 @@ const COMPRESSED_BYTE: u64 = 6;
 pub(super) struct Open {
     message_limit: usize,
     assemble: bool,
+    delivery: Delivery,
     /// The frame whose payload is incomplete.
     frame: Option<OpenFrame>,
     /// The message whose last frame has not arrived.
@@ -50,6 +53,16 @@ pub(super) struct Open {
     control: Vec<u8>,
     /// The message in a single frame, returned after that frame.
     message_of_frame: Option<Incoming<'static>>,
+}
+
+/// How the open message is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    Whole,
+    /// In pieces, the first of which was handed out.
+    Pieces,
+    /// Not at all: the rest of it is dropped.
+    Skipped,
 }
 
 #[derive(Debug)]
@@ -71,10 +84,31 @@ struct OpenMessage {
 }
 
 /// The result of continuing a frame.
-pub(super) enum Piece {
+pub(super) enum Progress<'b> {
     /// A control frame with its payload.
     Control(Opcode, Vec<u8>),
-    Incoming(Incoming<'static>),
+    Incoming(Incoming<'b>),
+}
+
+impl OpenFrame {
+    fn new(header: Header) -> Self {
+        Self { header, received: 0, placed_from: None }
+    }
+
+    /// Takes the next bytes of the payload out of the input, at most this many, unmasked.
+    fn take<'b>(&mut self, input: &mut Input<'b>, most: usize) -> &'b mut [u8] {
+        let missing = usize::try_from(self.header.payload_len - self.received);
+        let bytes = input.take(missing.unwrap_or(usize::MAX).min(most));
+        if let Some(key) = self.header.mask {
+            mask::apply(key, self.received, bytes);
+        }
+        self.received += bytes.len() as u64;
+        bytes
+    }
+
+    fn is_whole(&self) -> bool {
+        self.received == self.header.payload_len
+    }
 }
 
 impl Open {
@@ -82,6 +116,7 @@ impl Open {
         Self {
             message_limit,
             assemble,
+            delivery: Delivery::Whole,
             frame: None,
             message: None,
             body: Body::None,
@@ -145,7 +180,7 @@ impl Open {
             let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
             self.body.grow(payload_len.min(FIRST_RESERVE), 2, most);
         }
-        self.frame = Some(OpenFrame { header, received: 0, placed_from: None });
+        self.frame = Some(OpenFrame::new(header));
     }
 
     /// Handles a data frame that was complete in the input, unmasked.
@@ -159,9 +194,12 @@ impl Open {
     }
 
     /// Returns a pending item, or continues the open frame with the input.
-    pub(super) fn go_on(&mut self, input: &mut Input<'_>) -> Result<Option<Piece>, Fault> {
+    pub(super) fn go_on(
+        &mut self,
+        input: &mut Input<'_>,
+    ) -> Result<Option<Progress<'static>>, Fault> {
         if let Some(message) = self.message_of_frame.take() {
-            return Ok(Some(Piece::Incoming(message)));
+            return Ok(Some(Progress::Incoming(message)));
         }
         let Some(frame) = &mut self.frame else { return Ok(None) };
         if frame.header.opcode.is_control() {
@@ -171,26 +209,25 @@ impl Open {
         if let Some(from) = frame.placed_from.take()
             && let Some(incoming) = self.take_placed(from)?
         {
-            return Ok(Some(Piece::Incoming(incoming)));
+            return Ok(Some(Progress::Incoming(incoming)));
         }
         let Some(frame) = &mut self.frame else { return Ok(None) };
-        let missing = usize::try_from(frame.header.payload_len - frame.received);
-        let piece = input.take(missing.unwrap_or(usize::MAX));
-        if let Some(key) = frame.header.mask {
-            mask::apply(key, frame.received, piece);
-        }
-        frame.received += piece.len() as u64;
+        let piece = frame.take(input, usize::MAX);
         let header = frame.header;
-        let is_whole = frame.received == header.payload_len;
+        let is_whole = frame.is_whole();
         self.append(&header, piece)?;
         if !is_whole {
             return Ok(None);
         }
         self.frame = None;
-        Ok(self.end_of_frame(header)?.map(Piece::Incoming))
+        Ok(self.end_of_frame(header)?.map(Progress::Incoming))
     }
 
-    fn go_on_with_control(&mut self, input: &mut Input<'_>, header: Header) -> Option<Piece> {
+    fn go_on_with_control<'b>(
+        &mut self,
+        input: &mut Input<'_>,
+        header: Header,
+    ) -> Option<Progress<'b>> {
         // Checked to be at most 125.
         let payload_len = usize::try_from(header.payload_len).unwrap_or(0);
         self.control.extend_from_slice(input.take(payload_len - self.control.len()));
@@ -202,7 +239,7 @@ impl Open {
         if let Some(key) = header.mask {
             mask::apply(key, 0, &mut payload);
         }
-        Some(Piece::Control(header.opcode, payload))
+        Some(Progress::Control(header.opcode, payload))
     }
 
     pub(super) fn payload_room(&mut self) -> Option<Limit<&mut Vec<u8>>> {
@@ -213,7 +250,7 @@ impl Open {
             Body::Bytes(_) => !self.message.as_ref().is_some_and(|message| message.is_text),
             Body::None | Body::Text(_) => false,
         };
-        if !is_direct || self.inflating.is_some() {
+        if !is_direct || self.inflating.is_some() || self.delivery != Delivery::Whole {
             return None;
         }
         let (len, capacity) = self.body.extent();
@@ -235,6 +272,13 @@ impl Open {
 
     /// Accounts for bytes read directly into the body, which had length `start` before.
     fn take_placed(&mut self, start: usize) -> Result<Option<Incoming<'static>>, Fault> {
+        let Some(header) = self.account_for_placed(start)? else { return Ok(None) };
+        self.frame = None;
+        self.end_of_frame(header)
+    }
+
+    /// Unmasks and checks those bytes. Returns the header if they end the frame.
+    fn account_for_placed(&mut self, start: usize) -> Result<Option<Header>, Fault> {
         let is_text = self.is_text();
         let (Some(frame), Body::Bytes(body) | Body::Ascii(body)) =
             (&mut self.frame, &mut self.body)
@@ -247,16 +291,12 @@ impl Open {
         }
         frame.received += count as u64;
         let header = frame.header;
-        let is_whole = frame.received == header.payload_len;
+        let is_whole = frame.is_whole();
         if is_text && !body[start..].is_ascii() {
             let piece = body.split_off(start);
             self.append(&header, &piece)?;
         }
-        if !is_whole {
-            return Ok(None);
-        }
-        self.frame = None;
-        self.end_of_frame(header)
+        Ok(is_whole.then_some(header))
     }
 
     fn is_text(&self) -> bool {
@@ -305,7 +345,7 @@ impl Open {
     }
 
     fn append_plain(&mut self, piece: &[u8], factor: usize, most: usize) -> Result<(), Fault> {
-        self.body.grow(self.utf8.pending_len() + piece.len(), factor, most);
+        self.body.grow(self.utf8.pending().len() + piece.len(), factor, most);
         if matches!(self.body, Body::Ascii(_)) && !piece.is_ascii() {
             self.body.widen()?;
         }
@@ -359,11 +399,7 @@ impl Open {
 
     /// Returns the frame in the body. If it is also a message, that follows.
     fn frame_of_body(&mut self, header: Header) -> Result<Frame, Fault> {
-        let payload = match std::mem::take(&mut self.body) {
-            Body::Bytes(bytes) | Body::Ascii(bytes) => Bytes::from(bytes),
-            Body::Text(text) => Bytes::from(text),
-            Body::None => Bytes::new(),
-        };
+        let payload = Bytes::from(self.body.take());
         if header.fin {
             self.message_of_frame = match header.opcode {
                 Opcode::Text => {

@@ -65,6 +65,12 @@ impl Waiting {
         Self { opcode, rsv, fin, payload, fragmentable, deflate, mark: None }
     }
 
+    /// Creates a mark after the previous entry.
+    fn mark(mark: u32) -> Self {
+        let nothing = Self::message(Opcode::Continuation, Rsv::NONE, Bytes::new());
+        Self { mark: Some(mark), ..nothing }
+    }
+
     /// Creates a frame made by the program.
     pub(super) fn frame(fin: bool, opcode: Opcode, rsv: Rsv, payload: Bytes) -> Self {
         Self { fin, fragmentable: false, ..Self::message(opcode, rsv, payload) }
@@ -87,11 +93,21 @@ impl Backlog {
         !self.waiting.is_empty() || !self.held.is_empty()
     }
 
+    /// Returns whether entries that are not held back are not encoded.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// Adds a mark after all entries that are not encoded.
     pub(super) fn mark(&mut self, mark: u32) {
         let queue = if self.held.is_empty() { &mut self.waiting } else { &mut self.held };
-        let nothing = Waiting::message(Opcode::Continuation, Rsv::NONE, Bytes::new());
-        queue.push_back(Waiting { mark: Some(mark), ..nothing });
+        queue.push_back(Waiting::mark(mark));
+        self.marks_waiting += 1;
+    }
+
+    /// Adds a mark after all entries that are not held back.
+    pub(super) fn mark_before_held(&mut self, mark: u32) {
+        self.waiting.push_back(Waiting::mark(mark));
         self.marks_waiting += 1;
     }
 

@@ -64,6 +64,21 @@ impl Outbound {
         Mark::of(Place::Waiting(mark))
     }
 
+    /// Returns a mark after everything that is queued now and does not wait for an unfinished
+    /// message made of frames: after the last frame of that message.
+    pub fn mark_before_frame(&mut self) -> Mark {
+        if !self.is_message_unfinished() {
+            return self.mark();
+        }
+        if !self.backlog().has_waiting() {
+            return Mark::of(Place::Byte(self.encoded_ever()));
+        }
+        self.marks = self.marks.wrapping_add(1);
+        let mark = self.marks;
+        self.backlog().mark_before_held(mark);
+        Mark::of(Place::Waiting(mark))
+    }
+
     /// Records that the transport holds back no written bytes.
     #[inline]
     pub fn handle_flushed(&mut self) {

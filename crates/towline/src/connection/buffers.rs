@@ -116,6 +116,12 @@ impl Received {
         self.buffer.payload(payload_len)
     }
 
+    /// The bytes that were consumed last. They are there until the next read or release.
+    #[inline]
+    pub(crate) fn consumed(&self, count: usize) -> &[u8] {
+        self.buffer.consumed(count)
+    }
+
     /// Room for the next read, after the bytes that are left.
     pub(crate) fn room(&mut self) -> Limit<&mut BytesMut> {
         if self.is_empty() {

@@ -11,9 +11,9 @@ use futures_core::Stream;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use towline_proto::{Closed, Message, MessageRef};
+use towline_proto::{CloseCode, CloseFrame, Closed, Fault, Incoming, Message, MessageRef};
 
-use crate::connection::driver::{Reader, Wanted};
+use crate::connection::driver::{Arrived, Reader, Wanted};
 use crate::connection::event::Event;
 use crate::connection::info::Info;
 use crate::connection::shared::Shared;
@@ -160,6 +160,50 @@ impl Receiver {
             return Poll::Ready(Ok(true));
         }
         self.poll_end(cx).map(|end| end.map(|()| false))
+    }
+
+    /// Receives the next piece of a message, or `None` after a clean close. Call it when the piece
+    /// before has been taken.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Arrived>>> {
+        if let Some(reader) = &mut self.reader
+            && let Some(piece) = ready!(reader.poll_piece(&self.shared, cx))
+        {
+            return Poll::Ready(Ok(Some(piece)));
+        }
+        self.poll_end(cx).map(|end| end.map(|()| None))
+    }
+
+    /// Returns the last bytes of the piece that is in the receive buffer.
+    pub(crate) fn piece(&self, len: usize) -> &[u8] {
+        self.reader.as_ref().map_or(&[], |reader| reader.piece(len))
+    }
+
+    /// The piece has been taken.
+    pub(crate) fn release_piece(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.release_piece();
+        }
+    }
+
+    /// Drops the rest of a message that was received in pieces.
+    pub(crate) fn skip_message(&mut self) {
+        if let Some(reader) = &mut self.reader {
+            reader.skip_message();
+        }
+    }
+
+    /// Ends the connection because of the peer. Later calls return that error.
+    pub(crate) fn fail(&mut self, fault: Fault) {
+        self.shared.handle_incoming(Incoming::Fault(fault));
+        self.retire();
+    }
+
+    /// Begins to close, and receives no more.
+    pub(crate) fn refuse(&mut self, code: CloseCode, reason: &'static str) {
+        let frame = CloseFrame::new(code, reason).unwrap_or(CloseFrame::EMPTY);
+        // An error means that the connection is closing already.
+        let _ = self.shared.close(frame);
+        self.retire();
     }
 
     #[cold]

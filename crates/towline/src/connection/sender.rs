@@ -310,7 +310,7 @@ impl Sender {
     }
 
     /// Returns the number that identifies this sender as one that sends frames by hand.
-    fn maker(&self) -> NonZeroU64 {
+    pub(crate) fn maker(&self) -> NonZeroU64 {
         if let Some(maker) = NonZeroU64::new(self.maker.load(Ordering::Relaxed)) {
             return maker;
         }
@@ -356,7 +356,7 @@ impl Future for Sending<'_, '_> {
 
 /// Errors for messages that were not sent.
 impl Shared {
-    fn refused(&self, why: Refused) -> Error {
+    pub(crate) fn refused(&self, why: Refused) -> Error {
         let core = self.lock();
         Error::refused(why, &core.session).with_failure(core.receiver.failure())
     }

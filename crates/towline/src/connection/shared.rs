@@ -451,7 +451,8 @@ impl Heard {
             0 => Receiving::Waits,
             1 => Receiving::HandedOut,
             2 => Receiving::HasMore,
-            _ => Receiving::HasWhole,
+            3 => Receiving::HasWhole,
+            _ => Receiving::MidFrame,
         }
     }
 

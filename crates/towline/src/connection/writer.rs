@@ -446,6 +446,8 @@ pub(crate) enum Receiving {
     HasMore,
     /// It holds such bytes, which are known to end with a whole frame.
     HasWhole,
+    /// It has handed out the bytes that have arrived of a frame, and was not polled since.
+    MidFrame,
 }
 
 impl Receiving {

@@ -28,6 +28,12 @@ mod waiting;
 
 mod to_the_byte;
 
+mod byte_stream;
+
+mod message_reader;
+
+mod message_writer;
+
 mod in_line;
 
 #[cfg(feature = "deflate")]
@@ -65,6 +71,8 @@ mod hand_over;
 mod own_data;
 
 mod mounting;
+
+mod without_a_queue;
 
 mod send_and_sync;
 

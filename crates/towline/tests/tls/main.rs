@@ -85,9 +85,21 @@ mod peer_input_never_panics;
 #[path = "../it/identical_on_both_ends.rs"]
 mod identical_on_both_ends;
 
+#[path = "../it/byte_stream.rs"]
+mod byte_stream;
+
+#[path = "../it/message_reader.rs"]
+mod message_reader;
+
+#[path = "../it/message_writer.rs"]
+mod message_writer;
+
 #[allow(dead_code)]
 #[path = "../it/choppy.rs"]
 mod choppy;
+#[allow(dead_code)]
+#[path = "../it/endless.rs"]
+mod endless;
 #[allow(dead_code)]
 #[path = "../it/http.rs"]
 mod http;

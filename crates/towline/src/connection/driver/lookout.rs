@@ -90,7 +90,7 @@ impl Shared {
         let is_left_alone = match position {
             Receiving::HandedOut | Receiving::HasWhole => true,
             Receiving::Waits => lay_before && !core.receiver.is_mid_frame,
-            Receiving::HasMore => false,
+            Receiving::HasMore | Receiving::MidFrame => false,
         };
         if has_unread && is_left_alone {
             core.answer_unread_ping();

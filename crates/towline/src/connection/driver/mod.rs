@@ -19,5 +19,5 @@ mod lookout;
 
 mod reading;
 
-pub(crate) use reading::{Reader, Wanted};
-pub(crate) use sending::{ByHand, Control, Delivered};
+pub(crate) use reading::{Arrived, Held, Reader, Wanted};
+pub(crate) use sending::{ByHand, Control, Delivered, Item};

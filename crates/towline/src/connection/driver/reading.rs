@@ -1,5 +1,7 @@
 //! Reading, decoding, and the drain.
 
+mod pieces;
+
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
@@ -16,6 +18,8 @@ use crate::connection::shared::Shared;
 use crate::connection::work::Work;
 use crate::connection::writer::Receiving;
 use crate::transport::ReadHalf;
+
+pub(crate) use pieces::{Arrived, Held};
 
 /// How many bytes are read and dropped at most for a peer that keeps sending after a failure. The
 /// bytes in flight when the peer learns of it are fewer.
@@ -196,7 +200,7 @@ impl Reader {
         let paid = self.work.poll_pay(cx);
         if paid.is_pending() {
             self.look_after_answers(shared);
-            self.note_handed_out(shared);
+            self.note_position(shared);
         }
         paid
     }
@@ -297,8 +301,8 @@ impl Reader {
             }
         };
         self.count_work();
-        if event.is_none() && (self.inbound.is_ended() || !shared.is_receiving()) {
-            self.end(shared);
+        if event.is_none() {
+            self.end_if_over(shared);
         }
         Poll::Ready(event)
     }
@@ -378,7 +382,11 @@ impl Reader {
         })
     }
 
-    fn end(&mut self, shared: &Shared) {
+    /// Ends receiving after an item that is the last one.
+    fn end_if_over(&mut self, shared: &Shared) {
+        if !self.inbound.is_ended() && shared.is_receiving() {
+            return;
+        }
         self.received.release();
         shared.heard.set_position(Receiving::Waits);
         self.is_over = true;

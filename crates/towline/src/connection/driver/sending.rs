@@ -231,6 +231,12 @@ impl Shared {
         self.lock().session.outbound().mark()
     }
 
+    /// Returns a mark behind all bytes that are queued now and do not wait for a message made of
+    /// frames.
+    pub(crate) fn mark_before_frame(&self) -> Mark {
+        self.lock().session.outbound().mark_before_frame()
+    }
+
     /// Waits until everything before the mark has been flushed. Returns `false` if that fails.
     pub(crate) fn poll_flush(
         self: &Arc<Self>,

@@ -1,0 +1,43 @@
+//! The client in Towline.
+
+use std::net::SocketAddr;
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_util::rt::TokioIo;
+use towline::{CloseCode, Config, Connection, Role};
+use towline_proto::handshake::Connect;
+
+use crate::exec::{Output, PROTOCOL, STDIN, http, on};
+
+/// Runs a command with this input.
+///
+/// # Errors
+///
+/// If the server refuses, or the connection ends before the command.
+pub async fn exec(address: SocketAddr, token: &str, input: &[&str]) -> Result<Output> {
+    let opening = Connect::new()
+        .protocols([PROTOCOL])
+        .header("authorization", format!("Bearer {token}"))
+        .open(&format!("ws://{address}/api/v1/namespaces/default/pods/web/exec").parse()?)?;
+    let request = opening.request().clone().map(|()| Empty::<Bytes>::new());
+    let response = http(address).await?.send_request(request).await?;
+    let agreed = opening.verify(&response)?;
+    ensure!(agreed.protocol.is_some(), "the server does not speak {PROTOCOL}");
+    let stream = TokioIo::new(hyper::upgrade::on(response).await?);
+    let config = Config::client();
+    let mut connection = Connection::from_stream(stream, Role::Client, &config, Bytes::new());
+
+    for line in input {
+        connection.send(on(STDIN, line.as_bytes())).await?;
+    }
+    let mut output = Output::default();
+    while let Some(message) = connection.recv().await? {
+        if output.add(message.as_bytes())? {
+            break;
+        }
+    }
+    connection.close(CloseCode::NORMAL, "").await?;
+    Ok(output)
+}
