@@ -9,6 +9,9 @@ struct Tls;
 #[doc = include_str!("../../../docs/networks.md")]
 struct Networks;
 
+#[doc = include_str!("../../../docs/http2.md")]
+struct Http2;
+
 #[doc = include_str!("../../../docs/byte-streams.md")]
 struct ByteStreams;
 

@@ -84,6 +84,7 @@
 //! | `tls` | `wss://` clients, and servers that speak TLS |
 //! | `deflate` | compression (permessage-deflate, RFC 7692), for [`Config::compression`] |
 //! | `idn` | host names that are not ASCII, in a client's URLs |
+//! | `http2` | clients over HTTP/2 (RFC 8441): `Client::http_version` |
 //! | `rustls`, `ring`, `aws-lc-rs`, `platform-verifier`, `webpki-roots` | the parts of `tls`, to choose from |
 //! | `rustls-0_23` | rustls's own types in the API |
 //!
@@ -115,6 +116,8 @@ mod client;
 
 /// The crate of the payload type, in the version that this API uses.
 pub use bytes;
+#[cfg(feature = "http2")]
+pub use client::HttpVersion;
 pub use client::{
     Attempt, Backoff, Client, Dial, DialError, Ending, Proxy, ReconnectEvent, ReconnectEvents,
     ReconnectHandle, Reconnecting, Resolve, Retry,

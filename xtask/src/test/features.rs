@@ -26,6 +26,7 @@ const SETS: [(&str, &[&str]); 4] = [
         &[
             "",
             "deflate",
+            "http2",
             "idn",
             "rustls",
             "ring",
@@ -36,13 +37,14 @@ const SETS: [(&str, &[&str]); 4] = [
             "tls",
             "ring,aws-lc-rs,rustls-0_23",
             "tls,webpki-roots",
+            "http2,tls",
         ],
     ),
     ("towline-hyper", &["", "deflate", "rustls", "tls"]),
     ("towline-axum", &["", "axum", "deflate"]),
 ];
 
-const WHOLE: [&str; 3] = ["", "deflate", "tls"];
+const WHOLE: [&str; 4] = ["", "deflate", "http2", "tls"];
 
 /// No provider, either of them, and both, for `wss://`.
 const PROVIDERS: [&str; 4] = ["rustls", "ring", "aws-lc-rs,webpki-roots", "ring,aws-lc-rs"];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderName, HeaderValue};
-use towline::{Client, Compression, Config, Deflate, Keepalive};
+use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive};
 
 use crate::exit::{CONNECT_CODES, Exit, Failure};
 use crate::network::Network;
@@ -83,6 +83,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_frame: Option<usize>,
 
+    /// The version of HTTP for the handshake: 2 is an error if the server takes no WebSockets over
+    /// HTTP/2, auto falls back to 1.1. Over ws://, 2 needs a server that expects it, and auto is 1.1
+    #[arg(long, value_name = "1.1|2|auto", default_value = "1.1", value_parser = http_version)]
+    http_version: HttpVersion,
+
     /// Compress messages if the server agrees, at this level from 1 (fast) to 9 (small)
     #[arg(
         long,
@@ -142,6 +147,7 @@ impl Options {
         let mut client = Client::new()
             .config(config)
             .connect_timeout(self.connect_timeout)
+            .http_version(self.http_version)
             .protocols(&self.protocol);
         if let Some(origin) = &self.origin {
             client = client.origin(origin);
@@ -196,6 +202,15 @@ fn wait(text: &str) -> Result<Switch<u64>, String> {
         .map_err(|_| "write a whole number, such as 2, or forever".to_owned())
 }
 
+fn http_version(text: &str) -> Result<HttpVersion, String> {
+    match text {
+        "1.1" => Ok(HttpVersion::Http1),
+        "2" => Ok(HttpVersion::Http2),
+        "auto" => Ok(HttpVersion::Auto),
+        _ => Err("write 1.1, 2 or auto".to_owned()),
+    }
+}
+
 fn protocol(text: &str) -> Result<String, String> {
     towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
@@ -234,6 +249,14 @@ mod tests {
         assert!(header("no colon").unwrap_err().contains("'Name: value'"));
         assert!(header("two words: 7").unwrap_err().contains("before the colon"));
         assert!(header("X-Room: 7\r\nX-Evil: 1").is_err());
+    }
+
+    #[test]
+    fn a_version_of_http_is_one_of_three() {
+        assert_eq!(http_version("1.1"), Ok(HttpVersion::Http1));
+        assert_eq!(http_version("2"), Ok(HttpVersion::Http2));
+        assert_eq!(http_version("auto"), Ok(HttpVersion::Auto));
+        assert_eq!(http_version("1"), Err("write 1.1, 2 or auto".to_owned()));
     }
 
     #[test]

@@ -120,6 +120,20 @@ fn files_make_a_server_and_its_root_makes_it_trusted() {
 }
 
 #[test]
+fn http_2_is_used_if_asked_for() {
+    let root = Authority::new("Test Root");
+    let server = serve(&root.sign("127.0.0.1"), &[]);
+    for version in ["2", "auto"] {
+        let options = ["--ca", &root.file, "-v", "--http-version", version];
+        let ended = echoed(&server.secure_url(), &options);
+        assert_eq!((ended.code, ended.text()), (Some(0), "ahoy\n"), "{ended:?}");
+        assert!(ended.stderr.contains("ALPN h2"), "{ended:?}");
+    }
+    let ended = echoed(&server.secure_url(), &["--http-version", "3"]);
+    assert!(ended.code == Some(2) && ended.stderr.contains("1.1, 2 or auto"), "{ended:?}");
+}
+
+#[test]
 fn verbose_and_json_say_what_tls_agreed_on() {
     let root = Authority::new("Test Root");
     let server = serve(&root.sign("127.0.0.1"), &[]);

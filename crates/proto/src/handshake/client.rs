@@ -81,6 +81,9 @@ impl Connect {
         }
         .map_err(|_| RequestError::Uri { uri: target.authority().to_owned() })?;
         self.write_headers(request.headers_mut(), &target, &protocols, &extensions)?;
+        if self.mechanism == Mechanism::ExtendedConnect {
+            replace_authority(&mut request)?;
+        }
         let (mechanism, version, compression) = (self.mechanism, self.version, self.compression);
         Ok(Opening { mechanism, version, key, target, protocols, compression, request })
     }
@@ -166,6 +169,16 @@ fn extended_connect(target: &Target) -> Result<Request<()>, http::Error> {
         .uri(uri)
         .extension(Protocol::WEBSOCKET)
         .body(())
+}
+
+/// RFC 9113, section 8.3.1: `:authority` takes the place of `Host`, which must not differ.
+fn replace_authority(request: &mut Request<()>) -> Result<(), RequestError> {
+    let Some(host) = request.headers_mut().remove(header::HOST) else { return Ok(()) };
+    let invalid = || RequestError::Host { host: String::from_utf8_lossy(host.as_bytes()).into() };
+    let mut parts = request.uri().clone().into_parts();
+    parts.authority = Some(host.as_bytes().try_into().map_err(|_| invalid())?);
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| invalid())?;
+    Ok(())
 }
 
 /// Converts a value made of tokens, which is always a valid header value.
@@ -663,6 +676,15 @@ mod tests {
         assert_eq!(request.extensions().get(), Some(&Protocol::WEBSOCKET));
         let names: Vec<_> = request.headers().keys().collect();
         assert_eq!(names, ["sec-websocket-version", "sec-websocket-protocol", "authorization"]);
+
+        // A host of the application's own is the authority.
+        let connect = connect.header("Host", "other.example:81");
+        let opening = open(&connect, "wss://example.com:8443/chat?a").unwrap();
+        assert_eq!(opening.request().uri(), "https://other.example:81/chat?a");
+        assert!(!opening.request().headers().contains_key(header::HOST));
+        assert_eq!(opening.target().authority(), "example.com:8443");
+        let opening =
+            open(&Connect::new().mechanism(Mechanism::ExtendedConnect), "ws://h").unwrap();
 
         let mut response = Response::new(());
         assert_eq!(opening.verify(&response).unwrap(), Agreed::default());

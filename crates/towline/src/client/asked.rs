@@ -48,9 +48,14 @@ impl Asked {
         Self { data, ..self }
     }
 
-    /// The handshake to begin with.
+    /// The handshake to begin with, over HTTP/1.1.
     pub(crate) fn open(&self) -> Result<Opening> {
-        self.connect.open(&self.uri).map_err(|error| {
+        self.open_by(&self.connect)
+    }
+
+    /// Makes the handshake with these options, which differ from its own in their mechanism.
+    pub(crate) fn open_by(&self, connect: &Connect) -> Result<Opening> {
+        connect.open(&self.uri).map_err(|error| {
             let (kind, error) = match error {
                 RequestError::Uri { .. } => {
                     (ErrorKind::InvalidUrl, RequestError::Uri { uri: self.redacted.clone() })

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use http::Extensions;
 use towline_proto::handshake::{Opening, Target};
 
 use crate::client::Settings;
 use crate::client::asked::Asked;
+use crate::client::carrier::Attempt;
 use crate::client::default_tls;
 use crate::client::dialling::{Dialler, Unreachable};
 use crate::client::progress::Progress;
@@ -16,7 +16,29 @@ use crate::client::shown::shown;
 use crate::client::upgrade::Reached;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{AnyStream, SecureClient, Whose};
+use crate::transport::{Alpn, AnyStream, HTTP_1, SecureClient, Whose};
+
+impl Attempt<'_> {
+    /// Returns a stream to the server, with TLS if the URL asks for it.
+    pub(crate) async fn reach(self, alpn: Alpn) -> Result<Reached> {
+        let (settings, target) = (self.settings, self.opening.target());
+        let Reached { mut stream, peer_addr, proxy } =
+            settings.reach(target, self.progress).await?;
+        if target.is_secure() {
+            let secured = settings.agree_on_tls(stream, self, alpn).await;
+            stream = secured.map_err(|error| through(proxy.as_deref(), error))?;
+        }
+        Ok(Reached { stream, peer_addr, proxy })
+    }
+
+    /// Does the handshake over HTTP/1.1.
+    pub(crate) async fn upgrade(self, reached: Reached) -> Result<Connection> {
+        self.progress.is("waiting for the server's answer");
+        let (proxy, data) = (reached.proxy.clone(), self.asked.data.clone());
+        let upgraded = self.settings.upgrade(reached, self.opening, data, self.is_followed).await;
+        upgraded.map_err(|error| through(proxy.as_deref(), error))
+    }
+}
 
 impl Settings {
     /// Connects within the timeout.
@@ -39,14 +61,25 @@ impl Settings {
         let target = opening.target();
         let mut reached = self.reached(stream);
         let progress = Progress::default();
+        let attempt = Attempt {
+            settings: self,
+            asked: &asked,
+            opening: &opening,
+            whose: Whose::Named,
+            is_followed: false,
+            progress: &progress,
+        };
         let connecting = async {
             if is_bare && target.is_secure() {
-                let host = target.host();
-                reached.stream =
-                    self.agree_on_tls(reached.stream, host, Whose::Named, &progress).await?;
+                let alpn = self.carrier.as_ref().map_or(HTTP_1, |carrier| carrier.alpn());
+                reached.stream = self.agree_on_tls(reached.stream, attempt, alpn).await?;
             }
-            progress.is("waiting for the server's answer");
-            self.upgrade(reached, &opening, asked.data, false).await
+            match &self.carrier {
+                Some(carrier) if carrier.carries_on(&reached.stream) => {
+                    carrier.connect_on(reached, attempt).await
+                }
+                _ => attempt.upgrade(reached).await,
+            }
         };
         self.in_time(target.authority(), &progress, connecting).await
     }
@@ -80,7 +113,7 @@ impl Settings {
         let mut preface = String::new();
         let mut whose = Whose::Named;
         loop {
-            let error = match self.attempt(&opening, &asked.data, whose, progress).await {
+            let error = match self.attempt(&asked, &opening, whose, progress).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error.with_preface(&preface),
             };
@@ -128,8 +161,8 @@ impl Settings {
 
     async fn attempt(
         &self,
+        asked: &Asked,
         opening: &Opening,
-        data: &Extensions,
         whose: Whose,
         progress: &Progress,
     ) -> Result<Connection> {
@@ -138,23 +171,12 @@ impl Settings {
             // Checked before dialling.
             self.security()?.check(target.host(), whose)?;
         }
-        let mut reached = self.reach(target, progress).await?;
-        let proxy = reached.proxy.clone();
-        let connecting = async {
-            if target.is_secure() {
-                let host = target.host();
-                reached.stream = self.agree_on_tls(reached.stream, host, whose, progress).await?;
-            }
-            progress.is("waiting for the server's answer");
-            self.upgrade(reached, opening, data.clone(), self.follow_redirects > 0).await
-        };
-        connecting.await.map_err(|error| match proxy {
-            // The proxy may have refused the handshake, or altered it.
-            Some(proxy) if error.kind() != ErrorKind::HttpResponse => {
-                error.with_postscript(&format!(" (through the proxy {proxy})"))
-            }
-            _ => error,
-        })
+        let is_followed = self.follow_redirects > 0;
+        let attempt = Attempt { settings: self, asked, opening, whose, is_followed, progress };
+        match &self.carrier {
+            Some(carrier) if carrier.carries(target) => carrier.connect(attempt).await,
+            _ => attempt.upgrade(attempt.reach(HTTP_1).await?).await,
+        }
     }
 
     /// Returns a stream to the target, through a proxy or not.
@@ -175,7 +197,8 @@ impl Settings {
         if hop.scheme == Scheme::Https {
             progress.is(format!("in the TLS handshake with the proxy {hop}"));
             let security = self.security()?;
-            let secured = security.secure(reached.stream, &hop.host, Whose::Others).await;
+            let secured = security.secure(reached.stream, &hop.host, Whose::Others, HTTP_1);
+            let secured = secured.await;
             reached.stream = secured.map_err(|error| no_tls_with(&hop, error))?;
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
@@ -238,17 +261,27 @@ impl Settings {
     async fn agree_on_tls(
         &self,
         stream: AnyStream,
-        host: &str,
-        whose: Whose,
-        progress: &Progress,
+        attempt: Attempt<'_>,
+        alpn: Alpn,
     ) -> Result<AnyStream> {
-        progress.is(format!("in the TLS handshake with {host}"));
-        self.security()?.secure(stream, host, whose).await
+        let host = attempt.opening.target().host();
+        attempt.progress.is(format!("in the TLS handshake with {host}"));
+        self.security()?.secure(stream, host, attempt.whose, alpn).await
     }
 
     /// How TLS is set up.
     fn security(&self) -> Result<Arc<dyn SecureClient>> {
         self.tls.clone().map_or_else(default_tls::get, Ok)
+    }
+}
+
+/// Names the proxy, which may have refused the handshake or altered it.
+pub(crate) fn through(proxy: Option<&str>, error: Error) -> Error {
+    match proxy {
+        Some(proxy) if error.kind() != ErrorKind::HttpResponse => {
+            error.with_postscript(&format!(" (through the proxy {proxy})"))
+        }
+        _ => error,
     }
 }
 

@@ -31,6 +31,8 @@ mod redirect;
 
 mod upgrade;
 
+mod carrier;
+
 #[cfg(feature = "rustls")]
 mod default_tls;
 
@@ -39,6 +41,9 @@ mod default_tls;
 mod default_tls;
 
 mod connecting;
+
+#[cfg(feature = "http2")]
+mod http2;
 
 #[cfg(feature = "rustls")]
 mod tls;
@@ -56,6 +61,8 @@ use http::header::{HeaderName, HeaderValue};
 use towline_proto::Config;
 use towline_proto::handshake::{Connect, HeadLimits, Version};
 
+#[cfg(feature = "http2")]
+pub use http2::HttpVersion;
 pub use proxy::Proxy;
 pub use reconnecting::{
     Attempt, Backoff, Dial, DialError, Ending, ReconnectEvent, ReconnectEvents, ReconnectHandle,
@@ -64,6 +71,7 @@ pub use reconnecting::{
 pub use resolve::Resolve;
 
 use crate::client::asked::{Asked, Extra};
+use crate::client::carrier::Carrier;
 use crate::client::resolve::Resolver;
 use crate::connection::Connection;
 use crate::error::Result;
@@ -109,6 +117,8 @@ pub(crate) struct Settings {
     follow_redirects: u8,
     /// `None` means the default.
     tls: Option<Arc<dyn SecureClient>>,
+    /// `None` means HTTP/1.1.
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 impl Default for Settings {
@@ -125,6 +135,7 @@ impl Default for Settings {
             proxy: Proxy::default(),
             follow_redirects: 0,
             tls: None,
+            carrier: None,
         }
     }
 }
@@ -137,7 +148,10 @@ impl Client {
 
     /// Returns the settings for a change. Clones keep theirs.
     pub(crate) fn settings(&mut self) -> &mut Settings {
-        Arc::make_mut(&mut self.settings)
+        let settings = Arc::make_mut(&mut self.settings);
+        // Connections made with other settings, such as other certificates, are not shared.
+        settings.carrier = settings.carrier.as_ref().map(|carrier| carrier.renewed());
+        settings
     }
 
     /// Sets the configuration of connections. Default: [`Config::client`].

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::Extensions;
+use http::{Extensions, Response};
 use towline_proto::Role;
-use towline_proto::handshake::{HandshakeError, Opening};
-use tracing::Instrument as _;
+use towline_proto::handshake::{Agreed, HandshakeError, Opening};
+use tracing::{Instrument as _, Span};
 
 use crate::client::Settings;
 use crate::client::answer::{WANTS_TLS, ask, body_start, wants_tls};
@@ -24,6 +24,19 @@ pub(crate) struct Reached {
     pub(crate) peer_addr: Option<SocketAddr>,
     /// The proxy in between.
     pub(crate) proxy: Option<String>,
+}
+
+/// A handshake that is done.
+pub(crate) struct Accepted<'a> {
+    pub(crate) reached: Reached,
+    /// Bytes that were read after the end of the response.
+    pub(crate) early: Vec<u8>,
+    pub(crate) agreed: Agreed,
+    pub(crate) opening: &'a Opening,
+    pub(crate) data: Extensions,
+    pub(crate) response: Response<()>,
+    /// Of the handshake.
+    pub(crate) span: Span,
 }
 
 impl Settings {
@@ -65,6 +78,14 @@ impl Settings {
                     .with_response(response.map(|()| Bytes::new())));
             }
         };
+        let reached = Reached { stream, peer_addr, proxy };
+        Ok(self.established(Accepted { reached, early, agreed, opening, data, response, span }))
+    }
+
+    /// Returns the connection of a handshake that is done.
+    pub(crate) fn established(&self, accepted: Accepted<'_>) -> Connection {
+        let Accepted { reached, early, agreed, opening, data, response, span } = accepted;
+        let Reached { stream, peer_addr, proxy } = reached;
         if let Some(protocol) = &agreed.protocol {
             span.record("protocol", protocol.as_str());
         }
@@ -82,6 +103,6 @@ impl Settings {
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));
         let established = Established { stream, early, info, response };
-        Ok(span.in_scope(|| Connection::establish(established, &self.config, None)))
+        span.in_scope(|| Connection::establish(established, &self.config, None))
     }
 }

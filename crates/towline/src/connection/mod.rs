@@ -525,6 +525,12 @@ impl Connection {
         self.response.as_deref().map(|answered| &answered.response)
     }
 
+    /// Returns the version of HTTP that the handshake used, on a client's connection: that of the
+    /// [response](Self::response). On a server, it is that of the [request](crate::Request::http).
+    pub fn http_version(&self) -> Option<http::Version> {
+        self.response().map(http::Response::version)
+    }
+
     /// Returns the URL that a client's connection was made to, after
     /// [redirects](crate::Client::follow_redirects). Its scheme is `ws` or `wss`; user and password
     /// are removed.

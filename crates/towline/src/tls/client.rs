@@ -7,9 +7,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 
-use rustls::ClientConfig;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{AlertDescription, ClientConfig};
 use towline_proto::Role;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +23,7 @@ use crate::tls::session::Session;
 use crate::tls::stream::Stream;
 use crate::tls::verifier::{Anything, Telling};
 use crate::transport::secure::Securing;
-use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, TlsStream, Whose};
+use crate::transport::{Alpn, AnyStream, Duplex as _, HTTP_1, Io, SecureClient, TlsStream, Whose};
 
 /// TLS options of a client: trusted roots, and the client's certificate. For
 /// [`Client::tls`](crate::Client::tls).
@@ -40,8 +40,8 @@ use crate::transport::{AnyStream, Duplex as _, Io, SecureClient, TlsStream, Whos
 /// # Ok(()) }
 /// ```
 ///
-/// It offers TLS 1.3 and 1.2, and only `http/1.1` by ALPN (RFC 7301), since the opening handshake
-/// needs HTTP/1.1. A server without ALPN is accepted.
+/// It offers TLS 1.3 and 1.2, and by ALPN (RFC 7301) only the versions of HTTP that the client is set
+/// up for: `http/1.1`, unless the feature `http2` is in use. A server without ALPN is accepted.
 ///
 /// Clones share the sessions that can be resumed, which makes later handshakes with a server
 /// cheaper. The system's roots are loaded at the first connection, which reads files and takes some
@@ -199,20 +199,26 @@ impl Tls {
     /// If this future is dropped, the stream is dropped with it.
     pub async fn connect(&self, stream: impl Io, host: impl AsRef<str>) -> Result<TlsStream> {
         let stream = AnyStream::new(stream);
-        let stream = self.handshake(stream, host.as_ref(), Whose::Named).await?;
+        let stream = self.handshake(stream, host.as_ref(), Whose::Named, HTTP_1).await?;
         let flush = poll_fn(|cx| stream.poll_flush(cx)).await;
-        flush.map_err(|error| failed(host.as_ref(), Failure::Io(error)))?;
+        flush.map_err(|error| failed(host.as_ref(), HTTP_1, Failure::Io(error)))?;
         Ok(TlsStream(Arc::new(stream)))
     }
 
-    async fn handshake(&self, stream: AnyStream, host: &str, whose: Whose) -> Result<Stream> {
+    async fn handshake(
+        &self,
+        stream: AnyStream,
+        host: &str,
+        whose: Whose,
+        alpn: Alpn,
+    ) -> Result<Stream> {
         let config = self.config(whose)?;
         let name = self.name(host, whose)?;
-        let alpn = vec![b"http/1.1".to_vec()];
-        let session = UnbufferedClientConnection::new_with_alpn(config, name, alpn)
+        let offered = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+        let session = UnbufferedClientConnection::new_with_alpn(config, name, offered)
             .map_err(|error| explain(Role::Client, host, error))?;
         let stream = handshake(stream, Session::Client(session)).await;
-        stream.map_err(|failure| failed(host, failure))
+        stream.map_err(|failure| failed(host, alpn, failure))
     }
 }
 
@@ -222,9 +228,15 @@ impl SecureClient for Tls {
         self.config(whose).map(drop)
     }
 
-    fn secure<'a>(&'a self, stream: AnyStream, host: &'a str, whose: Whose) -> Securing<'a> {
+    fn secure<'a>(
+        &'a self,
+        stream: AnyStream,
+        host: &'a str,
+        whose: Whose,
+        alpn: Alpn,
+    ) -> Securing<'a> {
         Box::pin(async move {
-            let stream = self.handshake(stream, host, whose).await?;
+            let stream = self.handshake(stream, host, whose, alpn).await?;
             Ok(AnyStream::Duplex(Arc::new(stream)))
         })
     }
@@ -239,8 +251,17 @@ impl Tls {
     }
 }
 
-fn failed(host: &str, failure: Failure) -> Error {
+fn failed(host: &str, alpn: Alpn, failure: Failure) -> Error {
     match failure {
+        Failure::Tls(error)
+            if error == rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) =>
+        {
+            let offered = alpn.join(", ");
+            let message = format!(
+                "TLS with {host}: the peer has no protocol in common with this end (ALPN {offered})"
+            );
+            Error::new(ErrorKind::Tls, message).with_source(error)
+        }
         Failure::Tls(error) => explain(Role::Client, host, error),
         Failure::NothingToShow(error) => Error::new(
             ErrorKind::Tls,

@@ -29,7 +29,7 @@ use tokio::net::UnixStream;
 
 pub(crate) use duplex::{Duplex, Remains};
 pub(crate) use halves::{ReadHalf, WriteHalf};
-pub(crate) use secure::{SecureClient, SecureServer, Whose};
+pub(crate) use secure::{Alpn, HTTP_1, SecureClient, SecureServer, Whose};
 pub use tls_info::TlsInfo;
 pub use tls_stream::TlsStream;
 
@@ -129,7 +129,7 @@ fn take<T: 'static>(slot: &mut dyn Any) -> Option<T> {
     slot.downcast_mut::<Option<T>>()?.take()
 }
 
-/// For the handshake. The connection uses the halves.
+/// For the handshake, and for HTTP/2. A WebSocket uses the halves.
 impl AsyncRead for AnyStream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -158,6 +158,30 @@ impl AsyncWrite for AnyStream {
             Self::Unix(unix) => Pin::new(unix).poll_write(cx, bytes),
             Self::Duplex(duplex) => duplex.poll_write(cx, &[io::IoSlice::new(bytes)]),
             Self::Other(other) => Pin::new(other).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(tcp) => Pin::new(tcp).poll_write_vectored(cx, slices),
+            #[cfg(unix)]
+            Self::Unix(unix) => Pin::new(unix).poll_write_vectored(cx, slices),
+            Self::Duplex(duplex) => duplex.poll_write(cx, slices),
+            Self::Other(other) => Pin::new(other).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => tcp.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.is_write_vectored(),
+            Self::Duplex(duplex) => duplex.is_write_vectored(),
+            Self::Other(other) => other.is_write_vectored(),
         }
     }
 

@@ -6,6 +6,12 @@ use std::pin::Pin;
 use crate::error::Result;
 use crate::transport::AnyStream;
 
+/// The application protocols to offer by ALPN (RFC 7301), the preferred one first.
+pub(crate) type Alpn = &'static [&'static str];
+
+/// What most connections offer.
+pub(crate) const HTTP_1: Alpn = &["http/1.1"];
+
 /// The handshake that makes a stream secure.
 pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = Result<AnyStream>> + Send + 'a>>;
 
@@ -23,7 +29,13 @@ pub(crate) trait SecureClient: fmt::Debug + Send + Sync {
     /// Checks the configuration for this host, before anything is dialled.
     fn check(&self, host: &str, whose: Whose) -> Result<()>;
 
-    fn secure<'a>(&'a self, stream: AnyStream, host: &'a str, whose: Whose) -> Securing<'a>;
+    fn secure<'a>(
+        &'a self,
+        stream: AnyStream,
+        host: &'a str,
+        whose: Whose,
+        alpn: Alpn,
+    ) -> Securing<'a>;
 }
 
 /// How a server makes a stream secure.
