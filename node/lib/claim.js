@@ -1,13 +1,16 @@
 'use strict';
 
-// Several servers on one HTTP server are all asked about a handshake, and each may leave it to the
-// others by rejecting it. It is refused when all of them have; and once one has accepted it, nobody
-// writes into its WebSocket.
+// Several servers on one HTTP server are all asked about a handshake. One of them can accept it, and the
+// others then write nothing into its WebSocket. It is refused when all have rejected it, or when one has
+// and the others have not answered for a while: programs ignore requests that another server handles.
+
+/** How long a rejection waits for the servers that have not answered, in milliseconds. */
+const PATIENCE = 1000;
 
 /** The servers that are mounted on an HTTP server. */
 const mounted = new WeakMap();
 
-/** What is made of the handshake on a socket. */
+/** The claims of handshakes, by their requests. */
 const claims = new WeakMap();
 
 function join(httpServer, server) {
@@ -23,9 +26,12 @@ class Claim {
   constructor(servers) {
     this.servers = servers;
     this.asked = 0;
-    this.isTaken = false;
-    this.refusal = null;
-    this.refusals = 0;
+    this.isAccepted = false;
+    this.isRefused = false;
+    /** The rejection to send, and how many there are. */
+    this.rejection = null;
+    this.rejections = 0;
+    this.timer = null;
   }
 
   /** Whether this is the first server that is asked. Each asks once. */
@@ -34,23 +40,28 @@ class Claim {
     return this.asked === 1;
   }
 
-  isFree() {
-    return !this.isTaken;
-  }
-
   accept() {
-    this.isTaken = true;
+    this.isAccepted = true;
+    clearTimeout(this.timer);
   }
 
-  /** Refuses, if nobody else may still accept. A reason says more than "not found". */
-  reject(status, refuse) {
-    this.refusals += 1;
-    if (this.refusal === null || this.refusal.status === 404) this.refusal = { status, refuse };
-    if (!this.isTaken && this.refusals >= this.servers) this.refusal.refuse();
+  /** Keeps the rejection that says more than "not found", and sends it if no other server can accept. */
+  reject(status, send) {
+    this.rejections += 1;
+    if (this.isAccepted || this.isRefused) return;
+    if (this.rejection === null || this.rejection.status === 404) this.rejection = { status, send };
+    if (this.rejections >= this.servers) this.refuse();
+    else this.timer ??= setTimeout(() => this.refuse(), PATIENCE).unref();
+  }
+
+  refuse() {
+    clearTimeout(this.timer);
+    this.isRefused = true;
+    this.rejection.send();
   }
 }
 
-/** What is made of a handshake, for all servers that are asked. */
+/** The claim of a handshake, which all servers that are asked share. */
 function claimOf(httpRequest, socket) {
   const known = claims.get(httpRequest);
   if (known !== undefined) return known;

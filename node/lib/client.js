@@ -3,13 +3,13 @@
 const { EventEmitter } = require('events');
 const http = require('http');
 const https = require('https');
-const url = require('url');
 
 const { WebSocketConnection, agreedOn } = require('./connection');
 const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
+const parseLegacy = require('./legacy-url');
 const { receiveLater } = require('./run');
 const { illegalIn, listOf } = require('./tokens');
 
@@ -263,7 +263,7 @@ function listOfProtocols(protocols) {
 function parseUrl(requestUrl) {
   // Programs pass strings, and what `url.parse` made of one.
   const isParsed = typeof requestUrl === 'object' && !(requestUrl instanceof URL);
-  const parsed = isParsed ? requestUrl : url.parse(String(requestUrl));
+  const parsed = isParsed ? requestUrl : parseLegacy(String(requestUrl));
   if (!parsed.protocol) {
     throw failure('ERR_INVALID_URL', 'You must specify a full WebSocket URL, including protocol.');
   }

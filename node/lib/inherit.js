@@ -3,16 +3,18 @@
 const { EventEmitter } = require('events');
 
 /**
- * Gives a constructor the methods of a class, and makes it an EventEmitter. The constructors are
+ * Gives a constructor the methods of classes, and makes it an EventEmitter. The constructors are
  * plain functions, as programs inherit from them the old way: `WebSocketServer.call(this)`.
  */
-module.exports = function inherit(constructor, methods) {
-  const descriptors = Object.getOwnPropertyDescriptors(methods.prototype);
-  delete descriptors.constructor;
+module.exports = function inherit(constructor, ...classes) {
   Object.setPrototypeOf(constructor, EventEmitter);
   constructor.prototype = Object.create(EventEmitter.prototype, {
     constructor: { value: constructor, writable: true, configurable: true },
-    ...descriptors,
   });
+  for (const methods of classes) {
+    const descriptors = Object.getOwnPropertyDescriptors(methods.prototype);
+    delete descriptors.constructor;
+    Object.defineProperties(constructor.prototype, descriptors);
+  }
   return constructor;
 };

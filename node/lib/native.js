@@ -59,11 +59,11 @@ function load() {
     if (!isAbsent(error)) throw error;
     throw failure(
       'ERR_NO_NATIVE_MODULE',
-      `towline has no native module for ${target()}. ` +
-        `If there is a package ${prebuilt}, npm has left it out: it does so with ` +
-        '--omit=optional, and where node_modules or the lockfile came from another platform; ' +
-        'remove both and install again. Otherwise build it from a clone of the repository, ' +
-        `which takes Rust, and put it where it is looked for: ${built}`,
+      `towline has no native module for ${target()}. If this is a bundle, mark towline as external. ` +
+        `Otherwise npm has not installed ${prebuilt}: it omits optional packages with --omit=optional, ` +
+        'and if node_modules or the lockfile came from another platform; remove both and install again. ' +
+        'For a platform without such a package, build the module from a clone of the repository, ' +
+        `which takes Rust, and put it at ${built}`,
     );
   }
 }

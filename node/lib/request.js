@@ -2,7 +2,6 @@
 
 const { EventEmitter } = require('events');
 const { STATUS_CODES } = require('http');
-const url = require('url');
 
 const { WebSocketConnection, agreedOn } = require('./connection');
 const cookies = require('./cookies');
@@ -10,6 +9,7 @@ const failure = require('./errors');
 const { deflateOptions, offeredExtensions } = require('./extensions');
 const { native } = require('./hub');
 const inherit = require('./inherit');
+const parseLegacy = require('./legacy-url');
 const { takeErrors } = require('./socket');
 const { illegalIn, listOf, oneLine } = require('./tokens');
 
@@ -23,7 +23,7 @@ function WebSocketRequest(socket, httpRequest, serverConfig) {
   this.remoteAddresses = [this.remoteAddress];
   this.serverConfig = serverConfig;
 
-  /** What servers on one HTTP server have made of the handshake: `claim.js`. */
+  /** Whether another server on the HTTP server has answered the handshake: `claim.js`. */
   this._claim = null;
   this._resolved = false;
   this._socketIsClosing = false;
@@ -44,7 +44,7 @@ inherit(
     readHandshake() {
       const { headers } = this.httpRequest;
       checkRequest(this.httpRequest);
-      this.resourceURL = url.parse(this.resource, true);
+      this.resourceURL = parseLegacy(this.resource, true);
 
       this.host = headers.host;
       if (!this.host) throw bad('Client must provide a Host header.');
@@ -108,7 +108,7 @@ inherit(
      */
     accept(acceptedProtocol, allowedOrigin, setCookies) {
       this._verifyResolution();
-      if (this._claim !== null && !this._claim.isFree()) throw gone();
+      if (this._claim?.isAccepted) throw gone();
       let head;
       try {
         head = this._responseHead(acceptedProtocol, allowedOrigin, setCookies);
@@ -119,7 +119,8 @@ inherit(
       this.protocolFullCaseMap = null;
       this.requestedProtocols = null;
 
-      this._claim?.accept();
+      const isRefused = this._claim?.isRefused;
+      if (!isRefused) this._claim?.accept();
       this._resolve();
       const { socket } = this;
       const protocol = acceptedProtocol ? acceptedProtocol.toLowerCase() : acceptedProtocol;
@@ -132,7 +133,7 @@ inherit(
       connection.remoteAddresses = this.remoteAddresses;
 
       this._removeSocketCloseListeners();
-      if (this._socketIsClosing) {
+      if (this._socketIsClosing || isRefused) {
         giveUp(connection);
       } else {
         socket.write(head, 'latin1', (error) => {

@@ -104,7 +104,10 @@ inherit(
         return;
       }
       const claim = claimOf(httpRequest, socket);
-      if (!claim.isFree()) return;
+      const { autoAcceptConnections } = this.config;
+      const isHeard = !autoAcceptConnections && this.listenerCount('request') > 0;
+      // The program is told of a request that another server has accepted, too, and may reject it.
+      if (claim.isAccepted && !isHeard) return;
       // What a client sends right behind its handshake is read in its turn.
       if (claim.isFirst() && head !== undefined && head.length > 0) socket.unshift(head);
 
@@ -124,9 +127,9 @@ inherit(
       request._forget = () => this.handleRequestResolved(request);
       socket.once('close', request._forget);
 
-      if (this.config.autoAcceptConnections) {
+      if (autoAcceptConnections) {
         request.accept(request.requestedProtocols[0], request.origin);
-      } else if (this.listenerCount('request') > 0) {
+      } else if (isHeard) {
         this.emit('request', request);
       } else {
         request.reject(404, 'No handler is configured to accept the connection.');

@@ -1,9 +1,10 @@
 'use strict';
 
-// Makes what is published, ready for `npm publish`, below npm/:
+// Makes what is published, ready for `npm publish`, below npm/, or DIRECTORY:
 //
 //   node scripts/release.js platform TARGET FILE   → npm/@towline/TARGET, of a module that was built
 //   node scripts/release.js package                → npm/towline, which depends on all of those
+//   node scripts/release.js --to=DIRECTORY …
 //
 // Without FILE, the module that `npm run build` has made; without TARGET, for this platform.
 
@@ -15,11 +16,13 @@ const manifest = require('../package.json');
 const targets = require('./targets');
 
 const root = path.join(__dirname, '..');
+const values = process.argv.slice(2);
+const to = values[0]?.startsWith('--to=') ? values.shift().slice('--to='.length) : path.join(root, 'npm');
 const licences = ['LICENSE-MIT', 'LICENSE-APACHE'];
 
-/** An empty directory below npm/, with the licences in it. */
+/** An empty directory, with the licences in it. */
 function directoryOf(name) {
-  const directory = path.join(root, 'npm', name);
+  const directory = path.join(to, name);
   fs.rmSync(directory, { recursive: true, force: true });
   fs.mkdirSync(directory, { recursive: true });
   for (const file of licences) {
@@ -78,10 +81,10 @@ function main() {
   });
 }
 
-const [what, ...values] = process.argv.slice(2);
-if (what === 'platform') platform(...values);
+const [what, ...rest] = values;
+if (what === 'platform') platform(...rest);
 else if (what === 'package') main();
 else {
-  console.error('release.js platform [TARGET [FILE]] | package');
+  console.error('release.js [--to=DIRECTORY] platform [TARGET [FILE]] | package');
   process.exit(2);
 }

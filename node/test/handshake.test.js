@@ -1,5 +1,5 @@
 'use strict';
-// Handshakes that are none, that are for others, and that several servers are asked about.
+// Requests that are no handshakes, upgrades to other protocols, and handshakes that are refused.
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const { readdirSync } = require('node:fs');
@@ -8,32 +8,14 @@ const net = require('node:net');
 const { Duplex } = require('node:stream');
 const { test } = require('node:test');
 const towline = require('./support/library.js');
+const { answer, listen } = require('./support/listening.js');
 const { dial, frame, Peer, upgradeRequest, upgradeResponse } = require('./support/wire.js');
-
-async function listen(t, server) {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const sockets = new Set();
-  server.on('connection', (socket) => sockets.add(socket.once('close', () => sockets.delete(socket))));
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return server.address().port;
-}
 
 async function serve(t, config = {}, page = (_, response) => response.end('a page')) {
   const httpServer = http.createServer(page);
   const port = await listen(t, httpServer);
   const server = new towline.server({ httpServer, autoAcceptConnections: true, ...config });
   return { httpServer, port, server };
-}
-
-async function answer(port, request) {
-  const peer = dial(port, request);
-  const head = await peer.head();
-  const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
-  return { head, peer, status };
 }
 
 const withLine = (text, line) => text.replace('\r\n\r\n', `\r\n${line}\r\n\r\n`);
@@ -114,84 +96,6 @@ test('another upgrade is left to those who listen for it', async (t) => {
   });
   const { head } = await answer(port, GOOD.replace('Upgrade: websocket', 'Upgrade: other'));
   assert.match(head, /^Upgrade: other$/m);
-});
-
-function byPath(httpServer, path, delay = 0) {
-  const server = new towline.server({ httpServer });
-  const seen = { accepted: 0, rejected: 0, gone: [] };
-  server.on('request', async (request) => {
-    if (delay)
-      await new Promise((resolve) => {
-        setTimeout(resolve, delay);
-      });
-    if (request.resource.startsWith(path)) {
-      try {
-        request
-          .accept(null, request.origin)
-          .on('message', ({ utf8Data }) => seen.connection.sendUTF(`${path} ${utf8Data}`));
-      } catch (error) {
-        seen.gone.push(error.code);
-        request.reject(409);
-      }
-    } else {
-      request.reject(path === '/a' ? 404 : 403, `not ${path}`);
-      seen.rejected += 1;
-    }
-  });
-  server.on('connect', (connection) => {
-    seen.accepted += 1;
-    seen.connection = connection;
-  });
-  return { server, seen };
-}
-
-for (const [delayOfA, delayOfB] of [
-  [0, 0],
-  [0, 20],
-  [20, 0],
-  [20, 40],
-  [40, 20],
-]) {
-  test(`two servers on one HTTP server, after ${delayOfA} and ${delayOfB} ms`, async (t) => {
-    const httpServer = http.createServer();
-    const port = await listen(t, httpServer);
-    const a = byPath(httpServer, '/a', delayOfA);
-    const b = byPath(httpServer, '/b', delayOfB);
-    for (const path of ['/a', '/b']) {
-      const { status, peer } = await answer(port, { path });
-      assert.equal(status, 101, path);
-      peer.send({ payload: 'ahoy' });
-      assert.equal((await peer.next()).payload.toString(), `${path} ahoy`);
-      // Nothing of the other one's refusal is in between, then or later.
-      await new Promise((resolve) => {
-        setTimeout(resolve, 60);
-      });
-      peer.send({ opcode: 'ping', payload: 'p' });
-      assert.equal((await peer.next()).opcode, 'pong');
-    }
-    const { status, head } = await answer(port, { path: '/neither' });
-    assert.equal(status, 403, head);
-    assert.match(head, /not \/b/);
-    assert.deepEqual([a.seen.accepted, b.seen.accepted], [1, 1]);
-    assert.deepEqual([a.server.pendingRequests, b.server.pendingRequests], [[], []]);
-    b.server.unmount();
-    assert.equal((await answer(port, { path: '/neither' })).status, 404);
-  });
-}
-
-test('what one server has accepted, another can not', async (t) => {
-  const httpServer = http.createServer();
-  const port = await listen(t, httpServer);
-  byPath(httpServer, '/', 10);
-  const late = byPath(httpServer, '/', 20);
-  const { peer, status } = await answer(port, {});
-  assert.equal(status, 101);
-  await new Promise((resolve) => {
-    setTimeout(resolve, 60);
-  });
-  assert.deepEqual(late.seen.gone, ['ERR_REQUEST_GONE']);
-  peer.send({ opcode: 'ping' });
-  assert.equal((await peer.next()).opcode, 'pong');
 });
 
 test('cookies may have commas, and a subprotocol any name', async (t) => {

@@ -21,6 +21,8 @@ async function serve(t, onConnection = () => {}, onRequest) {
   );
   t.after(() => {
     server.closeAllConnections();
+    // Paused sockets do not keep the process: it would end with them open.
+    for (const connection of [...server.connections]) connection.drop(1000, '', true);
     httpServer.closeAllConnections();
     httpServer.close();
   });
@@ -137,10 +139,25 @@ test('a loop that is slow holds the peer back, and not messages in memory', asyn
   connection.drop();
 });
 
-const pause = () =>
-  new Promise((resolve) => {
-    setTimeout(resolve, 30);
-  });
+/** Waits for a condition, for as long as a busy machine may take. */
+async function until(isTrue) {
+  const deadline = Date.now() + 20_000;
+  while (!isTrue()) {
+    assert.ok(Date.now() < deadline, String(isTrue));
+    await new Promise(setImmediate);
+  }
+}
+
+/** Lets everything happen that is on its way. */
+async function settle() {
+  for (let turn = 0; turn < 100; turn += 1) await new Promise(setImmediate);
+}
+
+/** Waits until one end has received, and emitted, what the other has sent. */
+async function arrival(from, to) {
+  await until(() => to.socket.bytesRead === from.socket.bytesWritten);
+  await settle();
+}
 
 /** So many messages, which a loop takes; the rest is left. */
 async function take(connection, count) {
@@ -162,14 +179,14 @@ test('a loop gets what came before it: after other awaits, and between two loops
     for (const text of numbers(0, 40)) connection.sendUTF(text);
   });
   const connection = await towline.connect(url);
-  await pause();
+  await arrival(accepted, connection);
   assert.deepEqual(await take(connection, 10), numbers(0, 10));
-  await pause();
+  await new Promise(setImmediate);
   assert.deepEqual(await take(connection, 10), numbers(10, 20));
   // Of a connection that was accepted, too.
   for (const text of numbers(0, 60)) connection.sendUTF(text);
   connection.close();
-  await pause();
+  await connection.closed;
   assert.deepEqual(await take(accepted, 61), numbers(0, 60));
 });
 
@@ -179,8 +196,7 @@ test('more than is kept holds the peer back, and loses nothing', async (t) => {
     connection.close();
   });
   const connection = await towline.connect(url);
-  await pause();
-  assert.equal(connection.socket.isPaused(), true);
+  await until(() => connection.socket.isPaused());
   const { emitter, count } = { emitter: connection, count: {} };
   for (const event of ['pause', 'resume'])
     emitter.on(event, () => {
@@ -212,7 +228,7 @@ test('what a program without a loop has not listened to is given up, and a late 
   });
   const connection = await towline.connect(url);
   for (const text of numbers(0, 100)) connection.sendUTF(text);
-  await pause();
+  await arrival(connection, accepted);
   assert.equal(accepted.socket.isPaused(), false);
   await assert.rejects(take(accepted, 1), { code: 'ERR_MESSAGES_LOST', message: /^100 messages / });
   connection.sendUTF('after that');
@@ -227,8 +243,7 @@ test('a program that goes on with listeners is not held up by what it left in a 
   });
   const connection = await towline.connect(url);
   assert.deepEqual(await take(connection, 1), ['0']);
-  await pause();
-  assert.equal(connection.socket.isPaused(), true);
+  await until(() => connection.socket.isPaused());
   const last = new Promise((resolve) => {
     connection.on('message', ({ utf8Data }) => {
       if (utf8Data === 'last') resolve();
@@ -245,8 +260,7 @@ test('close ends a connection whose messages nobody takes', async (t) => {
     for (const text of numbers(0, 300)) connection.sendUTF(text);
   });
   const connection = await towline.connect(url);
-  await pause();
-  assert.equal(connection.socket.isPaused(), true);
+  await until(() => connection.socket.isPaused());
   connection.close();
   assert.deepEqual(await connection.closed, { code: 1000, description: 'Normal connection closure' });
 });
@@ -273,7 +287,7 @@ for (const allowSynchronousEvents of [true, false]) {
       if (utf8Data === '7') connection.pause();
     });
     peer.write(Buffer.concat(numbers(0, 20).map((payload) => frame({ payload, mask: true }))));
-    await pause();
+    await settle();
     assert.equal(seen.length, 8);
     connection.resume();
     peer.send({ payload: 'last' });

@@ -22,7 +22,10 @@ if (!files.length) {
   process.exit(2);
 }
 // In children of tests too. Quotes, as the path may have blanks.
-const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --require ${JSON.stringify(join(__dirname, 'support/warnings.js'))}`;
+const preloads = ['warnings.js', 'leaks.js'].map(
+  (file) => `--require ${JSON.stringify(join(__dirname, 'support', file))}`,
+);
+const NODE_OPTIONS = [process.env.NODE_OPTIONS, ...preloads].filter(Boolean).join(' ');
 const { status } = spawnSync(process.execPath, ['--test', ...files], {
   stdio: 'inherit',
   env: { ...process.env, NODE_OPTIONS },

@@ -8,6 +8,8 @@ mod house;
 
 mod bench;
 
+mod fuzz;
+
 mod test;
 
 mod autobahn;
@@ -34,6 +36,8 @@ enum Command {
     Autobahn(autobahn::Options),
     /// Compare Towline with other libraries (testing/bench/README.md describes how)
     Bench(bench::Options),
+    /// Run the fuzzers of testing/fuzz (its README.md describes them)
+    Fuzz(fuzz::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
     House,
     /// Check the licence of every dependency against deny.toml
@@ -58,6 +62,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Test(options) => test::run(workspace, &options),
         Command::Autobahn(options) => autobahn::run(workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
+        Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),
     }

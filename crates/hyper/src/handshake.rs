@@ -1,15 +1,20 @@
 //! Detects handshakes and hands them to the server.
 
+use std::io;
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use http::{Method, Request, Response, Version, header};
 use hyper::ext::Protocol;
-use towline::ServerHandle;
+use towline::{Rejection, Responding, ServerHandle, Upgraded};
 
 use crate::peer_addr::PeerAddr;
 use crate::upgraded::upgraded;
 
-/// Whether a request asks for a WebSocket, even if it is not a valid handshake.
-pub(crate) fn is_handshake<B>(request: &Request<B>) -> bool {
+/// Returns whether a request asks for a WebSocket, even if it is not a valid handshake: its
+/// `Upgrade` header lists `websocket`, ignoring case, or it is an extended CONNECT for that protocol
+/// (HTTP/2, RFC 8441).
+pub fn is_handshake<B>(request: &Request<B>) -> bool {
     if request.version() >= Version::HTTP_2 {
         let protocol = request.extensions().get::<Protocol>();
         return request.method() == Method::CONNECT
@@ -24,11 +29,81 @@ fn is_websocket(protocol: &[u8]) -> bool {
     protocol.trim_ascii().eq_ignore_ascii_case(b"websocket")
 }
 
+/// Takes a handshake for the handler that has it, without the queue of
+/// [`Server::next_request`](towline::Server::next_request): see [`ServerHandle::request`]. For
+/// everything that is served by hyper and whose handlers see its requests, such as hyper itself,
+/// warp, salvo, loco, leptos and dioxus. For axum, `towline-axum` has an extractor.
+///
+/// `peer_addr` is the address at the other end of the transport; if it is `None`, that of a
+/// [`PeerAddr`] among the request's extensions is used. The connection must be served with
+/// upgrades. The request's extensions become the connection's
+/// [data](towline::Connection::data), and its body is dropped. A TCP stream is taken out of hyper,
+/// as for [`Mount`](crate::Mount).
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http_body_util::Full;
+/// use hyper::body::{Bytes, Incoming};
+/// use hyper::{Request, Response};
+/// use towline::{Mechanism, ServerHandle};
+///
+/// async fn chat(
+///     server: ServerHandle,
+///     request: Request<Incoming>,
+/// ) -> Result<Response<Full<Bytes>>, Infallible> {
+///     let mechanism = Mechanism::of(&request);
+///     let (request, response) = match towline_hyper::request(&server, request, None) {
+///         Ok(taken) => taken,
+///         Err(rejection) => return Ok(rejection.response(mechanism).map(Full::new)),
+///     };
+///     tokio::spawn(async move {
+///         let mut connection = request.accept().await?;
+///         while let Some(message) = connection.recv().await? {
+///             connection.send(message).await?;
+///         }
+///         towline::Result::Ok(())
+///     });
+///     Ok(response.await.map(Full::new))
+/// }
+///
+/// let server = towline::Server::builder().build_handle();
+/// let service = hyper::service::service_fn(move |request| chat(server.clone(), request));
+/// ```
+///
+/// # Errors
+///
+/// As [`ServerHandle::request`]: a [`Rejection`] with the HTTP status to answer with.
+///
+/// # Panics
+///
+/// Panics outside of a tokio runtime, or in one without time.
+pub fn request<B>(
+    server: &ServerHandle,
+    request: Request<B>,
+    peer_addr: Option<SocketAddr>,
+) -> Result<(towline::Request, Responding), Rejection> {
+    let (request, told, upgraded) = apart(request);
+    server.request(request, peer_addr.or(told), upgraded)
+}
+
 /// Hands a handshake to the server, and resolves to the response.
 pub(crate) fn hand_over<B>(
     server: ServerHandle,
-    mut request: Request<B>,
+    request: Request<B>,
 ) -> impl Future<Output = Response<Bytes>> + Send + 'static {
+    let (request, peer_addr, upgraded) = apart(request);
+    async move { server.upgrade(request, peer_addr, upgraded).await }
+}
+
+/// Returns a request as `towline` takes it, with the peer's address and the stream.
+fn apart<B>(
+    mut request: Request<B>,
+) -> (
+    Request<()>,
+    Option<SocketAddr>,
+    impl Future<Output = io::Result<Upgraded>> + Send + 'static + use<B>,
+) {
     let upgraded = upgraded(hyper::upgrade::on(&mut request));
     let (mut parts, _) = request.into_parts();
     if let Some(protocol) = parts.extensions.get::<Protocol>() {
@@ -38,6 +113,5 @@ pub(crate) fn hand_over<B>(
     // The other extensions become the connection's data; these are no longer needed.
     parts.extensions.remove::<Protocol>();
     let peer_addr = parts.extensions.remove::<PeerAddr>().map(|peer| peer.0);
-    let request = Request::from_parts(parts, ());
-    async move { server.upgrade(request, peer_addr, upgraded).await }
+    (Request::from_parts(parts, ()), peer_addr, upgraded)
 }

@@ -116,6 +116,15 @@
 //! Put a [`MountLayer`] into a `ServiceBuilder`. Around a tower service, [`Mount`] is a tower
 //! service; to serve it with hyper, wrap it in `hyper_util::service::TowerToHyperService`.
 //!
+//! # In a handler of your own
+//!
+//! [`request()`] takes a handshake for the handler that has the HTTP request: there is no queue and no
+//! [`Server`](towline::Server). It serves the web frameworks on hyper. For axum there is `towline-axum`.
+//!
+//! # The client's side
+//!
+//! [`from_agreed`] makes a connection from a handshake that hyper's client has done.
+//!
 //! # The stream
 //!
 //! Once a handshake is accepted, a TCP or Unix socket is taken out of hyper's wrapper, if it was
@@ -137,6 +146,8 @@ mod place;
 
 mod upgraded;
 
+mod agreed;
+
 mod handshake;
 
 mod mount;
@@ -145,7 +156,9 @@ mod serving;
 
 mod http_server;
 
+pub use agreed::from_agreed;
 pub use body::MountBody;
+pub use handshake::{is_handshake, request};
 pub use http_server::HttpServer;
 pub use mount::{Mount, MountFuture, MountLayer, mount};
 pub use peer_addr::PeerAddr;

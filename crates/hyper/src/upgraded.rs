@@ -65,7 +65,7 @@ where
 
 /// Returns the stream and the bytes read from it, for a connection of hyper or of hyper-util's
 /// `auto`.
-fn downcast<S: towline::Io>(upgraded: Upgraded) -> Result<(S, Vec<u8>), Upgraded>
+pub(crate) fn downcast<S: towline::Io>(upgraded: Upgraded) -> Result<(S, Vec<u8>), Upgraded>
 where
     TokioIo<S>: Read + Write,
 {

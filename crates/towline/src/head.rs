@@ -47,7 +47,11 @@ where
         buffer.reserve(1024);
         match stream.read_buf(buffer).await {
             Ok(0) if buffer.is_empty() => return Err(ReadError::Nothing),
-            Ok(0) => return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into())),
+            // What was waited for with the rest may be wrong already.
+            Ok(0) => {
+                parse(buffer).map_err(ReadError::Parse)?;
+                return Err(ReadError::Io(io::ErrorKind::UnexpectedEof.into()));
+            }
             Ok(_) => {}
             Err(error) => return Err(ReadError::Io(error)),
         }
@@ -111,6 +115,9 @@ mod tests {
     async fn what_drips_and_is_no_head_is_refused_at_the_latest_at_the_limit() {
         assert_eq!(read(b"SSH-2.0-OpenSSH_9.6\r\nmore").await.0, Err(Some(400)));
         assert_eq!(read(b"\x16\x03\x01").await, (Err(Some(400)), 1));
+        // Also where the end comes before the line does, and not a head that is only cut short.
+        assert_eq!(read(b"*\xff\xff[").await.0, Err(Some(400)));
+        assert_eq!(read(b"GET / HT").await.0, Err(None));
         let endless = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(20_000));
         assert_eq!(read(endless.as_bytes()).await, (Err(Some(431)), 3));
         assert_eq!(read(&b"\r\n".repeat(10_000)).await, (Err(Some(431)), 2));

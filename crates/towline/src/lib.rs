@@ -88,8 +88,10 @@
 //!
 //! # Other crates
 //!
-//! `towline-hyper` mounts a server on hyper or tower. Adapters to other HTTP libraries use
-//! [`ServerHandle::upgrade`], [`Upgraded`], [`Mechanism`] and [`Protocol`]. `towline-proto` is the
+//! `towline-axum` is an extractor for axum. `towline-hyper` mounts a server on hyper or tower, and
+//! has a function for handlers of all frameworks on hyper. Adapters to other HTTP libraries use
+//! [`ServerHandle::request`], [`ServerHandle::upgrade`], [`Upgraded`], [`Mechanism`] and
+//! [`Protocol`]. HTTP clients use [`Connect`], [`Opening`] and [`Connection::from_agreed`]. `towline-proto` is the
 //! protocol without I/O, for other runtimes; the types of it that programs on tokio need are
 //! re-exported here, as are the crates [`http`] and [`bytes`].
 
@@ -121,18 +123,19 @@ pub use error::{Blame, Error, ErrorKind, Result};
 /// The crate of requests, headers and status codes, in the version that this API uses.
 pub use http;
 pub use server::{
-    Broadcasting, Connections, Delivery, Events, Request, Server, ServerBuilder, ServerEvent,
-    ServerHandle, Shutdown, Upgraded,
+    Broadcasting, Connections, Delivery, Events, Request, Responding, Server, ServerBuilder,
+    ServerEvent, ServerHandle, Shutdown, Upgraded,
 };
 #[cfg(feature = "rustls")]
 pub use tls::{ClientAuth, Tls, TlsServer};
 #[cfg(feature = "deflate")]
 pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
-    Accept, AcceptError, CidrError, Cookie, CookieError, Extension, ExtensionError,
-    ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Mechanism, Origin,
-    OriginError, OriginList, OriginPolicy, Param, Protocol, Rejection, RequestError, SameSite,
-    SetCookie, Subprotocol, SubprotocolError, TrustedProxies, Version,
+    Accept, AcceptError, Agreed, CidrError, Connect, Cookie, CookieError, Extension,
+    ExtensionError, ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Mechanism,
+    Opening, Origin, OriginError, OriginList, OriginPolicy, Param, Protocol, Rejection,
+    RequestError, SameSite, SetCookie, Subprotocol, SubprotocolError, Target, TrustedProxies,
+    Version,
 };
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,

@@ -73,6 +73,25 @@ const list = [
     },
   },
   {
+    title: 'Servers on one HTTP server can share it.',
+    scenarios: {
+      'server: two on one http server, the second rejects what the first accepts': {
+        theirs: [
+          `a: 'close' "[connection]" 1006 "Connection dropped by remote peer."`,
+          'peer: echo "nothing"',
+        ],
+        ours: ['peer: echo "text" "unmasked" "/a ahoy"'],
+      },
+      'server: two on one http server, one closes what is open and refuses what waits': {
+        theirs: [
+          `a: 'close' "[connection]" 1006 "Connection dropped by remote peer."`,
+          'peer: echo "nothing"',
+        ],
+        ours: ['peer: echo "text" "unmasked" "/a ahoy"'],
+      },
+    },
+  },
+  {
     title: 'A key must be a key.',
     scenarios: {
       'server: the key "short"': {

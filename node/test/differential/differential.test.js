@@ -16,6 +16,12 @@ const differences = require('./differences.js');
 const THEIRS = 'websocket';
 const OURS = process.env.TOWLINE_TEST_AS ?? join(__dirname, '../..');
 
+/** The exit codes of support/warnings.js and support/leaks.js. */
+const FAILURES = new Map([
+  [70, 'Node has warned of something'],
+  [71, 'descriptors or listeners are left'],
+]);
+
 /** name → lines, with one library; goes on with the next scenario if the process is lost. */
 async function play(library, names) {
   const logs = new Map();
@@ -30,6 +36,7 @@ async function play(library, names) {
     const [status, signal] = await new Promise((resolve) => {
       child.on('exit', (...how) => resolve(how));
     });
+    if (FAILURES.has(status)) throw new Error(`${library}: ${FAILURES.get(status)}`);
     if (current && !logs.has(current)) logs.set(current, [`the process ended: ${signal ?? status}`]);
     const before = left.length;
     left.splice(0, left.length, ...left.filter((name) => !logs.has(name)));

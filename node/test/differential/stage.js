@@ -212,7 +212,7 @@ class Stage {
       await new Promise(setImmediate);
     }
     socket.destroy();
-    server.close();
+    await new Promise((resolve) => server.close(resolve));
   }
 }
 

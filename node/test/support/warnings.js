@@ -1,8 +1,6 @@
 'use strict';
 // Loaded into every process of the suite: one that Node has warned of something fails.
 const EXPECTED = new Set([
-  // The API promises what url.parse() makes. Node tells only of what is not below node_modules.
-  'DEP0169',
   'ExperimentalWarning',
   // What --allow-addons gives up.
   'SecurityWarning',

@@ -1,4 +1,4 @@
-//! Which crates may depend on which: `proto <- towline <- {hyper, cli}` and `proto <- node`.
+//! Which crates may depend on which: `proto <- towline <- {hyper, axum, cli}` and `proto <- node`.
 
 use std::path::Path;
 
@@ -143,6 +143,7 @@ mod tests {
                 ("towline-proto", &["bytes", "?tokio", "?test-kit"]),
                 ("towline", &["towline-proto", "tokio"]),
                 ("towline-hyper", &["towline", "?towline-proto"]),
+                ("towline-axum", &["towline", "towline-hyper"]),
                 ("towline-cli", &["towline", "towline-hyper"]),
                 ("towline-node", &["towline-proto", "napi"]),
                 ("test-kit", &["towline-proto"]),

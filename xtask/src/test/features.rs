@@ -14,11 +14,12 @@ pub(crate) const STEP: Step = Step {
     run: features,
 };
 
-/// No feature, each alone, and sets that change what is compiled. No feature is on by default.
+/// No feature, each alone, and sets that change what is compiled. No feature is on by default, except
+/// `axum` of `towline-axum`.
 ///
 /// All sets are linted with all targets, and run the unit tests. A feature only adds a module, so the
 /// library's other tests run for the sets in [`WHOLE`] only.
-const SETS: [(&str, &[&str]); 3] = [
+const SETS: [(&str, &[&str]); 4] = [
     ("towline-proto", &["", "deflate"]),
     (
         "towline",
@@ -38,6 +39,7 @@ const SETS: [(&str, &[&str]); 3] = [
         ],
     ),
     ("towline-hyper", &["", "deflate", "rustls", "tls"]),
+    ("towline-axum", &["", "axum", "deflate"]),
 ];
 
 const WHOLE: [&str; 3] = ["", "deflate", "tls"];

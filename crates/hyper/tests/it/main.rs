@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod agreed;
 mod compression;
 mod early;
+mod handlers;
 mod http2;
 mod layers;
 mod load;

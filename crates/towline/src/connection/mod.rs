@@ -41,6 +41,8 @@ mod byte_stream;
 
 mod futures;
 
+mod agreed;
+
 use std::fmt;
 use std::future::poll_fn;
 use std::net::{IpAddr, SocketAddr};
@@ -53,7 +55,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::time::Instant;
-use towline_proto::handshake::{Extension, Version};
+use towline_proto::handshake::{Agreed, Extension, Version};
 use towline_proto::{
     CloseCode, Closed, Config, Frame, Inbound, Message, Outgoing, Role, Session, Text,
 };
@@ -142,7 +144,7 @@ pub(crate) fn next_id() -> u64 {
 
 impl Connection {
     /// Creates a connection on a stream whose opening handshake is done already, without
-    /// extensions.
+    /// extensions. [`from_agreed`](Self::from_agreed) is with them.
     ///
     /// `early` holds the bytes that were read after the end of the handshake, or none. They are the
     /// first bytes of the connection.
@@ -151,21 +153,7 @@ impl Connection {
     ///
     /// Panics outside of a tokio runtime, or if the runtime's time driver is not enabled.
     pub fn from_stream(stream: impl Io, role: Role, config: &Config, early: Bytes) -> Self {
-        let stream = AnyStream::new(stream);
-        let peer_addr = stream.peer_addr();
-        let info = Info {
-            id: next_id(),
-            role,
-            protocol: None,
-            compression: None,
-            version: Version::default(),
-            remote_address: peer_addr.map(|address| address.ip()),
-            peer_addr,
-            tls: stream.tls(),
-            request: None,
-        };
-        let established = Established { stream, early: early.into(), info, response: None };
-        Self::establish(established, config, None)
+        Self::from_handshake(AnyStream::new(stream), role, Agreed::default(), config, early)
     }
 
     pub(crate) fn establish(

@@ -53,7 +53,8 @@ impl Accepting {
         Ok((given, on_its_way))
     }
 
-    fn begin(&self) -> OnItsWay {
+    /// Counts a response as being sent.
+    pub(crate) fn begin(&self) -> OnItsWay {
         self.0.count.fetch_add(1, Ordering::SeqCst);
         OnItsWay(self.0.clone())
     }

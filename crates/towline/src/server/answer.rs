@@ -16,7 +16,6 @@ use tokio::time::timeout;
 use towline_proto::handshake::{Mechanism, Rejection, encode_response};
 
 use crate::server::accepting::OnItsWay;
-use crate::server::event::ServerEvent;
 use crate::server::hub::Hub;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
@@ -48,6 +47,7 @@ pub(crate) struct Accepted {
 }
 
 /// The stream of a request that came through an HTTP library, for
+/// [`ServerHandle::request`](crate::ServerHandle::request) and
 /// [`ServerHandle::upgrade`](crate::ServerHandle::upgrade).
 pub struct Upgraded {
     /// Never locked. It makes this type `Sync` although a stream need not be.
@@ -80,6 +80,15 @@ impl Answer {
         match self {
             Self::Stream { stream, .. } => stream.tls(),
             Self::Upgrade { .. } => None,
+        }
+    }
+
+    /// Whether the HTTP library has dropped the response, and so answered the request in another
+    /// way, if at all.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        match self {
+            Self::Stream { .. } => false,
+            Self::Upgrade { respond, .. } => respond.is_closed(),
         }
     }
 
@@ -126,12 +135,7 @@ impl Answer {
         mechanism: Mechanism,
         peer_addr: Option<SocketAddr>,
     ) -> io::Result<()> {
-        tracing::debug!(?peer_addr, %rejection, "request rejected");
-        hub.event(|| ServerEvent::Rejected {
-            status: rejection.status(),
-            reason: rejection.reason().to_owned(),
-            peer_addr,
-        });
+        hub.rejected(&rejection, peer_addr);
         let response = rejection.response(mechanism);
         match self {
             Self::Stream { mut stream, .. } => {

@@ -13,6 +13,8 @@ use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies, Version
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::Server;
+use crate::server::gate::Gate;
+use crate::server::handle::ServerHandle;
 use crate::server::hub::Options;
 use crate::server::listening;
 
@@ -216,6 +218,25 @@ impl ServerBuilder {
     /// [streams](crate::ServerHandle::serve) of any kind.
     pub fn build(self) -> Server {
         Server::with_options(self.options)
+    }
+
+    /// Returns the handle of a server without a queue, for HTTP libraries and web frameworks whose
+    /// handlers take requests by [`ServerHandle::request`]. There is no [`Server`] to keep alive:
+    /// the server lasts as long as its handles and connections, or until it is
+    /// [shut down](ServerHandle::shutdown).
+    ///
+    /// All else works as for any other server: origins, limits, events, broadcasts, shutdown.
+    /// Requests that would be queued are answered with 503, and
+    /// [`ServerHandle::mount`] returns an error.
+    /// [`max_pending_requests`](Self::max_pending_requests) and [`auto_accept`](Self::auto_accept)
+    /// have no effect.
+    ///
+    /// ```
+    /// let server = towline::Server::builder().build_handle();
+    /// assert!(server.is_mounted());
+    /// ```
+    pub fn build_handle(self) -> ServerHandle {
+        ServerHandle::new(Gate::without_way(self.options))
     }
 }
 

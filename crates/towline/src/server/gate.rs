@@ -38,6 +38,8 @@ struct Open {
 pub(crate) enum Over {
     ShutDown,
     Dropped,
+    /// There never was a [`Server`](crate::Server).
+    HandleOnly,
 }
 
 impl Gate {
@@ -48,6 +50,13 @@ impl Gate {
         let weak = Arc::downgrade(&way);
         let open = Open { way: Ok(way), listeners: Vec::new() };
         (Self { hub, way: weak, open: Mutex::new(open) }, arrived)
+    }
+
+    /// Returns the gate of a server without a queue.
+    pub(crate) fn without_way(options: Options) -> Self {
+        let hub = Hub::new(options, Connections::of_server());
+        let open = Open { way: Err(Over::HandleOnly), listeners: Vec::new() };
+        Self { hub, way: Weak::new(), open: Mutex::new(open) }
     }
 
     /// Accepts on this socket, unless the server has ended.
@@ -143,6 +152,9 @@ impl Over {
         let why = match self {
             Self::ShutDown => "the server was shut down",
             Self::Dropped => "its `Server` was dropped",
+            Self::HandleOnly => {
+                "the server has only handles (build_handle), which take no requests"
+            }
         };
         Error::new(ErrorKind::ServerGone, format!("can't listen{address}: {why}"))
     }

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use towline_proto::handshake::Mechanism;
+use towline_proto::handshake::{Mechanism, Rejection};
 use towline_proto::{CloseCode, Config};
 
 use crate::connection::close_frame;
@@ -21,7 +20,8 @@ use crate::server::event::Events;
 #[cfg(doc)]
 use crate::server::event::ServerEvent;
 use crate::server::gate::{Gate, Over};
-use crate::server::request::unanswered;
+use crate::server::request::Request;
+use crate::server::responding::Responding;
 use crate::server::way::refuse;
 use crate::transport::{AnyStream, Io};
 
@@ -132,7 +132,7 @@ impl ServerHandle {
         upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
     ) -> http::Response<Bytes> {
         let mechanism = Mechanism::of(&request);
-        let (respond, response) = oneshot::channel();
+        let (respond, response) = Responding::new(mechanism);
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         match self.gate.enter().await {
             Some((way, permit)) => {
@@ -140,7 +140,83 @@ impl ServerHandle {
             }
             None => refuse(&self.gate.hub, answer, mechanism, peer_addr).await,
         }
-        response.await.unwrap_or_else(|_| unanswered().response(mechanism))
+        response.await
+    }
+
+    /// Takes a request that came through an HTTP library, without a queue: the handler that has the
+    /// HTTP request gets the [`Request`] itself, and answers it. For adapters to web frameworks;
+    /// [`build_handle`](crate::ServerBuilder::build_handle) makes a server that needs no more.
+    ///
+    /// Return the output of the second value, a future, to the library. Accept or reject the
+    /// request in another task, or poll both futures together. The arguments are those of
+    /// [`upgrade`](Self::upgrade).
+    ///
+    /// Until it is answered, the request has a place among the
+    /// [handshakes](crate::ServerBuilder::max_handshakes), and a [shutdown](Self::shutdown) waits
+    /// for it as for a connection, up to its deadline. A request accepted after a shutdown becomes
+    /// a connection that is closed at once. A request that is dropped is answered with 500. If the
+    /// future is dropped first, the request counts as answered by the library, and dropping it
+    /// reports no event.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::net::SocketAddr;
+    ///
+    /// use towline::bytes::Bytes;
+    /// use towline::{Mechanism, ServerHandle, Upgraded, http};
+    ///
+    /// async fn serve(
+    ///     server: ServerHandle,
+    ///     request: http::Request<()>,
+    ///     peer: SocketAddr,
+    ///     upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
+    /// ) -> http::Response<Bytes> {
+    ///     let mechanism = Mechanism::of(&request);
+    ///     let (request, response) = match server.request(request, Some(peer), upgraded) {
+    ///         Ok(taken) => taken,
+    ///         Err(rejection) => return rejection.response(mechanism),
+    ///     };
+    ///     tokio::spawn(async move {
+    ///         let mut connection = request.accept().await?;
+    ///         while let Some(message) = connection.recv().await? {
+    ///             connection.send(message).await?;
+    ///         }
+    ///         towline::Result::Ok(())
+    ///     });
+    ///     response.await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] with the HTTP status to answer with, which is reported as an event:
+    /// as [`Offer::from_request`](towline_proto::handshake::Offer::from_request) for an invalid
+    /// handshake; 503 while the server is unmounted or gone, and while
+    /// [`max_handshakes`](crate::ServerBuilder::max_handshakes) requests are not answered yet.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime, or in one without time.
+    pub fn request(
+        &self,
+        request: http::Request<()>,
+        peer_addr: Option<SocketAddr>,
+        upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
+    ) -> std::result::Result<(Request, Responding), Rejection> {
+        let hub = &self.gate.hub;
+        let (respond, response) = Responding::new(Mechanism::of(&request));
+        let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
+        let taken = hub.take_in_hand().and_then(|in_hand| {
+            let request = Request::new(request, peer_addr, hub, answer);
+            request.map(|request| request.keep(in_hand)).map_err(|refused| refused.0)
+        });
+        match taken {
+            Ok(request) => Ok((request, response)),
+            Err(rejection) => {
+                hub.rejected(&rejection, peer_addr);
+                Err(rejection)
+            }
+        }
     }
 
     /// Returns the open connections.
@@ -222,8 +298,9 @@ impl ServerHandle {
     ///
     /// It first does what [`unmount`](Self::unmount) does, so streams with an incomplete request
     /// delay nothing. The program still decides on requests that have arrived:
-    /// [`next_request`](crate::Server::next_request) hands them out, and then returns `None`. A
-    /// connection accepted from one of them is closed as well. A connection that is being accepted
+    /// [`next_request`](crate::Server::next_request) hands them out, and then returns `None`. Those
+    /// from [`request`](Self::request) are waited for. A connection accepted from one of them is
+    /// closed as well. A connection that is being accepted
     /// is waited for, and abandoned at the deadline, for example if the client does not read the
     /// response.
     ///

@@ -5,14 +5,15 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
-use towline_proto::handshake::{HeadLimits, OriginPolicy, TrustedProxies, Version};
+use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
 use towline_proto::{Closed, Config};
 
 use crate::connection::{Info, Observer};
 use crate::error::ErrorKind;
-use crate::server::accepting::Accepting;
+use crate::server::accepting::{Accepting, OnItsWay};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
+use crate::server::rejections::{no_place, no_requests};
 use crate::server::standing::{Standing, Term};
 use crate::transport::SecureServer;
 
@@ -98,6 +99,16 @@ impl Hub {
         }
     }
 
+    /// Reports a request that is rejected.
+    pub(crate) fn rejected(&self, rejection: &Rejection, peer_addr: Option<SocketAddr>) {
+        tracing::debug!(?peer_addr, %rejection, "request rejected");
+        self.event(|| ServerEvent::Rejected {
+            status: rejection.status(),
+            reason: rejection.reason().to_owned(),
+            peer_addr,
+        });
+    }
+
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
         self.events.get_or_init(|| broadcast::Sender::new(EVENTS)).subscribe()
     }
@@ -114,6 +125,20 @@ impl Hub {
         (self.standing.term() == Some(term)).then_some(place)
     }
 
+    /// Takes a request that is handed to the program without a queue, if the server is mounted and
+    /// a place is free.
+    pub(crate) fn take_in_hand(&self) -> Result<InHand, Rejection> {
+        // Counted before the term is read: either this sees the shutdown, or the shutdown waits.
+        let on_its_way = self.accepting.begin();
+        if self.standing.term().is_none() {
+            return Err(no_requests());
+        }
+        match self.handshakes.clone().try_acquire_owned() {
+            Ok(place) => Ok(InHand { _place: place, _on_its_way: on_its_way }),
+            Err(_) => Err(no_place(self.options.max_handshakes)),
+        }
+    }
+
     /// Waits until there is no connection, and none is being made.
     pub(crate) async fn wait_for_end(&self) {
         loop {
@@ -125,6 +150,13 @@ impl Hub {
             }
         }
     }
+}
+
+/// A request that the program got without a queue. It has a place among the handshakes, and a
+/// shutdown waits for it. Drop it once the connection is registered, or the request rejected.
+pub(crate) struct InHand {
+    _place: OwnedSemaphorePermit,
+    _on_its_way: OnItsWay,
 }
 
 impl Observer for Hub {

@@ -4,6 +4,7 @@
 //!   listener ─▶ handshake ─┐                              ┌─▶ connections ─▶ broadcast, close_all
 //!   stream ───▶ handshake ─┼─▶ next_request ─▶ accept ────┤
 //!   HTTP library ──────────┘         └───────▶ reject     └─▶ events
+//!   HTTP library ─▶ ServerHandle::request ─▶ accept, reject: without a queue
 //! ```
 
 mod event;
@@ -12,11 +13,15 @@ mod connections;
 
 mod broadcast;
 
+mod rejections;
+
 mod standing;
 
 mod accepting;
 
 mod hub;
+
+mod responding;
 
 mod answer;
 
@@ -48,6 +53,7 @@ pub use connections::Connections;
 pub use event::{Events, ServerEvent};
 pub use handle::{ServerHandle, Shutdown};
 pub use request::Request;
+pub use responding::Responding;
 
 use crate::connection::Connection;
 #[cfg(doc)]
@@ -79,7 +85,7 @@ use crate::transport::Io;
 /// # }
 /// ```
 ///
-/// Only the `Server` itself hands out requests. All else can be done through its
+/// Only the `Server` itself hands out requests that are queued. All else can be done through its
 /// [`handle`](Self::handle), from any task; the most common methods are here as well. Dropping the
 /// server ends it: it takes no more requests, and answers those that nobody has taken with 500.
 /// Connections stay open.

@@ -20,7 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
-use crate::server::hub::{Hub, Options};
+use crate::server::hub::{Hub, InHand, Options};
+use crate::server::rejections::unanswered;
 use crate::server::see_through::SeeThrough;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
@@ -61,6 +62,8 @@ struct Parts {
     runtime: Handle,
     /// Never locked. It makes a request `Sync` although a stream need not be. `None` once answered.
     answer: Mutex<Option<Answer>>,
+    /// Present if the request did not come through the queue.
+    in_hand: Option<InHand>,
 }
 
 impl Request {
@@ -115,8 +118,24 @@ impl Request {
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
         let tls = answer.tls().or_else(|| http.extensions().get().cloned());
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
-        let parts = Parts { http, offer, remote_address, peer_addr, tls, hub, runtime, answer };
+        let parts = Parts {
+            http,
+            offer,
+            remote_address,
+            peer_addr,
+            tls,
+            hub,
+            runtime,
+            answer,
+            in_hand: None,
+        };
         Ok(Self(Box::new(parts)))
+    }
+
+    /// Keeps this until the request is answered, and its connection registered.
+    pub(crate) fn keep(mut self, in_hand: InHand) -> Self {
+        self.0.in_hand = Some(in_hand);
+        self
     }
 
     /// Returns the HTTP request.
@@ -418,18 +437,15 @@ fn answered() -> Error {
 impl Drop for Request {
     fn drop(&mut self) {
         let Some(answer) = self.take_answer() else { return };
+        if answer.is_unwanted() {
+            return;
+        }
         let hub = self.0.hub.clone();
         let (mechanism, peer) = (self.0.offer.mechanism(), self.0.peer_addr);
         self.0.runtime.spawn(async move {
             let _ = answer.reject(&hub, unanswered(), mechanism, peer).await;
         });
     }
-}
-
-/// The response to a request that the program dropped.
-pub(crate) fn unanswered() -> Rejection {
-    let reason = "the server did not answer the request";
-    Rejection::new(StatusCode::INTERNAL_SERVER_ERROR, reason)
 }
 
 impl fmt::Debug for Request {

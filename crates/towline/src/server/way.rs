@@ -14,6 +14,7 @@ use crate::error::ErrorKind;
 use crate::head::{ReadError, read_head};
 use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
+use crate::server::rejections::no_requests;
 use crate::server::request::Request;
 use crate::server::standing::Term;
 use crate::transport::{AnyStream, SecureServer};
@@ -191,8 +192,4 @@ async fn reject(
     peer: Option<SocketAddr>,
 ) {
     let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
-}
-
-fn no_requests() -> Rejection {
-    Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "the server takes no requests")
 }

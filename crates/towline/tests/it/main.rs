@@ -72,6 +72,8 @@ mod own_data;
 
 mod mounting;
 
+mod without_a_queue;
+
 mod send_and_sync;
 
 mod client;

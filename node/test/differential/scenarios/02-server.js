@@ -1,4 +1,5 @@
 'use strict';
+const http = require('node:http');
 const { scenario } = require('../registry.js');
 const { shown } = require('../stage.js');
 
@@ -93,10 +94,76 @@ scenario('server: another listener for upgrades on the same http server', async 
   stage.log('peer')('response', peer.response.split('\r\n')[0]);
 });
 
+/** Two servers on one HTTP server, each with a handler of its own; every request is logged. */
+async function shared(stage, handlers) {
+  const { server: httpServer, port } = await stage.http();
+  const servers = handlers.map((handle, index) => {
+    const name = 'ab'[index];
+    const server = new stage.lib.server({ httpServer });
+    stage.watchServer(server, name);
+    server.on('request', (request) => {
+      stage.log(name)('request', request.resource, server.pendingRequests.length);
+      request.on('requestRejected', () => stage.log(name)('requestRejected'));
+      handle(request);
+    });
+    return server;
+  });
+  return { port, servers };
+}
+
+/** Accepts requests below a path and rejects its `/secret`. Ignores other requests. */
+const only = (path) => (request) => {
+  if (!request.resource.startsWith(path)) return;
+  if (request.resource.endsWith('/secret')) {
+    request.reject(401, 'no');
+    return;
+  }
+  const connection = request.accept(null, request.origin);
+  connection.on('message', ({ utf8Data }) => connection.sendUTF(`${path} ${utf8Data}`));
+};
+
+scenario('server: two on one http server, which ignore what is not theirs', async (stage) => {
+  const { port, servers } = await shared(stage, [only('/a'), only('/b')]);
+  for (const path of ['/a', '/b', '/a/secret', '/b/secret']) {
+    const peer = await stage.dial(port, { path });
+    const line = stage.log(`peer ${path}`);
+    line('status', peer.response.split('\r\n')[0]);
+    if (path.endsWith('/secret')) {
+      line('then', await peer.ended);
+      continue;
+    }
+    peer.send({ payload: 'ahoy' });
+    line('echo', ...shown(await peer.next()));
+  }
+  stage.log('servers')('connections', ...servers.map((server) => server.connections.length));
+});
+
+scenario('server: two on one http server, the second rejects what the first accepts', async (stage) => {
+  const { port } = await shared(stage, [only('/a'), (request) => request.reject(403, 'not here')]);
+  const peer = await stage.dial(port, { path: '/a' });
+  stage.log('peer')('status', peer.response.split('\r\n')[0]);
+  await stage.settle();
+  peer.send({ payload: 'ahoy' });
+  stage.log('peer')('echo', ...shown(await peer.next()));
+});
+
+scenario('server: two on one http server, one closes what is open and refuses what waits', async (stage) => {
+  const { port, servers } = await shared(stage, [only('/a'), only('/b')]);
+  const peer = await stage.dial(port, { path: '/a' });
+  servers[1].closeAllConnections();
+  await stage.settle();
+  peer.send({ payload: 'ahoy' });
+  stage.log('peer')('echo', ...shown(await peer.next()));
+  stage.log('servers')('pending', ...servers.map((server) => server.pendingRequests.length));
+});
+
 scenario('server: plain requests are not its business', async (stage) => {
   const { port } = await stage.serve({ autoAcceptConnections: true });
-  const response = await fetch(`http://127.0.0.1:${port}/`);
-  stage.log('http')('answer', response.status, await response.text());
+  const request = http.get({ port, host: '127.0.0.1', agent: false });
+  const [response] = await stage.event(request, 'response');
+  let body = '';
+  for await (const chunk of response) body += chunk;
+  stage.log('http')('answer', response.statusCode, body);
 });
 
 scenario('server: autoAcceptConnections takes the first protocol and any origin', async (stage) => {

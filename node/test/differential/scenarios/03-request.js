@@ -1,4 +1,5 @@
 'use strict';
+const { Url } = require('node:url');
 const { scenario } = require('../registry.js');
 
 /** Plays one handshake; `act` gets the request, `headers` are the client's. */
@@ -49,6 +50,24 @@ scenario('request: properties', async (stage) => {
     },
   );
 });
+
+for (const path of [
+  '/@?x=1#y?z',
+  '//host/path',
+  '/\\a|b^c',
+  '*',
+  'http://a.example:81/b?c=d',
+  'http://[x/',
+]) {
+  scenario(`request: the resource ${path}`, async (stage) => {
+    const { server, peer } = await handshake(stage, { path }, (request) => {
+      stage.log('request')('resourceURL', request.resource, { ...request.resourceURL });
+      stage.log('request')('legacy', request.resourceURL instanceof Url);
+      request.reject(404);
+    });
+    stage.log('peer')('status', peer.response.split('\r\n')[0], server.connections.length);
+  });
+}
 
 scenario('request: a quoted value in the list of extensions', async (stage) => {
   await handshake(stage, { headers: { 'Sec-WebSocket-Extensions': 'x; q="v"' } }, (request) => {

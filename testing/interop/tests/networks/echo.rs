@@ -2,10 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use axum::Router;
+use axum::routing::any;
 use http::HeaderMap;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use towline::{CloseCode, Closed, Config, OriginPolicy, Request, Server, TlsInfo, TlsServer};
+use towline::{
+    CloseCode, Closed, Config, Connection, OriginPolicy, Request, Server, ServerBuilder, TlsInfo,
+    TlsServer,
+};
+use towline_axum::{Upgrade, layer};
 
 use crate::bounded::soon;
 
@@ -34,8 +41,7 @@ impl Echo {
     }
 
     async fn start(tls: Option<TlsServer>) -> Self {
-        let mut builder = Server::builder().config(roomy(Config::server()));
-        builder = builder.origins(OriginPolicy::Any);
+        let mut builder = builder();
         if let Some(tls) = tls {
             builder = builder.tls(tls);
         }
@@ -45,21 +51,34 @@ impl Echo {
         let (ended, ends) = mpsc::unbounded_channel();
         let accepting = tokio::spawn(async move {
             while let Some(request) = server.next_request().await {
-                let seen = Seen {
-                    remote_address: request.remote_address(),
-                    headers: request.headers().clone(),
-                    tls: request.tls().cloned(),
-                };
                 // Sending fails if the test does not read the reports.
-                let _ = requested.send(seen);
+                let _ = requested.send(Seen::new(&request));
                 let ended = ended.clone();
                 tokio::spawn(async move {
-                    if let Some(closed) = echo(request).await {
-                        let _ = ended.send(closed);
+                    if let Ok(connection) = request.accept().await {
+                        let _ = ended.send(echo(connection).await);
                     }
                 });
             }
         });
+        Self { address, requests, ends, accepting }
+    }
+
+    /// The same as an axum app.
+    pub(crate) async fn under_axum() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (requested, requests) = mpsc::unbounded_channel();
+        let (ended, ends) = mpsc::unbounded_channel();
+        let handle = async move |upgrade: Upgrade| {
+            let _ = requested.send(Seen::new(upgrade.request()));
+            upgrade.on_connection(async move |connection| {
+                let _ = ended.send(echo(connection).await);
+            })
+        };
+        let app = Router::new().route("/", any(handle)).layer(layer(builder().build_handle()));
+        let app = app.into_make_service_with_connect_info::<SocketAddr>();
+        let accepting = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { address, requests, ends, accepting }
     }
 
@@ -85,8 +104,21 @@ impl Drop for Echo {
     }
 }
 
-async fn echo(request: Request) -> Option<Closed> {
-    let mut connection = request.accept().await.ok()?;
+fn builder() -> ServerBuilder {
+    Server::builder().config(roomy(Config::server())).origins(OriginPolicy::Any)
+}
+
+impl Seen {
+    fn new(request: &Request) -> Self {
+        Self {
+            remote_address: request.remote_address(),
+            headers: request.headers().clone(),
+            tls: request.tls().cloned(),
+        }
+    }
+}
+
+async fn echo(mut connection: Connection) -> Closed {
     while let Ok(Some(message)) = connection.recv().await {
         if message.as_text() == Some("close") {
             connection.start_close(CloseCode::new(4001), "as you like").unwrap();
@@ -94,7 +126,7 @@ async fn echo(request: Request) -> Option<Closed> {
             break;
         }
     }
-    Some(connection.wait_closed().await)
+    connection.wait_closed().await
 }
 
 /// Returns `config` with limits for the messages of these tests.

@@ -115,9 +115,18 @@ fn configuration(
 #[tokio::test]
 #[ignore = "needs nginx"]
 async fn it_stands_before_a_plain_server_with_and_without_tls() {
+    stands_before(Echo::plain().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs nginx"]
+async fn it_stands_before_an_axum_app_with_and_without_tls() {
+    stands_before(Echo::under_axum().await).await;
+}
+
+async fn stands_before(mut server: Echo) {
     let authority = Authority::new();
     let certificate = authority.server("nginx");
-    let mut server = Echo::plain().await;
     let nginx = Nginx::before(&server.url("http"), &Options::new(&certificate));
     let client = direct(authority.trusted()).header("x-forwarded-for", "203.0.113.9");
     for url in nginx.urls() {

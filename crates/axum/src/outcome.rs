@@ -1,0 +1,60 @@
+//! What the handler of a connection returns.
+
+use std::error::Error as StdError;
+
+use axum_core::BoxError;
+use towline::Blame;
+
+/// The output of a handler for [`Upgrade::on_connection`](crate::Upgrade::on_connection): `()`, or a
+/// `Result<(), E>`, so that `?` can be used. `E` is any error: [`towline::Error`], `anyhow::Error`,
+/// `Box<dyn Error + Send + Sync>`, a string.
+///
+/// An error is logged by `tracing` with the path of the request: at the level DEBUG if it is a
+/// [`towline::Error`], or has one as its source, for which the [peer](Blame::Remote) is to blame, and
+/// otherwise at WARN. The connection is closed with 1001, as any that is dropped. To tell the peer, close
+/// it with another code before returning the error.
+pub trait Outcome: sealed::Sealed {}
+
+impl Outcome for () {}
+
+impl<E: Into<BoxError>> Outcome for Result<(), E> {}
+
+pub(crate) mod sealed {
+    use axum_core::BoxError;
+
+    pub trait Sealed {
+        fn into_error(self) -> Option<BoxError>;
+    }
+
+    impl Sealed for () {
+        fn into_error(self) -> Option<BoxError> {
+            None
+        }
+    }
+
+    impl<E: Into<BoxError>> Sealed for Result<(), E> {
+        fn into_error(self) -> Option<BoxError> {
+            self.err().map(Into::into)
+        }
+    }
+}
+
+/// Logs the error of a handler.
+pub(crate) fn log(outcome: impl Outcome, path: &str) {
+    let Some(error) = outcome.into_error() else { return };
+    match is_of_the_peer(&*error) {
+        true => tracing::debug!(path, %error, "WebSocket ended"),
+        false => tracing::warn!(path, %error, "WebSocket failed"),
+    }
+}
+
+fn is_of_the_peer(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<towline::Error>() {
+            return error.blame() == Blame::Remote;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,277 @@
+//! A client and a server on tokio, over a transport that is short, not ready, or fails; with
+//! futures that are dropped, kept and not polled, and polled by other tasks.
+//!
+//! - A message whose `send` returned is received whole, once, in order, unless the transport failed
+//!   or an end gave up. One whose `send` was dropped or failed is received once at the most.
+//! - Everything ends: each receiver sees the end, and each future is done.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use arbitrary::{Result, Unstructured};
+use bytes::Bytes;
+use tokio::task::LocalSet;
+use tokio::time;
+use towline::{CloseCode, Config, Connection, Message, Receiver, Role, Sender};
+
+use crate::settings;
+use crate::transport::{Scripted, runtime};
+
+/// Longer than any deadline of the configurations.
+const LONG: Duration = Duration::from_secs(600);
+const MOST_STEPS: usize = 120;
+
+pub fn run(data: &[u8]) {
+    let mut input = Unstructured::new(data);
+    let runtime = runtime();
+    let local = LocalSet::new();
+    let _ = local.block_on(&runtime, check(&mut input));
+}
+
+/// What became of the messages of one end.
+#[derive(Default)]
+struct Ledger {
+    /// Whether the `send` of each has returned, by its number.
+    accepted: Vec<bool>,
+    /// The numbers of those that the other end has received.
+    received: Vec<usize>,
+}
+
+type Kept = Pin<Box<dyn Future<Output = ()>>>;
+
+struct End {
+    sender: Sender,
+    receiver: Rc<tokio::sync::Mutex<Receiver>>,
+    /// Of what this end sends.
+    ledger: Rc<RefCell<Ledger>>,
+    /// Of what the other end sends.
+    theirs: Rc<RefCell<Ledger>>,
+    kept: Vec<Kept>,
+}
+
+async fn check(input: &mut Unstructured<'_>) -> Result<()> {
+    let may_fail = input.ratio(1, 3)?;
+    let (one, other) = tokio::io::duplex(*input.choose(&[1, 60, 1_000, 70_000])?);
+    let one = Scripted::new(one, input.arbitrary()?, may_fail);
+    let other = Scripted::new(other, input.arbitrary()?, may_fail);
+    let (client, server) = (config(input)?, config(input)?);
+    let client = Connection::from_stream(one, Role::Client, &client, Bytes::new());
+    let server = Connection::from_stream(other, Role::Server, &server, Bytes::new());
+    let ledgers = [Rc::<RefCell<Ledger>>::default(), Rc::default()];
+    let mut ends =
+        [End::new(client, &ledgers[0], &ledgers[1]), End::new(server, &ledgers[1], &ledgers[0])];
+
+    let mut was_aborted = false;
+    for _ in 0..MOST_STEPS {
+        if input.is_empty() {
+            break;
+        }
+        let end = &mut ends[usize::from(input.arbitrary::<bool>()?)];
+        was_aborted |= step(end, input).await?;
+    }
+    let all_ended = finish(ends).await;
+    assert!(all_ended, "an end never ended");
+    for ledger in ledgers {
+        ledger.borrow().check(may_fail || was_aborted);
+    }
+    Ok(())
+}
+
+fn config(input: &mut Unstructured<'_>) -> Result<Config> {
+    let small = settings::config(input)?;
+    // An end that takes nothing for long is given up, which loses messages: not here.
+    Ok(Config::client()
+        .fragment_outgoing_messages(small.fragment_outgoing_messages)
+        .fragmentation_threshold(small.fragmentation_threshold)
+        .send_high_water_mark(small.send_high_water_mark)
+        .max_received_control_rate(None)
+        .send_timeout(None)
+        .keepalive(None)
+        .close_timeout(LONG / 4))
+}
+
+/// Does one thing. Returns whether it may lose messages.
+async fn step(end: &mut End, input: &mut Unstructured<'_>) -> Result<bool> {
+    match input.int_in_range(0..=15)? {
+        0..=2 => {
+            let future = end.send(input.int_in_range(0..=6_000)?);
+            end.handle(future, input)?;
+        }
+        3..=5 => {
+            let future = end.recv();
+            end.handle(future, input)?;
+        }
+        6 => end.try_send(input.int_in_range(0..=6_000)?),
+        7 => {
+            let sender = end.sender.clone();
+            let bytes = vec![b'p'; input.int_in_range(0..=125)?];
+            end.handle(Box::pin(async move { drop(sender.ping(bytes).await) }), input)?;
+        }
+        8 => {
+            let sender = end.sender.clone();
+            end.handle(Box::pin(async move { sender.flushed().await }), input)?;
+        }
+        9..=11 => end.poll_kept(input)?,
+        12 if !end.kept.is_empty() => {
+            let at = input.choose_index(end.kept.len())?;
+            drop(end.kept.swap_remove(at));
+        }
+        13 => time::sleep(Duration::from_millis(input.int_in_range(0..=900)?)).await,
+        14 if input.ratio(1, 6)? => {
+            let _ = end.sender.start_close(CloseCode::NORMAL, "done");
+        }
+        15 if input.ratio(1, 12)? => {
+            end.sender.abort(CloseCode::POLICY, "enough");
+            return Ok(true);
+        }
+        _ => tokio::task::yield_now().await,
+    }
+    Ok(false)
+}
+
+impl End {
+    fn new(
+        connection: Connection,
+        ledger: &Rc<RefCell<Ledger>>,
+        theirs: &Rc<RefCell<Ledger>>,
+    ) -> Self {
+        let (sender, receiver) = connection.split();
+        let receiver = Rc::new(tokio::sync::Mutex::new(receiver));
+        Self { sender, receiver, ledger: ledger.clone(), theirs: theirs.clone(), kept: Vec::new() }
+    }
+
+    /// Sends the next message. Messages of one end are begun in the order of their numbers, and
+    /// waiting ones get room in that order.
+    fn send(&self, len: usize) -> Kept {
+        let number = self.ledger.borrow_mut().begin();
+        let (sender, ledger) = (self.sender.clone(), self.ledger.clone());
+        Box::pin(async move {
+            if sender.send(message(number, len)).await.is_ok() {
+                ledger.borrow_mut().accepted[number] = true;
+            }
+        })
+    }
+
+    fn try_send(&self, len: usize) {
+        let number = self.ledger.borrow_mut().begin();
+        let is_sent = self.sender.try_send(message(number, len)).is_ok();
+        self.ledger.borrow_mut().accepted[number] = is_sent;
+    }
+
+    fn recv(&self) -> Kept {
+        let (receiver, theirs) = (self.receiver.clone(), self.theirs.clone());
+        Box::pin(async move {
+            let mut receiver = receiver.lock().await;
+            if let Ok(Some(message)) = receiver.recv().await {
+                theirs.borrow_mut().receive(&message);
+            }
+        })
+    }
+
+    /// Polls a future once or not at all, and keeps it, drops it, or leaves it to another task.
+    fn handle(&mut self, mut future: Kept, input: &mut Unstructured<'_>) -> Result<()> {
+        let choice = input.int_in_range(0..=3)?;
+        if choice != 0 && poll_once(&mut future).is_ready() {
+            return Ok(());
+        }
+        match choice {
+            0 | 1 => self.kept.push(future),
+            2 => {
+                tokio::task::spawn_local(future);
+            }
+            _ => drop(future),
+        }
+        Ok(())
+    }
+
+    fn poll_kept(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        let at = input.choose_index(self.kept.len())?;
+        if poll_once(&mut self.kept[at]).is_ready() {
+            drop(self.kept.swap_remove(at));
+        }
+        Ok(())
+    }
+}
+
+fn poll_once(future: &mut Kept) -> Poll<()> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Closes both ends, and receives what is left. Returns whether that came to an end.
+async fn finish(ends: [End; 2]) -> bool {
+    let drain = ends.map(|end| async move {
+        // Half of those that are kept are dropped; the others go on in a task.
+        for (at, future) in end.kept.into_iter().enumerate() {
+            if at % 2 == 0 {
+                tokio::task::spawn_local(future);
+            }
+        }
+        let receive = async {
+            loop {
+                let received = end.receiver.lock().await.recv().await;
+                match received {
+                    Ok(Some(message)) => end.theirs.borrow_mut().receive(&message),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+        };
+        let close = async {
+            // What was accepted goes out first.
+            end.sender.flushed().await;
+            drop(end.sender.close(CloseCode::NORMAL, "done").await);
+        };
+        tokio::join!(receive, close);
+    });
+    let [one, other] = drain;
+    time::timeout(LONG, async { tokio::join!(one, other) }).await.is_ok()
+}
+
+/// A message that says its number, and fills its length with bytes that follow from it.
+fn message(number: usize, len: usize) -> Message {
+    let mut bytes = (number as u64).to_be_bytes().to_vec();
+    bytes.extend((0..len).map(|at| fill(number, at)));
+    Message::binary(bytes)
+}
+
+fn fill(number: usize, at: usize) -> u8 {
+    (number.wrapping_mul(31) ^ at).to_le_bytes()[0]
+}
+
+impl Ledger {
+    fn begin(&mut self) -> usize {
+        self.accepted.push(false);
+        self.accepted.len() - 1
+    }
+
+    fn receive(&mut self, message: &Message) {
+        let Message::Binary(bytes) = message else { panic!("{message:?} was never sent") };
+        let (number, rest) = bytes.split_first_chunk().expect("a number");
+        let number = usize::try_from(u64::from_be_bytes(*number)).expect("a small number");
+        assert!(number < self.accepted.len(), "message {number} was never sent");
+        let is_whole = rest.iter().enumerate().all(|(at, byte)| *byte == fill(number, at));
+        assert!(is_whole, "message {number} has changed");
+        assert!(!self.received.contains(&number), "message {number} came twice");
+        self.received.push(number);
+    }
+
+    /// `is_lossy` says that the connection may have ended before everything was delivered.
+    fn check(&self, is_lossy: bool) {
+        let accepted: Vec<_> = (0..self.accepted.len()).filter(|n| self.accepted[*n]).collect();
+        let received: Vec<_> =
+            self.received.iter().copied().filter(|n| self.accepted[*n]).collect();
+        if is_lossy {
+            let _ = accepted;
+            return;
+        }
+        let mut sorted = received.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, accepted, "what was accepted, and what came");
+    }
+}

@@ -1,0 +1,43 @@
+//! What the fuzzers check, apart from the fuzzer, so that an ordinary test can replay an input.
+//!
+//! Each module is a target: `run` takes any bytes, and panics if a property does not hold.
+
+pub mod settings;
+
+pub mod wire;
+
+pub mod frames;
+
+pub mod inflate;
+
+pub mod pair;
+
+pub mod head;
+
+pub mod headers;
+
+pub mod handshake;
+
+pub mod response;
+
+pub mod transport;
+
+pub mod connection;
+
+pub mod serve;
+
+/// A target: its name, and what takes its inputs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets, by the names of their programs and of their folders in `corpus`.
+pub const TARGETS: [Target; 9] = [
+    ("frames", frames::run),
+    ("inflate", inflate::run),
+    ("pair", pair::run),
+    ("head", head::run),
+    ("headers", headers::run),
+    ("handshake", handshake::run),
+    ("response", response::run),
+    ("connection", connection::run),
+    ("serve", serve::run),
+];
