@@ -11,3 +11,6 @@ struct Networks;
 
 #[doc = include_str!("../../../docs/byte-streams.md")]
 struct ByteStreams;
+
+#[doc = include_str!("../../../docs/reconnecting.md")]
+struct Reconnecting;

@@ -104,7 +104,7 @@ fn apart<B>(
     Option<SocketAddr>,
     impl Future<Output = io::Result<Upgraded>> + Send + 'static + use<B>,
 ) {
-    let upgraded = upgraded(hyper::upgrade::on(&mut request));
+    let upgraded = upgraded(hyper::upgrade::on(&mut request), request.version());
     let (mut parts, _) = request.into_parts();
     if let Some(protocol) = parts.extensions.get::<Protocol>() {
         let protocol = towline::Protocol::new(protocol.as_str());

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use towline::ServerHandle;
 
 use crate::place::{Place, places};
-use crate::serving::{BoxError, Http, Phase};
+use crate::serving::{BoxError, Http, Phase, Windows};
 
 /// How long to wait when the process is out of sockets: an immediate retry would fail as well.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
@@ -75,6 +75,7 @@ impl<S> HttpServer<S> {
         let http = Http {
             service,
             header_timeout,
+            windows: Windows::default(),
             places: places(MAX_HANDSHAKES),
             nodelay: true,
             tls: None,
@@ -88,12 +89,68 @@ impl<S> HttpServer<S> {
     /// the TLS handshake. A connection that is slower, or idle for that long, is closed.
     ///
     /// HTTP/2 has many requests on one connection. There it is how long the peer can be silent
-    /// before it is sent a ping, and how long it may take to answer it.
+    /// before it is sent a ping, and how long it may take to answer it. A peer that takes no bytes
+    /// for twice as long is disconnected.
     ///
     /// Applies to sockets listened on afterwards.
     #[must_use]
     pub fn header_timeout(mut self, timeout: Duration) -> Self {
         self.http.header_timeout = timeout;
+        self
+    }
+
+    /// Sets how many bytes a client can send on one HTTP/2 stream before the server reads them: the
+    /// stream's flow-control window (RFC 9113, section 5.2). Default: 65,536 bytes. At least
+    /// 1, at most 2,147,483,647; other values are taken as the nearest of these.
+    ///
+    /// It limits the rate of one upload or WebSocket to the window for each round trip: 65,536
+    /// bytes at a round trip of 100 ms are 655 kB/s. It also is what a WebSocket whose program does
+    /// not receive leaves in the HTTP/2 library; see
+    /// [`http2_connection_window`](Self::http2_connection_window) before raising it.
+    ///
+    /// Applies to sockets listened on afterwards.
+    ///
+    /// ```
+    /// # use hyper::service::service_fn;
+    /// # use std::convert::Infallible;
+    /// # use http_body_util::Full;
+    /// # use hyper::{Request, Response, body::{Bytes, Incoming}};
+    /// # async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    /// #     Ok(Response::new("ship ahoy".into()))
+    /// # }
+    /// use towline::Server;
+    /// use towline_hyper::{HttpServer, mount};
+    ///
+    /// let server = Server::builder().build();
+    /// // For large uploads over slow networks.
+    /// let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+    ///     .http2_stream_window(1 << 20)
+    ///     .http2_connection_window(256 << 20);
+    /// ```
+    #[must_use]
+    pub fn http2_stream_window(mut self, bytes: u32) -> Self {
+        self.http.windows.stream = bytes.clamp(1, Windows::MAX);
+        self
+    }
+
+    /// Sets how many bytes a client can send on all streams of one HTTP/2 connection before the
+    /// server reads them: the connection's flow-control window (RFC 9113, section 5.2). Default:
+    /// 16,777,216 bytes (16 MiB). At least 65,535, at most 2,147,483,647; other values are taken as
+    /// the nearest of these. It reserves no memory.
+    ///
+    /// The HTTP/2 library, h2, ends a connection with `ENHANCE_YOUR_CALM` (`too_many_data_frames`),
+    /// and with it all its WebSockets, when small messages are left unread: each frame shorter than
+    /// 256 bytes costs the difference, and all together may cost half of this window. A WebSocket
+    /// whose program does not receive is read ahead by 64 KiB; after that it holds as many frames as
+    /// its [stream window](Self::http2_stream_window) has room for. So by default a connection can have
+    /// 3 stalled WebSockets with messages of one byte (7 bytes each on the stream), 20 with
+    /// messages of 30 bytes, 90 with messages of 100 bytes, and any number with messages of 250
+    /// bytes or more.
+    ///
+    /// Applies to sockets listened on afterwards.
+    #[must_use]
+    pub fn http2_connection_window(mut self, bytes: u32) -> Self {
+        self.http.windows.connection = bytes.clamp(Windows::MIN_CONNECTION, Windows::MAX);
         self
     }
 

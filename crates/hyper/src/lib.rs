@@ -43,8 +43,10 @@
 //!
 //! # In an accept loop of your own
 //!
-//! A [`Mount`] is an ordinary service. Three things are up to your loop: serve the connection *with
-//! upgrades*, set [the peer's address](Mount::peer_addr), and turn Nagle's algorithm off.
+//! A [`Mount`] is an ordinary service. Four things are up to your loop: serve the connection *with
+//! upgrades*, set [the peer's address](Mount::peer_addr), turn Nagle's algorithm off, and set two
+//! windows of HTTP/2. With hyper's default windows, one WebSocket that does not receive can end all
+//! WebSockets of its connection; see [HTTP/2](#http2).
 //!
 //! ```no_run
 //! # use std::convert::Infallible;
@@ -68,6 +70,8 @@
 //!     tokio::spawn(async move {
 //!         let mut builder = auto::Builder::new(TokioExecutor::new());
 //!         builder.http2().enable_connect_protocol();
+//!         builder.http2().initial_connection_window_size(16 << 20);
+//!         builder.http2().initial_stream_window_size(64 << 10);
 //!         builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await
 //!     });
 //! }
@@ -105,11 +109,40 @@
 //!         let service = service.tls(stream.info());
 //!         let mut builder = auto::Builder::new(TokioExecutor::new());
 //!         builder.http2().enable_connect_protocol();
+//!         builder.http2().initial_connection_window_size(16 << 20);
+//!         builder.http2().initial_stream_window_size(64 << 10);
 //!         builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await
 //!     });
 //! }
 //! # }
 //! ```
+//!
+//! # HTTP/2
+//!
+//! Over HTTP/2, a WebSocket is a stream of a connection that it shares with others (RFC 8441). While
+//! its program does not receive, up to 64 KiB are read ahead, and then flow control holds the
+//! sender. But h2, hyper's HTTP/2, also counts the frames that are left unread in it. Each one shorter than 256 bytes costs the
+//! difference, and when all together cost more than half of the connection's window, h2 ends the
+//! connection with `ENHANCE_YOUR_CALM` (`too_many_data_frames`), and so all of its WebSockets. Two
+//! lines give the connection enough, and each stream little:
+//!
+//! ```
+//! # use hyper_util::rt::TokioExecutor;
+//! # use hyper_util::server::conn::auto;
+//! # let mut builder = auto::Builder::new(TokioExecutor::new());
+//! builder.http2().initial_connection_window_size(16 << 20);
+//! builder.http2().initial_stream_window_size(64 << 10);
+//! ```
+//!
+//! A stream then receives at most 64 KiB for each round trip. [`HttpServer`] has these windows by
+//! default; [`http2_connection_window`](HttpServer::http2_connection_window) says how many stalled
+//! WebSockets they allow. hyper ends no connection whose client does not read its answers;
+//! [`HttpServer`] does.
+//!
+//! If the client resets the stream, [`recv`](towline::Connection::recv) returns an error of the kind
+//! [`ConnectionLost`](towline::ErrorKind::ConnectionLost) that names the error code: `the peer reset
+//! the HTTP/2 stream: CANCEL`. So it does if either end ends the HTTP/2 connection. The
+//! `h2::Error` is among its [sources](std::error::Error::source).
 //!
 //! # With tower
 //!
@@ -143,6 +176,12 @@ mod ahead;
 mod greeting;
 
 mod place;
+
+mod write_deadline;
+
+mod h2_error;
+
+mod h2_stream;
 
 mod upgraded;
 

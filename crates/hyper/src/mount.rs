@@ -93,7 +93,8 @@ impl<S> Layer<S> for MountLayer {
 ///
 /// Serve the connection with upgrades: `with_upgrades()` of hyper's HTTP/1 connections,
 /// `serve_connection_with_upgrades` of hyper-util's. For HTTP/2, call `enable_connect_protocol()`
-/// on the builder. [`HttpServer`](crate::HttpServer) does all of that.
+/// on the builder, and set [two windows](crate#http2). [`HttpServer`](crate::HttpServer) does all
+/// of that.
 #[derive(Clone)]
 pub struct Mount<S> {
     server: ServerHandle,

@@ -20,6 +20,7 @@ use towline::{ErrorKind, ServerHandle, TlsInfo};
 use crate::greeting::{Greeted, Secure, greet, greet_secure};
 use crate::peer_addr::PeerAddr;
 use crate::place::Place;
+use crate::write_deadline::WriteDeadline;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -31,10 +32,33 @@ const BUFFER: usize = 64 << 10;
 pub(crate) struct Http<S> {
     pub(crate) service: S,
     pub(crate) header_timeout: Duration,
+    pub(crate) windows: Windows,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) nodelay: bool,
     pub(crate) tls: Option<Arc<dyn Secure>>,
     pub(crate) report_to: Option<ServerHandle>,
+}
+
+/// The flow-control windows of HTTP/2 (RFC 9113, section 5.2), in bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Windows {
+    /// h2 ends a connection whose unread small DATA frames exceed half of this; see
+    /// [`HttpServer::http2_connection_window`](crate::HttpServer::http2_connection_window).
+    pub(crate) connection: u32,
+    pub(crate) stream: u32,
+}
+
+impl Windows {
+    /// What a connection begins with (RFC 9113, section 6.9.2).
+    pub(crate) const MIN_CONNECTION: u32 = (1 << 16) - 1;
+    /// RFC 9113, section 6.9.1.
+    pub(crate) const MAX: u32 = (1 << 31) - 1;
+}
+
+impl Default for Windows {
+    fn default() -> Self {
+        Self { connection: 16 << 20, stream: 64 << 10 }
+    }
 }
 
 /// The phase of a server; phases only advance.
@@ -131,7 +155,7 @@ where
         let served = match is_http2 {
             true => {
                 place.leave();
-                service.serve_http2(stream, self.header_timeout, phase).await
+                service.serve_http2(stream, self.header_timeout, self.windows, phase).await
             }
             false => {
                 let late = place.late(deadline);
@@ -197,15 +221,21 @@ where
         self,
         stream: I,
         header_timeout: Duration,
+        windows: Windows,
         phase: watch::Receiver<Phase>,
     ) -> hyper::Result<()>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        // As long as the ping that a silent client gets and its answer may take. If the client takes
+        // nothing, hyper can't send the ping, and not end the connection either.
+        let stream = WriteDeadline::new(stream, header_timeout.saturating_mul(2));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(header_timeout)
             .keep_alive_timeout(header_timeout)
+            .initial_connection_window_size(windows.connection)
+            .initial_stream_window_size(windows.stream)
             .enable_connect_protocol()
             .serve_connection(TokioIo::new(stream), self);
         drive(connection, |connection| connection.graceful_shutdown(), phase).await

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use http::Version;
 use hyper::rt::{Read, Write};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -12,10 +13,17 @@ use tokio::net::UnixStream;
 use towline::TlsStream;
 
 use crate::ahead::Ahead;
+use crate::h2_stream::H2Stream;
 
 /// Waits for hyper to release the stream, and returns it with the bytes read after the request.
-pub(crate) async fn upgraded(on_upgrade: OnUpgrade) -> io::Result<towline::Upgraded> {
+pub(crate) async fn upgraded(
+    on_upgrade: OnUpgrade,
+    version: Version,
+) -> io::Result<towline::Upgraded> {
     match on_upgrade.await {
+        Ok(upgraded) if version == Version::HTTP_2 => {
+            Ok(towline::Upgraded::new(H2Stream::new(upgraded), Vec::new()))
+        }
         Ok(upgraded) => Ok(take_out(upgraded)),
         Err(error) if error.is_user() => Err(io::Error::other(format!(
             "{error}; hyper must serve the connection with upgrades (`with_upgrades`, \

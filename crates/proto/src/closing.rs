@@ -23,6 +23,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::fault::{Fault, LimitExceeded, Violation};
+use crate::nanos::Nanos;
 use crate::role::Role;
 use crate::wire::close::{CloseCode, CloseFrame};
 
@@ -181,7 +182,7 @@ pub enum TransportFate {
 #[derive(Debug)]
 pub(crate) struct Closing {
     role: Role,
-    timeout: Duration,
+    timeout: Nanos,
     phase: Phase,
 }
 
@@ -207,7 +208,7 @@ enum Phase {
 
 impl Closing {
     pub(crate) fn new(role: Role, timeout: Duration) -> Self {
-        Self { role, timeout, phase: Phase::Open }
+        Self { role, timeout: timeout.into(), phase: Phase::Open }
     }
 
     /// Returns whether messages may be sent.
@@ -278,7 +279,7 @@ impl Closing {
         }
         self.phase = Phase::Closing {
             sent: Box::new(frame.clone()),
-            deadline: now.checked_add(self.timeout),
+            deadline: now.checked_add(self.timeout.into()),
         };
         true
     }
@@ -296,7 +297,12 @@ impl Closing {
                     CloseCode::NO_STATUS => CloseFrame::EMPTY,
                     code => CloseFrame::of(code, ""),
                 };
-                (Initiator::Remote, answer.clone(), Some(answer), now.checked_add(self.timeout))
+                (
+                    Initiator::Remote,
+                    answer.clone(),
+                    Some(answer),
+                    now.checked_add(self.timeout.into()),
+                )
             }
             Phase::Closing { sent, deadline } => {
                 (Initiator::Local, CloseFrame::clone(sent), None, *deadline)
@@ -328,7 +334,7 @@ impl Closing {
         let (sent, to_send, deadline) = match &self.phase {
             Phase::Open => {
                 let frame = CloseFrame::of(fault.close_code(), reason);
-                (Some(frame.clone()), Some(frame), now.checked_add(self.timeout))
+                (Some(frame.clone()), Some(frame), now.checked_add(self.timeout.into()))
             }
             Phase::Closing { sent, deadline } => (Some(CloseFrame::clone(sent)), None, *deadline),
             Phase::Broken { sent, deadline, .. } => (sent.as_deref().cloned(), None, *deadline),
@@ -377,7 +383,7 @@ impl Closing {
         is_written: bool,
     ) {
         let (sent, deadline) = match &self.phase {
-            Phase::Open => (None, now.checked_add(self.timeout)),
+            Phase::Open => (None, now.checked_add(self.timeout.into())),
             Phase::Closing { sent, deadline } => (Some(sent.clone()), *deadline),
             Phase::Broken { .. } | Phase::Closed(_) => return,
             Phase::Finishing { .. } => {

@@ -108,6 +108,14 @@ pub struct Config {
     /// deflater of 165 to 290 KiB. Default: 256 KiB.
     pub send_high_water_mark: usize,
 
+    /// Whether a connection that is lost keeps the messages of which it has written nothing, for
+    /// `take_unsent` to return.
+    ///
+    /// They are in memory until the program takes them or drops the connection: at most what
+    /// `send_high_water_mark` allows. Without this, an ended connection frees its queue at once.
+    /// Default: off.
+    pub keep_unsent: bool,
+
     /// How messages are compressed if the peer supports it, or `None` for no compression. Default:
     /// `None`.
     ///
@@ -158,6 +166,7 @@ impl Config {
             close_timeout: Duration::from_secs(5),
             send_timeout: Some(Duration::from_secs(60)),
             send_high_water_mark: 256 << 10,
+            keep_unsent: false,
             compression: None,
             frame_size: FrameSize::default(64 << 10),
         }
@@ -272,6 +281,13 @@ impl Config {
     #[must_use]
     pub fn send_high_water_mark(mut self, bytes: usize) -> Self {
         self.send_high_water_mark = bytes;
+        self
+    }
+
+    /// Sets [`keep_unsent`](Self::keep_unsent).
+    #[must_use]
+    pub fn keep_unsent(mut self, on: bool) -> Self {
+        self.keep_unsent = on;
         self
     }
 

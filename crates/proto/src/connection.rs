@@ -13,6 +13,7 @@ use crate::incoming::{Incoming, Input};
 use crate::read_buffer::{ReadBuffer, read};
 use crate::role::Role;
 use crate::session::Session;
+use crate::stats::Stats;
 
 /// One end of a connection, without I/O.
 ///
@@ -93,6 +94,9 @@ impl Connection {
             return Incoming::End;
         }
         let incoming = self.inbound.poll(input);
+        if !matches!(incoming, Incoming::Text(_) | Incoming::Binary(_)) {
+            self.session.handle_counts(self.inbound.take_counts());
+        }
         if input.len() < before {
             self.session.handle_received(now);
         }
@@ -127,7 +131,10 @@ impl Connection {
         };
         match result {
             Ok(0) => self.session.handle_transport_end(),
-            Ok(_) => self.has_read = true,
+            Ok(count) => {
+                self.inbound.handle_read(count);
+                self.has_read = true;
+            }
             Err(error) if is_passing(&error) => return Err(error),
             Err(error) => self.session.handle_transport_error(error.kind()),
         }
@@ -162,6 +169,18 @@ impl Connection {
         }
         self.session.outbound().reclaim_buffer();
         Ok(self.session.poll_transport())
+    }
+
+    /// Counts bytes that were not read by [`read_from`](Self::read_from), for
+    /// [`stats`](Self::stats).
+    pub fn handle_read(&mut self, count: usize) {
+        self.inbound.handle_read(count);
+    }
+
+    /// Returns what was sent and received until `now`.
+    pub fn stats(&mut self, now: Instant) -> Stats {
+        self.session.handle_counts(self.inbound.take_counts());
+        self.session.stats(now)
     }
 
     /// Returns the session, for sending, closing and keepalive.

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::Keepalive;
+use crate::nanos::Nanos;
 
 /// Without a minimum, a connection could do nothing but send pings.
 const SHORTEST: Duration = Duration::from_millis(1);
@@ -10,10 +11,13 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The keepalive timer. It has no clock: the caller passes the time.
 #[derive(Debug)]
 pub struct Timer {
-    keepalive: Option<Keepalive>,
-    /// When bytes of the peer were last received or, while a ping is unanswered, when it was sent.
-    since: Instant,
-    is_asked: bool,
+    /// `None` without keepalive.
+    interval: Option<Nanos>,
+    grace: Option<Nanos>,
+    /// When bytes of the peer were last received.
+    heard: Instant,
+    /// While a ping is unanswered: how much later it was sent.
+    asked_after: Option<Nanos>,
 }
 
 /// The action that is due.
@@ -29,36 +33,44 @@ pub enum Due {
 impl Timer {
     /// Creates a timer that counts the peer as heard at `now`.
     pub fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
-        Self { keepalive, since: now, is_asked: false }
+        Self {
+            interval: keepalive.map(|keepalive| keepalive.interval.into()),
+            grace: keepalive.and_then(|keepalive| keepalive.grace).map(Nanos::from),
+            heard: now,
+            asked_after: None,
+        }
     }
 
-    /// Returns the configuration.
+    /// Returns the configuration. Durations are at least a nanosecond, and those of more
+    /// than 584 years are [`Duration::MAX`].
     pub fn keepalive(&self) -> Option<Keepalive> {
-        self.keepalive
+        let keepalive = Keepalive::every(self.interval?.into());
+        Some(keepalive.grace(self.grace.map(Duration::from)))
     }
 
     /// Records that bytes of the peer were received at `at`.
     pub fn handle_received(&mut self, at: Instant) {
         // With a coarse clock, the answer may have the time of the ping.
-        if at >= self.since {
-            self.since = at;
-            self.is_asked = false;
+        if at >= self.since() {
+            self.heard = at;
+            self.asked_after = None;
         }
     }
 
     /// Records that bytes of the peer were received between these two times. A ping may be early,
     /// but the peer must not be declared dead too early.
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
-        self.handle_received(if self.is_asked { to } else { from });
+        self.handle_received(if self.asked_after.is_some() { to } else { from });
     }
 
     /// Returns when [`poll_due`](Self::poll_due) next returns an action if nothing is received
     /// until then.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let Keepalive { interval, grace } = self.keepalive?;
+        let Keepalive { interval, grace } = self.keepalive()?;
         let interval = interval.max(SHORTEST);
-        let silence = if self.is_asked { grace.unwrap_or(interval) } else { interval };
-        self.since.checked_add(silence)
+        let is_asked = self.asked_after.is_some();
+        let silence = if is_asked { grace.unwrap_or(interval) } else { interval };
+        self.since().checked_add(silence)
     }
 
     /// Returns the action that is due at `now`, if any.
@@ -66,14 +78,24 @@ impl Timer {
         if now < self.poll_timeout()? {
             return None;
         }
-        let is_dead = self.is_asked && self.keepalive?.grace.is_some();
+        let is_dead = self.asked_after.is_some() && self.grace.is_some();
         Some(if is_dead { Due::Dead } else { Due::Ping })
     }
 
     /// Records that a ping was sent.
     pub fn handle_ping_sent(&mut self, now: Instant) {
-        self.since = now;
-        self.is_asked = true;
+        self.asked_after = Some(now.saturating_duration_since(self.heard).into());
+    }
+
+    /// Returns when bytes of the peer were last received, as far as recorded.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Returns when the unanswered ping was sent or, without one, when bytes were last received.
+    fn since(&self) -> Instant {
+        let after = self.asked_after.map(Duration::from).unwrap_or_default();
+        self.heard.checked_add(after).unwrap_or(self.heard)
     }
 }
 

@@ -33,11 +33,15 @@
 
 mod glimpse;
 
+mod nanos;
+
 pub mod role;
 
 pub mod compression;
 
 pub mod config;
+
+pub mod stats;
 
 pub mod wire;
 
@@ -73,6 +77,8 @@ pub mod closing;
 
 pub mod keepalive;
 
+mod round_trip;
+
 mod stall;
 
 pub mod session;
@@ -106,6 +112,7 @@ pub use read_buffer::ReadBuffer;
 pub use refused::{Refused, SendError};
 pub use role::Role;
 pub use session::Session;
+pub use stats::{Counts, RoundTrip, Stats, Traffic};
 pub use text::{InvalidUtf8, Text, Utf8Validator};
 pub use wire::close::{CloseCode, CloseFrame, InvalidClose, MalformedClose};
 pub use wire::frame::Frame;

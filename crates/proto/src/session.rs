@@ -18,7 +18,9 @@ use crate::outbound::{Outbound, check_control};
 use crate::outgoing::Outgoing;
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
+use crate::round_trip::RoundTrips;
 use crate::stall::Stall;
+use crate::stats::{Counts, Stats, Sums};
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
@@ -36,6 +38,10 @@ pub struct Session {
     keepalive: Timer,
     stall: Stall,
     control_rate: ControlRate,
+    started: Instant,
+    sums: Sums,
+    pings_received: u64,
+    round_trips: RoundTrips,
     send_high_water_mark: usize,
 }
 
@@ -49,9 +55,13 @@ impl Session {
             stall: Stall::new(config.send_timeout),
             control_rate: ControlRate {
                 limit: config.max_received_control_rate,
-                second: now,
                 frames: 0,
+                second: 0,
             },
+            started: now,
+            sums: Sums::default(),
+            pings_received: 0,
+            round_trips: RoundTrips::default(),
             send_high_water_mark: config.send_high_water_mark,
         }
     }
@@ -134,7 +144,41 @@ impl Session {
     ///
     /// [`Refused`], with the payload, if it is longer than 125 bytes or the connection is closing.
     pub fn ping(&mut self, payload: Bytes) -> Result<(), SendError<Bytes>> {
-        self.control(Opcode::Ping, payload)
+        let sent = payload.clone();
+        self.control(Opcode::Ping, payload)?;
+        self.round_trips.handle_other_ping(&sent);
+        Ok(())
+    }
+
+    /// Queues a ping to measure a round trip, and returns its number. Its payload is chosen here.
+    /// A pong answers all pings before its own as well, since the peer may answer the latest only
+    /// (RFC 6455, section 5.5.3).
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closing`], once a close frame was sent or received.
+    pub fn begin_round_trip(&mut self, now: Instant) -> Result<u32, Refused> {
+        if !self.closing.is_open() {
+            return Err(Refused::Closing);
+        }
+        let (number, payload) = self.round_trips.begin(now);
+        self.outbound.control(Opcode::Ping, payload).map_err(|error| error.why())?;
+        Ok(number)
+    }
+
+    /// Returns how long a round trip took, once, after its pong was received.
+    pub fn take_round_trip(&mut self, number: u32) -> Option<Duration> {
+        self.round_trips.take(number)
+    }
+
+    /// Forgets a round trip whose result is not taken.
+    pub fn forget_round_trip(&mut self, number: u32) {
+        self.round_trips.forget(number);
+    }
+
+    /// Returns whether the result of this round trip is there to be taken.
+    pub fn is_round_trip_over(&self, number: u32) -> bool {
+        self.round_trips.is_over(number)
     }
 
     /// Queues an unsolicited pong. Pings are answered automatically.
@@ -177,6 +221,17 @@ impl Session {
     /// Records that bytes of the peer were received between these two times.
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
         self.keepalive.handle_received_between(from, to);
+    }
+
+    /// Adds what the [decoder](crate::inbound::Inbound::take_counts) has counted.
+    #[inline]
+    pub fn handle_counts(&mut self, counts: Counts) {
+        self.sums.add(counts);
+    }
+
+    /// Records that a sender has waited this long for room in the queue.
+    pub fn handle_waited(&mut self, waited: Duration) {
+        self.sums.add_wait(waited);
     }
 
     /// Records that bytes of the peer are unread at `now`, so the peer is not considered dead.
@@ -235,13 +290,17 @@ impl Session {
                 Err(*fault)
             }
             Incoming::Ping(payload) => {
+                self.pings_received += 1;
                 self.count_control(now)?;
                 if self.closing.is_open() {
                     self.outbound.pong(payload.clone());
                 }
                 Ok(())
             }
-            Incoming::Pong(_) => self.count_control(now),
+            Incoming::Pong(payload) => {
+                self.round_trips.handle_pong(now, payload);
+                self.count_control(now)
+            }
             Incoming::Close(frame) => {
                 if let Some(answer) = self.closing.handle_peer_close(now, frame.clone()) {
                     self.outbound.close(answer);
@@ -258,6 +317,7 @@ impl Session {
     ///
     /// As [`handle_incoming`](Self::handle_incoming).
     pub fn handle_unanswered_ping(&mut self, now: Instant) -> Result<(), Fault> {
+        self.pings_received += 1;
         self.count_control(now)
     }
 
@@ -352,6 +412,7 @@ impl Session {
 
     fn ask(&mut self, now: Instant) {
         self.keepalive.handle_ping_sent(now);
+        self.round_trips.handle_keepalive_ping(now);
         // An empty payload is never too long.
         let _ = self.outbound.control(Opcode::Ping, Bytes::new());
     }
@@ -383,6 +444,24 @@ impl Session {
     /// are queued behind that message do not count.
     pub fn is_full_to_continue(&self) -> bool {
         self.is_above_mark(self.outbound.cost_before_frame())
+    }
+
+    /// Returns what was sent and received until `now`.
+    pub fn stats(&self, now: Instant) -> Stats {
+        let (waits, waited) = self.sums.waits();
+        Stats {
+            sent: self.outbound.traffic(),
+            received: self.sums.traffic(),
+            pings_sent: self.outbound.pings(),
+            pings_received: self.pings_received,
+            round_trip: self.round_trips.measured(),
+            queued_messages: self.outbound.queued_messages(),
+            queued_bytes: self.outbound.queued_len(),
+            waits,
+            waited,
+            age: now.saturating_duration_since(self.started),
+            idle: now.saturating_duration_since(self.keepalive.heard()),
+        }
     }
 
     /// Returns the encoder, to lend it a buffer or to inspect the queue.
@@ -426,7 +505,10 @@ impl Session {
     }
 
     fn count_control(&mut self, now: Instant) -> Result<(), Fault> {
-        let Err(limit) = self.control_rate.count(now) else { return Ok(()) };
+        let Err(limit) = self.control_rate.count(now.saturating_duration_since(self.started))
+        else {
+            return Ok(());
+        };
         let fault = Fault::from(limit);
         self.handle_fault(now, fault);
         Err(fault)
@@ -443,14 +525,19 @@ impl Session {
 #[derive(Debug)]
 struct ControlRate {
     limit: Option<NonZeroU32>,
-    second: Instant,
     frames: u32,
+    /// When the second began, in nanoseconds.
+    second: u64,
 }
 
 impl ControlRate {
-    fn count(&mut self, now: Instant) -> Result<(), LimitExceeded> {
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Counts a frame at this age of the connection.
+    fn count(&mut self, age: Duration) -> Result<(), LimitExceeded> {
         let Some(limit) = self.limit else { return Ok(()) };
-        if now.saturating_duration_since(self.second) >= Duration::from_secs(1) {
+        let now = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+        if now.saturating_sub(self.second) >= Self::SECOND {
             self.second = now;
             self.frames = 0;
         }

@@ -2,19 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use crate::nanos::Nanos;
+
 /// The timer for a transport that is full without progress. It has no clock: the caller passes the
 /// time.
 #[derive(Debug)]
 pub(crate) struct Stall {
     /// The longest time without progress.
-    timeout: Option<Duration>,
+    timeout: Option<Nanos>,
     /// When the transport last made progress, and how many bytes it had accepted in total.
     since: Option<Box<(Instant, u64)>>,
 }
 
 impl Stall {
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
-        Self { timeout, since: None }
+        Self { timeout: timeout.map(Nanos::from), since: None }
     }
 
     /// Records that the transport, which has accepted `written` bytes in total, is full.
@@ -38,7 +40,7 @@ impl Stall {
     /// total, accepts none until then. `None` if it has made progress since it was full.
     pub(crate) fn deadline(&self, written: u64) -> Option<Instant> {
         let (since, before) = **self.since.as_ref()?;
-        if before == written { since.checked_add(self.timeout?) } else { None }
+        if before == written { since.checked_add(self.timeout?.into()) } else { None }
     }
 }
 

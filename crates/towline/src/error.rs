@@ -106,6 +106,9 @@ pub enum ErrorKind {
     /// The server sent a redirect that is not followed: a loop, one too many, one from TLS to plain
     /// text, or one to a URL that is not a WebSocket URL. [`Error::response`] has its answer.
     Redirect,
+    /// The program's function for a [reconnecting client](crate::Client::reconnecting) returned a fatal
+    /// error. [`Error::get_ref`] has it.
+    Dial,
     /// The opening handshake took longer than its deadline.
     HandshakeTimeout,
     /// The peer's part of the opening handshake is invalid.
@@ -163,6 +166,7 @@ impl ErrorKind {
             Self::ProxyFailed => "ERR_PROXY_FAILED",
             Self::ProxyRefused => "ERR_PROXY_REFUSED",
             Self::Redirect => "ERR_REDIRECT",
+            Self::Dial => "ERR_DIAL",
             Self::HandshakeTimeout => "ERR_HANDSHAKE_TIMEOUT",
             Self::Handshake => "ERR_HANDSHAKE",
             Self::HttpResponse => "ERR_HTTP_RESPONSE",
@@ -203,6 +207,7 @@ impl ErrorKind {
             | Self::TlsUnavailable
             | Self::InvalidTls
             | Self::InvalidProxy
+            | Self::Dial
             | Self::InvalidHandshakeOption => Blame::Local,
             Self::PeerViolation
             | Self::LimitExceeded

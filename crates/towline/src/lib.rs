@@ -65,7 +65,8 @@
 //! # Where to go on
 //!
 //! - [`Server`], [`ServerBuilder`] and [`Request`]: listen, accept, reject, broadcast, shut down.
-//! - [`Client`] and [`Proxy`]: connect, through whatever is in between.
+//! - [`Client`] and [`Proxy`]: connect, through whatever is in between. [`Reconnecting`]: connect again
+//!   when a connection is lost.
 //! - [`Connection`] and [`Sender`]: send, receive, close. A connection also carries the
 //!   [path](Connection::path) it was requested by and [data](Connection::data) of the program, such as
 //!   the user.
@@ -114,7 +115,10 @@ mod client;
 
 /// The crate of the payload type, in the version that this API uses.
 pub use bytes;
-pub use client::{Client, Proxy, Resolve};
+pub use client::{
+    Attempt, Backoff, Client, Dial, DialError, Ending, Proxy, ReconnectEvent, ReconnectEvents,
+    ReconnectHandle, Reconnecting, Resolve, Retry,
+};
 pub use connection::{
     ByteReader, ByteStream, ByteWriter, Connection, Event, Info, MessageReader, MessageWriter,
     Receiver, Sender, WhenFull,
@@ -123,8 +127,8 @@ pub use error::{Blame, Error, ErrorKind, Result};
 /// The crate of requests, headers and status codes, in the version that this API uses.
 pub use http;
 pub use server::{
-    Broadcasting, Connections, Delivery, Events, Request, Responding, Server, ServerBuilder,
-    ServerEvent, ServerHandle, Shutdown, Upgraded,
+    Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Request, Responding,
+    Server, ServerBuilder, ServerEvent, ServerHandle, ServerStats, Shutdown, Upgraded,
 };
 #[cfg(feature = "rustls")]
 pub use tls::{ClientAuth, Tls, TlsServer};
@@ -140,6 +144,7 @@ pub use towline_proto::handshake::{
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
     Initiator, InvalidClose, InvalidUtf8, Keepalive, LimitExceeded, MalformedClose, Message,
-    MessageKind, MessageRef, Negotiated, Opcode, Outgoing, Role, Rsv, Text, Violation,
+    MessageKind, MessageRef, Negotiated, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats, Text,
+    Traffic, Violation,
 };
 pub use transport::{Io, TlsInfo, TlsStream};

@@ -303,6 +303,35 @@ fn an_idle_compressed_connection_without_context_takeover_holds_no_more_than_ano
     assert!(compressed * 100 <= plain * 105, "{compressed} bytes, and {plain} without");
 }
 
+#[tokio::test]
+async fn what_compression_saves_is_counted_at_both_ends() {
+    let (mut server, url) = server(Deflate::server()).await;
+    let client = client(Deflate::client());
+    let [mut at_server, mut at_client] = connect(&mut server, &client, &url).await;
+    // In one frame, in several, too short to be compressed, and left as it is.
+    let long = "ship ahoy ".repeat(20_000);
+    let messages = [&long[..1000], &long, "short", &long[..1000]];
+    for (at, message) in messages.into_iter().enumerate() {
+        let compress = if at == 3 { Compress::Never } else { Compress::Auto };
+        at_client.send(Outgoing::from(message).compress(compress)).await.unwrap();
+        let received = at_server.recv().await.unwrap().unwrap();
+        assert_eq!(received.len(), message.len());
+    }
+    let (sent, received) = (at_client.stats().sent, at_server.stats().received);
+    assert_eq!(sent, received);
+    assert_eq!(sent.payload_bytes, 1000 + 200_000 + 5 + 1000);
+    assert_eq!(sent.plain_bytes, 1000 + 200_000);
+    assert!((1..20_000).contains(&sent.compressed_bytes), "{sent:?}");
+    assert!(sent.wire_bytes > sent.compressed_bytes + 1005);
+
+    server.connections().broadcast(long.clone()).await;
+    at_client.recv().await.unwrap().unwrap();
+    let (sent, received) = (at_server.stats().sent, at_client.stats().received);
+    assert_eq!(sent, received);
+    assert_eq!((sent.payload_bytes, sent.plain_bytes), (200_000, 200_000));
+    assert!((1..20_000).contains(&sent.compressed_bytes), "{sent:?}");
+}
+
 /// Those that are read in pieces, those that are dropped, and those that are sent while they are
 /// written, which are not compressed: all leave the windows as they are to be.
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use towline::{Client, ErrorKind, Message, Proxy};
+use towline::http::StatusCode;
+use towline::{Client, CloseCode, ErrorKind, Message, Proxy, Server};
 
 fn example(name: &str) -> PathBuf {
     // This is target/debug/deps/examples-….
@@ -78,4 +79,37 @@ async fn the_chat_parts_rooms_and_names_who_speaks() {
     assert_eq!(cat.recv().await.unwrap(), Some(Message::from("cat: aye")));
     ada.send("all hands!").await.unwrap();
     assert_eq!(cat.recv().await.unwrap(), Some(Message::from("ada: all hands!")));
+}
+
+/// A server that is overloaded, restarts, and ends.
+#[tokio::test]
+async fn the_reconnecting_client_comes_back_with_a_fresh_token() {
+    let mut server = Server::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", server.local_addr().unwrap());
+    let client = tokio::task::spawn_blocking(move || {
+        Command::new(example("reconnecting")).arg(url).env("no_proxy", "*").output().unwrap()
+    });
+    let mut tokens = Vec::new();
+    for code in [None, Some(1012), Some(1000)] {
+        let request = server.next_request().await.unwrap();
+        tokens.push(request.headers()["authorization"].to_str().unwrap().to_owned());
+        let Some(code) = code else {
+            request.reject(StatusCode::SERVICE_UNAVAILABLE, "busy").await.unwrap();
+            continue;
+        };
+        let mut connection = request.accept().await.unwrap();
+        assert_eq!(connection.recv().await.unwrap(), Some(Message::from("subscribe")));
+        connection.send(format!("news {code}")).await.unwrap();
+        connection.close(CloseCode::new(code), "").await.unwrap();
+    }
+    assert_eq!(tokens, ["Bearer token-1", "Bearer token-2", "Bearer token-3"]);
+    let output = client.await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}");
+    let lines: Vec<_> = said.lines().collect();
+    for line in ["attempt 1", "Text(\"news 1012\")", "attempt 3", "Text(\"news 1000\")", "ended"] {
+        assert!(lines.contains(&line), "{line} is missing in {said}");
+    }
+    assert!(said.contains("waiting: ") && said.contains("503"), "{said}");
+    assert!(said.contains("lost: closed by the peer with 1012"), "{said}");
 }

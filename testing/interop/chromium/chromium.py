@@ -96,7 +96,7 @@ def run_secure(options, chromium, javascript):
     with contextlib.ExitStack() as stack:
         certificates = Certificates(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(child(
-            [options.towline, "serve", "--listen", "127.0.0.1:0", "--compress",
+            [options.towline, "serve", "--listen", "127.0.0.1:0", "--compress", "-v",
              *certificates.serving()]))
         test = stack.enter_context(child(
             [javascript, HERE / "secure.mjs", "--url", f"https://{server.address()}/",
@@ -105,6 +105,9 @@ def run_secure(options, chromium, javascript):
         print("\n".join(test.output))
         if status != 0:
             raise Failed("TLS in the browser")
+        # The server's view of both.
+        server.line(r"connected to / over TLS [\d.]+ and HTTP/2,", 10)
+        server.line(r"connected to / over TLS [\d.]+,", 10)
 
 
 def arguments():

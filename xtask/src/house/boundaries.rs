@@ -1,4 +1,4 @@
-//! Which crates may depend on which: `proto <- towline <- {hyper, axum, cli}` and `proto <- node`.
+//! Which crates may depend on which: `proto <- towline <- {hyper, axum, metrics, cli}` and `proto <- node`.
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 7] = [
+pub(crate) const STEPS: [Step; 9] = [
     Step {
         name: "programs",
         about: "build the programs that the suites run",
@@ -42,10 +42,22 @@ pub(crate) const STEPS: [Step; 7] = [
         run: peers,
     },
     Step {
+        name: "http2",
+        about: "a client of PyPI's h2, and curl, over HTTP/2",
+        slow: true,
+        run: http2,
+    },
+    Step {
         name: "console",
         about: "the console in Chromium, over HTTP and HTTPS",
         slow: true,
         run: console,
+    },
+    Step {
+        name: "metrics",
+        about: "the metrics of `towline serve`, read by Prometheus's own parser",
+        slow: true,
+        run: metrics,
     },
     Step { name: "node", about: "build and test the npm package", slow: true, run: node },
 ];
@@ -92,6 +104,12 @@ fn peers(context: &Context) -> Result<Outcome> {
     judge(context, &mut command)
 }
 
+fn http2(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "http2/http2.py");
+    command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT);
+    judge(context, &mut command)
+}
+
 fn console(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "chromium/chromium.py");
     command.arg("--program").arg(context.program("towline-interop"));
@@ -105,6 +123,11 @@ fn console(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "chromium/chromium.py");
     command.args(["--secure", "--"]).arg(context.program("towline"));
     judge(context, command.args(ON_ANY_PORT).args(["--compress", "--tls-self-signed"]))
+}
+
+fn metrics(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "metrics/metrics.py");
+    judge(context, command.arg("--").arg(context.program("towline")).args(ON_ANY_PORT))
 }
 
 fn node(context: &Context) -> Result<Outcome> {

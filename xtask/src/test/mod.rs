@@ -66,10 +66,8 @@ pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
 /// Returns the steps to run: the checks first, since they fail fastest.
 fn select(options: &Options) -> Result<Vec<Step>> {
     let checks = checks::STEPS.into_iter().chain([features::STEP, instructions::STEP]);
-    let mut steps: Vec<_> = checks
-        .chain([fuzzing::STEP, networks::STEP, migrations::STEP])
-        .chain(interop::STEPS)
-        .collect();
+    let also = [fuzzing::STEP, migrations::STEP, networks::STEP];
+    let mut steps: Vec<_> = checks.chain(also).chain(interop::STEPS).collect();
     for name in &options.only {
         if !steps.iter().any(|step| step.name == name) {
             let names: Vec<_> = steps.iter().map(|step| step.name).collect();

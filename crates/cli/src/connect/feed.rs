@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
 use towline::{CloseFrame, Message, Sender};
 
 use crate::connect::command::{Command, HELP};
-use crate::connect::input::Input;
+use crate::connect::input::{Input, Inputs};
 use crate::connect::output::Output;
 use crate::connect::pings::Pings;
 use crate::quantity::in_words;
@@ -37,7 +36,9 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// Sends the input until it ends.
-    pub(crate) async fn run(self, mut inputs: mpsc::Receiver<Input>) -> End {
+    pub(crate) async fn run(self, inputs: Inputs) -> End {
+        // Free once the conversation before has ended.
+        let mut inputs = inputs.lock().await;
         while let Some(input) = inputs.recv().await {
             let end = match input {
                 Input::Message(message) => self.send(message).await,

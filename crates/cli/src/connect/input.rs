@@ -1,9 +1,10 @@
 //! The messages to send, from standard input or the command line.
 
 use std::io::{self, BufRead as _, Read as _};
+use std::sync::Arc;
 use std::thread;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use towline::Message;
 
 /// How many inputs are read ahead.
@@ -18,6 +19,14 @@ pub(crate) enum Input {
     Line(String),
     /// Reading failed, for this reason.
     Failed(String),
+}
+
+/// The input, which one conversation after the other reads.
+pub(crate) type Inputs = Arc<Mutex<mpsc::Receiver<Input>>>;
+
+/// Shares the input.
+pub(crate) fn shared(inputs: mpsc::Receiver<Input>) -> Inputs {
+    Arc::new(Mutex::new(inputs))
 }
 
 /// A channel for input read over time.

@@ -22,6 +22,8 @@ mod feed;
 
 mod talk;
 
+mod again;
+
 mod line;
 
 mod history;
@@ -36,12 +38,12 @@ use std::future::pending;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use towline::Connection;
 
 pub(crate) use options::Options;
 
-use crate::connect::input::Input;
+use crate::connect::again::{Again, Next};
+use crate::connect::input::Inputs;
 use crate::connect::output::{Output, Talkativeness};
 use crate::connect::printer::{Printer, Stdout};
 use crate::connect::talk::Talk;
@@ -100,25 +102,49 @@ async fn session(
     if options.network.insecure && !options.quiet {
         say::note("warning: --insecure accepts any certificate: this may be any server");
     }
+    if options.reconnect {
+        let again = Again::new(&client, &options.url, options.quiet);
+        return sessions(options, again, view, interrupts, terminal).await;
+    }
     let connection = tokio::select! {
         connection = client.connect(&options.url) => connection?,
         () = interrupts.first() => return Ok((None, Exit::Interrupted)),
     };
-    let (inputs, printer) = inputs(options, view, &interrupts, terminal)?;
-    let talkativeness = match (options.quiet, options.verbose) {
-        (true, _) => Talkativeness::Quiet,
-        (_, true) => Talkativeness::Verbose,
-        _ => Talkativeness::Normal,
-    };
-    let output = Output { printer, view, talkativeness };
+    let (inputs, output) = streams(options, view, &interrupts, terminal)?;
     talk(options, connection, output, inputs, interrupts).await
+}
+
+/// The same, with a new connection when one is lost. The outcome is that of the last one.
+async fn sessions(
+    options: &Options,
+    mut again: Again,
+    view: View,
+    mut interrupts: Interrupts,
+    terminal: &mut Option<Terminal>,
+) -> Result<(Option<String>, Exit), Failure> {
+    let mut streams_open = None;
+    let mut outcome = Ok((None, Exit::Success));
+    loop {
+        let output = streams_open.as_ref().map(|(_, output)| output);
+        let connection = match again.next(output, &mut interrupts).await? {
+            Next::Connection(connection) => connection,
+            Next::Ended => return outcome,
+            Next::Interrupted => return Ok((None, Exit::Interrupted)),
+        };
+        let (inputs, output): &(Inputs, Output) = match &mut streams_open {
+            Some(open) => open,
+            closed => closed.insert(streams(options, view, &interrupts, terminal)?),
+        };
+        let (inputs, output) = (inputs.clone(), output.clone());
+        outcome = talk(options, connection, output, inputs, interrupts.clone()).await;
+    }
 }
 
 async fn talk(
     options: &Options,
     connection: Connection,
     output: Output,
-    inputs: mpsc::Receiver<Input>,
+    inputs: Inputs,
     interrupts: Interrupts,
 ) -> Result<(Option<String>, Exit), Failure> {
     let view = output.view;
@@ -163,19 +189,34 @@ fn view(options: &Options) -> View {
 }
 
 /// The input and the output.
+fn streams(
+    options: &Options,
+    view: View,
+    interrupts: &Interrupts,
+    terminal: &mut Option<Terminal>,
+) -> Result<(Inputs, Output), Failure> {
+    let (inputs, printer) = inputs(options, view, interrupts, terminal)?;
+    let talkativeness = match (options.quiet, options.verbose) {
+        (true, _) => Talkativeness::Quiet,
+        (_, true) => Talkativeness::Verbose,
+        _ => Talkativeness::Normal,
+    };
+    Ok((inputs, Output { printer, view, talkativeness }))
+}
+
 fn inputs(
     options: &Options,
     view: View,
     interrupts: &Interrupts,
     terminal: &mut Option<Terminal>,
-) -> Result<(mpsc::Receiver<Input>, Printer), Failure> {
+) -> Result<(Inputs, Printer), Failure> {
     if let View::Prompt { .. } = view {
         let (input, inputs) = input::channel();
         let (opened, above) = Terminal::open(input, interrupts.clone()).map_err(|error| {
             Failure::new(Exit::Unclean, format!("can't show a prompt: {error}"))
         })?;
         *terminal = Some(opened);
-        return Ok((inputs, Printer::new(above)));
+        return Ok((input::shared(inputs), Printer::new(above)));
     }
     let inputs = if !options.reads_input() {
         input::given(options.message.clone(), options.binary)
@@ -184,7 +225,7 @@ fn inputs(
     } else {
         input::lines()
     };
-    Ok((inputs, Printer::new(Stdout::new())))
+    Ok((input::shared(inputs), Printer::new(Stdout::new())))
 }
 
 /// Waits for this long, or forever.

@@ -29,7 +29,8 @@ Examples:
   towline connect ws://127.0.0.1:9001/ --binary < photo.jpg > copy.jpg
   towline connect wss://localhost:9001/ --ca root.pem --verbose
   towline connect wss://example.com/ --proxy socks5h://127.0.0.1:1080
-  towline connect ws://127.0.0.1:9001/ --wait forever --json < /dev/null";
+  towline connect ws://127.0.0.1:9001/ --wait forever --json < /dev/null
+  towline connect wss://example.com/feed --wait forever --reconnect < /dev/null";
 
 /// Talk to a WebSocket server: interactively on a terminal, otherwise as a filter.
 #[derive(Debug, Args)]
@@ -46,6 +47,11 @@ pub(crate) struct Options {
     /// Close only after receiving this many messages [default: 0]
     #[arg(short, long, value_name = "COUNT|forever", value_parser = wait)]
     pub(crate) wait: Option<Switch<u64>>,
+
+    /// Connect again when the connection is lost or can't be made, after delays of up to 30 s. Input
+    /// that was not sent by then is not sent later
+    #[arg(long)]
+    pub(crate) reconnect: bool,
 
     /// Send binary messages: each --message, or the whole input as one. Write received messages as
     /// they are, with nothing between them

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use towline::{CloseCode, CloseFrame, Closed, Connection, Event};
 
 use crate::connect::feed::{End, Feed};
-use crate::connect::input::Input;
+use crate::connect::input::Inputs;
 use crate::connect::output::Output;
 use crate::connect::pings::Pings;
 use crate::connect::printer::Gone;
@@ -55,10 +54,7 @@ impl Talk {
     }
 
     /// Runs until the connection has ended. Returns how it ended, and the exit code.
-    pub(crate) async fn run(
-        mut self,
-        inputs: mpsc::Receiver<Input>,
-    ) -> (Closed, Result<Exit, Failure>) {
+    pub(crate) async fn run(mut self, inputs: Inputs) -> (Closed, Result<Exit, Failure>) {
         let is_sending = Arc::new(AtomicBool::new(false));
         let feed = Feed {
             sender: self.connection.sender(),

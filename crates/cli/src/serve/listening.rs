@@ -11,16 +11,17 @@ use crate::exit::{Exit, Failure};
 const BACKLOG: u32 = 1024;
 
 /// Listens on all addresses: once, or once for each thread, which then share the ports. Returns the
-/// addresses, and the sockets of each thread.
+/// addresses, and the sockets of each thread. Errors name the `option` that sets the addresses.
 pub(crate) async fn bind(
     addresses: &[String],
     threads: Option<usize>,
+    option: &str,
 ) -> Result<(Vec<SocketAddr>, Vec<Vec<TcpListener>>), Failure> {
     let mut bound = Vec::new();
     let mut sockets: Vec<Vec<TcpListener>> = Vec::new();
     sockets.resize_with(threads.unwrap_or(1), Vec::new);
     for address in addresses {
-        let unable = |error| unable(address, &error);
+        let unable = |error| unable(address, &error, option);
         let mut known = None;
         for of_one in &mut sockets {
             let socket = match known {
@@ -75,13 +76,13 @@ fn share_port(_: &TcpSocket) -> io::Result<()> {
     ))
 }
 
-fn unable(address: &str, error: &io::Error) -> Failure {
+fn unable(address: &str, error: &io::Error, option: &str) -> Failure {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; another program listens there: choose another port with --listen, or 0 for a free one"
-        }
-        io::ErrorKind::PermissionDenied => "; ports below 1024 may need privileges",
-        _ => "",
+        io::ErrorKind::AddrInUse => format!(
+            "; another program listens there: choose another port with {option}, or 0 for a free one"
+        ),
+        io::ErrorKind::PermissionDenied => "; ports below 1024 may need privileges".to_owned(),
+        _ => String::new(),
     };
     Failure::new(Exit::NoConnection, format!("can't listen on {address}: {error}{hint}"))
 }

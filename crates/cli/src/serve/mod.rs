@@ -2,6 +2,10 @@
 
 mod tls;
 
+mod listening;
+
+mod metrics;
+
 mod options;
 
 mod tally;
@@ -9,8 +13,6 @@ mod tally;
 mod echo;
 
 mod console;
-
-mod listening;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,6 +35,7 @@ use crate::exit::{Exit, Failure, in_options};
 use crate::interrupt::Interrupts;
 use crate::say::{self, on_one_line};
 use crate::serve::echo::Echo;
+use crate::serve::metrics::Metrics;
 use crate::serve::tally::{Tally, count};
 use crate::serve::tls::Identity;
 
@@ -60,10 +63,14 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let (options, identity) = reading.await.map_err(|error| unclean_end(&error))?;
     let identity = identity?;
     let threads = options.threads.map(NonZeroUsize::get);
-    let (addresses, sockets) = listening::bind(&options.listen, threads).await?;
+    let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.
     tls::reload_on_hangup(identity.as_ref(), options.verbose)?;
     announce(&addresses, identity.as_ref());
+    let serving = match &options.metrics {
+        Some(address) => Some(Metrics::serve(address).await?),
+        None => None,
+    };
 
     let echo = Arc::new(Echo {
         protocols: options.protocol.clone(),
@@ -72,7 +79,9 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     });
     let (tell, mut told) = mpsc::unbounded_channel();
     let tls = identity.map(|identity| identity.server);
-    let worker = Worker { options: Arc::new(options), builder, tls, echo: echo.clone(), tell };
+    let metrics = serving.as_ref().map(|serving| serving.metrics.clone());
+    let options = Arc::new(options);
+    let worker = Worker { options, builder, tls, echo: echo.clone(), metrics, tell };
     let mut workers = JoinSet::new();
     for sockets in sockets {
         let serving = worker.clone().serve(sockets, interrupts.clone());
@@ -137,6 +146,7 @@ struct Worker {
     builder: ServerBuilder,
     tls: Option<TlsServer>,
     echo: Arc<Echo>,
+    metrics: Option<Metrics>,
     /// Sends how many connections are open once no more are accepted.
     tell: mpsc::UnboundedSender<u64>,
 }
@@ -167,6 +177,9 @@ impl Worker {
         }
         for socket in sockets {
             http.listen(TcpListener::from_std(socket).map_err(|error| unclean_end(&error))?);
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.observe(server.handle());
         }
         if options.verbose > 0 {
             tokio::spawn(report_rejections(server.events()));

@@ -11,6 +11,7 @@ use towline::{
 
 use crate::exit::{Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
+use crate::serve::metrics::ADDRESS as METRICS_ADDRESS;
 use crate::serve::tls::TlsOptions;
 
 /// Echo messages on every path, and serve a console page for browsers on plain GET /.
@@ -103,6 +104,17 @@ pub(crate) struct Options {
     /// Stop reading from a client while this much is queued to be sent to it
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
     high_water_mark: usize,
+
+    /// Serve metrics for Prometheus at /metrics on this address, apart from the WebSockets: keep it
+    /// from the public [without a value: 127.0.0.1:9464]
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        num_args = 0..=1,
+        default_missing_value = METRICS_ADDRESS,
+        value_parser = address,
+    )]
+    pub(crate) metrics: Option<String>,
 
     /// Log connections and how they end to standard error; -vv logs echoed messages as well
     #[arg(short, long, action = clap::ArgAction::Count)]
@@ -290,12 +302,22 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_off_and_on_loopback_unless_said_otherwise() {
+        assert_eq!(parse(&[]).metrics, None);
+        assert_eq!(parse(&["--metrics"]).metrics.as_deref(), Some("127.0.0.1:9464"));
+        assert_eq!(parse(&["--metrics", "--nagle"]).metrics.as_deref(), Some("127.0.0.1:9464"));
+        let chosen = ["--metrics", "[::1]:0"];
+        assert_eq!(parse(&chosen).metrics.as_deref(), Some("[::1]:0"));
+    }
+
+    #[test]
     fn an_error_names_the_option_and_the_value() {
         for (option, value) in [
             ("--max-message", "12 pebbles"),
             ("--keepalive", "20"),
             ("--listen", "nowhere"),
             ("--listen", "::1:9001"),
+            ("--metrics", "9464"),
             ("--origin", "app.example/path"),
             ("--protocol", "two words"),
             ("--trust-proxy", "10.1.0.0/8"),

@@ -359,3 +359,56 @@ fn a_reason_of_the_server_does_not_reach_the_terminal_unchecked() {
     });
     Program::connect(&[&url]).end().failed(1, &["\\u{1b}[2J\\n"]);
 }
+
+/// A server that refuses, restarts, and ends.
+#[test]
+fn reconnect_connects_again_until_the_server_ends_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n").unwrap();
+        drop(stream);
+        for (text, close) in [("one", None), ("two", Some(1012_u16)), ("end", Some(1000))] {
+            let (mut stream, _) = listener.accept().unwrap();
+            accept(&mut stream);
+            let mut bytes = vec![0x81, 3];
+            bytes.extend(text.as_bytes());
+            if let Some(code) = close {
+                bytes.extend([0x88, 2]);
+                bytes.extend(code.to_be_bytes());
+            }
+            stream.write_all(&bytes).unwrap();
+            if close.is_some() {
+                read_to_end(stream);
+            }
+        }
+    });
+    let arguments = [&*url, "--wait", "forever", "--reconnect"];
+    let ended = Program::connect(&arguments).feed(Vec::new());
+    assert_eq!((ended.code, ended.text()), (Some(0), "one\ntwo\nend\n"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("connecting again in ").count(), 3, "{}", ended.stderr);
+    for word in ["503", "1012"] {
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
+    serving.join().unwrap();
+}
+
+#[test]
+fn reconnect_gives_up_where_another_attempt_is_in_vain() {
+    let url = peer(|mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    Program::connect(&[&url, "--reconnect"]).end().failed(4, &["401"]);
+    // And what the close code means is the exit code.
+    let url = peer(|mut stream| {
+        accept(&mut stream);
+        stream.write_all(&[0x88, 2, 0x0f, 0xa0]).unwrap();
+        read_to_end(stream);
+    });
+    let ended = Program::connect(&[&url, "--wait", "forever", "--reconnect"]).end();
+    assert!(ended.stderr.contains("4000"), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+}

@@ -7,6 +7,8 @@ mod support;
 
 mod serve;
 
+mod metrics;
+
 mod connect;
 
 mod certificates;

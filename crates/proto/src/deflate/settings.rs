@@ -22,7 +22,7 @@ use crate::deflate::window::{MAX_BITS, MIN_BITS};
 ///
 /// | | a connection keeps |
 /// | --- | --- |
-/// | without context takeover | 64 bytes |
+/// | without context takeover | 120 bytes, of which 56 count what is compressed |
 /// | received with it | the last 2^*bits* bytes received: 32 KiB for 15, 512 bytes for 9 |
 /// | sent with it, 9 to 12 bits | the last 2^*bits* bytes sent: 4 KiB for 12 |
 /// | sent with it, 13 to 15 bits | its own deflater: 192, 224 or 288 KiB |

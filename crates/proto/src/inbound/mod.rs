@@ -27,6 +27,7 @@ use crate::fault::{Fault, LimitExceeded, Violation};
 use crate::incoming::{Incoming, Input};
 use crate::message::MessageRef;
 use crate::role::Role;
+use crate::stats::Counts;
 use crate::text::validate;
 use crate::whole::{WholeMessage, is_ping, unfinished};
 use crate::wire::close::CloseFrame;
@@ -40,6 +41,9 @@ use started::StartedHeader;
 /// after every few bytes make it longer than the original. Without a limit, empty blocks could go
 /// on forever.
 const COMPRESSED_MIN: usize = 64 << 10;
+
+/// The work of a compressed byte, in inflated bytes: empty blocks take time too.
+const COMPRESSED_BYTE: u64 = 6;
 
 /// The decoder: bytes in, [`Incoming`] out.
 ///
@@ -63,6 +67,8 @@ pub struct Inbound {
     inflated: u64,
     /// The number of frames received that were not complete messages in the input.
     frames: u32,
+    /// What was received since this was last taken.
+    counts: Counts,
     end: Option<End>,
 }
 
@@ -99,6 +105,7 @@ impl Inbound {
             inflating: None,
             inflated: 0,
             frames: 0,
+            counts: Counts::default(),
             end: None,
         }
     }
@@ -137,16 +144,68 @@ impl Inbound {
     pub fn poll_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<MessageRef<'b>> {
         let whole = self.find_whole(input.as_slice())?;
         let payload = whole.take(input);
+        let payload_len = payload.len();
         if !whole.is_text {
+            self.count_whole(payload_len);
             return Some(MessageRef::binary(payload));
         }
         match validate(payload) {
-            Ok(text) => Some(MessageRef::text(text)),
+            Ok(text) => {
+                self.count_whole(payload_len);
+                Some(MessageRef::text(text))
+            }
             Err(invalid) => {
                 self.finish(End::Failed(invalid.into()));
                 None
             }
         }
+    }
+
+    /// Wraps around in a host that never takes the counts.
+    #[inline(always)]
+    fn count_whole(&mut self, payload_len: usize) {
+        self.counts.whole = self.counts.whole.wrapping_add(1);
+        self.counts.payload_bytes = self.counts.payload_bytes.wrapping_add(payload_len as u64);
+    }
+
+    /// Counts an item that was not complete in the input.
+    fn count_other(&mut self, incoming: &Incoming<'_>) {
+        let (is_message, len) = match incoming {
+            Incoming::Text(text) if self.limits.assemble => (true, text.len()),
+            Incoming::Binary(bytes) if self.limits.assemble => (true, bytes.len()),
+            // A message in a single frame follows its frame.
+            Incoming::Frame(frame) => (frame.is_fin(), frame.len()),
+            Incoming::Piece(piece) => (piece.is_last, piece.payload.len()),
+            _ => return,
+        };
+        let counts = &mut self.counts;
+        counts.others = counts.others.wrapping_add(is_message.into());
+        counts.payload_bytes = counts.payload_bytes.wrapping_add(len as u64);
+    }
+
+    /// Counts bytes that the host has read from the transport.
+    #[inline]
+    pub fn handle_read(&mut self, count: usize) {
+        // A read is shorter than that.
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.counts.wire_bytes = self.counts.wire_bytes.wrapping_add(count);
+    }
+
+    /// Returns what was received since [`take_counts`](Self::take_counts).
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        if let Some(open) = &self.open {
+            counts.add_inflated(open.compressed, open.inflated);
+        }
+        counts
+    }
+
+    /// Returns what was received since the last call. The
+    /// [session](crate::session::Session::handle_counts) adds it up: call it before each read.
+    #[inline]
+    pub fn take_counts(&mut self) -> Counts {
+        self.settle_inflated();
+        std::mem::take(&mut self.counts)
     }
 
     /// Returns whether `input` begins with a complete message: [`poll_whole`](Self::poll_whole)
@@ -204,7 +263,10 @@ impl Inbound {
     ) -> Incoming<'b> {
         self.note_between_messages();
         match result {
-            Ok(Some(incoming)) => incoming,
+            Ok(Some(incoming)) => {
+                self.count_other(&incoming);
+                incoming
+            }
             Ok(None) => Incoming::More,
             Err(fault) => {
                 self.finish(End::Failed(fault));
@@ -215,11 +277,11 @@ impl Inbound {
     }
 
     fn note_between_messages(&mut self) {
-        if self.open.as_ref().is_some_and(|open| open.is_over())
-            && let Some(mut open) = self.open.take()
-        {
-            self.inflated += open.inflated;
-            if let Some(inflating) = open.inflating.take() {
+        if self.open.as_ref().is_some_and(|open| open.is_over()) {
+            self.settle_inflated();
+            if let Some(mut open) = self.open.take()
+                && let Some(inflating) = open.inflating.take()
+            {
                 self.inflating = Some(inflating);
             }
         }
@@ -245,8 +307,19 @@ impl Inbound {
     /// Returns the number of bytes inflated since the last call, plus six for each compressed byte:
     /// a measure of the work done.
     pub fn take_inflated(&mut self) -> u64 {
-        let open = self.open.as_mut().map_or(0, |open| std::mem::take(&mut open.inflated));
-        std::mem::take(&mut self.inflated) + open
+        self.settle_inflated();
+        std::mem::take(&mut self.inflated)
+    }
+
+    /// Counts what was inflated for the open message so far.
+    #[inline]
+    fn settle_inflated(&mut self) {
+        if let Some(open) = &mut self.open {
+            let compressed = std::mem::take(&mut open.compressed);
+            let inflated = std::mem::take(&mut open.inflated);
+            self.inflated += inflated + COMPRESSED_BYTE * compressed;
+            self.counts.add_inflated(compressed, inflated);
+        }
     }
 
     /// Returns the number of frames received since the last call that were not complete messages in
@@ -294,6 +367,7 @@ impl Inbound {
                 self.check_limits(&header)?;
             }
             self.frames = self.frames.saturating_add(1);
+            self.counts.frames = self.counts.frames.wrapping_add(1);
             // The check compared it to a `usize`.
             let payload_len = usize::try_from(header.payload_len).unwrap_or(usize::MAX);
             if payload_len > input.len() {

@@ -29,9 +29,6 @@ const RESERVE_FACTOR: usize = 8;
 /// directly into its place.
 const DIRECT_READ_MIN: usize = 64 << 10;
 
-/// The work of a compressed byte, in inflated bytes: empty blocks take time too.
-const COMPRESSED_BYTE: u64 = 6;
-
 #[derive(Debug)]
 pub(super) struct Open {
     message_limit: usize,
@@ -44,7 +41,8 @@ pub(super) struct Open {
     /// The received part of the message, or of the frame if frames are returned.
     body: Body,
     utf8: Utf8Validator,
-    /// Bytes inflated for it.
+    /// Compressed bytes of it since this was last taken, and bytes inflated from them.
+    pub(super) compressed: u64,
     pub(super) inflated: u64,
     /// Set if the message is compressed.
     pub(super) inflating: Option<Box<dyn Inflating>>,
@@ -121,6 +119,7 @@ impl Open {
             message: None,
             body: Body::None,
             utf8: Utf8Validator::default(),
+            compressed: 0,
             inflated: 0,
             inflating: None,
             control: Vec::new(),
@@ -316,7 +315,7 @@ impl Open {
     /// Inflates a piece of a compressed message and appends the result. Without a piece, ends the
     /// message.
     fn inflate(&mut self, piece: Option<&[u8]>) -> Result<(), Fault> {
-        self.inflated += piece.map_or(0, |piece| COMPRESSED_BYTE * piece.len() as u64);
+        self.compressed += piece.map_or(0, |piece| piece.len() as u64);
         let Some(mut inflating) = self.inflating.take() else { return Ok(()) };
         let mut appended = Ok(());
         let mut sink = |chunk: &[u8]| {

@@ -95,6 +95,7 @@ impl Inbound {
             let Some(header) = self.started.complete(input)? else { return Ok(None) };
             self.check(&header)?;
             self.frames = self.frames.saturating_add(1);
+            self.counts.frames = self.counts.frames.wrapping_add(1);
             self.open_for(&header).begin_in_pieces(header);
         }
     }

@@ -1,6 +1,6 @@
 //! Queued entries that are not encoded bytes.
 
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 use std::io::IoSlice;
 
 use bytes::{Buf as _, Bytes};
@@ -210,20 +210,26 @@ impl Backlog {
         }
     }
 
-    /// Drops the entries held back behind a message made of frames.
-    pub(super) fn discard_held(&mut self) {
-        self.held.clear();
+    /// Removes the entries held back behind a message made of frames.
+    pub(super) fn discard_held(&mut self) -> VecDeque<Waiting> {
         self.held_len = 0;
         let marks = self.waiting.iter().filter(|waiting| waiting.mark.is_some());
         self.marks_waiting = marks.count();
+        std::mem::take(&mut self.held)
     }
 
-    /// Drops the entries that are not encoded.
-    pub(super) fn discard_waiting(&mut self) {
-        self.waiting.clear();
+    /// Removes the entries that are not encoded.
+    pub(super) fn discard_waiting(&mut self) -> VecDeque<Waiting> {
         self.waiting_len = 0;
-        self.discard_held();
+        let mut dropped = std::mem::take(&mut self.waiting);
+        dropped.append(&mut self.discard_held());
         self.latest_pong = None;
+        dropped
+    }
+
+    /// Returns how many entries are not encoded.
+    pub(super) fn unframed(&self) -> usize {
+        (self.waiting.len() + self.held.len()).saturating_sub(self.marks_waiting)
     }
 
     /// Returns how many bytes are not encoded.
@@ -271,6 +277,11 @@ impl Backlog {
         self.lent.push_back((at, payload));
     }
 
+    /// Returns the payloads to write between the encoded bytes, each with its position.
+    pub(super) fn lent(&self) -> vec_deque::Iter<'_, (usize, Bytes)> {
+        self.lent.iter()
+    }
+
     pub(super) fn lent_len(&self) -> usize {
         self.lent_len
     }
@@ -309,8 +320,15 @@ impl Backlog {
         count
     }
 
-    /// Records written bytes. Returns the position in the encoded bytes.
-    pub(super) fn advance(&mut self, mut count: usize, mut written: usize, len: usize) -> usize {
+    /// Records written bytes. Returns the position in the encoded bytes, and the position of the last
+    /// payload that was written whole, which ends a frame.
+    pub(super) fn advance(
+        &mut self,
+        mut count: usize,
+        mut written: usize,
+        len: usize,
+    ) -> (usize, Option<usize>) {
+        let mut boundary = None;
         self.pongs_len = self.pongs_len.saturating_sub(count);
         if self.pongs_len == 0 {
             self.pongs = 0;
@@ -323,6 +341,7 @@ impl Backlog {
                     self.lent_len -= part;
                     count -= part;
                     if payload.is_empty() {
+                        boundary = Some(*at);
                         self.lent.pop_front();
                     }
                 }
@@ -335,7 +354,7 @@ impl Backlog {
                 }
             }
         }
-        written
+        (written, boundary)
     }
 
     /// Records that this number of encoded bytes was removed from the front.

@@ -22,6 +22,8 @@ impl Outbound {
                 self.deflated += broadcast.message().len() as u64;
             }
             if let Some(deflated) = deflated {
+                let plain_len = broadcast.message().len() as u64;
+                self.compressed.add(plain_len, deflated.len() as u64);
                 let is_text = broadcast.message().is_text();
                 let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
                 return self.plain(opcode, Rsv::RSV1, deflated);
@@ -52,6 +54,7 @@ impl Outbound {
         }
         self.deflated += payload.len() as u64;
         let is_deflated = deflating.whole(payload, &mut |deflated| {
+            self.compressed.add(payload.len() as u64, deflated.len() as u64);
             let (mut rest, mut opcode, mut rsv) = (deflated, opcode, Rsv::RSV1);
             // It may have grown by some bytes.
             while let Some((fragment, after)) = rest.split_at_checked(self.max_frame)
@@ -81,6 +84,7 @@ impl Outbound {
         } else if let Some(mut deflating) = self.deflating.take() {
             let rsv = if is_first { Rsv::RSV1 } else { Rsv::NONE };
             deflated = deflating.fragment(&mut rest, self.max_frame, &mut |fragment, is_last| {
+                self.compressed.add(0, fragment.len() as u64);
                 self.encode_copy(is_last, rsv, opcode, fragment);
             });
             self.deflating = Some(deflating);
@@ -88,6 +92,9 @@ impl Outbound {
         let taken = if is_whole { before } else { before - rest.len() };
         if !is_whole {
             self.deflated += taken as u64;
+        }
+        if !is_whole && deflated != Deflated::Plain {
+            self.compressed.add(taken as u64, 0);
         }
         self.backlog().note_deflated(deflated, rest);
         Some(taken)

@@ -71,6 +71,7 @@ impl Outbound {
 
     #[inline]
     pub(super) fn encode(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: Bytes) {
+        self.other_frames = self.other_frames.wrapping_add(1);
         let mask = self.encode_header(fin, rsv, opcode, payload.len());
         if mask.is_some() || payload.len() <= Self::COPY_MAX {
             self.encode_payload(mask, &payload);
@@ -89,6 +90,7 @@ impl Outbound {
     }
 
     pub(super) fn encode_copy(&mut self, fin: bool, rsv: Rsv, opcode: Opcode, payload: &[u8]) {
+        self.other_frames = self.other_frames.wrapping_add(1);
         let mask = self.encode_header(fin, rsv, opcode, payload.len());
         self.encode_payload(mask, payload);
     }

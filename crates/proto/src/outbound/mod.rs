@@ -17,6 +17,8 @@ mod encoding;
 
 mod deflated;
 
+mod unsent;
+
 mod writing;
 
 use std::fmt;
@@ -26,15 +28,17 @@ use bytes::{Buf as _, Bytes};
 use crate::compression::{Compress, Deflating, Negotiated};
 use crate::config::Config;
 use crate::message::{Message, MessageRef};
-use crate::outgoing::{Outgoing, Payload};
+use crate::outgoing::{Outgoing, Parts, Payload};
 use crate::refused::{Refused, SendError};
 use crate::role::Role;
+use crate::stats::{Compressed, Traffic};
 use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
 use crate::wire::header::Rsv;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
 use encoding::AHEAD;
+use unsent::Unsent;
 
 pub use mark::Mark;
 
@@ -57,12 +61,23 @@ pub struct Outbound {
     /// How many bytes were ever written, and how many of them were flushed.
     written_ever: u64,
     flushed_ever: u64,
+    /// How many messages were queued. Apart from their length: the compiler would add both in a
+    /// vector, which takes more instructions.
+    messages: u64,
+    /// How many frames were encoded, less the messages. Below zero, it wraps around.
+    other_frames: u64,
+    pings: u64,
+    /// The length of the messages' payloads.
+    payload_bytes: u64,
+    compressed: Compressed,
     /// How many bytes were deflated since this was last taken.
     deflated: u64,
     /// How many marks were made after waiting entries.
     marks: u32,
     /// Everything else that is queued.
     backlog: Option<Box<Backlog>>,
+    /// What was dropped without being written, if that is kept.
+    unsent: Option<Box<Unsent>>,
     /// Whether compression was negotiated, so that the peer inflates messages with RSV1.
     is_compression_agreed: bool,
     /// Set if compression was negotiated and messages are to be compressed.
@@ -97,9 +112,15 @@ impl Outbound {
             written: 0,
             written_ever: 0,
             flushed_ever: 0,
+            messages: 0,
+            payload_bytes: 0,
+            other_frames: 0,
+            pings: 0,
+            compressed: Compressed::default(),
             deflated: 0,
             marks: 0,
             backlog: None,
+            unsent: config.keep_unsent.then(Box::default),
             is_compression_agreed: false,
             deflating: None,
         }
@@ -137,13 +158,29 @@ impl Outbound {
         let is_plain = self.deflating.is_none() || outgoing.compress == Compress::Never;
         let is_small = is_plain && self.is_small(parts.payload) && self.can_encode();
         if is_small {
-            self.encode_small(parts);
+            self.send_parts(parts);
         }
         is_small
     }
 
+    /// Encodes and counts a small message, which is one frame.
+    #[inline(always)]
+    fn send_parts(&mut self, parts: Parts<'_>) {
+        self.encode_small(parts);
+        self.messages += 1;
+        self.payload_bytes += parts.payload.len() as u64;
+    }
+
+    /// Counts a message whose frames are counted when they are encoded.
+    fn count_message(&mut self) {
+        self.messages += 1;
+        self.other_frames = self.other_frames.wrapping_sub(1);
+    }
+
     #[inline(never)]
     fn send_any(&mut self, outgoing: Outgoing<'_>) {
+        self.count_message();
+        self.payload_bytes += outgoing.len() as u64;
         let compress = outgoing.compress;
         match outgoing.payload {
             Payload::Owned(message) if self.is_small(message.as_bytes()) => {
@@ -215,7 +252,7 @@ impl Outbound {
         if !is_plain || !self.is_small(parts.payload) || ready == 0 || ready >= most {
             return None;
         }
-        self.encode_small(parts);
+        self.send_parts(parts);
         Some(parts.payload.len())
     }
 
@@ -246,6 +283,10 @@ impl Outbound {
         }
         let (fin, rsv) = (frame.is_fin(), frame.reserved_bits());
         let payload = frame.into_payload();
+        self.payload_bytes += payload.len() as u64;
+        if fin {
+            self.count_message();
+        }
         // Held messages follow this one, so it must not be held itself.
         self.set_made_of_frames(false);
         if self.can_encode() {
@@ -278,6 +319,7 @@ impl Outbound {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::new(Refused::ControlTooLong(payload.len()), payload));
         }
+        self.pings += u64::from(opcode == Opcode::Ping);
         self.encode(true, Rsv::NONE, opcode, payload);
         Ok(())
     }
@@ -293,24 +335,28 @@ impl Outbound {
     pub fn close(&mut self, frame: CloseFrame) {
         let backlog = self.backlog();
         // Messages held back by an unfinished message can no longer be sent.
-        backlog.discard_held();
+        let held = backlog.discard_held();
         backlog.close = Some(frame);
+        self.keep_dropped(held);
         self.fill();
     }
 
     /// Drops everything that is not encoded, for a close that does not wait for it.
     pub fn discard_waiting(&mut self) {
         if let Some(backlog) = &mut self.backlog {
-            backlog.discard_waiting();
+            let dropped = backlog.discard_waiting();
+            self.keep_dropped(dropped);
             self.drop_idle_backlog();
         }
         // The message in progress is not finished, and no other is begun.
         self.deflating = None;
     }
 
-    /// Drops everything, after the transport is lost.
+    /// Drops everything, after the transport is lost. [`take_unsent`](Self::take_unsent) returns the
+    /// messages that were not written, if they are kept.
     pub fn discard(&mut self) {
         self.has_lost |= self.queued_len() > 0;
+        self.keep_unsent();
         // A close frame that is dropped here was never written.
         self.close_is_encoded = self.is_close_written();
         self.backlog = None;
@@ -322,6 +368,29 @@ impl Outbound {
     /// Returns how many bytes were ever written.
     pub fn written_ever(&self) -> u64 {
         self.written_ever
+    }
+
+    /// Returns what was sent so far.
+    pub fn traffic(&self) -> Traffic {
+        let (plain_bytes, compressed_bytes) = self.compressed.bytes();
+        Traffic {
+            messages: self.messages,
+            payload_bytes: self.payload_bytes,
+            frames: self.messages.wrapping_add(self.other_frames),
+            wire_bytes: self.written_ever,
+            plain_bytes,
+            compressed_bytes,
+        }
+    }
+
+    /// Returns how many pings were queued so far.
+    pub fn pings(&self) -> u64 {
+        self.pings
+    }
+
+    /// Returns how many messages, and frames made by the program, wait to be encoded.
+    pub fn queued_messages(&self) -> usize {
+        self.backlog.as_ref().map_or(0, |backlog| backlog.unframed())
     }
 
     /// Returns how many bytes were deflated since they were last taken: the largest part of the
@@ -393,6 +462,7 @@ impl Outbound {
 
     fn control_frame(&mut self, frame: Frame) -> Result<(), SendError<Frame>> {
         let frame = check_control(frame)?;
+        self.pings += u64::from(frame.opcode() == Opcode::Ping);
         self.encode(true, frame.reserved_bits(), frame.opcode(), frame.into_payload());
         Ok(())
     }

@@ -33,8 +33,10 @@ impl Outbound {
         if !self.has_remaining() {
             self.encoded.clear();
             self.written = 0;
+            self.set_boundary(0);
             self.drop_idle_backlog();
         } else if self.written >= AHEAD && self.written >= self.encoded.len() / 2 {
+            self.move_boundary();
             self.encoded.drain(..self.written);
             if let Some(backlog) = &mut self.backlog {
                 backlog.shift(self.written);
@@ -74,7 +76,13 @@ impl Buf for Outbound {
     fn advance(&mut self, count: usize) {
         let len = self.encoded.len();
         self.written = match &mut self.backlog {
-            Some(backlog) => backlog.advance(count, self.written, len),
+            Some(backlog) => {
+                let (written, boundary) = backlog.advance(count, self.written, len);
+                if let Some(boundary) = boundary {
+                    self.set_boundary(boundary);
+                }
+                written
+            }
             None => {
                 assert!(count <= len - self.written, "advanced past the end by {count} bytes");
                 self.written + count

@@ -43,6 +43,8 @@ mod connecting;
 #[cfg(feature = "rustls")]
 mod tls;
 
+mod reconnecting;
+
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -55,6 +57,10 @@ use towline_proto::Config;
 use towline_proto::handshake::{Connect, HeadLimits, Version};
 
 pub use proxy::Proxy;
+pub use reconnecting::{
+    Attempt, Backoff, Dial, DialError, Ending, ReconnectEvent, ReconnectEvents, ReconnectHandle,
+    Reconnecting, Retry,
+};
 pub use resolve::Resolve;
 
 use crate::client::asked::{Asked, Extra};

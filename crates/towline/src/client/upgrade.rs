@@ -6,11 +6,15 @@ use bytes::Bytes;
 use http::Extensions;
 use towline_proto::Role;
 use towline_proto::handshake::{HandshakeError, Opening};
+use tracing::Instrument as _;
 
 use crate::client::Settings;
 use crate::client::answer::{WANTS_TLS, ask, body_start, wants_tls};
 use crate::client::redirect::{is_redirect, url};
-use crate::connection::{Answered, Connection, Established, Info, Requested, next_id};
+use crate::connection::{
+    Answered, Connection, Established, Info, Requested, answered as record_answer, handshake,
+    next_id,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::AnyStream;
 
@@ -36,8 +40,10 @@ impl Settings {
         let whom = opening.target().authority();
         let (limits, mut early) = (&self.head_limits, Vec::new());
         let request = opening.request();
-        let response =
-            ask(&mut stream, request, limits, &mut early, (ErrorKind::Handshake, whom)).await?;
+        let span = handshake(Role::Client, || whom, request.uri().path(), peer_addr);
+        let asking = ask(&mut stream, request, limits, &mut early, (ErrorKind::Handshake, whom));
+        let response = asking.instrument(span.clone()).await?;
+        record_answer(&span, response.status(), None);
         let agreed = match opening.verify(&response) {
             Ok(agreed) => agreed,
             Err(error @ HandshakeError::Status { status, .. }) => {
@@ -59,6 +65,9 @@ impl Settings {
                     .with_response(response.map(|()| Bytes::new())));
             }
         };
+        if let Some(protocol) = &agreed.protocol {
+            span.record("protocol", protocol.as_str());
+        }
         let info = Info {
             id: next_id(),
             role: Role::Client,
@@ -73,6 +82,6 @@ impl Settings {
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));
         let established = Established { stream, early, info, response };
-        Ok(Connection::establish(established, &self.config, None))
+        Ok(span.in_scope(|| Connection::establish(established, &self.config, None)))
     }
 }

@@ -11,6 +11,8 @@ mod when_full;
 
 mod info;
 
+mod spans;
+
 mod sync;
 
 mod work;
@@ -31,6 +33,8 @@ mod sender;
 
 mod receiver;
 
+mod stats;
+
 mod rest;
 
 mod message_reader;
@@ -40,6 +44,8 @@ mod message_writer;
 mod byte_stream;
 
 mod futures;
+
+mod watch;
 
 mod agreed;
 
@@ -81,7 +87,9 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 pub(crate) use driver::Delivered;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
+pub(crate) use spans::{answered, handshake};
 pub(crate) use timekeeper::Timekeeper;
+pub(crate) use watch::{Closer, Watch};
 pub(crate) use work::Work;
 
 /// An established connection, of a server or of a client.
@@ -372,6 +380,12 @@ impl Connection {
     #[doc(alias = "bytesWaitingToFlush")]
     pub fn queued_bytes(&self) -> usize {
         self.sender.queued_bytes()
+    }
+
+    /// Takes the messages that were queued when the connection was lost and of which no byte was written.
+    /// See [`Sender::take_unsent`].
+    pub fn take_unsent(&self) -> Vec<Message> {
+        self.sender.take_unsent()
     }
 
     /// Waits until all messages sent so far have been handed to the operating system, so that the

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use towline_proto::{CloseCode, CloseFrame, Closed, Fault, Incoming, Message, MessageRef};
+use towline_proto::{CloseCode, CloseFrame, Closed, Counts, Fault, Incoming, Message, MessageRef};
 
 use crate::connection::driver::{Arrived, Reader, Wanted};
 use crate::connection::event::Event;
@@ -194,7 +194,7 @@ impl Receiver {
 
     /// Ends the connection because of the peer. Later calls return that error.
     pub(crate) fn fail(&mut self, fault: Fault) {
-        self.shared.handle_incoming(Incoming::Fault(fault));
+        self.shared.handle_incoming(Incoming::Fault(fault), Counts::default());
         self.retire();
     }
 
@@ -218,6 +218,15 @@ impl Receiver {
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>, place: &mut Place) -> Poll<Closed> {
         while let Poll::Ready(Ok(Some(_))) = self.poll_event(cx) {}
         self.shared.poll_closed(cx, place)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What was received and is not in the shared counts yet.
+    pub(crate) fn counts(&self) -> Option<Counts> {
+        self.reader.as_ref().map(|reader| reader.counts())
     }
 
     /// Moves the reader to a task that reads until the end of the transport.

@@ -298,6 +298,23 @@ impl Sender {
         self.shared.lock().session.is_open()
     }
 
+    /// Takes the messages that were queued when the connection was lost and of which no byte was written,
+    /// in the order in which they were sent. Each is returned once, to whoever asks first: to send them
+    /// again on another connection, or to report them.
+    ///
+    /// The peer has received none of them. The reverse does not hold: a message that is not returned was
+    /// handed to the operating system (or to TLS, or to a stream of the program) in whole or in part, and
+    /// nothing tells whether the peer has received it. Compressed messages are not returned, nor are
+    /// messages made of frames that are unfinished.
+    ///
+    /// Empty while the connection is open, and without
+    /// [`Config::keep_unsent`](crate::Config::keep_unsent()), which
+    /// [`Client::reconnecting`](crate::Client::reconnecting) turns on. A `send` that fails returns its own
+    /// message: see [`Error::into_message`].
+    pub fn take_unsent(&self) -> Vec<Message> {
+        self.shared.take_unsent()
+    }
+
     /// Returns the number of queued bytes that were not handed to the operating system yet.
     #[doc(alias = "bytesWaitingToFlush")]
     pub fn queued_bytes(&self) -> usize {

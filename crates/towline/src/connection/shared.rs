@@ -14,9 +14,10 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Closed, Outgoing, Session};
+use towline_proto::{Closed, Outgoing, Session, Stats};
 
 use crate::connection::info::Info;
+use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
     AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, ThreadId,
     this_thread, yield_now,
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     /// Also holds the runtime that this connection's tasks run on.
     pub(crate) timekeeper: Timekeeper,
     observer: Option<Arc<dyn Observer>>,
+    /// What a subscriber sees of this connection.
+    span: ConnectionSpan,
     pub(crate) heard: Heard,
     /// The number of [`Sender`](crate::Sender)s, and of those that have ever sent frames by hand.
     pub(crate) senders: AtomicUsize,
@@ -40,7 +43,7 @@ pub(crate) struct Shared {
 
 /// Is notified when a connection has ended.
 pub(crate) trait Observer: Send + Sync {
-    fn closed(&self, info: &Arc<Info>, closed: &Closed);
+    fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
 }
 
 /// Updates of the receiver that need no lock. Only the receiver writes them.
@@ -64,6 +67,8 @@ pub(crate) struct Core {
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
+    /// Whether the program dropped all handles before anything else ended the connection.
+    pub(crate) is_abandoned: bool,
     knows_outcome: bool,
 }
 
@@ -116,7 +121,7 @@ impl ReceiverState {
 struct Aftermath {
     wake: Vec<Waker>,
     spawns_flusher: bool,
-    closed: Option<Closed>,
+    ended: Option<Box<(Closed, Stats)>>,
     /// The rest of the transport. Dropping it can run the program's code.
     remains: Option<Remains>,
 }
@@ -132,6 +137,7 @@ impl Shared {
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
         let shared = Arc::new(Self {
+            span: ConnectionSpan::new(&info),
             info,
             timekeeper: Timekeeper::here(),
             observer,
@@ -147,6 +153,7 @@ impl Shared {
                 newest: None,
                 deadline: None,
                 is_ended: false,
+                is_abandoned: false,
                 knows_outcome: false,
             }),
         });
@@ -211,7 +218,8 @@ impl Shared {
         if let Some(closed) = core.session.closed()
             && !core.is_ended
         {
-            after.closed = Some(closed.clone());
+            let stats = core.session.stats(Instant::now().into_std());
+            after.ended = Some(Box::new((closed.clone(), stats)));
             self.end(core, after);
         }
     }
@@ -321,6 +329,13 @@ impl Core {
         self.session.is_open() && nobody_waits && self.writer.is_settled()
     }
 
+    /// Leaves a queue of waiters, and counts the wait if it was for room.
+    pub(crate) fn leave(&mut self, place: &mut Place) {
+        if let Some(since) = self.waiting.leave(place) {
+            self.session.handle_waited(since.elapsed());
+        }
+    }
+
     /// Whether there is no room for the waiters in this queue.
     #[inline]
     pub(crate) fn is_full(&self, until: Until) -> bool {
@@ -347,7 +362,9 @@ impl Core {
                 wake.extend(writer.blocked().cloned());
             }
         }
-        if !session.is_open() {
+        let is_open = session.is_open();
+        waiting.wake_answered(wake, |number| !is_open || session.is_round_trip_over(number));
+        if !is_open {
             return LINES.iter().chain(&[Until::Finished]).for_each(|line| {
                 waiting.wake_all(*line, wake);
             });
@@ -474,8 +491,12 @@ impl Aftermath {
         for waker in self.wake {
             waker.wake();
         }
-        if let (Some(closed), Some(observer)) = (self.closed, &shared.observer) {
-            observer.closed(&shared.info, &closed);
+        if let Some((closed, stats)) = self.ended.as_deref() {
+            if let Some(observer) = &shared.observer {
+                observer.closed(&shared.info, closed, stats);
+            }
+            // Last, because a subscriber is the program's code, and may panic.
+            shared.span.end(&shared.info, closed, stats);
         }
         if let Err(panic) = dropped {
             resume_unwind(panic);
@@ -507,7 +528,7 @@ impl Shared {
     #[inline]
     pub(crate) fn leave(self: &Arc<Self>, place: &mut Place) {
         if place.is_taken() {
-            self.update(|core| core.waiting.leave(place));
+            self.update(|core| core.leave(place));
         }
     }
 }

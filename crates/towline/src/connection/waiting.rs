@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::task::Waker;
 
+use tokio::time::Instant;
 use towline_proto::Mark;
 
 /// The event that a waiter waits for.
@@ -31,14 +32,19 @@ pub(crate) enum Until {
     Finished,
     /// Everything before the mark has been written.
     Flushed(Mark),
+    /// The pong of the round trip with this number.
+    Answered(u32),
     /// The outcome of the connection is known, or it has ended.
     End,
 }
 
-const QUEUES: usize = 5;
+const QUEUES: usize = 6;
 
 /// The queue of the waiters for a flush.
 const FLUSHED: usize = 3;
+
+/// The queue of the waiters for a pong.
+const ANSWERED: usize = 4;
 
 impl Until {
     fn queue(self) -> usize {
@@ -47,8 +53,13 @@ impl Until {
             Self::RoomAhead => 1,
             Self::Finished => 2,
             Self::Flushed(_) => FLUSHED,
-            Self::End => 4,
+            Self::Answered(_) => ANSWERED,
+            Self::End => 5,
         }
+    }
+
+    fn is_room(self) -> bool {
+        matches!(self, Self::Room | Self::RoomAhead)
     }
 }
 
@@ -75,6 +86,8 @@ struct Queue {
 struct Waiter {
     until: Until,
     turn: Turn,
+    /// When it began to wait for room.
+    since: Option<Instant>,
 }
 
 enum Turn {
@@ -88,17 +101,21 @@ impl Queue {
         if let Some(Waiter { turn: Turn::Waiting(known), .. }) = self.waiters.get_mut(&number) {
             return known.clone_from(waker);
         }
-        self.leave(number);
-        self.waiters.insert(number, Waiter { until, turn: Turn::Waiting(waker.clone()) });
+        let before = self.leave(number);
+        let since = before.or_else(|| until.is_room().then(Instant::now));
+        self.waiters.insert(number, Waiter { until, turn: Turn::Waiting(waker.clone()), since });
         self.waiting += 1;
     }
 
-    fn leave(&mut self, number: NonZeroU64) {
-        match self.waiters.remove(&number).map(|waiter| waiter.turn) {
-            Some(Turn::Waiting(_)) => self.waiting -= 1,
-            Some(Turn::Woken) => self.woken.retain(|woken| *woken != number),
-            Some(Turn::Passed) | None => {}
+    /// Returns since when the waiter has waited for room, if for that.
+    fn leave(&mut self, number: NonZeroU64) -> Option<Instant> {
+        let waiter = self.waiters.remove(&number)?;
+        match waiter.turn {
+            Turn::Waiting(_) => self.waiting -= 1,
+            Turn::Woken => self.woken.retain(|woken| *woken != number),
+            Turn::Passed => {}
         }
+        waiter.since
     }
 
     /// Wakes at most `most` waiters for which `is_due`.
@@ -178,14 +195,15 @@ impl Waiting {
         queues.queues[queue].wait(number, until, waker);
     }
 
-    /// Leaves the queue.
-    pub(crate) fn leave(&mut self, place: &mut Place) {
-        let Some(number) = place.0.take() else { return };
-        let Some(queues) = &mut self.0 else { return };
-        queues.queues[Place::queue(number)].leave(number);
+    /// Leaves the queue. Returns since when the waiter has waited for room, if for that.
+    pub(crate) fn leave(&mut self, place: &mut Place) -> Option<Instant> {
+        let number = place.0.take()?;
+        let queues = self.0.as_mut()?;
+        let since = queues.queues[Place::queue(number)].leave(number);
         if queues.queues.iter().all(|queue| queue.waiters.is_empty()) {
             self.0 = None;
         }
+        since
     }
 
     /// Whether it is this waiter's turn: no waiter before it is still expected.
@@ -251,6 +269,19 @@ impl Waiting {
             _ => false,
         });
         queue.waiting > 0
+    }
+
+    /// Wakes the waiters whose round trip `is_over`.
+    pub(crate) fn wake_answered(
+        &mut self,
+        wake: &mut Vec<Waker>,
+        mut is_over: impl FnMut(u32) -> bool,
+    ) {
+        let Some(queues) = &mut self.0 else { return };
+        queues.queues[ANSWERED].wake(usize::MAX, wake, |until| match until {
+            Until::Answered(number) => is_over(number),
+            _ => false,
+        });
     }
 
     fn queue(&self, until: Until) -> Option<&Queue> {

@@ -76,6 +76,7 @@ impl Broadcasting {
 
     async fn send(self) -> Delivery {
         let Self { connections, message, compress, when_full } = self;
+        connections.note_broadcast();
         let mut broadcast = Broadcast::new(message);
         let mut delivery = Delivery::default();
         let mut work = Work::default();

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use towline_proto::{CloseCode, CloseFrame};
+use towline_proto::{CloseCode, CloseFrame, Closed, Stats};
 
 use crate::connection::{Sender, Shared, Work};
+use crate::server::stats::{ServerStats, Sums};
 
 /// The connections are kept in this many parts, so that threads that add and remove them rarely
 /// contend for a lock.
@@ -28,6 +30,7 @@ struct Inner {
     parts: Box<[Mutex<Part>]>,
     len: AtomicUsize,
     fewer: Notify,
+    broadcasts: AtomicU64,
 }
 
 #[derive(Default)]
@@ -35,6 +38,8 @@ struct Part {
     open: HashMap<u64, Weak<Shared>>,
     /// The close frame for connections that are added during or after a shutdown.
     shutdown: Option<CloseFrame>,
+    /// Of all connections that were ever here.
+    sums: Sums,
 }
 
 impl Connections {
@@ -50,7 +55,12 @@ impl Connections {
 
     fn in_parts(parts: usize) -> Self {
         let parts = (0..parts).map(|_| Mutex::default()).collect();
-        Self(Arc::new(Inner { parts, len: AtomicUsize::new(0), fewer: Notify::new() }))
+        Self(Arc::new(Inner {
+            parts,
+            len: AtomicUsize::new(0),
+            fewer: Notify::new(),
+            broadcasts: AtomicU64::new(0),
+        }))
     }
 
     /// Returns the number of connections, including those that are closing.
@@ -82,6 +92,7 @@ impl Connections {
         let shutdown = {
             let mut part = self.part(id);
             part.open.insert(id, Arc::downgrade(shared));
+            part.sums.begin();
             self.0.len.fetch_add(1, Ordering::AcqRel);
             part.shutdown.clone()
         };
@@ -89,8 +100,9 @@ impl Connections {
             let _ = shared.close(frame);
         }
         // It may have ended before it was added.
-        if shared.lock().session.closed().is_some() {
-            self.remove(id);
+        let closed = shared.lock().session.closed().cloned();
+        if let Some(closed) = closed {
+            self.remove(id, &closed, &shared.stats());
         }
     }
 
@@ -101,11 +113,49 @@ impl Connections {
         }
     }
 
-    pub(crate) fn remove(&self, id: u64) {
-        if self.part(id).open.remove(&id).is_some() {
+    /// Removes a connection that has ended, and adds what was sent and received to the sums.
+    pub(crate) fn remove(&self, id: u64, closed: &Closed, stats: &Stats) {
+        let is_known = {
+            let mut part = self.part(id);
+            let is_known = part.open.remove(&id).is_some();
+            if is_known {
+                part.sums.end(closed, stats);
+            }
+            is_known
+        };
+        if is_known {
             self.0.len.fetch_sub(1, Ordering::AcqRel);
             self.0.fewer.notify_waiters();
         }
+    }
+
+    /// Counts a broadcast.
+    pub(crate) fn note_broadcast(&self) {
+        self.0.broadcasts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Adds up what was sent and received. A connection is either open or in the sums of its part,
+    /// so that it is counted once. Only a few connections are locked at a time, and none for long.
+    pub(crate) fn add_to(&self, stats: &mut ServerStats) {
+        let (mut round_trips, mut measured) = (Duration::ZERO, 0_u32);
+        for part in &self.0.parts {
+            let open: Vec<_> = {
+                let part = lock(part);
+                part.sums.add_to(stats);
+                part.open.values().filter_map(Weak::upgrade).collect()
+            };
+            stats.connections += open.len();
+            for shared in open {
+                let of_one = shared.stats();
+                if let Some(round_trip) = of_one.round_trip {
+                    round_trips = round_trips.saturating_add(round_trip.smoothed);
+                    measured += 1;
+                }
+                stats.add_live(&of_one);
+            }
+        }
+        stats.round_trip_mean = round_trips.checked_div(measured);
+        stats.broadcasts = self.0.broadcasts.load(Ordering::Relaxed);
     }
 
     /// Starts the close of all connections. Returns how many there are.

@@ -106,6 +106,12 @@ impl Gate {
         self.hub.standing.tell();
     }
 
+    /// Whether no requests come any more. A server without a queue has no end: it can be mounted
+    /// again.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.lock().way, Err(Over::ShutDown | Over::Dropped))
+    }
+
     /// The addresses of the listening sockets.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.lock().listeners.iter().filter_map(|(address, _)| *address).collect()

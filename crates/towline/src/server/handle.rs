@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::net::TcpListener;
 use towline_proto::handshake::{Mechanism, Rejection};
 use towline_proto::{CloseCode, Config};
+use tracing::Instrument as _;
 
 use crate::connection::close_frame;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,8 +21,12 @@ use crate::server::event::Events;
 #[cfg(doc)]
 use crate::server::event::ServerEvent;
 use crate::server::gate::{Gate, Over};
+#[cfg(doc)]
+use crate::server::measurement::Measurement;
+use crate::server::measurement::Measurements;
 use crate::server::request::Request;
 use crate::server::responding::Responding;
+use crate::server::stats::ServerStats;
 use crate::server::way::refuse;
 use crate::transport::{AnyStream, Io};
 
@@ -75,6 +80,13 @@ impl ServerHandle {
     /// Returns whether the server takes requests.
     pub fn is_mounted(&self) -> bool {
         self.gate.hub.standing.term().is_some()
+    }
+
+    /// Returns whether the server takes no more requests for good: it was [shut
+    /// down](Self::shutdown), or its [`Server`](crate::Server) was dropped. Connections may still
+    /// be open.
+    pub fn is_over(&self) -> bool {
+        self.gate.is_over()
     }
 
     /// Returns the addresses that the server listens on.
@@ -136,7 +148,9 @@ impl ServerHandle {
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         match self.gate.enter().await {
             Some((way, permit)) => {
-                tokio::spawn(way.admit(request, peer_addr, answer, permit));
+                // The span of the handshake is one of the request's.
+                let admitting = way.admit(request, peer_addr, answer, permit);
+                tokio::spawn(admitting.in_current_span());
             }
             None => refuse(&self.gate.hub, answer, mechanism, peer_addr).await,
         }
@@ -231,6 +245,35 @@ impl ServerHandle {
     /// [`ServerEvent::Missed`] says how many.
     pub fn events(&self) -> Events {
         Events(self.gate.hub.subscribe())
+    }
+
+    /// Returns what the server has done so far: handshakes, connections, and what was sent and
+    /// received on all of them, those that have ended included.
+    ///
+    /// Each open connection is locked for a moment, one after the other: some milliseconds for
+    /// 10,000 of them. Call it every few seconds rather than for each request.
+    ///
+    /// What was received is counted up to the last read of each receiver.
+    ///
+    /// ```
+    /// # fn example(server: towline::ServerHandle) {
+    /// let stats = server.stats();
+    /// println!("{} of {} connections are open", stats.connections, stats.connections_total);
+    /// println!("{} messages received", stats.received.messages);
+    /// # }
+    /// ```
+    pub fn stats(&self) -> ServerStats {
+        self.gate.hub.stats()
+    }
+
+    /// Subscribes to single measurements from now on, for histograms: how long handshakes take, and
+    /// what was sent and received on a connection that has ended. [`stats`](Self::stats) has the
+    /// sums.
+    ///
+    /// Up to 1024 measurements are kept for a slow subscriber. Then the oldest are dropped, and
+    /// [`Measurement::Missed`] says how many.
+    pub fn measurements(&self) -> Measurements {
+        self.gate.hub.measured.subscribe()
     }
 
     /// Reports a TLS handshake that failed as [`ServerEvent::TlsFailed`], for your own accept loop.

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
-use towline_proto::{Closed, Config};
+use towline_proto::{Closed, Config, Stats};
 
 use crate::connection::{Info, Observer};
 use crate::error::ErrorKind;
 use crate::server::accepting::{Accepting, OnItsWay};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
+use crate::server::measurement::{Measured, Measurement};
 use crate::server::rejections::{no_place, no_requests};
 use crate::server::standing::{Standing, Term};
+use crate::server::stats::{ServerStats, Tally};
 use crate::transport::SecureServer;
 
 /// How many events a subscriber can be behind by.
@@ -67,6 +69,8 @@ pub(crate) struct Hub {
     pub(crate) places: Semaphore,
     /// Made for the first subscriber: it has room for all events that one can be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
+    pub(crate) measured: Measured,
+    pub(crate) tally: Tally,
 }
 
 impl Hub {
@@ -78,6 +82,8 @@ impl Hub {
             handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
             places: Semaphore::new(options.max_pending_requests),
             events: OnceLock::new(),
+            measured: Measured::default(),
+            tally: Tally::default(),
             options,
         })
     }
@@ -95,6 +101,7 @@ impl Hub {
     pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
         tracing::debug!(?peer, %reason, "TLS handshake failed");
         if kind != ErrorKind::RequestGone {
+            self.tally.fail_tls();
             self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
         }
     }
@@ -102,6 +109,7 @@ impl Hub {
     /// Reports a request that is rejected.
     pub(crate) fn rejected(&self, rejection: &Rejection, peer_addr: Option<SocketAddr>) {
         tracing::debug!(?peer_addr, %rejection, "request rejected");
+        self.tally.reject(rejection.status());
         self.event(|| ServerEvent::Rejected {
             status: rejection.status(),
             reason: rejection.reason().to_owned(),
@@ -111,6 +119,13 @@ impl Hub {
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
         self.events.get_or_init(|| broadcast::Sender::new(EVENTS)).subscribe()
+    }
+
+    pub(crate) fn stats(&self) -> ServerStats {
+        let mut stats = ServerStats::default();
+        self.tally.add_to(&mut stats);
+        self.connections.add_to(&mut stats);
+        stats
     }
 
     /// Waits for a place among the handshakes.
@@ -160,10 +175,10 @@ pub(crate) struct InHand {
 }
 
 impl Observer for Hub {
-    fn closed(&self, info: &Arc<Info>, closed: &Closed) {
-        // Last, because a subscriber of the program's own code may panic.
-        self.connections.remove(info.id);
+    fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
+        self.connections.remove(info.id, closed, stats);
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
-        tracing::debug!(id = info.id, %closed, "connection closed");
+        self.measured
+            .note(|| Measurement::Ended { closed: closed.clone(), stats: Box::new(stats.clone()) });
     }
 }

@@ -9,6 +9,10 @@
 
 mod event;
 
+mod measurement;
+
+mod stats;
+
 mod connections;
 
 mod broadcast;
@@ -52,8 +56,10 @@ pub use builder::ServerBuilder;
 pub use connections::Connections;
 pub use event::{Events, ServerEvent};
 pub use handle::{ServerHandle, Shutdown};
+pub use measurement::{Measurement, Measurements};
 pub use request::Request;
 pub use responding::Responding;
+pub use stats::ServerStats;
 
 use crate::connection::Connection;
 #[cfg(doc)]
@@ -177,6 +183,11 @@ impl Server {
     /// Returns the open connections; see [`ServerHandle::connections`].
     pub fn connections(&self) -> Connections {
         self.handle.connections()
+    }
+
+    /// Returns what the server has done so far; see [`ServerHandle::stats`].
+    pub fn stats(&self) -> ServerStats {
+        self.handle.stats()
     }
 
     /// Subscribes to events; see [`ServerHandle::events`].

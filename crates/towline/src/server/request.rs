@@ -8,21 +8,28 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use http::header::HOST;
 use http::{Extensions, StatusCode, Uri};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use towline_proto::handshake::{
     Accept, Agreed, Cookie, Extension, Mechanism, Offer, Protocol, Rejection, Subprotocol, Version,
 };
 use towline_proto::{Config, Role};
+use tracing::{Instrument as _, Span};
 
-use crate::connection::{Connection, Established, Info, Requested, next_id};
+use crate::connection::{
+    Connection, Established, Info, Requested, answered as record_answer, handshake, next_id,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, InHand, Options};
+use crate::server::measurement::Measurement;
 use crate::server::rejections::unanswered;
 use crate::server::see_through::SeeThrough;
+use crate::server::stats::Unanswered;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
 /// A client's request for a connection.
@@ -60,6 +67,11 @@ struct Parts {
     hub: Arc<Hub>,
     /// The runtime that sends the response.
     runtime: Handle,
+    /// When the request arrived.
+    since: Instant,
+    /// The span of the handshake.
+    span: Span,
+    _unanswered: Unanswered,
     /// Never locked. It makes a request `Sync` although a stream need not be. `None` once answered.
     answer: Mutex<Option<Answer>>,
     /// Present if the request did not come through the queue.
@@ -110,14 +122,23 @@ impl Request {
         hub: &Arc<Hub>,
         answer: Answer,
     ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
+        let host = || {
+            let host = http.headers().get(HOST).and_then(|host| host.to_str().ok());
+            host.or_else(|| Some(http.uri().authority()?.as_str())).unwrap_or_default()
+        };
+        let span = handshake(Role::Server, host, http.uri().path(), peer_addr);
         let offer = match Offer::from_request_since(hub.options.oldest_version, &http) {
             Ok(offer) => offer,
-            Err(rejection) => return Err(Box::new((rejection, answer))),
+            Err(rejection) => {
+                record_answer(&span, rejection.status(), None);
+                return Err(Box::new((rejection, answer)));
+            }
         };
         let remote_address = peer_addr
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
         let tls = answer.tls().or_else(|| http.extensions().get().cloned());
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
+        let (since, _unanswered) = (Instant::now(), hub.tally.request());
         let parts = Parts {
             http,
             offer,
@@ -126,6 +147,9 @@ impl Request {
             tls,
             hub,
             runtime,
+            since,
+            span,
+            _unanswered,
             answer,
             in_hand: None,
         };
@@ -304,7 +328,8 @@ impl Request {
     ///
     /// As [`accept`](Self::accept).
     pub fn accept_with(self, accept: Accept) -> impl Future<Output = Result<Connection>> + Send {
-        SeeThrough::new(self.0.runtime.clone(), self.answer_with(accept))
+        let (runtime, span) = (self.0.runtime.clone(), self.0.span.clone());
+        SeeThrough::new(runtime, self.answer_with(accept).instrument(span))
     }
 
     /// Accepts, if allowed. Run it in its own task: it does not continue when dropped.
@@ -335,10 +360,14 @@ impl Request {
             }
         };
         let info = self.info(agreed);
+        let status = response.status();
+        record_answer(&self.0.span, status, info.protocol.as_deref());
+        self.0.hub.tally.accept();
         self.0.hub.event(|| ServerEvent::Accepted(Arc::new(info.clone())));
         let hub = self.0.hub.clone();
         let Some(answer) = self.take_answer() else { return Err(answered()) };
         let accepted = answer.accept(&hub, response).await.map_err(gone)?;
+        self.measure(status);
         let Accepted { stream, early, on_its_way } = accepted;
         let established = Established { stream, early, info, response: None };
         let connection = Connection::establish(established, &hub.options.config, Some(hub.clone()));
@@ -354,7 +383,8 @@ impl Request {
         if let Some(protocol) = self.protocols().first() {
             accept = accept.protocol(protocol.as_str());
         }
-        self.answer_with(accept).await
+        let span = self.0.span.clone();
+        self.answer_with(accept).instrument(span).await
     }
 
     /// Rejects with this status and a reason for the client's developer, which is sent in the
@@ -394,12 +424,35 @@ impl Request {
     async fn refuse(&mut self, rejection: Rejection) -> Result<()> {
         let Some(answer) = self.take_answer() else { return Err(answered()) };
         let (mechanism, peer) = (self.0.offer.mechanism(), self.0.peer_addr);
+        record_answer(&self.0.span, rejection.status(), None);
+        self.measure(rejection.status());
         let left_out = rejection.header_error().map(|error| {
             Error::new(ErrorKind::InvalidHandshakeOption, error.to_string())
                 .with_source(error.clone())
         });
         answer.reject(&self.0.hub, rejection, mechanism, peer).await.map_err(gone)?;
         left_out.map_or(Ok(()), Err)
+    }
+
+    /// Resolves once an HTTP library has dropped the future of the response: its client is gone. For
+    /// the request of a stream, never resolves.
+    pub(crate) async fn gone(&mut self) {
+        let answer = self.0.answer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Some(Answer::Upgrade { respond, .. }) => respond.closed().await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Reports how long the request has waited for its answer.
+    fn measure(&self, status: StatusCode) {
+        let Parts { hub, offer, since, .. } = &*self.0;
+        hub.measured.note(|| Measurement::Handshake {
+            status,
+            mechanism: offer.mechanism(),
+            is_secure: self.is_secure(),
+            duration: since.elapsed(),
+        });
     }
 
     fn take_answer(&mut self) -> Option<Answer> {
@@ -440,6 +493,9 @@ impl Drop for Request {
         if answer.is_unwanted() {
             return;
         }
+        let status = unanswered().status();
+        record_answer(&self.0.span, status, None);
+        self.measure(status);
         let hub = self.0.hub.clone();
         let (mechanism, peer) = (self.0.offer.mechanism(), self.0.peer_addr);
         self.0.runtime.spawn(async move {

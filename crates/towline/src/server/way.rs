@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -14,6 +15,7 @@ use crate::error::ErrorKind;
 use crate::head::{ReadError, read_head};
 use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
+use crate::server::measurement::Measurement;
 use crate::server::rejections::no_requests;
 use crate::server::request::Request;
 use crate::server::standing::Term;
@@ -125,7 +127,7 @@ impl Way {
         permit: OwnedSemaphorePermit,
     ) {
         let mechanism = Mechanism::of(&http);
-        let request = match Request::new(http, peer, &self.hub, answer) {
+        let mut request = match Request::new(http, peer, &self.hub, answer) {
             Ok(request) => request,
             Err(refused) => {
                 let (rejection, answer) = *refused;
@@ -133,7 +135,12 @@ impl Way {
                 return reject(&hub, answer, rejection, mechanism, peer).await;
             }
         };
-        let Ok(place) = self.hub.places.acquire().await else {
+        let Ok(place) = (tokio::select! {
+            biased;
+            place = self.hub.places.acquire() => place,
+            // An HTTP/2 client can reset any number of requests on one connection.
+            () = request.gone() => return,
+        }) else {
             drop(self);
             let _ = Box::pin(request.reject_with(no_requests())).await;
             return;
@@ -191,5 +198,8 @@ async fn reject(
     mechanism: Mechanism,
     peer: Option<SocketAddr>,
 ) {
+    let (status, is_secure) = (rejection.status(), answer.tls().is_some());
+    let duration = Duration::ZERO;
+    hub.measured.note(|| Measurement::Handshake { status, mechanism, is_secure, duration });
     let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
 }

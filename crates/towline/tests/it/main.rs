@@ -95,6 +95,14 @@ mod connect_request;
 
 mod nothing_secret;
 
+mod reconnecting;
+
+mod stats;
+
+mod round_trip;
+
+mod spans;
+
 #[cfg(not(feature = "rustls"))]
 mod no_tls;
 

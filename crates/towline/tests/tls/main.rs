@@ -30,6 +30,8 @@ mod closing;
 
 mod slow;
 
+mod reconnecting;
+
 // Tests of the promises, over TLS: what they name `crate::wire`, `crate::ends` is the one here.
 #[path = "../it/cancel_safe.rs"]
 mod cancel_safe;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::body::Body;
 use crate::compression::NotInflatable;
 use crate::fault::{Fault, Violation};
-use crate::inbound::open::{COMPRESSED_BYTE, Delivery, Open, OpenFrame, Progress};
+use crate::inbound::open::{Delivery, Open, OpenFrame, Progress};
 use crate::incoming::{Incoming, Input};
 use crate::message::MessageKind;
 use crate::piece::Piece;
@@ -153,8 +153,8 @@ impl Open {
             Some(piece) => inflating.inflate(piece, &mut sink),
             None => inflating.finish(&mut sink),
         };
-        let deflated = piece.map_or(0, |piece| COMPRESSED_BYTE * piece.len() as u64);
-        self.inflated += deflated + (out.len() - before) as u64;
+        self.compressed += piece.map_or(0, |piece| piece.len() as u64);
+        self.inflated += (out.len() - before) as u64;
         valid?;
         result.map_err(|NotInflatable| Violation::NotInflatable.into())
     }

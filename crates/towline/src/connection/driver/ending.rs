@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
-use towline_proto::{CloseCause, CloseCode, CloseFrame, Closed, Initiator, Refused};
+use towline_proto::{CloseCause, CloseCode, CloseFrame, Closed, Initiator, Message, Refused};
 
 use crate::connection::shared::{Core, Shared};
 use crate::connection::sync::Ordering;
@@ -36,15 +36,22 @@ impl Shared {
     /// Closes the connection if the program has dropped all handles to it: with 1001, or with 1011
     /// if a panic dropped the receiver or the last sender.
     pub(crate) fn close_if_abandoned(self: &Arc<Self>) {
+        let mut wake = Vec::new();
         self.update(|core| {
             if core.receiver.is_gone && self.senders.load(Ordering::Acquire) == 0 {
                 let code = match core.receiver.has_panicked || std::thread::panicking() {
                     true => CloseCode::INTERNAL_ERROR,
                     false => CloseCode::GOING_AWAY,
                 };
-                let _ = core.close(CloseFrame::new(code, "").unwrap_or(CloseFrame::EMPTY));
+                let frame = CloseFrame::new(code, "").unwrap_or(CloseFrame::EMPTY);
+                core.is_abandoned |= core.close(frame).is_ok();
+                // No handle waits any more, but a reconnecting client does.
+                core.waiting.wake_all(Until::End, &mut wake);
             }
         });
+        for waker in wake {
+            waker.wake();
+        }
     }
 
     /// Closes the connection if a dropped sender has left a message made of frames unfinished:
@@ -77,7 +84,12 @@ impl Shared {
         self.poll_end(cx, place, |core| core.session.closed().cloned())
     }
 
-    fn poll_end<T>(
+    /// Takes the messages that were queued and not written.
+    pub(crate) fn take_unsent(&self) -> Vec<Message> {
+        self.lock().session.outbound().take_unsent()
+    }
+
+    pub(crate) fn poll_end<T>(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         place: &mut Place,

@@ -20,4 +20,4 @@ mod lookout;
 mod reading;
 
 pub(crate) use reading::{Arrived, Held, Reader, Wanted};
-pub(crate) use sending::{ByHand, Control, Delivered, Item};
+pub(crate) use sending::{Asking, ByHand, Control, Delivered, Item};

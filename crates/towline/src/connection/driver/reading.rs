@@ -10,7 +10,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::BufMut as _;
 use tokio::time::Instant;
-use towline_proto::{Inbound, Incoming, Input, Message, MessageRef, Opcode, ends_with_frame};
+use towline_proto::{
+    Counts, Inbound, Incoming, Input, Message, MessageRef, Opcode, ends_with_frame,
+};
 
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
@@ -108,7 +110,8 @@ impl Wanted for Event {
 }
 
 impl Reader {
-    pub(crate) fn new(half: ReadHalf, inbound: Inbound, early: &[u8]) -> Self {
+    pub(crate) fn new(half: ReadHalf, mut inbound: Inbound, early: &[u8]) -> Self {
+        inbound.handle_read(early.len());
         Self {
             half,
             inbound,
@@ -186,9 +189,17 @@ impl Reader {
         shared.heard.set_position(position_of(input.as_slice()));
         match message {
             Some(message) => work.add_message(message.len()),
-            None => drop(shared.handle_incoming(inbound.poll(&mut Input::new(&mut [])))),
+            None => {
+                let fault = inbound.poll(&mut Input::new(&mut []));
+                drop(shared.handle_incoming(fault, inbound.take_counts()));
+            }
         }
         message
+    }
+
+    /// What was received and is not in the shared counts yet.
+    pub(crate) fn counts(&self) -> Counts {
+        self.inbound.counts()
     }
 
     #[inline]
@@ -256,7 +267,7 @@ impl Reader {
     fn answer_pings(&mut self, shared: &Arc<Shared>) {
         while self.inbound.has_ping(self.received.unread()) {
             let ping = self.inbound.poll(&mut self.received.input()).into_owned();
-            shared.handle_incoming(ping);
+            shared.handle_incoming(ping, self.inbound.take_counts());
             self.has_answered = true;
         }
     }
@@ -297,7 +308,9 @@ impl Reader {
             Incoming::Binary(Cow::Owned(bytes)) => Some(Event::Message(bytes.into())),
             other => {
                 self.has_answered = true;
-                shared.handle_incoming(other.into_owned()).filter(|_| wants_more)
+                let other = other.into_owned();
+                let event = shared.handle_incoming(other, self.inbound.take_counts());
+                event.filter(|_| wants_more)
             }
         };
         self.count_work();
@@ -352,6 +365,7 @@ impl Reader {
         match result {
             Ok(0) => shared.update(|core| core.session.handle_transport_end()),
             Ok(count) => {
+                self.inbound.handle_read(count);
                 self.heard_at = Some(Instant::now());
                 self.is_position_known = false;
                 shared.heard.note();
@@ -374,9 +388,11 @@ impl Reader {
     fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
+        let counts = self.inbound.take_counts();
         shared.heard.set_position(Receiving::Waits);
         shared.update(|core| {
             core.receiver.is_mid_frame = is_mid_frame;
+            core.session.handle_counts(counts);
             core.end_turn(&shared.heard, heard_at, cx.waker());
             core.session.is_receiving()
         })
@@ -429,8 +445,13 @@ impl Shared {
     }
 
     /// Passes a control frame or a fault to the session. Returns an event for a ping or a pong.
-    pub(crate) fn handle_incoming(self: &Arc<Self>, incoming: Incoming<'static>) -> Option<Event> {
+    pub(crate) fn handle_incoming(
+        self: &Arc<Self>,
+        incoming: Incoming<'static>,
+        counts: Counts,
+    ) -> Option<Event> {
         self.update(|core| {
+            core.session.handle_counts(counts);
             let result = core.session.handle_incoming(Instant::now().into_std(), &incoming);
             #[cfg(shuttle)]
             (core.receiver.is_answering = true);

@@ -126,6 +126,29 @@ impl Item for Control {
     }
 }
 
+/// The ping of a round trip.
+#[derive(Default)]
+pub(crate) struct Asking {
+    /// The number of the round trip, once the ping is queued.
+    pub(crate) number: Option<u32>,
+}
+
+impl Item for Asking {
+    fn line(&self, _: &Core) -> Option<Until> {
+        Some(Until::RoomAhead)
+    }
+
+    fn queue(&mut self, core: &mut Core) -> Result<(), Refused> {
+        let number = core.session.begin_round_trip(Instant::now().into_std())?;
+        self.number = Some(number);
+        Ok(())
+    }
+
+    fn len(&self) -> usize {
+        8
+    }
+}
+
 impl Shared {
     /// Queues the item when it has its turn and there is room, and makes sure that it is written.
     #[inline(always)]
@@ -158,7 +181,7 @@ impl Shared {
                 return Poll::Pending;
             }
             if place.is_taken() {
-                core.waiting.leave(place);
+                core.leave(place);
             }
             Poll::Ready(self.queue(core, item))
         })
@@ -221,7 +244,7 @@ impl Shared {
                 core.waiting.wait(Until::Room, place, cx.waker());
                 return Poll::Pending;
             }
-            core.waiting.leave(place);
+            core.leave(place);
             Poll::Ready(())
         })
     }

@@ -76,7 +76,8 @@ impl Reader {
                 Incoming::More => ready!(self.poll_read(shared, cx)),
                 other => {
                     self.has_answered = true;
-                    drop(shared.handle_incoming(other.into_owned()));
+                    let other = other.into_owned();
+                    drop(shared.handle_incoming(other, self.inbound.take_counts()));
                     self.count_work();
                     self.end_if_over(shared);
                 }

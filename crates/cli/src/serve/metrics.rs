@@ -1,0 +1,131 @@
+//! `--metrics`: the metrics of all workers for Prometheus, on an address of their own.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::service::service_fn;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use towline::ServerHandle;
+use towline_hyper::HttpServer;
+use towline_metrics::Observer;
+
+use crate::exit::{Exit, Failure};
+use crate::say;
+use crate::serve::listening;
+
+/// The address without a value: the port that OpenTelemetry's exporters for Prometheus have.
+pub(crate) const ADDRESS: &str = "127.0.0.1:9464";
+
+/// How often measurements are collected even if nobody asks.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// The boundaries that OpenTelemetry advises for HTTP requests, in seconds.
+const REQUEST_SECONDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// A second to a day.
+const CONNECTION_SECONDS: [f64; 8] = [1.0, 10.0, 60.0, 300.0, 1800.0, 3600.0, 21600.0, 86400.0];
+
+/// The format of Prometheus's text (version 0.0.4).
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the page of metrics is made from.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    prometheus: PrometheusHandle,
+    /// One for each worker.
+    observers: Arc<Mutex<Vec<Observer>>>,
+}
+
+/// The page of metrics while it is served.
+pub(crate) struct Serving {
+    pub(crate) metrics: Metrics,
+    /// Serves until it is dropped.
+    _http: Box<dyn Send>,
+}
+
+impl Metrics {
+    /// Serves the metrics on this address.
+    pub(crate) async fn serve(address: &str) -> Result<Serving, Failure> {
+        let (addresses, sockets) =
+            listening::bind(&[address.to_owned()], None, "--metrics").await?;
+        let failed = |error: &dyn std::error::Error| {
+            Failure::new(Exit::Unclean, format!("can't serve metrics: {error}"))
+        };
+        let buckets = |name: &str| Matcher::Full(name.to_owned());
+        let prometheus = PrometheusBuilder::new()
+            .with_recommended_naming(true)
+            .set_buckets_for_metric(buckets("http.server.request.duration"), &REQUEST_SECONDS)
+            .and_then(|builder| {
+                let name = buckets("websocket.connection.duration");
+                builder.set_buckets_for_metric(name, &CONNECTION_SECONDS)
+            })
+            .and_then(PrometheusBuilder::install_recorder)
+            .map_err(|error| failed(&error))?;
+        let metrics = Self { prometheus, observers: Arc::default() };
+        let page = {
+            let metrics = metrics.clone();
+            move |request| {
+                let metrics = metrics.clone();
+                async move { Ok::<_, Infallible>(metrics.answer(&request)) }
+            }
+        };
+        let http = HttpServer::new(service_fn(page));
+        for socket in sockets.into_iter().flatten() {
+            http.listen(TcpListener::from_std(socket).map_err(|error| failed(&error))?);
+        }
+        for address in addresses {
+            say::out(format_args!("metrics on http://{address}/metrics"));
+        }
+        tokio::spawn(metrics.clone().keep_up());
+        Ok(Serving { metrics, _http: Box::new(http) })
+    }
+
+    /// Adds the metrics of a worker.
+    pub(crate) fn observe(&self, server: ServerHandle) {
+        self.observers().push(Observer::new(server));
+    }
+
+    async fn keep_up(self) {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            self.collect();
+            self.prometheus.run_upkeep();
+        }
+    }
+
+    fn collect(&self) {
+        self.observers().iter_mut().for_each(Observer::collect);
+    }
+
+    fn observers(&self) -> MutexGuard<'_, Vec<Observer>> {
+        self.observers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        if request.uri().path() != "/metrics" {
+            return plain(StatusCode::NOT_FOUND, "Not found. The metrics are at /metrics.\n");
+        }
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let mut response =
+                plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        self.collect();
+        plain(StatusCode::OK, self.prometheus.render())
+    }
+}
+
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
+    response
+}

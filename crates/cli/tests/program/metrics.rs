@@ -1,0 +1,82 @@
+//! `towline serve --metrics`.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::support::{Program, Serve, read_head};
+
+/// The head and the body of the answer of the page of metrics.
+fn ask(address: &str, line: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let head = String::from_utf8(read_head(&mut stream)).unwrap().to_ascii_lowercase();
+    let mut body = String::new();
+    stream.read_to_string(&mut body).unwrap();
+    (head, body)
+}
+
+fn start(arguments: &[&str]) -> (Serve, String) {
+    let mut server = Serve::start(&[&["--metrics=127.0.0.1:0"], arguments].concat());
+    let line = server.program.line();
+    let address =
+        line.strip_prefix("metrics on http://").and_then(|url| url.strip_suffix("/metrics"));
+    let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+    (server, address)
+}
+
+#[track_caller]
+fn has(body: &str, series: &[&str]) {
+    for series in series {
+        assert!(body.lines().any(|line| line == *series), "no {series} in {body}");
+    }
+}
+
+#[test]
+fn what_is_echoed_is_in_the_metrics_at_once() {
+    for arguments in [&[][..], &["--threads=2"]] {
+        let (server, address) = start(arguments);
+        for _ in 0..2 {
+            let ended = Program::connect(&[&server.url()]).feed(b"ahoy\n".to_vec());
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+        }
+        let (head, body) = ask(&address, "GET /metrics");
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+        has(
+            &body,
+            &[
+                "# TYPE websocket_messages_total counter",
+                "websocket_messages_total{direction=\"received\"} 2",
+                "websocket_messages_total{direction=\"sent\"} 2",
+                "websocket_bytes_total{direction=\"sent\"} 8",
+                "websocket_connections_total 2",
+                "websocket_handshakes_total{status=\"accepted\"} 2",
+                "# TYPE http_server_request_duration_seconds histogram",
+            ],
+        );
+        drop(server);
+    }
+}
+
+#[test]
+fn metrics_are_on_an_address_of_their_own() {
+    let (server, address) = start(&[]);
+    let (head, _) = ask(&server.address.to_string(), "GET /metrics");
+    assert!(head.starts_with("http/1.1 404"), "{head}");
+    let (head, _) = ask(&address, "GET /");
+    assert!(head.starts_with("http/1.1 404"), "{head}");
+    let (head, _) = ask(&address, "POST /metrics");
+    assert!(head.starts_with("http/1.1 405") && head.contains("allow: get, head"), "{head}");
+    let (head, body) = ask(&address, "HEAD /metrics");
+    assert!(head.starts_with("http/1.1 200") && body.is_empty(), "{head}");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = Program::start(&["serve", "--listen=127.0.0.1:0", "--metrics", &address]).end();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains(&address) && ended.stderr.contains("--metrics"), "{ended:?}");
+}

@@ -1,0 +1,177 @@
+//! What a program can see of a server: counts of its handshakes and connections.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use towline_proto::{CloseCode, Closed, Stats, Traffic};
+
+/// What a server has done so far, see [`ServerHandle::stats`](crate::ServerHandle::stats).
+///
+/// All counts begin with zero and never decrease, except for those that say *now*.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerStats {
+    /// The connections that are open or closing now.
+    pub connections: usize,
+    /// The connections that were established.
+    pub connections_total: u64,
+    /// The requests that have arrived and are not answered now.
+    pub requests: usize,
+    /// The handshakes that were accepted.
+    pub accepted: u64,
+    /// The handshakes that were rejected, by the status of the response.
+    pub rejected: BTreeMap<StatusCode, u64>,
+    /// The TLS handshakes that failed. Clients that sent nothing do not count.
+    pub tls_failed: u64,
+    /// The connections that have ended, by [`Closed::code`]. The codes that peers can choose freely
+    /// count together: 3000 to 3999 as 3000, 4000 to 4999 as 4000, and what no standard defines as
+    /// 0.
+    pub closed: BTreeMap<CloseCode, u64>,
+    /// What was sent on all connections, those that have ended included.
+    pub sent: Traffic,
+    /// What was received on all connections, those that have ended included.
+    pub received: Traffic,
+    /// The pings that were sent.
+    pub pings_sent: u64,
+    /// The pings that were received.
+    pub pings_received: u64,
+    /// The mean of the smoothed round trips of the connections that are open now. `None` before the
+    /// first is measured.
+    pub round_trip_mean: Option<Duration>,
+    /// The longest of them.
+    pub round_trip_max: Option<Duration>,
+    /// The messages that wait behind those being written now, on all connections.
+    pub queued_messages: usize,
+    /// The bytes that the transports have not taken yet, on all connections.
+    pub queued_bytes: usize,
+    /// How often a sender waited for room in the queue of its connection.
+    pub waits: u64,
+    /// For how long senders waited for room, added up.
+    pub waited: Duration,
+    /// The broadcasts that were made.
+    pub broadcasts: u64,
+}
+
+impl ServerStats {
+    /// Adds a connection that is open.
+    pub(crate) fn add_live(&mut self, stats: &Stats) {
+        self.queued_messages += stats.queued_messages;
+        self.queued_bytes += stats.queued_bytes;
+        self.round_trip_max = self.round_trip_max.max(stats.round_trip.map(|trip| trip.smoothed));
+        self.add_past(stats);
+    }
+
+    fn add_past(&mut self, stats: &Stats) {
+        self.sent.add(&stats.sent);
+        self.received.add(&stats.received);
+        self.pings_sent += stats.pings_sent;
+        self.pings_received += stats.pings_received;
+        self.waits += stats.waits;
+        self.waited = self.waited.saturating_add(stats.waited);
+    }
+}
+
+/// The sums over the connections of a part of a server.
+#[derive(Default)]
+pub(crate) struct Sums {
+    begun: u64,
+    past: ServerStats,
+}
+
+impl Sums {
+    pub(crate) fn begin(&mut self) {
+        self.begun += 1;
+    }
+
+    pub(crate) fn end(&mut self, closed: &Closed, stats: &Stats) {
+        self.past.add_past(stats);
+        *self.past.closed.entry(class(closed.code())).or_default() += 1;
+    }
+
+    pub(crate) fn add_to(&self, sum: &mut ServerStats) {
+        let past = &self.past;
+        sum.connections_total += self.begun;
+        for (code, count) in &past.closed {
+            *sum.closed.entry(*code).or_default() += count;
+        }
+        sum.sent.add(&past.sent);
+        sum.received.add(&past.received);
+        sum.pings_sent += past.pings_sent;
+        sum.pings_received += past.pings_received;
+        sum.waits += past.waits;
+        sum.waited = sum.waited.saturating_add(past.waited);
+    }
+}
+
+/// Peers can choose a code, so that the codes that are counted must be few.
+fn class(code: CloseCode) -> CloseCode {
+    CloseCode::new(match code.get() {
+        code @ 1000..=1015 => code,
+        3000..=3999 => 3000,
+        4000..=4999 => 4000,
+        _ => 0,
+    })
+}
+
+/// Counts what comes before connections.
+#[derive(Default)]
+pub(crate) struct Tally {
+    requests: Arc<AtomicUsize>,
+    accepted: AtomicU64,
+    tls_failed: AtomicU64,
+    /// A program can choose any status, but only those that there are.
+    rejected: Mutex<BTreeMap<StatusCode, u64>>,
+}
+
+/// A request that is not answered yet.
+pub(crate) struct Unanswered(Arc<AtomicUsize>);
+
+impl Tally {
+    pub(crate) fn request(&self) -> Unanswered {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Unanswered(self.requests.clone())
+    }
+
+    pub(crate) fn accept(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn fail_tls(&self) {
+        self.tls_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reject(&self, status: StatusCode) {
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        *rejected.entry(status).or_default() += 1;
+    }
+
+    pub(crate) fn add_to(&self, sum: &mut ServerStats) {
+        sum.requests = self.requests.load(Ordering::Relaxed);
+        sum.accepted = self.accepted.load(Ordering::Relaxed);
+        sum.tls_failed = self.tls_failed.load(Ordering::Relaxed);
+        sum.rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_peer_can_make_many_classes_of_codes() {
+        let classes: std::collections::BTreeSet<_> =
+            (0..=u16::MAX).map(|code| class(CloseCode::new(code))).collect();
+        assert_eq!(classes.len(), 16 + 3);
+        assert_eq!(class(CloseCode::new(4321)).get(), 4000);
+        assert_eq!(class(CloseCode::GOING_AWAY), CloseCode::GOING_AWAY);
+    }
+}
