@@ -6,8 +6,7 @@ use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use towline::{CloseCode, Config, Connection, Role};
-use towline_proto::handshake::Connect;
+use towline::{CloseCode, Config, Connect, Connection};
 
 use crate::exec::{Output, PROTOCOL, STDIN, http, on};
 
@@ -24,10 +23,10 @@ pub async fn exec(address: SocketAddr, token: &str, input: &[&str]) -> Result<Ou
     let request = opening.request().clone().map(|()| Empty::<Bytes>::new());
     let response = http(address).await?.send_request(request).await?;
     let agreed = opening.verify(&response)?;
-    ensure!(agreed.protocol.is_some(), "the server does not speak {PROTOCOL}");
     let stream = TokioIo::new(hyper::upgrade::on(response).await?);
     let config = Config::client();
-    let mut connection = Connection::from_stream(stream, Role::Client, &config, Bytes::new());
+    let mut connection = Connection::from_agreed(stream, agreed, &config, Bytes::new());
+    ensure!(connection.protocol() == Some(PROTOCOL), "the server does not speak {PROTOCOL}");
 
     for line in input {
         connection.send(on(STDIN, line.as_bytes())).await?;
