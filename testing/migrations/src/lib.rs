@@ -14,6 +14,8 @@ pub mod mqtt;
 
 pub mod feed;
 
+pub mod chat;
+
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
