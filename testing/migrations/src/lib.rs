@@ -16,6 +16,8 @@ pub mod feed;
 
 pub mod chat;
 
+pub mod engine_io;
+
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
