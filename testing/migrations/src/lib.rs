@@ -18,6 +18,8 @@ pub mod chat;
 
 pub mod engine_io;
 
+pub mod graphql;
+
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
