@@ -31,8 +31,8 @@ fn is_websocket(protocol: &[u8]) -> bool {
 
 /// Takes a handshake for the handler that has it, without the queue of
 /// [`Server::next_request`](towline::Server::next_request): see [`ServerHandle::request`]. For
-/// everything that is served by hyper and whose handlers see its requests, such as hyper itself,
-/// warp, salvo, loco, leptos and dioxus. For axum, `towline-axum` has an extractor.
+/// handlers that see hyper's requests, such as those of hyper itself and, by its
+/// `Request::strip_to_hyper`, salvo. For axum, `towline-axum` has an extractor.
 ///
 /// `peer_addr` is the address at the other end of the transport; if it is `None`, that of a
 /// [`PeerAddr`] among the request's extensions is used. The connection must be served with

@@ -14,6 +14,12 @@ pub mod mqtt;
 
 pub mod feed;
 
+pub mod chat;
+
+pub mod engine_io;
+
+pub mod graphql;
+
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};
