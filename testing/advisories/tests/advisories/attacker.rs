@@ -92,6 +92,14 @@ pub(crate) async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).unwrap()
 }
 
+/// Lets a second pass now and then. A victim that has refused reads on for some seconds, so that its
+/// answer is not lost to a reset, and holds nothing of it.
+pub(crate) async fn pass_time(sent: usize, every: usize) {
+    if sent % every == 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// A hostile end whose handshake is done.
 pub(crate) struct Attacker {
     pub(crate) stream: DuplexStream,

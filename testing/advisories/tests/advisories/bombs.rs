@@ -77,8 +77,7 @@ fn cve_2018_1000518_a_bomb_at_a_server() {
 fn cve_2016_10544_a_message_that_is_within_the_limit_while_compressed() {
     let bytes = bomb(30_000, false);
     let (first, second) = bytes.split_at(bytes.len() / 2);
-    let frames =
-        [compressed(first.to_vec()).fin(false), frame().continuation(second)];
+    let frames = [compressed(first.to_vec()).fin(false), frame().continuation(second)];
     let most = peak(closes_server(frames));
     assert!(most < 4 << 20, "{most} bytes");
 }

@@ -39,7 +39,8 @@ async fn cve_2022_41940_a_reset_at_each_phase() {
     let behind_the_head = said.len();
     said.extend(frame().text("ship ahoy").masked([1, 2, 3, 4]).bytes());
     let refused = request("Origin: https://evil.example\r\n");
-    for length in [0, 1, 40, behind_the_head - 1, behind_the_head, behind_the_head + 3, said.len()] {
+    for length in [0, 1, 40, behind_the_head - 1, behind_the_head, behind_the_head + 3, said.len()]
+    {
         for _ in 0..5 {
             resets(address, &said[..length]).await;
             resets(address, refused.as_bytes()).await;

@@ -130,8 +130,7 @@ async fn cve_2022_31150_line_breaks_in_what_a_server_answers() {
         }
         let mut server = Server::builder().build();
         let handle = server.handle();
-        let rejection =
-            Rejection::new(StatusCode::FORBIDDEN, hostile).header("x-header", hostile);
+        let rejection = Rejection::new(StatusCode::FORBIDDEN, hostile).header("x-header", hostile);
         let rejecting = async { server.next_request().await.unwrap().reject_with(rejection).await };
         let said = request("");
         let (_, answer) = tokio::join!(rejecting, answer(&handle, said.as_bytes()));

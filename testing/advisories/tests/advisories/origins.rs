@@ -34,7 +34,8 @@ async fn cve_2020_14368_a_page_of_another_site() {
 #[tokio::test(start_paused = true)]
 async fn cve_2026_44211_a_page_and_a_server_on_loopback() {
     for host in ["127.0.0.1:3484", "localhost:3484", "[::1]:3484"] {
-        for origin in ["https://evil.example", "http://localhost:3000", "http://127.0.0.1", "null"] {
+        for origin in ["https://evil.example", "http://localhost:3000", "http://127.0.0.1", "null"]
+        {
             assert_eq!(page(Server::builder(), host, origin).await, 403, "{host} {origin}");
         }
     }
@@ -55,7 +56,9 @@ async fn cve_2026_59390_a_server_whose_program_never_asks_for_origins() {
 #[tokio::test(start_paused = true)]
 async fn ws_2020_0443_symbols_within_an_origin() {
     let list = || OriginPolicy::list(["http://example.com", "https://app.example"]).unwrap();
-    for symbol in ["`", "$", "%60", "_", "!", "~", "'", "*", "{", "&", ";", "=", "+", "(", "\\", "@"] {
+    for symbol in
+        ["`", "$", "%60", "_", "!", "~", "'", "*", "{", "&", ";", "=", "+", "(", "\\", "@"]
+    {
         for origin in [
             format!("http://example.com{symbol}.evil.example"),
             format!("http://example.com{symbol}evil.example"),

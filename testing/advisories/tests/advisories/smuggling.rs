@@ -35,7 +35,7 @@ async fn cve_2026_59898_an_upgrade_that_no_proxy_sees() {
         }
     }
     for line in ["Connection: close", "Connection: xUpgrade", "Connection: \"Upgrade\""] {
-        answers_once(&valid.replace("Connection: Upgrade", line), 400).await;
+        answers_once(&valid.replace("Connection: Upgrade", line), 426).await;
     }
     for line in ["Upgrade: websocket2", "Upgrade: h2c", "Upgrade:"] {
         answers_once(&valid.replace("Upgrade: websocket", line), 426).await;
