@@ -95,7 +95,7 @@ pub(crate) async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
 /// Lets a second pass now and then. A victim that has refused reads on for some seconds, so that its
 /// answer is not lost to a reset, and holds nothing of it.
 pub(crate) async fn pass_time(sent: usize, every: usize) {
-    if sent % every == 0 {
+    if sent.is_multiple_of(every) {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

@@ -11,7 +11,7 @@ const OFFER: &str = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
 /// Appends the lowest bits of a value, the lowest first (RFC 1951, section 3.1.1).
 fn push_bits(bytes: &mut Vec<u8>, at: &mut usize, value: u32, count: usize) {
     for bit in 0..count {
-        if *at % 8 == 0 {
+        if at.is_multiple_of(8) {
             bytes.push(0);
         }
         *bytes.last_mut().unwrap() |= u8::from(value >> bit & 1 == 1) << (*at % 8);
