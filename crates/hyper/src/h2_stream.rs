@@ -125,7 +125,9 @@ impl Arrival {
         if let Some(patience) = patience {
             tokio::time::sleep(patience).await;
         }
-        self.is_watched.store(false, Ordering::Release);
+        // Not a store, which a later load may overtake: then this would miss a frame that arrives
+        // now, while its waker takes this for a reader.
+        self.is_watched.swap(false, Ordering::AcqRel);
         while !self.is_awaited.load(Ordering::Acquire)
             && let Some(stream) = self.stream.get().and_then(Weak::upgrade)
             && lock(&stream).read_ahead()

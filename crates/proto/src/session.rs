@@ -128,6 +128,12 @@ impl Session {
         if !self.closing.is_open() {
             return Err(SendError::new(Refused::Closing, frame));
         }
+        if frame.opcode() == Opcode::Ping {
+            let payload = frame.payload().clone();
+            self.outbound.frame(frame)?;
+            self.round_trips.handle_other_ping(&payload);
+            return Ok(());
+        }
         if frame.opcode() != Opcode::Close {
             return self.outbound.frame(frame);
         }

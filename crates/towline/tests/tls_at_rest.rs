@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use towline::{Client, Config, Connection, Message, Server, Tls, TlsServer};
 
 /// What an idle server's connection may have on the heap, tokio's part of its socket included.
-const BUDGET: i64 = 5 << 10;
+const BUDGET: i64 = 5_250;
 
 const COUNT: usize = 50;
 

@@ -1,8 +1,8 @@
 //! A client and a server on tokio, over a transport that is short, not ready, or fails; with
 //! futures that are dropped, kept and not polled, and polled by other tasks.
 //!
-//! - A message whose `send` returned is received whole, once, in order, unless the transport failed
-//!   or an end gave up. One whose `send` was dropped or failed is received once at the most.
+//! - A message whose `send` returned is received whole and once, unless the transport failed or an
+//!   end gave up. One whose `send` was dropped or failed is received once at the most.
 //! - Everything ends: each receiver sees the end, and each future is done.
 
 use std::cell::RefCell;
@@ -267,7 +267,6 @@ impl Ledger {
         let received: Vec<_> =
             self.received.iter().copied().filter(|n| self.accepted[*n]).collect();
         if is_lossy {
-            let _ = accepted;
             return;
         }
         let mut sorted = received.clone();

@@ -36,7 +36,10 @@ pub fn run(data: &[u8]) {
     let again = parse_request(&encoded, &HeadLimits::default().max_head_size(1 << 20));
     let (again, again_len) = again.expect("a head").expect("a whole one");
     assert_eq!(again_len, encoded.len());
-    assert_eq!(again.uri(), request.uri());
+    // A target that is no path is one that no handshake has.
+    if let Some(path) = request.uri().path_and_query() {
+        assert_eq!(again.uri().path_and_query(), Some(path));
+    }
     assert_eq!(again.method(), request.method());
     assert_eq!(again.headers(), request.headers());
 

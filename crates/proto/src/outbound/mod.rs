@@ -345,6 +345,7 @@ impl Outbound {
     pub fn discard_waiting(&mut self) {
         if let Some(backlog) = &mut self.backlog {
             let dropped = backlog.discard_waiting();
+            self.has_lost |= dropped.iter().any(|waiting| waiting.mark.is_none());
             self.keep_dropped(dropped);
             self.drop_idle_backlog();
         }
@@ -423,7 +424,8 @@ impl Outbound {
         self.remaining() + self.backlog.as_ref().map_or(0, |backlog| backlog.waiting_cost())
     }
 
-    /// Returns whether queued bytes were lost with the transport.
+    /// Returns whether anything queued was lost: with the transport, or by a close that did not wait
+    /// for it.
     pub fn has_lost(&self) -> bool {
         self.has_lost
     }

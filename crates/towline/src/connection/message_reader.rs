@@ -28,7 +28,8 @@ use crate::error::Result;
 /// - Text is validated as it arrives: invalid UTF-8 fails the connection with 1007, and the reader.
 ///   A read can end within a character.
 /// - A compressed message is inflated on the way.
-/// - Less than 512 KiB are in memory for it, whatever its length.
+/// - Less than 512 KiB are in memory for it, whatever its length. There is one exception: what
+///   [`recv`](Receiver::recv) had assembled of the message before it was dropped is the first piece.
 ///   [`max_received_message_size`](crate::Config::max_received_message_size),
 ///   [`max_received_frame_size`](crate::Config::max_received_frame_size) and
 ///   [`max_received_fragments`](crate::Config::max_received_fragments) do not apply. Use

@@ -170,7 +170,8 @@ impl MessageWriter {
         let shared = &self.sender.shared;
         let mut by_hand = ByHand { frame, maker: self.sender.maker() };
         let queued = shared.poll_send(cx, &mut self.place, &mut by_hand);
-        if queued.is_pending() {
+        // Kept after an error as well: the message is not finished.
+        if !matches!(queued, Poll::Ready(Ok(()))) {
             self.fragment = Some(by_hand.frame);
         }
         queued.map_err(|why| shared.refused(why))
@@ -179,7 +180,7 @@ impl MessageWriter {
     /// Takes bytes for the next fragment, after those before it are queued.
     fn poll_collect(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.progress == Progress::Finished {
-            let why = "the message is finished";
+            let why = "can't write: the message is finished";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidInput, why)));
         }
         if self.collected.len() == FRAGMENT {

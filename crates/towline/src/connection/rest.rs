@@ -47,6 +47,7 @@ impl Rest {
                 bytes.advance(count.min(bytes.len()));
                 if bytes.is_empty() {
                     self.0 = Held::default();
+                    receiver.release_piece();
                 }
             }
         }

@@ -114,7 +114,9 @@ impl ServerBuilder {
     }
 
     /// Sets how many handshakes can be in progress at once: streams whose request is incomplete or
-    /// waits for a place in the queue. Further clients wait in the listening socket's backlog,
+    /// waits for a place in the queue, and requests of
+    /// [`ServerHandle::request`](crate::ServerHandle::request) until they are answered, beyond which
+    /// the answer is 503. Further clients wait in the listening socket's backlog,
     /// except for one that is accepted already. Each costs a socket and some 3 KiB until the
     /// [`handshake_timeout`](Self::handshake_timeout). Default: 16,384.
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
@@ -227,7 +229,7 @@ impl ServerBuilder {
     ///
     /// All else works as for any other server: origins, limits, events, broadcasts, shutdown.
     /// Requests that would be queued are answered with 503, and
-    /// [`ServerHandle::mount`] returns an error.
+    /// [`ServerHandle::mount`] returns an error, so [`ServerHandle::unmount`] is for good.
     /// [`max_pending_requests`](Self::max_pending_requests) and [`auto_accept`](Self::auto_accept)
     /// have no effect.
     ///

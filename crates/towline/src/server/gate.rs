@@ -96,8 +96,10 @@ impl Gate {
         self.hub.standing.unmount();
         let listeners = mem::take(&mut open.listeners);
         let way = match over {
-            // The first reason stays.
-            Some(over) if open.way.is_ok() => mem::replace(&mut open.way, Err(over)).ok(),
+            // The first reason stays. That there is no queue is none for an end.
+            Some(over) if matches!(open.way, Ok(_) | Err(Over::HandleOnly)) => {
+                mem::replace(&mut open.way, Err(over)).ok()
+            }
             _ => None,
         };
         drop(open);
@@ -106,8 +108,7 @@ impl Gate {
         self.hub.standing.tell();
     }
 
-    /// Whether no requests come any more. A server without a queue has no end: it can be mounted
-    /// again.
+    /// Whether no requests come any more.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self.lock().way, Err(Over::ShutDown | Over::Dropped))
     }
@@ -158,9 +159,7 @@ impl Over {
         let why = match self {
             Self::ShutDown => "the server was shut down",
             Self::Dropped => "its `Server` was dropped",
-            Self::HandleOnly => {
-                "the server has only handles (build_handle), which take no requests"
-            }
+            Self::HandleOnly => "the server has only handles (build_handle), which cannot listen",
         };
         Error::new(ErrorKind::ServerGone, format!("can't listen{address}: {why}"))
     }

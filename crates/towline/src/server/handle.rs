@@ -21,14 +21,12 @@ use crate::server::event::Events;
 #[cfg(doc)]
 use crate::server::event::ServerEvent;
 use crate::server::gate::{Gate, Over};
-#[cfg(doc)]
-use crate::server::measurement::Measurement;
-use crate::server::measurement::Measurements;
+use crate::server::measurement::{Measurement, Measurements};
 use crate::server::request::Request;
 use crate::server::responding::Responding;
 use crate::server::stats::ServerStats;
 use crate::server::way::refuse;
-use crate::transport::{AnyStream, Io};
+use crate::transport::{AnyStream, Io, TlsInfo};
 
 /// A handle to a [`Server`](crate::Server), for any task: to mount and unmount, subscribe to
 /// events, broadcast, and shut down. Clones are cheap and refer to the same server.
@@ -218,7 +216,9 @@ impl ServerHandle {
         upgraded: impl Future<Output = io::Result<Upgraded>> + Send + 'static,
     ) -> std::result::Result<(Request, Responding), Rejection> {
         let hub = &self.gate.hub;
-        let (respond, response) = Responding::new(Mechanism::of(&request));
+        let mechanism = Mechanism::of(&request);
+        let is_secure = request.extensions().get::<Arc<TlsInfo>>().is_some();
+        let (respond, response) = Responding::new(mechanism);
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         let taken = hub.take_in_hand().and_then(|in_hand| {
             let request = Request::new(request, peer_addr, hub, answer);
@@ -228,6 +228,13 @@ impl ServerHandle {
             Ok(request) => Ok((request, response)),
             Err(rejection) => {
                 hub.rejected(&rejection, peer_addr);
+                let (status, duration) = (rejection.status(), Duration::ZERO);
+                hub.measured.note(|| Measurement::Handshake {
+                    status,
+                    mechanism,
+                    is_secure,
+                    duration,
+                });
                 Err(rejection)
             }
         }

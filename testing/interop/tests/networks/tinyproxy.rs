@@ -119,19 +119,19 @@ async fn it_is_told_from_another_kind_of_proxy_and_from_none() {
     let (_program, address) = tinyproxy("");
     let none = nobody().unwrap();
     let (failed, late) = (ErrorKind::ProxyFailed, ErrorKind::HandshakeTimeout);
-    for (url, kind) in [
-        // tinyproxy waits for the end of a line here.
-        (format!("socks5://{USER_INFO}@{address}"), late),
-        (format!("https://{USER_INFO}@{address}"), late),
-        (format!("http://{USER_INFO}@{none}"), failed),
-        (format!("socks5h://{USER_INFO}@{none}"), failed),
+    for (url, kinds) in [
+        // tinyproxy waits for the end of a line here. What TLS begins with may happen to have one.
+        (format!("socks5://{USER_INFO}@{address}"), [late, late]),
+        (format!("https://{USER_INFO}@{address}"), [late, failed]),
+        (format!("http://{USER_INFO}@{none}"), [failed, failed]),
+        (format!("socks5h://{USER_INFO}@{none}"), [failed, failed]),
         // The server answers the plain request with 400.
-        (format!("http://{USER_INFO}@{}", servers.secure.address), ErrorKind::ProxyRefused),
+        (format!("http://{USER_INFO}@{}", servers.secure.address), [ErrorKind::ProxyRefused; 2]),
     ] {
         let client = servers.client(Proxy::new(url).unwrap());
         let client = client.connect_timeout(Duration::from_secs(2));
         let error = refused(&client, &servers.urls()[1]).await;
-        assert_eq!(error.kind(), kind, "{error}");
+        assert!(kinds.contains(&error.kind()), "{error}");
         assert!(error.to_string().contains("proxy"), "{error}");
         keeps_the_secret(&format!("{error} {error:?}"));
     }
