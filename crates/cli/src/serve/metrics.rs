@@ -1,6 +1,7 @@
 //! `--metrics`: the metrics of all workers for Prometheus, on an address of their own.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,7 +48,17 @@ pub(crate) struct Metrics {
 pub(crate) struct Serving {
     pub(crate) metrics: Metrics,
     /// Serves until it is dropped.
+    addresses: Vec<SocketAddr>,
     _http: Box<dyn Send>,
+}
+
+impl Serving {
+    /// Prints where the metrics are.
+    pub(crate) fn announce(&self) {
+        for address in &self.addresses {
+            say::out(format_args!("metrics on http://{address}/metrics"));
+        }
+    }
 }
 
 impl Metrics {
@@ -80,11 +91,8 @@ impl Metrics {
         for socket in sockets.into_iter().flatten() {
             http.listen(TcpListener::from_std(socket).map_err(|error| failed(&error))?);
         }
-        for address in addresses {
-            say::out(format_args!("metrics on http://{address}/metrics"));
-        }
         tokio::spawn(metrics.clone().keep_up());
-        Ok(Serving { metrics, _http: Box::new(http) })
+        Ok(Serving { metrics, addresses, _http: Box::new(http) })
     }
 
     /// Adds the metrics of a worker.

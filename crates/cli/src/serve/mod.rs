@@ -66,11 +66,15 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.
     tls::reload_on_hangup(identity.as_ref(), options.verbose)?;
-    announce(&addresses, identity.as_ref());
     let serving = match &options.metrics {
         Some(address) => Some(Metrics::serve(address).await?),
         None => None,
     };
+    // Scripts wait for these lines, so everything listens by now.
+    announce(&addresses, identity.as_ref());
+    if let Some(serving) = &serving {
+        serving.announce();
+    }
 
     let echo = Arc::new(Echo {
         protocols: options.protocol.clone(),

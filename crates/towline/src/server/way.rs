@@ -1,8 +1,10 @@
 //! From a stream or an HTTP library to the program.
 
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -135,11 +137,15 @@ impl Way {
                 return reject(&hub, answer, rejection, mechanism, peer).await;
             }
         };
-        let Ok(place) = (tokio::select! {
-            biased;
-            place = self.hub.places.acquire() => place,
+        let Ok(place) = ({
+            let (mut acquired, mut gone) = (pin!(self.hub.places.acquire()), pin!(request.gone()));
+            let first = poll_fn(|cx| match acquired.as_mut().poll(cx) {
+                Poll::Ready(place) => Poll::Ready(Some(place)),
+                Poll::Pending => gone.as_mut().poll(cx).map(|()| None),
+            });
             // An HTTP/2 client can reset any number of requests on one connection.
-            () = request.gone() => return,
+            let Some(place) = first.await else { return };
+            place
         }) else {
             drop(self);
             let _ = Box::pin(request.reject_with(no_requests())).await;

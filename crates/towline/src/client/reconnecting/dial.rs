@@ -81,7 +81,8 @@ impl Dial {
     /// Connects, with this client if the program has named no other.
     pub(crate) async fn connect(self, client: Client) -> Result<Connection> {
         let mut client = self.client.unwrap_or(client);
-        client.settings().config.keep_unsent = true;
+        // Not a change for which HTTP/2 connections are no longer shared.
+        Arc::make_mut(&mut client.settings).config.keep_unsent = true;
         match self.what {
             What::Url(url) => client.connect(url).await,
             What::Request(request) => client.connect_request(*request).await,

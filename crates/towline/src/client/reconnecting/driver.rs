@@ -198,7 +198,11 @@ impl Driver {
         if let (Some(limit), Some(since)) = (self.backoff.give_up_after, since)
             && until.saturating_duration_since(*since) >= limit
         {
-            return self.give_up(ending, &format!("gave up after {limit:?} (give_up_after): "));
+            let delay = until.saturating_duration_since(now);
+            let preface = format!(
+                "gave up, as the next attempt, in {delay:.1?}, would be later than {limit:?} (give_up_after): "
+            );
+            return self.give_up(ending, &preface);
         }
         let delay = until.saturating_duration_since(now);
         self.state = State::Waiting(Box::pin(sleep_until(until)));
@@ -209,6 +213,10 @@ impl Driver {
     fn grant(&mut self, wish: Wish) {
         match (&self.state, wish) {
             (State::Waiting(_), _) | (State::Connecting(_), Wish::Anew) => {
+                if matches!(self.state, State::Connecting(_)) {
+                    // It is begun again, and has not failed.
+                    self.progress.attempts = self.progress.attempts.saturating_sub(1);
+                }
                 self.state = State::Ready;
                 if wish == Wish::Anew {
                     self.progress.delays = 0;

@@ -148,8 +148,13 @@ impl Control {
     }
 
     fn close(&self, frame: CloseFrame) {
-        let closer = std::mem::take(&mut self.lock().closer);
-        self.stop();
+        // Under one lock, or a connection noted in between would stay open.
+        let (closer, waker) = {
+            let mut state = self.lock();
+            state.is_stopped = true;
+            (std::mem::take(&mut state.closer), state.waker.take())
+        };
+        waker.into_iter().for_each(Waker::wake);
         closer.close(frame);
     }
 
@@ -163,11 +168,17 @@ impl Control {
         state.is_stopped
     }
 
-    /// Notes what the client does now, and the event that this is. Wishes were for what it did before.
+    /// Notes what the client does now, and the event that this is. Once connected or at the end, wishes
+    /// are void. That the network has returned holds for a delay or an attempt that begins just then.
     pub(crate) fn enter(&self, phase: Phase, event: impl FnOnce() -> ReconnectEvent) {
         let events = {
             let mut state = self.lock();
-            (state.phase, state.wish) = (phase, None);
+            state.phase = phase;
+            if !(matches!(phase, Phase::Waiting | Phase::Connecting)
+                && state.wish == Some(Wish::Anew))
+            {
+                state.wish = None;
+            }
             match phase {
                 // Dropped after the last event, so that subscribers see the end.
                 Phase::Over => state.events.take(),
