@@ -25,10 +25,7 @@ async fn serve(listener: TcpListener) -> Result<()> {
 }
 
 async fn answer(upgrade: WebSocketUpgrade) -> Response {
-    upgrade
-        .max_frame_size(Options::LARGEST)
-        .max_message_size(Options::LARGEST)
-        .on_upgrade(echo)
+    upgrade.max_frame_size(Options::LARGEST).max_message_size(Options::LARGEST).on_upgrade(echo)
 }
 
 async fn echo(mut socket: WebSocket) {
