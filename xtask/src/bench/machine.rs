@@ -26,8 +26,11 @@ pub(crate) struct Machine {
 }
 
 /// The packages of the lock file to list.
-const NAMED: [&str; 9] = [
+const NAMED: [&str; 12] = [
+    "axum",
     "fastwebsockets",
+    "h2",
+    "hyper",
     "rustls",
     "sockudo-ws",
     "tokio",
@@ -128,21 +131,34 @@ fn numbers(release: &str) -> &str {
     &release[..end.unwrap_or(release.len())]
 }
 
+#[derive(Deserialize)]
+struct Lock {
+    package: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+}
+
 fn locked(path: &Path) -> Result<BTreeMap<String, String>> {
-    #[derive(Deserialize)]
-    struct Lock {
-        package: Vec<Package>,
-    }
-    #[derive(Deserialize)]
-    struct Package {
-        name: String,
-        version: String,
-    }
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
-    let lock: Lock = toml::from_str(&text).with_context(|| format!("cannot read {path:?}"))?;
-    let packages = lock.package.into_iter();
-    let named = packages.filter(|package| NAMED.contains(&package.name.as_str()));
-    Ok(named.map(|package| (package.name, package.version)).collect())
+    versions(&text).with_context(|| format!("cannot read {path:?}"))
+}
+
+/// The named packages of a lock file. Of some there are two versions: axum has its own tokio-tungstenite.
+fn versions(lock: &str) -> Result<BTreeMap<String, String>> {
+    let lock: Lock = toml::from_str(lock)?;
+    let mut versions: BTreeMap<String, String> = BTreeMap::new();
+    for Package { name, version } in lock.package {
+        if NAMED.contains(&name.as_str()) {
+            let known = versions.entry(name).or_default();
+            let and = if known.is_empty() { "" } else { " and " };
+            *known += &format!("{and}{version}");
+        }
+    }
+    Ok(versions)
 }
 
 /// Returns the versions of Node and its libraries, if Node is installed.
@@ -191,6 +207,21 @@ mod tests {
         // Of a hundred ticks thirty were idle, and thirty ours.
         assert_eq!(last.others_since(first), Some(0.4));
         assert_eq!(first.others_since(first), None);
+    }
+
+    #[test]
+    fn all_versions_of_a_library_are_listed() {
+        let package =
+            |name, version| format!("[[package]]\nname = {name:?}\nversion = {version:?}\n");
+        let lock = [
+            package("axum", "0.8.9"),
+            package("tokio-tungstenite", "0.29.0"),
+            package("tokio-tungstenite", "0.30.0"),
+            package("unnamed", "1.0.0"),
+        ];
+        let versions: Vec<_> = versions(&lock.concat()).unwrap().into_iter().collect();
+        let expected = [("axum", "0.8.9"), ("tokio-tungstenite", "0.29.0 and 0.30.0")];
+        assert_eq!(versions, expected.map(|(name, version)| (name.into(), version.into())));
     }
 
     #[test]

@@ -29,6 +29,8 @@ mod table;
 
 mod tls;
 
+mod frameworks;
+
 mod plot;
 
 mod fair;
@@ -53,7 +55,7 @@ use session::Session;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure only echoes without compression (with none of these eight options: everything)
+    /// Measure only echoes without compression (with none of these ten options: everything)
     #[arg(long)]
     echo: bool,
     /// Measure only compressed echoes, and the memory of idle connections with compression
@@ -68,6 +70,12 @@ pub(crate) struct Options {
     /// Measure only echoes, idle connections and handshakes over TLS
     #[arg(long)]
     tls: bool,
+    /// Measure only echoes and idle connections under axum
+    #[arg(long)]
+    axum: bool,
+    /// Measure only echoes over HTTP/2
+    #[arg(long)]
+    http2: bool,
     /// Measure only servers on two threads and both cores
     #[arg(long)]
     cores: bool,
@@ -106,7 +114,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["quick", "scenario", "peer", "instructions"])]
     publish: bool,
     /// Count the instructions of the hot paths instead, and compare them with the baseline
-    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "tls", "cores", "fair", "client"])]
+    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "tls", "axum", "http2", "cores", "fair", "client"])]
     instructions: bool,
     /// Write the counts as the new baseline
     #[arg(long, requires = "instructions")]
@@ -124,7 +132,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     let (scenarios, unfair) = choose_scenarios(options)?;
     let peers = choose_peers(options)?;
     if options.list {
-        list(&scenarios, &unfair, &peers);
+        list(&scenarios, &unfair, &peers, &chosen(options, peer::frameworks()));
         return Ok(true);
     }
     let machine = Machine::look(workspace, options.uws.as_deref())?;
@@ -157,6 +165,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
             session.tls(is_all, (&scenarios, &peers), &mut failures)?;
         }
     }
+    measure_frameworks(workspace, &session, &asked, options, &scenarios, &mut failures)?;
     if asked.fair && !unfair.is_empty() {
         let named = !options.peer.is_empty();
         let able = choose_peers(options)?.into_iter().filter(|peer| fair::is_able(peer, named));
@@ -216,6 +225,30 @@ fn measure_servers(
     Ok(())
 }
 
+/// Servers under axum, and over HTTP/2.
+fn measure_frameworks(
+    workspace: &Workspace,
+    session: &Session<'_>,
+    asked: &Asked,
+    options: &Options,
+    scenarios: &[&Scenario],
+    failures: &mut Vec<String>,
+) -> Result<()> {
+    let scenarios: Vec<_> =
+        scenarios.iter().copied().filter(|scenario| !scenario.is_compressed()).collect();
+    if asked.axum {
+        let (peers, left_out) = building::build(workspace, chosen(options, peer::under_axum()))?;
+        failures.extend(left_out);
+        session.axum(options.scenario.is_empty(), (&scenarios, &peers), failures)?;
+    }
+    if asked.http2 {
+        let (peers, left_out) = building::build(workspace, chosen(options, peer::over_http2()))?;
+        failures.extend(left_out);
+        session.http2(&scenarios, &peers, failures)?;
+    }
+    Ok(())
+}
+
 /// What to measure.
 struct Asked {
     echo: bool,
@@ -224,6 +257,8 @@ struct Asked {
     compressed_memory: bool,
     accept: bool,
     tls: bool,
+    axum: bool,
+    http2: bool,
     cores: bool,
     fair: bool,
     client: bool,
@@ -232,10 +267,23 @@ struct Asked {
 impl Asked {
     /// Returns everything if no kind was chosen.
     fn of(options: &Options) -> Self {
-        let &Options { echo, compressed, memory, accept, tls, cores, fair, client, .. } = options;
+        let &Options {
+            echo,
+            compressed,
+            memory,
+            accept,
+            tls,
+            axum,
+            http2,
+            cores,
+            fair,
+            client,
+            ..
+        } = options;
         // A named scenario means echoes.
         let all = options.scenario.is_empty();
-        if echo || compressed || memory || accept || tls || cores || fair || client {
+        if echo || compressed || memory || accept || tls || axum || http2 || cores || fair || client
+        {
             let compressed_memory = compressed && all;
             return Self {
                 echo,
@@ -244,6 +292,8 @@ impl Asked {
                 compressed_memory,
                 accept,
                 tls,
+                axum,
+                http2,
                 cores,
                 fair,
                 client,
@@ -256,6 +306,8 @@ impl Asked {
             compressed_memory: all,
             accept: all,
             tls: all,
+            axum: all,
+            http2: all,
             cores: all,
             fair: all,
             client: all,
@@ -311,6 +363,12 @@ fn choose_scenarios(
     if options.echo && scenarios.iter().all(|scenario| scenario.is_compressed()) {
         bail!("--echo is for scenarios without compression; these are for --compressed");
     }
+    if (options.axum || options.http2) && scenarios.iter().all(|scenario| scenario.is_compressed())
+    {
+        bail!(
+            "--axum and --http2 are for scenarios without compression; these are for --compressed"
+        );
+    }
     if options.compressed && !scenarios.iter().any(|scenario| scenario.is_compressed()) {
         bail!("--compressed is for scenarios with compression; these are for --echo");
     }
@@ -319,21 +377,28 @@ fn choose_scenarios(
 
 fn choose_peers(options: &Options) -> Result<Vec<Peer>> {
     let all = peer::all(options.uws.as_deref());
+    let frameworks = peer::frameworks();
     for name in &options.peer {
-        if !all.iter().any(|peer| peer.is_called(name)) {
-            let names: Vec<_> = all.iter().map(|peer| peer.name).collect();
+        let mut known = all.iter().chain(&frameworks);
+        if !known.any(|peer| peer.is_called(name)) {
+            let names: Vec<_> = all.iter().chain(&frameworks).map(|peer| peer.name).collect();
             bail!("unknown peer {name:?}; the peers are {}", names.join(", "));
         }
     }
+    Ok(chosen(options, all))
+}
+
+/// Those of these peers that were chosen.
+fn chosen(options: &Options, peers: Vec<Peer>) -> Vec<Peer> {
     let chosen = |peer: &Peer| {
         let mut names = options.peer.iter();
         let unasked = peer.is_floor() || peer.source == Source::Given;
         options.peer.is_empty() || unasked || names.any(|name| peer.is_called(name))
     };
-    Ok(all.into_iter().filter(chosen).collect())
+    peers.into_iter().filter(chosen).collect()
 }
 
-fn list(scenarios: &[&Scenario], unfair: &[&fair::Scenario], peers: &[Peer]) {
+fn list(scenarios: &[&Scenario], unfair: &[&fair::Scenario], peers: &[Peer], frameworks: &[Peer]) {
     for scenario in scenarios {
         println!("{:<26} {}", scenario.name, scenario.about());
     }
@@ -345,6 +410,10 @@ fn list(scenarios: &[&Scenario], unfair: &[&fair::Scenario], peers: &[Peer]) {
     println!();
     for peer in peers {
         println!("{:<26} {}", peer.name, peer.about);
+    }
+    println!();
+    for peer in frameworks {
+        println!("{:<26} {}, for --axum and --http2", peer.name, peer.about);
     }
 }
 

@@ -49,7 +49,7 @@ const TOKIO_WS: &str = "tokio-websockets";
 const TUNGSTENITE: &str = "tokio-tungstenite";
 const TUNGSTENITE_BATCHED: &str = "tokio-tungstenite-batched";
 
-/// All of them, in the order of the tables.
+/// The servers of the echo tables, in their order.
 pub(crate) fn all(uws: Option<&Path>) -> Vec<Peer> {
     let mut peers = rust();
     let node = |name, about| Peer {
@@ -68,6 +68,47 @@ pub(crate) fn all(uws: Option<&Path>) -> Vec<Peer> {
     }
     peers
 }
+
+/// The servers of the tables for axum: those under it, and for comparison two without a framework.
+pub(crate) fn under_axum() -> Vec<Peer> {
+    let mut peers = rust();
+    peers.retain(|peer| ["bare", "towline"].contains(&peer.name));
+    peers.extend([TOWLINE_AXUM, AXUM].map(Peer::of));
+    peers
+}
+
+/// The servers of the table for HTTP/2.
+pub(crate) fn over_http2() -> Vec<Peer> {
+    [TOWLINE_HYPER, TOWLINE_AXUM, AXUM].map(Peer::of).into()
+}
+
+/// The servers that only the tables for axum and for HTTP/2 have.
+pub(crate) fn frameworks() -> Vec<Peer> {
+    [TOWLINE_AXUM, AXUM, TOWLINE_HYPER].map(Peer::of).into()
+}
+
+/// Name, library, mode, rank, whether the library does the opening handshake, and a description.
+type Row = (&'static str, &'static str, &'static str, Rank, bool, &'static str);
+
+const AXUM: Row = ("axum", "axum", "plain", Rank::Plain, true, "axum's own extractor, send");
+
+const TOWLINE_AXUM: Row = (
+    "towline-axum",
+    "towline-axum",
+    "plain",
+    Rank::Towline,
+    true,
+    "Towline's extractor for axum, recv and send",
+);
+
+const TOWLINE_HYPER: Row = (
+    "towline-hyper",
+    "towline-hyper",
+    "plain",
+    Rank::Towline,
+    true,
+    "mounted on an HttpServer, recv and send",
+);
 
 fn rust() -> Vec<Peer> {
     use Rank::{Floor, Plain, Towline, Tuned};
@@ -120,14 +161,16 @@ fn rust() -> Vec<Peer> {
         ),
     ]
     .into_iter()
-    .map(|(name, library, mode, rank, own_handshake, about)| {
-        let source = Source::Cargo { library, mode };
-        Peer { name, rank, source, own_handshake, about }
-    })
+    .map(Peer::of)
     .collect()
 }
 
 impl Peer {
+    fn of((name, library, mode, rank, own_handshake, about): Row) -> Self {
+        let source = Source::Cargo { library, mode };
+        Self { name, rank, source, own_handshake, about }
+    }
+
     /// Returns whether this is its name, or that of its library.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         name == self.name || name == self.library()
@@ -177,8 +220,17 @@ mod tests {
     }
 
     #[test]
+    fn the_tables_for_frameworks_have_these_servers() {
+        let names = |peers: Vec<Peer>| peers.iter().map(|peer| peer.name).collect::<Vec<_>>();
+        assert_eq!(names(under_axum()), ["bare", "towline", "towline-axum", "axum"]);
+        assert_eq!(names(over_http2()), ["towline-hyper", "towline-axum", "axum"]);
+        assert_eq!(names(frameworks()), ["towline-axum", "axum", "towline-hyper"]);
+    }
+
+    #[test]
     fn no_two_have_one_name() {
-        let peers = all(Some(Path::new("uws")));
+        let mut peers = all(Some(Path::new("uws")));
+        peers.extend(frameworks());
         for peer in &peers {
             assert_eq!(peers.iter().filter(|other| other.name == peer.name).count(), 1);
         }

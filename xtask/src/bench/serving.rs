@@ -30,6 +30,8 @@ pub(crate) struct Bench {
     uws: Option<PathBuf>,
     /// The directory of the servers' certificate, if they use TLS.
     tls: Option<PathBuf>,
+    /// Whether clients use HTTP/2, which the servers recognize by its first bytes.
+    is_http2: bool,
     /// Whether programs can be pinned to a core.
     pinned: bool,
 }
@@ -42,6 +44,7 @@ pub(crate) struct Server {
     probe: Option<String>,
     raw: bool,
     is_tls: bool,
+    is_http2: bool,
     /// The core of the load generator.
     load_cores: &'static str,
 }
@@ -63,7 +66,7 @@ impl Bench {
         if !pinned {
             println!("warning: no taskset or no two cores; nothing is held to a core");
         }
-        Self { programs, node, uws, tls: None, pinned }
+        Self { programs, node, uws, tls: None, is_http2: false, pinned }
     }
 
     /// Returns the same with servers that use TLS, with a new certificate.
@@ -73,6 +76,11 @@ impl Bench {
         command.arg("certificate").arg(&directory);
         output_within(&mut command, STARTING).context("no certificate")?;
         Ok(Self { tls: Some(directory), ..self.clone() })
+    }
+
+    /// Returns the same with clients that use HTTP/2, without TLS.
+    pub(crate) fn over_http2(&self) -> Self {
+        Self { is_http2: true, ..self.clone() }
     }
 
     /// Starts a server.
@@ -119,7 +127,7 @@ impl Bench {
         command.args(compression.arguments());
         command.args(threads.arguments()).args(wishes).args(["--listen", "127.0.0.1:0"]);
         let server = Server::start(command, peer.is_floor())?;
-        Ok(server.with_load(load_cores, self.tls.is_some()))
+        Ok(server.with_load(load_cores, self.tls.is_some(), self.is_http2))
     }
 
     /// Starts the peer of a client, on core 1.
@@ -151,6 +159,7 @@ impl Bench {
         command.args(arguments).args(["--address", &server.address, "--pid"]);
         command.arg(server.child.id().to_string()).args(server.raw.then_some("--raw"));
         command.args(server.is_tls.then_some("--tls"));
+        command.args(server.is_http2.then_some("--http2"));
         let output = output_within(&mut command, at_most)?;
         serde_json::from_str(&output).context("cannot read what the load generator printed")
     }
@@ -177,7 +186,8 @@ impl Server {
         let stdout = child.stdout.take();
         // Ends the process in every case.
         let (address, probe) = (String::new(), None);
-        let mut server = Self { child, address, probe, raw, is_tls: false, load_cores: "1" };
+        let (is_tls, is_http2) = (false, false);
+        let mut server = Self { child, address, probe, raw, is_tls, is_http2, load_cores: "1" };
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();
@@ -201,8 +211,8 @@ impl Server {
         Ok(server)
     }
 
-    fn with_load(mut self, cores: &'static str, is_tls: bool) -> Self {
-        (self.load_cores, self.is_tls) = (cores, is_tls);
+    fn with_load(mut self, cores: &'static str, is_tls: bool, is_http2: bool) -> Self {
+        (self.load_cores, self.is_tls, self.is_http2) = (cores, is_tls, is_http2);
         self
     }
 

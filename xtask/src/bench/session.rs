@@ -13,7 +13,9 @@ use crate::bench::peer::Peer;
 use crate::bench::scenario::Scenario;
 use crate::bench::serving::Bench;
 use crate::bench::writing::Run;
-use crate::bench::{clients, cores, echoing, fair, plot, standing, table, tls, writing};
+use crate::bench::{
+    clients, cores, echoing, fair, frameworks, plot, standing, table, tls, writing,
+};
 
 pub(crate) struct Session<'a> {
     pub(crate) bench: Bench,
@@ -82,6 +84,41 @@ impl Session<'_> {
         let (watch, count) = (Watch::start(), self.connections(5000));
         let results = standing::tls_accept(&bench, peers, count, self.rounds, failures);
         self.keep("tls-accept", &self.run(None, &watch), &results, &tls::accept(&results))
+    }
+
+    /// Echoes under axum, and memory if all scenarios were chosen.
+    pub(crate) fn axum(
+        &self,
+        is_all: bool,
+        (scenarios, peers): (&[&Scenario], &[Peer]),
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
+        if !scenarios.is_empty() {
+            self.echoes(&self.bench, "axum", frameworks::axum, (scenarios, peers), failures)?;
+        }
+        if !is_all {
+            return Ok(());
+        }
+        let watch = Watch::start();
+        let results = standing::memory(&self.bench, peers, self.connections(10_000), failures);
+        let run = Run { rounds: 1, ..self.run(None, &watch) };
+        self.keep("axum-memory", &run, &results, &table::axum_memory(&results))
+    }
+
+    /// Echoes over HTTP/2, in the scenarios that have it.
+    pub(crate) fn http2(
+        &self,
+        scenarios: &[&Scenario],
+        peers: &[Peer],
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
+        let scenarios = frameworks::over_http2(scenarios);
+        if scenarios.is_empty() {
+            return Ok(());
+        }
+        let bench = self.bench.over_http2();
+        let table = frameworks::http2;
+        self.echoes(&bench, "http2", table, (&scenarios, peers), failures).map(drop)
     }
 
     fn echoes(

@@ -103,7 +103,7 @@ fn time_and_bytes(result: &EchoResult) -> String {
 }
 
 /// The servers of these scenarios, each once.
-fn names<'a>(scenarios: impl Iterator<Item = &'a EchoScenario>) -> Vec<&'a str> {
+pub(crate) fn names<'a>(scenarios: impl Iterator<Item = &'a EchoScenario>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for result in scenarios.flat_map(|scenario| &scenario.results) {
         if !names.contains(&result.peer.as_str()) {
@@ -256,6 +256,11 @@ pub(crate) fn masking(speeds: &[Speed]) -> String {
 /// Memory of an idle connection.
 pub(crate) fn memory(samples: &[MemorySample]) -> String {
     memory_of("an idle connection", samples)
+}
+
+/// The same under axum.
+pub(crate) fn axum_memory(samples: &[MemorySample]) -> String {
+    memory_of("an idle connection, under axum or without", samples)
 }
 
 /// The same over TLS.

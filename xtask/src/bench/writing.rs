@@ -97,6 +97,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_has_the_sections_for_frameworks() {
+        let page = include_str!("../../../docs/benchmarks/README.md");
+        for name in ["axum", "axum-memory", "http2"] {
+            let replaced = with_section(page, name, "the table").expect(name);
+            assert!(replaced.contains(&format!("<!-- {name} -->\n\nthe table\n")), "{name}");
+        }
+    }
+
+    #[test]
     fn a_section_takes_the_place_of_the_earlier_one() {
         let page = "# P\n<!-- a -->\nold\n<!-- end of a -->\n<!-- b -->\n<!-- end of b -->\ntext\n";
         let once = with_section(page, "a", "new").unwrap();

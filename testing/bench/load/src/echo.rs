@@ -15,6 +15,7 @@ use crate::connecting::{PATIENCE, connect_by};
 use crate::conversation::Conversation;
 use crate::frames::{Expected, Traffic};
 use crate::process::{Usage, Watched};
+use crate::replies::Replies;
 use crate::session::Tls;
 
 pub(crate) struct Plan {
@@ -46,6 +47,15 @@ pub(crate) struct Report {
     tls: Option<String>,
 }
 
+/// The replies of all connections, including the warm-up.
+#[derive(Default)]
+pub(crate) struct Totals {
+    pub(crate) complete: u64,
+    /// Their payload in bytes.
+    pub(crate) bytes: u64,
+    pub(crate) compared: u64,
+}
+
 /// # Errors
 ///
 /// If the server fails, answers with anything other than an echo, or does not answer in time.
@@ -68,20 +78,45 @@ pub(crate) fn run(
     let (first, first_own, began) = (server.usage()?, own.usage()?, Instant::now());
     let messages = crowd.run_for(plan.measured)?;
     let (last, last_own, seconds) = (server.usage()?, own.usage()?, began.elapsed());
-    ensure!(messages > 0, "no message came back");
-    let replies = || crowd.conversations.iter().map(|each| &each.replies);
-    let (all, bytes) =
-        replies().fold((0, 0), |(all, bytes), each| (all + each.complete, bytes + each.bytes));
-    Ok(Report {
-        messages,
-        bytes: messages * traffic.shape.size as u64,
-        reply_bytes: mean(bytes, all),
-        seconds: seconds.as_secs_f64(),
-        server: last.since(&first),
-        load: last_own.since(&first_own),
-        compared: replies().map(|each| each.compared).sum(),
-        tls: crowd.conversations.first().and_then(Conversation::tls),
-    })
+    let mut totals = Totals::default();
+    for Replies { complete, bytes, compared, .. } in
+        crowd.conversations.iter().map(|each| &each.replies)
+    {
+        totals.complete += complete;
+        totals.bytes += bytes;
+        totals.compared += compared;
+    }
+    let usage = (last.since(&first), last_own.since(&first_own));
+    let report = Report::new(messages, traffic.shape.size, seconds, usage, &totals)?;
+    Ok(Report { tls: crowd.conversations.first().and_then(Conversation::tls), ..report })
+}
+
+impl Report {
+    /// `usage` is that of the server and of this program.
+    ///
+    /// # Errors
+    ///
+    /// If there was no message.
+    pub(crate) fn new(
+        messages: u64,
+        size: usize,
+        seconds: Duration,
+        (server, load): (Usage, Usage),
+        totals: &Totals,
+    ) -> Result<Self> {
+        ensure!(messages > 0, "no message came back");
+        let &Totals { complete, bytes, compared } = totals;
+        Ok(Self {
+            messages,
+            bytes: messages * size as u64,
+            reply_bytes: mean(bytes, complete),
+            seconds: seconds.as_secs_f64(),
+            server,
+            load,
+            compared,
+            tls: None,
+        })
+    }
 }
 
 /// Rounds to a tenth.

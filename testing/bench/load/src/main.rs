@@ -2,8 +2,9 @@
 //! sends prebuilt frames, counts the replies by their headers, checks the length of each, and compares
 //! a sample with the sent messages.
 //!
-//! It uses no WebSocket library, so that none is its own peer. It reads the server's processor time at
-//! both ends of the measured interval, and prints the results as one line of JSON.
+//! It uses no WebSocket library, so that none is its own peer; over HTTP/2 it uses the crate h2, as all
+//! servers here do. It reads the server's processor time at both ends of the measured interval, and
+//! prints the results as one line of JSON.
 
 mod payloads;
 
@@ -26,6 +27,8 @@ mod connecting;
 mod conversation;
 
 mod echo;
+
+mod http2;
 
 mod standing;
 
@@ -116,6 +119,9 @@ struct EchoArguments {
     /// Use TLS, and accept any certificate
     #[arg(long)]
     tls: bool,
+    /// Use HTTP/2 without TLS: the connections are streams of one HTTP/2 connection
+    #[arg(long, conflicts_with_all = ["tls", "compress"])]
+    http2: bool,
     /// The messages in flight on each connection
     #[arg(long, default_value_t = 1)]
     in_flight: usize,
@@ -184,7 +190,7 @@ fn run(command: Command) -> Result<String> {
     connecting::allow_many_descriptors()?;
     match command {
         Command::Echo(arguments) => {
-            let EchoArguments { target, tls, in_flight, warm_up, seconds, compare_every } =
+            let EchoArguments { target, tls, http2, in_flight, warm_up, seconds, compare_every } =
                 arguments;
             let plan = echo::Plan {
                 address: target.address,
@@ -196,7 +202,12 @@ fn run(command: Command) -> Result<String> {
             };
             let traffic = Traffic::new(target.shape(), in_flight);
             let expected = Expected::new(&traffic, target.raw, compare_every);
-            json(&echo::run(&plan, &traffic, &expected, &Watched::new(target.pid))?)
+            let server = Watched::new(target.pid);
+            json(&if http2 {
+                http2::run(&plan, traffic, expected, &server)?
+            } else {
+                echo::run(&plan, &traffic, &expected, &server)?
+            })
         }
         Command::Hold(arguments) => json(&standing::hold(&standing_plan(&arguments)?)?),
         Command::Accept(arguments) => json(&standing::accept(&standing_plan(&arguments)?)?),
