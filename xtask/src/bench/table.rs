@@ -151,13 +151,14 @@ pub(crate) fn details(scenarios: &[EchoScenario]) -> String {
             );
         }
         if scenario.results.iter().all(was_disturbed) {
-            text += "  others were at work: neither server nor load had a core for itself\n";
+            text += "  neither server nor load was busy all the time: others were at work, or the two \
+                     waited for each other\n";
         }
     }
     text
 }
 
-/// Either of the two should be busy all the time.
+/// Either of the two should be busy all the time. Over HTTP/2 with one message in flight they can take turns.
 fn was_disturbed(result: &EchoResult) -> bool {
     result.median(|sample| sample.server_busy().max(sample.load_busy())) < 0.9
 }
