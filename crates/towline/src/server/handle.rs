@@ -228,13 +228,8 @@ impl ServerHandle {
             Ok(request) => Ok((request, response)),
             Err(rejection) => {
                 hub.rejected(&rejection, peer_addr);
-                let (status, duration) = (rejection.status(), Duration::ZERO);
-                hub.measured.note(|| Measurement::Handshake {
-                    status,
-                    mechanism,
-                    is_secure,
-                    duration,
-                });
+                let status = rejection.status();
+                hub.measured.note(|| Measurement::unseen(status, mechanism, is_secure));
                 Err(rejection)
             }
         }

@@ -42,6 +42,13 @@ pub enum Measurement {
     Missed(u64),
 }
 
+impl Measurement {
+    /// A handshake that was answered before the program could see it.
+    pub(crate) fn unseen(status: StatusCode, mechanism: Mechanism, is_secure: bool) -> Self {
+        Self::Handshake { status, mechanism, is_secure, duration: Duration::ZERO }
+    }
+}
+
 /// A subscription to the measurements of a server, see
 /// [`ServerHandle::measurements`](crate::ServerHandle::measurements).
 #[derive(Debug)]

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -205,7 +204,6 @@ async fn reject(
     peer: Option<SocketAddr>,
 ) {
     let (status, is_secure) = (rejection.status(), answer.tls().is_some());
-    let duration = Duration::ZERO;
-    hub.measured.note(|| Measurement::Handshake { status, mechanism, is_secure, duration });
+    hub.measured.note(|| Measurement::unseen(status, mechanism, is_secure));
     let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
 }

@@ -92,7 +92,6 @@ impl Proxy {
     ///
     /// An invalid variable is an [`ErrorKind::InvalidProxy`] that names it, returned when a
     /// connection that depends on it is made. Connecting without the proxy would be worse.
-    /// somebody wanted would be worse.
     pub fn from_env() -> Self {
         Self::of(Source::Environment)
     }
