@@ -229,6 +229,12 @@ impl Session {
         self.keepalive.handle_received_between(from, to);
     }
 
+    /// Records that the peer took bytes at `at` for which the transport had no room before: a sign
+    /// of life of a peer that is too busy to answer. Nothing was received.
+    pub fn handle_taken(&mut self, at: Instant) {
+        self.keepalive.handle_taken(at);
+    }
+
     /// Adds what the [decoder](crate::inbound::Inbound::take_counts) has counted.
     #[inline]
     pub fn handle_counts(&mut self, counts: Counts) {
@@ -289,6 +295,7 @@ impl Session {
             | Incoming::Binary(_)
             | Incoming::Frame(_)
             | Incoming::Piece(_)
+            | Incoming::Skipped
             | Incoming::More
             | Incoming::End => Ok(()),
             Incoming::Fault(fault) => {
@@ -418,9 +425,9 @@ impl Session {
 
     fn ask(&mut self, now: Instant) {
         self.keepalive.handle_ping_sent(now);
-        self.round_trips.handle_keepalive_ping(now);
-        // An empty payload is never too long.
-        let _ = self.outbound.control(Opcode::Ping, Bytes::new());
+        let payload = self.round_trips.begin_keepalive(now);
+        // Eight bytes are never too long.
+        let _ = self.outbound.control(Opcode::Ping, payload);
     }
 
     /// Returns what to do with the transport. Call it after writing.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use towline::{
-    Client, CloseCode, Compression, Config, Connection, Deflate, Keepalive, Message, Server,
-    WhenFull,
+    Client, CloseCode, Compression, Config, Connection, Deflate, Event, Keepalive, Message, Role,
+    Server, WhenFull,
 };
+use towline_kit::frame;
 
 use crate::endless::{Bystander, Count, Endless};
 use crate::http::{accepts, head, request};
@@ -111,6 +112,53 @@ async fn what_inflates_a_lot_and_nobody_receives_is_dropped_in_pieces() {
     let most = bystander.most().await;
     assert!(most > 0 && most <= BYTES / (1 << 20) * says.len(), "{most} bytes of them");
     sender.abort(CloseCode::NORMAL, "");
+}
+
+/// A program that has read some of a message and drops the rest of it.
+#[tokio::test(start_paused = true)]
+async fn what_inflates_a_lot_and_is_skipped_lets_others_run() {
+    const LEN: usize = 64 << 20;
+    let mut first = request("/", &[("Sec-WebSocket-Extensions", OFFER)]).into_bytes();
+    first.extend(deflated(Message::binary(vec![0; LEN])).await);
+    first.extend(frame().text("after it").by(Role::Client).bytes());
+    for by in 0..5 {
+        let config = quiet(Config::server(), Deflate::server().threshold(1));
+        let mut server = Server::builder().config(config).build();
+        server.serve(Endless::new(first.clone(), []), None);
+        let connection = server.next_request().await.unwrap().accept().await.unwrap();
+        let (sender, mut receiver) = connection.split();
+        let mut reader = receiver.recv_reader().await.unwrap().unwrap();
+        assert_eq!(reader.read_u8().await.unwrap(), 0);
+        drop(reader);
+        let bystander = Bystander::of(&Count::default());
+        settle().await;
+        let before = bystander.turns();
+        let receiving = tokio::spawn(async move {
+            match by {
+                0 => assert_eq!(receiver.recv().await.unwrap(), Some("after it".into())),
+                1 => {
+                    let event = receiver.next_event().await.unwrap();
+                    assert_eq!(event, Some(Event::Message("after it".into())));
+                }
+                2 => assert_eq!(receiver.recv_ref().await.unwrap().unwrap().len(), 8),
+                3 => {
+                    let mut next = receiver.recv_reader().await.unwrap().unwrap();
+                    let mut text = String::new();
+                    next.read_to_string(&mut text).await.unwrap();
+                    assert_eq!(text, "after it");
+                }
+                _ => {
+                    drop(receiver);
+                    while sender.stats().received.messages < 2 {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        });
+        receiving.await.unwrap();
+        let turns = bystander.turns() - before;
+        assert!(turns >= LEN / BYTES, "{turns} turns, by {by}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

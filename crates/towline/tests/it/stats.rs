@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
 use towline::{
     CloseCode, Config, Frame, Keepalive, Measurement, Message, Opcode, Role, Server, Stats, Traffic,
@@ -146,6 +146,53 @@ async fn messages_count_once_where_frames_are_handed_out() {
     assert_eq!((received.messages, received.frames, received.payload_bytes), (3, 4, 16));
 }
 
+/// However the program changes between frames, messages and pieces of them.
+#[tokio::test(start_paused = true)]
+async fn messages_count_once_where_frames_and_pieces_are_handed_out_by_turns() {
+    let says = || {
+        [
+            frame().text("whole"),
+            frame().text("in").fin(false),
+            frame().continuation(" two"),
+            frame().binary(""),
+            frame().binary("in").fin(false),
+            frame().continuation(" three").fin(false),
+            frame().continuation(" fragments"),
+            frame().text("after"),
+        ]
+    };
+    let config = quiet(Config::server()).assemble_fragments(false);
+    // Each bit chooses one call: an event, or a message in pieces.
+    for turns in 0..1 << 9 {
+        let (connection, far) = connect(Role::Server, &config);
+        far.says_all(says());
+        far.ends();
+        let (_sender, mut receiver) = connection.split();
+        let mut at = 0;
+        loop {
+            let in_pieces = turns >> at & 1 == 1;
+            at += 1;
+            let is_end = match in_pieces {
+                true => match receiver.recv_reader().await {
+                    Ok(Some(mut reader)) => {
+                        let mut text = Vec::new();
+                        reader.read_to_end(&mut text).await.unwrap();
+                        false
+                    }
+                    _ => true,
+                },
+                false => !matches!(receiver.next_event().await, Ok(Some(_))),
+            };
+            if is_end {
+                break;
+            }
+        }
+        let received = receiver.stats().received;
+        let counted = (received.messages, received.frames, received.payload_bytes);
+        assert_eq!(counted, (5, 8, 5 + 6 + 18 + 5), "{turns:b}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_queue_and_the_waits_for_room_are_seen() {
     let config = quiet(Config::server()).send_high_water_mark(1000);
@@ -191,14 +238,40 @@ async fn age_and_silence_are_told_apart() {
     let stats = sender.stats();
     assert_eq!((stats.age, stats.idle), (27 * SECOND, 22 * SECOND));
     assert_eq!((stats.pings_sent, stats.round_trip), (1, None));
+    // One that the peer sends anyway: it lives, but that is no answer.
     far.says(frame().pong(""));
     settle().await;
+    assert_eq!((sender.stats().idle, sender.stats().round_trip), (Duration::ZERO, None));
+    far.says(frame().pong(far.hears().pop().unwrap().payload));
+    settle().await;
     let stats = sender.stats();
-    assert_eq!(stats.idle, Duration::ZERO);
     let round_trip = stats.round_trip.unwrap();
     assert!(round_trip.last >= SECOND && round_trip.last <= 3 * SECOND, "{round_trip:?}");
     assert_eq!(round_trip.smoothed, round_trip.last);
     drop(receiving);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_silent_peer_takes_is_not_heard_of_it() {
+    for role in [Role::Server, Role::Client] {
+        let config = Config::server().keepalive(Keepalive::every(20 * SECOND));
+        let (mut connection, far) = connect(role, &config);
+        let sender = connection.sender();
+        let receiving = tokio::spawn(async move { connection.recv().await });
+        far.stalls();
+        sender.send(vec![7; 100_000]).await.unwrap();
+        for _ in 0..100 {
+            sleep(SECOND).await;
+            far.takes(500);
+        }
+        let stats = sender.stats();
+        assert!(sender.is_open(), "{stats:?}");
+        assert_eq!((stats.age, stats.idle), (100 * SECOND, 100 * SECOND), "{role:?}");
+        far.says(frame().pong(""));
+        settle().await;
+        assert_eq!(sender.stats().idle, Duration::ZERO);
+        drop(receiving);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -306,6 +306,7 @@ impl Reader {
             Incoming::Text(text) => Some(Event::Message(text.into())),
             Incoming::Binary(Cow::Borrowed(bytes)) => Some(Event::Message(bytes.into())),
             Incoming::Binary(Cow::Owned(bytes)) => Some(Event::Message(bytes.into())),
+            Incoming::Skipped => None,
             other => {
                 self.has_answered = true;
                 let other = other.into_owned();
