@@ -197,7 +197,8 @@ impl Session {
     }
 
     /// Starts to close: sends the queued messages, then `frame`, then waits for the peer's close
-    /// frame until the close timeout.
+    /// frame until the close timeout. A message made of frames that is unfinished is cut off, and
+    /// messages behind it are dropped: see [`Closed::cut_messages`].
     ///
     /// # Errors
     ///
@@ -206,7 +207,8 @@ impl Session {
         if !self.closing.handle_close(now, &frame) {
             return Err(Refused::Closing);
         }
-        self.outbound.close(frame);
+        let cut = self.outbound.close(frame);
+        self.closing.handle_cut(cut);
         Ok(())
     }
 
@@ -316,7 +318,8 @@ impl Session {
             }
             Incoming::Close(frame) => {
                 if let Some(answer) = self.closing.handle_peer_close(now, frame.clone()) {
-                    self.outbound.close(answer);
+                    let cut = self.outbound.close(answer);
+                    self.closing.handle_cut(cut);
                 }
                 Ok(())
             }

@@ -326,6 +326,10 @@ impl Connection {
     ///
     /// [`CloseCode::NO_STATUS`] with an empty reason sends a close frame without a code.
     ///
+    /// A message that is unfinished, of a [`MessageWriter`](crate::MessageWriter) or made of frames,
+    /// is not waited for: it could take for ever. It is cut off, with the messages queued behind it.
+    /// The writer gets an error, and [`Closed::cut_messages`] is not zero. Finish it before closing.
+    ///
     /// Returns how the connection ended, which can be in another way: for example, the peer closed
     /// first, or the transport was lost. Messages that arrive before the peer's close frame are
     /// dropped. To receive them, use [`start_close`](Self::start_close) and receive until the end.

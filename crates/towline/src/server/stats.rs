@@ -91,6 +91,11 @@ impl Sums {
         *self.past.closed.entry(class(closed.code())).or_default() += 1;
     }
 
+    /// Adds what a connection has received that was not in the stats of its end.
+    pub(crate) fn add_late(&mut self, received: &Traffic) {
+        self.past.received.add(received);
+    }
+
     pub(crate) fn add_to(&self, sum: &mut ServerStats) {
         let past = &self.past;
         sum.connections_total += self.begun;

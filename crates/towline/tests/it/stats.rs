@@ -345,6 +345,53 @@ async fn a_server_adds_up_connections_that_live_and_that_have_ended() {
     assert_eq!(seen[4..], ["2 sent", "2 sent"]);
 }
 
+/// Whoever aborts, and whatever the receiver does then.
+#[tokio::test(start_paused = true)]
+async fn what_was_received_before_an_abort_is_in_the_sums_of_a_server() {
+    #[derive(Debug, Clone, Copy)]
+    enum By {
+        Connection,
+        Sender,
+        Server,
+    }
+    for by in [By::Connection, By::Sender, By::Server] {
+        for reads_on in [false, true] {
+            let mut server = Server::builder().config(quiet(Config::server())).build();
+            let (request, mut far) = arrives(&mut server, &[]).await;
+            let mut connection = request.accept().await.unwrap();
+            head(&mut far).await;
+            let frames =
+                [frame().text("one"), frame().ping(""), frame().text("two"), frame().text("three")];
+            let bytes = towline_kit::join(frames.map(|frame| frame.by(Role::Client)));
+            far.write_all(&bytes).await.unwrap();
+            assert_eq!(connection.recv().await.unwrap(), Some("one".into()));
+            match by {
+                By::Connection => connection.abort(CloseCode::POLICY, ""),
+                By::Sender => connection.sender().abort(CloseCode::POLICY, ""),
+                By::Server => server
+                    .handle()
+                    .shutdown(CloseCode::POLICY, Duration::ZERO)
+                    .await
+                    .map_or((), drop),
+            }
+            settle().await;
+            assert_eq!(server.stats().connections, 0, "{by:?}");
+            if reads_on {
+                assert_eq!(connection.recv().await.unwrap(), Some("two".into()));
+                assert_eq!(connection.recv().await.unwrap(), Some("three".into()));
+                assert_eq!(connection.recv().await.unwrap(), None);
+            }
+            let own = connection.stats().received;
+            drop(connection);
+            settle().await;
+            let sums = server.stats().received;
+            let messages = if reads_on { 3 } else { 1 };
+            assert_eq!((sums, sums.messages), (own, messages), "{by:?}");
+            assert_eq!(sums.wire_bytes, bytes.len() as u64, "{by:?}");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn sums_of_a_server_never_decrease_while_connections_come_and_go() {
     let mut server = Server::builder().config(quiet(Config::server())).build();

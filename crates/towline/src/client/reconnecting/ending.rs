@@ -265,6 +265,22 @@ mod tests {
             session.handle_timeout(now + Duration::from_secs(60));
         });
         assert_eq!(unanswered, Verdict::Over);
+        // It takes nothing either, so that two timeouts pass.
+        for is_stalled_before in [true, false] {
+            let stalled = after(|session, now| {
+                session.send(vec![7; 1000]).unwrap();
+                if is_stalled_before {
+                    session.handle_full(now);
+                }
+                closes(session, now);
+                session.handle_full(now);
+                while session.outcome().is_none() {
+                    session.handle_timeout(session.poll_timeout().unwrap());
+                }
+                session.handle_timeout(now + Duration::from_secs(3600));
+            });
+            assert_eq!(stalled, Verdict::Over);
+        }
         assert_eq!(after(|session, _| session.abort(code(1011))), Verdict::Over);
     }
 
