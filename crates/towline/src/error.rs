@@ -47,7 +47,9 @@ pub enum ErrorKind {
     Closed,
     /// The peer broke the protocol.
     PeerViolation,
-    /// The peer exceeded a limit of the [`Config`](crate::Config).
+    /// The peer exceeded a limit: of the [`Config`](crate::Config), or of a
+    /// [`MessageReader`](crate::MessageReader::max_size). The message names the value, the limit and
+    /// the option.
     LimitExceeded,
     /// The peer showed no sign of life within the keepalive's grace period.
     PeerUnresponsive,

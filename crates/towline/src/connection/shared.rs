@@ -46,7 +46,7 @@ pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
 
     /// The receiver of a connection that has ended hands in these counts, which were not in the
-    /// `stats` of its end.
+    /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
     fn counted_late(&self, info: &Info, received: &Traffic);
 }
 
@@ -263,17 +263,17 @@ impl Shared {
         counts: Counts,
         change: impl FnOnce(&mut Core) -> R,
     ) -> R {
-        let mut is_late = false;
-        let result = self.update(|core| {
+        self.update(|core| {
             core.session.handle_counts(counts);
-            is_late = core.is_ended;
+            // The end was reported without them, for example after an abort. Under the lock, so that
+            // they are in the live counts or in the sums of a server at any time.
+            if core.is_ended
+                && let Some(observer) = &self.observer
+            {
+                observer.counted_late(&self.info, &counts.into());
+            }
             change(core)
-        });
-        // The end was reported without them, for example after an abort.
-        if is_late && let Some(observer) = &self.observer {
-            observer.counted_late(&self.info, &counts.into());
-        }
-        result
+        })
     }
 
     fn spawn_flusher(self: &Arc<Self>) {
