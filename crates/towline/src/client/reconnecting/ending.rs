@@ -82,14 +82,7 @@ impl Ending {
         let error = match self {
             Self::Closed(closed) => Error::from_closed(closed),
             Self::Dropped => Error::new(ErrorKind::Closed, self.to_string()),
-            Self::Failed(error) => {
-                let copy = Error::new(error.kind(), error.to_string());
-                let copy = match error.response() {
-                    Some(response) => copy.with_response(response.clone()),
-                    None => copy,
-                };
-                copy.with_source(error.clone())
-            }
+            Self::Failed(error) => error.repeat().with_source(error.clone()),
             Self::NotDialled(error) => {
                 Error::new(ErrorKind::Dial, self.to_string()).with_source(error.shared())
             }
