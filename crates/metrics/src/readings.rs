@@ -40,6 +40,10 @@ impl Readings {
             let status = status.as_u16().to_string();
             self.counter(names::HANDSHAKES, &[("status", status.into())]).increment(count - before);
         }
+        // Registered before the first one, so that rates and alerts have what to begin with.
+        for code in [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::ABNORMAL] {
+            self.counter(names::CLOSES, &[("code", of_code(code))]).increment(0);
+        }
         for (code, count) in &now.closed {
             let before = last.closed.get(code).copied().unwrap_or_default();
             self.counter(names::CLOSES, &[("code", of_code(*code))]).increment(count - before);

@@ -33,7 +33,7 @@ struct Inner {
     kind: ErrorKind,
     blame: Blame,
     message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
     closed: Option<Closed>,
     unsent: Option<Message>,
     response: Option<http::Response<Bytes>>,
@@ -261,12 +261,25 @@ impl Error {
         Self::new(own.map_or(kind, Self::kind), message).with_source(error)
     }
 
+    /// Returns the same error for another caller, without the message that was not sent.
+    pub(crate) fn repeat(&self) -> Self {
+        Self(Box::new(Inner {
+            kind: self.0.kind,
+            blame: self.0.blame,
+            message: self.0.message.clone(),
+            source: self.0.source.clone(),
+            closed: self.0.closed.clone(),
+            unsent: None,
+            response: self.0.response.clone(),
+        }))
+    }
+
     /// Adds the error that caused this one.
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 
@@ -316,7 +329,7 @@ impl Error {
             _ => return self,
         };
         let _ = write!(self.0.message, ": {failure}");
-        self.0.source = Some(Box::new(io::Error::new(kind, failure.clone())));
+        self.0.source = Some(Arc::new(io::Error::new(kind, failure.clone())));
         self
     }
 

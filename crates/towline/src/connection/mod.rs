@@ -529,10 +529,10 @@ impl Connection {
         self.response.as_deref().map(|answered| &answered.response)
     }
 
-    /// Returns the version of HTTP that the handshake used, on a client's connection: that of the
-    /// [response](Self::response). On a server, it is that of the [request](crate::Request::http).
+    /// Returns the version of HTTP that the handshake used: `HTTP_11`, or `HTTP_2` for extended
+    /// CONNECT (RFC 8441). See [`Info::http_version`].
     pub fn http_version(&self) -> Option<http::Version> {
-        self.response().map(http::Response::version)
+        self.info().http_version()
     }
 
     /// Returns the URL that a client's connection was made to, after

@@ -103,17 +103,28 @@ impl Http2 {
         }
     }
 
-    /// Finds a connection with room, or makes one. One is made at a time.
+    /// Finds a connection with room, or makes one. One is made at a time, and its failure is that of
+    /// all that wait for it.
     async fn way(&self, slot: &Arc<Slot>, plan: Plan<'_>) -> Result<Way> {
-        let target = plan.opening.target();
         if let Some(way) = self.known_way(slot) {
             return Ok(way);
         }
+        let failures = slot.failures();
         plan.progress.is("waiting for a connection that is being made to the same server");
         let _one = slot.opening.lock().await;
         if let Some(way) = self.known_way(slot) {
             return Ok(way);
         }
+        if let Some(error) = slot.failure_after(failures) {
+            return Err(error);
+        }
+        let made = self.make(slot, plan).await;
+        made.inspect_err(|error| slot.note_failure(error))
+    }
+
+    /// Makes a connection.
+    async fn make(&self, slot: &Arc<Slot>, plan: Plan<'_>) -> Result<Way> {
+        let target = plan.opening.target();
         let reached = plan.reach(self.options.alpn()).await?;
         if target.is_secure() && !is_http_2(&reached.stream) {
             if self.options.can_fall_back() {

@@ -35,11 +35,15 @@ pub enum Retry {
     /// What it does by default, see [`Reconnecting`](crate::Reconnecting#what-is-tried-again).
     #[default]
     Default,
-    /// Try again, after the delay of the [`Backoff`](crate::Backoff).
+    /// Try again, even after an end that was intended. The delay is that of the
+    /// [`Backoff`](crate::Backoff), added to the server's `Retry-After` if its answer has one.
     Yes,
-    /// Try again after this delay, which nothing shortens or spreads.
+    /// Try again after this delay, which nothing shortens or spreads: no `Retry-After` and no jitter.
+    /// It does not count for the delays of the backoff.
     After(Duration),
-    /// Give up.
+    /// Don't try again. [`Reconnecting::next`](crate::Reconnecting::next) returns the error; or `None`
+    /// after an end that is [none by default](crate::Reconnecting#what-is-tried-again): a close with
+    /// 1000, or one by the program.
     No,
 }
 
@@ -72,14 +76,7 @@ impl Ending {
         let error = match self {
             Self::Closed(closed) => Error::from_closed(closed),
             Self::Dropped => Error::new(ErrorKind::Closed, self.to_string()),
-            Self::Failed(error) => {
-                let copy = Error::new(error.kind(), error.to_string());
-                let copy = match error.response() {
-                    Some(response) => copy.with_response(response.clone()),
-                    None => copy,
-                };
-                copy.with_source(error.clone())
-            }
+            Self::Failed(error) => error.repeat().with_source(error.clone()),
             Self::NotDialled(error) => {
                 Error::new(ErrorKind::Dial, self.to_string()).with_source(error.shared())
             }
