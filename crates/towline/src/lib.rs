@@ -110,6 +110,8 @@ mod connection;
 
 mod head;
 
+pub mod topics;
+
 mod server;
 
 mod client;

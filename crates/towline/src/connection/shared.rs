@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use towline_proto::{Closed, Outgoing, Session, Stats};
 
+use crate::connection::groups::Groups;
 use crate::connection::info::Info;
 use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
@@ -64,6 +65,8 @@ pub(crate) struct Core {
     pub(crate) unfinished_by: Option<NonZeroU64>,
     /// A broadcast that found the queue full, to be sent when there is room.
     pub(crate) newest: Option<Box<Outgoing<'static>>>,
+    /// The topics that this connection is a member of, if any.
+    pub(crate) groups: Option<Box<Groups>>,
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
@@ -124,6 +127,8 @@ struct Aftermath {
     ended: Option<Box<(Closed, Stats)>>,
     /// The rest of the transport. Dropping it can run the program's code.
     remains: Option<Remains>,
+    /// Dropping them leaves the topics, which have locks of their own.
+    groups: Option<Box<Groups>>,
 }
 
 /// The queues of those that wait for room.
@@ -151,6 +156,7 @@ impl Shared {
                 receiver: ReceiverState::default(),
                 unfinished_by: None,
                 newest: None,
+                groups: None,
                 deadline: None,
                 is_ended: false,
                 is_abandoned: false,
@@ -211,6 +217,7 @@ impl Shared {
 
     fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
         core.newest = None;
+        after.groups = core.groups.take();
         if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
             core.waiting.wake_all(Until::End, &mut after.wake);
             after.wake.extend(core.receiver.waker.take());
@@ -326,7 +333,8 @@ impl Core {
     #[inline]
     fn is_settled(&self) -> bool {
         let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
-        self.session.is_open() && nobody_waits && self.writer.is_settled()
+        let is_calm = nobody_waits && self.groups.as_ref().is_none_or(|groups| groups.is_calm());
+        self.session.is_open() && is_calm && self.writer.is_settled()
     }
 
     /// Leaves a queue of waiters, and counts the wait if it was for room.
@@ -350,6 +358,7 @@ impl Core {
     /// other has used its turn. If one does not, the flusher passes it over.
     fn serve(&mut self, wake: &mut Vec<Waker>) {
         self.send_newest();
+        self.send_kept();
         let Self { session, writer, waiting, unfinished_by, .. } = self;
         if waiting.is_empty() {
             return;
@@ -396,6 +405,16 @@ impl Core {
             self.writer.prepare(&mut self.session);
             let _ = self.session.send_from(&mut newest);
             self.writer.see_to(&mut self.session);
+        }
+    }
+
+    /// Sends messages of topics that found the queue full, while there is room.
+    fn send_kept(&mut self) {
+        let Self { session, writer, groups, .. } = self;
+        if let Some(groups) = groups.as_mut().filter(|groups| !groups.is_calm())
+            && groups.send_kept(session, writer)
+        {
+            writer.see_to(session);
         }
     }
 
@@ -491,6 +510,7 @@ impl Aftermath {
         for waker in self.wake {
             waker.wake();
         }
+        drop(self.groups);
         if let Some((closed, stats)) = self.ended.as_deref() {
             if let Some(observer) = &shared.observer {
                 observer.closed(&shared.info, closed, stats);
