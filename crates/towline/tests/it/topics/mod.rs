@@ -2,6 +2,13 @@
 
 mod bursts;
 
+mod checked;
+
+#[cfg(feature = "deflate")]
+mod compressed;
+
+mod many;
+
 mod members;
 
 mod relayed;
