@@ -70,9 +70,9 @@ impl Member {
             last.insert(publisher, number);
         }
         if self.stays {
-            for publisher in 0..PUBLISHERS {
+            for (publisher, total) in total.iter().enumerate() {
                 let last = last.get(&publisher).copied();
-                let due = (total[publisher] > self.joined[publisher]).then_some(total[publisher]);
+                let due = (*total > self.joined[publisher]).then_some(*total);
                 assert!(due.is_none() || last == due, "{last:?} of {due:?}");
             }
         }
