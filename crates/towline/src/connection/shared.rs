@@ -393,6 +393,10 @@ impl Core {
                 wake.extend(self.writer.blocked().cloned());
             }
         }
+        if self.groups.as_ref().is_some_and(|groups| !groups.is_calm()) {
+            // Kept messages have given way to a sender, which may not come for its room.
+            self.see_to_kept();
+        }
     }
 
     /// Sends the broadcast that found the queue full, if there is room now.
@@ -408,13 +412,22 @@ impl Core {
         }
     }
 
-    /// Sends messages of topics that found the queue full, while there is room.
+    /// Sends messages of topics that found the queue full, while there is room and no sender waits for
+    /// it: a topic with many messages would leave it none.
     fn send_kept(&mut self) {
-        let Self { session, writer, groups, .. } = self;
+        let Self { session, writer, groups, waiting, .. } = self;
         if let Some(groups) = groups.as_mut().filter(|groups| !groups.is_calm())
+            && !waiting.is_waiting(Until::Room)
             && groups.send_kept(session, writer)
         {
             writer.see_to(session);
+        }
+    }
+
+    #[cold]
+    fn see_to_kept(&mut self) {
+        if !self.is_full(Until::Room) {
+            self.writer.schedule();
         }
     }
 
