@@ -124,6 +124,10 @@ pub enum ErrorKind {
     OriginRefused,
     /// The client disconnected before its request was answered, or before a TLS handshake began.
     RequestGone,
+    /// The name of a [topic](crate::topics) is too long.
+    InvalidTopic,
+    /// The [relay](crate::topics::Relay) of topics can't subscribe to a topic.
+    Relay,
 }
 
 /// Which side caused an error.
@@ -175,6 +179,8 @@ impl ErrorKind {
             Self::InvalidHandshakeOption => "ERR_INVALID_HANDSHAKE_OPTION",
             Self::OriginRefused => "ERR_ORIGIN_REFUSED",
             Self::RequestGone => "ERR_REQUEST_GONE",
+            Self::InvalidTopic => "ERR_INVALID_TOPIC",
+            Self::Relay => "ERR_RELAY",
         }
     }
 
@@ -189,9 +195,10 @@ impl ErrorKind {
             | Self::HandshakeTimeout => io::ErrorKind::TimedOut,
             Self::ClosedByPeer => io::ErrorKind::ConnectionAborted,
             Self::ConnectionLost => io::ErrorKind::UnexpectedEof,
-            Self::InvalidSend | Self::InvalidUrl | Self::InvalidHandshakeOption => {
-                io::ErrorKind::InvalidInput
-            }
+            Self::InvalidSend
+            | Self::InvalidUrl
+            | Self::InvalidHandshakeOption
+            | Self::InvalidTopic => io::ErrorKind::InvalidInput,
             _ => io::ErrorKind::Other,
         }
     }
@@ -210,7 +217,8 @@ impl ErrorKind {
             | Self::InvalidTls
             | Self::InvalidProxy
             | Self::Dial
-            | Self::InvalidHandshakeOption => Blame::Local,
+            | Self::InvalidHandshakeOption
+            | Self::InvalidTopic => Blame::Local,
             Self::PeerViolation
             | Self::LimitExceeded
             | Self::PeerUnresponsive
@@ -234,7 +242,8 @@ impl ErrorKind {
             | Self::Handshake
             | Self::HttpResponse
             | Self::OriginRefused
-            | Self::RequestGone => Blame::Remote,
+            | Self::RequestGone
+            | Self::Relay => Blame::Remote,
         }
     }
 }

@@ -409,6 +409,12 @@ pub(crate) fn close_frame(code: CloseCode, reason: &str) -> Result<CloseFrame> {
         .map_err(|error: InvalidClose| Error::new(ErrorKind::InvalidSend, error.to_string()))
 }
 
+impl AsRef<Self> for Sender {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl Clone for Sender {
     fn clone(&self) -> Self {
         Self::new(self.shared.clone())

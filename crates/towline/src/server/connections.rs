@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use towline_proto::{CloseCode, CloseFrame, Closed, Stats, Traffic};
 
-use crate::connection::{Sender, Shared, Work};
+use crate::connection::{Sender, Shared, Work, alone};
 use crate::server::stats::{ServerStats, Sums};
 
 /// The connections are kept in this many parts, so that threads that add and remove them rarely
@@ -237,12 +236,6 @@ impl Connections {
         let parts = &self.0.parts;
         lock(&parts[usize::try_from(id % parts.len() as u64).unwrap_or(0)])
     }
-}
-
-/// Calls a function for one of many connections. Its stream or its subscriber may panic, which must
-/// not affect the others.
-pub(crate) fn alone<T>(act: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(act)).ok()
 }
 
 fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
