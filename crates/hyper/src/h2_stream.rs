@@ -253,10 +253,20 @@ impl Stream {
     fn written<T>(&mut self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.is_blocked = result.is_pending();
         result.map_err(|error| {
-            let error = explain(error);
+            let error = self.better(explain(error));
             self.write_error = copy(&error);
             error
         })
+    }
+
+    /// Returns the error of reading in place of one of writing, if there is one. It says which end has
+    /// reset the stream; hyper's writing side knows the error code alone, or not even that.
+    fn better(&mut self, error: io::Error) -> io::Error {
+        self.read_ahead();
+        match &self.reading {
+            Reading::Failed(read) => copy(read).unwrap_or(error),
+            _ => error,
+        }
     }
 }
 
