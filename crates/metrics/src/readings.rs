@@ -140,11 +140,9 @@ impl Drop for Readings {
 
 /// The label for a close code. The codes that peers can choose count together.
 fn of_code(code: CloseCode) -> SharedString {
-    match code.get() {
-        code @ 1000..=1015 => code.to_string().into(),
-        3000..=3999 => "3000".into(),
-        4000..=4999 => "4000".into(),
-        _ => "other".into(),
+    match code.class().get() {
+        0 => "other".into(),
+        code => code.to_string().into(),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::message::Message;
 ///     }
 /// }
 /// ```
+#[derive(Clone)]
 pub struct Broadcast {
     message: Message,
     /// The compressed message, by kind of deflater; `None` if it is better sent uncompressed.

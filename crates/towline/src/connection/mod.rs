@@ -3,6 +3,8 @@
 //! [`Connection`] combines a [`Sender`] and a [`Receiver`]. Their shared data is in `shared`; the
 //! code that moves bytes is in `driver`.
 
+mod alone;
+
 mod buffers;
 
 mod event;
@@ -13,7 +15,7 @@ mod info;
 
 mod spans;
 
-mod sync;
+pub(crate) mod sync;
 
 mod work;
 
@@ -24,6 +26,8 @@ mod unsent;
 mod waiting;
 
 mod writer;
+
+mod groups;
 
 mod shared;
 
@@ -84,7 +88,9 @@ use crate::error::ErrorKind;
 use crate::error::Result;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
+pub(crate) use alone::alone;
 pub(crate) use driver::Delivered;
+pub(crate) use groups::{Group, GroupKey, IfSlow, Offer, Prepared};
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use spans::{answered, handshake};
@@ -326,6 +332,10 @@ impl Connection {
     ///
     /// [`CloseCode::NO_STATUS`] with an empty reason sends a close frame without a code.
     ///
+    /// A message that is unfinished, of a [`MessageWriter`](crate::MessageWriter) or made of frames,
+    /// is not waited for: it could take for ever. It is cut off, with the messages queued behind it.
+    /// The writer gets an error, and [`Closed::cut_messages`] is not zero. Finish it before closing.
+    ///
     /// Returns how the connection ended, which can be in another way: for example, the peer closed
     /// first, or the transport was lost. Messages that arrive before the peer's close frame are
     /// dropped. To receive them, use [`start_close`](Self::start_close) and receive until the end.
@@ -553,6 +563,14 @@ impl Connection {
     pub async fn wait_closed(&mut self) -> Closed {
         let mut wait = Wait::new(&self.sender.shared);
         poll_fn(|cx| self.receiver.poll_closed(cx, &mut wait.place)).await
+    }
+}
+
+/// The connection's own sender, for functions that take either, such as
+/// [`Topic::join`](crate::topics::Topic::join).
+impl AsRef<Sender> for Connection {
+    fn as_ref(&self) -> &Sender {
+        &self.sender
     }
 }
 

@@ -14,8 +14,9 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Closed, Outgoing, Session, Stats};
+use towline_proto::{Closed, Counts, Outgoing, Session, Stats, Traffic};
 
+use crate::connection::groups::Groups;
 use crate::connection::info::Info;
 use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
@@ -44,6 +45,10 @@ pub(crate) struct Shared {
 /// Is notified when a connection has ended.
 pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
+
+    /// The receiver of a connection that has ended hands in these counts, which were not in the
+    /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
+    fn counted_late(&self, info: &Info, received: &Traffic);
 }
 
 /// Updates of the receiver that need no lock. Only the receiver writes them.
@@ -64,6 +69,8 @@ pub(crate) struct Core {
     pub(crate) unfinished_by: Option<NonZeroU64>,
     /// A broadcast that found the queue full, to be sent when there is room.
     pub(crate) newest: Option<Box<Outgoing<'static>>>,
+    /// The topics that this connection is a member of, if any.
+    pub(crate) groups: Option<Box<Groups>>,
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
@@ -124,6 +131,8 @@ struct Aftermath {
     ended: Option<Box<(Closed, Stats)>>,
     /// The rest of the transport. Dropping it can run the program's code.
     remains: Option<Remains>,
+    /// Dropping them leaves the topics, which have locks of their own.
+    groups: Option<Box<Groups>>,
 }
 
 /// The queues of those that wait for room.
@@ -151,6 +160,7 @@ impl Shared {
                 receiver: ReceiverState::default(),
                 unfinished_by: None,
                 newest: None,
+                groups: None,
                 deadline: None,
                 is_ended: false,
                 is_abandoned: false,
@@ -211,6 +221,7 @@ impl Shared {
 
     fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
         core.newest = None;
+        after.groups = core.groups.take();
         if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
             core.waiting.wake_all(Until::End, &mut after.wake);
             after.wake.extend(core.receiver.waker.take());
@@ -251,6 +262,25 @@ impl Shared {
             self.timekeeper.schedule(core.deadline, next, self.info.id, timed);
             core.deadline = Some(next);
         }
+    }
+
+    /// Adds what the receiver has counted, with another change.
+    pub(crate) fn update_with_counts<R>(
+        self: &Arc<Self>,
+        counts: Counts,
+        change: impl FnOnce(&mut Core) -> R,
+    ) -> R {
+        self.update(|core| {
+            core.session.handle_counts(counts);
+            // The end was reported without them, for example after an abort. Under the lock, so that
+            // they are in the live counts or in the sums of a server at any time.
+            if core.is_ended
+                && let Some(observer) = &self.observer
+            {
+                observer.counted_late(&self.info, &counts.into());
+            }
+            change(core)
+        })
     }
 
     fn spawn_flusher(self: &Arc<Self>) {
@@ -326,7 +356,14 @@ impl Core {
     #[inline]
     fn is_settled(&self) -> bool {
         let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
-        self.session.is_open() && nobody_waits && self.writer.is_settled()
+        let is_calm = nobody_waits && self.groups.as_ref().is_none_or(|groups| groups.is_calm());
+        self.session.is_open() && is_calm && self.writer.is_settled()
+    }
+
+    /// The error of the transport, if it says more than its kind. That of reading is more precise:
+    /// a failed write is often only its effect.
+    pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
+        self.receiver.failure().or(self.writer.failure())
     }
 
     /// Leaves a queue of waiters, and counts the wait if it was for room.
@@ -350,6 +387,7 @@ impl Core {
     /// other has used its turn. If one does not, the flusher passes it over.
     fn serve(&mut self, wake: &mut Vec<Waker>) {
         self.send_newest();
+        self.send_kept();
         let Self { session, writer, waiting, unfinished_by, .. } = self;
         if waiting.is_empty() {
             return;
@@ -384,6 +422,10 @@ impl Core {
                 wake.extend(self.writer.blocked().cloned());
             }
         }
+        if self.groups.as_ref().is_some_and(|groups| !groups.is_calm()) {
+            // Kept messages have given way to a sender, which may not come for its room.
+            self.see_to_kept();
+        }
     }
 
     /// Sends the broadcast that found the queue full, if there is room now.
@@ -396,6 +438,25 @@ impl Core {
             self.writer.prepare(&mut self.session);
             let _ = self.session.send_from(&mut newest);
             self.writer.see_to(&mut self.session);
+        }
+    }
+
+    /// Sends messages of topics that found the queue full, while there is room and no sender waits for
+    /// it: a topic with many messages would leave it none.
+    fn send_kept(&mut self) {
+        let Self { session, writer, groups, waiting, .. } = self;
+        if let Some(groups) = groups.as_mut().filter(|groups| !groups.is_calm())
+            && !waiting.is_waiting(Until::Room)
+            && groups.send_kept(session, writer)
+        {
+            writer.see_to(session);
+        }
+    }
+
+    #[cold]
+    fn see_to_kept(&mut self) {
+        if !self.is_full(Until::Room) {
+            self.writer.schedule();
         }
     }
 
@@ -491,6 +552,7 @@ impl Aftermath {
         for waker in self.wake {
             waker.wake();
         }
+        drop(self.groups);
         if let Some((closed, stats)) = self.ended.as_deref() {
             if let Some(observer) = &shared.observer {
                 observer.closed(&shared.info, closed, stats);

@@ -40,6 +40,11 @@ impl Runtime {
         Self { handle: tokio::runtime::Handle::current() }
     }
 
+    /// Returns the current runtime, if there is one.
+    pub(crate) fn try_current() -> Option<Self> {
+        Some(Self { handle: tokio::runtime::Handle::try_current().ok()? })
+    }
+
     /// Whether this is the current runtime.
     pub(crate) fn is_current(&self) -> bool {
         tokio::runtime::Handle::try_current().is_ok_and(|current| current.id() == self.handle.id())
@@ -72,6 +77,10 @@ pub(crate) fn this_thread() -> ThreadId {
 impl Runtime {
     pub(crate) fn current() -> Self {
         Self {}
+    }
+
+    pub(crate) fn try_current() -> Option<Self> {
+        Some(Self {})
     }
 
     /// Always `false`: a thread-local must not be reused from one schedule to the next.

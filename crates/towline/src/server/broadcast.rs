@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use towline_proto::{Broadcast, Compress, Message, Outgoing};
 
-use crate::connection::{Delivered, Info, WhenFull, Work};
-use crate::server::connections::{Connections, alone};
+use crate::connection::{Delivered, Info, WhenFull, Work, alone};
+use crate::server::connections::Connections;
 
 /// The result of a broadcast.
 #[derive(Debug, Clone, Default)]

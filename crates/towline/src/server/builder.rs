@@ -17,6 +17,7 @@ use crate::server::gate::Gate;
 use crate::server::handle::ServerHandle;
 use crate::server::hub::Options;
 use crate::server::listening;
+use crate::topics::Topics;
 
 /// Sets up a server; made by [`Server::builder`].
 ///
@@ -143,6 +144,13 @@ impl ServerBuilder {
     #[doc(alias = "autoAcceptConnections")]
     pub fn auto_accept(mut self, on: bool) -> Self {
         self.options.auto_accept = on;
+        self
+    }
+
+    /// Sets the [`topics`](crate::ServerHandle::topics) of the server: those with options or a relay,
+    /// or those of another server, to share them. Default: topics of its own.
+    pub fn topics(mut self, topics: Topics) -> Self {
+        self.options.topics = Some(topics);
         self
     }
 

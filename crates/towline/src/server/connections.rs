@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use towline_proto::{CloseCode, CloseFrame, Closed, Stats};
+use towline_proto::{CloseCode, CloseFrame, Closed, Stats, Traffic};
 
-use crate::connection::{Sender, Shared, Work};
+use crate::connection::{Sender, Shared, Work, alone};
 use crate::server::stats::{ServerStats, Sums};
 
 /// The connections are kept in this many parts, so that threads that add and remove them rarely
@@ -40,6 +39,9 @@ struct Part {
     shutdown: Option<CloseFrame>,
     /// Of all connections that were ever here.
     sums: Sums,
+    /// What connections have received after the stats of their end, until they are removed. Empty
+    /// except for moments.
+    late: HashMap<u64, Traffic>,
 }
 
 impl Connections {
@@ -120,12 +122,25 @@ impl Connections {
             let is_known = part.open.remove(&id).is_some();
             if is_known {
                 part.sums.end(closed, stats);
+                if let Some(late) = part.late.remove(&id) {
+                    part.sums.add_late(&late);
+                }
             }
             is_known
         };
         if is_known {
             self.0.len.fetch_sub(1, Ordering::AcqRel);
             self.0.fewer.notify_waiters();
+        }
+    }
+
+    /// Adds what a connection has received that is not in the stats of its end. Its live counts have
+    /// it until it is removed.
+    pub(crate) fn add_late(&self, id: u64, received: &Traffic) {
+        let mut part = self.part(id);
+        match part.open.contains_key(&id) {
+            true => part.late.entry(id).or_default().add(received),
+            false => part.sums.add_late(received),
         }
     }
 
@@ -221,12 +236,6 @@ impl Connections {
         let parts = &self.0.parts;
         lock(&parts[usize::try_from(id % parts.len() as u64).unwrap_or(0)])
     }
-}
-
-/// Calls a function for one of many connections. Its stream or its subscriber may panic, which must
-/// not affect the others.
-pub(crate) fn alone<T>(act: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(act)).ok()
 }
 
 fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {

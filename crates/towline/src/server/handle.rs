@@ -26,6 +26,7 @@ use crate::server::request::Request;
 use crate::server::responding::Responding;
 use crate::server::stats::ServerStats;
 use crate::server::way::refuse;
+use crate::topics::Topics;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
 /// A handle to a [`Server`](crate::Server), for any task: to mount and unmount, subscribe to
@@ -305,6 +306,12 @@ impl ServerHandle {
         peer_addr: Option<SocketAddr>,
     ) {
         self.gate.hub.tls_failed(kind, reason.into(), peer_addr);
+    }
+
+    /// Returns the topics of the server: for chat rooms, feeds, and whatever else one says to many.
+    /// See the module [`topics`](crate::topics).
+    pub fn topics(&self) -> Topics {
+        self.gate.hub.topics()
     }
 
     /// Returns the configuration of connections.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
-use towline_proto::{Closed, Config, Stats};
+use towline_proto::{Closed, Config, Stats, Traffic};
 
 use crate::connection::{Info, Observer};
 use crate::error::ErrorKind;
@@ -17,6 +17,7 @@ use crate::server::measurement::{Measured, Measurement};
 use crate::server::rejections::{no_place, no_requests};
 use crate::server::standing::{Standing, Term};
 use crate::server::stats::{ServerStats, Tally};
+use crate::topics::Topics;
 use crate::transport::SecureServer;
 
 /// How many events a subscriber can be behind by.
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) max_handshakes: usize,
     pub(crate) nodelay: bool,
     pub(crate) auto_accept: bool,
+    /// The program's topics, instead of the server's own.
+    pub(crate) topics: Option<Topics>,
     /// If set, listening sockets speak TLS.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
 }
@@ -52,6 +55,7 @@ impl Default for Options {
             max_handshakes: 16 << 10,
             nodelay: true,
             auto_accept: false,
+            topics: None,
             tls: None,
         }
     }
@@ -69,6 +73,8 @@ pub(crate) struct Hub {
     pub(crate) places: Semaphore,
     /// Made for the first subscriber: it has room for all events that one can be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
+    /// Made when first asked for.
+    topics: OnceLock<Topics>,
     pub(crate) measured: Measured,
     pub(crate) tally: Tally,
 }
@@ -82,6 +88,7 @@ impl Hub {
             handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
             places: Semaphore::new(options.max_pending_requests),
             events: OnceLock::new(),
+            topics: options.topics.clone().map_or_else(OnceLock::new, OnceLock::from),
             measured: Measured::default(),
             tally: Tally::default(),
             options,
@@ -115,6 +122,10 @@ impl Hub {
             reason: rejection.reason().to_owned(),
             peer_addr,
         });
+    }
+
+    pub(crate) fn topics(&self) -> Topics {
+        self.topics.get_or_init(Topics::new).clone()
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
@@ -180,5 +191,9 @@ impl Observer for Hub {
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
         self.measured
             .note(|| Measurement::Ended { closed: closed.clone(), stats: Box::new(stats.clone()) });
+    }
+
+    fn counted_late(&self, info: &Info, received: &Traffic) {
+        self.connections.add_late(info.id, received);
     }
 }

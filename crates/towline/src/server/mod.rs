@@ -68,6 +68,7 @@ use crate::error::Result;
 use crate::server::gate::{Gate, Over};
 use crate::server::hub::Options;
 use crate::server::way::Arrived;
+use crate::topics::Topics;
 use crate::transport::Io;
 
 /// A WebSocket server.
@@ -183,6 +184,11 @@ impl Server {
     /// Returns the open connections; see [`ServerHandle::connections`].
     pub fn connections(&self) -> Connections {
         self.handle.connections()
+    }
+
+    /// Returns the topics; see [`ServerHandle::topics`].
+    pub fn topics(&self) -> Topics {
+        self.handle.topics()
     }
 
     /// Returns what the server has done so far; see [`ServerHandle::stats`].

@@ -13,6 +13,8 @@
 
 mod sending;
 
+mod offering;
+
 mod ending;
 
 mod lookout;

@@ -1,0 +1,83 @@
+//! Messages of topics.
+
+use std::sync::Arc;
+
+use towline_proto::{CloseCode, CloseFrame, Message, Refused};
+
+use crate::connection::groups::{Group, GroupKey, Groups, Offer, Offered};
+use crate::connection::shared::{Core, Shared};
+use crate::connection::work::Work;
+
+impl Shared {
+    /// Makes this connection a member of a group, from the message with this number on. Returns
+    /// whether it was not one before. Call it with the group locked.
+    pub(crate) fn enter(&self, group: Arc<dyn Group>, since: u64) -> Result<bool, Refused> {
+        let mut core = self.lock();
+        if !core.session.is_open() {
+            return Err(Refused::Closing);
+        }
+        let groups = core.groups.get_or_insert_with(|| Box::new(Groups::new(self.info.id)));
+        Ok(groups.insert(group, since))
+    }
+
+    /// Ends a membership. Call it with the group locked, and drop the result without.
+    #[must_use]
+    pub(crate) fn exit(&self, key: GroupKey) -> Option<Arc<dyn Group>> {
+        let mut core = self.lock();
+        let groups = core.groups.as_mut()?;
+        let group = groups.remove(key);
+        if groups.is_empty() {
+            core.groups = None;
+        }
+        group
+    }
+
+    /// Whether this connection is a member of a group.
+    pub(crate) fn is_in(&self, key: GroupKey) -> bool {
+        self.lock().groups.as_ref().is_some_and(|groups| groups.has(key))
+    }
+
+    /// How many messages of a group were skipped at this connection.
+    pub(crate) fn skipped(&self, key: GroupKey) -> u64 {
+        self.lock().groups.as_ref().map_or(0, |groups| groups.skipped(key))
+    }
+
+    /// Queues messages of a group, if this connection is a member and has room, and writes them
+    /// together. Adds the work to `work`.
+    pub(crate) fn offer(self: &Arc<Self>, offer: &mut Offer<'_>, work: &mut Work) -> Offered {
+        self.update(|core| {
+            let is_first = core.session.outbound().is_empty();
+            let before = std::mem::take(&mut core.writer.work);
+            let Core { session, writer, groups, .. } = core;
+            let offered = match groups {
+                Some(groups) if session.is_open() => groups.offer(session, writer, offer),
+                _ => Offered::default(),
+            };
+            if offered.is_queued {
+                writer.queued(session, is_first, self.heard.position());
+            }
+            if offered.is_too_slow {
+                let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too slow");
+                session.abort(frame.unwrap_or(CloseFrame::EMPTY));
+                writer.write_last(session);
+            }
+            work.add(std::mem::replace(&mut core.writer.work, before));
+            work.add_call();
+            offered
+        })
+    }
+
+    /// Sets the message that tells this member of a group of skipped messages.
+    pub(crate) fn set_notice(
+        self: &Arc<Self>,
+        key: GroupKey,
+        untold: u64,
+        notice: Option<Message>,
+    ) {
+        self.update(|core| {
+            if let Some(groups) = &mut core.groups {
+                groups.set_notice(key, untold, notice);
+            }
+        });
+    }
+}

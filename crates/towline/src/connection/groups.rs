@@ -1,0 +1,328 @@
+//! The groups that a connection is a member of, and the messages of groups that wait for room.
+//!
+//! A group is a topic. It knows its members by number, and a member knows its groups, in this list.
+//! Both change under the group's lock and then the connection's, so they agree. The list is dropped
+//! when the connection begins to close, with no lock held: then the connection leaves all groups.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use towline_proto::{Broadcast, Compress, Message, Outgoing, Session};
+
+use crate::connection::writer::Writer;
+
+/// A group of connections.
+pub(crate) trait Group: Send + Sync {
+    /// The connection with this number is closing. Called without a lock.
+    fn left(self: Arc<Self>, id: u64);
+
+    /// Kept messages were queued. Called with the connection's lock held.
+    fn delivered_later(&self, messages: u64);
+}
+
+/// Identifies a group: its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GroupKey(usize);
+
+impl GroupKey {
+    pub(crate) fn of(group: &Arc<dyn Group>) -> Self {
+        Self(Arc::as_ptr(group).cast::<()>().addr())
+    }
+}
+
+/// The groups of one connection.
+pub(crate) struct Groups {
+    /// The connection's number.
+    id: u64,
+    /// Sorted by key.
+    entries: Vec<Entry>,
+    /// How many messages are kept, for all groups.
+    kept: usize,
+}
+
+struct Entry {
+    group: Arc<dyn Group>,
+    /// The number of the first message that this member gets.
+    since: u64,
+    /// Made when the member is first found slow.
+    slow: Option<Box<Slow>>,
+}
+
+/// What a slow member has missed, and the newest messages.
+#[derive(Default)]
+struct Slow {
+    skipped: u64,
+    /// The number of skipped messages that the member was not told of.
+    untold: u64,
+    /// Tells the member. Sent before the next message.
+    notice: Option<Message>,
+    /// Whether `notice` is being made, so that nothing is sent before it.
+    awaits_notice: bool,
+    kept: VecDeque<Kept>,
+}
+
+struct Kept {
+    broadcast: Arc<Mutex<Broadcast>>,
+    compress: Compress,
+}
+
+/// A message for the members of a group.
+pub(crate) struct Prepared {
+    broadcast: Broadcast,
+    compress: Compress,
+    /// The number of the connection that does not get it.
+    except: Option<u64>,
+    /// Shared by the members that keep it.
+    later: Option<Arc<Mutex<Broadcast>>>,
+}
+
+/// What happens to a message for a member that has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfSlow {
+    Skip,
+    KeepNewest(NonZeroUsize),
+    Close,
+}
+
+/// Messages of a group, offered to one member after the other.
+pub(crate) struct Offer<'b> {
+    pub(crate) key: GroupKey,
+    /// The number of the first message.
+    pub(crate) first: u64,
+    pub(crate) batch: &'b mut [Prepared],
+    pub(crate) if_slow: IfSlow,
+    /// Whether members are told what they have missed.
+    pub(crate) tells: bool,
+}
+
+/// The result of an offer to one member.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Offered {
+    /// The number of messages that were queued, not counting those kept before.
+    pub(crate) delivered: u64,
+    pub(crate) skipped: u64,
+    /// The number of skipped messages to tell the member of, if any were skipped now.
+    pub(crate) untold: u64,
+    /// Whether the connection is to be closed, because it is slow.
+    pub(crate) is_too_slow: bool,
+    /// Whether something was queued, and how long the messages are.
+    pub(super) is_queued: bool,
+}
+
+impl Prepared {
+    pub(crate) fn new(message: Message, compress: Compress, except: Option<u64>) -> Self {
+        Self { broadcast: Broadcast::new(message), compress, except, later: None }
+    }
+
+    fn send(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
+        let outgoing = Outgoing::from(&mut self.broadcast).compress(self.compress);
+        send(outgoing, session, writer)
+    }
+
+    fn keep(&mut self) -> Kept {
+        let Self { broadcast, compress, later, .. } = self;
+        let shared = later.get_or_insert_with(|| Arc::new(Mutex::new(broadcast.clone())));
+        Kept { broadcast: shared.clone(), compress: *compress }
+    }
+}
+
+impl Kept {
+    fn send(self, session: &mut Session, writer: &mut Writer) -> bool {
+        let mut broadcast = self.broadcast.lock().unwrap_or_else(PoisonError::into_inner);
+        send(Outgoing::from(&mut *broadcast).compress(self.compress), session, writer)
+    }
+}
+
+fn send(mut outgoing: Outgoing<'_>, session: &mut Session, writer: &mut Writer) -> bool {
+    writer.prepare(session);
+    writer.work.add_message(outgoing.len());
+    session.send_from(&mut outgoing).is_ok()
+}
+
+/// Whether there is still no room after an attempt to write.
+fn is_full(session: &mut Session, writer: &mut Writer) -> bool {
+    if session.is_open() && session.is_full() {
+        writer.write_now(session);
+    }
+    session.is_open() && session.is_full()
+}
+
+impl Slow {
+    fn skip(&mut self, messages: u64) {
+        self.skipped += messages;
+        self.untold += messages;
+    }
+
+    /// Sends the notice, if there is one, before a message is sent.
+    fn tell(&mut self, session: &mut Session, writer: &mut Writer) {
+        self.untold = 0;
+        if let Some(notice) = self.notice.take() {
+            send(Outgoing::from(&notice), session, writer);
+        }
+    }
+
+    /// Sends kept messages while there is room. Returns how many.
+    fn send_kept(&mut self, session: &mut Session, writer: &mut Writer) -> usize {
+        let mut sent = 0;
+        while !self.awaits_notice && !self.kept.is_empty() && !session.is_full() {
+            self.tell(session, writer);
+            let Some(kept) = self.kept.pop_front() else { break };
+            if !kept.send(session, writer) {
+                break;
+            }
+            sent += 1;
+        }
+        sent
+    }
+}
+
+impl Groups {
+    pub(crate) fn new(id: u64) -> Self {
+        Self { id, entries: Vec::new(), kept: 0 }
+    }
+
+    fn position(&self, key: GroupKey) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&key, |entry| GroupKey::of(&entry.group))
+    }
+
+    /// Adds a group. Returns whether it is new.
+    pub(crate) fn insert(&mut self, group: Arc<dyn Group>, since: u64) -> bool {
+        match self.position(GroupKey::of(&group)) {
+            Ok(_) => false,
+            Err(at) => {
+                self.entries.reserve_exact(1);
+                self.entries.insert(at, Entry { group, since, slow: None });
+                true
+            }
+        }
+    }
+
+    /// Removes a group. Drop the result without a lock.
+    #[must_use]
+    pub(crate) fn remove(&mut self, key: GroupKey) -> Option<Arc<dyn Group>> {
+        let entry = self.entries.remove(self.position(key).ok()?);
+        self.kept -= entry.slow.map_or(0, |slow| slow.kept.len());
+        Some(entry.group)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether no message is kept.
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.kept == 0
+    }
+
+    /// How many messages of the group the member has missed.
+    pub(crate) fn skipped(&self, key: GroupKey) -> u64 {
+        let entry = self.position(key).ok().map(|at| &self.entries[at]);
+        entry.and_then(|entry| entry.slow.as_ref()).map_or(0, |slow| slow.skipped)
+    }
+
+    pub(crate) fn has(&self, key: GroupKey) -> bool {
+        self.position(key).is_ok()
+    }
+
+    /// Sends kept messages while there is room. Returns whether any were sent.
+    pub(crate) fn send_kept(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
+        let before = self.kept;
+        for entry in &mut self.entries {
+            if self.kept == 0 || !session.is_open() || session.is_full() {
+                break;
+            }
+            let Some(slow) = &mut entry.slow else { continue };
+            let sent = slow.send_kept(session, writer);
+            if sent > 0 {
+                self.kept -= sent;
+                entry.group.delivered_later(sent as u64);
+            }
+        }
+        self.kept != before
+    }
+
+    /// Queues messages of a group that this member has room for.
+    pub(super) fn offer(
+        &mut self,
+        session: &mut Session,
+        writer: &mut Writer,
+        offer: &mut Offer<'_>,
+    ) -> Offered {
+        let mut offered = Offered::default();
+        let Ok(at) = self.position(offer.key) else { return offered };
+        // The task that would have set it was dropped.
+        if let Some(slow) = &mut self.entries[at].slow {
+            slow.awaits_notice = false;
+        }
+        if self.kept > 0 && !is_full(session, writer) {
+            offered.is_queued = self.send_kept(session, writer);
+        }
+        let Self { id, entries, kept } = self;
+        let entry = &mut entries[at];
+        for (number, prepared) in (offer.first..).zip(offer.batch.iter_mut()) {
+            if number < entry.since || prepared.except == Some(*id) {
+                continue;
+            }
+            let is_behind = entry.slow.as_ref().is_some_and(|slow| !slow.kept.is_empty());
+            if !is_behind && !is_full(session, writer) {
+                if let Some(slow) = &mut entry.slow {
+                    slow.tell(session, writer);
+                }
+                if !prepared.send(session, writer) {
+                    break;
+                }
+                offered.is_queued = true;
+                offered.delivered += 1;
+                continue;
+            }
+            let slow = entry.slow.get_or_insert_default();
+            match offer.if_slow {
+                IfSlow::Skip => {
+                    slow.skip(1);
+                    offered.skipped += 1;
+                }
+                IfSlow::KeepNewest(most) => {
+                    if slow.kept.len() >= most.get() {
+                        slow.kept.pop_front();
+                        *kept -= 1;
+                        slow.skip(1);
+                        offered.skipped += 1;
+                    }
+                    slow.kept.push_back(prepared.keep());
+                    *kept += 1;
+                }
+                IfSlow::Close => {
+                    offered.skipped += 1;
+                    offered.is_too_slow = true;
+                    break;
+                }
+            }
+        }
+        if let Some(slow) = entry.slow.as_mut().filter(|_| offered.skipped > 0) {
+            offered.untold = slow.untold;
+            slow.awaits_notice = offer.tells && slow.untold > 0;
+        }
+        offered
+    }
+
+    /// Sets the message that tells a member of this number of skipped messages.
+    pub(super) fn set_notice(&mut self, key: GroupKey, untold: u64, notice: Option<Message>) {
+        let Ok(at) = self.position(key) else { return };
+        if let Some(slow) = &mut self.entries[at].slow {
+            slow.awaits_notice = false;
+            if slow.untold == untold {
+                slow.notice = notice;
+            }
+        }
+    }
+}
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        for entry in self.entries.drain(..) {
+            entry.group.left(self.id);
+        }
+    }
+}

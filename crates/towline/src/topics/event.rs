@@ -1,0 +1,45 @@
+//! Events of topics.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// An event of topics with a relay, see [`Topics::events`](crate::topics::Topics::events).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TopicsEvent {
+    /// The relay has lost its broker. Messages are delivered on each node, and not between nodes.
+    RelayLost {
+        /// Why, in words.
+        reason: Arc<str>,
+    },
+    /// The relay has its broker back, and all interest stands again. Messages that other nodes
+    /// published meanwhile are lost.
+    RelayBack,
+    /// The relay has lost messages that it knows of.
+    MessagesLost {
+        /// How many.
+        messages: u64,
+    },
+    /// This many events were missed, because they came faster than they were received.
+    Missed(u64),
+}
+
+/// A subscription to the events of topics, see [`Topics::events`](crate::topics::Topics::events).
+#[derive(Debug)]
+pub struct TopicsEvents(pub(crate) broadcast::Receiver<TopicsEvent>);
+
+impl TopicsEvents {
+    /// Waits for the next event. Returns `None` once the topics are gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no event is lost.
+    pub async fn next(&mut self) -> Option<TopicsEvent> {
+        match self.0.recv().await {
+            Ok(event) => Some(event),
+            Err(RecvError::Lagged(count)) => Some(TopicsEvent::Missed(count)),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
