@@ -13,7 +13,7 @@ use towline_hyper::{HttpServer, mount};
 
 use crate::raw_http2::{
     CANCEL, DATA, END_STREAM, GOAWAY, HEADERS, PROTOCOL_ERROR, RST_STREAM, RawHttp2,
-    extended_connect, frame, reset,
+    extended_connect, frame, reset, status,
 };
 use crate::support::{Front, page, serve, soon};
 
@@ -22,7 +22,7 @@ async fn opened(server: &mut Server) -> (RawHttp2, Connection) {
     let mut client = RawHttp2::connect(address).await;
     client.send(&extended_connect(1)).await;
     let connection = soon(server.next_request()).await.unwrap().accept().await.unwrap();
-    assert_eq!(client.until(HEADERS).await.status(), 200);
+    assert_eq!(status(&client.until(HEADERS).await), 200);
     (client, connection)
 }
 

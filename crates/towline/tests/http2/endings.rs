@@ -106,7 +106,7 @@ async fn goaway_without_an_error_lets_what_is_open_live_on() {
     raw.text(id, "going on").await;
     assert_eq!(soon(first.recv()).await.unwrap(), Some("going on".into()));
     first.send("aye").await.unwrap();
-    assert_eq!(raw.next(DATA).await.id, id);
+    assert_eq!(raw.next(DATA).await.stream, id);
     drop(first);
     raw.reset(id, 0).await;
     raw.ends().await;
@@ -178,6 +178,6 @@ async fn an_abort_writes_its_close_frame_and_cancels() {
         }
     };
     assert_eq!(said.len(), (2 + 4 + 6) + (2 + 4 + 2));
-    assert_eq!((reset.id, &reset.payload[..]), (id, &[0, 0, 0, 8][..]));
+    assert_eq!((reset.stream, &reset.payload[..]), (id, &[0, 0, 0, 8][..]));
     raw.ends().await;
 }

@@ -43,7 +43,7 @@ async fn a_dropped_stream_keeps_its_place_until_it_has_ended_or_five_seconds_are
     tokio::time::advance(Duration::from_secs(6)).await;
     tokio::time::resume();
     let fourth = connecting(&client, &url);
-    let request = raw.next(HEADERS).await.id;
+    let request = raw.next(HEADERS).await.stream;
     raw.headers(request, OK, false).await;
     soon(fourth).await.unwrap().unwrap();
 }
