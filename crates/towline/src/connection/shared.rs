@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Closed, Outgoing, Session, Stats};
+use towline_proto::{Closed, Counts, Outgoing, Session, Stats, Traffic};
 
 use crate::connection::groups::Groups;
 use crate::connection::info::Info;
@@ -45,6 +45,10 @@ pub(crate) struct Shared {
 /// Is notified when a connection has ended.
 pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
+
+    /// The receiver of a connection that has ended hands in these counts, which were not in the
+    /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
+    fn counted_late(&self, info: &Info, received: &Traffic);
 }
 
 /// Updates of the receiver that need no lock. Only the receiver writes them.
@@ -260,6 +264,25 @@ impl Shared {
         }
     }
 
+    /// Adds what the receiver has counted, with another change.
+    pub(crate) fn update_with_counts<R>(
+        self: &Arc<Self>,
+        counts: Counts,
+        change: impl FnOnce(&mut Core) -> R,
+    ) -> R {
+        self.update(|core| {
+            core.session.handle_counts(counts);
+            // The end was reported without them, for example after an abort. Under the lock, so that
+            // they are in the live counts or in the sums of a server at any time.
+            if core.is_ended
+                && let Some(observer) = &self.observer
+            {
+                observer.counted_late(&self.info, &counts.into());
+            }
+            change(core)
+        })
+    }
+
     fn spawn_flusher(self: &Arc<Self>) {
         let flusher = Flusher(self.clone());
         self.timekeeper.runtime().spawn(flusher.run(this_thread()));
@@ -335,6 +358,12 @@ impl Core {
         let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
         let is_calm = nobody_waits && self.groups.as_ref().is_none_or(|groups| groups.is_calm());
         self.session.is_open() && is_calm && self.writer.is_settled()
+    }
+
+    /// The error of the transport, if it says more than its kind. That of reading is more precise:
+    /// a failed write is often only its effect.
+    pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
+        self.receiver.failure().or(self.writer.failure())
     }
 
     /// Leaves a queue of waiters, and counts the wait if it was for room.

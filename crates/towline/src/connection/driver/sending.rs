@@ -260,7 +260,8 @@ impl Shared {
         self.lock().session.outbound().mark_before_frame()
     }
 
-    /// Waits until everything before the mark has been flushed. Returns `false` if that fails.
+    /// Waits until everything before the mark has been flushed. Returns `false` if some of it was
+    /// dropped.
     pub(crate) fn poll_flush(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -276,13 +277,12 @@ impl Shared {
                 writer.work.add_call();
             }
             let outbound = session.outbound();
-            let is_reached = outbound.has_reached(mark) && !outbound.has_lost();
-            if !is_reached && !writer.is_over() {
+            if !outbound.has_reached(mark) && !writer.is_over() {
                 waiting.wait(Until::Flushed(mark), place, cx.waker());
                 return Poll::Pending;
             }
             waiting.leave(place);
-            Poll::Ready(is_reached)
+            Poll::Ready(outbound.is_written(mark))
         })
     }
 
