@@ -242,9 +242,7 @@ mod tests {
 
     /// Two topics, each with two members. Publishers send masked frames of 106 bytes; `serve` gets the number
     /// of each and the sockets of all members, and writes frames to them.
-    fn run(
-        serve: impl Fn(u64, &[u8], &mut [TcpStream]) + Send + Sync,
-    ) -> Result<Counts> {
+    fn run(serve: impl Fn(u64, &[u8], &mut [TcpStream]) + Send + Sync) -> Result<Counts> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let pair = || -> Result<_> {
             let near = TcpStream::connect(listener.local_addr()?)?;

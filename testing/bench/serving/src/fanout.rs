@@ -35,9 +35,8 @@ impl Role {
     /// If the path is another one.
     pub fn of(path: &str) -> Result<Self> {
         let member = path.strip_prefix("/join/").map(|topic| Self::Member(topic.to_owned()));
-        let publisher = || {
-            path.strip_prefix("/publish/").map(|topic| Self::Publisher(topic.to_owned()))
-        };
+        let publisher =
+            || path.strip_prefix("/publish/").map(|topic| Self::Publisher(topic.to_owned()));
         member.or_else(publisher).with_context(|| format!("no role for {path:?}"))
     }
 }

@@ -53,7 +53,9 @@ async fn join(socket: WebSocket, topic: String, rooms: Rooms) {
         }
     });
     let mut receiving =
-        tokio::spawn(async move { while let Some(Ok(Message::Text(_))) = receiver.next().await {} });
+        tokio::spawn(
+            async move { while let Some(Ok(Message::Text(_))) = receiver.next().await {} },
+        );
     tokio::select! {
         _ = &mut sending => receiving.abort(),
         _ = &mut receiving => sending.abort(),

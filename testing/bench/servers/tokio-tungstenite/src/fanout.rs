@@ -70,10 +70,7 @@ async fn attend(
     }
 }
 
-async fn publish(
-    mut socket: WebSocketStream<TcpStream>,
-    topic: Sender<Message>,
-) -> Result<()> {
+async fn publish(mut socket: WebSocketStream<TcpStream>, topic: Sender<Message>) -> Result<()> {
     while let Some(message) = socket.next().await {
         let message = message?;
         if message.is_text() || message.is_binary() {
