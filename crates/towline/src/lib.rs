@@ -112,6 +112,8 @@ mod head;
 
 pub mod topics;
 
+pub mod relaying;
+
 mod server;
 
 mod client;
