@@ -67,6 +67,7 @@
 //! - [`Server`], [`ServerBuilder`] and [`Request`]: listen, accept, reject, broadcast, shut down.
 //! - [`Client`] and [`Proxy`]: connect, through whatever is in between. [`Reconnecting`]: connect again
 //!   when a connection is lost.
+//! - [`topics`]: what one says to many, in chat rooms and feeds.
 //! - [`Connection`] and [`Sender`]: send, receive, close. A connection also carries the
 //!   [path](Connection::path) it was requested by and [data](Connection::data) of the program, such as
 //!   the user.

@@ -21,6 +21,8 @@ mod broadcast;
 
 mod broadcast_to_slow;
 
+mod topics;
+
 #[cfg(feature = "deflate")]
 mod compressed;
 
