@@ -113,9 +113,10 @@ impl Builder {
     pub async fn connect(mut self, addresses: impl ToServerAddrs) -> Result<NatsRelay, Error> {
         subject::check(&self.prefix)?;
         let events = Arc::new(Events::default());
-        let options = self.options.take().unwrap_or_else(|| {
-            ConnectOptions::new().name("towline").ping_interval(PING_INTERVAL)
-        });
+        let options = self
+            .options
+            .take()
+            .unwrap_or_else(|| ConnectOptions::new().name("towline").ping_interval(PING_INTERVAL));
         let told = events.clone();
         let options = options.event_callback(move |event| {
             told.handle(event);

@@ -26,7 +26,8 @@ pub(crate) fn of(prefix: &str, topic: &str) -> String {
 
 /// Checks that prefix and token are a subject.
 pub(crate) fn check(prefix: &str) -> Result<(), Error> {
-    let is_bad = |char: char| char.is_whitespace() || char.is_control() || matches!(char, '*' | '>');
+    let is_bad =
+        |char: char| char.is_whitespace() || char.is_control() || matches!(char, '*' | '>');
     if prefix.starts_with('.') || prefix.contains("..") || prefix.contains(is_bad) {
         return Err(Error::Prefix(prefix.to_owned()));
     }
@@ -56,7 +57,8 @@ mod tests {
     #[test]
     fn different_topics_have_different_subjects() {
         let names = ["", "%", "%25", "a.b", "a%2Eb", "a%2eb", ".", "%2E", " ", "%20", "A", "a"];
-        let subjects: std::collections::HashSet<_> = names.iter().map(|name| of("t.", name)).collect();
+        let subjects: std::collections::HashSet<_> =
+            names.iter().map(|name| of("t.", name)).collect();
         assert_eq!(subjects.len(), names.len());
     }
 
