@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, ToServerAddrs};
+use async_nats::{Client, ConnectOptions, ServerAddr, ToServerAddrs};
+use percent_encoding::percent_decode_str;
 use towline::relaying::{NodeId, Outbox};
 
 use crate::barrier::Barrier;
@@ -101,6 +102,9 @@ impl Builder {
 
     /// Connects to a broker, or to one of several in a cluster.
     ///
+    /// A name and a password, or a token, can be in the URL, unless there are
+    /// [`connect_options`](Self::connect_options): `nats://user:password@host`, `nats://token@host`.
+    ///
     /// # Errors
     ///
     /// [`Error::Prefix`] if the prefix is wrong. [`Error::Connect`] if there is no connection, unless
@@ -113,10 +117,9 @@ impl Builder {
     pub async fn connect(mut self, addresses: impl ToServerAddrs) -> Result<NatsRelay, Error> {
         subject::check(&self.prefix)?;
         let events = Arc::new(Events::default());
-        let options = self
-            .options
-            .take()
-            .unwrap_or_else(|| ConnectOptions::new().name("towline").ping_interval(PING_INTERVAL));
+        let addresses = addresses.to_server_addrs().map_err(|error| Error::Client(error.into()))?;
+        let addresses: Vec<ServerAddr> = addresses.collect();
+        let options = self.options.take().unwrap_or_else(|| default_options(&addresses));
         let told = events.clone();
         let options = options.event_callback(move |event| {
             told.handle(event);
@@ -166,5 +169,19 @@ impl Builder {
             subscriptions: Mutex::new(HashMap::new()),
         };
         Ok(NatsRelay::new(core, returning))
+    }
+}
+
+/// The client ignores the credentials in URLs.
+fn default_options(addresses: &[ServerAddr]) -> ConnectOptions {
+    let options = ConnectOptions::new().name("towline").ping_interval(PING_INTERVAL);
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let of_url = |address: &ServerAddr| {
+        address.username().map(|name| (decoded(name), address.password().map(decoded)))
+    };
+    match addresses.iter().find_map(of_url) {
+        Some((name, Some(password))) => options.user_and_password(name, password),
+        Some((token, None)) => options.token(token),
+        None => options,
     }
 }

@@ -147,26 +147,33 @@ impl Outbox {
     /// Cancel safe: no message is lost.
     pub async fn next(&self) -> Option<(String, Bytes)> {
         loop {
-            {
-                let mut state = self.lock();
-                if let Some((topic, payload)) = state.messages.pop_front() {
-                    let had_room = state.bytes <= self.max_bytes / 2;
-                    state.bytes = state.bytes.saturating_sub(cost(&topic, &payload));
-                    let has_room = state.bytes <= self.max_bytes / 2;
-                    state.taken += 1;
-                    state.is_stuck = false;
-                    drop(state);
-                    if has_room && !had_room {
-                        self.taken.notify_waiters();
-                    }
-                    return Some((topic, payload));
-                }
-                if state.is_ended {
-                    return None;
-                }
+            if let Some(message) = self.try_next() {
+                return Some(message);
+            }
+            if self.lock().is_ended {
+                // What was queued before the end.
+                return self.try_next();
             }
             self.pushed.notified().await;
         }
+    }
+
+    /// Takes the next message, if there is one.
+    pub fn try_next(&self) -> Option<(String, Bytes)> {
+        let (message, has_room_again) = {
+            let mut state = self.lock();
+            let (topic, payload) = state.messages.pop_front()?;
+            let half = self.max_bytes / 2;
+            let had_room = state.bytes <= half;
+            state.bytes = state.bytes.saturating_sub(cost(&topic, &payload));
+            state.taken += 1;
+            state.is_stuck = false;
+            ((topic, payload), !had_room && state.bytes <= half)
+        };
+        if has_room_again {
+            self.taken.notify_waiters();
+        }
+        Some(message)
     }
 
     /// Shuts the queue, since the broker is lost: it refuses messages, nobody waits for room, and

@@ -13,4 +13,17 @@ mod scenarios;
 
 mod failures;
 
+/// Tests of a broker, each a scenario.
+macro_rules! tests {
+    ($ignored:literal; $($broker:ty: $module:ident::$name:ident as $test:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        #[ignore = $ignored]
+        async fn $test() {
+            $module::$name::<$broker>().await;
+        }
+    )*};
+}
+
 mod nats;
+
+mod redis;

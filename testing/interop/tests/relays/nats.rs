@@ -56,17 +56,8 @@ fn start(port: u16, directory: &Path) -> Command {
     command
 }
 
-macro_rules! tests {
-    ($($broker:ty: $module:ident::$name:ident as $test:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        #[ignore = "needs nats-server: cargo xtask test --only relays"]
-        async fn $test() {
-            $module::$name::<$broker>().await;
-        }
-    )*};
-}
-
 tests! {
+    "needs nats-server: cargo xtask test --only relays";
     Nats: scenarios::each_member_gets_each_message_once_and_in_order as each_message_once_and_in_order;
     Brought: scenarios::each_member_gets_each_message_once_and_in_order as the_same_with_a_client;
     Nats: scenarios::the_first_message_after_a_join_arrives as the_first_message_after_a_join_arrives;
