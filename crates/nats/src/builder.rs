@@ -27,6 +27,26 @@ const RARE_POLL: Duration = Duration::from_secs(1);
 /// without an answer.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 
+impl NatsRelay {
+    /// Connects to a broker, with default options.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connect`] if there is no connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if it is dropped, the connection is closed.
+    pub async fn connect(addresses: impl ToServerAddrs) -> Result<Self, Error> {
+        Self::builder().connect(addresses).await
+    }
+
+    /// Returns a builder, to set options or to bring a client.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 /// Sets up a relay; made by [`NatsRelay::builder`].
 ///
 /// ```no_run

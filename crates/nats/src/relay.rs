@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_nats::{Subscriber, ToServerAddrs};
+use async_nats::Subscriber;
 use futures_util::StreamExt as _;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -13,9 +13,7 @@ use towline::Outgoing;
 use towline::relaying::{Envelope, Inbox};
 use towline::topics::{Incoming, Relay, RelayError, RelayFuture};
 
-use crate::builder::Builder;
 use crate::core::Core;
-use crate::error::Error;
 use crate::subject;
 
 /// How long what is queued may take to leave after the relay is dropped.
@@ -52,24 +50,6 @@ impl NatsRelay {
     pub(crate) fn new(core: Core, returning: Subscriber) -> Self {
         let tasks = Tasks { returning: Some(returning), ..Tasks::default() };
         Self { core: Arc::new(core), tasks: Mutex::new(tasks) }
-    }
-
-    /// Connects to a broker, with default options.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Connect`] if there is no connection.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: if it is dropped, the connection is closed.
-    pub async fn connect(addresses: impl ToServerAddrs) -> Result<Self, Error> {
-        Self::builder().connect(addresses).await
-    }
-
-    /// Returns a builder, to set options or to bring a client.
-    pub fn builder() -> Builder {
-        Builder::default()
     }
 
     /// Returns how many messages this relay knows that it has lost, in either direction.

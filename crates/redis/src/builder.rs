@@ -9,6 +9,26 @@ use crate::error::Error;
 use crate::relay::RedisRelay;
 use crate::session::Session;
 
+impl RedisRelay {
+    /// Connects to a broker, with default options.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Connect`] if the URL is wrong or there is no connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if it is dropped, the connections are closed.
+    pub async fn connect(url: impl IntoConnectionInfo) -> Result<Self, Error> {
+        Self::builder().connect(url).await
+    }
+
+    /// Returns a builder, to set options or to bring a client.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
 /// Sets up a relay; made by [`RedisRelay::builder`].
 ///
 /// ```no_run

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::IntoConnectionInfo;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -12,9 +11,7 @@ use towline::Outgoing;
 use towline::relaying::{Envelope, Inbox};
 use towline::topics::{Incoming, Relay, RelayError, RelayFuture};
 
-use crate::builder::Builder;
 use crate::core::Core;
-use crate::error::Error;
 use crate::session::{self, Session};
 
 /// How long what is queued may take to leave after the relay is dropped.
@@ -51,24 +48,6 @@ impl RedisRelay {
     pub(crate) fn new(core: Core, first: Session) -> Self {
         let tasks = Tasks { first: Some(first), ..Tasks::default() };
         Self { core: Arc::new(core), tasks: Mutex::new(tasks) }
-    }
-
-    /// Connects to a broker, with default options.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Connect`] if the URL is wrong or there is no connection.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: if it is dropped, the connections are closed.
-    pub async fn connect(url: impl IntoConnectionInfo) -> Result<Self, Error> {
-        Self::builder().connect(url).await
-    }
-
-    /// Returns a builder, to set options or to bring a client.
-    pub fn builder() -> Builder {
-        Builder::default()
     }
 
     /// Returns how many messages this relay knows that it has lost, in either direction.

@@ -54,9 +54,8 @@ impl Inbox {
     /// Panics outside of a tokio runtime, if it has to queue the message.
     pub fn push(&self, topic: &Arc<str>, message: Message, compress: Compress) {
         let shared = &self.0;
-        if shared.lock().queues.contains_key(topic) {
-            shared.queue(topic, message, compress);
-        } else if !shared.try_deliver(topic, &message, compress) {
+        let is_behind = shared.lock().queues.contains_key(topic);
+        if is_behind || !shared.try_deliver(topic, &message, compress) {
             shared.queue(topic, message, compress);
         }
     }

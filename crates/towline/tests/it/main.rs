@@ -92,6 +92,7 @@ mod socks;
 
 mod redirects;
 mod refused_handshakes;
+mod relaying;
 
 mod connect_request;
 
