@@ -45,10 +45,10 @@ impl Barrier {
 
     /// A message to the inbox.
     pub(crate) fn came_back(&self, message: &Message) {
-        if let Ok(number) = message.payload.as_ref().try_into() {
-            if let Some(waiting) = self.lock().remove(&u64::from_be_bytes(number)) {
-                let _ = waiting.send(());
-            }
+        let Ok(number) = message.payload.as_ref().try_into() else { return };
+        let waiting = self.lock().remove(&u64::from_be_bytes(number));
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(());
         }
     }
 

@@ -200,10 +200,10 @@ impl Reading {
     }
 
     fn keep(mut self, core: &Core) {
-        if let Some(task) = self.task.take() {
-            if let Some(older) = core.subscriptions().insert(self.topic.clone(), task) {
-                older.abort();
-            }
+        let Some(task) = self.task.take() else { return };
+        let older = core.subscriptions().insert(self.topic.clone(), task);
+        if let Some(older) = older {
+            older.abort();
         }
     }
 }
