@@ -23,6 +23,8 @@ mod broadcast_to_slow;
 
 mod topics;
 
+mod relaying;
+
 #[cfg(feature = "deflate")]
 mod compressed;
 
@@ -92,7 +94,6 @@ mod socks;
 
 mod redirects;
 mod refused_handshakes;
-mod relaying;
 
 mod connect_request;
 

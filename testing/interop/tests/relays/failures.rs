@@ -101,7 +101,7 @@ pub(crate) async fn a_join_without_a_broker_fails<B: Broker>() {
 /// A broker that keeps its connections and takes nothing: publishers go on, memory is bounded, and what
 /// has no room is counted.
 pub(crate) async fn a_broker_that_takes_nothing_stops_nobody<B: Broker>() {
-    const COUNT: u64 = 4000;
+    const COUNT: usize = 4000;
     let server = Server::new(B::START);
     let settings = Settings { max_outbox_bytes: 1 << 20, ..Settings::default() };
     let mut node = Node::with::<B>(&server, settings).await;
@@ -115,7 +115,7 @@ pub(crate) async fn a_broker_that_takes_nothing_stops_nobody<B: Broker>() {
         }
     };
     soon("publishing 64 MiB to a broker that takes nothing", publishing).await;
-    member.wait_for(COUNT as usize).await;
+    member.wait_for(COUNT).await;
     node.wait_for(|event| matches!(event, towline::topics::TopicsEvent::MessagesLost { .. })).await;
     server.resume();
 }

@@ -23,7 +23,7 @@ async fn three<B: Broker>() -> (Server, [Node; 3]) {
 
 /// Each of three nodes publishes a thousand messages to two members on each.
 pub(crate) async fn each_member_gets_each_message_once_and_in_order<B: Broker>() {
-    const COUNT: u64 = 1000;
+    const COUNT: usize = 1000;
     let (_server, nodes) = three::<B>().await;
     let mut members = Vec::new();
     for node in nodes.iter().chain(&nodes) {
@@ -42,12 +42,12 @@ pub(crate) async fn each_member_gets_each_message_once_and_in_order<B: Broker>()
         node.publish(TOPIC, "end").await;
     }
     for member in &members {
-        member.wait_for(3 * COUNT as usize + 3).await;
+        member.wait_for(3 * COUNT + 3).await;
         for index in 0..nodes.len() {
             let numbers = member.numbers(&index.to_string());
-            assert_eq!(contiguous(&numbers), Some((0, COUNT - 1)));
+            assert_eq!(contiguous(&numbers), Some((0, COUNT as u64 - 1)));
         }
-        assert_eq!(member.messages().len(), 3 * COUNT as usize + 3);
+        assert_eq!(member.messages().len(), 3 * COUNT + 3);
     }
 }
 
