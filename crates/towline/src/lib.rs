@@ -115,6 +115,8 @@ mod head;
 
 pub mod topics;
 
+pub mod relaying;
+
 mod server;
 
 mod client;

@@ -23,6 +23,8 @@ mod broadcast_to_slow;
 
 mod topics;
 
+mod relaying;
+
 #[cfg(feature = "deflate")]
 mod compressed;
 
