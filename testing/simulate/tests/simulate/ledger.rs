@@ -68,6 +68,8 @@ pub(crate) struct Ledger {
     pub(crate) unsent: Vec<Ticket>,
     /// Since when the program has been receiving without a pause.
     pub(crate) receiving: Option<Instant>,
+    /// Whether one task sends and receives by turns.
+    pub(crate) is_whole: bool,
     /// The longest pause of the program.
     pub(crate) pause: Duration,
     /// Whether the program has received everything up to a clean close.
@@ -92,6 +94,7 @@ impl Ledger {
             received: BTreeMap::new(),
             unsent: Vec::new(),
             receiving: None,
+            is_whole: false,
             pause: Duration::ZERO,
             is_drained: false,
             closing: None,

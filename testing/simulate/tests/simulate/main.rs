@@ -46,6 +46,8 @@ fn simulate(seed: u64, sabotage: Option<Sabotage>) -> Report {
     let run = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
+            // Timers fire in the same place, however many tasks ran before.
+            .event_interval(1)
             .start_paused(true)
             .build()
             .unwrap();

@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use towline::{
     CloseCause, CloseCode, CloseFrame, Closed, Connection, ErrorKind, Initiator, Message, Receiver,
     Sender,
@@ -34,8 +33,8 @@ pub(crate) struct End {
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) plan: Plan,
     pub(crate) faults: Faults,
-    /// Whether the run ends, and so all connections.
-    pub(crate) over: watch::Receiver<bool>,
+    /// When the run ends, and so all connections.
+    pub(crate) over: Instant,
 }
 
 impl End {
@@ -117,11 +116,10 @@ impl End {
 
     /// Waits until everything is sent, or the run is over.
     async fn all_sent(&self, sending: &mut JoinSet<()>) {
-        let mut over = self.over.clone();
         let all = async { while sending.join_next().await.is_some() {} };
         tokio::select! { biased;
             () = all => {}
-            _ = over.wait_for(|is_over| *is_over) => {}
+            () = sleep_until(self.over) => {}
         }
     }
 
@@ -136,10 +134,9 @@ impl End {
 
     /// Ends a connection on which another task receives.
     async fn end(&self, ending: Ending, sender: &Sender, dice: &mut Dice) {
-        let mut over = self.over.clone();
         if ending == Ending::Wait {
             tokio::select! { biased;
-                _ = over.wait_for(|is_over| *is_over) => {}
+                () = sleep_until(self.over) => {}
                 _ = sender.wait_closed() => return,
             }
         } else {
@@ -302,7 +299,7 @@ impl End {
 
     /// Pauses now and then, as a slow program does.
     async fn dawdle(&self, dice: &mut Dice) {
-        if self.plan.slowness > 0 && dice.once_in(4) && !*self.over.borrow() {
+        if self.plan.slowness > 0 && dice.once_in(4) && Instant::now() < self.over {
             let pause = dice.millis(0, self.plan.slowness);
             self.note(|ledger| {
                 ledger.receiving = None;
@@ -316,7 +313,7 @@ impl End {
     async fn whole(&self, mut connection: Connection, mut dice: Dice, tasks: &mut JoinSet<()>) {
         let mut sent = 0;
         let sender = connection.sender();
-        while sent < self.plan.messages && !*self.over.borrow() {
+        while sent < self.plan.messages && Instant::now() < self.over {
             self.dawdle(&mut dice).await;
             if dice.once_in(2) {
                 sent += 1;

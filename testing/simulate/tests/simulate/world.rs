@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use towline::http::StatusCode;
 use towline::{
     Client, CloseCode, Config, Connection, Dial, DialError, Reconnecting, Retry, Server,
@@ -41,7 +40,8 @@ pub(crate) struct Dialled {
 pub(crate) struct World {
     dice: Dice,
     pub(crate) faults: Faults,
-    over: watch::Receiver<bool>,
+    /// The end of the run. A channel would wake tasks in an order of its own.
+    over: Instant,
     state: Arc<Mutex<State>>,
     sabotage: Option<Sabotage>,
 }
@@ -60,6 +60,10 @@ struct State {
 impl World {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.over
     }
 
     /// Returns a new link to the server, if that is up. Its number is the path to ask for.
@@ -85,11 +89,21 @@ impl World {
     fn end(&self, link: usize, side: usize, config: &Config) -> (End, Dice) {
         let mut dice = self.dice.of(2_000_000 + 2 * link as u64 + side as u64);
         let plan = Plan::new(&mut dice);
-        let ledger = Arc::new(Mutex::new(Ledger::new(link, side, config.clone())));
+        let mut ledger = Ledger::new(link, side, config.clone());
+        ledger.is_whole = plan.senders == 0;
+        let ledger = Arc::new(Mutex::new(ledger));
         if let Some(dialled) = self.lock().dialled.get_mut(&link) {
             dialled.ends[side] = Some(ledger.clone());
         }
-        (End { ledger, plan, faults: self.faults.clone(), over: self.over.clone() }, dice)
+        (
+            End {
+                ledger,
+                plan,
+                faults: self.faults.clone(),
+                over: self.over + Duration::from_millis(link as u64 % 97),
+            },
+            dice,
+        )
     }
 
     /// Returns the latest link of some client.
@@ -105,7 +119,7 @@ impl World {
         let mut dice = self.dice.of(10_000 + number as u64);
         sleep(dice.millis(0, 20_000)).await;
         let mut incarnations = 0;
-        while !*self.over.borrow() && incarnations < 4 {
+        while !self.is_over() && incarnations < 4 {
             incarnations += 1;
             let life = self.clone().live(number, dice.of(incarnations));
             if !dice.once_in(6) {
@@ -127,11 +141,10 @@ impl World {
         let config = plan::config(&mut dice);
         let client = Client::new().config(config.clone()).connect_timeout(dice.millis(500, 8_000));
         let mut connecting = self.reconnecting(number, client, &mut dice);
-        let mut over = self.over.clone();
         for _ in 0..dice.between(1, 4) {
             let next = tokio::select! { biased;
                 next = connecting.next() => next,
-                _ = over.wait_for(|is_over| *is_over) => return,
+                () = sleep_until(self.over) => return,
             };
             let Ok(Some(connection)) = next else { return };
             let link = link_of(&connection);
@@ -174,7 +187,6 @@ impl World {
     /// A server that is restarted now and then: with a shutdown, or after a crash.
     async fn server(self) {
         let mut dice = self.dice.of(7);
-        let mut over = self.over.clone();
         loop {
             let config = plan::config(&mut dice);
             let server = Server::builder().config(config.clone()).build();
@@ -188,7 +200,7 @@ impl World {
             let mut accepting =
                 JoinSet::from_iter([self.clone().accept(server, config, dice.of(8))]);
             let uptime = dice.millis(10_000, 200_000);
-            let is_over = timeout(uptime, over.wait_for(|is_over| *is_over)).await.is_ok();
+            let is_over = timeout(uptime, sleep_until(self.over)).await.is_ok();
             self.lock().server = None;
             if is_over || dice.once_in(2) {
                 self.shut_down(&handle, &mut dice).await;
@@ -204,7 +216,7 @@ impl World {
                 sleep(dice.millis(0, 30_000)).await;
                 links.iter().for_each(|link| link.come_back(SERVER));
             }
-            if *over.borrow() {
+            if self.is_over() {
                 return;
             }
         }
@@ -254,12 +266,11 @@ impl World {
     async fn weather(self) {
         let mut dice = self.dice.of(9);
         let calm = dice.choose(&[500, 3_000, 30_000, 1_000_000]);
-        let mut over = self.over.clone();
         loop {
             let pause = sleep(dice.millis(calm / 10, calm));
             tokio::select! { biased;
                 () = pause => {}
-                _ = over.wait_for(|is_over| *is_over) => return,
+                () = sleep_until(self.over) => return,
             }
             let Some(link) = self.link(&mut dice) else { continue };
             let sides: &[usize] =
@@ -295,9 +306,9 @@ pub(crate) struct Report {
 
 /// Runs a seed to its end.
 pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Report {
-    let (end, over) = watch::channel(false);
     let faults = Faults::default();
     let mut dice = Dice::new(seed);
+    let over = Instant::now() + dice.millis(5_000, 240_000);
     let state = Arc::default();
     let world = World { dice: dice.of(1), faults: faults.clone(), over, state, sabotage };
 
@@ -309,8 +320,6 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Report {
     for number in 0..dice.choose(&[1, 2, 5, MOST_CLIENTS]) {
         actors.spawn(world.clone().client(number));
     }
-    sleep(dice.millis(5_000, 240_000)).await;
-    end.send_replace(true);
     let all = async {
         while let Some(ended) = actors.join_next().await {
             if ended.is_err() {
@@ -324,7 +333,7 @@ pub(crate) async fn run(seed: u64, sabotage: Option<Sabotage>) -> Report {
             }
         }
     };
-    if timeout(LONG, all).await.is_err() {
+    if timeout_at(over + LONG, all).await.is_err() {
         faults.add(format!("the run is not over {LONG:?} after its end"));
     }
     // Partitions end, and so do all deadlines.
