@@ -24,6 +24,9 @@ mod broadcast_to_slow;
 #[cfg(feature = "deflate")]
 mod compressed;
 
+#[cfg(feature = "deflate")]
+mod fair_to_echoes;
+
 mod waiting;
 
 mod to_the_byte;
