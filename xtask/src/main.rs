@@ -12,6 +12,8 @@ mod fuzz;
 
 mod simulate;
 
+mod soak;
+
 mod test;
 
 mod autobahn;
@@ -42,6 +44,8 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Run connections on a simulated network and clock (testing/simulate/README.md describes how)
     Simulate(simulate::Options),
+    /// Soak a server on loopback in clients (testing/soak/README.md describes how)
+    Soak(soak::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
     House,
     /// Check the licence of every dependency against deny.toml
@@ -68,6 +72,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Simulate(options) => simulate::run(&workspace, &options),
+        Command::Soak(options) => soak::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),
     }
