@@ -25,7 +25,7 @@ fn quiet(config: Config, deflate: Deflate) -> Config {
 }
 
 /// What a client writes for this message.
-async fn deflated(message: Message) -> Vec<u8> {
+pub(crate) async fn deflated(message: Message) -> Vec<u8> {
     let (near, mut far) = duplex(1 << 20);
     let client = Client::new().config(quiet(Config::client(), Deflate::client().threshold(1)));
     let connecting = tokio::spawn(async move { client.connect_over(near, "ws://h/").await });
@@ -45,7 +45,7 @@ async fn deflated(message: Message) -> Vec<u8> {
 }
 
 /// A server's connection to a client that says this for ever, and takes all.
-async fn connect(again: Vec<u8>, chunk: usize) -> (Connection, Count) {
+pub(crate) async fn connect(again: Vec<u8>, chunk: usize) -> (Connection, Count) {
     let config = quiet(Config::server(), Deflate::server().threshold(1));
     let mut server = Server::builder().config(config).build();
     let first = request("/", &[("Sec-WebSocket-Extensions", OFFER)]);
