@@ -8,6 +8,8 @@ pub mod wire;
 
 pub mod frames;
 
+pub mod differential;
+
 pub mod inflate;
 
 pub mod pair;
@@ -30,8 +32,9 @@ pub mod serve;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by the names of their programs and of their folders in `corpus`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("frames", frames::run),
+    ("differential", differential::run),
     ("inflate", inflate::run),
     ("pair", pair::run),
     ("head", head::run),
