@@ -20,7 +20,7 @@ fn is_refused(said: &FrameBytes, fault: impl Into<Fault>) {
 }
 
 /// RFC 6455, section 5.2: "in all cases, the minimal number of bytes MUST be used to encode the
-/// length". tungstenite and wsproto differ in whether they accept others.
+/// length". tungstenite and Python's websockets accept others.
 #[test]
 fn a_length_in_more_bytes_than_needed_is_refused() {
     for (len, form) in
@@ -44,6 +44,26 @@ fn a_close_code_that_must_not_be_sent_is_refused() {
         let malformed = MalformedClose::Code(CloseCode::new(code));
         is_refused(&frame().close(code, "why"), Violation::MalformedClose(malformed));
     }
+}
+
+/// RFC 6455, section 7.4.2: codes up to 2999 are defined by the protocol and its registry, where
+/// IANA has added 1012 to 1014. wsproto refuses 1014.
+#[test]
+fn a_close_code_that_iana_has_registered_is_accepted() {
+    for code in [1012, 1013, 1014] {
+        let mut peer = Peer::of_client();
+        peer.says(frame().close(code, "why"));
+        assert_eq!(peer.events(), [event::close(CloseCode::new(code), "why")]);
+    }
+}
+
+/// RFC 6455, section 5.4: control frames "MAY be injected in the middle of a fragmented message", and
+/// a close frame is one. Python's websockets refuses it.
+#[test]
+fn a_close_frame_between_two_fragments_is_accepted() {
+    let mut peer = Peer::of_client();
+    peer.says_all([frame().text("half").fin(false), frame().close(1001, "")]);
+    assert_eq!(peer.events(), [event::close(CloseCode::GOING_AWAY, "")]);
 }
 
 /// RFC 6455, section 8.1 leaves open when invalid text is noticed. It is noticed with the first byte
