@@ -10,6 +10,8 @@ mod bench;
 
 mod fuzz;
 
+mod coverage;
+
 mod test;
 
 mod autobahn;
@@ -38,6 +40,8 @@ enum Command {
     Bench(bench::Options),
     /// Run the fuzzers of testing/fuzz (its README.md describes them)
     Fuzz(fuzz::Options),
+    /// Show which lines of towline-proto and towline their own tests reach
+    Coverage(coverage::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
     House,
     /// Check the licence of every dependency against deny.toml
@@ -63,6 +67,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Autobahn(options) => autobahn::run(workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
+        Command::Coverage(options) => coverage::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),
     }
