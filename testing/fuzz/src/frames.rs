@@ -43,7 +43,7 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// The compression that a handshake with these settings comes to, at one of its ends.
-fn agreed(role: Role, input: &mut Unstructured<'_>) -> Result<Option<Negotiated>> {
+pub(crate) fn agreed(role: Role, input: &mut Unstructured<'_>) -> Result<Option<Negotiated>> {
     let client = Config::client().compression(settings::deflate(input)?.map(Into::into));
     let server = Config::server().compression(settings::deflate(input)?.map(Into::into));
     let [at_client, at_server] = negotiate(&client, &server);

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use towline::{HeadLimits, Server};
 
 use crate::attacker::{
-    Attacker, MINUTE, answer, echo, head, neighbour_is_served, pass_time, request, status,
+    MINUTE, answer, echo, head, neighbour_is_served, pass_time, request, status,
 };
 use crate::memory::peak;
 
