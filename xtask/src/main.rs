@@ -14,6 +14,8 @@ mod simulate;
 
 mod soak;
 
+mod coverage;
+
 mod test;
 
 mod autobahn;
@@ -46,6 +48,8 @@ enum Command {
     Simulate(simulate::Options),
     /// Soak a server on loopback in clients (testing/soak/README.md describes how)
     Soak(soak::Options),
+    /// Show which lines of towline-proto and towline their own tests reach
+    Coverage(coverage::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
     House,
     /// Check the licence of every dependency against deny.toml
@@ -73,6 +77,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
         Command::Simulate(options) => simulate::run(&workspace, &options),
         Command::Soak(options) => soak::run(&workspace, &options),
+        Command::Coverage(options) => coverage::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),
     }

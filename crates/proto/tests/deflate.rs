@@ -110,6 +110,38 @@ fn what_does_not_inflate_is_closed_with_1007() {
     }
 }
 
+/// Python's zlib ends at a block with BFINAL set, takes a message that ends within a block for whole,
+/// and one without bytes for incomplete. RFC 7692, sections 7.2.3.4, 7.2.2 and 7.2.3.6 decide;
+/// `testing/interop/differential` has the list.
+#[test]
+fn messages_of_which_others_make_something_else() {
+    let ahoy = |peer: &mut Peer| {
+        peer.says(frame().text(b"\xf2\x48\xcd\xc9\xc9\x07\x00").rsv(RSV1));
+        assert_eq!(peer.events(), [event::text("Hello")]);
+    };
+    let mut peer = peer_of(&server());
+    // A block that is the last, twice, then a message that refers to it.
+    for _ in 0..2 {
+        peer.says(frame().text(b"\xf3\x48\xcd\xc9\xc9\x07\x00\x00").rsv(RSV1));
+        assert_eq!(peer.events(), [event::text("Hello")]);
+    }
+    peer.says(frame().text(b"\xf2\x00\x11\x00\x00").rsv(RSV1));
+    assert_eq!(peer.events(), [event::text("Hello")]);
+    // No bytes at all, in one frame and in three.
+    peer.says(frame().text("").rsv(RSV1));
+    peer.says_all([
+        frame().binary("").rsv(RSV1).fin(false),
+        frame().continuation("").fin(false),
+        frame().continuation(""),
+    ]);
+    assert_eq!(peer.events(), [event::text(""), event::binary("")]);
+    ahoy(&mut peer);
+    // A stored block of five bytes of which three are there.
+    peer.says(frame().binary(b"\x00\x05\x00\xfa\xff\x48\x65\x6c").rsv(RSV1));
+    assert_eq!(peer.fault(), Some(Violation::NotInflatable.into()));
+    assert_eq!(peer.events(), []);
+}
+
 #[test]
 fn bad_text_is_found_as_it_inflates() {
     let mut peer = peer_of(&server());

@@ -3,6 +3,9 @@
 //!
 //! - A message whose `send` returned is received whole and once, unless the transport failed or an
 //!   end gave up. One whose `send` was dropped or failed is received once at the most.
+//! - A message whose `send` returned before that of another began is received before it.
+//! - The same holds for messages that are sent while they are written, and received while they
+//!   arrive.
 //! - Everything ends: each receiver sees the end, and each future is done.
 
 use std::cell::RefCell;
@@ -14,9 +17,10 @@ use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::LocalSet;
 use tokio::time;
-use towline::{CloseCode, Config, Connection, Message, Receiver, Role, Sender};
+use towline::{CloseCode, Config, Connection, Message, MessageKind, Receiver, Role, Sender};
 
 use crate::settings;
 use crate::transport::{Scripted, runtime};
@@ -35,10 +39,21 @@ pub fn run(data: &[u8]) {
 /// What became of the messages of one end.
 #[derive(Default)]
 struct Ledger {
-    /// Whether the `send` of each has returned, by its number.
-    accepted: Vec<bool>,
-    /// The numbers of those that the other end has received.
+    /// When each message began to be sent and was accepted, by its number.
+    sent: Vec<Sent>,
+    /// The numbers of the messages that the other end has received.
     received: Vec<usize>,
+    /// How many messages the other end may have dropped unread.
+    dropped: usize,
+    /// Whether a message was left unfinished, which ends the connection.
+    is_cut: bool,
+    now: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    began: Option<u64>,
+    accepted: Option<u64>,
 }
 
 type Kept = Pin<Box<dyn Future<Output = ()>>>;
@@ -75,8 +90,9 @@ async fn check(input: &mut Unstructured<'_>) -> Result<()> {
     }
     let all_ended = finish(ends).await;
     assert!(all_ended, "an end never ended");
+    let is_cut = ledgers.iter().any(|ledger| ledger.borrow().is_cut);
     for ledger in ledgers {
-        ledger.borrow().check(may_fail || was_aborted);
+        ledger.borrow().check(may_fail || was_aborted || is_cut);
     }
     Ok(())
 }
@@ -96,7 +112,7 @@ fn config(input: &mut Unstructured<'_>) -> Result<Config> {
 
 /// Does one thing. Returns whether it may lose messages.
 async fn step(end: &mut End, input: &mut Unstructured<'_>) -> Result<bool> {
-    match input.int_in_range(0..=15)? {
+    match input.int_in_range(0..=19)? {
         0..=2 => {
             let future = end.send(input.int_in_range(0..=6_000)?);
             end.handle(future, input)?;
@@ -128,6 +144,14 @@ async fn step(end: &mut End, input: &mut Unstructured<'_>) -> Result<bool> {
             end.sender.abort(CloseCode::POLICY, "enough");
             return Ok(true);
         }
+        16 | 17 => {
+            let future = end.write(input.int_in_range(0..=40_000)?, input.arbitrary()?);
+            end.handle(future, input)?;
+        }
+        18 | 19 => {
+            let future = end.read(input.ratio(1, 4)?);
+            end.handle(future, input)?;
+        }
         _ => tokio::task::yield_now().await,
     }
     Ok(false)
@@ -144,22 +168,50 @@ impl End {
         Self { sender, receiver, ledger: ledger.clone(), theirs: theirs.clone(), kept: Vec::new() }
     }
 
-    /// Sends the next message. Messages of one end are begun in the order of their numbers, and
-    /// waiting ones get room in that order.
+    /// Sends the next message.
     fn send(&self, len: usize) -> Kept {
-        let number = self.ledger.borrow_mut().begin();
+        let number = self.ledger.borrow_mut().add();
         let (sender, ledger) = (self.sender.clone(), self.ledger.clone());
         Box::pin(async move {
-            if sender.send(message(number, len)).await.is_ok() {
-                ledger.borrow_mut().accepted[number] = true;
+            ledger.borrow_mut().begin(number);
+            if sender.send(Message::binary(payload(number, len))).await.is_ok() {
+                ledger.borrow_mut().accept(number);
             }
         })
     }
 
     fn try_send(&self, len: usize) {
-        let number = self.ledger.borrow_mut().begin();
-        let is_sent = self.sender.try_send(message(number, len)).is_ok();
-        self.ledger.borrow_mut().accepted[number] = is_sent;
+        let mut ledger = self.ledger.borrow_mut();
+        let number = ledger.add();
+        ledger.begin(number);
+        if self.sender.try_send(Message::binary(payload(number, len))).is_ok() {
+            ledger.accept(number);
+        }
+    }
+
+    /// Sends the next message while it is written.
+    fn write(&self, len: usize, flushes: bool) -> Kept {
+        let number = self.ledger.borrow_mut().add();
+        let (sender, ledger) = (self.sender.clone(), self.ledger.clone());
+        Box::pin(async move {
+            let mut unfinished =
+                Unless { ledger, is_done: false, otherwise: |at| at.is_cut = true };
+            unfinished.ledger.borrow_mut().begin(number);
+            let mut writer = sender.message_writer(MessageKind::Binary);
+            let result = async {
+                for part in payload(number, len).chunks(997) {
+                    writer.write_all(part).await?;
+                    if flushes {
+                        writer.flush().await?;
+                    }
+                }
+                std::io::Result::Ok(writer.finish().await?)
+            };
+            if result.await.is_ok() {
+                unfinished.ledger.borrow_mut().accept(number);
+            }
+            unfinished.is_done = true;
+        })
     }
 
     fn recv(&self) -> Kept {
@@ -169,6 +221,27 @@ impl End {
             if let Ok(Some(message)) = receiver.recv().await {
                 theirs.borrow_mut().receive(&message);
             }
+        })
+    }
+
+    /// Receives a message while it arrives, or skips all of it but its number.
+    fn read(&self, skips: bool) -> Kept {
+        let (receiver, theirs) = (self.receiver.clone(), self.theirs.clone());
+        Box::pin(async move {
+            let mut receiver = receiver.lock().await;
+            let Ok(Some(mut reader)) = receiver.recv_reader().await else { return };
+            let mut unread =
+                Unless { ledger: theirs, is_done: false, otherwise: |at| at.dropped += 1 };
+            let mut bytes = Vec::new();
+            if skips {
+                let mut number = [0; 8];
+                if reader.read_exact(&mut number).await.is_ok() {
+                    unread.ledger.borrow_mut().take(number);
+                }
+            } else if reader.read_to_end(&mut bytes).await.is_ok() {
+                unread.ledger.borrow_mut().receive(&Message::binary(bytes));
+            }
+            unread.is_done = true;
         })
     }
 
@@ -233,11 +306,26 @@ async fn finish(ends: [End; 2]) -> bool {
     time::timeout(LONG, async { tokio::join!(one, other) }).await.is_ok()
 }
 
-/// A message that says its number, and fills its length with bytes that follow from it.
-fn message(number: usize, len: usize) -> Message {
+/// Notes it in the ledger if a future is dropped before it is done.
+struct Unless {
+    ledger: Rc<RefCell<Ledger>>,
+    is_done: bool,
+    otherwise: fn(&mut Ledger),
+}
+
+impl Drop for Unless {
+    fn drop(&mut self) {
+        if !self.is_done {
+            (self.otherwise)(&mut self.ledger.borrow_mut());
+        }
+    }
+}
+
+/// A payload that says its number, and fills its length with bytes that follow from it.
+fn payload(number: usize, len: usize) -> Vec<u8> {
     let mut bytes = (number as u64).to_be_bytes().to_vec();
     bytes.extend((0..len).map(|at| fill(number, at)));
-    Message::binary(bytes)
+    bytes
 }
 
 fn fill(number: usize, at: usize) -> u8 {
@@ -245,32 +333,53 @@ fn fill(number: usize, at: usize) -> u8 {
 }
 
 impl Ledger {
-    fn begin(&mut self) -> usize {
-        self.accepted.push(false);
-        self.accepted.len() - 1
+    fn add(&mut self) -> usize {
+        self.sent.push(Sent::default());
+        self.sent.len() - 1
+    }
+
+    fn begin(&mut self, number: usize) {
+        self.now += 1;
+        self.sent[number].began = Some(self.now);
+    }
+
+    fn accept(&mut self, number: usize) {
+        self.now += 1;
+        self.sent[number].accepted = Some(self.now);
     }
 
     fn receive(&mut self, message: &Message) {
         let Message::Binary(bytes) = message else { panic!("{message:?} was never sent") };
         let (number, rest) = bytes.split_first_chunk().expect("a number");
-        let number = usize::try_from(u64::from_be_bytes(*number)).expect("a small number");
-        assert!(number < self.accepted.len(), "message {number} was never sent");
+        let number = self.take(*number);
         let is_whole = rest.iter().enumerate().all(|(at, byte)| *byte == fill(number, at));
         assert!(is_whole, "message {number} has changed");
+    }
+
+    /// Takes note of a message of which the number has come.
+    fn take(&mut self, number: [u8; 8]) -> usize {
+        let number = usize::try_from(u64::from_be_bytes(number)).expect("a small number");
+        let sent = self.sent.get(number).and_then(|sent| sent.began);
+        let began = sent.unwrap_or_else(|| panic!("message {number} was never sent"));
         assert!(!self.received.contains(&number), "message {number} came twice");
+        for earlier in &self.received {
+            let is_later = self.sent[*earlier].began > self.sent[number].accepted;
+            let overtook = self.sent[number].accepted.is_some() && is_later;
+            assert!(!overtook, "message {earlier} overtook {number}, which began at {began}");
+        }
         self.received.push(number);
+        number
     }
 
     /// `is_lossy` says that the connection may have ended before everything was delivered.
     fn check(&self, is_lossy: bool) {
-        let accepted: Vec<_> = (0..self.accepted.len()).filter(|n| self.accepted[*n]).collect();
-        let received: Vec<_> =
-            self.received.iter().copied().filter(|n| self.accepted[*n]).collect();
-        if is_lossy {
-            return;
-        }
-        let mut sorted = received.clone();
-        sorted.sort_unstable();
-        assert_eq!(sorted, accepted, "what was accepted, and what came");
+        let is_missing = |number: &usize| {
+            self.sent[*number].accepted.is_some() && !self.received.contains(number)
+        };
+        let missing: Vec<_> = (0..self.sent.len()).filter(is_missing).collect();
+        assert!(
+            is_lossy || missing.len() <= self.dropped,
+            "accepted and not received: {missing:?}"
+        );
     }
 }

@@ -23,7 +23,7 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
     let config = settings::config(input)?;
     let compression = agreed(role, input)?;
     let pieces = settings::pieces(input)?;
-    let bytes = said(other(role), input)?;
+    let bytes = said(other(role), true, input)?;
     let compression = compression.as_ref();
 
     let at_once = decoded(role, &config, compression, &bytes, &[usize::MAX]);
@@ -43,7 +43,7 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
 }
 
 /// The compression that a handshake with these settings comes to, at one of its ends.
-fn agreed(role: Role, input: &mut Unstructured<'_>) -> Result<Option<Negotiated>> {
+pub(crate) fn agreed(role: Role, input: &mut Unstructured<'_>) -> Result<Option<Negotiated>> {
     let client = Config::client().compression(settings::deflate(input)?.map(Into::into));
     let server = Config::server().compression(settings::deflate(input)?.map(Into::into));
     let [at_client, at_server] = negotiate(&client, &server);
@@ -51,7 +51,7 @@ fn agreed(role: Role, input: &mut Unstructured<'_>) -> Result<Option<Negotiated>
 }
 
 /// What a decoder makes of the bytes in these pieces.
-fn decoded(
+pub(crate) fn decoded(
     role: Role,
     config: &Config,
     compression: Option<&Negotiated>,

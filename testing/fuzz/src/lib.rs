@@ -8,6 +8,10 @@ pub mod wire;
 
 pub mod frames;
 
+pub mod pieces;
+
+pub mod differential;
+
 pub mod inflate;
 
 pub mod pair;
@@ -24,14 +28,18 @@ pub mod transport;
 
 pub mod connection;
 
+pub mod streams;
+
 pub mod serve;
 
 /// A target: its name, and what takes its inputs.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by the names of their programs and of their folders in `corpus`.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 12] = [
     ("frames", frames::run),
+    ("pieces", pieces::run),
+    ("differential", differential::run),
     ("inflate", inflate::run),
     ("pair", pair::run),
     ("head", head::run),
@@ -39,5 +47,6 @@ pub const TARGETS: [Target; 9] = [
     ("handshake", handshake::run),
     ("response", response::run),
     ("connection", connection::run),
+    ("streams", streams::run),
     ("serve", serve::run),
 ];

@@ -4,12 +4,13 @@ use arbitrary::{Result, Unstructured};
 use towline_kit::{FrameBytes, frame};
 use towline_proto::Role;
 
-/// What the input says as `sender`, as frames or as whatever bytes there are.
-pub fn said(sender: Role, input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
+/// What the input says as `sender`, as frames or as whatever bytes there are. `may_compress` says
+/// whether some messages are marked as compressed.
+pub fn said(sender: Role, may_compress: bool, input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut is_open = false;
     for _ in 0..input.int_in_range(0..=32)? {
-        let made = one(sender, input, &mut is_open)?;
+        let made = one(sender, may_compress, input, &mut is_open)?;
         bytes.extend_from_slice(&made.bytes());
     }
     let left = input.len();
@@ -17,7 +18,12 @@ pub fn said(sender: Role, input: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn one(sender: Role, input: &mut Unstructured<'_>, is_open: &mut bool) -> Result<FrameBytes> {
+fn one(
+    sender: Role,
+    may_compress: bool,
+    input: &mut Unstructured<'_>,
+    is_open: &mut bool,
+) -> Result<FrameBytes> {
     let mut opcode = *input.choose(&[1, 1, 2, 2, 9, 10, 8])?;
     let is_wrong = input.ratio(1, 24)?;
     let mut fin: bool = input.arbitrary()?;
@@ -33,7 +39,7 @@ fn one(sender: Role, input: &mut Unstructured<'_>, is_open: &mut bool) -> Result
     }
     let mut made = frame().opcode(opcode).fin(fin).payload(payload).by(sender);
     // The first byte says whether it is compressed, where that was agreed on.
-    if opcode & 8 == 0 && opcode != 0 && input.ratio(1, 4)? {
+    if may_compress && opcode & 8 == 0 && opcode != 0 && input.ratio(1, 4)? {
         made = made.rsv(4);
     }
     if is_wrong {

@@ -21,6 +21,8 @@ mod client;
 
 mod autobahn;
 
+mod judge;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -86,6 +88,8 @@ enum Command {
         #[command(flatten)]
         tls: ClientTls,
     },
+    /// Judge the cases of the suite `differential`, from standard input
+    Judge,
 }
 
 #[tokio::main]
@@ -113,6 +117,7 @@ async fn run(command: Command) -> Result<bool> {
         Command::AutobahnClient { url, agent, compress, tls } => {
             autobahn::run(&url, &agent, compress, tls.load()?).await?;
         }
+        Command::Judge => judge::run(std::io::stdin().lock(), std::io::stdout().lock())?,
     }
     Ok(true)
 }

@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 10] = [
+pub(crate) const STEPS: [Step; 11] = [
     Step {
         name: "programs",
         about: "build the programs that the suites run",
@@ -46,6 +46,12 @@ pub(crate) const STEPS: [Step; 10] = [
         about: "clients of PyPI's websockets and aiohttp, against an axum app",
         slow: true,
         run: axum,
+    },
+    Step {
+        name: "differential",
+        about: "the same bytes in our core and in wsproto and websockets of PyPI",
+        slow: true,
+        run: differential,
     },
     Step {
         name: "http2",
@@ -113,6 +119,11 @@ fn peers(context: &Context) -> Result<Outcome> {
 fn axum(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "axum/axum.py");
     judge(context, command.arg("--").arg(context.program("towline-interop")))
+}
+
+fn differential(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "differential/differential.py");
+    judge(context, command.arg("--").arg(context.program("towline-interop")).arg("judge"))
 }
 
 fn http2(context: &Context) -> Result<Outcome> {

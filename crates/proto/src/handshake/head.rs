@@ -88,12 +88,19 @@ fn try_parse_request(
     let method = head.method.unwrap_or_default();
     *request.method_mut() = Method::from_bytes(method.as_bytes())
         .map_err(|_| HeadError::Malformed { what: "the method" })?;
-    let target = head.path.unwrap_or_default();
-    *request.uri_mut() =
-        Uri::try_from(target).map_err(|_| HeadError::InvalidTarget { value: excerpt(target) })?;
+    *request.uri_mut() = target(head.path.unwrap_or_default())?;
     *request.version_mut() = version(head.version);
     *request.headers_mut() = headers(head.headers)?;
     Ok(Some((request, length)))
+}
+
+/// Parses the target of a request. RFC 9112, section 3.2: no form of a target has a fragment. `Uri`
+/// would drop it, and a proxy that does not would see another target.
+fn target(value: &str) -> Result<Uri, HeadError> {
+    if value.contains('#') {
+        return Err(HeadError::FragmentInTarget { value: excerpt(value) });
+    }
+    Uri::try_from(value).map_err(|_| HeadError::InvalidTarget { value: excerpt(value) })
 }
 
 /// Parses the head of a response at the beginning of `input`.
@@ -215,6 +222,11 @@ pub enum HeadError {
         /// The beginning of the target.
         value: String,
     },
+    /// The request's target has a fragment, which a client must not send (RFC 9112, section 3.2).
+    FragmentInTarget {
+        /// The beginning of the target.
+        value: String,
+    },
     /// The version is neither HTTP/1.0 nor HTTP/1.1.
     Version {
         /// The beginning of the first line, in quotes and escaped.
@@ -243,6 +255,9 @@ impl fmt::Display for HeadError {
             }
             Self::InvalidTarget { value } => {
                 write!(f, "the request's target {value} is not a URI")
+            }
+            Self::FragmentInTarget { value } => {
+                write!(f, "the request's target {value} has a fragment")
             }
             Self::Version { began } => write!(
                 f,
@@ -428,6 +443,19 @@ mod tests {
         assert_eq!(request(b"GET http://[ HTTP/1.1\r\n\r\n").unwrap_err().status(), 400);
         assert!(response(b"SSH-2.0-OpenSSH_9.6\r\n").is_err());
         assert!(response(b"HTTP/1.1 000 x\r\n\r\n").is_err());
+    }
+
+    /// RFC 9112, section 3.2: a fragment is no part of a target, whatever its form.
+    #[test]
+    fn a_target_with_a_fragment_is_refused() {
+        for target in ["/#a", "/a?b#c", "/#", "#", "*#", "http://example.com/#a"] {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: example.com\r\n\r\n");
+            let rejection = request(head.as_bytes()).unwrap_err();
+            assert_eq!(rejection.status(), 400, "{target}");
+            assert!(rejection.reason().ends_with("has a fragment"), "{}", rejection.reason());
+        }
+        let (head, _) = request(b"GET /%23a HTTP/1.1\r\n\r\n").unwrap().unwrap();
+        assert_eq!(head.uri(), "/%23a");
     }
 
     #[test]

@@ -158,4 +158,15 @@ async fn cve_2019_16785_line_breaks_that_only_some_parsers_see() {
         assert_eq!(status(&answer), 400, "{line:?}");
         neighbour_is_served(&server).await;
     }
+    // RFC 9112, section 2.2: "a recipient MAY recognize a single LF as a line terminator". A proxy
+    // that does not sees another length of the body; so there must be none, and no next request.
+    let server = echo(Server::builder());
+    for hidden in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+        let lines = format!("X-Header: a\n{hidden}\r\n");
+        let said = format!("{}GET /smuggled HTTP/1.1\r\n\r\n", request(&lines));
+        let answer = answer(&server, said.as_bytes()).await;
+        assert_eq!(status(&answer), 400, "{hidden}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    }
+    neighbour_is_served(&server).await;
 }

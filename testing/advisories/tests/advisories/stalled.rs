@@ -28,7 +28,7 @@ fn cve_2020_35896_an_echo_that_is_not_read() {
 
 /// A server that broadcasts holds no more for a peer that stops reading, and others get each message.
 #[test]
-fn ghsa_rh7x_ppxx_p34c_a_broadcast_to_a_peer_that_stops_reading() {
+fn cve_2020_35896_a_broadcast_to_a_peer_that_stops_reading() {
     for when_full in [WhenFull::Skip, WhenFull::KeepNewest, WhenFull::Close] {
         let most = peak(async {
             let server = echo(Server::builder());
