@@ -1,5 +1,6 @@
 //! Keepalive: pings a silent peer, and ends the connection if it stays silent.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use crate::config::Keepalive;
@@ -16,10 +17,31 @@ pub struct Timer {
     grace: Option<Nanos>,
     /// When bytes of the peer were last received.
     heard: Instant,
-    /// How much later the peer last took bytes, if it did.
-    taken_after: Option<Nanos>,
-    /// While a ping is unanswered: how much later than `heard` it was sent.
-    asked_after: Option<Nanos>,
+    /// Set if something has happened since: a ping was sent, or the peer took bytes.
+    later: Option<Later>,
+}
+
+/// How much later than bytes were received the latest sign was given: by this end with a ping, which
+/// is unanswered, or by the peer, which took bytes.
+///
+/// In eight bytes, since each connection has one: the time in nanoseconds, at most 146 years, whether
+/// it is a ping, and a bit that is set.
+#[derive(Debug, Clone, Copy)]
+struct Later(NonZeroU64);
+
+impl Later {
+    fn new(after: Duration, is_ping: bool) -> Self {
+        let nanos = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX >> 2);
+        Self(NonZeroU64::MIN | nanos << 2 | u64::from(is_ping) << 1)
+    }
+
+    fn after(self) -> Duration {
+        Duration::from_nanos(self.0.get() >> 2)
+    }
+
+    fn is_ping(self) -> bool {
+        self.0.get() & 2 != 0
+    }
 }
 
 /// The action that is due.
@@ -39,8 +61,7 @@ impl Timer {
             interval: keepalive.map(|keepalive| keepalive.interval.into()),
             grace: keepalive.and_then(|keepalive| keepalive.grace).map(Nanos::from),
             heard: now,
-            taken_after: None,
-            asked_after: None,
+            later: None,
         }
     }
 
@@ -56,22 +77,21 @@ impl Timer {
         // With a coarse clock, the answer may have the time of the ping.
         if at >= self.since() {
             self.heard = at;
-            (self.taken_after, self.asked_after) = (None, None);
+            self.later = None;
         }
     }
 
     /// Records that the peer took bytes at `at`: it is alive, but was not heard.
     pub fn handle_taken(&mut self, at: Instant) {
         if at >= self.since() {
-            self.taken_after = Some(at.saturating_duration_since(self.heard).into());
-            self.asked_after = None;
+            self.later = Some(Later::new(at.saturating_duration_since(self.heard), false));
         }
     }
 
     /// Records that bytes of the peer were received between these two times. A ping may be early,
     /// but the peer must not be declared dead too early.
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
-        self.handle_received(if self.asked_after.is_some() { to } else { from });
+        self.handle_received(if self.is_asked() { to } else { from });
     }
 
     /// Returns when [`poll_due`](Self::poll_due) next returns an action if nothing is received
@@ -79,8 +99,7 @@ impl Timer {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let Keepalive { interval, grace } = self.keepalive()?;
         let interval = interval.max(SHORTEST);
-        let is_asked = self.asked_after.is_some();
-        let silence = if is_asked { grace.unwrap_or(interval) } else { interval };
+        let silence = if self.is_asked() { grace.unwrap_or(interval) } else { interval };
         self.since().checked_add(silence)
     }
 
@@ -89,13 +108,13 @@ impl Timer {
         if now < self.poll_timeout()? {
             return None;
         }
-        let is_dead = self.asked_after.is_some() && self.grace.is_some();
+        let is_dead = self.is_asked() && self.grace.is_some();
         Some(if is_dead { Due::Dead } else { Due::Ping })
     }
 
     /// Records that a ping was sent.
     pub fn handle_ping_sent(&mut self, now: Instant) {
-        self.asked_after = Some(now.saturating_duration_since(self.heard).into());
+        self.later = Some(Later::new(now.saturating_duration_since(self.heard), true));
     }
 
     /// Returns when bytes of the peer were last received, as far as recorded.
@@ -103,10 +122,15 @@ impl Timer {
         self.heard
     }
 
+    /// Returns whether a ping is unanswered.
+    fn is_asked(&self) -> bool {
+        self.later.is_some_and(Later::is_ping)
+    }
+
     /// Returns when the unanswered ping was sent or, without one, when bytes were last received or
     /// taken.
     fn since(&self) -> Instant {
-        let after = self.asked_after.or(self.taken_after).map(Duration::from).unwrap_or_default();
+        let after = self.later.map(Later::after).unwrap_or_default();
         self.heard.checked_add(after).unwrap_or(self.heard)
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Backlog {
     marks: VecDeque<(u64, u32)>,
     /// The number of marks after entries that are not encoded.
     marks_waiting: usize,
+    /// Marks after entries that were dropped.
+    lost: Vec<u32>,
     pub(super) close: Option<CloseFrame>,
 }
 
@@ -86,6 +88,7 @@ impl Backlog {
             && !self.made_of_frames
             && self.pongs == 0
             && self.marks.is_empty()
+            && self.lost.is_empty()
     }
 
     /// Returns whether entries are not encoded.
@@ -145,10 +148,26 @@ impl Backlog {
             || in_queue(&self.held)
     }
 
-    /// Returns the marks that have not been reached.
+    /// Returns what is left after everything was dropped: these marks.
+    pub(super) fn of_lost(lost: Vec<u32>) -> Option<Box<Self>> {
+        (!lost.is_empty()).then(|| Box::new(Self { lost, ..Self::default() }))
+    }
+
+    /// Returns the marks that have not been reached, and those that never will be.
     pub(super) fn unreached(&self) -> Vec<u32> {
         let waiting = self.waiting.iter().chain(&self.held).filter_map(|waiting| waiting.mark);
-        self.marks.iter().map(|(_, mark)| *mark).chain(waiting).collect()
+        let encoded = self.marks.iter().map(|(_, mark)| *mark);
+        encoded.chain(waiting).chain(self.lost.iter().copied()).collect()
+    }
+
+    /// Records marks after entries that are dropped.
+    pub(super) fn lose(&mut self, marks: impl Iterator<Item = u32>) {
+        self.lost.extend(marks);
+    }
+
+    /// Returns whether something before the mark was dropped.
+    pub(super) fn is_lost(&self, mark: u32) -> bool {
+        self.lost.contains(&mark)
     }
 
     /// Returns whether entries can be encoded.

@@ -12,12 +12,6 @@ use crate::outbound::backlog::{Backlog, Waiting};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(NonZeroU64);
 
-/// The marks after entries that were dropped without being written.
-#[derive(Debug, Default)]
-pub(super) struct Lost {
-    marks: Vec<u32>,
-}
-
 /// The position of a mark.
 enum Place {
     /// After this many bytes, counted since the connection began.
@@ -62,7 +56,7 @@ impl Outbound {
     pub fn mark(&mut self) -> Mark {
         // Something was dropped before it, so that it is never written, but the close frame ends
         // the wait for it.
-        if self.lost.is_some() {
+        if self.has_lost {
             return Mark::of(Place::Close);
         }
         if self.backlog.as_ref().is_some_and(|backlog| backlog.close.is_some()) {
@@ -121,28 +115,27 @@ impl Outbound {
     /// [flushed](Self::handle_flushed). Unlike [`has_reached`](Self::has_reached), returns `false` if
     /// something before it was dropped: with the transport, or by a close.
     pub fn is_written(&self, mark: Mark) -> bool {
-        let is_lost = match (mark.place(), &self.lost) {
-            (Place::Byte(_), _) | (_, None) => false,
-            (Place::Waiting(mark), Some(lost)) => lost.marks.contains(&mark),
-            (Place::Close, Some(_)) => true,
+        let is_lost = match mark.place() {
+            Place::Byte(_) => false,
+            Place::Waiting(mark) => {
+                self.backlog.as_ref().is_some_and(|backlog| backlog.is_lost(mark))
+            }
+            Place::Close => self.has_lost,
         };
         !is_lost && self.has_reached(mark)
     }
 
     /// Records that entries are dropped.
     pub(super) fn lose(&mut self, dropped: &VecDeque<Waiting>) {
-        if !dropped.is_empty() {
-            let marks = dropped.iter().filter_map(|waiting| waiting.mark);
-            self.lost.get_or_insert_default().marks.extend(marks);
-        }
+        self.has_lost |= !dropped.is_empty();
+        self.backlog().lose(dropped.iter().filter_map(|waiting| waiting.mark));
     }
 
-    /// Records that everything is dropped.
-    pub(super) fn lose_all(&mut self) {
-        let marks = self.backlog.as_deref().map(Backlog::unreached).unwrap_or_default();
-        if self.queued_len() > 0 || !marks.is_empty() {
-            self.lost.get_or_insert_default().marks.extend(marks);
-        }
+    /// Records that everything is dropped. Returns the marks after it, and those lost before.
+    pub(super) fn lose_all(&mut self) -> Vec<u32> {
+        let lost = self.backlog.as_deref().map(Backlog::unreached).unwrap_or_default();
+        self.has_lost |= self.queued_len() > 0 || !lost.is_empty();
+        lost
     }
 
     /// Returns how many bytes were ever encoded, written or not.

@@ -38,7 +38,6 @@ use crate::wire::header::Rsv;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
 use encoding::AHEAD;
-use mark::Lost;
 use unsent::Unsent;
 
 pub use mark::Mark;
@@ -50,8 +49,8 @@ pub use mark::Mark;
 pub struct Outbound {
     masks: bool,
     close_is_encoded: bool,
-    /// Set if anything queued was dropped without being written.
-    lost: Option<Box<Lost>>,
+    /// Whether anything queued was dropped without being written.
+    has_lost: bool,
     max_frame: usize,
     /// The longest payload that is always copied and fits in a frame.
     max_small: usize,
@@ -106,7 +105,7 @@ impl Outbound {
         Self {
             masks: role.masks(),
             close_is_encoded: false,
-            lost: None,
+            has_lost: false,
             max_frame,
             max_small: max_frame.min(Self::COPY_MAX),
             encoded: Vec::new(),
@@ -363,11 +362,11 @@ impl Outbound {
     /// Drops everything, after the transport is lost. [`take_unsent`](Self::take_unsent) returns the
     /// messages that were not written, if they are kept.
     pub fn discard(&mut self) {
-        self.lose_all();
+        let lost = self.lose_all();
         self.keep_unsent();
         // A close frame that is dropped here was never written.
         self.close_is_encoded = self.is_close_written();
-        self.backlog = None;
+        self.backlog = Backlog::of_lost(lost);
         self.deflating = None;
         self.encoded = Vec::new();
         self.written = 0;

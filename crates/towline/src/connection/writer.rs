@@ -54,8 +54,7 @@ const COMPANY: Duration = Duration::from_micros(50);
 const SLICES: usize = 64;
 
 pub(crate) struct Writer {
-    /// `None` once writing is over.
-    half: Option<WriteHalf>,
+    half: Half,
     flusher: Flusher,
     /// Whether the flusher is scheduled and its task is not spawned yet.
     is_to_be_spawned: bool,
@@ -74,8 +73,6 @@ pub(crate) struct Writer {
     is_shut_down: bool,
     /// Whether the stream has panicked, and is not called any more.
     is_broken: bool,
-    /// The error of a failed write, if it says more than its kind, as that of HTTP/2.
-    failure: Option<Arc<io::Error>>,
     /// The limit of unsent bytes in the kernel.
     unsent: Unsent,
     /// Whether a transport that was full has taken more since the last deadline.
@@ -83,6 +80,9 @@ pub(crate) struct Writer {
     /// Work for senders that is not charged to a task's budget yet.
     pub(crate) work: Work,
 }
+
+/// The write half. Once writing is over: the error, if it says more than its kind, as that of HTTP/2.
+type Half = Result<WriteHalf, Option<Arc<io::Error>>>;
 
 /// The state of the task that writes the rest of the queue.
 enum Flusher {
@@ -112,7 +112,7 @@ pub(crate) enum Wrote {
 impl Writer {
     pub(crate) fn new(half: WriteHalf) -> Self {
         Self {
-            half: Some(half),
+            half: Ok(half),
             flusher: Flusher::Idle,
             is_to_be_spawned: false,
             has_deadline: false,
@@ -123,7 +123,6 @@ impl Writer {
             is_flushing: false,
             is_shut_down: false,
             is_broken: false,
-            failure: None,
             unsent: Unsent::default(),
             took_more: false,
             work: Work::default(),
@@ -132,12 +131,12 @@ impl Writer {
 
     /// Whether writing is over.
     pub(crate) fn is_over(&self) -> bool {
-        self.half.is_none() || self.is_broken
+        self.half.is_err() || self.is_broken
     }
 
     /// The error of a failed write, if it says more than its kind.
     pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
-        self.failure.as_ref()
+        self.half.as_ref().err()?.as_ref()
     }
 
     /// Notes that a task waits for a flush: the transport is flushed after each write, and not only
@@ -246,7 +245,7 @@ impl Writer {
         if let Some(since) = full_since.filter(|_| written != before) {
             self.took_more = true;
             let waited = Instant::now().into_std().saturating_duration_since(since);
-            if let Some(half) = &self.half
+            if let Ok(half) = &self.half
                 && let Some(most) = self.unsent.handle_room(waited, written)
             {
                 half.bound_unsent(most);
@@ -309,7 +308,7 @@ impl Writer {
 
     /// The write half, to check its stream for unread bytes.
     pub(crate) fn half(&self) -> Option<&WriteHalf> {
-        self.half.as_ref()
+        self.half.as_ref().ok()
     }
 
     /// Ends writing. Returns the rest of the transport, to be dropped without a lock held, and the
@@ -319,7 +318,9 @@ impl Writer {
             Flusher::Blocked(waker) => Some(waker),
             _ => None,
         };
-        (self.half.take().map(WriteHalf::close), waker)
+        let failure = self.failure().cloned();
+        let half = std::mem::replace(&mut self.half, Err(failure));
+        (half.ok().map(WriteHalf::close), waker)
     }
 
     /// Ends writing after the program's stream has panicked.
@@ -350,7 +351,7 @@ impl Writer {
 
     #[cold]
     fn full(&mut self, session: &mut Session) {
-        if self.half.as_ref().is_some_and(WriteHalf::has_moved) {
+        if self.half().is_some_and(WriteHalf::has_moved) {
             self.took_more = true;
             session.handle_moved();
         }
@@ -367,7 +368,8 @@ impl Writer {
         if self.wants_flush && self.unflushed {
             ready!(self.poll_flush(session, cx));
         }
-        while let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
+        while let Ok(half) = &mut self.half
+            && !self.is_broken
             && let Some(out) = session.poll_transmit()
         {
             if out.written_ever() + out.remaining() as u64 > WRITE_AT as u64
@@ -402,7 +404,8 @@ impl Writer {
     #[inline]
     fn poll_flush(&mut self, session: &mut Session, cx: &mut Context<'_>) -> Poll<()> {
         if self.unflushed
-            && let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
+            && let Ok(half) = &mut self.half
+            && !self.is_broken
         {
             let result = ready!(Pin::new(half).poll_flush(cx));
             self.note(session, result);
@@ -421,7 +424,8 @@ impl Writer {
         let is_over = session.poll_transport() != TransportFate::Open;
         if is_over
             && !self.is_shut_down
-            && let Some(half) = self.half.as_mut().filter(|_| !self.is_broken)
+            && let Ok(half) = &mut self.half
+            && !self.is_broken
         {
             let result = ready!(Pin::new(half).poll_shutdown(cx));
             self.is_shut_down = true;
@@ -437,9 +441,8 @@ impl Writer {
     #[inline]
     fn note(&mut self, session: &mut Session, result: io::Result<()>) {
         if let Err(error) = result {
-            self.half = None;
             session.handle_write_error(Instant::now().into_std(), error.kind());
-            self.failure = error.get_ref().is_some().then(|| Arc::new(error));
+            self.half = Err(error.get_ref().is_some().then(|| Arc::new(error)));
         }
     }
 }
