@@ -17,6 +17,10 @@ mod sync;
 
 mod work;
 
+mod rate;
+
+mod throttle;
+
 mod timekeeper;
 
 mod unsent;
@@ -72,8 +76,10 @@ pub use info::Info;
 pub(crate) use info::Requested;
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
+pub use rate::Rate;
 pub use receiver::Receiver;
 pub use sender::Sender;
+pub use throttle::WhenTooFast;
 pub use when_full::WhenFull;
 
 use crate::connection::driver::Reader;
@@ -85,9 +91,11 @@ use crate::error::Result;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
 pub(crate) use driver::Delivered;
+pub(crate) use rate::Meter;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use spans::{answered, handshake};
+pub(crate) use throttle::{Throttle, Throttling};
 pub(crate) use timekeeper::Timekeeper;
 pub(crate) use watch::{Closer, Watch};
 pub(crate) use work::Work;
@@ -186,6 +194,11 @@ impl Connection {
             receiver: Receiver::new(shared, reader),
             response,
         }
+    }
+
+    /// Limits how fast the peer can send.
+    pub(crate) fn throttle(&mut self, throttle: Box<Throttle>) {
+        self.receiver.throttle(throttle);
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

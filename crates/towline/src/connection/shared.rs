@@ -84,6 +84,8 @@ pub(crate) struct ReceiverState {
     reads_known: u32,
     /// The number of reads at the timekeeper's last check.
     reads_then: u32,
+    /// Whether it waits because the peer has sent too fast.
+    pub(crate) is_paused: bool,
     /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
     /// Whether the receiver still has to write answers of the session.
@@ -211,6 +213,9 @@ impl Shared {
 
     fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
         core.newest = None;
+        if std::mem::take(&mut core.receiver.is_paused) {
+            after.wake.extend(core.receiver.waker.take());
+        }
         if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
             core.waiting.wake_all(Until::End, &mut after.wake);
             after.wake.extend(core.receiver.waker.take());

@@ -8,13 +8,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
 use towline_proto::{Closed, Config, Stats};
 
-use crate::connection::{Info, Observer};
+use crate::connection::{Info, Observer, Throttling};
 use crate::error::ErrorKind;
 use crate::server::accepting::{Accepting, OnItsWay};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::measurement::{Measured, Measurement};
+use crate::server::quota::{Admission, Limits, Quotas};
 use crate::server::rejections::{no_place, no_requests};
+use crate::server::seldom::Seldom;
 use crate::server::standing::{Standing, Term};
 use crate::server::stats::{ServerStats, Tally};
 use crate::transport::SecureServer;
@@ -35,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) max_handshakes: usize,
     pub(crate) nodelay: bool,
     pub(crate) auto_accept: bool,
+    pub(crate) limits: Limits,
+    pub(crate) throttling: Throttling,
     /// If set, listening sockets speak TLS.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
 }
@@ -52,9 +56,20 @@ impl Default for Options {
             max_handshakes: 16 << 10,
             nodelay: true,
             auto_accept: false,
+            limits: Limits::default(),
+            throttling: Throttling::default(),
             tls: None,
         }
     }
+}
+
+/// The lines of the log that clients can cause, each at most once a second.
+#[derive(Default)]
+pub(crate) struct Lines {
+    pub(crate) accept_failed: Seldom,
+    tls_failed: Seldom,
+    rejected: Seldom,
+    pub(crate) nothing_received: Seldom,
 }
 
 pub(crate) struct Hub {
@@ -70,6 +85,10 @@ pub(crate) struct Hub {
     /// Made for the first subscriber: it has room for all events that one can be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
     pub(crate) measured: Measured,
+    pub(crate) quotas: Arc<Quotas>,
+    pub(crate) throttling: Arc<Throttling>,
+    /// What clients can cause to be logged.
+    pub(crate) lines: Lines,
     pub(crate) tally: Tally,
 }
 
@@ -83,6 +102,9 @@ impl Hub {
             places: Semaphore::new(options.max_pending_requests),
             events: OnceLock::new(),
             measured: Measured::default(),
+            quotas: Quotas::new(options.limits),
+            throttling: Arc::new(options.throttling.clone()),
+            lines: Lines::default(),
             tally: Tally::default(),
             options,
         })
@@ -99,7 +121,11 @@ impl Hub {
     /// Reports a TLS handshake that failed, except for clients that sent nothing, such as port
     /// scanners.
     pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
-        tracing::debug!(?peer, %reason, "TLS handshake failed");
+        if let Some(left_out) = self.lines.tls_failed.turn() {
+            tracing::debug!(
+                ?peer, %reason, left_out = left_out.count(), "TLS handshake failed"
+            );
+        }
         if kind != ErrorKind::RequestGone {
             self.tally.fail_tls();
             self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
@@ -108,13 +134,23 @@ impl Hub {
 
     /// Reports a request that is rejected.
     pub(crate) fn rejected(&self, rejection: &Rejection, peer_addr: Option<SocketAddr>) {
-        tracing::debug!(?peer_addr, %rejection, "request rejected");
+        if let Some(left_out) = self.lines.rejected.turn() {
+            tracing::debug!(
+                ?peer_addr, %rejection, left_out = left_out.count(), "request rejected"
+            );
+        }
         self.tally.reject(rejection.status());
         self.event(|| ServerEvent::Rejected {
             status: rejection.status(),
             reason: rejection.reason().to_owned(),
             peer_addr,
         });
+    }
+
+    /// Admits a stream before its head is read, as far as its peer's address is known to be the
+    /// client's.
+    pub(crate) fn arrive(&self, peer: Option<SocketAddr>) -> Result<Admission, Rejection> {
+        self.quotas.arrive(peer, &self.options.trusted_proxies)
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
@@ -177,6 +213,7 @@ pub(crate) struct InHand {
 impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
         self.connections.remove(info.id, closed, stats);
+        self.quotas.release(info.remote_address);
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
         self.measured
             .note(|| Measurement::Ended { closed: closed.clone(), stats: Box::new(stats.clone()) });

@@ -19,6 +19,10 @@ mod broadcast;
 
 mod rejections;
 
+mod seldom;
+
+mod quota;
+
 mod standing;
 
 mod accepting;

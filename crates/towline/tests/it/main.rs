@@ -26,6 +26,10 @@ mod compressed;
 
 mod waiting;
 
+mod quotas;
+
+mod too_fast;
+
 mod to_the_byte;
 
 mod byte_stream;
