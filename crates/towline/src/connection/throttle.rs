@@ -43,13 +43,9 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Returns a throttle, if there is a rate to hold.
-    pub(crate) fn new(options: &Arc<Throttling>) -> Option<Box<Self>> {
-        if options.messages.is_none() && options.bytes.is_none() {
-            return None;
-        }
+    pub(crate) fn new(options: &Arc<Throttling>) -> Box<Self> {
         let full = Meter::full(Instant::now());
-        Some(Box::new(Self { options: options.clone(), messages: full, bytes: full }))
+        Box::new(Self { options: options.clone(), messages: full, bytes: full })
     }
 
     /// Counts a message that is handed out.

@@ -1,6 +1,6 @@
 //! State shared by a server's listeners, requests and connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -37,8 +37,9 @@ pub(crate) struct Options {
     pub(crate) max_handshakes: usize,
     pub(crate) nodelay: bool,
     pub(crate) auto_accept: bool,
-    pub(crate) limits: Limits,
-    pub(crate) throttling: Throttling,
+    /// Boxed, as the request of a program with its own HTTP server has options of its own.
+    pub(crate) limits: Option<Box<Limits>>,
+    pub(crate) throttling: Option<Arc<Throttling>>,
     /// If set, listening sockets speak TLS.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
 }
@@ -56,8 +57,8 @@ impl Default for Options {
             max_handshakes: 16 << 10,
             nodelay: true,
             auto_accept: false,
-            limits: Limits::default(),
-            throttling: Throttling::default(),
+            limits: None,
+            throttling: None,
             tls: None,
         }
     }
@@ -85,10 +86,10 @@ pub(crate) struct Hub {
     /// Made for the first subscriber: it has room for all events that one can be behind by.
     events: OnceLock<broadcast::Sender<ServerEvent>>,
     pub(crate) measured: Measured,
-    pub(crate) quotas: Arc<Quotas>,
-    pub(crate) throttling: Arc<Throttling>,
-    /// What clients can cause to be logged.
-    pub(crate) lines: Lines,
+    /// Present if there is anything to count.
+    quotas: Option<Arc<Quotas>>,
+    /// Made for the first line.
+    lines: OnceLock<Box<Lines>>,
     pub(crate) tally: Tally,
 }
 
@@ -102,9 +103,8 @@ impl Hub {
             places: Semaphore::new(options.max_pending_requests),
             events: OnceLock::new(),
             measured: Measured::default(),
-            quotas: Quotas::new(options.limits),
-            throttling: Arc::new(options.throttling.clone()),
-            lines: Lines::default(),
+            quotas: options.limits.as_deref().copied().map(Quotas::new),
+            lines: OnceLock::new(),
             tally: Tally::default(),
             options,
         })
@@ -121,7 +121,7 @@ impl Hub {
     /// Reports a TLS handshake that failed, except for clients that sent nothing, such as port
     /// scanners.
     pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
-        if let Some(left_out) = self.lines.tls_failed.turn() {
+        if let Some(left_out) = self.lines().tls_failed.turn() {
             tracing::debug!(
                 ?peer, %reason, left_out = left_out.count(), "TLS handshake failed"
             );
@@ -134,7 +134,7 @@ impl Hub {
 
     /// Reports a request that is rejected.
     pub(crate) fn rejected(&self, rejection: &Rejection, peer_addr: Option<SocketAddr>) {
-        if let Some(left_out) = self.lines.rejected.turn() {
+        if let Some(left_out) = self.lines().rejected.turn() {
             tracing::debug!(
                 ?peer_addr, %rejection, left_out = left_out.count(), "request rejected"
             );
@@ -150,7 +150,22 @@ impl Hub {
     /// Admits a stream before its head is read, as far as its peer's address is known to be the
     /// client's.
     pub(crate) fn arrive(&self, peer: Option<SocketAddr>) -> Result<Admission, Rejection> {
-        self.quotas.arrive(peer, &self.options.trusted_proxies)
+        let Some(quotas) = &self.quotas else { return Ok(None) };
+        quotas.arrive(peer, &self.options.trusted_proxies)
+    }
+
+    /// Admits the request of a client.
+    pub(crate) fn admit(
+        &self,
+        admission: Admission,
+        client: Option<IpAddr>,
+    ) -> Result<Admission, Rejection> {
+        let Some(quotas) = &self.quotas else { return Ok(None) };
+        quotas.request(admission, client)
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        self.lines.get_or_init(Box::default)
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
@@ -213,7 +228,9 @@ pub(crate) struct InHand {
 impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
         self.connections.remove(info.id, closed, stats);
-        self.quotas.release(info.remote_address);
+        if let Some(quotas) = &self.quotas {
+            quotas.release(info.remote_address);
+        }
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
         self.measured
             .note(|| Measurement::Ended { closed: closed.clone(), stats: Box::new(stats.clone()) });

@@ -111,7 +111,7 @@ pub(crate) async fn accept(
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if let Some(left_out) = way.hub.lines.accept_failed.turn() {
+                if let Some(left_out) = way.hub.lines().accept_failed.turn() {
                     let left_out = left_out.count();
                     tracing::warn!(%error, left_out, "accepting connections failed; retrying");
                 }

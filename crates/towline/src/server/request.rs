@@ -141,7 +141,7 @@ impl Request {
         };
         let remote_address = peer_addr
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
-        let admission = match hub.quotas.request(admission, remote_address) {
+        let admission = match hub.admit(admission, remote_address) {
             Ok(admission) => admission,
             Err(rejection) => {
                 record_answer(&span, rejection.status(), None);
@@ -386,8 +386,8 @@ impl Request {
         let established = Established { stream, early, info, response: None };
         let mut connection =
             Connection::establish(established, &hub.options.config, Some(hub.clone()));
-        if let Some(throttle) = Throttle::new(&hub.throttling) {
-            connection.throttle(throttle);
+        if let Some(throttling) = &hub.options.throttling {
+            connection.throttle(Throttle::new(throttling));
         }
         if let Some(counted) = admission {
             counted.keep();

@@ -113,7 +113,7 @@ impl Way {
             Some(Some(Err(ReadError::Parse(rejection)))) => rejection,
             Some(Some(Err(ReadError::Nothing))) => return,
             Some(Some(Err(ReadError::Io(error)))) => {
-                if let Some(left_out) = self.hub.lines.nothing_received.turn() {
+                if let Some(left_out) = self.hub.lines().nothing_received.turn() {
                     let left_out = left_out.count();
                     tracing::debug!(?peer, %error, left_out, "no request received");
                 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use towline::{Accept, Client, CloseCode, ErrorKind, Server};
+use towline::{Accept, Client, CloseCode, Server};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Instrument as _, Level, Metadata, Subscriber, span};
 use tracing_core::span::Current;
@@ -321,39 +321,4 @@ async fn at_info_there_is_nothing_of_a_connection() {
     drop((server, guard));
     let log = collector.log.lock().unwrap();
     assert!(log.spans.is_empty() && log.events.is_empty(), "{:?}", log.events);
-}
-
-/// Clients can't fill the log: of each kind there is one line a second, with the number of those
-/// left out.
-#[tokio::test(start_paused = true)]
-async fn what_clients_can_cause_is_logged_once_a_second() {
-    let collector = Collector::new(Level::DEBUG);
-    let _guard = tracing::subscriber::set_default(collector.clone());
-    let server = Server::builder().build();
-    let handle = server.handle();
-    let flood = async || {
-        for _ in 0..300 {
-            drop(says(&server, b"nonsense\r\n\r\n").await);
-            let kind = ErrorKind::IsTls;
-            handle.report_tls_failure(kind, "a client speaks plain HTTP", None);
-        }
-        settle().await;
-    };
-    let lines = |message: &str| -> Vec<Option<String>> {
-        let log = collector.log.lock().unwrap();
-        let of_message = log.events.iter().filter(|event| event.fields["message"] == message);
-        of_message.map(|event| event.fields.get("left_out").cloned()).collect()
-    };
-    flood().await;
-    for message in ["request rejected", "TLS handshake failed"] {
-        assert_eq!(lines(message), [None], "{message}");
-    }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    flood().await;
-    for message in ["request rejected", "TLS handshake failed"] {
-        assert_eq!(lines(message), [None, Some("299".to_owned())], "{message}");
-    }
-    // Each is counted, nonetheless.
-    assert_eq!(handle.stats().tls_failed, 600);
-    assert_eq!(handle.stats().rejected[&http::StatusCode::BAD_REQUEST], 600);
 }

@@ -1,8 +1,10 @@
 //! The options that limit how much clients can use: connections, handshakes, rates.
 
-use crate::connection::{Rate, WhenTooFast};
+use std::sync::Arc;
+
+use crate::connection::{Rate, Throttling, WhenTooFast};
 use crate::server::builder::ServerBuilder;
-use crate::server::quota::Prefixes;
+use crate::server::quota::{Limits, Prefixes};
 
 /// Quotas of clients. All are off by default.
 impl ServerBuilder {
@@ -15,7 +17,7 @@ impl ServerBuilder {
     /// let builder = Server::builder().max_connections(50_000).max_connections_per_address(100);
     /// ```
     pub fn max_connections(mut self, connections: impl Into<Option<usize>>) -> Self {
-        self.options.limits.connections = connections.into();
+        self.limits().connections = connections.into();
         self
     }
 
@@ -35,7 +37,7 @@ impl ServerBuilder {
     ///
     /// The server remembers an address while it has connections. Each costs about 100 bytes.
     pub fn max_connections_per_address(mut self, connections: impl Into<Option<usize>>) -> Self {
-        self.options.limits.connections_per_address = connections.into();
+        self.limits().connections_per_address = connections.into();
         self
     }
 
@@ -54,7 +56,7 @@ impl ServerBuilder {
     /// let builder = Server::builder().max_handshake_rate(Rate::per_second(2).burst(20));
     /// ```
     pub fn max_handshake_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.options.limits.handshake_rate = rate.into();
+        self.limits().handshake_rate = rate.into();
         self
     }
 
@@ -64,7 +66,7 @@ impl ServerBuilder {
     /// customer has at least a /64 network. Providers also assign /56 and /48. More than 32 and 128
     /// are taken as these.
     pub fn address_prefixes(mut self, ipv4: u8, ipv6: u8) -> Self {
-        self.options.limits.prefixes = Prefixes::new(ipv4, ipv6);
+        self.limits().prefixes = Prefixes::new(ipv4, ipv6);
         self
     }
 
@@ -87,7 +89,7 @@ impl ServerBuilder {
     ///     .when_too_fast(WhenTooFast::Close);
     /// ```
     pub fn max_message_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.options.throttling.messages = rate.into();
+        self.throttling().messages = rate.into();
         self
     }
 
@@ -101,7 +103,7 @@ impl ServerBuilder {
     /// Costs an allocation of about 60 bytes for each connection, and reading the clock for each
     /// read.
     pub fn max_byte_rate(mut self, rate: impl Into<Option<Rate>>) -> Self {
-        self.options.throttling.bytes = rate.into();
+        self.throttling().bytes = rate.into();
         self
     }
 
@@ -112,7 +114,15 @@ impl ServerBuilder {
     /// With [`WhenTooFast::Close`], choose a burst with room for what a client sends while the
     /// program is busy: the server sees all of that at once when the program receives again.
     pub fn when_too_fast(mut self, when: WhenTooFast) -> Self {
-        self.options.throttling.when_too_fast = when;
+        self.throttling().when_too_fast = when;
         self
+    }
+
+    fn limits(&mut self) -> &mut Limits {
+        self.options.limits.get_or_insert_default()
+    }
+
+    fn throttling(&mut self) -> &mut Throttling {
+        Arc::make_mut(self.options.throttling.get_or_insert_default())
     }
 }
