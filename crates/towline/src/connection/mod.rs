@@ -95,6 +95,7 @@ pub(crate) use rate::Meter;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use spans::{answered, handshake};
+pub(crate) use sync::Runtime;
 pub(crate) use throttle::{Throttle, Throttling};
 pub(crate) use timekeeper::Timekeeper;
 pub(crate) use watch::{Closer, Watch};

@@ -19,7 +19,7 @@ use towline_proto::{Closed, Outgoing, Session, Stats};
 use crate::connection::info::Info;
 use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
-    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, ThreadId,
+    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, Runtime, ThreadId,
     this_thread, yield_now,
 };
 use crate::connection::timekeeper::Timekeeper;
@@ -44,6 +44,20 @@ pub(crate) struct Shared {
 /// Is notified when a connection has ended.
 pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
+
+    /// Whether it has to be told how much memory a connection holds.
+    fn is_accounting(&self) -> bool {
+        false
+    }
+
+    /// The connection holds this many bytes now. Returns whether all connections together hold too
+    /// many. Called under the lock.
+    fn hold(&self, _bytes: usize) -> bool {
+        false
+    }
+
+    /// All connections together hold too many bytes. Called without a lock.
+    fn relieve(&self, _runtime: &Runtime) {}
 }
 
 /// Updates of the receiver that need no lock. Only the receiver writes them.
@@ -67,6 +81,8 @@ pub(crate) struct Core {
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
+    /// Whether the observer has to be told how much memory this holds.
+    is_accounted: bool,
     /// Whether the program dropped all handles before anything else ended the connection.
     pub(crate) is_abandoned: bool,
     knows_outcome: bool,
@@ -86,6 +102,8 @@ pub(crate) struct ReceiverState {
     reads_then: u32,
     /// Whether it waits because the peer has sent too fast.
     pub(crate) is_paused: bool,
+    /// The bytes of an incomplete message, as far as they have been received.
+    pub(crate) held: u32,
     /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
     /// Whether the receiver still has to write answers of the session.
@@ -124,6 +142,8 @@ struct Aftermath {
     wake: Vec<Waker>,
     spawns_flusher: bool,
     ended: Option<Box<(Closed, Stats)>>,
+    /// Whether all connections together hold too much memory.
+    is_too_much: bool,
     /// The rest of the transport. Dropping it can run the program's code.
     remains: Option<Remains>,
 }
@@ -138,6 +158,7 @@ impl Shared {
         half: WriteHalf,
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
+        let is_accounted = observer.as_ref().is_some_and(|observer| observer.is_accounting());
         let shared = Arc::new(Self {
             span: ConnectionSpan::new(&info),
             info,
@@ -155,6 +176,7 @@ impl Shared {
                 newest: None,
                 deadline: None,
                 is_ended: false,
+                is_accounted,
                 is_abandoned: false,
                 knows_outcome: false,
             }),
@@ -205,6 +227,11 @@ impl Shared {
         core.serve(&mut after.wake);
         if !core.session.is_open() {
             self.settle_closing(core, &mut after);
+        }
+        if core.is_accounted
+            && let Some(observer) = &self.observer
+        {
+            after.is_too_much = observer.hold(core.held());
         }
         self.reschedule(core);
         after.spawns_flusher = core.writer.take_spawn();
@@ -261,6 +288,11 @@ impl Shared {
     fn spawn_flusher(self: &Arc<Self>) {
         let flusher = Flusher(self.clone());
         self.timekeeper.runtime().spawn(flusher.run(this_thread()));
+    }
+
+    /// The memory that is held for this connection, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.lock().held()
     }
 
     /// The number of bytes in the queue.
@@ -331,7 +363,18 @@ impl Core {
     #[inline]
     fn is_settled(&self) -> bool {
         let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
-        self.session.is_open() && nobody_waits && self.writer.is_settled()
+        let is_settled = self.session.is_open() && nobody_waits && self.writer.is_settled();
+        is_settled && !self.is_accounted
+    }
+
+    /// The memory that is held for this connection: what is queued, and an incomplete message.
+    fn held(&mut self) -> usize {
+        if self.is_ended {
+            return 0;
+        }
+        let newest = self.newest.as_ref().map_or(0, |newest| newest.len());
+        let queued = self.session.outbound().queued_cost();
+        queued + newest + usize::try_from(self.receiver.held).unwrap_or(usize::MAX)
     }
 
     /// Leaves a queue of waiters, and counts the wait if it was for room.
@@ -502,6 +545,11 @@ impl Aftermath {
             }
             // Last, because a subscriber is the program's code, and may panic.
             shared.span.end(&shared.info, closed, stats);
+        }
+        if self.is_too_much
+            && let Some(observer) = &shared.observer
+        {
+            observer.relieve(shared.timekeeper.runtime());
         }
         if let Err(panic) = dropped {
             resume_unwind(panic);

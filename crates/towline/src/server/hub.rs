@@ -14,6 +14,7 @@ use crate::server::accepting::{Accepting, OnItsWay};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::measurement::{Measured, Measurement};
+use crate::server::memory::Memory;
 use crate::server::quota::{Admission, Limits, Quotas};
 use crate::server::rejections::{no_place, no_requests};
 use crate::server::seldom::Seldom;
@@ -70,6 +71,7 @@ pub(crate) struct Lines {
     pub(crate) accept_failed: Seldom,
     tls_failed: Seldom,
     rejected: Seldom,
+    pub(crate) relieved: Seldom,
     pub(crate) nothing_received: Seldom,
 }
 
@@ -88,6 +90,8 @@ pub(crate) struct Hub {
     pub(crate) measured: Measured,
     /// Present if there is anything to count.
     quotas: Option<Arc<Quotas>>,
+    /// Present if it is limited.
+    pub(crate) memory: Option<Arc<Memory>>,
     /// Made for the first line.
     lines: OnceLock<Box<Lines>>,
     pub(crate) tally: Tally,
@@ -104,6 +108,7 @@ impl Hub {
             events: OnceLock::new(),
             measured: Measured::default(),
             quotas: options.limits.as_deref().copied().map(Quotas::new),
+            memory: options.limits.as_ref().and_then(|it| it.buffered_bytes).map(Memory::new),
             lines: OnceLock::new(),
             tally: Tally::default(),
             options,
@@ -176,6 +181,7 @@ impl Hub {
         let mut stats = ServerStats::default();
         self.tally.add_to(&mut stats);
         self.connections.add_to(&mut stats);
+        stats.buffered_bytes = self.memory.as_ref().map(|memory| memory.held());
         stats
     }
 

@@ -21,6 +21,8 @@ mod rejections;
 
 mod seldom;
 
+mod memory;
+
 mod quota;
 
 mod standing;
@@ -28,6 +30,8 @@ mod standing;
 mod accepting;
 
 mod hub;
+
+mod account;
 
 mod responding;
 

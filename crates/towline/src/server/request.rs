@@ -23,6 +23,7 @@ use crate::connection::{
     next_id,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::account::Account;
 use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
@@ -383,9 +384,10 @@ impl Request {
         let accepted = answer.accept(&hub, response).await.map_err(gone)?;
         self.measure(status);
         let Accepted { stream, early, on_its_way } = accepted;
+        let observer = Account::observer(&hub);
         let established = Established { stream, early, info, response: None };
         let mut connection =
-            Connection::establish(established, &hub.options.config, Some(hub.clone()));
+            Connection::establish(established, &hub.options.config, Some(observer));
         if let Some(throttling) = &hub.options.throttling {
             connection.throttle(Throttle::new(throttling));
         }

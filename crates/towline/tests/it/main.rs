@@ -28,6 +28,8 @@ mod waiting;
 
 mod quotas;
 
+mod buffered;
+
 mod too_fast;
 
 mod to_the_byte;

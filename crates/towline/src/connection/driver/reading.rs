@@ -419,9 +419,11 @@ impl Reader {
     fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
+        let held = self.inbound.held() + self.received.unread().len();
         let counts = self.inbound.take_counts();
         shared.heard.set_position(Receiving::Waits);
         shared.update(|core| {
+            core.receiver.held = u32::try_from(held).unwrap_or(u32::MAX);
             core.receiver.is_mid_frame = is_mid_frame;
             core.session.handle_counts(counts);
             core.end_turn(&shared.heard, heard_at, cx.waker());

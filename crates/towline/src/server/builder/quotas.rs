@@ -118,6 +118,33 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets how much memory all connections of the server can hold for messages together, in bytes.
+    /// If they hold more, those that hold most are closed with 1013 (try again later), until an
+    /// eighth of the limit is free again. Default: no limit.
+    ///
+    /// What counts is the memory of messages that are received and not complete, and of queued ones
+    /// that are not written. A message that was handed out counts until the program receives again.
+    /// A payload that several connections share, as in a broadcast, counts for each. Memory that is
+    /// reserved for the rest of a message and not written yet, the buffers of threads, compression
+    /// and TLS, and the program's own memory do not count.
+    ///
+    /// Without it, `max_connections` times
+    /// [`max_received_message_size`](crate::Config::max_received_message_size) and
+    /// [`send_high_water_mark`](crate::Config::send_high_water_mark) is the bound: 1.25 MiB for each
+    /// connection by default.
+    ///
+    /// A connection that is closed writes what the transport takes at once.
+    /// [`closed`](crate::Connection::closed) then says [`Aborted`](crate::CloseCause::Aborted), and
+    /// the code and the reason are those of the close frame that was sent. The memory is freed once
+    /// the program's task has let go of the connection.
+    ///
+    /// Costs an allocation of about 40 bytes for each connection, and counting for each message
+    /// that is sent and each read.
+    pub fn max_buffered_bytes(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.limits().buffered_bytes = bytes.into();
+        self
+    }
+
     fn limits(&mut self) -> &mut Limits {
         self.options.limits.get_or_insert_default()
     }

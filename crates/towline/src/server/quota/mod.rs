@@ -32,6 +32,7 @@ pub(crate) struct Limits {
     pub(crate) connections_per_address: Option<usize>,
     pub(crate) handshake_rate: Option<Rate>,
     pub(crate) prefixes: Prefixes,
+    pub(crate) buffered_bytes: Option<usize>,
 }
 
 /// What is counted for them.
