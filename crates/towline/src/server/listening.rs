@@ -15,7 +15,7 @@ use towline_proto::handshake::Mechanism;
 
 use crate::server::answer::Answer;
 use crate::server::standing::Term;
-use crate::server::way::{Entry, Way, refuse, turn_away};
+use crate::server::way::{Entry, Way, drop_unseen, refuse, turn_away};
 use crate::transport::AnyStream;
 
 /// How many connections the backlog holds, as with [`TcpListener::bind`].
@@ -86,7 +86,7 @@ pub(crate) async fn accept(
                         let hub = way.hub.clone();
                         match hub.options.tls {
                             // A TLS handshake to say no would cost as much as one that is allowed.
-                            Some(_) => hub.rejected(&rejection, peer),
+                            Some(_) => drop_unseen(&hub, &rejection, peer),
                             None => {
                                 drop(tokio::spawn(turn_away(hub, stream, rejection, peer, permit)))
                             }

@@ -206,6 +206,12 @@ pub(crate) async fn turn_away(
     reject(&hub, Answer::on(stream), rejection, Mechanism::Http1Upgrade, peer).await;
 }
 
+/// Reports a stream that is dropped before its TLS handshake, so that there is no way to answer.
+pub(crate) fn drop_unseen(hub: &Hub, rejection: &Rejection, peer: Option<SocketAddr>) {
+    hub.measured.note(|| Measurement::unseen(rejection.status(), Mechanism::Http1Upgrade, true));
+    hub.rejected(rejection, peer);
+}
+
 /// The answer while the server is unmounted, or gone.
 pub(crate) async fn refuse(
     hub: &Arc<Hub>,
