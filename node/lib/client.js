@@ -125,6 +125,7 @@ inherit(
       if (this.origin) {
         all[config.webSocketVersion === 8 ? 'Sec-WebSocket-Origin' : 'Origin'] = this.origin;
       }
+      for (const [name, value] of Object.entries(all)) checkHeader(name, value);
       return all;
     }
 
@@ -258,6 +259,22 @@ function listOfProtocols(protocols) {
     }
   }
   return list;
+}
+
+/** Servers refuse such origins and hosts, which Node would send in Latin-1. */
+function checkHeader(name, value) {
+  const isOrigin = /^(?:sec-websocket-)?origin$/i.test(name);
+  if (!isOrigin && !/^host$/i.test(name)) return;
+  const text = String(value);
+  const form = isOrigin ? /./ : /^(?:\[[\da-f:.]+\]|[^/?#@\\[\]:]+)(?::\d*)?$/i;
+  if (/^[!-~]+$/.test(text) && form.test(text)) return;
+  const why = isOrigin
+    ? 'has a character outside visible ASCII: write its host as browsers do, such as http://xn--9ca'
+    : 'is not a host and a port';
+  throw failure(
+    'ERR_INVALID_HANDSHAKE_OPTION',
+    `The header ${name} is ${JSON.stringify(text)}, which ${why}.`,
+  );
 }
 
 function parseUrl(requestUrl) {

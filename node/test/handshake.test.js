@@ -163,6 +163,43 @@ test('a header has one value, in whatever letters it is given', async (t) => {
   assert.match(head, /^x-a: 2$/im);
 });
 
+for (const [what, [origin, headers]] of Object.entries({
+  'an origin beyond ASCII': ['http://\u00e9', {}],
+  'an origin with a space': ['http://a b', {}],
+  'an origin in a header': [undefined, { origin: 'http://\u00e9' }],
+  'an origin of draft 8 in a header': [undefined, { 'sec-websocket-origin': 'http://\u00e9' }],
+  'a host with a space': [undefined, { Host: 'a b' }],
+  'a host with a user': [undefined, { host: 'user@a' }],
+  'a host with a path': [undefined, { HOST: 'a/b' }],
+  'a host with a port that is none': [undefined, { host: 'a:b' }],
+  'a host beyond ASCII': [undefined, { host: '\u00e9' }],
+})) {
+  test(`is not sent, as servers refuse it: ${what}`, async (t) => {
+    const { httpServer, port } = await serve(t);
+    httpServer.on('connection', () => assert.fail('the client has connected'));
+    const client = new towline.client();
+    assert.throws(() => client.connect(`ws://127.0.0.1:${port}/`, [], origin, headers), {
+      code: 'ERR_INVALID_HANDSHAKE_OPTION',
+      message: /^The header (Host|Origin|sec-websocket-origin) is ".*", which /,
+    });
+  });
+}
+
+test('a host of the program is sent as it is', async (t) => {
+  for (const host of ['virtual.example', 'virtual.example:81', '[::1]:81', '127.0.0.1', 'a_b.c']) {
+    const { httpServer, port } = await serve(t);
+    const asked = once(httpServer, 'upgrade');
+    const client = new towline.client();
+    const connected = once(client, 'connect');
+    client.connect(`ws://127.0.0.1:${port}/`, [], 'http://xn--9ca', { host });
+    const [{ headers }] = await asked;
+    assert.equal(headers.host, host);
+    assert.equal(headers.origin, 'http://xn--9ca');
+    const [connection] = await connected;
+    connection.drop();
+  }
+});
+
 test('a subprotocol that is asked for by a header may be answered', async (t) => {
   const server = net.createServer(async (socket) => {
     const peer = new Peer(socket);

@@ -4,6 +4,12 @@ mod workspace;
 
 mod licences;
 
+mod supply;
+
+mod promises;
+
+mod minimal;
+
 mod house;
 
 mod bench;
@@ -54,6 +60,12 @@ enum Command {
     House,
     /// Check the licence of every dependency against deny.toml
     Licences,
+    /// Check where dependencies come from, and that docs/dependencies.md has a reason for each
+    Supply,
+    /// Check that the tests that SECURITY.md names exist
+    Promises,
+    /// Build the libraries with the oldest dependencies that their manifests allow (some minutes)
+    MinimalVersions,
 }
 
 fn main() -> ExitCode {
@@ -80,5 +92,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Coverage(options) => coverage::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),
+        Command::Supply => supply::report(&workspace),
+        Command::Promises => promises::report(&workspace),
+        Command::MinimalVersions => minimal::run(&workspace),
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) license: Option<String>,
+    /// `None` for a package in this repository.
+    pub(crate) source: Option<String>,
     /// `None` if the package can be published to any registry, empty if to none.
     publish: Option<Vec<String>>,
     pub(crate) manifest_path: PathBuf,
@@ -109,6 +111,10 @@ impl Workspace {
 impl Package {
     pub(crate) fn directory(&self) -> &Path {
         self.manifest_path.parent().unwrap_or(&self.manifest_path)
+    }
+
+    pub(crate) fn is_library(&self) -> bool {
+        self.targets.iter().any(|target| target.kind.iter().any(|kind| kind == "lib"))
     }
 
     pub(crate) fn is_published(&self) -> bool {

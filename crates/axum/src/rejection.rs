@@ -52,8 +52,13 @@ pub enum RejectionKind {
     /// The request is no valid handshake in another way. Status 400, or 501 for another protocol over
     /// HTTP/2.
     Invalid,
-    /// The server is unmounted, shut down, or has too many handshakes in progress. Status 503.
+    /// The server is unmounted, shut down, or has too many handshakes in progress or connections. Status 503.
     Unavailable,
+    /// The client has too many connections, or makes them too fast:
+    /// [`max_connections_per_address`](towline::ServerBuilder::max_connections_per_address) or
+    /// [`max_handshake_rate`](towline::ServerBuilder::max_handshake_rate). Status 429, with
+    /// `Retry-After`.
+    TooMany,
     /// The HTTP server does not support upgrades, or another extractor has taken the stream. hyper
     /// needs `serve_connection_with_upgrades`. Status 500.
     NotUpgradable,
@@ -67,6 +72,7 @@ impl UpgradeRejection {
             StatusCode::UPGRADE_REQUIRED => RejectionKind::NotWebSocket,
             StatusCode::METHOD_NOT_ALLOWED => RejectionKind::Method,
             StatusCode::SERVICE_UNAVAILABLE => RejectionKind::Unavailable,
+            StatusCode::TOO_MANY_REQUESTS => RejectionKind::TooMany,
             _ => RejectionKind::Invalid,
         };
         Self { kind, rejection: Box::new(rejection), mechanism }

@@ -6,6 +6,7 @@ mod tls;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 use towline::ServerHandle;
 
 use crate::place::{Place, places};
+use crate::seldom::Seldom;
 use crate::serving::{BoxError, Http, Phase, Windows};
 
 /// How long to wait when the process is out of sockets: an immediate retry would fail as well.
@@ -73,6 +75,7 @@ impl<S> HttpServer<S> {
     pub fn new(service: S) -> Self {
         let header_timeout = Duration::from_secs(10);
         let http = Http {
+            lines: Arc::default(),
             service,
             header_timeout,
             windows: Windows::default(),
@@ -222,7 +225,10 @@ impl<S> HttpServer<S> {
     {
         let (http, mut phase) = (self.http.clone(), self.phase.subscribe());
         tokio::spawn(async move {
-            while let Some((stream, peer)) = accept(&listener, &mut phase).await {
+            let lines = http.lines.clone();
+            while let Some((stream, peer)) =
+                accept(&listener, &lines.accept_failed, &mut phase).await
+            {
                 // Further clients wait in the socket's backlog.
                 let place = tokio::select! {
                     biased;
@@ -279,6 +285,7 @@ async fn reached_or_gone(phase: &mut watch::Receiver<Phase>) {
 /// The next connection, or `None` once the server accepts no more.
 async fn accept(
     listener: &TcpListener,
+    lines: &Seldom,
     phase: &mut watch::Receiver<Phase>,
 ) -> Option<(TcpStream, SocketAddr)> {
     loop {
@@ -291,7 +298,10 @@ async fn accept(
             Ok(accepted) => return Some(accepted),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "accepting connections failed; retrying");
+                if let Some(left_out) = lines.turn() {
+                    let left_out = left_out.count();
+                    tracing::warn!(%error, left_out, "accepting connections failed; retrying");
+                }
                 tokio::time::sleep(OUT_OF_SOCKETS).await;
             }
         }

@@ -167,6 +167,8 @@
 
 // In order of dependence: a module uses only those above it.
 
+mod seldom;
+
 mod peer_addr;
 
 mod body;

@@ -1,5 +1,6 @@
 //! One connection of an HTTP server, from its first byte to its end.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -20,12 +21,30 @@ use towline::{ErrorKind, ServerHandle, TlsInfo};
 use crate::greeting::{Greeted, Secure, greet, greet_secure};
 use crate::peer_addr::PeerAddr;
 use crate::place::Place;
+use crate::seldom::Seldom;
 use crate::write_deadline::WriteDeadline;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The largest head of a request. A larger one is answered with 431.
 const BUFFER: usize = 64 << 10;
+
+/// The lines of the log that clients can cause, each at most once a second.
+#[derive(Default)]
+pub(crate) struct Lines {
+    pub(crate) accept_failed: Seldom,
+    tls_failed: Seldom,
+    http_failed: Seldom,
+}
+
+impl Lines {
+    fn http_failed(&self, peer: SocketAddr, error: &dyn fmt::Display) {
+        if let Some(left_out) = self.http_failed.turn() {
+            let left_out = left_out.count();
+            tracing::debug!(%peer, %error, left_out, "HTTP connection failed");
+        }
+    }
+}
 
 /// The options of a server for its connections.
 #[derive(Clone)]
@@ -37,6 +56,7 @@ pub(crate) struct Http<S> {
     pub(crate) nodelay: bool,
     pub(crate) tls: Option<Arc<dyn Secure>>,
     pub(crate) report_to: Option<ServerHandle>,
+    pub(crate) lines: Arc<Lines>,
 }
 
 /// The flow-control windows of HTTP/2 (RFC 9113, section 5.2), in bytes.
@@ -122,7 +142,12 @@ where
     fn report(&self, kind: ErrorKind, reason: String, peer: SocketAddr) {
         match &self.report_to {
             Some(server) => server.report_tls_failure(kind, reason, Some(peer)),
-            None => tracing::debug!(%peer, %reason, "TLS handshake failed"),
+            None => {
+                if let Some(left_out) = self.lines.tls_failed.turn() {
+                    let left_out = left_out.count();
+                    tracing::debug!(%peer, %reason, left_out, "TLS handshake failed");
+                }
+            }
         }
     }
 
@@ -144,8 +169,7 @@ where
         let Greeted { stream, is_http2, tls } = match greeted {
             Some(Ok(greeted)) => greeted,
             Some(Err(error)) => {
-                tracing::debug!(%peer, %error, "HTTP connection failed");
-                return;
+                return self.lines.http_failed(peer, &error);
             }
             // The client sent nothing, so there is nothing to log.
             None => return,
@@ -163,7 +187,7 @@ where
             }
         };
         if let Err(error) = served {
-            tracing::debug!(%peer, %error, "HTTP connection failed");
+            self.lines.http_failed(peer, &error);
         }
     }
 }

@@ -174,13 +174,25 @@ pub enum LimitExceeded {
         /// The limit, in frames a second.
         limit: u32,
     },
+    /// More messages than a server's `max_message_rate` allows.
+    MessageRate {
+        /// The limit, in messages a second.
+        limit: u64,
+    },
+    /// More bytes than a server's `max_byte_rate` allows.
+    ByteRate {
+        /// The limit, in bytes a second.
+        limit: u64,
+    },
 }
 
 impl LimitExceeded {
-    /// Returns the code that the connection is closed with: 1009 for sizes, 1008 for the rate.
+    /// Returns the code that the connection is closed with: 1009 for sizes, 1008 for rates.
     pub fn close_code(&self) -> CloseCode {
         match self {
-            Self::ControlRate { .. } => CloseCode::POLICY,
+            Self::ControlRate { .. } | Self::MessageRate { .. } | Self::ByteRate { .. } => {
+                CloseCode::POLICY
+            }
             _ => CloseCode::MESSAGE_TOO_BIG,
         }
     }
@@ -219,6 +231,12 @@ impl fmt::Display for LimitExceeded {
             }
             Self::ControlRate { limit } => {
                 write!(f, "more than {limit} control frames a second (max_received_control_rate)")
+            }
+            Self::MessageRate { limit } => {
+                write!(f, "more than {limit} messages a second (max_message_rate)")
+            }
+            Self::ByteRate { limit } => {
+                write!(f, "more than {limit} bytes a second (max_byte_rate)")
             }
         }
     }
@@ -273,6 +291,8 @@ mod tests {
             Fault::from(LimitExceeded::Inflated { limit: usize::MAX }),
             Fault::from(LimitExceeded::Fragments { limit: usize::MAX }),
             Fault::from(LimitExceeded::ControlRate { limit: u32::MAX }),
+            Fault::from(LimitExceeded::MessageRate { limit: u64::MAX }),
+            Fault::from(LimitExceeded::ByteRate { limit: u64::MAX }),
             Fault::from(Violation::ControlTooLong(Opcode::Close, u64::MAX)),
             Fault::from(Violation::MalformedClose(MalformedClose::Code(CloseCode::TLS_HANDSHAKE))),
         ];

@@ -131,7 +131,7 @@ pub use client::{
 };
 pub use connection::{
     ByteReader, ByteStream, ByteWriter, Connection, Event, Info, MessageReader, MessageWriter,
-    Receiver, Sender, WhenFull,
+    Rate, Receiver, Sender, WhenFull, WhenTooFast,
 };
 pub use error::{Blame, Error, ErrorKind, Result};
 /// The crate of requests, headers and status codes, in the version that this API uses.

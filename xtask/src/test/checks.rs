@@ -6,11 +6,13 @@ use anyhow::Result;
 
 use crate::house;
 use crate::licences;
+use crate::promises;
+use crate::supply;
 use crate::test::outcome::Outcome;
 use crate::test::process::run;
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 8] = [
+pub(crate) const STEPS: [Step; 10] = [
     Step {
         name: "format",
         about: "the code is formatted as rustfmt does it",
@@ -38,6 +40,18 @@ pub(crate) const STEPS: [Step; 8] = [
         about: "every dependency's licence is allowed",
         slow: false,
         run: licences,
+    },
+    Step {
+        name: "supply",
+        about: "every dependency is from crates.io and has a reason",
+        slow: false,
+        run: supply,
+    },
+    Step {
+        name: "promises",
+        about: "the tests that SECURITY.md names exist",
+        slow: false,
+        run: promises,
     },
 ];
 
@@ -87,6 +101,14 @@ fn licences(context: &Context) -> Result<Outcome> {
         return run(&mut context.cargo(&["deny", "check", "bans", "licenses", "sources"]));
     }
     Ok(verdict(licences::report(&context.workspace)?, "some licences are not allowed"))
+}
+
+fn supply(context: &Context) -> Result<Outcome> {
+    Ok(verdict(supply::report(&context.workspace)?, "some dependencies are not as they should be"))
+}
+
+fn promises(context: &Context) -> Result<Outcome> {
+    Ok(verdict(promises::report(&context.workspace)?, "some tests do not exist"))
 }
 
 fn verdict(passed: bool, otherwise: &str) -> Outcome {

@@ -9,7 +9,7 @@ use tower::ServiceExt as _;
 use towline::{Client, CloseCode, ErrorKind, Server, ServerEvent};
 use towline_axum::{RejectionKind, Upgrade, UpgradeRejection, layer, test};
 
-use crate::support::{LONG, app, echo, soon};
+use crate::support::{LONG, app, client, connect, echo, serve, soon};
 
 /// A valid handshake with this header changed, or removed.
 fn handshake(change: Option<(&'static str, Option<&str>)>) -> Request<Body> {
@@ -31,9 +31,8 @@ fn handshake(change: Option<(&'static str, Option<&str>)>) -> Request<Body> {
     request
 }
 
-/// An app that answers with the kind of the rejection.
-fn telling() -> Router {
-    let tell = async |upgrade: Result<Upgrade, UpgradeRejection>| match upgrade {
+async fn tell(upgrade: Result<Upgrade, UpgradeRejection>) -> Response {
+    match upgrade {
         Ok(_) => "valid".into_response(),
         Err(rejection) => {
             let kind = format!("{:?}", rejection.kind());
@@ -41,7 +40,11 @@ fn telling() -> Router {
             assert_eq!(rejection.clone().into_response().status(), rejection.status());
             (rejection.status(), kind).into_response()
         }
-    };
+    }
+}
+
+/// An app that answers with the kind of the rejection.
+fn telling() -> Router {
     Router::new().route("/ws", any(tell))
 }
 
@@ -71,6 +74,32 @@ async fn each_kind_has_its_status() {
         assert_eq!(response.status(), status, "{kind:?}");
         assert_eq!(body(response).await, format!("{kind:?}"));
     }
+}
+
+/// The quotas of the server hold for its routes.
+#[tokio::test]
+async fn a_client_with_too_many_connections_is_told_to_come_back() {
+    let server = Server::builder().max_connections_per_address(1).build_handle();
+    let app = app().route("/tell", any(tell)).layer(layer(server.clone()));
+    let address = serve(app).await;
+    let connection = connect(address, "/ws").await;
+    let error = soon(client().connect(format!("ws://{address}/ws"))).await.unwrap_err();
+    let response = error.response().unwrap();
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()["retry-after"], "10");
+    let error = soon(client().connect(format!("ws://{address}/tell"))).await.unwrap_err();
+    assert_eq!(&error.response().unwrap().body()[..], b"TooMany");
+    // Those behind a proxy count one by one.
+    let other = client().header("x-forwarded-for", "203.0.113.1");
+    let _other = soon(other.connect(format!("ws://{address}/ws"))).await.unwrap();
+    drop(connection);
+    soon(async {
+        while server.stats().connections > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let _again = connect(address, "/ws").await;
 }
 
 #[tokio::test]

@@ -43,7 +43,9 @@ impl Echo {
             let end = error.map_or_else(|| closed.to_string(), |error| error.to_string());
             let end = in_options(end)
                 .replace("max_received_fragments", "--max-fragments")
-                .replace("max_received_control_rate", "--max-control-rate");
+                .replace("max_received_control_rate", "--max-control-rate")
+                .replace("max_message_rate", "--max-message-rate")
+                .replace("max_byte_rate", "--max-byte-rate");
             say::note(format_args!("{peer} {end}; {} echoed", count(echoed, "message")));
         }
         closed.is_clean()

@@ -1,12 +1,12 @@
 //! The options of `towline serve`, and the server they describe.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use towline::{
-    Compression, Config, Deflate, Keepalive, OriginPolicy, Server, ServerBuilder, TrustedProxies,
-    Version,
+    Compression, Config, Deflate, Keepalive, OriginPolicy, Rate, Server, ServerBuilder,
+    TrustedProxies, Version, WhenTooFast,
 };
 
 use crate::exit::{Exit, Failure, SERVE_CODES};
@@ -56,6 +56,31 @@ pub(crate) struct Options {
     /// The most pings and pongs to receive per second
     #[arg(long, value_name = "COUNT|off", default_value = "10000", value_parser = rate)]
     max_control_rate: Switch<NonZeroU32>,
+
+    /// The most messages to receive per second on a connection
+    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
+    max_message_rate: Switch<NonZeroU64>,
+
+    /// The most bytes to receive per second on a connection
+    #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = bytes)]
+    max_byte_rate: Switch<NonZeroU64>,
+
+    /// What to do about a client that sends faster: slow-down stops reading, close closes with 1008
+    #[arg(long, value_name = "WHAT", default_value = "slow-down")]
+    when_too_fast: TooFast,
+
+    /// The most connections of all clients; more get 503. With --threads, on each thread
+    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
+    max_connections: Switch<NonZeroUsize>,
+
+    /// The most connections of one IPv4 address or IPv6 /64 network; more get 429. With --threads,
+    /// on each thread
+    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
+    max_connections_per_address: Switch<NonZeroUsize>,
+
+    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429
+    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
+    max_handshake_rate: Switch<NonZeroU64>,
 
     /// Send messages in frames of at most this size
     #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = fragment)]
@@ -134,7 +159,18 @@ impl Options {
             .trusted_proxies(self.trusted_proxies()?)
             .oldest_version(if self.no_draft_8 { Version::Rfc6455 } else { Version::Draft8 })
             .handshake_timeout(self.handshake_timeout)
-            .nodelay(!self.nagle))
+            .nodelay(!self.nagle)
+            .max_connections(self.max_connections.on().map(NonZeroUsize::get))
+            .max_connections_per_address(
+                self.max_connections_per_address.on().map(NonZeroUsize::get),
+            )
+            .max_handshake_rate(self.max_handshake_rate.on().map(per_second))
+            .max_message_rate(self.max_message_rate.on().map(per_second))
+            .max_byte_rate(self.max_byte_rate.on().map(per_second))
+            .when_too_fast(match self.when_too_fast {
+                TooFast::SlowDown => WhenTooFast::SlowDown,
+                TooFast::Close => WhenTooFast::Close,
+            }))
     }
 
     fn config(&self) -> Config {
@@ -183,6 +219,17 @@ impl Options {
             list => TrustedProxies::new(list).map_err(usage),
         }
     }
+}
+
+/// The library's [`WhenTooFast`], as a word.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum TooFast {
+    SlowDown,
+    Close,
+}
+
+fn per_second(count: NonZeroU64) -> Rate {
+    Rate::per_second(count.get())
 }
 
 fn usage(error: impl std::fmt::Display) -> Failure {
@@ -236,6 +283,23 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 fn rate(text: &str) -> Result<Switch<NonZeroU32>, String> {
     Switch::read(text, |text| {
         text.parse().map_err(|_| "write a whole number above zero, such as 10000".to_owned())
+    })
+}
+
+fn many(text: &str) -> Result<Switch<NonZeroU64>, String> {
+    Switch::read(text, |text| {
+        text.parse().map_err(|_| "write a whole number above zero, such as 100".to_owned())
+    })
+}
+
+fn count(text: &str) -> Result<Switch<NonZeroUsize>, String> {
+    Switch::read(text, above_zero)
+}
+
+fn bytes(text: &str) -> Result<Switch<NonZeroU64>, String> {
+    Switch::read(text, |text| {
+        let bytes = u64::try_from(size(text)?).unwrap_or(u64::MAX);
+        NonZeroU64::new(bytes).ok_or_else(|| "write a size above zero".to_owned())
     })
 }
 
@@ -322,6 +386,11 @@ mod tests {
             ("--protocol", "two words"),
             ("--trust-proxy", "10.1.0.0/8"),
             ("--max-control-rate", "0"),
+            ("--max-message-rate", "0"),
+            ("--max-byte-rate", "fast"),
+            ("--max-connections", "-1"),
+            ("--max-connections-per-address", "0"),
+            ("--max-handshake-rate", "1.5"),
             ("--threads", "0"),
             ("--threads", "two"),
             ("--threads", "99999999"),

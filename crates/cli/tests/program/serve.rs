@@ -271,3 +271,42 @@ fn draft_8_can_be_refused() {
         assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
     }
 }
+
+/// The head of the answer to a handshake, and its stream.
+fn shake_hands(server: &Serve) -> (String, TcpStream) {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        server.address
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    (String::from_utf8(read_head(&mut stream)).unwrap().to_ascii_lowercase(), stream)
+}
+
+#[test]
+fn quotas_refuse_what_is_too_much_and_name_the_option() {
+    for (options, status, retry_after) in [
+        (["--max-connections=1"].as_slice(), "503", "10"),
+        (&["--max-connections-per-address=1"], "429", "10"),
+        (&["--max-handshake-rate=1"], "429", "1"),
+    ] {
+        let server = Serve::start(options);
+        let (head, _open) = shake_hands(&server);
+        assert!(head.starts_with("http/1.1 101"), "{head}");
+        let (head, _refused) = shake_hands(&server);
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{options:?}: {head}");
+        assert_eq!(header(&head, "retry-after"), retry_after, "{options:?}");
+        let reason = header(&head, "x-websocket-reject-reason");
+        let name = options[0].split('=').next().unwrap().replace("--", "").replace('-', "_");
+        assert!(reason.contains(&name), "{reason}");
+    }
+    let server = Serve::start(&["--max-message-rate=1", "--when-too-fast=close"]);
+    let (head, mut stream) = shake_hands(&server);
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    // Two empty messages at once.
+    stream.write_all(&[0x81, 0x80, 0, 0, 0, 0, 0x81, 0x80, 0, 0, 0, 0]).unwrap();
+    let mut frames = [0; 6];
+    stream.read_exact(&mut frames).unwrap();
+    assert_eq!((frames[2], u16::from_be_bytes([frames[4], frames[5]])), (0x88, 1008));
+}

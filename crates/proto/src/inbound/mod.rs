@@ -308,6 +308,13 @@ impl Inbound {
         self.open.as_mut()?.payload_room()
     }
 
+    /// Returns how many bytes are held of the message or frame that is incomplete: what was
+    /// received of its payload, or inflated. Memory that is reserved for the rest does not count.
+    #[inline]
+    pub fn held(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.held())
+    }
+
     /// Returns whether there may have been work since the counters were last taken.
     #[inline]
     pub fn has_worked(&self) -> bool {

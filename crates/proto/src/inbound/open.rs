@@ -147,6 +147,11 @@ impl Open {
         self.message.as_ref().map_or((0, 0), |message| (message.announced, message.frames))
     }
 
+    /// Returns how many bytes are held of what was received.
+    pub(super) fn held(&self) -> usize {
+        self.body.extent().0 + self.control.len()
+    }
+
     /// Records a checked frame. A data frame is a part of a message and has a body.
     pub(super) fn note(&mut self, header: &Header) {
         if header.opcode.is_control() {

@@ -19,6 +19,10 @@ pub(crate) mod sync;
 
 mod work;
 
+mod rate;
+
+mod throttle;
+
 mod timekeeper;
 
 mod unsent;
@@ -76,8 +80,10 @@ pub use info::Info;
 pub(crate) use info::Requested;
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
+pub use rate::Rate;
 pub use receiver::Receiver;
 pub use sender::Sender;
+pub use throttle::WhenTooFast;
 pub use when_full::WhenFull;
 
 use crate::connection::driver::Reader;
@@ -91,9 +97,12 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 pub(crate) use alone::alone;
 pub(crate) use driver::Delivered;
 pub(crate) use groups::{Group, GroupKey, IfSlow, Offer, Prepared};
+pub(crate) use rate::Meter;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use spans::{answered, handshake};
+pub(crate) use sync::Runtime;
+pub(crate) use throttle::{Throttle, Throttling};
 pub(crate) use timekeeper::Timekeeper;
 pub(crate) use watch::{Closer, Watch};
 pub(crate) use work::Work;
@@ -192,6 +201,11 @@ impl Connection {
             receiver: Receiver::new(shared, reader),
             response,
         }
+    }
+
+    /// Limits how fast the peer can send.
+    pub(crate) fn throttle(&mut self, throttle: Box<Throttle>) {
+        self.receiver.throttle(throttle);
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -17,6 +17,7 @@ use crate::connection::driver::{Arrived, Reader, Wanted};
 use crate::connection::event::Event;
 use crate::connection::info::Info;
 use crate::connection::shared::Shared;
+use crate::connection::throttle::Throttle;
 use crate::connection::waiting::Place;
 use crate::error::Result;
 
@@ -218,6 +219,12 @@ impl Receiver {
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>, place: &mut Place) -> Poll<Closed> {
         while let Poll::Ready(Ok(Some(_))) = self.poll_event(cx) {}
         self.shared.poll_closed(cx, place)
+    }
+
+    pub(crate) fn throttle(&mut self, throttle: Box<Throttle>) {
+        if let Some(reader) = &mut self.reader {
+            reader.throttle = Some(throttle);
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

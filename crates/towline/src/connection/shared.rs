@@ -20,7 +20,7 @@ use crate::connection::groups::Groups;
 use crate::connection::info::Info;
 use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
-    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, ThreadId,
+    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, Runtime, ThreadId,
     this_thread, yield_now,
 };
 use crate::connection::timekeeper::Timekeeper;
@@ -49,6 +49,20 @@ pub(crate) trait Observer: Send + Sync {
     /// The receiver of a connection that has ended hands in these counts, which were not in the
     /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
     fn counted_late(&self, info: &Info, received: &Traffic);
+
+    /// Whether it has to be told how much memory a connection holds.
+    fn is_accounting(&self) -> bool {
+        false
+    }
+
+    /// The connection holds this many bytes now. Returns whether all connections together hold too
+    /// many. Called under the lock.
+    fn hold(&self, _bytes: usize) -> bool {
+        false
+    }
+
+    /// All connections together hold too many bytes. Called without a lock.
+    fn relieve(&self, _runtime: &Runtime) {}
 }
 
 /// Updates of the receiver that need no lock. Only the receiver writes them.
@@ -74,6 +88,8 @@ pub(crate) struct Core {
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
     is_ended: bool,
+    /// Whether the observer has to be told how much memory this holds.
+    is_accounted: bool,
     /// Whether the program dropped all handles before anything else ended the connection.
     pub(crate) is_abandoned: bool,
     knows_outcome: bool,
@@ -91,6 +107,10 @@ pub(crate) struct ReceiverState {
     reads_known: u32,
     /// The number of reads at the timekeeper's last check.
     reads_then: u32,
+    /// Whether it waits because the peer has sent too fast.
+    pub(crate) is_paused: bool,
+    /// The bytes of an incomplete message, as far as they have been received.
+    pub(crate) held: u32,
     /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
     /// Whether the receiver still has to write answers of the session.
@@ -129,6 +149,8 @@ struct Aftermath {
     wake: Vec<Waker>,
     spawns_flusher: bool,
     ended: Option<Box<(Closed, Stats)>>,
+    /// Whether all connections together hold too much memory.
+    is_too_much: bool,
     /// The rest of the transport. Dropping it can run the program's code.
     remains: Option<Remains>,
     /// Dropping them leaves the topics, which have locks of their own.
@@ -145,6 +167,7 @@ impl Shared {
         half: WriteHalf,
         observer: Option<Arc<dyn Observer>>,
     ) -> Arc<Self> {
+        let is_accounted = observer.as_ref().is_some_and(|observer| observer.is_accounting());
         let shared = Arc::new(Self {
             span: ConnectionSpan::new(&info),
             info,
@@ -163,6 +186,7 @@ impl Shared {
                 groups: None,
                 deadline: None,
                 is_ended: false,
+                is_accounted,
                 is_abandoned: false,
                 knows_outcome: false,
             }),
@@ -214,6 +238,11 @@ impl Shared {
         if !core.session.is_open() {
             self.settle_closing(core, &mut after);
         }
+        if core.is_accounted
+            && let Some(observer) = &self.observer
+        {
+            after.is_too_much = observer.hold(core.held());
+        }
         self.reschedule(core);
         after.spawns_flusher = core.writer.take_spawn();
         after
@@ -222,6 +251,9 @@ impl Shared {
     fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
         core.newest = None;
         after.groups = core.groups.take();
+        if std::mem::take(&mut core.receiver.is_paused) {
+            after.wake.extend(core.receiver.waker.take());
+        }
         if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
             core.waiting.wake_all(Until::End, &mut after.wake);
             after.wake.extend(core.receiver.waker.take());
@@ -286,6 +318,11 @@ impl Shared {
     fn spawn_flusher(self: &Arc<Self>) {
         let flusher = Flusher(self.clone());
         self.timekeeper.runtime().spawn(flusher.run(this_thread()));
+    }
+
+    /// The memory that is held for this connection, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.lock().held()
     }
 
     /// The number of bytes in the queue.
@@ -357,13 +394,23 @@ impl Core {
     fn is_settled(&self) -> bool {
         let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
         let is_calm = nobody_waits && self.groups.as_ref().is_none_or(|groups| groups.is_calm());
-        self.session.is_open() && is_calm && self.writer.is_settled()
+        self.session.is_open() && is_calm && self.writer.is_settled() && !self.is_accounted
     }
 
     /// The error of the transport, if it says more than its kind. That of reading is more precise:
     /// a failed write is often only its effect.
     pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
         self.receiver.failure().or(self.writer.failure())
+    }
+
+    /// The memory that is held for this connection: what is queued, and an incomplete message.
+    fn held(&mut self) -> usize {
+        if self.is_ended {
+            return 0;
+        }
+        let newest = self.newest.as_ref().map_or(0, |newest| newest.len());
+        let queued = self.session.outbound().queued_cost();
+        queued + newest + usize::try_from(self.receiver.held).unwrap_or(usize::MAX)
     }
 
     /// Leaves a queue of waiters, and counts the wait if it was for room.
@@ -559,6 +606,11 @@ impl Aftermath {
             }
             // Last, because a subscriber is the program's code, and may panic.
             shared.span.end(&shared.info, closed, stats);
+        }
+        if self.is_too_much
+            && let Some(observer) = &shared.observer
+        {
+            observer.relieve(shared.timekeeper.runtime());
         }
         if let Err(panic) = dropped {
             resume_unwind(panic);

@@ -1,5 +1,7 @@
 //! The options of a server.
 
+mod quotas;
+
 #[cfg(feature = "rustls")]
 mod tls;
 

@@ -173,6 +173,21 @@ impl Connections {
         stats.broadcasts = self.0.broadcasts.load(Ordering::Relaxed);
     }
 
+    /// Returns the connections that hold memory, and how much.
+    pub(crate) async fn holders(&self) -> Vec<(usize, Arc<Shared>)> {
+        let mut holders = Vec::new();
+        let mut work = Work::default();
+        for shared in self.all() {
+            match alone(|| shared.held()) {
+                Some(held) if held > 0 => holders.push((held, shared)),
+                _ => {}
+            }
+            work.add_call();
+            poll_fn(|cx| work.poll_pay(cx)).await;
+        }
+        holders
+    }
+
     /// Starts the close of all connections. Returns how many there are.
     pub(crate) async fn start_close_all(&self, frame: CloseFrame) -> usize {
         let close = move |shared: &Arc<Shared>| {

@@ -15,7 +15,7 @@ use crate::server::answer::Answer;
 use crate::server::connections::Connections;
 use crate::server::hub::{Hub, Options};
 use crate::server::listening;
-use crate::server::way::{Arrived, Way, refuse};
+use crate::server::way::{Arrived, Entry, Way, refuse, turn_away};
 use crate::transport::AnyStream;
 
 /// Holds the way to the program, which can be closed for a while or for good.
@@ -140,8 +140,16 @@ impl Gate {
                     None => hub.place_during(term).await,
                 };
                 if let Some(permit) = permit {
+                    let admission = match hub.arrive(peer) {
+                        Ok(admission) => admission,
+                        Err(rejection) => {
+                            drop(way);
+                            return turn_away(hub, stream, rejection, peer, permit).await;
+                        }
+                    };
                     let deadline = way.deadline();
-                    return way.handshake(stream, false, peer, (term, permit), deadline).await;
+                    let entry = Entry { term, permit, admission };
+                    return way.handshake(stream, false, peer, entry, deadline).await;
                 }
             }
             refuse(&hub, Answer::on(stream), Mechanism::Http1Upgrade, peer).await;

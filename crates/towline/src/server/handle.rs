@@ -148,7 +148,7 @@ impl ServerHandle {
         match self.gate.enter().await {
             Some((way, permit)) => {
                 // The span of the handshake is one of the request's.
-                let admitting = way.admit(request, peer_addr, answer, permit);
+                let admitting = way.admit(request, peer_addr, answer, (permit, None));
                 tokio::spawn(admitting.in_current_span());
             }
             None => refuse(&self.gate.hub, answer, mechanism, peer_addr).await,
@@ -204,8 +204,10 @@ impl ServerHandle {
     ///
     /// A [`Rejection`] with the HTTP status to answer with, which is reported as an event:
     /// as [`Offer::from_request`](towline_proto::handshake::Offer::from_request) for an invalid
-    /// handshake; 503 while the server is unmounted or gone, and while
-    /// [`max_handshakes`](crate::ServerBuilder::max_handshakes) requests are not answered yet.
+    /// handshake; 503 while the server is unmounted or gone, while
+    /// [`max_handshakes`](crate::ServerBuilder::max_handshakes) requests are not answered yet, and
+    /// while there are [`max_connections`](crate::ServerBuilder::max_connections); 429 for a client
+    /// with too many connections or handshakes.
     ///
     /// # Panics
     ///
@@ -222,7 +224,7 @@ impl ServerHandle {
         let (respond, response) = Responding::new(mechanism);
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
         let taken = hub.take_in_hand().and_then(|in_hand| {
-            let request = Request::new(request, peer_addr, hub, answer);
+            let request = Request::new(request, peer_addr, hub, answer, None);
             request.map(|request| request.keep(in_hand)).map_err(|refused| refused.0)
         });
         match taken {

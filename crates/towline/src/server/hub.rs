@@ -1,6 +1,6 @@
 //! State shared by a server's listeners, requests and connections.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -8,13 +8,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
 use towline_proto::{Closed, Config, Stats, Traffic};
 
-use crate::connection::{Info, Observer};
+use crate::connection::{Info, Observer, Throttling};
 use crate::error::ErrorKind;
 use crate::server::accepting::{Accepting, OnItsWay};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::measurement::{Measured, Measurement};
+use crate::server::memory::Memory;
+use crate::server::quota::{Admission, Limits, Quotas};
 use crate::server::rejections::{no_place, no_requests};
+use crate::server::seldom::Seldom;
 use crate::server::standing::{Standing, Term};
 use crate::server::stats::{ServerStats, Tally};
 use crate::topics::Topics;
@@ -38,6 +41,9 @@ pub(crate) struct Options {
     pub(crate) auto_accept: bool,
     /// The program's topics, instead of the server's own.
     pub(crate) topics: Option<Topics>,
+    /// Boxed, as the request of a program with its own HTTP server has options of its own.
+    pub(crate) limits: Option<Box<Limits>>,
+    pub(crate) throttling: Option<Arc<Throttling>>,
     /// If set, listening sockets speak TLS.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
 }
@@ -56,9 +62,21 @@ impl Default for Options {
             nodelay: true,
             auto_accept: false,
             topics: None,
+            limits: None,
+            throttling: None,
             tls: None,
         }
     }
+}
+
+/// The lines of the log that clients can cause, each at most once a second.
+#[derive(Default)]
+pub(crate) struct Lines {
+    pub(crate) accept_failed: Seldom,
+    tls_failed: Seldom,
+    rejected: Seldom,
+    pub(crate) relieved: Seldom,
+    pub(crate) nothing_received: Seldom,
 }
 
 pub(crate) struct Hub {
@@ -76,6 +94,12 @@ pub(crate) struct Hub {
     /// Made when first asked for.
     topics: OnceLock<Topics>,
     pub(crate) measured: Measured,
+    /// Present if there is anything to count.
+    quotas: Option<Arc<Quotas>>,
+    /// Present if it is limited.
+    pub(crate) memory: Option<Arc<Memory>>,
+    /// Made for the first line.
+    lines: OnceLock<Box<Lines>>,
     pub(crate) tally: Tally,
 }
 
@@ -90,6 +114,9 @@ impl Hub {
             events: OnceLock::new(),
             topics: options.topics.clone().map_or_else(OnceLock::new, OnceLock::from),
             measured: Measured::default(),
+            quotas: options.limits.as_deref().copied().map(Quotas::new),
+            memory: options.limits.as_ref().and_then(|it| it.buffered_bytes).map(Memory::new),
+            lines: OnceLock::new(),
             tally: Tally::default(),
             options,
         })
@@ -106,7 +133,11 @@ impl Hub {
     /// Reports a TLS handshake that failed, except for clients that sent nothing, such as port
     /// scanners.
     pub(crate) fn tls_failed(&self, kind: ErrorKind, reason: String, peer: Option<SocketAddr>) {
-        tracing::debug!(?peer, %reason, "TLS handshake failed");
+        if let Some(left_out) = self.lines().tls_failed.turn() {
+            tracing::debug!(
+                ?peer, %reason, left_out = left_out.count(), "TLS handshake failed"
+            );
+        }
         if kind != ErrorKind::RequestGone {
             self.tally.fail_tls();
             self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
@@ -115,7 +146,11 @@ impl Hub {
 
     /// Reports a request that is rejected.
     pub(crate) fn rejected(&self, rejection: &Rejection, peer_addr: Option<SocketAddr>) {
-        tracing::debug!(?peer_addr, %rejection, "request rejected");
+        if let Some(left_out) = self.lines().rejected.turn() {
+            tracing::debug!(
+                ?peer_addr, %rejection, left_out = left_out.count(), "request rejected"
+            );
+        }
         self.tally.reject(rejection.status());
         self.event(|| ServerEvent::Rejected {
             status: rejection.status(),
@@ -128,6 +163,27 @@ impl Hub {
         self.topics.get_or_init(Topics::new).clone()
     }
 
+    /// Admits a stream before its head is read, as far as its peer's address is known to be the
+    /// client's.
+    pub(crate) fn arrive(&self, peer: Option<SocketAddr>) -> Result<Admission, Rejection> {
+        let Some(quotas) = &self.quotas else { return Ok(None) };
+        quotas.arrive(peer, &self.options.trusted_proxies)
+    }
+
+    /// Admits the request of a client.
+    pub(crate) fn admit(
+        &self,
+        admission: Admission,
+        client: Option<IpAddr>,
+    ) -> Result<Admission, Rejection> {
+        let Some(quotas) = &self.quotas else { return Ok(None) };
+        quotas.request(admission, client)
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        self.lines.get_or_init(Box::default)
+    }
+
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<ServerEvent> {
         self.events.get_or_init(|| broadcast::Sender::new(EVENTS)).subscribe()
     }
@@ -136,6 +192,7 @@ impl Hub {
         let mut stats = ServerStats::default();
         self.tally.add_to(&mut stats);
         self.connections.add_to(&mut stats);
+        stats.buffered_bytes = self.memory.as_ref().map(|memory| memory.held());
         stats
     }
 
@@ -188,6 +245,9 @@ pub(crate) struct InHand {
 impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
         self.connections.remove(info.id, closed, stats);
+        if let Some(quotas) = &self.quotas {
+            quotas.release(info.remote_address);
+        }
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
         self.measured
             .note(|| Measurement::Ended { closed: closed.clone(), stats: Box::new(stats.clone()) });

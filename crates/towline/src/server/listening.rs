@@ -15,7 +15,7 @@ use towline_proto::handshake::Mechanism;
 
 use crate::server::answer::Answer;
 use crate::server::standing::Term;
-use crate::server::way::{Way, refuse};
+use crate::server::way::{Entry, Way, drop_unseen, refuse, turn_away};
 use crate::transport::AnyStream;
 
 /// How many connections the backlog holds, as with [`TcpListener::bind`].
@@ -80,29 +80,41 @@ pub(crate) async fn accept(
                     drop((way, listener));
                     return refuse(&hub, answer, Mechanism::Http1Upgrade, peer).await;
                 };
+                let admission = match way.hub.arrive(peer) {
+                    Ok(admission) => admission,
+                    Err(rejection) => {
+                        let hub = way.hub.clone();
+                        match hub.options.tls {
+                            // A TLS handshake to say no would cost as much as one that is allowed.
+                            Some(_) => drop_unseen(&hub, &rejection, peer),
+                            None => {
+                                drop(tokio::spawn(turn_away(hub, stream, rejection, peer, permit)))
+                            }
+                        }
+                        continue;
+                    }
+                };
+                let entry = Entry { term, permit, admission };
                 let way = way.clone();
                 match way.hub.options.tls.clone() {
                     Some(tls) => {
                         if !is_set_up {
                             stream.set_nodelay(way.hub.options.nodelay);
                         }
-                        tokio::spawn(way.secure(tls, stream, peer, (term, permit)));
+                        tokio::spawn(way.secure(tls, stream, peer, entry));
                     }
                     None => {
                         let deadline = way.deadline();
-                        tokio::spawn(way.handshake(
-                            stream,
-                            is_set_up,
-                            peer,
-                            (term, permit),
-                            deadline,
-                        ));
+                        tokio::spawn(way.handshake(stream, is_set_up, peer, entry, deadline));
                     }
                 }
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "accepting connections failed; retrying");
+                if let Some(left_out) = way.hub.lines().accept_failed.turn() {
+                    let left_out = left_out.count();
+                    tracing::warn!(%error, left_out, "accepting connections failed; retrying");
+                }
                 if unless(&mut stopped, tokio::time::sleep(OUT_OF_SOCKETS)).await.is_none() {
                     return;
                 }

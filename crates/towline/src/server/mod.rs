@@ -19,11 +19,19 @@ mod broadcast;
 
 mod rejections;
 
+mod seldom;
+
+mod memory;
+
+mod quota;
+
 mod standing;
 
 mod accepting;
 
 mod hub;
+
+mod account;
 
 mod responding;
 

@@ -19,14 +19,17 @@ use towline_proto::{Config, Role};
 use tracing::{Instrument as _, Span};
 
 use crate::connection::{
-    Connection, Established, Info, Requested, answered as record_answer, handshake, next_id,
+    Connection, Established, Info, Requested, Throttle, answered as record_answer, handshake,
+    next_id,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::account::Account;
 use crate::server::answer::{Accepted, Answer};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, InHand, Options};
 use crate::server::measurement::Measurement;
+use crate::server::quota::Admission;
 use crate::server::rejections::unanswered;
 use crate::server::see_through::SeeThrough;
 use crate::server::stats::Unanswered;
@@ -76,6 +79,8 @@ struct Parts {
     answer: Mutex<Option<Answer>>,
     /// Present if the request did not come through the queue.
     in_hand: Option<InHand>,
+    /// What it counts as, until it is a connection.
+    admission: Admission,
 }
 
 impl Request {
@@ -107,7 +112,7 @@ impl Request {
         let peer = stream.peer_addr();
         let mechanism = Mechanism::of(&http);
         let answer = Answer::Stream { stream, early: early.into(), is_set_up: false };
-        Self::new(http, peer, &hub, answer).map_err(|refused| {
+        Self::new(http, peer, &hub, answer, None).map_err(|refused| {
             let (rejection, answer) = *refused;
             let returned = rejection.clone();
             tokio::spawn(async move { answer.reject(&hub, rejection, mechanism, peer).await });
@@ -121,6 +126,7 @@ impl Request {
         peer_addr: Option<SocketAddr>,
         hub: &Arc<Hub>,
         answer: Answer,
+        admission: Admission,
     ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
         let host = || {
             let host = http.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -136,6 +142,13 @@ impl Request {
         };
         let remote_address = peer_addr
             .map(|peer| hub.options.trusted_proxies.client_address(peer.ip(), http.headers()));
+        let admission = match hub.admit(admission, remote_address) {
+            Ok(admission) => admission,
+            Err(rejection) => {
+                record_answer(&span, rejection.status(), None);
+                return Err(Box::new((rejection, answer)));
+            }
+        };
         let tls = answer.tls().or_else(|| http.extensions().get().cloned());
         let (hub, runtime, answer) = (hub.clone(), Handle::current(), Mutex::new(Some(answer)));
         let (since, _unanswered) = (Instant::now(), hub.tally.request());
@@ -152,6 +165,7 @@ impl Request {
             _unanswered,
             answer,
             in_hand: None,
+            admission,
         };
         Ok(Self(Box::new(parts)))
     }
@@ -365,12 +379,21 @@ impl Request {
         self.0.hub.tally.accept();
         self.0.hub.event(|| ServerEvent::Accepted(Arc::new(info.clone())));
         let hub = self.0.hub.clone();
+        let admission = self.0.admission.take();
         let Some(answer) = self.take_answer() else { return Err(answered()) };
         let accepted = answer.accept(&hub, response).await.map_err(gone)?;
         self.measure(status);
         let Accepted { stream, early, on_its_way } = accepted;
+        let observer = Account::observer(&hub);
         let established = Established { stream, early, info, response: None };
-        let connection = Connection::establish(established, &hub.options.config, Some(hub.clone()));
+        let mut connection =
+            Connection::establish(established, &hub.options.config, Some(observer));
+        if let Some(throttling) = &hub.options.throttling {
+            connection.throttle(Throttle::new(throttling));
+        }
+        if let Some(counted) = admission {
+            counted.keep();
+        }
         hub.connections.add(connection.shared());
         drop(on_its_way);
         hub.event(|| ServerEvent::Connected(connection.shared().info.clone()));

@@ -45,6 +45,9 @@ pub struct ServerStats {
     pub queued_messages: usize,
     /// The bytes that the transports have not taken yet, on all connections.
     pub queued_bytes: usize,
+    /// The memory that all connections hold for messages. `None` without
+    /// [`max_buffered_bytes`](crate::ServerBuilder::max_buffered_bytes).
+    pub buffered_bytes: Option<usize>,
     /// How often a sender waited for room in the queue of its connection.
     pub waits: u64,
     /// For how long senders waited for room, added up.

@@ -17,6 +17,7 @@ use crate::head::{ReadError, read_head};
 use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
 use crate::server::measurement::Measurement;
+use crate::server::quota::Admission;
 use crate::server::rejections::no_requests;
 use crate::server::request::Request;
 use crate::server::standing::Term;
@@ -29,6 +30,13 @@ pub(crate) struct Way {
     /// Together they hold at most as many as the hub has places.
     requests: mpsc::UnboundedSender<Request>,
     connections: mpsc::UnboundedSender<Connection>,
+}
+
+/// What a stream was let in with.
+pub(crate) struct Entry {
+    pub(crate) term: Term,
+    pub(crate) permit: OwnedSemaphorePermit,
+    pub(crate) admission: Admission,
 }
 
 /// The receiving half: one queue for each kind.
@@ -56,13 +64,13 @@ impl Way {
         tls: Arc<dyn SecureServer>,
         stream: AnyStream,
         peer: Option<SocketAddr>,
-        (term, permit): (Term, OwnedSemaphorePermit),
+        entry: Entry,
     ) {
         let deadline = self.deadline();
-        let secured = self.hub.standing.during(term, by(deadline, tls.secure(stream))).await;
+        let secured = self.hub.standing.during(entry.term, by(deadline, tls.secure(stream))).await;
         match secured {
             Some(Some(Ok(stream))) => {
-                self.handshake(stream, true, peer, (term, permit), deadline).await;
+                self.handshake(stream, true, peer, entry, deadline).await;
             }
             Some(Some(Err(error))) => {
                 self.leave().tls_failed(error.kind(), error.to_string(), peer);
@@ -86,7 +94,7 @@ impl Way {
         mut stream: AnyStream,
         is_set_up: bool,
         peer: Option<SocketAddr>,
-        (term, permit): (Term, OwnedSemaphorePermit),
+        Entry { term, permit, admission }: Entry,
         deadline: Option<Instant>,
     ) {
         let Options { head_limits, handshake_timeout, .. } = self.hub.options;
@@ -100,12 +108,16 @@ impl Way {
         let rejection = match head {
             Some(Some(Ok(http))) => {
                 let answer = Answer::Stream { stream, early, is_set_up };
-                return self.admit(http, peer, answer, permit).await;
+                return self.admit(http, peer, answer, (permit, admission)).await;
             }
             Some(Some(Err(ReadError::Parse(rejection)))) => rejection,
             Some(Some(Err(ReadError::Nothing))) => return,
             Some(Some(Err(ReadError::Io(error)))) => {
-                return tracing::debug!(?peer, %error, "no request received");
+                if let Some(left_out) = self.hub.lines().nothing_received.turn() {
+                    let left_out = left_out.count();
+                    tracing::debug!(?peer, %error, left_out, "no request received");
+                }
+                return;
             }
             Some(None) => Rejection::new(
                 StatusCode::REQUEST_TIMEOUT,
@@ -125,10 +137,10 @@ impl Way {
         http: http::Request<()>,
         peer: Option<SocketAddr>,
         answer: Answer,
-        permit: OwnedSemaphorePermit,
+        (permit, admission): (OwnedSemaphorePermit, Admission),
     ) {
         let mechanism = Mechanism::of(&http);
-        let mut request = match Request::new(http, peer, &self.hub, answer) {
+        let mut request = match Request::new(http, peer, &self.hub, answer, admission) {
             Ok(request) => request,
             Err(refused) => {
                 let (rejection, answer) = *refused;
@@ -180,6 +192,24 @@ async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output
         Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
         None => Some(future.await),
     }
+}
+
+/// Refuses a stream before anything was read from it. It keeps its place among the handshakes until
+/// it is answered.
+pub(crate) async fn turn_away(
+    hub: Arc<Hub>,
+    stream: AnyStream,
+    rejection: Rejection,
+    peer: Option<SocketAddr>,
+    _permit: OwnedSemaphorePermit,
+) {
+    reject(&hub, Answer::on(stream), rejection, Mechanism::Http1Upgrade, peer).await;
+}
+
+/// Reports a stream that is dropped before its TLS handshake, so that there is no way to answer.
+pub(crate) fn drop_unseen(hub: &Hub, rejection: &Rejection, peer: Option<SocketAddr>) {
+    hub.measured.note(|| Measurement::unseen(rejection.status(), Mechanism::Http1Upgrade, true));
+    hub.rejected(rejection, peer);
 }
 
 /// The answer while the server is unmounted, or gone.

@@ -33,6 +33,12 @@ mod fair_to_echoes;
 
 mod waiting;
 
+mod quotas;
+
+mod buffered;
+
+mod too_fast;
+
 mod to_the_byte;
 
 mod byte_stream;

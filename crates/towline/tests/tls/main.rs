@@ -30,6 +30,8 @@ mod closing;
 
 mod slow;
 
+mod quotas;
+
 mod reconnecting;
 
 // Tests of the promises, over TLS: what they name `crate::wire`, `crate::ends` is the one here.

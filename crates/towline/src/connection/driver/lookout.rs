@@ -30,9 +30,12 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 impl Timed for Shared {
     fn handle_deadline(self: Arc<Self>, now: Instant) {
-        let mut wake = None;
+        let (mut wake, mut paused) = (None, None);
         self.update(|core| {
             core.deadline = None;
+            if std::mem::take(&mut core.receiver.is_paused) {
+                paused = core.receiver.waker.take();
+            }
             let has_heard = core.hear(&self.heard, now, REST);
             let is_busy = self.look_out(core, now, &mut wake) || has_heard;
             core.session.handle_timeout(now.into_std());
@@ -43,7 +46,7 @@ impl Timed for Shared {
                 self.call_at(core, now + rest.min(interval(core)));
             }
         });
-        if let Some(waker) = wake {
+        for waker in wake.into_iter().chain(paused) {
             waker.wake();
         }
     }

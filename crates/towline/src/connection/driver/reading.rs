@@ -2,6 +2,8 @@
 
 mod pieces;
 
+mod throttled;
+
 use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
@@ -17,6 +19,7 @@ use towline_proto::{
 use crate::connection::buffers::Received;
 use crate::connection::event::Event;
 use crate::connection::shared::Shared;
+use crate::connection::throttle::Throttle;
 use crate::connection::work::Work;
 use crate::connection::writer::Receiving;
 use crate::transport::ReadHalf;
@@ -53,6 +56,8 @@ pub(crate) struct Reader {
     heard_at: Option<Instant>,
     /// Whether the position is set for the bytes left of the last read.
     is_position_known: bool,
+    /// Limits how fast the peer can send.
+    pub(crate) throttle: Option<Box<Throttle>>,
 }
 
 /// The item type of a receiving call.
@@ -67,6 +72,9 @@ pub(crate) trait Wanted: Sized {
 
     /// The length of the payload.
     fn len(&self) -> usize;
+
+    /// Whether a message ends with it.
+    fn ends_message(&self) -> bool;
 }
 
 impl Wanted for Message {
@@ -86,6 +94,10 @@ impl Wanted for Message {
     #[inline]
     fn len(&self) -> usize {
         Self::len(self)
+    }
+
+    fn ends_message(&self) -> bool {
+        true
     }
 }
 
@@ -107,6 +119,15 @@ impl Wanted for Event {
             Self::Ping(payload) | Self::Pong(payload) => payload.len(),
         }
     }
+
+    fn ends_message(&self) -> bool {
+        match self {
+            Self::Message(_) => true,
+            // The event of an unfragmented message follows that of its frame.
+            Self::Frame(frame) => frame.is_fin() && frame.opcode() == Opcode::Continuation,
+            Self::Ping(_) | Self::Pong(_) => false,
+        }
+    }
 }
 
 impl Reader {
@@ -123,6 +144,7 @@ impl Reader {
             work: Work::default(),
             heard_at: None,
             is_position_known: false,
+            throttle: None,
         }
     }
 
@@ -170,6 +192,9 @@ impl Reader {
                 return Poll::Ready(false);
             }
         }
+        if self.throttle.is_some() && !self.admit_message(shared) {
+            return Poll::Ready(false);
+        }
         self.look_after_answers(shared);
         Poll::Ready(true)
     }
@@ -204,7 +229,10 @@ impl Reader {
 
     #[inline]
     fn poll_budget(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.work.is_due() { self.poll_pay(shared, cx) } else { Poll::Ready(()) }
+        if self.work.is_due() {
+            ready!(self.poll_pay(shared, cx));
+        }
+        if self.throttle.is_some() { self.poll_throttle(shared, cx) } else { Poll::Ready(()) }
     }
 
     fn poll_pay(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
@@ -230,6 +258,9 @@ impl Reader {
     #[inline(always)]
     fn hand_out<W: Wanted>(&mut self, shared: &Arc<Shared>, item: W) -> Poll<Option<W>> {
         self.work.add_message(item.len());
+        if self.throttle.is_some() && item.ends_message() && !self.admit_message(shared) {
+            return Poll::Ready(None);
+        }
         if !W::IS_MORE && self.received.unread().first() == Some(&PING) {
             self.answer_pings(shared);
         }
@@ -370,7 +401,7 @@ impl Reader {
                 self.heard_at = Some(Instant::now());
                 self.is_position_known = false;
                 shared.heard.note();
-                return Some(count);
+                return self.admit_bytes(shared, count).then_some(count);
             }
             Err(error) => {
                 shared.update(|core| {
@@ -389,9 +420,11 @@ impl Reader {
     fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
+        let held = self.inbound.held() + self.received.unread().len();
         let counts = self.inbound.take_counts();
         shared.heard.set_position(Receiving::Waits);
         shared.update_with_counts(counts, |core| {
+            core.receiver.held = u32::try_from(held).unwrap_or(u32::MAX);
             core.receiver.is_mid_frame = is_mid_frame;
             core.end_turn(&shared.heard, heard_at, cx.waker());
             core.session.is_receiving()

@@ -67,6 +67,10 @@ impl Reader {
             match self.inbound.poll_piece(&mut self.received.input()) {
                 Incoming::Piece(piece) => {
                     let arrived = Arrived::from(piece);
+                    let is_counted = self.throttle.is_some() && arrived.is_last;
+                    if is_counted && !self.admit_message(shared) {
+                        return Poll::Ready(None);
+                    }
                     self.count_work();
                     self.work.add_message(arrived.held.len());
                     self.look_after_answers(shared);
