@@ -98,7 +98,8 @@ impl Settings {
             remote_address: peer_addr.map(|address| address.ip()),
             peer_addr,
             tls: stream.tls(),
-            request: Requested::new(opening.target().resource(), response.version(), data),
+            http_version: Some(response.version()),
+            request: Requested::new(opening.target().resource(), data),
         };
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));

@@ -68,6 +68,7 @@ impl Connection {
             remote_address: peer_addr.map(|address| address.ip()),
             peer_addr,
             tls: stream.tls(),
+            http_version: None,
             request: None,
         };
         let established = Established { stream, early: early.into(), info, response: None };

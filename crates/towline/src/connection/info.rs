@@ -37,6 +37,8 @@ pub struct Info {
     /// The result of the TLS handshake with the peer's certificates, if the connection uses this
     /// library's TLS. `None` over a TLS stream of another library.
     pub tls: Option<Arc<TlsInfo>>,
+    /// Not in `request`, since it fits beside the other small fields here.
+    pub(crate) http_version: Option<http::Version>,
     /// `None` if the handshake was done elsewhere. Boxed, to keep idle connections small.
     pub(crate) request: Option<Box<Requested>>,
 }
@@ -46,7 +48,6 @@ pub struct Info {
 pub(crate) struct Requested {
     resource: Box<str>,
     data: Extensions,
-    http_version: http::Version,
 }
 
 /// Without the query, which often has a token.
@@ -58,14 +59,10 @@ impl fmt::Debug for Requested {
 }
 
 impl Requested {
-    pub(crate) fn new(
-        resource: &str,
-        http_version: http::Version,
-        data: Extensions,
-    ) -> Option<Box<Self>> {
+    pub(crate) fn new(resource: &str, data: Extensions) -> Option<Box<Self>> {
         // A map that is empty but was used has allocated memory.
         let data = if data.is_empty() { Extensions::new() } else { data };
-        Some(Box::new(Self { resource: resource.into(), data, http_version }))
+        Some(Box::new(Self { resource: resource.into(), data }))
     }
 }
 
@@ -91,7 +88,7 @@ impl Info {
     /// the response on a client. `None` if the handshake was done elsewhere, as with
     /// [`from_stream`](crate::Connection::from_stream).
     pub fn http_version(&self) -> Option<http::Version> {
-        self.request.as_ref().map(|request| request.http_version)
+        self.http_version
     }
 
     /// Returns the program's own data, by type. A server inserts it with

@@ -113,6 +113,7 @@ mod tests {
             remote_address: Some(address.ip()),
             peer_addr: Some(address),
             tls: None,
+            http_version: None,
             request: None,
         };
         let used = allocation_counter::measure(|| {

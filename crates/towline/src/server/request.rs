@@ -496,7 +496,8 @@ impl Request {
             remote_address: self.0.remote_address,
             peer_addr: self.0.peer_addr,
             tls: self.0.tls.clone(),
-            request: Requested::new(self.resource(), self.0.http.version(), data),
+            http_version: Some(self.0.http.version()),
+            request: Requested::new(self.resource(), data),
         }
     }
 }
