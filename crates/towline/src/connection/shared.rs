@@ -67,9 +67,8 @@ pub(crate) struct Core {
     pub(crate) receiver: ReceiverState,
     /// The sender that has begun a message made of frames and not finished it.
     pub(crate) unfinished_by: Option<NonZeroU64>,
-    /// A broadcast that found the queue full, to be sent when there is room.
-    pub(crate) newest: Option<Box<Outgoing<'static>>>,
-    /// The topics that this connection is a member of, if any.
+    /// The topics that this connection is a member of, and messages for many that wait for room, if
+    /// there are any.
     pub(crate) groups: Option<Box<Groups>>,
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
@@ -159,7 +158,6 @@ impl Shared {
                 waiting: Waiting::default(),
                 receiver: ReceiverState::default(),
                 unfinished_by: None,
-                newest: None,
                 groups: None,
                 deadline: None,
                 is_ended: false,
@@ -220,7 +218,6 @@ impl Shared {
     }
 
     fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
-        core.newest = None;
         after.groups = core.groups.take();
         if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
             core.waiting.wake_all(Until::End, &mut after.wake);
@@ -355,7 +352,7 @@ impl Core {
     /// Whether a change needs no further work.
     #[inline]
     fn is_settled(&self) -> bool {
-        let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
+        let nobody_waits = self.waiting.is_calm();
         let is_calm = nobody_waits && self.groups.as_ref().is_none_or(|groups| groups.is_calm());
         self.session.is_open() && is_calm && self.writer.is_settled()
     }
@@ -422,7 +419,7 @@ impl Core {
                 wake.extend(self.writer.blocked().cloned());
             }
         }
-        if self.groups.as_ref().is_some_and(|groups| !groups.is_calm()) {
+        if self.groups.as_ref().is_some_and(|groups| groups.keeps()) {
             // Kept messages have given way to a sender, which may not come for its room.
             self.see_to_kept();
         }
@@ -430,9 +427,9 @@ impl Core {
 
     /// Sends the broadcast that found the queue full, if there is room now.
     pub(crate) fn send_newest(&mut self) {
-        if self.newest.is_some()
+        if self.groups.as_ref().is_some_and(|groups| groups.newest.is_some())
             && !self.is_full(Until::Room)
-            && let Some(mut newest) = self.newest.take()
+            && let Some(mut newest) = self.take_newest()
             && self.session.is_open()
         {
             self.writer.prepare(&mut self.session);
@@ -441,11 +438,25 @@ impl Core {
         }
     }
 
+    /// Takes the broadcast that found the queue full.
+    pub(crate) fn take_newest(&mut self) -> Option<Box<Outgoing<'static>>> {
+        let newest = self.groups.as_mut()?.newest.take();
+        self.drop_idle_groups();
+        newest
+    }
+
+    /// Frees the list of topics, if it is empty.
+    pub(crate) fn drop_idle_groups(&mut self) {
+        if self.groups.as_ref().is_some_and(|groups| groups.is_idle()) {
+            self.groups = None;
+        }
+    }
+
     /// Sends messages of topics that found the queue full, while there is room and no sender waits for
     /// it: a topic with many messages would leave it none.
     fn send_kept(&mut self) {
         let Self { session, writer, groups, waiting, .. } = self;
-        if let Some(groups) = groups.as_mut().filter(|groups| !groups.is_calm())
+        if let Some(groups) = groups.as_mut().filter(|groups| groups.keeps())
             && !waiting.is_waiting(Until::Room)
             && groups.send_kept(session, writer)
         {
