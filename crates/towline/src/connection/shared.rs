@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Closed, Counts, Outgoing, Session, Stats, Traffic};
+use towline_proto::{Closed, Counts, Session, Stats, Traffic};
 
 use crate::connection::groups::Groups;
 use crate::connection::info::Info;
@@ -422,52 +422,6 @@ impl Core {
         if self.groups.as_ref().is_some_and(|groups| groups.keeps()) {
             // Kept messages have given way to a sender, which may not come for its room.
             self.see_to_kept();
-        }
-    }
-
-    /// Sends the broadcast that found the queue full, if there is room now.
-    pub(crate) fn send_newest(&mut self) {
-        if self.groups.as_ref().is_some_and(|groups| groups.newest.is_some())
-            && !self.is_full(Until::Room)
-            && let Some(mut newest) = self.take_newest()
-            && self.session.is_open()
-        {
-            self.writer.prepare(&mut self.session);
-            let _ = self.session.send_from(&mut newest);
-            self.writer.see_to(&mut self.session);
-        }
-    }
-
-    /// Takes the broadcast that found the queue full.
-    pub(crate) fn take_newest(&mut self) -> Option<Box<Outgoing<'static>>> {
-        let newest = self.groups.as_mut()?.newest.take();
-        self.drop_idle_groups();
-        newest
-    }
-
-    /// Frees the list of topics, if it is empty.
-    pub(crate) fn drop_idle_groups(&mut self) {
-        if self.groups.as_ref().is_some_and(|groups| groups.is_idle()) {
-            self.groups = None;
-        }
-    }
-
-    /// Sends messages of topics that found the queue full, while there is room and no sender waits for
-    /// it: a topic with many messages would leave it none.
-    fn send_kept(&mut self) {
-        let Self { session, writer, groups, waiting, .. } = self;
-        if let Some(groups) = groups.as_mut().filter(|groups| groups.keeps())
-            && !waiting.is_waiting(Until::Room)
-            && groups.send_kept(session, writer)
-        {
-            writer.see_to(session);
-        }
-    }
-
-    #[cold]
-    fn see_to_kept(&mut self) {
-        if !self.is_full(Until::Room) {
-            self.writer.schedule();
         }
     }
 
