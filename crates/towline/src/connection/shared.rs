@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Closed, Counts, Outgoing, Session, Stats, Traffic};
+use towline_proto::{Closed, Counts, Session, Stats, Traffic};
 
 use crate::connection::groups::Groups;
 use crate::connection::info::Info;
@@ -81,9 +81,8 @@ pub(crate) struct Core {
     pub(crate) receiver: ReceiverState,
     /// The sender that has begun a message made of frames and not finished it.
     pub(crate) unfinished_by: Option<NonZeroU64>,
-    /// A broadcast that found the queue full, to be sent when there is room.
-    pub(crate) newest: Option<Box<Outgoing<'static>>>,
-    /// The topics that this connection is a member of, if any.
+    /// The topics that this connection is a member of, and messages for many that wait for room, if
+    /// there are any.
     pub(crate) groups: Option<Box<Groups>>,
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
@@ -182,7 +181,6 @@ impl Shared {
                 waiting: Waiting::default(),
                 receiver: ReceiverState::default(),
                 unfinished_by: None,
-                newest: None,
                 groups: None,
                 deadline: None,
                 is_ended: false,
@@ -249,7 +247,6 @@ impl Shared {
     }
 
     fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
-        core.newest = None;
         after.groups = core.groups.take();
         if std::mem::take(&mut core.receiver.is_paused) {
             after.wake.extend(core.receiver.waker.take());
@@ -392,7 +389,7 @@ impl Core {
     /// Whether a change needs no further work.
     #[inline]
     fn is_settled(&self) -> bool {
-        let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
+        let nobody_waits = self.waiting.is_calm();
         let is_calm = nobody_waits && self.groups.as_ref().is_none_or(|groups| groups.is_calm());
         self.session.is_open() && is_calm && self.writer.is_settled() && !self.is_accounted
     }
@@ -469,41 +466,9 @@ impl Core {
                 wake.extend(self.writer.blocked().cloned());
             }
         }
-        if self.groups.as_ref().is_some_and(|groups| !groups.is_calm()) {
+        if self.groups.as_ref().is_some_and(|groups| groups.keeps()) {
             // Kept messages have given way to a sender, which may not come for its room.
             self.see_to_kept();
-        }
-    }
-
-    /// Sends the broadcast that found the queue full, if there is room now.
-    pub(crate) fn send_newest(&mut self) {
-        if self.newest.is_some()
-            && !self.is_full(Until::Room)
-            && let Some(mut newest) = self.newest.take()
-            && self.session.is_open()
-        {
-            self.writer.prepare(&mut self.session);
-            let _ = self.session.send_from(&mut newest);
-            self.writer.see_to(&mut self.session);
-        }
-    }
-
-    /// Sends messages of topics that found the queue full, while there is room and no sender waits for
-    /// it: a topic with many messages would leave it none.
-    fn send_kept(&mut self) {
-        let Self { session, writer, groups, waiting, .. } = self;
-        if let Some(groups) = groups.as_mut().filter(|groups| !groups.is_calm())
-            && !waiting.is_waiting(Until::Room)
-            && groups.send_kept(session, writer)
-        {
-            writer.see_to(session);
-        }
-    }
-
-    #[cold]
-    fn see_to_kept(&mut self) {
-        if !self.is_full(Until::Room) {
-            self.writer.schedule();
         }
     }
 

@@ -225,7 +225,7 @@ impl Shared {
             }
             // A broadcast that was kept is older. It is sent first, unless this one replaces it.
             if when_full == WhenFull::KeepNewest {
-                core.newest = None;
+                drop(core.take_newest());
             }
             core.send_newest();
             let before = std::mem::take(&mut core.writer.work);
@@ -310,7 +310,10 @@ impl Core {
     fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, when_full: WhenFull) {
         match when_full {
             WhenFull::Skip => {}
-            WhenFull::KeepNewest => self.newest = Some(Box::new(outgoing.to_owned())),
+            WhenFull::KeepNewest => {
+                let newest = Box::new(outgoing.to_owned());
+                self.groups.get_or_insert_default().newest = Some(newest);
+            }
             WhenFull::Close => {
                 let frame = CloseFrame::new(CloseCode::POLICY, "too slow");
                 self.session.abort(frame.unwrap_or(CloseFrame::EMPTY));
