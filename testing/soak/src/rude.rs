@@ -23,7 +23,7 @@ async fn act(plain: u16, secure: u16, dice: &mut Dice) -> io::Result<()> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let act = dice.below(9);
     if act == 0 {
-        // Says nothing, for longer than a handshake may take.
+        // Says nothing.
         sleep(Duration::from_secs(dice.below(8))).await;
         return Ok(());
     }

@@ -22,14 +22,15 @@ use crate::figures::Figures;
 ///
 /// If it cannot listen, or a question cannot be answered.
 pub(crate) async fn run() -> Result<()> {
-    let keepalive = Keepalive::every(Duration::from_secs(5)).grace(Duration::from_secs(10));
+    let keepalive = Keepalive::every(Duration::from_secs(10)).grace(Duration::from_secs(30));
     let config = Config::server()
         .keepalive(keepalive)
         .close_timeout(Duration::from_secs(3))
         .compression(Deflate::server());
     let server = Server::builder()
         .config(config)
-        .handshake_timeout(Duration::from_secs(5))
+        // Clients that share a busy machine with the server are slow, and polite nevertheless.
+        .handshake_timeout(Duration::from_secs(30))
         .max_handshakes(10_000)
         .bind("127.0.0.1:0")
         .await?;

@@ -27,7 +27,7 @@ const RUDE: u64 = 5;
 const MEMORY: usize = 64 << 10;
 
 /// How long the server may take to have what it had before: the longest of its timeouts.
-const SETTLE: Duration = Duration::from_secs(40);
+const SETTLE: Duration = Duration::from_secs(60);
 
 /// How long a shutdown may take, in seconds.
 const DEADLINE: u64 = 20;

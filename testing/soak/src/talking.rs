@@ -28,7 +28,7 @@ impl Ways {
         let mut clients = Vec::new();
         for compression in [None, Some(Deflate::client().threshold(1))] {
             let compression = compression.map(towline::Compression::from);
-            let config = Config::client().compression(compression);
+            let config = Config::client().compression(compression).close_timeout(LONG);
             let client = Client::new().config(config).proxy(Proxy::none()).connect_timeout(LONG);
             let tls = Tls::new().dangerously_accept_any_certificate();
             clients.push((client.clone(), format!("ws://127.0.0.1:{plain}/")));

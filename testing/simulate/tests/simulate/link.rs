@@ -65,6 +65,9 @@ pub(crate) struct Pipe {
     pub(crate) is_held: bool,
     is_ended: bool,
     pub(crate) written_at: Instant,
+    /// When a write last found room again: the peer takes bytes.
+    pub(crate) taken_at: Instant,
+    was_full: bool,
     /// The arrival of the last byte that was read.
     arrived: Option<Instant>,
     pub(crate) reader: Option<Waker>,
@@ -220,6 +223,8 @@ impl Pipe {
             is_held: false,
             is_ended: false,
             written_at: now,
+            taken_at: now,
+            was_full: false,
             arrived: None,
             reader: None,
             writer: None,
@@ -355,11 +360,15 @@ impl State {
         let room = shape.buffer.saturating_sub(self.pipes[side].queued);
         let count = self.dice.size(1, shape.most).min(room).min(bytes.len());
         if count == 0 && !bytes.is_empty() {
+            self.pipes[side].was_full = true;
             return Taken::Full(reset);
         }
         let pipe = &mut self.pipes[side];
         pipe.queued += count;
         pipe.written_at = now;
+        if std::mem::take(&mut pipe.was_full) {
+            pipe.taken_at = now;
+        }
         self.note(side, count as u64 | 1 << 32);
         self.send(side, Bytes::copy_from_slice(&bytes[..count]), shape);
         self.react(side, shape);

@@ -23,7 +23,8 @@ mod verdict;
 
 use std::cell::Cell;
 use std::env;
-use std::sync::Once;
+use std::sync::{Once, mpsc};
+use std::time::Duration;
 
 use crate::link::Sabotage;
 use crate::world::Report;
@@ -32,6 +33,9 @@ thread_local! {
     /// How often something has panicked on this thread, in tasks of the library too.
     static PANICS: Cell<usize> = const { Cell::new(0) };
 }
+
+/// How long a seed may take, in real time: thousands of times as long as it does.
+const WATCHDOG: Duration = Duration::from_secs(300);
 
 /// Runs a seed on a thread of its own: nothing is left there of earlier seeds.
 fn simulate(seed: u64, sabotage: Option<Sabotage>) -> Report {
@@ -43,7 +47,8 @@ fn simulate(seed: u64, sabotage: Option<Sabotage>) -> Report {
             before(info);
         }));
     });
-    let run = std::thread::spawn(move || {
+    let (done, report) = mpsc::channel();
+    std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             // Timers fire in the same place, however many tasks ran before.
@@ -56,9 +61,12 @@ fn simulate(seed: u64, sabotage: Option<Sabotage>) -> Report {
         if panics > 0 {
             report.faults.push(format!("{panics} panics"));
         }
-        report
+        let _ = done.send(report);
     });
-    run.join().unwrap()
+    // A task that never lets time pass is not noticed by the simulated clock.
+    let report = report.recv_timeout(WATCHDOG);
+    report
+        .unwrap_or_else(|_| panic!("seed {seed} does not end: cargo xtask simulate --seed {seed}"))
 }
 
 fn number(name: &str) -> Option<u64> {

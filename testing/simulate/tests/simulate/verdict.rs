@@ -109,11 +109,14 @@ fn ended(end: &Ledger, peer: Option<&Ledger>, link: &Link, found: &mut Vec<Strin
         // Keepalive ends with the first close frame or error, and the close timeout begins.
         let is_closing = end.closing.is_some()
             || closed.received().is_some()
-            || matches!(closed.cause(), CloseCause::TransportFailed(_) | CloseCause::CloseTimeout);
+            || matches!(
+                closed.cause(),
+                CloseCause::TransportFailed(_) | CloseCause::CloseTimeout | CloseCause::Aborted
+            );
         let closing = if is_closing { end.config.close_timeout } else { Duration::ZERO };
         // A peer that takes bytes is alive too, which the library notes when it next looks.
         let look = keepalive.map_or(LOOK, |it| it.interval.min(LOOK));
-        let taken = state.pipes[end.side].written_at + look;
+        let taken = state.pipes[end.side].taken_at + look;
         let most = heard.max(receiving).max(taken) + limit + closing + TICK;
         if *at > most && closed.cause() != CloseCause::Handshake {
             let late = *at - most;
