@@ -102,6 +102,8 @@
 
 mod error;
 
+mod transient;
+
 mod transport;
 
 #[cfg(feature = "rustls")]
@@ -152,7 +154,7 @@ pub use towline_proto::handshake::{
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
     Initiator, InvalidClose, InvalidUtf8, Keepalive, LimitExceeded, MalformedClose, Message,
-    MessageKind, MessageRef, Negotiated, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats, Text,
-    Traffic, Violation,
+    MessageKind, MessageRef, Negotiated, NotText, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats,
+    Text, Traffic, Violation,
 };
 pub use transport::{Io, TlsInfo, TlsStream};

@@ -1,5 +1,6 @@
 // An echo server on Node: `node server.mjs ws|websocket [--listen 127.0.0.1:0] [--compress
-// [--takeover]] [--tls DIRECTORY]`. Other options of the Rust servers are ignored.
+// [--takeover]] [--tls DIRECTORY]`; ws also fans out, with `--fanout`. Other options of the Rust servers
+// are ignored.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -14,21 +15,23 @@ const compression = (takeover) => ({
 });
 
 const libraries = {
-  async ws(http, deflate) {
-    const { WebSocketServer } = await import('ws');
+  async ws(http, deflate, isFanout) {
+    const { default: WebSocket, WebSocketServer } = await import('ws');
     const server = new WebSocketServer({
       server: http,
       maxPayload: LARGEST,
       perMessageDeflate: deflate,
       clientTracking: false,
     });
-    server.on('connection', (socket) => {
+    server.on('connection', (socket, request) => {
       socket.on('error', () => {});
-      socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+      if (isFanout) fanOut(socket, request.url, WebSocket.OPEN);
+      else socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
     });
   },
 
-  async websocket(http) {
+  async websocket(http, _deflate, isFanout) {
+    if (isFanout) throw new Error('no fan-out here');
     const { default: library } = await import('websocket');
     const server = new library.server({
       httpServer: http,
@@ -45,6 +48,25 @@ const libraries = {
       });
     });
   },
+};
+
+// `/join/TOPIC` or `/publish/TOPIC`, and the loop over clients of the documentation of ws.
+const topics = new Map();
+const fanOut = (socket, path, OPEN) => {
+  const [, action, topic] = path.split('/');
+  if (!topics.has(topic)) topics.set(topic, new Set());
+  const members = topics.get(topic);
+  if (action === 'join') {
+    members.add(socket);
+    socket.on('close', () => members.delete(socket));
+    socket.send('joined');
+    return;
+  }
+  socket.on('message', (data, isBinary) => {
+    for (const client of members) {
+      if (client.readyState === OPEN) client.send(data, { binary: isBinary });
+    }
+  });
 };
 
 const [name, ...rest] = process.argv.slice(2);
@@ -65,7 +87,7 @@ const http =
     ? createServer()
     : createSecureServer({ cert: file('chain.pem'), key: file('key.pem') });
 const deflate = rest.includes('--compress') && compression(rest.includes('--takeover'));
-await libraries[name](http, deflate);
+await libraries[name](http, deflate, rest.includes('--fanout'));
 http.listen({ host, port: Number(port), backlog: 1024 }, () => {
   const address = http.address();
   console.log(`listening ${address.address}:${address.port}`);

@@ -22,6 +22,10 @@ impl Pace {
         self.rounds
     }
 
+    pub(crate) fn warm_up(self) -> f64 {
+        self.warm_up
+    }
+
     pub(crate) fn seconds(self) -> f64 {
         self.seconds
     }

@@ -35,11 +35,15 @@ mod plot;
 
 mod fair;
 
+mod fanout;
+
 pub(crate) mod instructions;
 
 mod writing;
 
 mod session;
+
+mod choosing;
 
 use std::path::PathBuf;
 
@@ -47,15 +51,16 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::workspace::Workspace;
+use choosing::{Chosen, choose_peers, choose_scenarios, chosen, list, list_fanout};
 use instructions::Verdict;
 use machine::Machine;
-use peer::{Peer, Source};
-use scenario::{SCENARIOS, Scenario};
+use peer::Peer;
+use scenario::Scenario;
 use session::Session;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Measure only echoes without compression (with none of these ten options: everything)
+    /// Measure only echoes without compression (with none of these eleven options: everything)
     #[arg(long)]
     echo: bool,
     /// Measure only compressed echoes, and the memory of idle connections with compression
@@ -82,6 +87,9 @@ pub(crate) struct Options {
     /// Measure only the effect of one connection on all others
     #[arg(long)]
     fair: bool,
+    /// Measure only servers that send a message of one connection to many
+    #[arg(long)]
+    fanout: bool,
     /// Measure only clients, and the speed of masking
     #[arg(long)]
     client: bool,
@@ -95,7 +103,7 @@ pub(crate) struct Options {
     /// --fair, 1, or 0.5 with --quick]
     #[arg(long, value_name = "S")]
     seconds: Option<f64>,
-    /// Only these scenarios, by the start of their names; only echoes and --fair have scenarios
+    /// Only these scenarios, by the start of their names; only echoes, --fair and --fanout have scenarios
     /// [default: all]
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     scenario: Vec<String>,
@@ -103,8 +111,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     peer: Vec<String>,
     /// Also measure this echo server, made with uWebSockets or anything else. It takes `--listen ADDRESS`
-    /// and prints `listening ADDRESS`; with --tls it takes `--tls-cert FILE --tls-key FILE` too. It is
-    /// first run once with `--version`, and the results include the output
+    /// and prints `listening ADDRESS`; with --tls it takes `--tls-cert FILE --tls-key FILE` too. With --fanout
+    /// it takes `--fanout`: it sends the text `joined` to a connection whose request has the path
+    /// `/join/TOPIC`, and then each message of a connection with the path `/publish/TOPIC`. It is first run once with `--version`, and the results include the output
     #[arg(long, value_name = "PROGRAM")]
     uws: Option<PathBuf>,
     /// The directory for the numbers of every turn [default: target/bench/results]
@@ -114,7 +123,7 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["quick", "scenario", "peer", "instructions"])]
     publish: bool,
     /// Count the instructions of the hot paths instead, and compare them with the baseline
-    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "tls", "axum", "http2", "cores", "fair", "client"])]
+    #[arg(long, conflicts_with_all = ["echo", "compressed", "memory", "accept", "tls", "axum", "http2", "cores", "fair", "fanout", "client"])]
     instructions: bool,
     /// Write the counts as the new baseline
     #[arg(long, requires = "instructions")]
@@ -129,10 +138,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if options.instructions {
         return count(workspace, options.update);
     }
-    let (scenarios, unfair) = choose_scenarios(options)?;
+    let Chosen { echoes: scenarios, unfair, fanned } = choose_scenarios(options)?;
     let peers = choose_peers(options)?;
     if options.list {
         list(&scenarios, &unfair, &peers, &chosen(options, peer::frameworks()));
+        list_fanout(&fanned, &chosen(options, peer::fanning_out(options.uws.as_deref())));
         return Ok(true);
     }
     let machine = Machine::look(workspace, options.uws.as_deref())?;
@@ -172,6 +182,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
         let (peers, left_out) = building::build(workspace, able.collect())?;
         failures.extend(left_out);
         session.fair(&unfair, &peers, &mut failures)?;
+    }
+    if asked.fanout && !fanned.is_empty() {
+        let peers = chosen(options, peer::fanning_out(options.uws.as_deref()));
+        let (peers, left_out) = building::build(workspace, peers)?;
+        failures.extend(left_out);
+        session.fanout(&fanned, &peers, &mut failures)?;
     }
     if asked.client {
         building::build_clients(workspace)?;
@@ -261,6 +277,7 @@ struct Asked {
     http2: bool,
     cores: bool,
     fair: bool,
+    fanout: bool,
     client: bool,
 }
 
@@ -277,13 +294,14 @@ impl Asked {
             http2,
             cores,
             fair,
+            fanout,
             client,
             ..
         } = options;
         // A named scenario means echoes.
         let all = options.scenario.is_empty();
-        if echo || compressed || memory || accept || tls || axum || http2 || cores || fair || client
-        {
+        let servers = echo || compressed || memory || accept || tls || cores;
+        if servers || axum || http2 || fair || fanout || client {
             let compressed_memory = compressed && all;
             return Self {
                 echo,
@@ -296,6 +314,7 @@ impl Asked {
                 http2,
                 cores,
                 fair,
+                fanout,
                 client,
             };
         }
@@ -310,6 +329,7 @@ impl Asked {
             http2: all,
             cores: all,
             fair: all,
+            fanout: all,
             client: all,
         }
     }
@@ -335,88 +355,6 @@ fn count(workspace: &Workspace, update: bool) -> Result<bool> {
     Ok(false)
 }
 
-/// Echoes, and with `--fair` the effect of one connection on others.
-fn choose_scenarios(
-    options: &Options,
-) -> Result<(Vec<&'static Scenario>, Vec<&'static fair::Scenario>)> {
-    let chosen = |scenario: &str| {
-        let mut names = options.scenario.iter();
-        options.scenario.is_empty() || names.any(|name| scenario.starts_with(name.as_str()))
-    };
-    let scenarios: Vec<_> = SCENARIOS.iter().filter(|scenario| chosen(scenario.name)).collect();
-    let is_fair = options.fair || options.scenario.is_empty();
-    let unfair = fair::SCENARIOS.iter().filter(|scenario| is_fair && chosen(scenario.name));
-    let unfair: Vec<_> = unfair.collect();
-    for name in &options.scenario {
-        let is_known = scenarios.iter().any(|scenario| scenario.name.starts_with(name.as_str()))
-            || unfair.iter().any(|scenario| scenario.name.starts_with(name.as_str()));
-        if !is_known {
-            let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-            let fair: Vec<_> = fair::SCENARIOS.iter().map(|scenario| scenario.name).collect();
-            bail!(
-                "there is no scenario {name:?}; there are {}; and with --fair {}",
-                names.join(", "),
-                fair.join(", ")
-            );
-        }
-    }
-    if options.echo && scenarios.iter().all(|scenario| scenario.is_compressed()) {
-        bail!("--echo is for scenarios without compression; these are for --compressed");
-    }
-    if (options.axum || options.http2) && scenarios.iter().all(|scenario| scenario.is_compressed())
-    {
-        bail!(
-            "--axum and --http2 are for scenarios without compression; these are for --compressed"
-        );
-    }
-    if options.compressed && !scenarios.iter().any(|scenario| scenario.is_compressed()) {
-        bail!("--compressed is for scenarios with compression; these are for --echo");
-    }
-    Ok((scenarios, unfair))
-}
-
-fn choose_peers(options: &Options) -> Result<Vec<Peer>> {
-    let all = peer::all(options.uws.as_deref());
-    let frameworks = peer::frameworks();
-    for name in &options.peer {
-        let mut known = all.iter().chain(&frameworks);
-        if !known.any(|peer| peer.is_called(name)) {
-            let names: Vec<_> = all.iter().chain(&frameworks).map(|peer| peer.name).collect();
-            bail!("unknown peer {name:?}; the peers are {}", names.join(", "));
-        }
-    }
-    Ok(chosen(options, all))
-}
-
-/// Those of these peers that were chosen.
-fn chosen(options: &Options, peers: Vec<Peer>) -> Vec<Peer> {
-    let chosen = |peer: &Peer| {
-        let mut names = options.peer.iter();
-        let unasked = peer.is_floor() || peer.source == Source::Given;
-        options.peer.is_empty() || unasked || names.any(|name| peer.is_called(name))
-    };
-    peers.into_iter().filter(chosen).collect()
-}
-
-fn list(scenarios: &[&Scenario], unfair: &[&fair::Scenario], peers: &[Peer], frameworks: &[Peer]) {
-    for scenario in scenarios {
-        println!("{:<26} {}", scenario.name, scenario.about());
-    }
-    println!();
-    for scenario in unfair {
-        let about = scenario.about.replace("{held}", &scenario.held.to_string());
-        println!("{:<26} {about}", scenario.name);
-    }
-    println!();
-    for peer in peers {
-        println!("{:<26} {}", peer.name, peer.about);
-    }
-    println!();
-    for peer in frameworks {
-        println!("{:<26} {}, for --axum and --http2", peer.name, peer.about);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Command;
@@ -428,7 +366,7 @@ mod tests {
     fn the_help_tells_how_the_given_program_is_run() {
         let mut command = Options::augment_args(Command::new("bench"));
         let help = command.render_long_help().to_string();
-        for argument in ["--listen", "--tls-cert", "--tls-key", "--version"] {
+        for argument in ["--listen", "--tls-cert", "--tls-key", "--fanout", "/join/", "--version"] {
             assert!(help.contains(argument), "{argument} is not in {help}");
         }
     }

@@ -248,7 +248,7 @@ fn ratio(of: u64, to: u64) -> f64 {
 }
 
 /// Exact up to 2^53, more than any count here.
-fn as_float(count: u64) -> f64 {
+pub(crate) fn as_float(count: u64) -> f64 {
     #[allow(clippy::cast_precision_loss)]
     let float = count as f64;
     float

@@ -44,6 +44,9 @@ pub(crate) struct Peer {
 /// messages as they are.
 const COMPRESSING: [&str; 6] = ["bare", "sockudo-ws", "towline", "uWebSockets", "ws", "yawc"];
 
+/// Towline without topics, which sends to all connections.
+pub(crate) const TOWLINE_TO_ALL: &str = "towline-broadcast";
+
 const FAST: &str = "fastwebsockets";
 const TOKIO_WS: &str = "tokio-websockets";
 const TUNGSTENITE: &str = "tokio-tungstenite";
@@ -85,6 +88,25 @@ pub(crate) fn over_http2() -> Vec<Peer> {
 /// The servers that only the tables for axum and for HTTP/2 have.
 pub(crate) fn frameworks() -> Vec<Peer> {
     [TOWLINE_AXUM, AXUM, TOWLINE_HYPER].map(Peer::of).into()
+}
+
+/// The servers of the tables for fan-out.
+pub(crate) fn fanning_out(uws: Option<&Path>) -> Vec<Peer> {
+    use Rank::{Floor, Plain, Towline, Tuned};
+    let mut peers = [
+        ("bare", "bare", "plain", Floor, false, "a loop that writes the same bytes to each socket"),
+        ("towline-topics", "towline", "plain", Towline, true, "join and publish"),
+        (TOWLINE_TO_ALL, "towline", "broadcast", Towline, true, "broadcast to all connections"),
+        (TUNGSTENITE, TUNGSTENITE, "plain", Plain, true, "a broadcast channel, a task per socket"),
+        (TUNGSTENITE_BATCHED, TUNGSTENITE, "batched", Tuned, true, "the same, feed and flush"),
+        (FAST, FAST, "plain", Plain, true, "a broadcast channel, a task per socket, on hyper"),
+        ("axum", "axum", "plain", Plain, true, "the chat of its examples"),
+    ]
+    .map(Peer::of)
+    .to_vec();
+    let others = all(uws).into_iter().filter(|peer| ["ws", "uWebSockets"].contains(&peer.name));
+    peers.extend(others);
+    peers
 }
 
 /// Name, library, mode, rank, whether the library does the opening handshake, and a description.
@@ -225,6 +247,18 @@ mod tests {
         assert_eq!(names(under_axum()), ["bare", "towline", "towline-axum", "axum"]);
         assert_eq!(names(over_http2()), ["towline-hyper", "towline-axum", "axum"]);
         assert_eq!(names(frameworks()), ["towline-axum", "axum", "towline-hyper"]);
+    }
+
+    #[test]
+    fn the_tables_for_fan_out_have_a_floor_and_every_way_of_towline() {
+        let peers = fanning_out(Some(Path::new("uws")));
+        assert!(peers[0].is_floor());
+        for peer in &peers {
+            assert_eq!(peers.iter().filter(|other| other.name == peer.name).count(), 1);
+        }
+        assert_eq!(peers.iter().filter(|peer| peer.is_called("towline")).count(), 2);
+        let foreign = peers.iter().filter(|peer| peer.rank == Rank::Foreign);
+        assert_eq!(foreign.map(|peer| peer.name).collect::<Vec<_>>(), ["ws", "uWebSockets"]);
     }
 
     #[test]

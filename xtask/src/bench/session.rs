@@ -14,7 +14,7 @@ use crate::bench::scenario::Scenario;
 use crate::bench::serving::Bench;
 use crate::bench::writing::Run;
 use crate::bench::{
-    clients, cores, echoing, fair, frameworks, plot, standing, table, tls, writing,
+    clients, cores, echoing, fair, fanout, frameworks, plot, standing, table, tls, writing,
 };
 
 pub(crate) struct Session<'a> {
@@ -194,6 +194,19 @@ impl Session<'_> {
         let (watch, span) = (Watch::start(), fair::Span { rounds, seconds, held });
         let results = fair::measure(&self.bench, scenarios, peers, span, failures);
         self.keep("fairness", &self.run(Some(seconds), &watch), &results, &fair::table(&results))
+    }
+
+    /// Fan-out, with these servers.
+    pub(crate) fn fanout(
+        &self,
+        scenarios: &[&fanout::Scenario],
+        peers: &[Peer],
+        failures: &mut Vec<String>,
+    ) -> Result<()> {
+        let (watch, pace) = (Watch::start(), self.pace());
+        let results = fanout::measure(&self.bench, scenarios, peers, pace, failures);
+        let run = self.run(Some(pace.seconds()), &watch);
+        self.keep("fanout", &run, &results, &fanout::table(&results))
     }
 
     /// Clients of these names, and masking.

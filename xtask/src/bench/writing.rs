@@ -97,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_the_sections_for_frameworks() {
+    fn the_page_has_the_newer_sections() {
         let page = include_str!("../../../docs/benchmarks/README.md");
-        for name in ["axum", "axum-memory", "http2"] {
+        for name in ["axum", "axum-memory", "http2", "fanout"] {
             let replaced = with_section(page, name, "the table").expect(name);
             assert!(replaced.contains(&format!("<!-- {name} -->\n\nthe table\n")), "{name}");
         }

@@ -49,7 +49,7 @@
 //!
 //! # What it costs
 //!
-//! A connection that is in no topic has a pointer for them. The first topic of a connection costs about
+//! A connection that is in no topic has nothing for them but a pointer. The first topic of a connection costs about
 //! 110 bytes, each further one about 70; a topic about 400 and its name. Publishing locks the topic for
 //! a moment and does not look at the members. A task delivers, and lives as long as there is something
 //! to deliver. Topics share no lock that every publisher takes.

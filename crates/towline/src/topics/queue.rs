@@ -62,9 +62,11 @@ impl Queue {
         std::mem::take(&mut self.cost)
     }
 
-    /// Whether the last message was pushed on another thread, which may push more before it yields.
+    /// Whether the last message that is queued was pushed on another thread, which can push more
+    /// before it yields.
     pub(crate) fn is_of_other_thread(&self) -> bool {
-        self.pushed_on.is_some_and(|thread| thread != this_thread())
+        let is_other = |thread| thread != this_thread();
+        !self.messages.is_empty() && self.pushed_on.is_some_and(is_other)
     }
 
     /// The number of the next message.

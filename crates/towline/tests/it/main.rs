@@ -28,6 +28,9 @@ mod relaying;
 #[cfg(feature = "deflate")]
 mod compressed;
 
+#[cfg(feature = "deflate")]
+mod fair_to_echoes;
+
 mod waiting;
 
 mod to_the_byte;

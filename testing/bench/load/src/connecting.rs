@@ -74,7 +74,7 @@ pub(crate) fn connect_by(
         }
         for link in &mut opened[from..] {
             let rest = read_answer(link, offer)?;
-            ensure!(rest == 0 && !link.has_unread(), "the server sent something unasked");
+            ensure!(rest.is_empty() && !link.has_unread(), "the server sent something unasked");
         }
     }
     Ok(opened)
@@ -94,6 +94,51 @@ pub(crate) fn connect_to(
     request(&mut stream, address, resource, offer)?;
     read_answer(&mut stream, offer)?;
     Ok(stream)
+}
+
+/// Opens a connection to each of these resources, `together` at a time, and reads the first message on each:
+/// a short text in one frame, possibly compressed.
+///
+/// # Errors
+///
+/// As [`connect`], and if that message is not sent, or anything more.
+pub(crate) fn connect_greeted(
+    address: SocketAddr,
+    resources: &[String],
+    together: usize,
+    offer: Compression,
+    greeting: &str,
+) -> Result<Vec<TcpStream>> {
+    let mut opened = Vec::with_capacity(resources.len());
+    for resources in resources.chunks(together.max(1)) {
+        let from = opened.len();
+        for resource in resources {
+            let mut stream = open(address).context("cannot connect")?;
+            request(&mut stream, address, resource, offer)?;
+            opened.push(stream);
+        }
+        for stream in &mut opened[from..] {
+            let rest = read_answer(stream, offer)?;
+            read_greeting(stream, rest, greeting)?;
+        }
+    }
+    Ok(opened)
+}
+
+/// Reads a frame that begins with these bytes.
+fn read_greeting(stream: &mut impl Read, mut frame: Vec<u8>, greeting: &str) -> Result<()> {
+    const RSV1: u8 = 0x40;
+    let mut buffer = [0; 128];
+    while frame.len() < 2 || frame.len() < 2 + usize::from(frame[1]) {
+        match stream.read(&mut buffer).context("no first message")? {
+            0 => bail!("the connection ended before the first message"),
+            read => frame.extend_from_slice(&buffer[..read]),
+        }
+    }
+    let is_text = frame[0] & !RSV1 == 0x81 && frame.len() == 2 + usize::from(frame[1]);
+    let is_greeting = frame[0] & RSV1 != 0 || &frame[2..] == greeting.as_bytes();
+    ensure!(is_text && is_greeting, "the first message is not {greeting:?}: {frame:?}");
+    Ok(())
 }
 
 fn request(
@@ -140,8 +185,8 @@ fn open(address: SocketAddr) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Reads and checks the answer, and returns how many bytes came after it.
-fn read_answer(stream: &mut impl Read, offer: Compression) -> Result<usize> {
+/// Reads and checks the answer, and returns the bytes that came after it.
+fn read_answer(stream: &mut impl Read, offer: Compression) -> Result<Vec<u8>> {
     let mut head = [0; 4096];
     let mut length = 0;
     let end = loop {
@@ -156,7 +201,7 @@ fn read_answer(stream: &mut impl Read, offer: Compression) -> Result<usize> {
         }
     };
     check_answer(&String::from_utf8_lossy(&head[..end]), offer)?;
-    Ok(length - end)
+    Ok(head[end..length].to_vec())
 }
 
 fn check_answer(head: &str, offer: Compression) -> Result<()> {
@@ -188,4 +233,25 @@ fn check_answer(head: &str, offer: Compression) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_is_one_frame_with_this_text() {
+        let read = |first: &[u8], mut later: &[u8]| read_greeting(&mut later, first.to_vec(), "hi");
+        assert!(read(&[], &[0x81, 2, b'h', b'i']).is_ok());
+        assert!(read(&[0x81, 2, b'h'], b"i").is_ok());
+        assert!(read(&[0xc1, 3, 0xca, 0xc8, 0x04], &[]).is_ok());
+        for (first, later) in [
+            (&[0x81, 2, b'h', b'o'][..], &[][..]),
+            (&[0x81, 2, b'h', b'i', 0x81], &[]),
+            (&[0x82, 2, b'h', b'i'], &[]),
+            (&[0x81, 2], b"h"),
+        ] {
+            assert!(read(first, later).is_err(), "{first:?} {later:?}");
+        }
+    }
 }

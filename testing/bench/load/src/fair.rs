@@ -25,7 +25,7 @@ const PROBES: usize = 4;
 const OVERTIME: Duration = Duration::from_secs(5);
 
 /// The descriptors for everything except held connections.
-const SPARE: u64 = 100;
+pub(crate) const SPARE: u64 = 100;
 
 pub(crate) struct Plan {
     pub(crate) address: SocketAddr,

@@ -1,4 +1,4 @@
-//! The latencies of echoes, and their percentiles.
+//! The latencies of echoes and of deliveries, and their percentiles.
 
 use std::time::Duration;
 
@@ -22,12 +22,17 @@ pub(crate) struct Summary {
 }
 
 impl Latencies {
+    /// Records the latency of a message, for itself alone.
+    pub(crate) fn add_one(&mut self, took: Duration) {
+        self.nanoseconds.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
     /// Records the latency of an echo. It also counts for the messages that would have been sent meanwhile,
     /// one in each `interval`, each with the time that it would have waited.
     pub(crate) fn add(&mut self, took: Duration, interval: Duration) {
         let mut left = Some(took);
         while let Some(took) = left {
-            self.nanoseconds.push(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+            self.add_one(took);
             left = took.checked_sub(interval).filter(|left| !left.is_zero());
         }
     }

@@ -1,6 +1,6 @@
 //! The load generator of the benchmark: a client on one thread that costs less than any server. It
 //! sends prebuilt frames, counts the replies by their headers, checks the length of each, and compares
-//! a sample with the sent messages.
+//! a sample with the sent messages. Or it publishes, and does the same at each member.
 //!
 //! It uses no WebSocket library, so that none is its own peer; over HTTP/2 it uses the crate h2, as all
 //! servers here do. It reads the server's processor time at both ends of the measured interval, and
@@ -40,6 +40,10 @@ mod greedy;
 
 mod fair;
 
+mod audience;
+
+mod fanout;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,7 +59,7 @@ use crate::process::Watched;
 use crate::session::Tls;
 
 #[derive(Parser)]
-#[command(about = "Loads a WebSocket echo server, and prints what it took as JSON")]
+#[command(about = "Loads a WebSocket server, and prints what it took as JSON")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -71,6 +75,8 @@ enum Command {
     Accept(StandingArguments),
     /// Put load on one connection, and measure the latency of others
     Fair(FairArguments),
+    /// Publish to topics, and receive at all members
+    Fanout(FanoutArguments),
     /// Write a certificate for loopback and its key, `chain.pem` and `key.pem`
     Certificate { directory: PathBuf },
 }
@@ -173,6 +179,31 @@ struct FairArguments {
     probe: Option<SocketAddr>,
 }
 
+#[derive(Args)]
+struct FanoutArguments {
+    /// The connections are the members of each topic
+    #[command(flatten)]
+    target: Target,
+    /// The number of topics, each with a publisher of its own
+    #[arg(long, default_value_t = 1)]
+    topics: usize,
+    /// The messages that are published together. The next follow when all members have them
+    #[arg(long, default_value_t = 1)]
+    burst: usize,
+    /// Add a member that never reads to the first topic, and publish to it alone until nothing more fits
+    #[arg(long)]
+    stalled: bool,
+    /// The seconds of warm-up
+    #[arg(long, default_value_t = 1.0)]
+    warm_up: f64,
+    /// The seconds of measurement
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// Compare the payload of one message in this many
+    #[arg(long, default_value_t = 16)]
+    compare_every: u64,
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(line) => {
@@ -212,6 +243,7 @@ fn run(command: Command) -> Result<String> {
         Command::Hold(arguments) => json(&standing::hold(&standing_plan(&arguments)?)?),
         Command::Accept(arguments) => json(&standing::accept(&standing_plan(&arguments)?)?),
         Command::Fair(arguments) => json(&fair::run(&fair_plan(&arguments)?)?),
+        Command::Fanout(arguments) => json(&fanout::run(&fanout_plan(&arguments)?)?),
         Command::Certificate { directory } => {
             certificates::write(&directory)?;
             Ok(format!("written to {}", directory.display()))
@@ -229,6 +261,23 @@ fn fair_plan(arguments: &FairArguments) -> Result<fair::Plan> {
         warm_up: span(*warm_up)?,
         measured: span(*seconds)?,
         probe: *probe,
+        server: Watched::new(target.pid),
+    })
+}
+
+fn fanout_plan(arguments: &FanoutArguments) -> Result<fanout::Plan> {
+    let FanoutArguments { target, topics, burst, stalled, warm_up, seconds, compare_every } =
+        arguments;
+    Ok(fanout::Plan {
+        address: target.address,
+        shape: target.shape(),
+        topics: *topics,
+        members: target.connections,
+        burst: *burst,
+        stalled: *stalled,
+        warm_up: span(*warm_up)?,
+        measured: span(*seconds)?,
+        compare_every: *compare_every,
         server: Watched::new(target.pid),
     })
 }

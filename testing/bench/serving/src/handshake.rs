@@ -35,6 +35,15 @@ pub async fn upgrade(stream: &mut impl Stream) -> Result<()> {
 ///
 /// As [`upgrade`].
 pub async fn upgrade_with(stream: &mut impl Stream, extensions: Option<&str>) -> Result<()> {
+    upgrade_to(stream, extensions).await.map(drop)
+}
+
+/// The same, and returns the resource of the request.
+///
+/// # Errors
+///
+/// As [`upgrade`].
+pub async fn upgrade_to(stream: &mut impl Stream, extensions: Option<&str>) -> Result<String> {
     let mut head = [0; 2048];
     let mut length = 0;
     while !head[..length].ends_with(b"\r\n\r\n") {
@@ -47,6 +56,7 @@ pub async fn upgrade_with(stream: &mut impl Stream, extensions: Option<&str>) ->
         }
     }
     let head = std::str::from_utf8(&head[..length]).context("the request is not text")?;
+    let resource = head.split(' ').nth(1).context("the request has no resource")?.to_owned();
     let key = head
         .lines()
         .filter_map(|line| line.split_once(':'))
@@ -64,7 +74,8 @@ pub async fn upgrade_with(stream: &mut impl Stream, extensions: Option<&str>) ->
     );
     stream.write_all(answer.as_bytes()).await?;
     // TLS may have kept some of it.
-    Ok(stream.flush().await?)
+    stream.flush().await?;
+    Ok(resource)
 }
 
 /// Returns the `Sec-WebSocket-Accept` for this key.

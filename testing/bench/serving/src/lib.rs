@@ -1,4 +1,4 @@
-//! Code shared by the echo servers of the benchmark: options, listening socket, runtime, and what a careful
+//! Code shared by the servers of the benchmark: options, listening socket, runtime, and what a careful
 //! user of a library would add by hand to save system calls.
 
 pub mod options;
@@ -12,6 +12,8 @@ pub mod stream;
 pub mod securing;
 
 pub mod listening;
+
+pub mod fanout;
 
 pub mod handshake;
 

@@ -10,7 +10,7 @@ use clap::Parser;
 use rustix::net::sockopt::{set_socket_reuseaddr, set_socket_reuseport};
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio_rustls::TlsAcceptor;
 
@@ -36,22 +36,17 @@ pub fn run<S: Serve>(modes: &[&str]) -> Result<()> {
     let options = Arc::new(parse(modes)?);
     let acceptor = options.tls.as_deref().map(securing::acceptor).transpose()?;
     run_on(&options.clone(), move |listener| {
-        accept::<S>(listener, options.clone(), acceptor.clone())
+        serve_all::<S>(listener, options.clone(), acceptor.clone())
     })
 }
 
-async fn accept<S: Serve>(
+async fn serve_all<S: Serve>(
     listener: TcpListener,
     options: Arc<Options>,
     acceptor: Option<TlsAcceptor>,
 ) -> Result<()> {
     loop {
-        // The descriptors are used up, or the client has gone; the next one may succeed.
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        stream.set_nodelay(true)?;
+        let stream = accept(&listener).await?;
         let verbose = options.verbose;
         match &acceptor {
             None => spawn(S::serve(stream, options.clone()), verbose),
@@ -63,7 +58,20 @@ async fn accept<S: Serve>(
     }
 }
 
-fn spawn(served: impl Future<Output = Result<()>> + Send + 'static, verbose: bool) {
+/// Returns the next connection, with Nagle's algorithm off.
+pub(crate) async fn accept(listener: &TcpListener) -> Result<TcpStream> {
+    loop {
+        // An error means that the descriptors are used up, or the client has gone; the next one may succeed.
+        if let Ok((stream, _)) = listener.accept().await {
+            stream.set_nodelay(true)?;
+            return Ok(stream);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Serves a connection in a task of its own.
+pub(crate) fn spawn(served: impl Future<Output = Result<()>> + Send + 'static, verbose: bool) {
     probing::spawn(async move {
         if let Err(error) = served.await
             && verbose

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Echoes until the process ends, by default on one thread.
+/// Echoes, or fans out, until the process ends, by default on one thread.
 ///
 /// The first line of output is `listening ADDRESS`.
 #[derive(Debug, Clone, Parser)]
@@ -34,6 +34,11 @@ pub struct Options {
     /// Accept context takeover in both directions, with windows of 15 bits [default: in neither]
     #[arg(long, requires = "compress")]
     pub takeover: bool,
+
+    /// Fan out instead of echoing. A connection whose request has the path `/join/TOPIC` is sent the text
+    /// `joined`, and then every message of each connection with the path `/publish/TOPIC`
+    #[arg(long, conflicts_with = "tls")]
+    pub fanout: bool,
 
     /// The number of threads: workers of one runtime
     #[arg(long, default_value_t = 1)]

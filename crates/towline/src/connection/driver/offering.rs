@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use towline_proto::{CloseCode, CloseFrame, Message, Refused};
 
-use crate::connection::groups::{Group, GroupKey, Groups, Offer, Offered};
+use crate::connection::groups::{Group, GroupKey, Offer, Offered};
 use crate::connection::shared::{Core, Shared};
 use crate::connection::work::Work;
 
@@ -16,19 +16,15 @@ impl Shared {
         if !core.session.is_open() {
             return Err(Refused::Closing);
         }
-        let groups = core.groups.get_or_insert_with(|| Box::new(Groups::new(self.info.id)));
-        Ok(groups.insert(group, since))
+        Ok(core.groups.get_or_insert_default().insert(self.info.id, group, since))
     }
 
     /// Ends a membership. Call it with the group locked, and drop the result without.
     #[must_use]
     pub(crate) fn exit(&self, key: GroupKey) -> Option<Arc<dyn Group>> {
         let mut core = self.lock();
-        let groups = core.groups.as_mut()?;
-        let group = groups.remove(key);
-        if groups.is_empty() {
-            core.groups = None;
-        }
+        let group = core.groups.as_mut()?.remove(key);
+        core.drop_idle_groups();
         group
     }
 

@@ -1,17 +1,19 @@
 //! Order, once and completeness, by a checker, while connections join, leave and close and calls
 //! are dropped, on many threads.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, yield_now};
-use towline::topics::{TopicOptions, Topics};
-use towline::{CloseCode, Config, Connection, Keepalive, Role};
+use towline::topics::{Incoming, Relay, RelayError, RelayFuture, SlowMember, TopicOptions, Topics};
+use towline::{CloseCode, Config, Connection, Keepalive, Message, Outgoing, Role};
 
 const PUBLISHERS: usize = 6;
 const ROOMS: usize = 3;
@@ -40,6 +42,8 @@ struct Member {
     /// What was begun before it had left, beyond which it must not get any.
     left: Option<Counts>,
     stays: bool,
+    /// The publishers on the same node. What others published before it joined can be on its way.
+    is_local: [bool; PUBLISHERS],
     heard: Vec<(usize, usize)>,
 }
 
@@ -60,14 +64,15 @@ impl Member {
         let mut last: HashMap<usize, usize> = HashMap::new();
         for &(publisher, number) in &self.heard {
             // Messages are numbered from 1.
-            assert!(number > self.before[publisher], "published before it joined");
+            let (is_local, joined) = (self.is_local[publisher], self.joined[publisher]);
+            assert!(!is_local || number > self.before[publisher], "published before it joined");
             if let Some(left) = &self.left {
                 assert!(number <= left[publisher], "published after it left");
             }
-            let next = last.get(&publisher).map(|last| last + 1);
-            assert_eq!(next.unwrap_or(number), number, "of {publisher}");
-            assert!(next.is_some() || number <= self.joined[publisher] + 1, "it missed the first");
-            last.insert(publisher, number);
+            let next = last.insert(publisher, number).map_or(1, |last| last + 1);
+            assert!(number >= next, "{number} of {publisher} came after {}", next - 1);
+            let is_due = if is_local && next > 1 { next } else { next.max(joined + 1) };
+            assert!(number <= is_due, "{number} of {publisher} came, and {is_due} did not");
         }
         if self.stays {
             for (publisher, total) in total.iter().enumerate() {
@@ -122,7 +127,8 @@ fn pair() -> (Connection, Connection) {
 
 /// A member that joins after a while. It stays until all is published, or leaves, closes or is
 /// dropped.
-async fn be_member(number: u64, topics: Topics, progress: Arc<Progress>) -> (usize, Member) {
+async fn be_member(number: u64, nodes: Arc<Nodes>, progress: Arc<Progress>) -> (usize, Member) {
+    let (node, topics) = nodes.of(usize::try_from(number).unwrap());
     let mut chance = Chance(0x1234_5678 + number);
     let room = usize::try_from(number % ROOMS as u64).unwrap();
     for _ in 0..chance.below(200) {
@@ -132,14 +138,14 @@ async fn be_member(number: u64, topics: Topics, progress: Arc<Progress>) -> (usi
     let listening = tokio::spawn(listen(client));
     let topic = topics.topic(format!("{room}")).unwrap();
     let before = now(&progress.done, room);
+    // Dropped, and begun again.
+    let _ = topic.join(&connection).now_or_never();
     topic.join(&connection).await.unwrap();
     let joined = now(&progress.begun, room);
     let way = number % 4;
     let (mut left, stays) = (None, way == 0);
     if stays {
-        let all = || (0..PUBLISHERS).all(|it| progress.done[it][room].load(Ordering::SeqCst) > 0);
-        let is_done = |topics: &Topics| all() && topics.get("done").is_some();
-        while !is_done(&topics) {
+        while !nodes.is_done() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // What is queued in the topic is delivered to this node's members before this is.
@@ -166,34 +172,118 @@ async fn be_member(number: u64, topics: Topics, progress: Arc<Progress>) -> (usi
     drop(connection);
     let mut heard = listening.await.unwrap();
     heard.retain(|(publisher, _)| *publisher != 99);
-    (room, Member { before, joined, left, stays, heard })
+    let is_local = std::array::from_fn(|publisher| nodes.of(publisher).0 == node);
+    (room, Member { before, joined, left, stays, is_local, heard })
 }
 
 fn options(_: &str) -> TopicOptions {
     TopicOptions::default().max_queued_bytes(5000)
 }
 
-/// Runs it on these runtimes, and checks what each member has heard.
-fn check(runtimes: &[Runtime]) {
-    let topics = Topics::builder().options(options).build();
+/// The nodes, and what is on its way between them.
+struct Nodes {
+    topics: Vec<Topics>,
+    cluster: Arc<Cluster>,
+    is_published: AtomicBool,
+}
+
+#[derive(Default)]
+struct Cluster {
+    nodes: Mutex<Vec<Node>>,
+    on_their_way: AtomicUsize,
+}
+
+struct Node {
+    interest: HashSet<String>,
+    to: UnboundedSender<(String, Message)>,
+}
+
+impl Nodes {
+    fn of(&self, number: usize) -> (usize, Topics) {
+        let node = number % self.topics.len();
+        (node, self.topics[node].clone())
+    }
+
+    fn is_done(&self) -> bool {
+        let is_published = self.is_published.load(Ordering::SeqCst);
+        is_published && self.cluster.on_their_way.load(Ordering::SeqCst) == 0
+    }
+}
+
+struct Carrier {
+    cluster: Arc<Cluster>,
+    node: usize,
+}
+
+impl Relay for Carrier {
+    fn start(&self, incoming: Incoming) {
+        let (to, mut from) = unbounded_channel::<(String, Message)>();
+        self.cluster.nodes.lock().unwrap().push(Node { interest: HashSet::new(), to });
+        let cluster = Arc::downgrade(&self.cluster);
+        tokio::spawn(async move {
+            while let Some((topic, message)) = from.recv().await {
+                incoming.deliver(&topic, message).await;
+                let cluster = cluster.upgrade().unwrap();
+                cluster.on_their_way.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+    }
+
+    fn publish(&self, topic: &str, message: Outgoing<'_>) {
+        let message = message.into_message();
+        for (number, node) in self.cluster.nodes.lock().unwrap().iter().enumerate() {
+            if number != self.node && node.interest.contains(topic) {
+                self.cluster.on_their_way.fetch_add(1, Ordering::SeqCst);
+                node.to.send((topic.to_owned(), message.clone())).unwrap();
+            }
+        }
+    }
+
+    fn interest<'a>(
+        &'a self,
+        topic: &'a str,
+        wanted: bool,
+    ) -> RelayFuture<'a, Result<(), RelayError>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_micros(100)).await;
+            let interest = &mut self.cluster.nodes.lock().unwrap()[self.node].interest;
+            let has_changed =
+                if wanted { interest.insert(topic.to_owned()) } else { interest.remove(topic) };
+            assert!(has_changed, "{topic} was {wanted} already");
+            Ok(())
+        })
+    }
+}
+
+/// Runs it on these runtimes, with so many nodes, and checks what each member has heard.
+fn check(runtimes: &[Runtime], nodes: usize) {
+    let cluster = Arc::<Cluster>::default();
+    let node = |number: usize| {
+        let _enter = runtimes[number % runtimes.len()].enter();
+        let builder = Topics::builder().options(options);
+        match nodes {
+            1 => builder.build(),
+            _ => builder.relay(Carrier { cluster: cluster.clone(), node: number }).build(),
+        }
+    };
+    let topics: Vec<_> = (0..nodes).map(node).collect();
+    let nodes = Arc::new(Nodes { topics, cluster, is_published: AtomicBool::new(false) });
     let progress = Arc::<Progress>::default();
-    let kept: Vec<_> = (0..ROOMS).map(|room| topics.topic(format!("{room}")).unwrap()).collect();
     let (mut publishing, mut members) = (Vec::new(), Vec::new());
     for number in 0..60 {
         let runtime = &runtimes[number % runtimes.len()];
-        let number = number as u64;
-        members.push(runtime.spawn(be_member(number, topics.clone(), progress.clone())));
+        members.push(runtime.spawn(be_member(number as u64, nodes.clone(), progress.clone())));
     }
-    for publisher in 0..PUBLISHERS {
-        let runtime = &runtimes[publisher % runtimes.len()];
-        publishing.push(runtime.spawn(publish(publisher, topics.clone(), progress.clone())));
+    for number in 0..PUBLISHERS {
+        let runtime = &runtimes[number % runtimes.len()];
+        publishing.push(runtime.spawn(publish(number, nodes.of(number).1, progress.clone())));
     }
     let main = Builder::new_current_thread().enable_all().build().unwrap();
     main.block_on(async {
         for publisher in publishing {
             publisher.await.unwrap();
         }
-        let done = topics.topic("done").unwrap();
+        nodes.is_published.store(true, Ordering::SeqCst);
         let mut heard = 0;
         for member in members {
             let (room, member) = member.await.unwrap();
@@ -201,42 +291,50 @@ fn check(runtimes: &[Runtime]) {
             heard += member.heard.len();
         }
         assert!(heard > PUBLISHERS * EACH, "{heard}");
-        drop((done, kept));
         // The last delivery keeps its topic for a moment.
-        while !topics.is_empty() {
+        while nodes.topics.iter().any(|topics| !topics.is_empty()) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(topics.stats().members, 0);
-        assert_eq!(topics.stats().skipped, 0);
+        for topics in &nodes.topics {
+            assert_eq!((topics.stats().members, topics.stats().skipped), (0, 0));
+        }
+        for node in nodes.cluster.nodes.lock().unwrap().iter() {
+            assert!(node.interest.is_empty(), "{:?}", node.interest);
+        }
     });
+}
+
+fn runtime(threads: usize) -> Runtime {
+    Builder::new_multi_thread().worker_threads(threads).enable_all().build().unwrap()
 }
 
 #[test]
 fn on_many_threads() {
     for _ in 0..3 {
-        check(&[Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap()]);
+        check(&[runtime(4)], 1);
     }
 }
 
 #[test]
 fn on_one_thread() {
-    check(&[Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()]);
+    check(&[runtime(1)], 1);
 }
 
 /// A runtime on each of several threads, as for a server on several cores.
 #[test]
 fn on_several_runtimes() {
-    let runtime = || Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    check(&[runtime(), runtime(), runtime()]);
+    check(&[runtime(1), runtime(1), runtime(1)], 1);
+}
+
+#[test]
+fn on_several_nodes() {
+    check(&[runtime(4)], 3);
+    check(&[runtime(1), runtime(1), runtime(1)], 3);
 }
 
 /// One member is slow, and is told each time what it has missed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn what_a_slow_member_is_told_adds_up() {
-    use std::num::NonZeroUsize;
-    use towline::Message;
-    use towline::topics::SlowMember;
-
     for slow in [SlowMember::Skip, SlowMember::KeepNewest(NonZeroUsize::new(7).unwrap())] {
         let options = move |_: &str| {
             let notice = |skipped| Message::text(format!("-{skipped}"));

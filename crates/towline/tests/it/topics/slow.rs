@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use futures_util::FutureExt as _;
 use towline::topics::{SlowMember, Topic, TopicOptions, Topics};
 use towline::{CloseCause, CloseCode, Connection, Message};
 
@@ -169,4 +170,62 @@ async fn a_notice_that_panics_harms_nobody() {
     publish(&topic, 0..5).await;
     assert_eq!(texts(&at_other).await, strings(0..5));
     assert_eq!(flows(&at_slow).await, strings(3..5));
+}
+
+/// A topic with more messages than the peer takes leaves room for what is sent otherwise.
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_gives_way_to_a_sender_that_waits() {
+    let topics = topics(newest(50), false);
+    let topic = topic(&topics);
+    let (slow, at_slow) = stalled(&topic).await;
+    let sender = slow.sender();
+    let sending = tokio::spawn(async move { sender.send("an answer").await.unwrap() });
+    let (mut rounds, mut published) = (0, 0);
+    while !sending.is_finished() {
+        for _ in 0..50 {
+            topic.publish(format!("{published:0100}")).await;
+            published += 1;
+        }
+        at_slow.takes(200);
+        settle().await;
+        rounds += 1;
+        assert!(rounds < 100, "it has waited too long");
+    }
+    // And the newest come after all.
+    let heard = flows(&at_slow).await;
+    assert!(heard.contains(&"an answer".to_owned()));
+    assert_eq!(heard.last().unwrap(), &format!("{:0100}", published - 1));
+}
+
+/// A sender that waits, and never comes for its room, keeps nothing back.
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_does_not_wait_for_a_sender_that_does_not_come() {
+    let topics = topics(newest(5), false);
+    let topic = topic(&topics);
+    let (slow, at_slow) = stalled(&topic).await;
+    let mut sends = Box::pin(slow.send("never polled again"));
+    assert!(sends.as_mut().now_or_never().is_none());
+    publish(&topic, 0..7).await;
+    assert_eq!(flows(&at_slow).await, strings(2..7));
+    sends.await.unwrap();
+    assert_eq!(texts(&at_slow).await, ["never polled again"]);
+}
+
+/// A stream that panics takes down its own connection.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_panics_harms_no_other_member() {
+    let topics = topics(SlowMember::Skip, false);
+    let topic = topic(&topics);
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(member(&topic).await);
+    }
+    all[1].1.panics();
+    publish(&topic, 0..3).await;
+    for (number, (connection, far)) in all.iter().enumerate() {
+        let expected = if number == 1 { 0..0 } else { 0..3 };
+        assert_eq!(texts(far).await, strings(expected));
+        assert_eq!(topic.has(connection), number != 1);
+    }
+    assert_eq!(topic.len(), 2);
 }

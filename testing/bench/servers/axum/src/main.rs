@@ -1,5 +1,7 @@
 //! axum's own extractor, over HTTP/1.1 and HTTP/2: `recv` and `send`, as its documentation shows.
 
+mod fanout;
+
 use anyhow::{Result, ensure};
 use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -14,13 +16,15 @@ fn main() -> Result<()> {
     let options = listening::parse(&["plain"])?;
     ensure!(options.tls.is_none(), "no TLS here");
     ensure!(!options.compress, "axum has no compression");
-    listening::run_on(&options, serve)
+    if options.fanout {
+        return listening::run_on(&options, |listener| serve(listener, fanout::chat()));
+    }
+    listening::run_on(&options, |listener| serve(listener, Router::new().route("/", any(answer))))
 }
 
-async fn serve(listener: TcpListener) -> Result<()> {
+async fn serve(listener: TcpListener, app: Router) -> Result<()> {
     // An error here means that the client has gone, which the connection reports.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let app = Router::new().route("/", any(answer));
     Ok(axum::serve(listener, app).await?)
 }
 

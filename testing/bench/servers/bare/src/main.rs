@@ -1,6 +1,8 @@
 //! The floor: after the opening handshake, received bytes are written back as they are, without parsing
 //! or unmasking. The buffer has 64 KiB. If tuned, it is as large as useful, which makes long messages
-//! cheaper.
+//! cheaper. `fanout` has the floor of fan-out.
+
+mod fanout;
 
 use std::sync::Arc;
 
@@ -14,7 +16,9 @@ use towline_bench_serving::{handshake, listening};
 struct Bare;
 
 fn main() -> Result<()> {
-    listening::run::<Bare>(&["plain", "tuned"])
+    const MODES: &[&str] = &["plain", "tuned"];
+    let options = listening::parse(MODES)?;
+    if options.fanout { fanout::run(&options) } else { listening::run::<Bare>(MODES) }
 }
 
 impl Serve for Bare {

@@ -1,6 +1,8 @@
 //! fastwebsockets: with hyper, as in its examples; on the bare socket; and on that with writes batched by
 //! hand, since it writes every message separately.
 
+mod fanout;
+
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -19,10 +21,13 @@ use towline_bench_serving::options::Options;
 use towline_bench_serving::stream::Stream;
 use towline_bench_serving::{handshake, listening};
 
+const MODES: &[&str] = &["plain", "direct", "corked"];
+
 struct Echo;
 
 fn main() -> Result<()> {
-    listening::run::<Echo>(&["plain", "direct", "corked"])
+    let options = listening::parse(MODES)?;
+    if options.fanout { fanout::run(&options) } else { listening::run::<Echo>(MODES) }
 }
 
 impl Serve for Echo {

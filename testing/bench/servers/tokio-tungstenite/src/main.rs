@@ -1,6 +1,8 @@
 //! tokio-tungstenite: by `send`; or in batches, with a receive buffer no larger than useful (it is
 //! zeroed before each read).
 
+mod fanout;
+
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -16,7 +18,9 @@ use towline_bench_serving::stream::Stream;
 struct Echo;
 
 fn main() -> Result<()> {
-    listening::run::<Echo>(&["plain", "batched"])
+    const MODES: &[&str] = &["plain", "batched"];
+    let options = listening::parse(MODES)?;
+    if options.fanout { fanout::run(&options) } else { listening::run::<Echo>(MODES) }
 }
 
 impl Serve for Echo {

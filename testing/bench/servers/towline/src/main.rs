@@ -1,7 +1,9 @@
 //! Towline: `recv` and `send`; in halves with a cloned sender; or with borrowed messages. `fair` has the
-//! server for measuring the effect of one connection on others.
+//! server for measuring the effect of one connection on others, and `fanout` those that fan out.
 
 mod fair;
+
+mod fanout;
 
 use anyhow::Result;
 use tokio::net::TcpListener;
@@ -18,7 +20,10 @@ enum Mode {
 }
 
 fn main() -> Result<()> {
-    let options = listening::parse(&["plain", "split", "borrowed", fair::MODE])?;
+    let options = listening::parse(&["plain", "split", "borrowed", fair::MODE, fanout::ALL])?;
+    if options.fanout {
+        return fanout::run(&options);
+    }
     if options.mode == fair::MODE {
         return fair::run(&options);
     }
@@ -27,18 +32,22 @@ fn main() -> Result<()> {
         "borrowed" => Mode::Borrowed,
         _ => Mode::Plain,
     };
-    // The level of all libraries.
-    let deflate = Deflate::server()
-        .level(6)
-        .threshold(0)
-        .send_context_takeover(options.takeover)
-        .receive_context_takeover(options.takeover);
-    let compression = options.compress.then(|| Compression::from(deflate));
+    let compression = compression(&options);
     let tls = options.tls.as_ref();
     let tls = tls
         .map(|directory| TlsServer::from_pem_files(directory.join(CHAIN), directory.join(KEY)))
         .transpose()?;
     listening::run_on(&options, move |listener| serve(listener, mode, compression, tls.clone()))
+}
+
+/// Compression at the level of all libraries.
+fn compression(options: &Options) -> Option<Compression> {
+    let deflate = Deflate::server()
+        .level(6)
+        .threshold(0)
+        .send_context_takeover(options.takeover)
+        .receive_context_takeover(options.takeover);
+    options.compress.then(|| Compression::from(deflate))
 }
 
 async fn serve(
