@@ -113,7 +113,9 @@ impl Core {
                 self.events.losses.add(1);
             }
         }
-        let _ = self.client.flush().await;
+        // A flush can return while the connection has not taken all, and the client drops the rest
+        // when its last handle is dropped.
+        let _ = self.barrier.pass().await;
     }
 
     /// Watches the connection.

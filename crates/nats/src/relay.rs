@@ -17,7 +17,7 @@ use crate::core::Core;
 use crate::subject;
 
 /// How long what is queued may take to leave after the relay is dropped.
-const LAST: Duration = Duration::from_secs(1);
+const LAST: Duration = Duration::from_secs(5);
 
 /// Connects the topics of nodes by NATS. See the [crate](crate) for what it promises.
 ///
@@ -42,6 +42,7 @@ pub struct NatsRelay {
 struct Tasks {
     /// What the barrier's numbers come back by, until the relay starts.
     returning: Option<Subscriber>,
+    returner: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
 }
@@ -69,7 +70,7 @@ impl Relay for NatsRelay {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut returning) = tasks.returning.take() {
             let core = core.clone();
-            tasks.others.push(tokio::spawn(async move {
+            tasks.returner = Some(tokio::spawn(async move {
                 while let Some(message) = returning.next().await {
                     core.barrier.came_back(&message);
                 }
@@ -118,15 +119,21 @@ impl Drop for NatsRelay {
         for (_, task) in self.core.subscriptions().drain() {
             task.abort();
         }
-        let Some(mut writer) = tasks.writer.take() else { return };
+        let (Some(mut writer), Some(returner)) = (tasks.writer.take(), tasks.returner.take())
+        else {
+            return;
+        };
         // What is queued leaves, if the broker takes it.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
-                if timeout(LAST, &mut writer).await.is_err() {
-                    writer.abort();
-                }
+                let _ = timeout(LAST, &mut writer).await;
+                writer.abort();
+                returner.abort();
             })),
-            Err(_) => writer.abort(),
+            Err(_) => {
+                writer.abort();
+                returner.abort();
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::session::{self, Session};
 
 /// How long what is queued may take to leave after the relay is dropped.
-const LAST: Duration = Duration::from_secs(1);
+const LAST: Duration = Duration::from_secs(5);
 
 /// Connects the topics of nodes by Redis. See the [crate](crate) for what it promises.
 ///

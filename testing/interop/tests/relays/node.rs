@@ -159,7 +159,8 @@ impl Member {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        soon(text, waiting).await;
+        let what = format!("{text:?} after {} messages", self.heard.lock().unwrap().len());
+        soon(&what, waiting).await;
     }
 }
 
