@@ -10,6 +10,10 @@ mod bench;
 
 mod fuzz;
 
+mod simulate;
+
+mod soak;
+
 mod test;
 
 mod autobahn;
@@ -38,6 +42,10 @@ enum Command {
     Bench(bench::Options),
     /// Run the fuzzers of testing/fuzz (its README.md describes them)
     Fuzz(fuzz::Options),
+    /// Run connections on a simulated network and clock (testing/simulate/README.md describes how)
+    Simulate(simulate::Options),
+    /// Soak a server on loopback in clients (testing/soak/README.md describes how)
+    Soak(soak::Options),
     /// Check the rules of the house (CONTRIBUTING.md lists them)
     House,
     /// Check the licence of every dependency against deny.toml
@@ -63,6 +71,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Autobahn(options) => autobahn::run(workspace, &options),
         Command::Bench(options) => bench::run(&workspace, &options),
         Command::Fuzz(options) => fuzz::run(&workspace, &options),
+        Command::Simulate(options) => simulate::run(&workspace, &options),
+        Command::Soak(options) => soak::run(&workspace, &options),
         Command::House => house::report(&workspace),
         Command::Licences => licences::report(&workspace),
     }

@@ -23,6 +23,10 @@ const FRAMES: usize = 512;
 /// socket.
 const AHEAD: usize = 64 << 10;
 
+/// How many bytes of several slices one call writes at most. A write is a copy that waits in hyper, and
+/// each makes a DATA frame at the least, so that a frame's header and its payload are written together.
+const AT_ONCE: usize = 64 << 10;
+
 /// How long a woken reader may take to read before its stream is read ahead: it possibly waits for
 /// something else meanwhile.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -249,14 +253,42 @@ impl Stream {
         deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(WHY))).as_mut().poll(cx).map(Ok)
     }
 
+    /// Writes several slices as one.
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // For hyper, that waits for room to write. Nothing is copied before.
+        ready!(Pin::new(&mut self.upgraded).poll_flush(cx))?;
+        let mut room = slices.iter().map(|slice| slice.len()).sum::<usize>().min(AT_ONCE);
+        let mut bytes = Vec::with_capacity(room);
+        for slice in slices {
+            let part = &slice[..slice.len().min(room)];
+            bytes.extend_from_slice(part);
+            room -= part.len();
+        }
+        Pin::new(&mut self.upgraded).poll_write(cx, &bytes)
+    }
+
     /// Explains the error of a write, and keeps it for reading.
     fn written<T>(&mut self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.is_blocked = result.is_pending();
         result.map_err(|error| {
-            let error = explain(error);
+            let error = self.better(explain(error));
             self.write_error = copy(&error);
             error
         })
+    }
+
+    /// Returns the error of reading in place of one of writing, if there is one. It says which end has
+    /// reset the stream; hyper's writing side knows the error code alone, or not even that.
+    fn better(&mut self, error: io::Error) -> io::Error {
+        self.read_ahead();
+        match &self.reading {
+            Reading::Failed(read) => copy(read).unwrap_or(error),
+            _ => error,
+        }
     }
 }
 
@@ -282,6 +314,20 @@ impl AsyncWrite for H2Stream {
         let mut stream = self.lock();
         let result = Pin::new(&mut stream.upgraded).poll_write(cx, bytes);
         stream.written(result)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut stream = self.lock();
+        let result = stream.poll_write_vectored(cx, slices);
+        stream.written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

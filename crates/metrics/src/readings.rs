@@ -40,6 +40,10 @@ impl Readings {
             let status = status.as_u16().to_string();
             self.counter(names::HANDSHAKES, &[("status", status.into())]).increment(count - before);
         }
+        // Registered before the first one, so that rates and alerts have what to begin with.
+        for code in [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::ABNORMAL] {
+            self.counter(names::CLOSES, &[("code", of_code(code))]).increment(0);
+        }
         for (code, count) in &now.closed {
             let before = last.closed.get(code).copied().unwrap_or_default();
             self.counter(names::CLOSES, &[("code", of_code(*code))]).increment(count - before);
@@ -136,11 +140,9 @@ impl Drop for Readings {
 
 /// The label for a close code. The codes that peers can choose count together.
 fn of_code(code: CloseCode) -> SharedString {
-    match code.get() {
-        code @ 1000..=1015 => code.to_string().into(),
-        3000..=3999 => "3000".into(),
-        4000..=4999 => "4000".into(),
-        _ => "other".into(),
+    match code.class().get() {
+        0 => "other".into(),
+        code => code.to_string().into(),
     }
 }
 

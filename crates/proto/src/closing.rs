@@ -44,6 +44,7 @@ pub struct Closed {
     sent: Option<CloseFrame>,
     received: Option<CloseFrame>,
     cause: CloseCause,
+    cut: u32,
 }
 
 /// The end that began to close.
@@ -121,6 +122,16 @@ impl Closed {
         self.cause
     }
 
+    /// Returns how many messages of this end its close frame cut off: a message made of fragments
+    /// that was begun and not finished, and those queued behind it. The peer drops the beginning of
+    /// the former, and receives nothing of the others.
+    ///
+    /// Zero for a close after which the peer had everything, if it [is clean](Self::is_clean). What
+    /// is lost with the transport, or by an abort or a fault, is not counted.
+    pub fn cut_messages(&self) -> usize {
+        usize::try_from(self.cut).unwrap_or(usize::MAX)
+    }
+
     /// Returns whether both ends sent a close frame.
     pub fn is_clean(&self) -> bool {
         self.cause == CloseCause::Handshake
@@ -161,6 +172,11 @@ impl fmt::Display for Closed {
                 Initiator::Remote => write!(f, "closed by the peer with {frame}"),
             },
             (cause, _) => cause.fmt(f),
+        }?;
+        match self.cut {
+            0 => Ok(()),
+            1 => f.write_str(", which cut off a message"),
+            cut => write!(f, ", which cut off {cut} messages"),
         }
     }
 }
@@ -182,6 +198,8 @@ pub enum TransportFate {
 #[derive(Debug)]
 pub(crate) struct Closing {
     role: Role,
+    /// The number of messages that the close frame cut off.
+    cut: u32,
     timeout: Nanos,
     phase: Phase,
 }
@@ -208,7 +226,7 @@ enum Phase {
 
 impl Closing {
     pub(crate) fn new(role: Role, timeout: Duration) -> Self {
-        Self { role, timeout: timeout.into(), phase: Phase::Open }
+        Self { role, cut: 0, timeout: timeout.into(), phase: Phase::Open }
     }
 
     /// Returns whether messages may be sent.
@@ -284,6 +302,15 @@ impl Closing {
         true
     }
 
+    /// Records how many messages the close frame of this end cuts off.
+    pub(crate) fn handle_cut(&mut self, messages: usize) {
+        let cut = u32::try_from(messages).unwrap_or(u32::MAX);
+        match &mut self.phase {
+            Phase::Finishing { closed, .. } | Phase::Closed(closed) => closed.cut = cut,
+            Phase::Open | Phase::Closing { .. } | Phase::Broken { .. } => self.cut = cut,
+        }
+    }
+
     /// Handles the peer's close frame. Returns the answer to send, if the peer began.
     pub(crate) fn handle_peer_close(
         &mut self,
@@ -309,6 +336,7 @@ impl Closing {
             }
             Phase::Broken { sent, kind, .. } => {
                 let closed = broken(*kind, sent.as_deref().cloned(), Some(received));
+                let closed = Closed { cut: self.cut, ..closed };
                 self.phase = Phase::Closed(Box::new(closed));
                 return None;
             }
@@ -319,6 +347,7 @@ impl Closing {
             sent: Some(sent),
             received: Some(received),
             cause: CloseCause::Handshake,
+            cut: self.cut,
         };
         self.phase = Phase::Finishing { closed: Box::new(closed), deadline };
         answer
@@ -344,7 +373,8 @@ impl Closing {
             Fault::Violation(violation) => CloseCause::Violation(violation),
             Fault::LimitExceeded(limit) => CloseCause::LimitExceeded(limit),
         };
-        let closed = Closed { initiator: Initiator::Local, sent, received: None, cause };
+        let closed =
+            Closed { initiator: Initiator::Local, sent, received: None, cause, cut: self.cut };
         self.phase = Phase::Finishing { closed: Box::new(closed), deadline };
         to_send
     }
@@ -353,10 +383,10 @@ impl Closing {
     /// `is_written` is whether a queued close frame has been written.
     pub(crate) fn handle_end(&mut self, initiator: Initiator, cause: CloseCause, is_written: bool) {
         let closed = match std::mem::replace(&mut self.phase, Phase::Open) {
-            Phase::Open => Closed { initiator, sent: None, received: None, cause },
+            Phase::Open => Closed { initiator, sent: None, received: None, cause, cut: 0 },
             Phase::Closing { sent, .. } => {
                 let sent = is_written.then_some(*sent);
-                Closed { initiator: Initiator::Local, sent, received: None, cause }
+                Closed { initiator: Initiator::Local, sent, received: None, cause, cut: self.cut }
             }
             Phase::Broken { sent, kind, .. } => {
                 // An error of reading is more precise: a broken pipe is only its effect.
@@ -364,7 +394,7 @@ impl Closing {
                     CloseCause::TransportFailed(read) => read,
                     _ => kind,
                 };
-                broken(kind, sent.map(|sent| *sent), None)
+                Closed { cut: self.cut, ..broken(kind, sent.map(|sent| *sent), None) }
             }
             // The close handshake is complete only if our frame was written.
             Phase::Finishing { closed, .. } if closed.is_clean() && !is_written => {
@@ -403,6 +433,7 @@ impl Closing {
                 sent: Some(frame.clone()),
                 received: None,
                 cause: CloseCause::Aborted,
+                cut: 0,
             };
             self.phase = Phase::Closed(Box::new(closed));
         } else {
@@ -423,5 +454,5 @@ impl Closing {
 /// Returns the outcome after a failed write, begun by the end that had closed by then.
 fn broken(kind: io::ErrorKind, sent: Option<CloseFrame>, received: Option<CloseFrame>) -> Closed {
     let initiator = if sent.is_some() { Initiator::Local } else { Initiator::Remote };
-    Closed { initiator, sent, received, cause: CloseCause::TransportFailed(kind) }
+    Closed { initiator, sent, received, cause: CloseCause::TransportFailed(kind), cut: 0 }
 }

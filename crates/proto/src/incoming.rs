@@ -104,6 +104,10 @@ pub enum Incoming<'b> {
     Frame(Frame),
     /// A piece of a message, from [`Inbound::poll_piece`](crate::Inbound::poll_piece) only.
     Piece(Piece<'b>),
+    /// Nothing to hand out: some of a message was dropped whose first piece was returned, see
+    /// [`Inbound::skip_message`](crate::Inbound::skip_message). Poll again, after other work if the
+    /// thread has any: a compressed message can inflate to a thousand times its length.
+    Skipped,
     /// A ping. The [session](crate::session::Session) answers it when told of it.
     Ping(Bytes),
     /// A pong.
@@ -128,6 +132,7 @@ impl fmt::Debug for Incoming<'_> {
             Self::Binary(bytes) => payload("Binary", bytes, f),
             Self::Frame(frame) => f.debug_tuple("Frame").field(frame).finish(),
             Self::Piece(piece) => f.debug_tuple("Piece").field(piece).finish(),
+            Self::Skipped => f.write_str("Skipped"),
             Self::Ping(bytes) => payload("Ping", bytes, f),
             Self::Pong(bytes) => payload("Pong", bytes, f),
             Self::Close(close) => f.debug_tuple("Close").field(close).finish(),
@@ -179,6 +184,7 @@ impl Incoming<'_> {
             Self::Binary(bytes) => Incoming::Binary(Cow::Owned(bytes.into_owned())),
             Self::Frame(frame) => Incoming::Frame(frame),
             Self::Piece(piece) => Incoming::Piece(piece.into_owned()),
+            Self::Skipped => Incoming::Skipped,
             Self::Ping(payload) => Incoming::Ping(payload),
             Self::Pong(payload) => Incoming::Pong(payload),
             Self::Close(frame) => Incoming::Close(frame),

@@ -16,7 +16,9 @@ pub struct Timer {
     grace: Option<Nanos>,
     /// When bytes of the peer were last received.
     heard: Instant,
-    /// While a ping is unanswered: how much later it was sent.
+    /// How much later the peer last took bytes, if it did.
+    taken_after: Option<Nanos>,
+    /// While a ping is unanswered: how much later than `heard` it was sent.
     asked_after: Option<Nanos>,
 }
 
@@ -37,6 +39,7 @@ impl Timer {
             interval: keepalive.map(|keepalive| keepalive.interval.into()),
             grace: keepalive.and_then(|keepalive| keepalive.grace).map(Nanos::from),
             heard: now,
+            taken_after: None,
             asked_after: None,
         }
     }
@@ -53,6 +56,14 @@ impl Timer {
         // With a coarse clock, the answer may have the time of the ping.
         if at >= self.since() {
             self.heard = at;
+            (self.taken_after, self.asked_after) = (None, None);
+        }
+    }
+
+    /// Records that the peer took bytes at `at`: it is alive, but was not heard.
+    pub fn handle_taken(&mut self, at: Instant) {
+        if at >= self.since() {
+            self.taken_after = Some(at.saturating_duration_since(self.heard).into());
             self.asked_after = None;
         }
     }
@@ -92,9 +103,10 @@ impl Timer {
         self.heard
     }
 
-    /// Returns when the unanswered ping was sent or, without one, when bytes were last received.
+    /// Returns when the unanswered ping was sent or, without one, when bytes were last received or
+    /// taken.
     fn since(&self) -> Instant {
-        let after = self.asked_after.map(Duration::from).unwrap_or_default();
+        let after = self.asked_after.or(self.taken_after).map(Duration::from).unwrap_or_default();
         self.heard.checked_add(after).unwrap_or(self.heard)
     }
 }
@@ -136,6 +148,23 @@ mod tests {
         timer.handle_ping_sent(start + 35 * SECOND);
         timer.handle_received(start + 36 * SECOND);
         assert_eq!(timer.poll_timeout(), Some(start + 56 * SECOND));
+    }
+
+    #[test]
+    fn a_peer_that_takes_bytes_is_alive_and_was_not_heard() {
+        let start = start();
+        let mut timer = timer(start);
+        timer.handle_taken(start + 15 * SECOND);
+        assert_eq!(timer.poll_timeout(), Some(start + 35 * SECOND));
+        timer.handle_ping_sent(start + 35 * SECOND);
+        timer.handle_taken(start + 40 * SECOND);
+        assert_eq!((timer.poll_timeout(), timer.heard()), (Some(start + 60 * SECOND), start));
+        // Received before that, and noted after it.
+        timer.handle_received(start + 39 * SECOND);
+        assert_eq!(timer.poll_timeout(), Some(start + 60 * SECOND));
+        timer.handle_received(start + 41 * SECOND);
+        assert_eq!(timer.poll_timeout(), Some(start + 61 * SECOND));
+        assert_eq!(timer.heard(), start + 41 * SECOND);
     }
 
     #[test]

@@ -104,7 +104,7 @@ pub use deflate::Deflate;
 pub use fault::{Fault, LimitExceeded, Violation};
 pub use inbound::Inbound;
 pub use incoming::{Incoming, Input};
-pub use message::{Message, MessageKind, MessageRef};
+pub use message::{Message, MessageKind, MessageRef, NotText};
 pub use outbound::{Mark, Outbound};
 pub use outgoing::Outgoing;
 pub use piece::Piece;

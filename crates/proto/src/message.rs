@@ -112,6 +112,30 @@ impl Message {
         }
     }
 
+    /// Returns the text, shared rather than copied, if this is text. For a protocol of text only, as
+    /// most with JSON are.
+    ///
+    /// ```
+    /// use towline_proto::{Message, Text};
+    ///
+    /// let text: Text = Message::text("ship ahoy").into_text()?;
+    /// assert_eq!(text, "ship ahoy");
+    /// let error = Message::binary(vec![1, 2]).into_text().unwrap_err();
+    /// assert_eq!(error.to_string(), "binary message of 2 bytes, but text was expected");
+    /// assert_eq!(error.into_message(), Message::binary(vec![1, 2]));
+    /// # Ok::<_, towline_proto::NotText>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NotText`], with the message, if this is binary.
+    pub fn into_text(self) -> Result<Text, NotText> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Binary(bytes) => Err(NotText(bytes)),
+        }
+    }
+
     /// Returns the payload's length in bytes.
     pub fn len(&self) -> usize {
         self.as_bytes().len()
@@ -128,6 +152,33 @@ impl fmt::Debug for Message {
         fmt::Debug::fmt(&MessageRef::from(self), f)
     }
 }
+
+/// A binary message where text was expected, from [`Message::into_text`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct NotText(Bytes);
+
+impl NotText {
+    /// Returns the message.
+    pub fn into_message(self) -> Message {
+        Message::Binary(self.0)
+    }
+}
+
+impl fmt::Display for NotText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = self.0.len();
+        let bytes = if len == 1 { "byte" } else { "bytes" };
+        write!(f, "binary message of {len} {bytes}, but text was expected")
+    }
+}
+
+impl fmt::Debug for NotText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("NotText").field(&glimpse::Bytes(&self.0)).finish()
+    }
+}
+
+impl std::error::Error for NotText {}
 
 /// A borrowed message: in the buffer that it was received into, or in the program.
 ///
@@ -364,6 +415,19 @@ mod tests {
         ] {
             assert_eq!(message, Message::text("hi"));
         }
+    }
+
+    #[test]
+    fn text_is_taken_out_without_a_copy_and_bytes_are_given_back() {
+        let text = Text::from("ship ahoy".to_owned());
+        let place = text.as_ptr();
+        assert_eq!(Message::from(text).into_text().map(|text| text.as_ptr()), Ok(place));
+        // Although it would be valid text.
+        let bytes = Bytes::from_static(b"h");
+        let error = Message::from(bytes.clone()).into_text().unwrap_err();
+        assert_eq!(error.to_string(), "binary message of 1 byte, but text was expected");
+        assert_eq!(format!("{error:?}"), "NotText(1 byte: 68)");
+        assert_eq!(error.into_message().as_bytes().as_ptr(), bytes.as_ptr());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Measures round trips: the time from a ping to its pong ([RFC 6455, section 5.5.3]).
 //!
-//! A ping of a round trip has a payload of eight bytes: a tag that the peer can't guess, and a
-//! number. "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to
+//! A keepalive ping, or one of a round trip, has a payload of eight bytes: a tag that the peer can't
+//! guess, and a number. The pong "must have identical Application data", so that others are none:
+//! unsolicited pongs serve as a heartbeat of one direction, and .NET's `ClientWebSocket` sends empty
+//! ones by default. They are signs of life, as every byte is, but measure nothing. "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to
 //! previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently
 //! processed Ping frame": so a pong also answers all pings before its own.
 //!
@@ -33,10 +35,8 @@ struct Awaited {
     asked: Vec<(u32, Instant)>,
     /// The round trips that are known, and not taken yet.
     answered: Vec<(u32, Duration)>,
-    /// When the keepalive ping without an answer was sent.
-    keepalive: Option<Instant>,
-    /// Whether another keepalive ping was sent since: its pong can't be told from the first one's.
-    is_ambiguous: bool,
+    /// The latest keepalive ping, if it is without an answer, and when it was sent.
+    keepalive: Option<(u32, Instant)>,
     /// The payload of the last ping of another kind, and the number of the last ping before it.
     other: Option<(Bytes, u32)>,
 }
@@ -49,12 +49,12 @@ impl RoundTrips {
         Some(RoundTrip { last: duration(last), smoothed: duration(smoothed) })
     }
 
-    /// Records a keepalive ping, whose payload is empty.
-    pub(crate) fn handle_keepalive_ping(&mut self, now: Instant) {
+    /// Records a keepalive ping, and returns its payload.
+    pub(crate) fn begin_keepalive(&mut self, now: Instant) -> Bytes {
         let awaited = self.awaited();
-        awaited.is_ambiguous = awaited.keepalive.is_some();
-        awaited.keepalive.get_or_insert(now);
-        self.handle_other_ping(&Bytes::new());
+        let (number, payload) = awaited.next();
+        awaited.keepalive = Some((number, now));
+        payload
     }
 
     /// Records a ping of another kind, which can be the only one that the peer answers.
@@ -69,12 +69,9 @@ impl RoundTrips {
     /// Begins a round trip. Returns its number and the payload of its ping.
     pub(crate) fn begin(&mut self, now: Instant) -> (u32, Bytes) {
         let awaited = self.awaited();
-        awaited.last = awaited.last.wrapping_add(1);
-        let number = awaited.last;
+        let (number, payload) = awaited.next();
         awaited.asked.push((number, now));
-        let [a, b, c, d] = awaited.tag;
-        let [e, f, g, h] = number.to_be_bytes();
-        (number, Bytes::copy_from_slice(&[a, b, c, d, e, f, g, h]))
+        (number, payload)
     }
 
     /// Returns how long a round trip took, once it is over.
@@ -105,14 +102,9 @@ impl RoundTrips {
     pub(crate) fn handle_pong(&mut self, now: Instant, payload: &[u8]) {
         let Some(awaited) = &mut self.awaited else { return };
         let mut sample = None;
-        if payload.is_empty()
-            && let Some(at) = awaited.keepalive.take()
-            && !awaited.is_ambiguous
-        {
-            sample = Some(now.saturating_duration_since(at));
-        }
         if let Some(number) = awaited.number_of(payload) {
-            let own = awaited.asked.iter().find(|(asked, _)| *asked == number);
+            let mut asked = awaited.asked.iter().chain(&awaited.keepalive);
+            let own = asked.find(|(asked, _)| *asked == number);
             sample = own.map(|(_, at)| now.saturating_duration_since(*at));
             awaited.answer(number, now);
         } else if let Some((_, number)) = awaited.other.take_if(|(known, _)| known == payload) {
@@ -142,7 +134,6 @@ impl RoundTrips {
                 asked: Vec::new(),
                 answered: Vec::new(),
                 keepalive: None,
-                is_ambiguous: false,
                 other: None,
             })
         })
@@ -160,6 +151,14 @@ impl RoundTrips {
 }
 
 impl Awaited {
+    /// Returns the number and the payload of the next ping.
+    fn next(&mut self) -> (u32, Bytes) {
+        self.last = self.last.wrapping_add(1);
+        let [a, b, c, d] = self.tag;
+        let [e, f, g, h] = self.last.to_be_bytes();
+        (self.last, Bytes::copy_from_slice(&[a, b, c, d, e, f, g, h]))
+    }
+
     /// Returns the number of the ping that had this payload.
     fn number_of(&self, payload: &[u8]) -> Option<u32> {
         let number = payload.strip_prefix(&self.tag)?;
@@ -169,7 +168,8 @@ impl Awaited {
 
     /// A pong has answered this ping, and all before it.
     fn answer(&mut self, number: u32, now: Instant) {
-        let Self { asked, answered, .. } = self;
+        let Self { asked, answered, keepalive, .. } = self;
+        keepalive.take_if(|(of, _)| *of <= number);
         asked.retain(|(of, at)| {
             let is_answered = *of <= number;
             if is_answered {
@@ -244,18 +244,51 @@ mod tests {
     }
 
     #[test]
-    fn the_pong_of_one_of_two_keepalive_pings_is_no_sample() {
+    fn a_keepalive_ping_is_answered_by_its_own_pong_only() {
         let (start, mut trips) = (start(), RoundTrips::default());
-        trips.handle_keepalive_ping(start);
-        trips.handle_pong(start + 8 * MILLI, b"");
-        trips.handle_keepalive_ping(start);
-        trips.handle_keepalive_ping(start + 20 * MILLI);
-        trips.handle_pong(start + 21 * MILLI, b"");
+        let first = trips.begin_keepalive(start);
+        let mut wrong = first.to_vec();
+        wrong[3] ^= 1;
+        for pong in [&b""[..], b"heartbeat", &first[..7], &wrong] {
+            trips.handle_pong(start + MILLI, pong);
+            assert_eq!(trips.measured(), None, "{pong:?}");
+        }
+        trips.handle_pong(start + 8 * MILLI, &first);
         assert_eq!(trips.measured().map(|trip| trip.last), Some(8 * MILLI));
-        trips.handle_keepalive_ping(start);
-        trips.handle_pong(start + 16 * MILLI, b"");
+        assert!(trips.awaited.is_none(), "nothing is kept");
+        // Late, and twice.
+        let second = trips.begin_keepalive(start);
+        trips.handle_pong(start + 9 * MILLI, &first);
+        trips.handle_pong(start + 16 * MILLI, &second);
+        trips.handle_pong(start + 17 * MILLI, &second);
         let smoothed = trips.measured().map(|trip| trip.smoothed);
         assert_eq!(smoothed, Some(9 * MILLI), "7/8 of 8 ms, and 1/8 of 16 ms");
         assert!(trips.awaited.is_none(), "nothing is kept");
+    }
+
+    #[test]
+    fn of_several_keepalive_pings_the_latest_is_measured() {
+        let (start, mut trips) = (start(), RoundTrips::default());
+        let first = trips.begin_keepalive(start);
+        let second = trips.begin_keepalive(start + 20 * MILLI);
+        trips.handle_pong(start + 21 * MILLI, &first);
+        assert_eq!(trips.measured(), None);
+        trips.handle_pong(start + 25 * MILLI, &second);
+        assert_eq!(trips.measured().map(|trip| trip.last), Some(5 * MILLI));
+    }
+
+    #[test]
+    fn keepalive_pings_and_round_trips_answer_for_each_other() {
+        let (start, mut trips) = (start(), RoundTrips::default());
+        let (number, _) = trips.begin(start);
+        let keepalive = trips.begin_keepalive(start + MILLI);
+        trips.handle_pong(start + 3 * MILLI, &keepalive);
+        assert_eq!(trips.take(number), Some(3 * MILLI));
+        assert_eq!(trips.measured().map(|trip| trip.last), Some(2 * MILLI));
+        trips.begin_keepalive(start);
+        let (number, payload) = trips.begin(start);
+        trips.handle_pong(start + MILLI, &payload);
+        assert_eq!(trips.take(number), Some(MILLI));
+        assert!(trips.awaited.is_none(), "the peer answers only the latest ping");
     }
 }

@@ -197,7 +197,8 @@ impl Session {
     }
 
     /// Starts to close: sends the queued messages, then `frame`, then waits for the peer's close
-    /// frame until the close timeout.
+    /// frame until the close timeout. A message made of frames that is unfinished is cut off, and
+    /// messages behind it are dropped: see [`Closed::cut_messages`].
     ///
     /// # Errors
     ///
@@ -206,7 +207,8 @@ impl Session {
         if !self.closing.handle_close(now, &frame) {
             return Err(Refused::Closing);
         }
-        self.outbound.close(frame);
+        let cut = self.outbound.close(frame);
+        self.closing.handle_cut(cut);
         Ok(())
     }
 
@@ -227,6 +229,12 @@ impl Session {
     /// Records that bytes of the peer were received between these two times.
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
         self.keepalive.handle_received_between(from, to);
+    }
+
+    /// Records that the peer took bytes at `at` for which the transport had no room before: a sign
+    /// of life of a peer that is too busy to answer. Nothing was received.
+    pub fn handle_taken(&mut self, at: Instant) {
+        self.keepalive.handle_taken(at);
     }
 
     /// Adds what the [decoder](crate::inbound::Inbound::take_counts) has counted.
@@ -289,6 +297,7 @@ impl Session {
             | Incoming::Binary(_)
             | Incoming::Frame(_)
             | Incoming::Piece(_)
+            | Incoming::Skipped
             | Incoming::More
             | Incoming::End => Ok(()),
             Incoming::Fault(fault) => {
@@ -309,7 +318,8 @@ impl Session {
             }
             Incoming::Close(frame) => {
                 if let Some(answer) = self.closing.handle_peer_close(now, frame.clone()) {
-                    self.outbound.close(answer);
+                    let cut = self.outbound.close(answer);
+                    self.closing.handle_cut(cut);
                 }
                 Ok(())
             }
@@ -418,9 +428,9 @@ impl Session {
 
     fn ask(&mut self, now: Instant) {
         self.keepalive.handle_ping_sent(now);
-        self.round_trips.handle_keepalive_ping(now);
-        // An empty payload is never too long.
-        let _ = self.outbound.control(Opcode::Ping, Bytes::new());
+        let payload = self.round_trips.begin_keepalive(now);
+        // Eight bytes are never too long.
+        let _ = self.outbound.control(Opcode::Ping, payload);
     }
 
     /// Returns what to do with the transport. Call it after writing.

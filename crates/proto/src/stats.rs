@@ -29,7 +29,8 @@ pub struct Stats {
     pub waited: Duration,
     /// The time since the opening handshake.
     pub age: Duration,
-    /// The time since bytes of the peer were last received.
+    /// The time since bytes of the peer were last received, whatever was sent meanwhile. While the
+    /// program is busy, it is up to six seconds too long.
     pub idle: Duration,
 }
 
@@ -53,8 +54,9 @@ pub struct Traffic {
 
 /// The time from a ping to its pong.
 ///
-/// Keepalive pings are measured, and the pings of round trips that the program asked for. A pong
-/// counts when it is decoded, so the time includes that during which the program did not receive.
+/// Keepalive pings are measured, and the pings of round trips that the program asked for, by pongs
+/// with the same payload (RFC 6455, section 5.5.3): unsolicited ones are none of them. A pong counts
+/// when it is decoded, so the time includes that during which the program did not receive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoundTrip {

@@ -9,8 +9,8 @@ use towline_kit::event::close_frame;
 use towline_kit::{Pair, Peer, frame};
 use towline_proto::Initiator::{Local, Remote};
 use towline_proto::{
-    CloseCause, CloseCode, CloseFrame, Closed, Config, Initiator, LimitExceeded, Message, Role,
-    Violation,
+    CloseCause, CloseCode, CloseFrame, Closed, Config, Frame, Initiator, LimitExceeded, Message,
+    Role, Violation,
 };
 
 const BYE: CloseCode = CloseCode::GOING_AWAY;
@@ -300,5 +300,67 @@ fn a_cut_transport_is_an_end_at_both_ends() {
     assert_eq!(pair.events(Role::Client).len(), 1, "what was delivered stays");
     for role in [Role::Client, Role::Server] {
         assert_eq!(pair.closed(role).cause(), CloseCause::TransportEnded);
+    }
+}
+
+/// The number of messages that are cut off, and what is said of it, by whoever closes.
+fn cut(sends: impl Fn(&mut Peer)) -> [(usize, String); 2] {
+    [true, false].map(|by_peer| {
+        let mut peer = Peer::of_server();
+        sends(&mut peer);
+        if !by_peer {
+            closes(&mut peer);
+        }
+        peer.says(frame().close(1001, "bye"));
+        peer.hears();
+        peer.ends();
+        let closed = peer.closed();
+        assert!(closed.is_clean());
+        (closed.cut_messages(), closed.to_string())
+    })
+}
+
+#[test]
+fn a_close_tells_how_many_messages_it_cut_off() {
+    let begins = |peer: &mut Peer| {
+        let now = peer.now();
+        peer.session().send_frame(now, Frame::text("Hel").fin(false)).unwrap();
+    };
+    let by = [
+        "closed by the peer with 1001 (going away) \"bye\"",
+        "closed with 1001 (going away) \"bye\"",
+    ];
+    let alone = cut(begins);
+    let expected = by.map(|text| (1, format!("{text}, which cut off a message")));
+    assert_eq!(alone, expected);
+    let with_others = cut(|peer| {
+        begins(peer);
+        peer.session().send("held back").unwrap();
+        peer.session().outbound().mark();
+        peer.session().send("and another").unwrap();
+    });
+    assert_eq!(with_others, by.map(|text| (3, format!("{text}, which cut off 3 messages"))));
+    let finished = cut(|peer| {
+        let now = peer.now();
+        begins(peer);
+        peer.session().send(vec![7; 300_000]).unwrap();
+        peer.session().send_frame(now, Frame::continuation("lo")).unwrap();
+    });
+    assert_eq!(finished, by.map(|text| (0, text.to_owned())));
+}
+
+/// Whatever happens to the close after that.
+#[test]
+fn what_a_close_cut_off_is_told_although_the_peer_does_not_answer() {
+    for is_lost in [false, true] {
+        let mut peer = Peer::of_server();
+        let now = peer.now();
+        peer.session().send_frame(now, Frame::text("Hel").fin(false)).unwrap();
+        closes(&mut peer);
+        match is_lost {
+            true => peer.ends(),
+            false => assert!(peer.pass_to_deadline().is_some()),
+        }
+        assert_eq!(peer.closed().cut_messages(), 1);
     }
 }

@@ -414,3 +414,46 @@ fn a_mark_behind_what_is_given_up_is_reached() {
     peer.session().abort(close_frame(CloseCode::NORMAL, ""));
     assert!(peer.session().outbound().has_reached(mark));
 }
+
+#[test]
+fn a_mark_behind_what_a_close_drops_is_never_written() {
+    let mut peer = Peer::of_server();
+    let now = peer.now();
+    peer.session().send(vec![1; 300_000]).unwrap();
+    let before = peer.session().outbound().mark();
+    peer.session().send_frame(now, Frame::text("Hel").fin(false)).unwrap();
+    let within = peer.session().outbound().mark_before_frame();
+    peer.session().send("held back").unwrap();
+    let behind = peer.session().outbound().mark();
+    peer.session().close(now, close_frame(CloseCode::NORMAL, "")).unwrap();
+    let late = peer.session().outbound().mark();
+    let is_written = |peer: &mut Peer| {
+        [before, within, behind, late].map(|it| peer.session().outbound().is_written(it))
+    };
+    assert_eq!(is_written(&mut peer), [false; 4]);
+    assert!(peer.session().outbound().has_reached(behind), "nothing more happens to it");
+    peer.takes(usize::MAX);
+    assert_eq!(is_written(&mut peer), [true, true, false, false]);
+    assert!(peer.session().outbound().has_reached(late));
+    peer.ends();
+    assert_eq!(is_written(&mut peer), [true, true, false, false], "that is past");
+}
+
+#[test]
+fn a_mark_behind_what_is_lost_with_the_transport_is_never_written() {
+    for is_taken in [false, true] {
+        let mut peer = Peer::of_server();
+        peer.session().send(vec![1; 10]).unwrap();
+        let byte = peer.session().outbound().mark();
+        peer.session().send(vec![1; 300_000]).unwrap();
+        let waiting = peer.session().outbound().mark();
+        if is_taken {
+            peer.takes(1000);
+        }
+        peer.ends();
+        let late = peer.session().outbound().mark();
+        let mut is_written = |mark| peer.session().outbound().is_written(mark);
+        assert_eq!((is_written(byte), is_written(waiting)), (is_taken, false));
+        assert!(!is_written(late));
+    }
+}

@@ -55,6 +55,7 @@ fn decoded(
                 Incoming::More | Incoming::End => break,
                 Incoming::Fault(fault) => return (assembled.events, Err(fault)),
                 Incoming::Piece(piece) => assembled.add(&piece),
+                Incoming::Skipped => {}
                 other => assembled.events.push(other.into_owned()),
             }
         }
@@ -159,6 +160,7 @@ proptest! {
                 };
                 match item {
                     Incoming::More => break,
+                    Incoming::Skipped => {}
                     Incoming::Ping(_) => pinged += 1,
                     Incoming::Piece(piece) => {
                         open.add(&piece);
@@ -220,8 +222,10 @@ fn no_limit_for_frames_and_messages_applies() {
     let mut rest = LEN - received;
     while rest > 0 {
         let len = usize::try_from(rest).unwrap().min(read.len());
-        assert_eq!(inbound.poll(&mut Input::new(&mut read[..len])), Incoming::More);
+        let mut input = Input::new(&mut read[..len]);
+        assert_eq!(inbound.poll(&mut input), Incoming::Skipped);
         rest -= len as u64;
+        assert!(rest == 0 || inbound.poll(&mut input) == Incoming::More);
     }
     let mut next = frame().binary([9; 10]).masked(key).bytes();
     assert_eq!(inbound.poll(&mut Input::new(&mut next)).into_owned(), event::binary([9; 10]));
@@ -368,8 +372,8 @@ mod compressed {
         let (start, rest) = bytes.split_at_mut(40);
         let Incoming::Piece(first) = inbound.poll_piece(&mut Input::new(start)) else { panic!() };
         assert!(!first.is_last);
-        let message = inbound.poll(&mut Input::new(rest)).into_owned();
-        assert_eq!(message, event::text(text));
+        let (events, result) = decoded(&mut inbound, rest, &[usize::MAX], || false);
+        assert_eq!((events, result), (vec![event::text(text)], Ok(())));
     }
 
     /// A thousand times as much as arrives is handed out bit by bit.
@@ -391,5 +395,37 @@ mod compressed {
         }
         assert_eq!(len, 32 << 20);
         assert_eq!(inbound.poll_piece(&mut input), Incoming::More);
+    }
+
+    /// What is dropped takes as long to inflate as what is handed out.
+    #[test]
+    fn what_inflates_a_lot_is_dropped_bit_by_bit() {
+        let text = "what comes after it";
+        let bytes = sent(&[Message::binary(vec![0; 32 << 20]), Message::text(text)]);
+        for asks_for_pieces in [true, false] {
+            let mut inbound = inbound();
+            let mut bytes = bytes.clone();
+            let mut input = Input::new(&mut bytes);
+            assert!(matches!(inbound.poll_piece(&mut input), Incoming::Piece(_)));
+            inbound.skip_message();
+            let mut work = inbound.take_inflated();
+            let last = loop {
+                let item = match asks_for_pieces {
+                    true => inbound.poll_piece(&mut input).into_owned(),
+                    false => inbound.poll(&mut input).into_owned(),
+                };
+                let step = inbound.take_inflated();
+                assert!(step <= 300 << 10, "{step} bytes at once");
+                work += step;
+                if item != Incoming::Skipped {
+                    break item;
+                }
+            };
+            assert!(work > 32 << 20, "{work}");
+            match last {
+                Incoming::Piece(piece) => assert_eq!(*piece.payload, *text.as_bytes()),
+                other => assert_eq!(other, event::text(text)),
+            }
+        }
     }
 }

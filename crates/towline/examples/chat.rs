@@ -22,16 +22,14 @@ async fn admit(mut request: Request) -> Result<Option<Connection>> {
 
 async fn talk(request: Request, server: ServerHandle) -> Result<()> {
     let Some(mut connection) = admit(request).await? else { return Ok(()) };
+    let room = server.topics().topic(connection.path())?;
+    room.join(&connection).await?;
     while let Some(message) = connection.recv().await? {
         let Some(text) = message.as_text() else { continue };
         let name = connection.data().get::<Name>().map_or("somebody", |name| &name.0);
         let line = format!("{name}: {text}");
-        for sender in server.connections().senders() {
-            // A slow client misses the line and delays nobody.
-            if sender.info().path() == connection.path() {
-                let _ = sender.try_send(&line);
-            }
-        }
+        // A slow client misses the line and delays nobody.
+        room.publish(&line).await;
         if text == "all hands!" {
             // To every room.
             server.connections().broadcast(&line).when_full(WhenFull::Close).await;

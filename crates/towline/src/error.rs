@@ -33,7 +33,7 @@ struct Inner {
     kind: ErrorKind,
     blame: Blame,
     message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
     closed: Option<Closed>,
     unsent: Option<Message>,
     response: Option<http::Response<Bytes>>,
@@ -47,7 +47,9 @@ pub enum ErrorKind {
     Closed,
     /// The peer broke the protocol.
     PeerViolation,
-    /// The peer exceeded a limit of the [`Config`](crate::Config).
+    /// The peer exceeded a limit: of the [`Config`](crate::Config), or of a
+    /// [`MessageReader`](crate::MessageReader::max_size). The message names the value, the limit and
+    /// the option.
     LimitExceeded,
     /// The peer showed no sign of life within the keepalive's grace period.
     PeerUnresponsive,
@@ -268,12 +270,25 @@ impl Error {
         Self::new(own.map_or(kind, Self::kind), message).with_source(error)
     }
 
+    /// Returns the same error for another caller, without the message that was not sent.
+    pub(crate) fn repeat(&self) -> Self {
+        Self(Box::new(Inner {
+            kind: self.0.kind,
+            blame: self.0.blame,
+            message: self.0.message.clone(),
+            source: self.0.source.clone(),
+            closed: self.0.closed.clone(),
+            unsent: None,
+            response: self.0.response.clone(),
+        }))
+    }
+
     /// Adds the error that caused this one.
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
     }
 
@@ -313,13 +328,17 @@ impl Error {
         error
     }
 
-    /// Adds the transport's error, if the connection ended because the transport failed.
+    /// Adds the transport's error, if the connection ended because the transport failed, or if
+    /// writing failed and the end is not known yet.
     pub(crate) fn with_failure(mut self, failure: Option<&Arc<io::Error>>) -> Self {
-        let cause = self.closed().map(Closed::cause);
-        if let (Some(failure), Some(CloseCause::TransportFailed(kind))) = (failure, cause) {
-            let _ = write!(self.0.message, ": {failure}");
-            self.0.source = Some(Box::new(io::Error::new(kind, failure.clone())));
-        }
+        let Some(failure) = failure else { return self };
+        let kind = match self.closed().map(Closed::cause) {
+            Some(CloseCause::TransportFailed(kind)) => kind,
+            None if self.kind() == ErrorKind::Closed => failure.kind(),
+            _ => return self,
+        };
+        let _ = write!(self.0.message, ": {failure}");
+        self.0.source = Some(Arc::new(io::Error::new(kind, failure.clone())));
         self
     }
 
@@ -339,11 +358,35 @@ impl Error {
 
     /// The error for sending on a connection that is closing or closed.
     fn closed_to_sending(session: &Session) -> Self {
+        Self::closed_to("can't send", session)
+    }
+
+    /// The error for a ping that can't be sent because the connection is closing or closed.
+    pub(crate) fn unmeasured(session: &Session) -> Self {
+        Self::closed_to("can't measure a round trip, and no ping was sent", session)
+    }
+
+    /// The error for a ping whose pong was not received before the connection began to close.
+    pub(crate) fn unanswered(session: &Session) -> Self {
+        let error = Self::closed_to("no pong was received for the ping of a round trip", session);
+        match error.closed().map(Closed::cause) {
+            Some(
+                CloseCause::PeerUnresponsive | CloseCause::SendTimeout | CloseCause::CloseTimeout,
+            ) => error.with_postscript("; receive meanwhile, since pongs are found by receiving"),
+            None if error.blame() == Blame::Local => {
+                error.with_postscript("; close when its result is there")
+            }
+            _ => error,
+        }
+    }
+
+    /// The error for `what` on a connection that is closing or closed.
+    fn closed_to(what: &str, session: &Session) -> Self {
         let closed = session.outcome();
         let message = match (closed, session.initiator()) {
-            (Some(closed), _) => format!("can't send: {closed}"),
-            (None, Some(Initiator::Remote)) => "can't send: the peer has closed or gone".to_owned(),
-            (None, _) => "can't send: this end is closing the connection".to_owned(),
+            (Some(closed), _) => format!("{what}: {closed}"),
+            (None, Some(Initiator::Remote)) => format!("{what}: the peer has closed or gone"),
+            (None, _) => format!("{what}: this end is closing the connection"),
         };
         let mut error = Self::new(ErrorKind::Closed, message);
         error.0.blame = match (closed.map(Closed::cause), session.initiator()) {

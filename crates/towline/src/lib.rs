@@ -67,6 +67,7 @@
 //! - [`Server`], [`ServerBuilder`] and [`Request`]: listen, accept, reject, broadcast, shut down.
 //! - [`Client`] and [`Proxy`]: connect, through whatever is in between. [`Reconnecting`]: connect again
 //!   when a connection is lost.
+//! - [`topics`]: what one says to many, in chat rooms and feeds.
 //! - [`Connection`] and [`Sender`]: send, receive, close. A connection also carries the
 //!   [path](Connection::path) it was requested by and [data](Connection::data) of the program, such as
 //!   the user.
@@ -101,6 +102,8 @@
 
 mod error;
 
+mod transient;
+
 mod transport;
 
 #[cfg(feature = "rustls")]
@@ -111,6 +114,8 @@ mod connection;
 mod head;
 
 pub mod topics;
+
+pub mod relaying;
 
 mod server;
 
@@ -149,7 +154,7 @@ pub use towline_proto::handshake::{
 pub use towline_proto::{
     CloseCause, CloseCode, CloseFrame, Closed, Compress, Compression, Config, Fault, Frame,
     Initiator, InvalidClose, InvalidUtf8, Keepalive, LimitExceeded, MalformedClose, Message,
-    MessageKind, MessageRef, Negotiated, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats, Text,
-    Traffic, Violation,
+    MessageKind, MessageRef, Negotiated, NotText, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats,
+    Text, Traffic, Violation,
 };
 pub use transport::{Io, TlsInfo, TlsStream};

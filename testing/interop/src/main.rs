@@ -15,6 +15,8 @@ mod query;
 
 mod serve;
 
+mod serve_axum;
+
 mod client;
 
 mod autobahn;
@@ -47,6 +49,15 @@ enum Command {
         compress: Option<Settings>,
         #[command(flatten)]
         tls: ServerTls,
+    },
+    /// The same in an axum app, until SIGTERM, with pages beside it
+    ServeAxum {
+        /// The address to listen on; with port 0, the system chooses a port
+        #[arg(long, value_name = "ADDRESS")]
+        listen: String,
+        /// Compress every message, with these settings, separated by commas
+        #[arg(long, value_name = "SETTINGS", env = "TOWLINE_DEFLATE", num_args = 0..=1, default_missing_value = "", require_equals = true)]
+        compress: Option<Settings>,
     },
     /// Play scenarios against a server, one after the other
     Client {
@@ -95,6 +106,7 @@ async fn run(command: Command) -> Result<bool> {
         Command::Serve { listen, compress, tls } => {
             serve::run(&listen, compress, tls.load()?).await?;
         }
+        Command::ServeAxum { listen, compress } => serve_axum::run(&listen, compress).await?,
         Command::Client { scenarios, url, compress, tls } => {
             return Ok(client::play_all(&scenarios, &url, compress, &tls.load()?).await);
         }

@@ -50,26 +50,37 @@ async fn answer(request: Request, closes: &Closes) -> Result<()> {
     if path == "/reject" {
         return Ok(request.reject(StatusCode::FORBIDDEN, "not here").await?);
     }
-    let query = Query::parse(request.query().unwrap_or_default());
-    let headers = as_json(request.headers());
+    let (query, headers) =
+        (request.query().unwrap_or_default().to_owned(), request.headers().clone());
     let mut accept = Accept::new();
     let known = |name: &str| PROTOCOLS.iter().any(|known| name.eq_ignore_ascii_case(known));
     if let Some(protocol) = request.protocols().iter().find(|offered| known(offered.as_str())) {
         accept = accept.protocol(protocol.as_str());
     }
-    let mut connection = request.accept_with(accept).await?;
+    let connection = request.accept_with(accept).await?;
+    converse(connection, &path, &query, &headers, closes).await
+}
 
+/// Does what the contract says for a connection, until it has ended.
+pub(crate) async fn converse(
+    mut connection: Connection,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    closes: &Closes,
+) -> Result<()> {
+    let query = Query::parse(query);
     let id = query.get("id");
     let entry = (!id.is_empty() && path != "/last-close").then(|| closes.enter(id));
-    let result = match path.as_str() {
+    let result = match path {
         "/close" => start_close(&connection, &query),
-        "/headers" => Ok(connection.send(headers.to_string()).await?),
+        "/headers" => Ok(connection.send(as_json(headers).to_string()).await?),
         "/ping" => Ok(connection.ping(query.get("payload").to_owned()).await?),
         "/last-close" => Ok(connection.send(closes.received(id).await.to_string()).await?),
         _ => Ok(()),
     };
     let result = match result {
-        Ok(()) => echo(&mut connection, &path, &query).await,
+        Ok(()) => echo(&mut connection, path, &query).await,
         error => error,
     };
     // The connection has ended, or ends now.

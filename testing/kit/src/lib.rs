@@ -2,6 +2,7 @@
 //!
 //! - [`frame`](frame::frame) builds the bytes of any frame, valid or not.
 //! - [`Heard`] is a frame parsed from bytes on the wire, for assertions.
+//! - [`http2`] builds and parses the frames of HTTP/2.
 //! - [`event`] has short constructors of received events, to compare with.
 //! - [`negotiate`](negotiate::negotiate) returns the compression that a handshake negotiates.
 //! - [`Peer`] is a mock peer: it sends raw bytes to one connection and reads the answer.
@@ -16,6 +17,8 @@ pub mod event;
 pub mod frame;
 
 pub mod heard;
+
+pub mod http2;
 
 pub mod negotiate;
 

@@ -20,6 +20,8 @@ pub mod engine_io;
 
 pub mod graphql;
 
+pub mod graphql_client;
+
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};

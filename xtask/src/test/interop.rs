@@ -10,7 +10,7 @@ use crate::test::outcome::Outcome;
 use crate::test::process::{run, run_suite};
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 9] = [
+pub(crate) const STEPS: [Step; 10] = [
     Step {
         name: "programs",
         about: "build the programs that the suites run",
@@ -40,6 +40,12 @@ pub(crate) const STEPS: [Step; 9] = [
         about: "libraries from npm and PyPI, in both directions",
         slow: true,
         run: peers,
+    },
+    Step {
+        name: "axum",
+        about: "clients of PyPI's websockets and aiohttp, against an axum app",
+        slow: true,
+        run: axum,
     },
     Step {
         name: "http2",
@@ -102,6 +108,11 @@ fn peers(context: &Context) -> Result<Outcome> {
     let mut command = suite(context, "peers/peers.py");
     command.args(["run", "--"]).arg(context.program("towline-interop"));
     judge(context, &mut command)
+}
+
+fn axum(context: &Context) -> Result<Outcome> {
+    let mut command = suite(context, "axum/axum.py");
+    judge(context, command.arg("--").arg(context.program("towline-interop")))
 }
 
 fn http2(context: &Context) -> Result<Outcome> {

@@ -12,6 +12,9 @@ mod instructions;
 pub(crate) mod interop;
 mod migrations;
 mod networks;
+mod relays;
+mod simulating;
+mod soaking;
 
 use std::env;
 use std::time::Instant;
@@ -66,7 +69,14 @@ pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
 /// Returns the steps to run: the checks first, since they fail fastest.
 fn select(options: &Options) -> Result<Vec<Step>> {
     let checks = checks::STEPS.into_iter().chain([features::STEP, instructions::STEP]);
-    let also = [fuzzing::STEP, migrations::STEP, networks::STEP];
+    let also = [
+        simulating::STEP,
+        soaking::STEP,
+        fuzzing::STEP,
+        migrations::STEP,
+        networks::STEP,
+        relays::STEP,
+    ];
     let mut steps: Vec<_> = checks.chain(also).chain(interop::STEPS).collect();
     for name in &options.only {
         if !steps.iter().any(|step| step.name == name) {

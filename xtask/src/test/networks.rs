@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -35,8 +35,7 @@ fn networks(context: &Context) -> Result<Outcome> {
         return Ok(Outcome::Skipped("the tests are written for Unix".into()));
     }
     let path = path()?;
-    let is_installed = |program: &str| env::split_paths(&path).any(|it| it.join(program).is_file());
-    if !is_installed(ALWAYS) {
+    if !is_installed(&path, ALWAYS) {
         return Ok(Outcome::Skipped(format!("{ALWAYS} is not installed")));
     }
     // The same flags as in the step `tests`, so that nothing is built twice.
@@ -46,7 +45,7 @@ fn networks(context: &Context) -> Result<Outcome> {
     let mut missing = BTreeSet::new();
     for (module, programs) in NEEDS {
         let programs = programs.iter().copied();
-        let lacking: Vec<_> = programs.filter(|program| !is_installed(program)).collect();
+        let lacking: Vec<_> = programs.filter(|program| !is_installed(&path, program)).collect();
         if !lacking.is_empty() {
             command.args(["--skip", module]);
         }
@@ -62,8 +61,12 @@ fn networks(context: &Context) -> Result<Outcome> {
 }
 
 /// Returns the search path with the directories of servers, which Debian adds for root only.
-fn path() -> Result<OsString> {
+pub(crate) fn path() -> Result<OsString> {
     let known = env::var_os("PATH").unwrap_or_default();
     let servers = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     Ok(env::join_paths(env::split_paths(&known).chain(servers))?)
+}
+
+pub(crate) fn is_installed(path: &OsStr, program: &str) -> bool {
+    env::split_paths(path).any(|directory| directory.join(program).is_file())
 }

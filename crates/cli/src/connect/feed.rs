@@ -1,7 +1,6 @@
 //! Sends the input, as fast as the server takes it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use towline::{CloseFrame, Message, Sender};
 
@@ -30,43 +29,55 @@ pub(crate) struct Feed {
     pub(crate) sender: Sender,
     pub(crate) output: Output,
     pub(crate) pings: Arc<Pings>,
-    /// Whether a message has been read and not been sent.
-    pub(crate) is_sending: Arc<AtomicBool>,
+}
+
+/// The result of a line typed at the prompt.
+enum Obeyed {
+    Done,
+    /// A message to send, and a note for after that.
+    Message(Message, Option<String>),
+    End(End),
 }
 
 impl Feed {
-    /// Sends the input until it ends.
+    /// Sends the input until it ends. What is not sent when this is dropped stays in the queue.
     pub(crate) async fn run(self, inputs: Inputs) -> End {
         // Free once the conversation before has ended.
-        let mut inputs = inputs.lock().await;
-        while let Some(input) = inputs.recv().await {
-            let end = match input {
-                Input::Message(message) => self.send(message).await,
-                Input::Line(line) => self.obey(&line).await,
-                Input::Failed(reason) => Some(End::Failed(reason)),
+        let mut queue = inputs.lock().await;
+        while let Some(input) = queue.first().await {
+            let (message, note) = match input {
+                Input::Message(message) => (message.clone(), None),
+                Input::Line(line) => match self.obey(line).await {
+                    Obeyed::Done => {
+                        queue.done();
+                        continue;
+                    }
+                    Obeyed::Message(message, note) => {
+                        queue.resolve(message.clone());
+                        (message, note)
+                    }
+                    Obeyed::End(end) => return end,
+                },
+                Input::Failed(reason) => return End::Failed(reason.clone()),
             };
-            if let Some(end) = end {
-                return end;
+            if self.sender.send(message).await.is_err() {
+                return End::Closed;
+            }
+            // Without an await in between, since the message would be sent twice.
+            queue.done();
+            if let Some(note) = note {
+                self.note(&note).await;
             }
         }
         End::Over
     }
 
-    async fn send(&self, message: Message) -> Option<End> {
-        self.is_sending.store(true, Ordering::Relaxed);
-        if self.sender.send(message).await.is_err() {
-            return Some(End::Closed);
-        }
-        self.is_sending.store(false, Ordering::Relaxed);
-        None
-    }
-
     /// Runs a line typed at the prompt.
-    async fn obey(&self, line: &str) -> Option<End> {
+    async fn obey(&self, line: &str) -> Obeyed {
         match Command::parse(line) {
-            Ok(Command::Text(text)) => return self.send(Message::text(text)).await,
-            Ok(Command::Binary(path)) => return self.send_file(path).await,
-            Ok(Command::Close(frame)) => return Some(End::Close(frame)),
+            Ok(Command::Text(text)) => return Obeyed::Message(Message::text(text), None),
+            Ok(Command::Binary(path)) => return self.read_file(path).await,
+            Ok(Command::Close(frame)) => return Obeyed::End(End::Close(frame)),
             Ok(Command::Ping(text)) => {
                 if let Err(error) = self.sender.ping(self.pings.start(text)).await {
                     self.note(&error.to_string()).await;
@@ -75,10 +86,10 @@ impl Feed {
             Ok(Command::Help) => self.note(HELP).await,
             Err(error) => self.note(&error).await,
         }
-        None
+        Obeyed::Done
     }
 
-    async fn send_file(&self, path: String) -> Option<End> {
+    async fn read_file(&self, path: String) -> Obeyed {
         let read = tokio::task::spawn_blocking({
             let path = path.clone();
             move || {
@@ -92,15 +103,11 @@ impl Feed {
         match read.await.unwrap_or_else(|error| Err(error.into())) {
             Ok(bytes) => {
                 let length = in_words(bytes.len() as u64);
-                let end = self.send(Message::binary(bytes)).await;
-                if end.is_none() {
-                    self.note(&format!("sent {path}, {length}")).await;
-                }
-                end
+                Obeyed::Message(Message::binary(bytes), Some(format!("sent {path}, {length}")))
             }
             Err(error) => {
                 self.note(&format!("can't read {path}: {error}")).await;
-                None
+                Obeyed::Done
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The messages to send, from standard input or the command line.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead as _, Read as _};
 use std::sync::Arc;
 use std::thread;
@@ -22,11 +23,53 @@ pub(crate) enum Input {
 }
 
 /// The input, which one conversation after the other reads.
-pub(crate) type Inputs = Arc<Mutex<mpsc::Receiver<Input>>>;
+pub(crate) type Inputs = Arc<Mutex<Queue>>;
+
+/// The input that is not used up. An item stays at the front until it is done, so that the next
+/// connection begins with what the one before has not sent.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    front: VecDeque<Input>,
+    rest: mpsc::Receiver<Input>,
+}
+
+impl Queue {
+    /// Waits for the first item. `None` at the end of the input.
+    pub(crate) async fn first(&mut self) -> Option<&Input> {
+        if self.front.is_empty() {
+            self.front.push_back(self.rest.recv().await?);
+        }
+        self.front.front()
+    }
+
+    /// Removes the first item, which is done.
+    pub(crate) fn done(&mut self) {
+        self.front.pop_front();
+    }
+
+    /// Puts the message in place of the line that stands for it.
+    pub(crate) fn resolve(&mut self, message: Message) {
+        if let Some(first) = self.front.front_mut() {
+            *first = Input::Message(message);
+        }
+    }
+
+    /// Puts messages back that a connection has taken and not sent.
+    pub(crate) fn put_back(&mut self, messages: Vec<Message>) {
+        for message in messages.into_iter().rev() {
+            self.front.push_front(Input::Message(message));
+        }
+    }
+
+    /// Whether a message has been read and not been sent.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.front.iter().any(|input| matches!(input, Input::Message(_)))
+    }
+}
 
 /// Shares the input.
-pub(crate) fn shared(inputs: mpsc::Receiver<Input>) -> Inputs {
-    Arc::new(Mutex::new(inputs))
+pub(crate) fn shared(rest: mpsc::Receiver<Input>) -> Inputs {
+    Arc::new(Mutex::new(Queue { front: VecDeque::new(), rest }))
 }
 
 /// A channel for input read over time.
@@ -110,6 +153,30 @@ mod tests {
         for (line, text) in [("a\n", "a"), ("a\r\n", "a"), ("a", "a"), ("a\r", "a\r"), ("\n", "")] {
             assert_eq!(chomped(line.into()), text.as_bytes());
         }
+    }
+
+    #[tokio::test]
+    async fn an_item_is_first_until_it_is_done() {
+        async fn first(queue: &mut Queue) -> Option<Message> {
+            queue.first().await.map(|input| match input {
+                Input::Message(message) => message.clone(),
+                other => panic!("{other:?}"),
+            })
+        }
+
+        let inputs = shared(given(vec!["c".to_owned(), "d".to_owned()], false));
+        let mut queue = inputs.lock().await;
+        for _ in 0..2 {
+            assert_eq!(first(&mut queue).await, Some("c".into()));
+        }
+        assert!(queue.is_sending());
+        queue.put_back(vec!["a".into(), "b".into()]);
+        for expected in ["a", "b", "c", "d"] {
+            assert_eq!(first(&mut queue).await, Some(expected.into()));
+            queue.done();
+        }
+        assert!(!queue.is_sending());
+        assert_eq!(first(&mut queue).await, None);
     }
 
     #[tokio::test]

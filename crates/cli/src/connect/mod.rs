@@ -46,7 +46,7 @@ use crate::connect::again::{Again, Next};
 use crate::connect::input::Inputs;
 use crate::connect::output::{Output, Talkativeness};
 use crate::connect::printer::{Printer, Stdout};
-use crate::connect::talk::Talk;
+use crate::connect::talk::{Talk, Wait};
 use crate::connect::terminal::Terminal;
 use crate::connect::view::{Shown, View};
 use crate::exit::{Exit, Failure};
@@ -111,7 +111,7 @@ async fn session(
         () = interrupts.first() => return Ok((None, Exit::Interrupted)),
     };
     let (inputs, output) = streams(options, view, &interrupts, terminal)?;
-    talk(options, connection, output, inputs, interrupts).await
+    talk(connection, output, inputs, interrupts, &mut wait(options)).await
 }
 
 /// The same, with a new connection when one is lost. The outcome is that of the last one.
@@ -122,6 +122,7 @@ async fn sessions(
     mut interrupts: Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(Option<String>, Exit), Failure> {
+    let mut wait = wait(options);
     let mut streams_open = None;
     let mut outcome = Ok((None, Exit::Success));
     loop {
@@ -136,16 +137,20 @@ async fn sessions(
             closed => closed.insert(streams(options, view, &interrupts, terminal)?),
         };
         let (inputs, output) = (inputs.clone(), output.clone());
-        outcome = talk(options, connection, output, inputs, interrupts.clone()).await;
+        outcome = talk(connection, output, inputs, interrupts.clone(), &mut wait).await;
     }
 }
 
+fn wait(options: &Options) -> Wait {
+    Wait { wanted: options.wait.unwrap_or(Switch::On(0)), received: 0 }
+}
+
 async fn talk(
-    options: &Options,
     connection: Connection,
     output: Output,
     inputs: Inputs,
     interrupts: Interrupts,
+    wait: &mut Wait,
 ) -> Result<(Option<String>, Exit), Failure> {
     let view = output.view;
     // If the output is gone, the conversation notices.
@@ -153,7 +158,6 @@ async fn talk(
     if let Some(shown) = connection.tls().and_then(|tls| view.secured(tls)) {
         let _ = output.show(shown).await;
     }
-    let wait = options.wait.unwrap_or(Switch::On(0));
     let talk = Talk::new(connection, output.clone(), interrupts, wait);
     let (closed, outcome) = talk.run(inputs).await;
     let shown = view.closed(&closed);

@@ -48,8 +48,8 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "COUNT|forever", value_parser = wait)]
     pub(crate) wait: Option<Switch<u64>>,
 
-    /// Connect again when the connection is lost or can't be made, after delays of up to 30 s. Input
-    /// that was not sent by then is not sent later
+    /// Connect again when the connection is lost or can't be made, after delays of up to 30 s. Messages
+    /// of which nothing was sent are sent on the next connection; --wait counts those of all connections
     #[arg(long)]
     pub(crate) reconnect: bool,
 

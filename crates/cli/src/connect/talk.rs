@@ -1,7 +1,6 @@
 //! The conversation: sends the input and prints messages until the connection ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::task::JoinHandle;
 use towline::{CloseCode, CloseFrame, Closed, Connection, Event};
@@ -15,15 +14,27 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::quantity::Switch;
 
+/// The messages that are awaited, over all connections.
+#[derive(Debug)]
+pub(crate) struct Wait {
+    /// How many messages to receive before closing; `Off` means forever.
+    pub(crate) wanted: Switch<u64>,
+    pub(crate) received: u64,
+}
+
+impl Wait {
+    fn is_enough(&self) -> bool {
+        self.wanted.on().is_some_and(|wanted| self.received >= wanted)
+    }
+}
+
 /// A conversation over a connection.
-pub(crate) struct Talk {
+pub(crate) struct Talk<'a> {
     connection: Connection,
     output: Output,
     interrupts: Interrupts,
-    /// How many messages to receive before closing; `Off` means forever.
-    wait: Switch<u64>,
+    wait: &'a mut Wait,
     pings: Arc<Pings>,
-    received: u64,
     why: Option<Why>,
     /// The error that receiving returned, if any.
     error: Option<towline::Error>,
@@ -42,31 +53,33 @@ enum Why {
     InputFailed(String),
 }
 
-impl Talk {
+impl<'a> Talk<'a> {
     pub(crate) fn new(
         connection: Connection,
         output: Output,
         interrupts: Interrupts,
-        wait: Switch<u64>,
+        wait: &'a mut Wait,
     ) -> Self {
         let pings = Arc::default();
-        Self { connection, output, interrupts, wait, pings, received: 0, why: None, error: None }
+        Self { connection, output, interrupts, wait, pings, why: None, error: None }
     }
 
-    /// Runs until the connection has ended. Returns how it ended, and the exit code.
+    /// Runs until the connection has ended. Returns how it ended, and the exit code. Messages that
+    /// were not sent go back to the input.
     pub(crate) async fn run(mut self, inputs: Inputs) -> (Closed, Result<Exit, Failure>) {
-        let is_sending = Arc::new(AtomicBool::new(false));
         let feed = Feed {
             sender: self.connection.sender(),
             output: self.output.clone(),
             pings: self.pings.clone(),
-            is_sending: is_sending.clone(),
         };
-        let mut feeding = tokio::spawn(feed.run(inputs));
+        let mut feeding = tokio::spawn(feed.run(inputs.clone()));
         self.converse(&mut feeding).await;
         feeding.abort();
         let closed = self.connection.sender().wait_closed().await;
-        let outcome = self.outcome(&closed, is_sending.load(Ordering::Relaxed));
+        // Free once the aborted task is gone.
+        let mut queue = inputs.lock().await;
+        queue.put_back(self.connection.take_unsent());
+        let outcome = self.outcome(&closed, queue.is_sending());
         (closed, outcome)
     }
 
@@ -74,7 +87,7 @@ impl Talk {
         let mut is_fed = false;
         let printer = self.output.printer.clone();
         loop {
-            let is_enough = self.wait.on().is_some_and(|wait| self.received >= wait);
+            let is_enough = self.wait.is_enough();
             if is_fed && is_enough {
                 self.close(Why::Done, &CloseFrame::EMPTY);
             }
@@ -111,7 +124,7 @@ impl Talk {
         let view = self.output.view;
         let shown = match event {
             Event::Message(message) => {
-                self.received += 1;
+                self.wait.received += 1;
                 view.message(&message)
             }
             Event::Ping(payload) => view.ping(&payload),
@@ -165,10 +178,9 @@ impl Talk {
         if self.why.is_some() {
             return Ok(Exit::Success);
         }
-        match self.wait {
-            Switch::On(wait) if self.received < wait => {
-                let received = self.received;
-                let message = format!("{closed} after {received} of {wait} messages (--wait)");
+        match *self.wait {
+            Wait { wanted: Switch::On(wanted), received } if received < wanted => {
+                let message = format!("{closed} after {received} of {wanted} messages (--wait)");
                 Err(Failure::new(Exit::Unclean, message))
             }
             _ if is_sending => {

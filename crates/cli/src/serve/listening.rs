@@ -37,6 +37,19 @@ pub(crate) async fn bind(
     Ok((bound, sockets))
 }
 
+/// Returns whether this address can't be listened on since one of these is.
+pub(crate) async fn is_taken_by(address: &str, listening: &[SocketAddr]) -> bool {
+    let Ok(mut wanted) = lookup_host(address).await else { return false };
+    wanted.any(|wanted| {
+        let is_same = |other: &SocketAddr| {
+            let [ip, other_ip] = [wanted.ip(), other.ip()];
+            let overlap = ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified();
+            wanted.port() == other.port() && overlap
+        };
+        listening.iter().any(is_same)
+    })
+}
+
 /// Listens on the first address of a name that works.
 async fn first(name: &str, shared: bool) -> io::Result<TcpListener> {
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");

@@ -62,10 +62,19 @@ impl Serving {
 }
 
 impl Metrics {
-    /// Serves the metrics on this address.
-    pub(crate) async fn serve(address: &str) -> Result<Serving, Failure> {
-        let (addresses, sockets) =
-            listening::bind(&[address.to_owned()], None, "--metrics").await?;
+    /// Serves the metrics on this address, apart from those of `--listen`.
+    pub(crate) async fn serve(address: &str, listening: &[SocketAddr]) -> Result<Serving, Failure> {
+        let bound = listening::bind(&[address.to_owned()], None, "--metrics").await;
+        let (addresses, sockets) = match bound {
+            Err(_) if listening::is_taken_by(address, listening).await => {
+                let message = format!(
+                    "can't listen on {address} (--metrics): --listen has the same address; choose \
+                     another port with --metrics, or 0 for a free one"
+                );
+                return Err(Failure::new(Exit::NoConnection, message));
+            }
+            bound => bound?,
+        };
         let failed = |error: &dyn std::error::Error| {
             Failure::new(Exit::Unclean, format!("can't serve metrics: {error}"))
         };

@@ -67,7 +67,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     // Set up before anybody can know of the process.
     tls::reload_on_hangup(identity.as_ref(), options.verbose)?;
     let serving = match &options.metrics {
-        Some(address) => Some(Metrics::serve(address).await?),
+        Some(address) => Some(Metrics::serve(address, &addresses).await?),
         None => None,
     };
     // Scripts wait for these lines, so everything listens by now.

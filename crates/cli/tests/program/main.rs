@@ -11,6 +11,8 @@ mod metrics;
 
 mod connect;
 
+mod reconnect;
+
 mod certificates;
 
 mod tls;

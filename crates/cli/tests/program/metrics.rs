@@ -73,6 +73,21 @@ fn metrics_are_on_an_address_of_their_own() {
 }
 
 #[test]
+fn the_address_of_the_websockets_is_named_as_such() {
+    for (listen, metrics) in [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1")] {
+        // A port that is free, or else another program has it by then, which is another error.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let (listen, metrics) = (format!("{listen}:{port}"), format!("{metrics}:{port}"));
+        let arguments = ["serve", "--listen", &listen, "--metrics", &metrics];
+        let ended = Program::start(&arguments).end();
+        ended.failed(3, &[&metrics, "(--metrics)", "--listen has the same address"]);
+        assert!(!ended.stderr.contains("another program"), "{ended:?}");
+    }
+}
+
+#[test]
 fn an_address_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

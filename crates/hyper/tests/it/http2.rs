@@ -143,6 +143,35 @@ async fn an_extended_connect_becomes_a_connection() {
     assert_eq!(bare.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
 
+/// The header of a frame is no DATA frame of its own.
+#[tokio::test]
+async fn a_long_message_takes_few_data_frames() {
+    const LONG_MESSAGE: usize = 1 << 20;
+    // The largest DATA frame, unless the client allows more.
+    const LARGEST: usize = 16 << 10;
+
+    let mut server = Server::builder().build();
+    let address = serve(&server, Front::HttpServer).await;
+    let stream = TcpStream::connect(address).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(4 << 20).initial_connection_window_size(4 << 20);
+    let (mut requests, connection) = builder.handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    while !requests.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+    let (response, _send) = extended(&mut requests, "websocket");
+    let connection = soon(server.next_request()).await.unwrap().accept().await.unwrap();
+    let mut receive = soon(response).await.unwrap().into_body();
+    connection.send(vec![7; LONG_MESSAGE]).await.unwrap();
+    let (mut frames, mut bytes) = (0, 0);
+    while bytes < LONG_MESSAGE {
+        bytes += soon(receive.data()).await.unwrap().unwrap().len();
+        frames += 1;
+    }
+    assert!(frames <= LONG_MESSAGE / LARGEST * 5 / 4, "{frames} DATA frames");
+}
+
 #[tokio::test]
 async fn the_request_is_like_any_other() {
     let mut server = Server::builder().build();

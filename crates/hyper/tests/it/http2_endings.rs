@@ -13,7 +13,7 @@ use towline_hyper::{HttpServer, mount};
 
 use crate::raw_http2::{
     CANCEL, DATA, END_STREAM, GOAWAY, HEADERS, PROTOCOL_ERROR, RST_STREAM, RawHttp2,
-    extended_connect, frame, reset,
+    extended_connect, frame, reset, status,
 };
 use crate::support::{Front, page, serve, soon};
 
@@ -22,7 +22,7 @@ async fn opened(server: &mut Server) -> (RawHttp2, Connection) {
     let mut client = RawHttp2::connect(address).await;
     client.send(&extended_connect(1)).await;
     let connection = soon(server.next_request()).await.unwrap().accept().await.unwrap();
-    assert_eq!(client.until(HEADERS).await.status(), 200);
+    assert_eq!(status(&client.until(HEADERS).await), 200);
     (client, connection)
 }
 
@@ -86,6 +86,45 @@ async fn a_reset_is_seen_while_the_peer_takes_nothing() {
     let error = soon(receiver.recv()).await.unwrap_err();
     assert!(error.to_string().ends_with("HTTP/2 stream: CANCEL"), "{error}");
     soon(sending).await.unwrap();
+}
+
+/// It writes and never reads; the window has room, or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_only_writes_is_told_the_error_code_of_a_reset() {
+    for (code, name) in [
+        (CANCEL, "the peer reset the HTTP/2 stream: CANCEL"),
+        (5, "the peer reset the HTTP/2 stream: STREAM_CLOSED"),
+        (11, "the peer reset the HTTP/2 stream: ENHANCE_YOUR_CALM"),
+    ] {
+        for is_full in [false, true] {
+            let mut server = Server::builder().build();
+            let (mut client, connection) = opened(&mut server).await;
+            let (sender, receiver) = connection.split();
+            if is_full {
+                sender.send(vec![7; 70_000]).await.unwrap();
+                let mut got = 0;
+                while got < 65_535 {
+                    got += client.until(DATA).await.payload.len();
+                }
+            }
+            client.send(&reset(1, code)).await;
+            let sending = async {
+                loop {
+                    match sender.send("anyone?").await {
+                        Ok(()) => tokio::time::sleep(Duration::from_millis(1)).await,
+                        Err(error) => break error,
+                    }
+                }
+            };
+            let error = soon(sending).await;
+            assert_eq!(error.kind(), ErrorKind::Closed);
+            assert!(error.to_string().ends_with(name), "{error}, is full: {is_full}");
+            assert_eq!(h2_reason(&error), Some(h2::Reason::from(code)));
+            let error = io::Error::from(error);
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            drop(receiver);
+        }
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use towline_hyper::{HttpServer, mount};
 
 use crate::raw_http2::{
     CANCEL, CONTINUATION, DATA, ENHANCE_YOUR_CALM, EXTENDED, GOAWAY, HEADERS, PING, RawHttp2,
-    SETTINGS, block, extended_connect, frame, neighbour_lives, reset,
+    SETTINGS, block, extended_connect, frame, neighbour_lives, reset, status,
 };
 use crate::support::{Front, echo_messages, page, serve, soon};
 
@@ -21,7 +21,7 @@ async fn stalled(server: &mut Server) -> (std::net::SocketAddr, RawHttp2, Connec
     let mut client = RawHttp2::connect(address).await;
     client.send(&extended_connect(1)).await;
     let connection = soon(server.next_request()).await.unwrap().accept().await.unwrap();
-    assert_eq!(client.until(HEADERS).await.status(), 200);
+    assert_eq!(status(&client.until(HEADERS).await), 200);
     (address, client, connection)
 }
 

@@ -4,7 +4,7 @@ use towline::Server;
 
 use crate::raw_http2::{
     ACK, DATA, END_HEADERS, EXTENDED, HEADERS, PROTOCOL_ERROR, RST_STREAM, RawHttp2, SETTINGS,
-    block, frame,
+    block, frame, status,
 };
 use crate::support::{Front, echo, serve};
 
@@ -19,7 +19,7 @@ async fn answer(headers: &[(&str, &str)]) -> (u8, u32) {
     let answer = loop {
         let frame = client.next().await.unwrap();
         match frame.kind {
-            HEADERS => break (HEADERS, u32::from(frame.status())),
+            HEADERS => break (HEADERS, u32::from(status(&frame))),
             RST_STREAM => break (RST_STREAM, frame.error_code()),
             _ => {}
         }

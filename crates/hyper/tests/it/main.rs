@@ -18,6 +18,7 @@ mod raw_http2;
 mod refusals;
 mod requests;
 mod shutdown;
+mod spans;
 mod support;
 #[cfg(feature = "rustls")]
 mod tls;

@@ -6,79 +6,24 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use towline::{Client, Message};
 
+use towline_kit::http2::{HEAD, PREFACE, WINDOW_UPDATE};
+
+pub(crate) use towline_kit::http2::{
+    ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY,
+    HEADERS, PING, PROTOCOL_ERROR, RST_STREAM, SETTINGS, block, frame,
+};
+
 use crate::support::soon;
 
-/// RFC 9113, section 6.
-pub(crate) const DATA: u8 = 0;
-pub(crate) const HEADERS: u8 = 1;
-pub(crate) const RST_STREAM: u8 = 3;
-pub(crate) const SETTINGS: u8 = 4;
-pub(crate) const PING: u8 = 6;
-pub(crate) const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-pub(crate) const CONTINUATION: u8 = 9;
-
-pub(crate) const END_STREAM: u8 = 1;
-pub(crate) const ACK: u8 = 1;
-pub(crate) const END_HEADERS: u8 = 4;
-
-/// RFC 9113, section 7.
-pub(crate) const PROTOCOL_ERROR: u32 = 1;
-pub(crate) const CANCEL: u32 = 8;
-pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
-
-/// A frame from the server.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    pub(crate) kind: u8,
-    pub(crate) flags: u8,
-    pub(crate) stream: u32,
-    pub(crate) payload: Vec<u8>,
-}
-
-impl Frame {
-    /// The error code of a RST_STREAM or a GOAWAY.
-    pub(crate) fn error_code(&self) -> u32 {
-        let at = if self.kind == GOAWAY { 4 } else { 0 };
-        u32::from_be_bytes(self.payload[at..at + 4].try_into().unwrap())
+/// The status of a response, if it is one of those that HPACK has in its table.
+pub(crate) fn status(response: &Frame) -> u16 {
+    match response.payload[0] {
+        0x88 => 200,
+        0x8C => 400,
+        0x8D => 404,
+        0x8E => 500,
+        other => panic!("a status of another kind: {other:#x}"),
     }
-
-    /// The debug data of a GOAWAY.
-    pub(crate) fn debug_data(&self) -> &str {
-        std::str::from_utf8(&self.payload[8..]).unwrap()
-    }
-
-    /// The status of a response, if it is one of those that HPACK has in its table.
-    pub(crate) fn status(&self) -> u16 {
-        match self.payload[0] {
-            0x88 => 200,
-            0x8C => 400,
-            0x8D => 404,
-            0x8E => 500,
-            other => panic!("a status of another kind: {other:#x}"),
-        }
-    }
-}
-
-pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut bytes = vec![length[1], length[2], length[3], kind, flags];
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend(payload);
-    bytes
-}
-
-/// A block of headers, each of them literal (RFC 7541, section 6.2.2).
-pub(crate) fn block(headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (name, value) in headers {
-        bytes.push(0);
-        for string in [name, value] {
-            bytes.push(u8::try_from(string.len()).ok().filter(|length| *length < 127).unwrap());
-            bytes.extend(string.as_bytes());
-        }
-    }
-    bytes
 }
 
 /// The headers of an extended CONNECT. There is no key.
@@ -111,7 +56,7 @@ impl RawHttp2 {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let mut client = Self { stream, more_window: 0 };
-        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+        client.send(PREFACE).await;
         client.send(&frame(SETTINGS, 0, 0, &[])).await;
         client
     }
@@ -127,15 +72,14 @@ impl RawHttp2 {
 
     /// Reads a frame, or `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
+        let mut head = [0; HEAD];
         soon(self.stream.read_exact(&mut head)).await.ok()?;
-        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        soon(self.stream.read_exact(&mut payload)).await.ok()?;
-        let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
-        if (head[3], stream) == (WINDOW_UPDATE, 1) {
-            self.more_window += u32::from_be_bytes(payload[..].try_into().unwrap());
+        let mut frame = Frame::of_head(head);
+        soon(self.stream.read_exact(&mut frame.payload)).await.ok()?;
+        if (frame.kind, frame.stream) == (WINDOW_UPDATE, 1) {
+            self.more_window += u32::from_be_bytes(frame.payload[..].try_into().unwrap());
         }
-        Some(Frame { kind: head[3], flags: head[4], stream, payload })
+        Some(frame)
     }
 
     /// Reads up to a frame of this kind.
@@ -158,7 +102,7 @@ impl RawHttp2 {
     pub(crate) async fn open(&mut self, stream: u32) {
         self.send(&extended_connect(stream)).await;
         let response = self.until(HEADERS).await;
-        assert_eq!((response.stream, response.status()), (stream, 200));
+        assert_eq!((response.stream, status(&response)), (stream, 200));
     }
 }
 

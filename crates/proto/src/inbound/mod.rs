@@ -168,12 +168,12 @@ impl Inbound {
         self.counts.payload_bytes = self.counts.payload_bytes.wrapping_add(payload_len as u64);
     }
 
-    /// Counts an item that was not complete in the input.
+    /// Counts an item that was not complete in the input, when it is decoded. A message that follows
+    /// its frame is counted with it.
     fn count_other(&mut self, incoming: &Incoming<'_>) {
         let (is_message, len) = match incoming {
-            Incoming::Text(text) if self.limits.assemble => (true, text.len()),
-            Incoming::Binary(bytes) if self.limits.assemble => (true, bytes.len()),
-            // A message in a single frame follows its frame.
+            Incoming::Text(text) => (true, text.len()),
+            Incoming::Binary(bytes) => (true, bytes.len()),
             Incoming::Frame(frame) => (frame.is_fin(), frame.len()),
             Incoming::Piece(piece) => (piece.is_last, piece.payload.len()),
             _ => return,
@@ -238,11 +238,21 @@ impl Inbound {
         if let Some(incoming) = self.poll_end(input).or_else(|| self.poll_skipped(input)) {
             return incoming;
         }
+        if let Some(message) = self.take_message_of_frame() {
+            return message;
+        }
         if self.is_between_messages && (input.is_empty() || is_gathering(input)) {
             return Incoming::More;
         }
         let result = self.decode(input);
         self.conclude(input, result)
+    }
+
+    /// Takes the message whose single frame was returned before.
+    fn take_message_of_frame(&mut self) -> Option<Incoming<'static>> {
+        let message = self.open.as_mut()?.take_message_of_frame()?;
+        self.note_between_messages();
+        Some(message)
     }
 
     /// Returns the last item again, after the end.

@@ -192,14 +192,16 @@ impl Open {
         self.end_of_frame(header)
     }
 
-    /// Returns a pending item, or continues the open frame with the input.
+    /// Takes the message whose single frame was returned before.
+    pub(super) fn take_message_of_frame(&mut self) -> Option<Incoming<'static>> {
+        self.message_of_frame.take()
+    }
+
+    /// Continues the open frame with the input.
     pub(super) fn go_on(
         &mut self,
         input: &mut Input<'_>,
     ) -> Result<Option<Progress<'static>>, Fault> {
-        if let Some(message) = self.message_of_frame.take() {
-            return Ok(Some(Progress::Incoming(message)));
-        }
         let Some(frame) = &mut self.frame else { return Ok(None) };
         if frame.header.opcode.is_control() {
             let header = frame.header;

@@ -19,7 +19,7 @@ impl Inbound {
     /// beginning of the message.
     ///
     /// Change to `poll` at any time: it drops the rest of a message whose first piece was returned,
-    /// and returns the next message.
+    /// with [`Incoming::Skipped`] for each piece, and returns the next message.
     ///
     /// ```
     /// use towline_proto::{Config, Inbound, Incoming, Input, Role};
@@ -41,7 +41,8 @@ impl Inbound {
 
     /// Drops the rest of a message whose first piece was returned, if there is any: the next call
     /// of [`poll_piece`](Self::poll_piece) returns the next message. The rest is validated and
-    /// inflated, since later messages may refer to it.
+    /// inflated, since later messages may refer to it: [`Incoming::Skipped`] takes the place of its
+    /// pieces.
     pub fn skip_message(&mut self) {
         if let Some(open) = &mut self.open {
             open.skip();
@@ -58,22 +59,28 @@ impl Inbound {
         {
             return incoming;
         }
+        if let Some(message) = self.take_message_of_frame().and_then(Incoming::into_message) {
+            let piece = Piece::new(message.kind(), message.as_bytes().to_vec(), true);
+            return Incoming::Piece(piece);
+        }
         let result = self.decode_piece(input);
         self.conclude(input, result)
     }
 
-    /// Drops the rest of a message that was returned in pieces. Returns the item that comes before
-    /// its end, or `None` once there is no such message.
+    /// Drops a piece of a message whose first piece was returned. Returns `None` if there is no such
+    /// message.
+    ///
+    /// Only one piece, although nothing is handed out: the host counts the work, and lets others run.
     pub(super) fn poll_skipped<'b>(&mut self, input: &mut Input<'b>) -> Option<Incoming<'b>> {
         self.skip_message();
-        while self.is_skipping() {
-            let result = self.decode_piece(input);
-            match self.conclude(input, result) {
-                Incoming::Piece(_) => {}
-                other => return Some(other),
-            }
+        if !self.is_skipping() {
+            return None;
         }
-        None
+        let result = self.decode_piece(input);
+        Some(match self.conclude(input, result) {
+            Incoming::Piece(_) => Incoming::Skipped,
+            other => other,
+        })
     }
 
     fn is_skipping(&self) -> bool {

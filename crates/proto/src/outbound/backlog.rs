@@ -145,6 +145,12 @@ impl Backlog {
             || in_queue(&self.held)
     }
 
+    /// Returns the marks that have not been reached.
+    pub(super) fn unreached(&self) -> Vec<u32> {
+        let waiting = self.waiting.iter().chain(&self.held).filter_map(|waiting| waiting.mark);
+        self.marks.iter().map(|(_, mark)| *mark).chain(waiting).collect()
+    }
+
     /// Returns whether entries can be encoded.
     pub(super) fn has_more(&self) -> bool {
         !self.waiting.is_empty() || self.latest_pong.is_some() || self.close.is_some()

@@ -1,14 +1,22 @@
 //! Marks in the queue, to wait until everything before them is written.
 
+use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use bytes::Buf as _;
 
 use crate::outbound::Outbound;
+use crate::outbound::backlog::{Backlog, Waiting};
 
 /// A position in the queue, see [`Outbound::mark`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(NonZeroU64);
+
+/// The marks after entries that were dropped without being written.
+#[derive(Debug, Default)]
+pub(super) struct Lost {
+    marks: Vec<u32>,
+}
 
 /// The position of a mark.
 enum Place {
@@ -52,6 +60,11 @@ impl Outbound {
     /// Bytes that are queued later do not count, although some, such as a pong, may be written
     /// first.
     pub fn mark(&mut self) -> Mark {
+        // Something was dropped before it, so that it is never written, but the close frame ends
+        // the wait for it.
+        if self.lost.is_some() {
+            return Mark::of(Place::Close);
+        }
         if self.backlog.as_ref().is_some_and(|backlog| backlog.close.is_some()) {
             return Mark::of(Place::Close);
         }
@@ -101,6 +114,34 @@ impl Outbound {
             Place::Waiting(mark) => {
                 !self.backlog.as_ref().is_some_and(|backlog| backlog.is_ahead(mark))
             }
+        }
+    }
+
+    /// Returns whether everything before the mark has been written and
+    /// [flushed](Self::handle_flushed). Unlike [`has_reached`](Self::has_reached), returns `false` if
+    /// something before it was dropped: with the transport, or by a close.
+    pub fn is_written(&self, mark: Mark) -> bool {
+        let is_lost = match (mark.place(), &self.lost) {
+            (Place::Byte(_), _) | (_, None) => false,
+            (Place::Waiting(mark), Some(lost)) => lost.marks.contains(&mark),
+            (Place::Close, Some(_)) => true,
+        };
+        !is_lost && self.has_reached(mark)
+    }
+
+    /// Records that entries are dropped.
+    pub(super) fn lose(&mut self, dropped: &VecDeque<Waiting>) {
+        if !dropped.is_empty() {
+            let marks = dropped.iter().filter_map(|waiting| waiting.mark);
+            self.lost.get_or_insert_default().marks.extend(marks);
+        }
+    }
+
+    /// Records that everything is dropped.
+    pub(super) fn lose_all(&mut self) {
+        let marks = self.backlog.as_deref().map(Backlog::unreached).unwrap_or_default();
+        if self.queued_len() > 0 || !marks.is_empty() {
+            self.lost.get_or_insert_default().marks.extend(marks);
         }
     }
 

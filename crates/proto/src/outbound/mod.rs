@@ -38,6 +38,7 @@ use crate::wire::header::Rsv;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 use backlog::{Backlog, Waiting};
 use encoding::AHEAD;
+use mark::Lost;
 use unsent::Unsent;
 
 pub use mark::Mark;
@@ -49,8 +50,8 @@ pub use mark::Mark;
 pub struct Outbound {
     masks: bool,
     close_is_encoded: bool,
-    /// Whether bytes were queued when everything was dropped.
-    has_lost: bool,
+    /// Set if anything queued was dropped without being written.
+    lost: Option<Box<Lost>>,
     max_frame: usize,
     /// The longest payload that is always copied and fits in a frame.
     max_small: usize,
@@ -105,7 +106,7 @@ impl Outbound {
         Self {
             masks: role.masks(),
             close_is_encoded: false,
-            has_lost: false,
+            lost: None,
             max_frame,
             max_small: max_frame.min(Self::COPY_MAX),
             encoded: Vec::new(),
@@ -332,20 +333,26 @@ impl Outbound {
     }
 
     /// Queues the close frame after everything queued before. Nothing may be queued after it.
-    pub fn close(&mut self, frame: CloseFrame) {
+    ///
+    /// Returns how many messages it cuts off: an unfinished message made of frames, and those held
+    /// back behind it, which are dropped.
+    pub fn close(&mut self, frame: CloseFrame) -> usize {
         let backlog = self.backlog();
-        // Messages held back by an unfinished message can no longer be sent.
         let held = backlog.discard_held();
+        let cut = usize::from(backlog.made_of_frames)
+            + held.iter().filter(|waiting| waiting.mark.is_none()).count();
         backlog.close = Some(frame);
+        self.lose(&held);
         self.keep_dropped(held);
         self.fill();
+        cut
     }
 
     /// Drops everything that is not encoded, for a close that does not wait for it.
     pub fn discard_waiting(&mut self) {
         if let Some(backlog) = &mut self.backlog {
             let dropped = backlog.discard_waiting();
-            self.has_lost |= dropped.iter().any(|waiting| waiting.mark.is_none());
+            self.lose(&dropped);
             self.keep_dropped(dropped);
             self.drop_idle_backlog();
         }
@@ -356,7 +363,7 @@ impl Outbound {
     /// Drops everything, after the transport is lost. [`take_unsent`](Self::take_unsent) returns the
     /// messages that were not written, if they are kept.
     pub fn discard(&mut self) {
-        self.has_lost |= self.queued_len() > 0;
+        self.lose_all();
         self.keep_unsent();
         // A close frame that is dropped here was never written.
         self.close_is_encoded = self.is_close_written();
@@ -422,12 +429,6 @@ impl Outbound {
     /// Returns the same for the entries before the next frame of a message made of frames.
     pub fn cost_before_frame(&self) -> usize {
         self.remaining() + self.backlog.as_ref().map_or(0, |backlog| backlog.waiting_cost())
-    }
-
-    /// Returns whether anything queued was lost: with the transport, or by a close that did not wait
-    /// for it.
-    pub fn has_lost(&self) -> bool {
-        self.has_lost
     }
 
     /// Returns whether the close frame, and everything before it, has been written.

@@ -83,6 +83,26 @@ impl CloseCode {
         self.0
     }
 
+    /// Returns the code to count this one by: itself for 1000 to 1015, 3000 for 3000 to 3999, 4000 for
+    /// 4000 to 4999, and 0 for all others, which no standard defines. Peers can choose a code, so a
+    /// program that keeps a count, a metric or a map by code needs few of them.
+    ///
+    /// ```
+    /// use towline_proto::CloseCode;
+    ///
+    /// assert_eq!(CloseCode::GOING_AWAY.class(), CloseCode::GOING_AWAY);
+    /// assert_eq!(CloseCode::new(4321).class(), CloseCode::new(4000));
+    /// ```
+    #[must_use]
+    pub const fn class(self) -> Self {
+        Self(match self.0 {
+            code @ 1000..=1015 => code,
+            3000..=3999 => 3000,
+            4000..=4999 => 4000,
+            _ => 0,
+        })
+    }
+
     /// Returns whether this code is allowed in a close frame.
     ///
     /// Allowed are the codes that RFC 6455 and the IANA registry define for the wire (1000 to 1003,
@@ -303,6 +323,18 @@ impl fmt::Display for CloseFrame {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn no_peer_can_make_many_classes_of_codes() {
+        let codes = || (0..=u16::MAX).map(CloseCode::new);
+        let classes: std::collections::BTreeSet<_> = codes().map(CloseCode::class).collect();
+        assert_eq!(classes.len(), 16 + 3);
+        assert!(codes().all(|code| code.class().class() == code.class()));
+        assert_eq!(CloseCode::new(3999).class().get(), 3000);
+        assert_eq!(CloseCode::new(4321).class().get(), 4000);
+        assert_eq!(CloseCode::new(5000).class().get(), 0);
+        assert_eq!(CloseCode::GOING_AWAY.class(), CloseCode::GOING_AWAY);
+    }
 
     #[test]
     fn only_codes_for_the_wire_are_sendable() {

@@ -17,9 +17,9 @@ use crate::transport::{Alpn, AnyStream, Whose};
 /// The result of a carrier.
 pub(crate) type Carried<'a> = Pin<Box<dyn Future<Output = Result<Connection>> + Send + 'a>>;
 
-/// A handshake to make.
+/// A handshake to make, and everything that it needs.
 #[derive(Clone, Copy)]
-pub(crate) struct Attempt<'a> {
+pub(crate) struct Plan<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) asked: &'a Asked,
     /// The handshake over HTTP/1.1.
@@ -41,7 +41,7 @@ pub(crate) trait Carrier: Any + Send + Sync {
 
     /// Connects to the server, over HTTP/1.1 if the server can do nothing else and the client is
     /// set up for it.
-    fn connect<'a>(&'a self, attempt: Attempt<'a>) -> Carried<'a>;
+    fn connect<'a>(&'a self, plan: Plan<'a>) -> Carried<'a>;
 
     /// The protocols to offer on a stream that the program passed.
     fn alpn(&self) -> Alpn;
@@ -50,5 +50,5 @@ pub(crate) trait Carrier: Any + Send + Sync {
     fn carries_on(&self, stream: &AnyStream) -> bool;
 
     /// Connects on a stream that the program passed.
-    fn connect_on<'a>(&'a self, reached: Reached, attempt: Attempt<'a>) -> Carried<'a>;
+    fn connect_on<'a>(&'a self, reached: Reached, plan: Plan<'a>) -> Carried<'a>;
 }

@@ -6,7 +6,7 @@ use towline_proto::handshake::{Opening, Target};
 
 use crate::client::Settings;
 use crate::client::asked::Asked;
-use crate::client::carrier::Attempt;
+use crate::client::carrier::Plan;
 use crate::client::default_tls;
 use crate::client::dialling::{Dialler, Unreachable};
 use crate::client::progress::Progress;
@@ -18,7 +18,7 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{Alpn, AnyStream, HTTP_1, SecureClient, Whose};
 
-impl Attempt<'_> {
+impl Plan<'_> {
     /// Returns a stream to the server, with TLS if the URL asks for it.
     pub(crate) async fn reach(self, alpn: Alpn) -> Result<Reached> {
         let (settings, target) = (self.settings, self.opening.target());
@@ -61,7 +61,7 @@ impl Settings {
         let target = opening.target();
         let mut reached = self.reached(stream);
         let progress = Progress::default();
-        let attempt = Attempt {
+        let plan = Plan {
             settings: self,
             asked: &asked,
             opening: &opening,
@@ -72,13 +72,13 @@ impl Settings {
         let connecting = async {
             if is_bare && target.is_secure() {
                 let alpn = self.carrier.as_ref().map_or(HTTP_1, |carrier| carrier.alpn());
-                reached.stream = self.agree_on_tls(reached.stream, attempt, alpn).await?;
+                reached.stream = self.agree_on_tls(reached.stream, plan, alpn).await?;
             }
             match &self.carrier {
                 Some(carrier) if carrier.carries_on(&reached.stream) => {
-                    carrier.connect_on(reached, attempt).await
+                    carrier.connect_on(reached, plan).await
                 }
-                _ => attempt.upgrade(reached).await,
+                _ => plan.upgrade(reached).await,
             }
         };
         self.in_time(target.authority(), &progress, connecting).await
@@ -113,7 +113,7 @@ impl Settings {
         let mut preface = String::new();
         let mut whose = Whose::Named;
         loop {
-            let error = match self.attempt(&asked, &opening, whose, progress).await {
+            let error = match self.plan(&asked, &opening, whose, progress).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error.with_preface(&preface),
             };
@@ -159,7 +159,7 @@ impl Settings {
         }
     }
 
-    async fn attempt(
+    async fn plan(
         &self,
         asked: &Asked,
         opening: &Opening,
@@ -172,10 +172,10 @@ impl Settings {
             self.security()?.check(target.host(), whose)?;
         }
         let is_followed = self.follow_redirects > 0;
-        let attempt = Attempt { settings: self, asked, opening, whose, is_followed, progress };
+        let plan = Plan { settings: self, asked, opening, whose, is_followed, progress };
         match &self.carrier {
-            Some(carrier) if carrier.carries(target) => carrier.connect(attempt).await,
-            _ => attempt.upgrade(attempt.reach(HTTP_1).await?).await,
+            Some(carrier) if carrier.carries(target) => carrier.connect(plan).await,
+            _ => plan.upgrade(plan.reach(HTTP_1).await?).await,
         }
     }
 
@@ -261,12 +261,12 @@ impl Settings {
     async fn agree_on_tls(
         &self,
         stream: AnyStream,
-        attempt: Attempt<'_>,
+        plan: Plan<'_>,
         alpn: Alpn,
     ) -> Result<AnyStream> {
-        let host = attempt.opening.target().host();
-        attempt.progress.is(format!("in the TLS handshake with {host}"));
-        self.security()?.secure(stream, host, attempt.whose, alpn).await
+        let host = plan.opening.target().host();
+        plan.progress.is(format!("in the TLS handshake with {host}"));
+        self.security()?.secure(stream, host, plan.whose, alpn).await
     }
 
     /// How TLS is set up.

@@ -98,7 +98,7 @@ impl Settings {
             remote_address: peer_addr.map(|address| address.ip()),
             peer_addr,
             tls: stream.tls(),
-            request: Requested::new(opening.target().resource(), data),
+            request: Requested::new(opening.target().resource(), response.version(), data),
         };
         let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
         let response = Some(Box::new(answered));

@@ -31,13 +31,17 @@ impl GroupKey {
     }
 }
 
-/// The groups of one connection.
+/// The groups of one connection, and the broadcast that is kept for it.
+#[derive(Default)]
 pub(crate) struct Groups {
-    /// The connection's number.
+    /// A broadcast to all connections that found the queue full, to be sent when there is room. It is
+    /// here to keep connections without any of this small.
+    pub(crate) newest: Option<Box<Outgoing<'static>>>,
+    /// The connection's number, once it is in a group.
     id: u64,
     /// Sorted by key.
     entries: Vec<Entry>,
-    /// How many messages are kept, for all groups.
+    /// How many messages of groups are kept.
     kept: usize,
 }
 
@@ -178,16 +182,13 @@ impl Slow {
 }
 
 impl Groups {
-    pub(crate) fn new(id: u64) -> Self {
-        Self { id, entries: Vec::new(), kept: 0 }
-    }
-
     fn position(&self, key: GroupKey) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&key, |entry| GroupKey::of(&entry.group))
     }
 
-    /// Adds a group. Returns whether it is new.
-    pub(crate) fn insert(&mut self, group: Arc<dyn Group>, since: u64) -> bool {
+    /// Adds a group of the connection with this number. Returns whether it is new.
+    pub(crate) fn insert(&mut self, id: u64, group: Arc<dyn Group>, since: u64) -> bool {
+        self.id = id;
         match self.position(GroupKey::of(&group)) {
             Ok(_) => false,
             Err(at) => {
@@ -206,14 +207,20 @@ impl Groups {
         Some(entry.group)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Whether there is nothing here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.entries.is_empty() && self.newest.is_none()
     }
 
-    /// Whether no message is kept.
+    /// Whether no message waits for room.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
-        self.kept == 0
+        self.kept == 0 && self.newest.is_none()
+    }
+
+    /// Whether messages of groups are kept.
+    pub(crate) fn keeps(&self) -> bool {
+        self.kept > 0
     }
 
     /// How many messages of the group the member has missed.
@@ -259,7 +266,7 @@ impl Groups {
         if self.kept > 0 && !is_full(session, writer) {
             offered.is_queued = self.send_kept(session, writer);
         }
-        let Self { id, entries, kept } = self;
+        let Self { id, entries, kept, .. } = self;
         let entry = &mut entries[at];
         for (number, prepared) in (offer.first..).zip(offer.batch.iter_mut()) {
             if number < entry.since || prepared.except == Some(*id) {

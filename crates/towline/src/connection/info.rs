@@ -46,6 +46,7 @@ pub struct Info {
 pub(crate) struct Requested {
     resource: Box<str>,
     data: Extensions,
+    http_version: http::Version,
 }
 
 /// Without the query, which often has a token.
@@ -57,10 +58,14 @@ impl fmt::Debug for Requested {
 }
 
 impl Requested {
-    pub(crate) fn new(resource: &str, data: Extensions) -> Option<Box<Self>> {
+    pub(crate) fn new(
+        resource: &str,
+        http_version: http::Version,
+        data: Extensions,
+    ) -> Option<Box<Self>> {
         // A map that is empty but was used has allocated memory.
         let data = if data.is_empty() { Extensions::new() } else { data };
-        Some(Box::new(Self { resource: resource.into(), data }))
+        Some(Box::new(Self { resource: resource.into(), data, http_version }))
     }
 }
 
@@ -80,6 +85,13 @@ impl Info {
     /// Returns the query of the request, without the question mark: `room=7`.
     pub fn query(&self) -> Option<&str> {
         self.resource().split_once('?').map(|(_, query)| query)
+    }
+
+    /// Returns the version of HTTP that the handshake used: that of the request on a server, that of
+    /// the response on a client. `None` if the handshake was done elsewhere, as with
+    /// [`from_stream`](crate::Connection::from_stream).
+    pub fn http_version(&self) -> Option<http::Version> {
+        self.request.as_ref().map(|request| request.http_version)
     }
 
     /// Returns the program's own data, by type. A server inserts it with

@@ -8,13 +8,16 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use towline_proto::{Frame, Mark, MessageKind, Refused, Utf8Validator};
+use towline_proto::{Frame, Mark, MessageKind, Opcode, Refused, Utf8Validator};
 
 use crate::connection::Connection;
 use crate::connection::driver::ByHand;
 use crate::connection::sender::Sender;
 use crate::connection::waiting::Place;
 use crate::error::{Error, ErrorKind, Result};
+
+/// What the error adds for a message that was begun.
+const CUT_OFF: &str = "; the message is cut off: finish it before the connection is closed";
 
 /// The most payload of a fragment.
 const FRAGMENT: usize = 16 << 10;
@@ -39,8 +42,11 @@ const FRAGMENT: usize = 16 << 10;
 ///
 /// A message can't be taken back. If the writer is dropped after the first fragment was sent and
 /// before the message is finished, the connection is closed with 1011; nothing could be sent after
-/// that. A writer that has sent nothing can be dropped without effect. Closing does not wait for the
-/// message to be finished.
+/// that. A writer that has sent nothing can be dropped without effect.
+///
+/// Closing does not wait for the message to be finished, by either end: it is cut off, and messages
+/// queued behind it are dropped. Writing, flushing and finishing fail then, and
+/// [`Closed::cut_messages`](crate::Closed::cut_messages) counts those messages.
 ///
 /// # Cancel safety
 ///
@@ -170,11 +176,16 @@ impl MessageWriter {
         let shared = &self.sender.shared;
         let mut by_hand = ByHand { frame, maker: self.sender.maker() };
         let queued = shared.poll_send(cx, &mut self.place, &mut by_hand);
+        // A later fragment means that the peer has the beginning.
+        let is_begun = by_hand.frame.opcode() == Opcode::Continuation;
         // Kept after an error as well: the message is not finished.
         if !matches!(queued, Poll::Ready(Ok(()))) {
             self.fragment = Some(by_hand.frame);
         }
-        queued.map_err(|why| shared.refused(why))
+        queued.map_err(|why| match shared.refused(why) {
+            error if is_begun => error.with_postscript(CUT_OFF),
+            error => error,
+        })
     }
 
     /// Takes bytes for the next fragment, after those before it are queued.

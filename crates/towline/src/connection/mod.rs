@@ -332,6 +332,10 @@ impl Connection {
     ///
     /// [`CloseCode::NO_STATUS`] with an empty reason sends a close frame without a code.
     ///
+    /// A message that is unfinished, of a [`MessageWriter`](crate::MessageWriter) or made of frames,
+    /// is not waited for: it could take for ever. It is cut off, with the messages queued behind it.
+    /// The writer gets an error, and [`Closed::cut_messages`] is not zero. Finish it before closing.
+    ///
     /// Returns how the connection ended, which can be in another way: for example, the peer closed
     /// first, or the transport was lost. Messages that arrive before the peer's close frame are
     /// dropped. To receive them, use [`start_close`](Self::start_close) and receive until the end.
@@ -531,10 +535,10 @@ impl Connection {
         self.response.as_deref().map(|answered| &answered.response)
     }
 
-    /// Returns the version of HTTP that the handshake used, on a client's connection: that of the
-    /// [response](Self::response). On a server, it is that of the [request](crate::Request::http).
+    /// Returns the version of HTTP that the handshake used: `HTTP_11`, or `HTTP_2` for extended
+    /// CONNECT (RFC 8441). See [`Info::http_version`].
     pub fn http_version(&self) -> Option<http::Version> {
-        self.response().map(http::Response::version)
+        self.info().http_version()
     }
 
     /// Returns the URL that a client's connection was made to, after

@@ -139,8 +139,8 @@ impl Sender {
     /// A message made of frames belongs to the sender that began it, which has to finish it. Until
     /// then, messages and the first frames of other senders wait. If this sender is dropped before,
     /// the connection is closed with 1011, since nothing can follow an unfinished message. A close
-    /// does not wait for the message to be finished; messages that wait for it are lost then. A
-    /// close frame begins to close, as [`start_close`](Self::start_close) does.
+    /// does not wait for the message to be finished. It cuts it off, and messages that wait for it
+    /// are lost then: [`Closed::cut_messages`] counts them. A close frame begins to close, as [`start_close`](Self::start_close) does.
     ///
     /// Frames are sent unchanged and never compressed.
     ///
@@ -213,7 +213,8 @@ impl Sender {
     /// Messages can still be lost after that: the peer possibly never reads them.
     /// [`close`](Self::close) waits for the peer's close frame, which shows that the peer has
     /// received everything. If the connection has ended, this returns too: check
-    /// [`closed`](Self::closed).
+    /// [`closed`](Self::closed). That includes messages which a close has cut off: they are never
+    /// written, so this waits for the end.
     ///
     /// # Cancel safety
     ///
@@ -221,7 +222,10 @@ impl Sender {
     pub async fn flushed(&self) {
         let mark = self.shared.mark();
         let mut wait = Wait::new(&self.shared);
-        poll_fn(|cx| self.shared.poll_flush(cx, &mut wait.place, mark)).await;
+        if !poll_fn(|cx| self.shared.poll_flush(cx, &mut wait.place, mark)).await {
+            // A close has dropped messages, or the transport is lost.
+            poll_fn(|cx| self.shared.poll_written(cx, &mut wait.place)).await;
+        }
     }
 
     /// Closes the connection (RFC 6455, section 7.1.2): writes all queued messages, then a close
@@ -229,6 +233,10 @@ impl Sender {
     /// [`close_timeout`](crate::Config::close_timeout).
     ///
     /// [`CloseCode::NO_STATUS`] with an empty reason sends a close frame without a code.
+    ///
+    /// A message that is unfinished, of a [`MessageWriter`](crate::MessageWriter) or made of frames,
+    /// is not waited for: it could take for ever. It is cut off, with the messages queued behind it.
+    /// The writer gets an error, and [`Closed::cut_messages`] is not zero. Finish it before closing.
     ///
     /// Returns how the connection ended, which can be in another way: for example, the peer closed
     /// first, or the transport was lost. On a connection that is closing already, it waits for the
@@ -375,7 +383,7 @@ impl Future for Sending<'_, '_> {
 impl Shared {
     pub(crate) fn refused(&self, why: Refused) -> Error {
         let core = self.lock();
-        Error::refused(why, &core.session).with_failure(core.receiver.failure())
+        Error::refused(why, &core.session).with_failure(core.failure())
     }
 
     #[cold]
@@ -429,6 +437,7 @@ impl Drop for Sender {
 /// `start_send` queues a message, as [`send`](Self::send) does. It is written without a flush when
 /// the task yields. Flushing waits until the operating system has all messages sent before, as
 /// [`flushed`](Self::flushed) does: `SinkExt::send` and `send_all` flush, `SinkExt::feed` does not.
+/// Flushing fails if some of those messages were dropped instead, also by a close of this end.
 /// Closing the sink begins to close the connection with 1000, and completes when the close frame
 /// has been written. The receiving half gets the peer's last messages and the end.
 impl Sink<Message> for Sender {

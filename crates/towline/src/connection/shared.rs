@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Closed, Outgoing, Session, Stats};
+use towline_proto::{Closed, Counts, Session, Stats, Traffic};
 
 use crate::connection::groups::Groups;
 use crate::connection::info::Info;
@@ -45,6 +45,10 @@ pub(crate) struct Shared {
 /// Is notified when a connection has ended.
 pub(crate) trait Observer: Send + Sync {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
+
+    /// The receiver of a connection that has ended hands in these counts, which were not in the
+    /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
+    fn counted_late(&self, info: &Info, received: &Traffic);
 }
 
 /// Updates of the receiver that need no lock. Only the receiver writes them.
@@ -63,9 +67,8 @@ pub(crate) struct Core {
     pub(crate) receiver: ReceiverState,
     /// The sender that has begun a message made of frames and not finished it.
     pub(crate) unfinished_by: Option<NonZeroU64>,
-    /// A broadcast that found the queue full, to be sent when there is room.
-    pub(crate) newest: Option<Box<Outgoing<'static>>>,
-    /// The topics that this connection is a member of, if any.
+    /// The topics that this connection is a member of, and messages for many that wait for room, if
+    /// there are any.
     pub(crate) groups: Option<Box<Groups>>,
     /// When the timekeeper calls next.
     pub(crate) deadline: Option<Instant>,
@@ -155,7 +158,6 @@ impl Shared {
                 waiting: Waiting::default(),
                 receiver: ReceiverState::default(),
                 unfinished_by: None,
-                newest: None,
                 groups: None,
                 deadline: None,
                 is_ended: false,
@@ -216,7 +218,6 @@ impl Shared {
     }
 
     fn settle_closing(self: &Arc<Self>, core: &mut Core, after: &mut Aftermath) {
-        core.newest = None;
         after.groups = core.groups.take();
         if core.session.outcome().is_some() && !std::mem::replace(&mut core.knows_outcome, true) {
             core.waiting.wake_all(Until::End, &mut after.wake);
@@ -258,6 +259,25 @@ impl Shared {
             self.timekeeper.schedule(core.deadline, next, self.info.id, timed);
             core.deadline = Some(next);
         }
+    }
+
+    /// Adds what the receiver has counted, with another change.
+    pub(crate) fn update_with_counts<R>(
+        self: &Arc<Self>,
+        counts: Counts,
+        change: impl FnOnce(&mut Core) -> R,
+    ) -> R {
+        self.update(|core| {
+            core.session.handle_counts(counts);
+            // The end was reported without them, for example after an abort. Under the lock, so that
+            // they are in the live counts or in the sums of a server at any time.
+            if core.is_ended
+                && let Some(observer) = &self.observer
+            {
+                observer.counted_late(&self.info, &counts.into());
+            }
+            change(core)
+        })
     }
 
     fn spawn_flusher(self: &Arc<Self>) {
@@ -332,9 +352,15 @@ impl Core {
     /// Whether a change needs no further work.
     #[inline]
     fn is_settled(&self) -> bool {
-        let nobody_waits = self.waiting.is_calm() && self.newest.is_none();
+        let nobody_waits = self.waiting.is_calm();
         let is_calm = nobody_waits && self.groups.as_ref().is_none_or(|groups| groups.is_calm());
         self.session.is_open() && is_calm && self.writer.is_settled()
+    }
+
+    /// The error of the transport, if it says more than its kind. That of reading is more precise:
+    /// a failed write is often only its effect.
+    pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
+        self.receiver.failure().or(self.writer.failure())
     }
 
     /// Leaves a queue of waiters, and counts the wait if it was for room.
@@ -393,28 +419,9 @@ impl Core {
                 wake.extend(self.writer.blocked().cloned());
             }
         }
-    }
-
-    /// Sends the broadcast that found the queue full, if there is room now.
-    pub(crate) fn send_newest(&mut self) {
-        if self.newest.is_some()
-            && !self.is_full(Until::Room)
-            && let Some(mut newest) = self.newest.take()
-            && self.session.is_open()
-        {
-            self.writer.prepare(&mut self.session);
-            let _ = self.session.send_from(&mut newest);
-            self.writer.see_to(&mut self.session);
-        }
-    }
-
-    /// Sends messages of topics that found the queue full, while there is room.
-    fn send_kept(&mut self) {
-        let Self { session, writer, groups, .. } = self;
-        if let Some(groups) = groups.as_mut().filter(|groups| !groups.is_calm())
-            && groups.send_kept(session, writer)
-        {
-            writer.see_to(session);
+        if self.groups.as_ref().is_some_and(|groups| groups.keeps()) {
+            // Kept messages have given way to a sender, which may not come for its room.
+            self.see_to_kept();
         }
     }
 

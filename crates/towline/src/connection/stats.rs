@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Refused, Stats};
+use towline_proto::Stats;
 
 use crate::connection::Connection;
 use crate::connection::driver::Asking;
@@ -16,7 +16,7 @@ use crate::connection::shared::Shared;
 use crate::connection::waiting::{Place, Until};
 #[cfg(doc)]
 use crate::error::ErrorKind;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 impl Connection {
     /// Returns what was sent and received so far, what is queued, and the last round trip.
@@ -103,7 +103,7 @@ impl Sender {
     /// # Errors
     ///
     /// [`ErrorKind::Closed`] if the connection is closing or closed, or begins to close before the
-    /// pong is there; or the cause of its end.
+    /// pong is received. The message says whether the ping was sent, and how the connection ended.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +113,14 @@ impl Sender {
         async move {
             let mut trip = RoundTrip { shared, place: Place::default(), asking: Asking::default() };
             let taken = poll_fn(|cx| trip.poll(cx)).await;
-            taken.map_err(|why| trip.shared.refused(why))
+            taken.map_err(|Untaken { is_sent }| {
+                let core = trip.shared.lock();
+                let error = match is_sent {
+                    true => Error::unanswered(&core.session),
+                    false => Error::unmeasured(&core.session),
+                };
+                error.with_failure(core.failure())
+            })
         }
     }
 }
@@ -133,17 +140,20 @@ struct RoundTrip {
     asking: Asking,
 }
 
+/// The connection began to close before the pong was received.
+struct Untaken {
+    /// Whether the ping was sent.
+    is_sent: bool,
+}
+
 impl RoundTrip {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<Duration, Refused>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<std::result::Result<Duration, Untaken>> {
         let Self { shared, place, asking } = self;
-        let number = match asking.number {
-            Some(number) => number,
-            None => {
-                ready!(shared.poll_send(cx, place, asking))?;
-                let Some(number) = asking.number else { return Poll::Ready(Err(Refused::Closing)) };
-                number
-            }
-        };
+        let unsent = Untaken { is_sent: false };
+        if asking.number.is_none() && ready!(shared.poll_send(cx, place, asking)).is_err() {
+            return Poll::Ready(Err(unsent));
+        }
+        let Some(number) = asking.number else { return Poll::Ready(Err(unsent)) };
         shared.update(|core| {
             if let Some(time) = core.session.take_round_trip(number) {
                 asking.number = None;
@@ -152,7 +162,7 @@ impl RoundTrip {
             }
             if !core.session.is_open() {
                 core.leave(place);
-                return Poll::Ready(Err(Refused::Closing));
+                return Poll::Ready(Err(Untaken { is_sent: true }));
             }
             core.waiting.wait(Until::Answered(number), place, cx.waker());
             Poll::Pending

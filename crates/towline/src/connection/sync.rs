@@ -9,6 +9,7 @@ use std::future::Future;
 
 #[cfg(not(shuttle))]
 pub(crate) use std::{
+    hash::RandomState,
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -21,6 +22,10 @@ pub(crate) use shuttle::sync::{
     Mutex, MutexGuard,
     atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
+
+/// Hashes alike each time: which locks threads share is not to depend on anything but the schedule.
+#[cfg(shuttle)]
+pub(crate) type RandomState = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
 /// The runtime that the tasks of connections run on.
 #[derive(Clone)]

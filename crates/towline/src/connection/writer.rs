@@ -24,6 +24,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub(crate) struct Writer {
     is_shut_down: bool,
     /// Whether the stream has panicked, and is not called any more.
     is_broken: bool,
+    /// The error of a failed write, if it says more than its kind, as that of HTTP/2.
+    failure: Option<Arc<io::Error>>,
     /// The limit of unsent bytes in the kernel.
     unsent: Unsent,
     /// Whether a transport that was full has taken more since the last deadline.
@@ -120,6 +123,7 @@ impl Writer {
             is_flushing: false,
             is_shut_down: false,
             is_broken: false,
+            failure: None,
             unsent: Unsent::default(),
             took_more: false,
             work: Work::default(),
@@ -129,6 +133,11 @@ impl Writer {
     /// Whether writing is over.
     pub(crate) fn is_over(&self) -> bool {
         self.half.is_none() || self.is_broken
+    }
+
+    /// The error of a failed write, if it says more than its kind.
+    pub(crate) fn failure(&self) -> Option<&Arc<io::Error>> {
+        self.failure.as_ref()
     }
 
     /// Notes that a task waits for a flush: the transport is flushed after each write, and not only
@@ -430,6 +439,7 @@ impl Writer {
         if let Err(error) = result {
             self.half = None;
             session.handle_write_error(Instant::now().into_std(), error.kind());
+            self.failure = error.get_ref().is_some().then(|| Arc::new(error));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use towline_proto::{CloseCode, CloseFrame, Closed, Stats};
+use towline_proto::{CloseCode, CloseFrame, Closed, Stats, Traffic};
 
 use crate::connection::{Sender, Shared, Work, alone};
 use crate::server::stats::{ServerStats, Sums};
@@ -39,6 +39,9 @@ struct Part {
     shutdown: Option<CloseFrame>,
     /// Of all connections that were ever here.
     sums: Sums,
+    /// What connections have received after the stats of their end, until they are removed. Empty
+    /// except for moments.
+    late: HashMap<u64, Traffic>,
 }
 
 impl Connections {
@@ -119,12 +122,25 @@ impl Connections {
             let is_known = part.open.remove(&id).is_some();
             if is_known {
                 part.sums.end(closed, stats);
+                if let Some(late) = part.late.remove(&id) {
+                    part.sums.add_late(&late);
+                }
             }
             is_known
         };
         if is_known {
             self.0.len.fetch_sub(1, Ordering::AcqRel);
             self.0.fewer.notify_waiters();
+        }
+    }
+
+    /// Adds what a connection has received that is not in the stats of its end. Its live counts have
+    /// it until it is removed.
+    pub(crate) fn add_late(&self, id: u64, received: &Traffic) {
+        let mut part = self.part(id);
+        match part.open.contains_key(&id) {
+            true => part.late.entry(id).or_default().add(received),
+            false => part.sums.add_late(received),
         }
     }
 

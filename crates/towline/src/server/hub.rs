@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
-use towline_proto::{Closed, Config, Stats};
+use towline_proto::{Closed, Config, Stats, Traffic};
 
 use crate::connection::{Info, Observer};
 use crate::error::ErrorKind;
@@ -191,5 +191,9 @@ impl Observer for Hub {
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
         self.measured
             .note(|| Measurement::Ended { closed: closed.clone(), stats: Box::new(stats.clone()) });
+    }
+
+    fn counted_late(&self, info: &Info, received: &Traffic) {
+        self.connections.add_late(info.id, received);
     }
 }

@@ -473,7 +473,7 @@ impl Request {
             remote_address: self.0.remote_address,
             peer_addr: self.0.peer_addr,
             tls: self.0.tls.clone(),
-            request: Requested::new(self.resource(), data),
+            request: Requested::new(self.resource(), self.0.http.version(), data),
         }
     }
 }

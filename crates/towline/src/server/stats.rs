@@ -26,9 +26,7 @@ pub struct ServerStats {
     pub rejected: BTreeMap<StatusCode, u64>,
     /// The TLS handshakes that failed. Clients that sent nothing do not count.
     pub tls_failed: u64,
-    /// The connections that have ended, by [`Closed::code`]. The codes that peers can choose freely
-    /// count together: 3000 to 3999 as 3000, 4000 to 4999 as 4000, and what no standard defines as
-    /// 0.
+    /// The connections that have ended, by the [class](CloseCode::class) of [`Closed::code`].
     pub closed: BTreeMap<CloseCode, u64>,
     /// What was sent on all connections, those that have ended included.
     pub sent: Traffic,
@@ -88,7 +86,12 @@ impl Sums {
 
     pub(crate) fn end(&mut self, closed: &Closed, stats: &Stats) {
         self.past.add_past(stats);
-        *self.past.closed.entry(class(closed.code())).or_default() += 1;
+        *self.past.closed.entry(closed.code().class()).or_default() += 1;
+    }
+
+    /// Adds what a connection has received that was not in the stats of its end.
+    pub(crate) fn add_late(&mut self, received: &Traffic) {
+        self.past.received.add(received);
     }
 
     pub(crate) fn add_to(&self, sum: &mut ServerStats) {
@@ -104,16 +107,6 @@ impl Sums {
         sum.waits += past.waits;
         sum.waited = sum.waited.saturating_add(past.waited);
     }
-}
-
-/// Peers can choose a code, so that the codes that are counted must be few.
-fn class(code: CloseCode) -> CloseCode {
-    CloseCode::new(match code.get() {
-        code @ 1000..=1015 => code,
-        3000..=3999 => 3000,
-        4000..=4999 => 4000,
-        _ => 0,
-    })
 }
 
 /// Counts what comes before connections.
@@ -159,19 +152,5 @@ impl Tally {
 impl Drop for Unanswered {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_peer_can_make_many_classes_of_codes() {
-        let classes: std::collections::BTreeSet<_> =
-            (0..=u16::MAX).map(|code| class(CloseCode::new(code))).collect();
-        assert_eq!(classes.len(), 16 + 3);
-        assert_eq!(class(CloseCode::new(4321)).get(), 4000);
-        assert_eq!(class(CloseCode::GOING_AWAY), CloseCode::GOING_AWAY);
     }
 }

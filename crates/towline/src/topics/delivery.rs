@@ -6,7 +6,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use crate::connection::sync::{Ordering, ThreadId, this_thread, yield_now};
+use crate::connection::sync::{Ordering, yield_now};
 use crate::connection::{GroupKey, Offer, Prepared, Shared, Work, alone};
 use crate::topics::queue::{Batch, cost};
 use crate::topics::state::{Publication, State, lock};
@@ -51,18 +51,32 @@ impl State {
             match self.runtime() {
                 Some(runtime) => {
                     let delivering = Delivering { state: self.clone(), is_done: false };
-                    runtime.spawn(delivering.run(this_thread()));
+                    runtime.spawn(delivering.run());
                 }
-                None => lock(&self.queue).stop(),
+                None => self.stop(),
             }
         }
     }
 
-    fn queued(&self) -> u64 {
-        lock(&self.queue).next()
+    fn stop(&self) {
+        let cost = lock(&self.queue).stop();
+        self.room.add_permits(cost);
     }
 
-    fn take(&self) -> Option<Batch> {
+    /// Takes all that is queued. A publisher on another thread has possibly not yielded yet: this
+    /// waits for it while it keeps publishing.
+    async fn take(&self) -> Option<Batch> {
+        let mut queued = None;
+        for _ in 0..HOLD_BACK {
+            {
+                let queue = lock(&self.queue);
+                if !queue.is_of_other_thread() || queued.replace(queue.next()) == Some(queue.next())
+                {
+                    break;
+                }
+            }
+            yield_now().await;
+        }
         let batch = lock(&self.queue).take()?;
         self.room.add_permits(batch.cost);
         Some(batch)
@@ -78,28 +92,17 @@ struct Delivering {
 impl Drop for Delivering {
     fn drop(&mut self) {
         if !self.is_done {
-            lock(&self.state.queue).stop();
+            self.state.stop();
         }
     }
 }
 
 impl Delivering {
-    /// If the task runs on a different thread than the publisher, the publisher has possibly not
-    /// yielded yet. The task waits for it while it keeps publishing.
-    async fn run(mut self, scheduled_on: ThreadId) {
+    async fn run(mut self) {
         let state = &self.state;
-        if this_thread() != scheduled_on {
-            let mut queued = state.queued();
-            for _ in 0..HOLD_BACK {
-                yield_now().await;
-                if std::mem::replace(&mut queued, state.queued()) == queued {
-                    break;
-                }
-            }
-        }
         let key = state.key();
         let (mut work, mut next) = (Work::default(), Vec::with_capacity(AT_ONCE.min(state.len())));
-        while let Some(mut batch) = state.take() {
+        while let Some(mut batch) = state.take().await {
             let mut after = None;
             while state.next_members(&mut after, AT_ONCE, &mut next) {
                 for shared in next.drain(..) {

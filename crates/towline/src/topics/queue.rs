@@ -1,6 +1,7 @@
 //! The messages of a topic that are not yet being delivered.
 
 use crate::connection::Prepared;
+use crate::connection::sync::{ThreadId, this_thread};
 
 /// What a message counts beside its payload.
 const OVERHEAD: usize = 256;
@@ -14,6 +15,8 @@ pub(crate) struct Queue {
     next: u64,
     /// Whether there is a task that delivers.
     is_running: bool,
+    /// The thread of the last push.
+    pushed_on: Option<ThreadId>,
 }
 
 /// Messages that are delivered together.
@@ -36,6 +39,7 @@ impl Queue {
         self.messages.push(message);
         self.cost += cost;
         self.next += 1;
+        self.pushed_on = Some(this_thread());
         !std::mem::replace(&mut self.is_running, true)
     }
 
@@ -50,9 +54,19 @@ impl Queue {
         Some(Batch { messages, first, cost: std::mem::take(&mut self.cost) })
     }
 
-    /// The task that delivers was dropped, or there is no runtime to spawn it on.
-    pub(crate) fn stop(&mut self) {
+    /// The task that delivers was dropped, or there is no runtime to spawn it on. The messages stay:
+    /// the next push spawns another task. Returns what they count, so that it can be pushed.
+    #[must_use]
+    pub(crate) fn stop(&mut self) -> usize {
         self.is_running = false;
+        std::mem::take(&mut self.cost)
+    }
+
+    /// Whether the last message that is queued was pushed on another thread, which can push more
+    /// before it yields.
+    pub(crate) fn is_of_other_thread(&self) -> bool {
+        let is_other = |thread| thread != this_thread();
+        !self.messages.is_empty() && self.pushed_on.is_some_and(is_other)
     }
 
     /// The number of the next message.

@@ -46,8 +46,9 @@ pub trait Relay: Send + Sync + 'static {
     fn publish(&self, topic: &str, message: Outgoing<'_>);
 
     /// Returns a future that is ready when [`publish`](Self::publish) has room, or `None` if it has
-    /// room now. Publishers wait for it, so it must not wait for a broker that is gone. Default:
-    /// `None`.
+    /// room now. Publishers wait for it, so it must not wait for a broker that is gone. It reserves
+    /// nothing: publishers on several threads can be told of the same room, so accept some messages
+    /// beyond it. Default: `None`.
     fn room(&self) -> Option<RelayFuture<'_, ()>> {
         None
     }

@@ -1,13 +1,15 @@
 //! All topics, and the state of each.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{Notify, Semaphore, broadcast};
 use towline_proto::{Compress, Message};
 
-use crate::connection::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, Runtime};
+use crate::connection::sync::{
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, RandomState, Runtime,
+};
 use crate::connection::{Group, GroupKey, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::topics::event::TopicsEvent;
@@ -93,7 +95,7 @@ impl Hub {
     pub(crate) fn new(options: Option<Options>, relay: Option<Arc<dyn Relay>>) -> Arc<Self> {
         let relayed = relay.map(|relay| Relayed { relay, runtime: Runtime::current() });
         Arc::new(Self {
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
             options,
             relayed,

@@ -22,7 +22,7 @@ async fn a_connect_that_is_dropped_resets_its_stream_and_gives_its_place_back() 
     let dropped = raw.request().await;
     second.abort();
     let reset = raw.next(RST_STREAM).await;
-    assert_eq!((reset.id, &reset.payload[..]), (dropped, &[0, 0, 0, 8][..]));
+    assert_eq!((reset.stream, &reset.payload[..]), (dropped, &[0, 0, 0, 8][..]));
     // The others live on, and a third one uses the same connection.
     let third = connecting(&client, &url);
     raw.accepts().await;

@@ -1,6 +1,7 @@
 //! How a stream, or the connection below it, ends.
 
 use std::io;
+use std::time::Duration;
 
 use towline::{CloseCause, CloseCode, ErrorKind};
 
@@ -31,6 +32,47 @@ async fn a_reset_is_an_ending_that_names_its_reason() {
         source = error.source();
     }
     panic!("no error of h2 in {}", texts(&error));
+}
+
+/// A program that only writes is told the same.
+#[tokio::test]
+async fn a_reset_names_its_reason_to_who_only_writes() {
+    for (way, window) in [(0, 60_000), (1, 60_000), (2, 0)] {
+        let (listener, url) = listener().await;
+        let connecting = connecting(&client(), &url);
+        let mut raw = Raw::greet(&listener).await;
+        let id = raw.accepts().await;
+        let connection = soon(connecting).await.unwrap().unwrap();
+        let (mut sender, receiver) = connection.split();
+        if window == 0 {
+            // Writing waits for the window when the stream is reset.
+            sender.send(vec![7; 70_000]).await.unwrap();
+        }
+        raw.reset(id, 11).await;
+        let error = soon(async {
+            loop {
+                let sent = match way {
+                    0 => sender.send("anyone?").await,
+                    1 => futures_util::SinkExt::send(&mut sender, "anyone?".into()).await,
+                    _ => sender.try_send("anyone?"),
+                };
+                match sent {
+                    Ok(()) => tokio::time::sleep(Duration::from_millis(1)).await,
+                    Err(error) => break error,
+                }
+            }
+        })
+        .await;
+        assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+        let reset = "reset the HTTP/2 stream: ENHANCE_YOUR_CALM";
+        assert!(error.to_string().contains(reset), "{}", texts(&error));
+        let error = io::Error::from(error);
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}");
+        drop(receiver);
+        let closed = soon(sender.wait_closed()).await;
+        let failed = CloseCause::TransportFailed(io::ErrorKind::ConnectionReset);
+        assert_eq!(closed.cause(), failed);
+    }
 }
 
 #[tokio::test]
@@ -64,7 +106,7 @@ async fn goaway_without_an_error_lets_what_is_open_live_on() {
     raw.text(id, "going on").await;
     assert_eq!(soon(first.recv()).await.unwrap(), Some("going on".into()));
     first.send("aye").await.unwrap();
-    assert_eq!(raw.next(DATA).await.id, id);
+    assert_eq!(raw.next(DATA).await.stream, id);
     drop(first);
     raw.reset(id, 0).await;
     raw.ends().await;
@@ -136,6 +178,6 @@ async fn an_abort_writes_its_close_frame_and_cancels() {
         }
     };
     assert_eq!(said.len(), (2 + 4 + 6) + (2 + 4 + 2));
-    assert_eq!((reset.id, &reset.payload[..]), (id, &[0, 0, 0, 8][..]));
+    assert_eq!((reset.stream, &reset.payload[..]), (id, &[0, 0, 0, 8][..]));
     raw.ends().await;
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use towline::{CloseCode, ErrorKind, HttpVersion};
 
-use crate::raw::{DATA, END_STREAM, GOAWAY, NOT_FOUND, OK, RST_STREAM, Raw, literal};
+use crate::raw::{DATA, END_STREAM, GOAWAY, NOT_FOUND, OK, RST_STREAM, Raw, block};
 use crate::support::{client, connecting, listener, soon, texts};
 
 /// RST_STREAM's CANCEL.
@@ -15,7 +15,7 @@ async fn a_response_of_200_opens_the_websocket() {
     let connecting = connecting(&client().protocols(["chat.v1"]), &url);
     let mut raw = Raw::greet(&listener).await;
     let id = raw.request().await;
-    let block = [OK, &literal("sec-websocket-protocol", "chat.v1")].concat();
+    let block = [OK, &block(&[("sec-websocket-protocol", "chat.v1")])].concat();
     raw.headers(id, &block, false).await;
     let mut connection = soon(connecting).await.unwrap().unwrap();
     assert_eq!(connection.protocol(), Some("chat.v1"));
@@ -27,7 +27,7 @@ async fn a_response_of_200_opens_the_websocket() {
     assert_eq!(soon(connection.recv()).await.unwrap(), Some("ahoy".into()));
     connection.send("aye").await.unwrap();
     let data = raw.next(DATA).await;
-    assert_eq!((data.id, data.payload.len()), (id, 2 + 4 + 3));
+    assert_eq!((data.stream, data.payload.len()), (id, 2 + 4 + 3));
     // The close is over when the peer has answered it. END_STREAM follows.
     let closing = tokio::spawn(async move { connection.close(CloseCode::NORMAL, "").await });
     assert_eq!(raw.next(DATA).await.payload[0], 0x88);
@@ -56,13 +56,13 @@ async fn what_was_not_offered_is_refused() {
         let connecting = connecting(&client().protocols(["chat.v1"]), &url);
         let mut raw = Raw::greet(&listener).await;
         let id = raw.request().await;
-        raw.headers(id, &[OK, &literal(name, value)].concat(), false).await;
+        raw.headers(id, &[OK, &block(&[(name, value)])].concat(), false).await;
         let error = soon(connecting).await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
         assert!(error.to_string().contains(value), "{error}");
         assert_eq!(error.response().unwrap().status(), 200);
         let reset = raw.next(RST_STREAM).await;
-        assert_eq!((reset.id, &reset.payload[..]), (id, &CANCEL[..]));
+        assert_eq!((reset.stream, &reset.payload[..]), (id, &CANCEL[..]));
     }
 }
 
@@ -171,7 +171,7 @@ async fn a_head_over_the_limits_is_refused() {
         let connecting = connecting(&client, &url);
         let mut raw = Raw::greet(&listener).await;
         let id = raw.request().await;
-        let headers = (0..count).map(|number| literal(&format!("x-{number}"), &long));
+        let headers = (0..count).map(|number| block(&[(&format!("x-{number}"), &long)]));
         let block = [OK.to_vec(), headers.collect::<Vec<_>>().concat()].concat();
         raw.headers(id, &block, false).await;
         let error = soon(connecting).await.unwrap().unwrap_err();
@@ -187,7 +187,7 @@ async fn interim_responses_are_skipped() {
     let mut raw = Raw::greet(&listener).await;
     let id = raw.request().await;
     for _ in 0..3 {
-        raw.headers(id, &literal(":status", "103"), false).await;
+        raw.headers(id, &block(&[(":status", "103")]), false).await;
     }
     raw.headers(id, OK, false).await;
     soon(connecting).await.unwrap().unwrap();

@@ -13,6 +13,10 @@ mod windows;
 
 mod sharing;
 
+mod failing;
+
+mod parting;
+
 mod abandoned;
 
 mod ways;

@@ -3,35 +3,18 @@
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use towline_kit::http2::{END_HEADERS, HEAD, PREFACE};
+
+pub(crate) use towline_kit::http2::{
+    ACK, DATA, ENABLE_CONNECT_PROTOCOL, END_STREAM, Frame, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE,
+    MAX_CONCURRENT_STREAMS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE, block, frame,
+};
+
 use crate::support::soon;
-
-pub(crate) const DATA: u8 = 0;
-pub(crate) const HEADERS: u8 = 1;
-pub(crate) const RST_STREAM: u8 = 3;
-pub(crate) const SETTINGS: u8 = 4;
-pub(crate) const PING: u8 = 6;
-pub(crate) const GOAWAY: u8 = 7;
-pub(crate) const WINDOW_UPDATE: u8 = 8;
-
-pub(crate) const END_STREAM: u8 = 1;
-pub(crate) const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-pub(crate) const INITIAL_WINDOW_SIZE: u16 = 4;
-pub(crate) const MAX_CONCURRENT_STREAMS: u16 = 3;
-pub(crate) const ENABLE_CONNECT_PROTOCOL: u16 = 8;
 
 /// `:status: 200` and `:status: 404`, from the static table of HPACK (RFC 7541, appendix A).
 pub(crate) const OK: &[u8] = &[0x88];
 pub(crate) const NOT_FOUND: &[u8] = &[0x8d];
-
-#[derive(Debug)]
-pub(crate) struct Frame {
-    pub(crate) kind: u8,
-    pub(crate) flags: u8,
-    pub(crate) id: u32,
-    pub(crate) payload: Vec<u8>,
-}
 
 /// The server's end of a connection.
 pub(crate) struct Raw<S = TcpStream>(S);
@@ -55,7 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub(crate) async fn on(mut stream: S) -> Self {
         let mut preface = [0; 24];
         soon(stream.read_exact(&mut preface)).await.unwrap();
-        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        assert_eq!(&preface, PREFACE);
         Self(stream)
     }
 
@@ -71,13 +54,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// The next frame, or `None` at the end.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
+        let mut head = [0; HEAD];
         soon(self.0.read_exact(&mut head)).await.ok()?;
-        let len = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; len as usize];
-        soon(self.0.read_exact(&mut payload)).await.ok()?;
-        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Frame { kind: head[3], flags: head[4], id, payload })
+        let mut frame = Frame::of_head(head);
+        soon(self.0.read_exact(&mut frame.payload)).await.ok()?;
+        Some(frame)
     }
 
     /// The next frame of this type. Others are skipped.
@@ -92,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
 
     /// The stream of the next request.
     pub(crate) async fn request(&mut self) -> u32 {
-        self.next(HEADERS).await.id
+        self.next(HEADERS).await.stream
     }
 
     /// The next request, accepted.
@@ -147,21 +128,4 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     pub(crate) async fn ends(&mut self) {
         while self.frame().await.is_some() {}
     }
-}
-
-pub(crate) fn frame(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = vec![len[1], len[2], len[3], kind, flags];
-    frame.extend_from_slice(&id.to_be_bytes());
-    frame.extend_from_slice(payload);
-    frame
-}
-
-/// A header of HPACK: literal, without indexing, with a new name (RFC 7541, section 6.2.2).
-pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {
-    let mut bytes = vec![0, u8::try_from(name.len()).unwrap()];
-    bytes.extend_from_slice(name.as_bytes());
-    bytes.push(u8::try_from(value.len()).unwrap());
-    bytes.extend_from_slice(value.as_bytes());
-    bytes
 }

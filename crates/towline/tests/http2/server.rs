@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +34,12 @@ struct Counts {
 impl Hub {
     /// A server that allows so many streams on a connection.
     pub(crate) async fn new(streams: u32) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(([127, 0, 0, 1], 0).into(), streams).await
+    }
+
+    /// The same at this address.
+    pub(crate) async fn at(address: SocketAddr, streams: u32) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("ws://{}", listener.local_addr().unwrap());
         let counts = Arc::new(Counts::default());
         let kept = counts.clone();
@@ -99,6 +105,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) 
     let tunnel = Tunnel { send, receive: request.into_body(), received: Bytes::new() };
     match &*path {
         "/flood" => flood(tunnel).await,
+        "/torrent" => torrent(tunnel).await,
         _ => echo(tunnel).await,
     }
 }
@@ -125,6 +132,15 @@ async fn flood(mut tunnel: Tunnel) {
     let _ = tokio::io::AsyncWriteExt::write_all(&mut tunnel, &[0x88, 2, 3, 0xe8]).await;
     let _ = tokio::io::copy(&mut tunnel, &mut tokio::io::sink()).await;
     let _ = tokio::io::AsyncWriteExt::shutdown(&mut tunnel).await;
+}
+
+/// A message without an end, as fast as the windows allow.
+async fn torrent(mut tunnel: Tunnel) {
+    let head = [&[0x82, 127][..], &(1u64 << 40).to_be_bytes()].concat();
+    let mut bytes = head;
+    while tokio::io::AsyncWriteExt::write_all(&mut tunnel, &bytes).await.is_ok() {
+        bytes = vec![7; 16 << 10];
+    }
 }
 
 /// A stream of HTTP/2 as a stream of bytes.

@@ -103,6 +103,25 @@ async fn nothing_is_left_when_all_have_ended() {
     }
 }
 
+/// Together the windows of the slow ones are more than 16 MiB.
+#[tokio::test]
+async fn however_many_do_not_read_the_others_move() {
+    let hub = Hub::new(100).await;
+    let client = client().config(Config::client().keepalive(None)).http2_stream_window(4 << 20);
+    let mut lively = soon(client.connect(&hub.url)).await.unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..6 {
+        slow.push(soon(client.connect(format!("{}/torrent", hub.url))).await.unwrap());
+    }
+    let long = Message::binary(vec![7; 100_000]);
+    for round in 0..200 {
+        echoes(&mut lively, &round.to_string()).await;
+        lively.send(long.clone()).await.unwrap();
+        assert_eq!(soon(lively.recv()).await.unwrap(), Some(long.clone()));
+    }
+    assert_eq!(hub.connections(), (1, 1));
+}
+
 #[tokio::test]
 async fn slow_readers_do_not_end_or_hold_up_their_neighbours() {
     let hub = Hub::new(100).await;

@@ -28,7 +28,7 @@ async fn nothing_is_sent_into_a_window_of_nothing() {
     while said.len() < 100 {
         raw.window(id, 1).await;
         let data = raw.next(DATA).await;
-        assert_eq!((data.id, data.payload.len()), (id, 1));
+        assert_eq!((data.stream, data.payload.len()), (id, 1));
         said.extend(data.payload);
     }
     for frame in said.chunks_exact(16) {
@@ -63,7 +63,7 @@ async fn a_peer_that_takes_nothing_or_says_nothing_is_given_up() {
         soon(connection.recv()).await.unwrap_err();
         assert_eq!(connection.closed().unwrap().cause(), cause);
         let reset = raw.next(RST_STREAM).await;
-        assert_eq!((reset.id, &reset.payload[..]), (id, &[0, 0, 0, 8][..]));
+        assert_eq!((reset.stream, &reset.payload[..]), (id, &[0, 0, 0, 8][..]));
         raw.ends().await;
     }
 }
@@ -94,7 +94,7 @@ async fn a_program_that_does_not_receive_keeps_the_window_shut() {
         assert_eq!(soon(connection.recv()).await.unwrap(), Some(text.as_str().into()));
     }
     let opened = raw.next(WINDOW_UPDATE).await;
-    assert_eq!(opened.id, id);
+    assert_eq!(opened.stream, id);
 }
 
 /// All of this is there to be read at once. `h2` ends a connection with half of so many tiny

@@ -197,7 +197,7 @@ async fn a_peer_whose_bytes_lie_unread_in_the_kernel_is_not_gone() {
     let mut pings = [0; 20];
     let read = tokio::io::AsyncReadExt::read_exact(&mut far, &mut pings);
     tokio::time::timeout(60 * SECOND, read).await.expect("pings").unwrap();
-    assert_eq!(pings[..2], [0x89, 0]);
+    assert_eq!(pings[..2], [0x89, 8]);
     assert!(connection.is_open());
     assert_eq!(connection.recv().await.unwrap(), Some("unread".into()));
     assert_eq!(connection.recv().await.unwrap_err().kind(), ErrorKind::PeerUnresponsive);

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt as _};
+use futures_util::{FutureExt as _, SinkExt, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 use towline::{
-    Client, CloseCode, Compression, Config, Connection, Deflate, Keepalive, Message, Server,
-    WhenFull,
+    Client, CloseCode, Compression, Config, Connection, Deflate, Event, Keepalive, Message, Role,
+    Server, WhenFull,
 };
+use towline_kit::frame;
 
 use crate::endless::{Bystander, Count, Endless};
 use crate::http::{accepts, head, request};
@@ -24,7 +25,7 @@ fn quiet(config: Config, deflate: Deflate) -> Config {
 }
 
 /// What a client writes for this message.
-async fn deflated(message: Message) -> Vec<u8> {
+pub(crate) async fn deflated(message: Message) -> Vec<u8> {
     let (near, mut far) = duplex(1 << 20);
     let client = Client::new().config(quiet(Config::client(), Deflate::client().threshold(1)));
     let connecting = tokio::spawn(async move { client.connect_over(near, "ws://h/").await });
@@ -44,7 +45,7 @@ async fn deflated(message: Message) -> Vec<u8> {
 }
 
 /// A server's connection to a client that says this for ever, and takes all.
-async fn connect(again: Vec<u8>, chunk: usize) -> (Connection, Count) {
+pub(crate) async fn connect(again: Vec<u8>, chunk: usize) -> (Connection, Count) {
     let config = quiet(Config::server(), Deflate::server().threshold(1));
     let mut server = Server::builder().config(config).build();
     let first = request("/", &[("Sec-WebSocket-Extensions", OFFER)]);
@@ -111,6 +112,53 @@ async fn what_inflates_a_lot_and_nobody_receives_is_dropped_in_pieces() {
     let most = bystander.most().await;
     assert!(most > 0 && most <= BYTES / (1 << 20) * says.len(), "{most} bytes of them");
     sender.abort(CloseCode::NORMAL, "");
+}
+
+/// A program that has read some of a message and drops the rest of it. Paying for the work after it
+/// was done would not do, so that what is inflated in one poll is counted.
+#[tokio::test(start_paused = true)]
+async fn what_inflates_a_lot_and_is_skipped_lets_others_run() {
+    const LEN: usize = 64 << 20;
+    let mut first = request("/", &[("Sec-WebSocket-Extensions", OFFER)]).into_bytes();
+    first.extend(deflated(Message::binary(vec![0; LEN])).await);
+    first.extend(frame().text("after it").by(Role::Client).bytes());
+    for by in 0..4 {
+        let config = quiet(Config::server(), Deflate::server().threshold(1));
+        let mut server = Server::builder().config(config).build();
+        server.serve(Endless::new(first.clone(), []), None);
+        let connection = server.next_request().await.unwrap().accept().await.unwrap();
+        let (_sender, mut receiver) = connection.split();
+        let mut reader = receiver.recv_reader().await.unwrap().unwrap();
+        assert_eq!(reader.read_u8().await.unwrap(), 0);
+        drop(reader);
+        let (mut most, mut inflated) = (0, receiver.stats().received.plain_bytes);
+        loop {
+            let len = match by {
+                0 => receiver.recv().now_or_never().map(|next| next.unwrap().unwrap().len()),
+                1 => match receiver.next_event().now_or_never() {
+                    Some(Ok(Some(Event::Message(message)))) => Some(message.len()),
+                    Some(other) => panic!("{other:?}"),
+                    None => None,
+                },
+                2 => receiver.recv_ref().now_or_never().map(|next| next.unwrap().unwrap().len()),
+                _ => match receiver.recv_reader().now_or_never() {
+                    Some(next) => {
+                        let mut text = String::new();
+                        Some(next.unwrap().unwrap().read_to_string(&mut text).await.unwrap())
+                    }
+                    None => None,
+                },
+            };
+            let now = receiver.stats().received.plain_bytes;
+            most = most.max(now - std::mem::replace(&mut inflated, now));
+            if let Some(len) = len {
+                assert_eq!(len, 8);
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        assert!(inflated == LEN as u64 && most <= BYTES as u64, "{most} of {inflated}, by {by}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

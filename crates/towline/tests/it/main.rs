@@ -21,8 +21,15 @@ mod broadcast;
 
 mod broadcast_to_slow;
 
+mod topics;
+
+mod relaying;
+
 #[cfg(feature = "deflate")]
 mod compressed;
+
+#[cfg(feature = "deflate")]
+mod fair_to_echoes;
 
 mod waiting;
 

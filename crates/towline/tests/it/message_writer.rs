@@ -5,12 +5,13 @@ use std::io::ErrorKind as Io;
 use std::pin::pin;
 use std::task::Poll;
 
+use futures_util::SinkExt;
 use tokio::io::AsyncWriteExt as _;
 use towline::{
     CloseCause, CloseCode, Config, Connection, ErrorKind, Keepalive, Message, MessageKind, Opcode,
     Role,
 };
-use towline_kit::Heard;
+use towline_kit::{Heard, frame};
 
 use crate::support::{pair, pair_with_pipe};
 use crate::wire::{Far, connect, settle};
@@ -213,6 +214,99 @@ async fn who_writes_to_a_closed_connection_is_told() {
         assert_eq!(begun.finish().await.map_err(|error| error.kind()), Err(ErrorKind::Closed));
         let mut writer = connection.message_writer(kind);
         assert_eq!(writer.finish().await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
+
+/// The close does not wait for a writer that is kept, and nobody is told that it all went well.
+#[tokio::test(start_paused = true)]
+async fn a_close_that_cuts_a_message_off_says_so_to_everybody() {
+    for role in BOTH {
+        for by in 0..3 {
+            let (mut connection, far) = connect(role, &config());
+            let sender = connection.sender();
+            let mut writer = sender.message_writer(MessageKind::Binary);
+            writer.write_all(b"begun").await.unwrap();
+            writer.flush().await.unwrap();
+            let mut behind = sender.clone();
+            behind.send("behind it").await.unwrap();
+            let mut sink = sender.clone();
+            let sinking =
+                tokio::spawn(async move { SinkExt::send(&mut sink, "sunk".into()).await });
+            let flusher = sender.clone();
+            let flushing = tokio::spawn(async move { flusher.flushed().await });
+            settle().await;
+            assert!(!sinking.is_finished() && !flushing.is_finished());
+            let closing = match by {
+                0 => tokio::spawn(async move { connection.close(CloseCode::NORMAL, "").await }),
+                1 => {
+                    let (sender, receiver) = connection.split();
+                    drop(receiver);
+                    tokio::spawn(async move { sender.close(CloseCode::NORMAL, "").await })
+                }
+                _ => {
+                    far.says(frame().close(1000, ""));
+                    tokio::spawn(async move {
+                        assert_eq!(connection.recv().await.unwrap(), None);
+                        Ok(connection.wait_closed().await)
+                    })
+                }
+            };
+            settle().await;
+            let heard = far.hears();
+            assert_eq!(outline(&heard[..1]), [(Opcode::Binary, false, 5)]);
+            assert_eq!((heard[1].close().code(), heard.len()), (CloseCode::NORMAL, 2));
+            // Neither of them was written.
+            let error = sinking.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+            let error = SinkExt::flush(&mut behind).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Closed, "{error}");
+            if by < 2 {
+                assert!(!flushing.is_finished(), "the connection has not ended");
+                SinkExt::<Message>::close(&mut behind).await.unwrap_err();
+                let error = writer.finish().await.unwrap_err();
+                let parts = ["this end is closing", "the message is cut off: finish it before"];
+                assert!(parts.iter().all(|part| error.to_string().contains(part)), "{error}");
+                far.says(frame().close(1000, ""));
+            }
+            far.ends();
+            let closed = closing.await.unwrap().unwrap();
+            assert!(closed.is_clean());
+            assert_eq!(closed.cut_messages(), 3, "by {by}");
+            flushing.await.unwrap();
+            let error = writer.finish().await.unwrap_err();
+            assert!(error.to_string().contains("cut off 3 messages"), "{error}");
+        }
+    }
+}
+
+/// A writer that has sent nothing, or everything, is not in the way of a close.
+#[tokio::test(start_paused = true)]
+async fn a_close_cuts_nothing_off_where_no_message_is_begun() {
+    for is_finished in [false, true] {
+        let (mut server, client) = pair(&config(), &config());
+        let mut writer = client.message_writer(MessageKind::Binary);
+        writer.write_all(&[7; FRAGMENT]).await.unwrap();
+        if is_finished {
+            writer.write_all(&[7; 1]).await.unwrap();
+            writer.finish().await.unwrap();
+        }
+        client.send("behind it").await.unwrap();
+        let receiving = tokio::spawn(async move {
+            let mut count = 0;
+            while server.recv().await.unwrap().is_some() {
+                count += 1;
+            }
+            count
+        });
+        let mut client = client;
+        let closed = client.close(CloseCode::NORMAL, "").await.unwrap();
+        assert_eq!((closed.is_clean(), closed.cut_messages()), (true, 0));
+        assert_eq!(receiving.await.unwrap(), if is_finished { 2 } else { 1 });
+        let error = writer.finish().await.map_err(|error| error.to_string());
+        match is_finished {
+            true => error.unwrap(),
+            false => assert!(!error.unwrap_err().contains("cut off")),
+        }
     }
 }
 

@@ -159,6 +159,72 @@ async fn without_an_answer_it_ends_with_the_connection() {
     assert_eq!(begun.elapsed(), 30 * SECOND);
 }
 
+/// The errors of one that was asked for before `happens`, and of one after it.
+async fn errors(config: Config, happens: impl AsyncFn(&Far, &towline::Sender)) -> [String; 2] {
+    let (mut connection, far) = connect(Role::Server, &config);
+    let sender = connection.sender();
+    let _task = tokio::spawn(async move { while let Ok(Some(_)) = connection.recv().await {} });
+    let trip = tokio::spawn(sender.round_trip());
+    settle().await;
+    assert!(!trip.is_finished());
+    happens(&far, &sender).await;
+    let asked = trip.await.unwrap().unwrap_err();
+    settle().await;
+    let late = sender.round_trip().await.unwrap_err();
+    assert_eq!((asked.kind(), late.kind()), (ErrorKind::Closed, ErrorKind::Closed));
+    [asked.to_string(), late.to_string()]
+}
+
+/// Whether the ping was sent, why there is no result, and what would help.
+#[tokio::test(start_paused = true)]
+async fn its_errors_name_the_reason() {
+    const ASKED: &str = "no pong was received for the ping of a round trip";
+    const LATE: &str = "can't measure a round trip, and no ping was sent";
+    let same = |reason: &str| [format!("{ASKED}: {reason}"), format!("{LATE}: {reason}")];
+
+    let closing = errors(quiet(), async |_, sender| {
+        sender.start_close(CloseCode::NORMAL, "").unwrap();
+    });
+    let reason = "this end is closing the connection";
+    let expected =
+        [format!("{ASKED}: {reason}; close when its result is there"), format!("{LATE}: {reason}")];
+    assert_eq!(closing.await, expected);
+
+    let closed = errors(quiet(), async |far, _| far.says(frame().close(1001, "lunch")));
+    assert_eq!(closed.await, same("closed by the peer with 1001 (going away) \"lunch\""));
+
+    let ended = errors(quiet(), async |far, _| far.ends());
+    assert_eq!(ended.await, same("the transport ended without a close frame"));
+
+    let reset = std::io::ErrorKind::ConnectionReset;
+    let failed = errors(quiet(), async |far, _| far.fails(reset));
+    assert_eq!(failed.await, same("the transport failed: connection reset"));
+
+    let aborted = errors(quiet(), async |_, sender| sender.abort(CloseCode::NORMAL, ""));
+    assert_eq!(aborted.await, same("aborted by this end"));
+
+    let wrong = errors(quiet(), async |far, _| far.says(frame().opcode(3)));
+    let wrong = wrong.await;
+    assert!(wrong[0].starts_with(&format!("{ASKED}: the peer broke the protocol: ")), "{wrong:?}");
+    assert!(wrong[1].starts_with(&format!("{LATE}: the peer broke the protocol: ")), "{wrong:?}");
+
+    let keepalive = Keepalive::every(20 * SECOND).grace(10 * SECOND);
+    let silent = errors(quiet().keepalive(keepalive), async |_, _| sleep(31 * SECOND).await);
+    let reason = "the peer does not respond (keepalive)";
+    let hint = "receive meanwhile, since pongs are found by receiving";
+    let expected = [format!("{ASKED}: {reason}; {hint}"), format!("{LATE}: {reason}")];
+    assert_eq!(silent.await, expected);
+
+    let stalled = errors(quiet().send_timeout(SECOND), async |far, sender| {
+        far.stalls();
+        sender.send("stuck").await.unwrap();
+        sleep(2 * SECOND).await;
+    });
+    let reason = "the peer takes nothing of what is sent to it (send_timeout)";
+    let expected = [format!("{ASKED}: {reason}; {hint}"), format!("{LATE}: {reason}")];
+    assert_eq!(stalled.await, expected);
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_does_not_borrow_the_connection_or_keep_it_open() {
     let (mut server, mut client) = pair(&quiet(), &quiet());

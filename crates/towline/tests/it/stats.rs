@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::sleep;
 use towline::{
     CloseCode, Config, Frame, Keepalive, Measurement, Message, Opcode, Role, Server, Stats, Traffic,
@@ -146,6 +146,53 @@ async fn messages_count_once_where_frames_are_handed_out() {
     assert_eq!((received.messages, received.frames, received.payload_bytes), (3, 4, 16));
 }
 
+/// However the program changes between frames, messages and pieces of them.
+#[tokio::test(start_paused = true)]
+async fn messages_count_once_where_frames_and_pieces_are_handed_out_by_turns() {
+    let says = || {
+        [
+            frame().text("whole"),
+            frame().text("in").fin(false),
+            frame().continuation(" two"),
+            frame().binary(""),
+            frame().binary("in").fin(false),
+            frame().continuation(" three").fin(false),
+            frame().continuation(" fragments"),
+            frame().text("after"),
+        ]
+    };
+    let config = quiet(Config::server()).assemble_fragments(false);
+    // Each bit chooses one call: an event, or a message in pieces.
+    for turns in 0..1 << 9 {
+        let (connection, far) = connect(Role::Server, &config);
+        far.says_all(says());
+        far.ends();
+        let (_sender, mut receiver) = connection.split();
+        let mut at = 0;
+        loop {
+            let in_pieces = turns >> at & 1 == 1;
+            at += 1;
+            let is_end = match in_pieces {
+                true => match receiver.recv_reader().await {
+                    Ok(Some(mut reader)) => {
+                        let mut text = Vec::new();
+                        reader.read_to_end(&mut text).await.unwrap();
+                        false
+                    }
+                    _ => true,
+                },
+                false => !matches!(receiver.next_event().await, Ok(Some(_))),
+            };
+            if is_end {
+                break;
+            }
+        }
+        let received = receiver.stats().received;
+        let counted = (received.messages, received.frames, received.payload_bytes);
+        assert_eq!(counted, (5, 8, 5 + 6 + 18 + 5), "{turns:b}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_queue_and_the_waits_for_room_are_seen() {
     let config = quiet(Config::server()).send_high_water_mark(1000);
@@ -191,14 +238,40 @@ async fn age_and_silence_are_told_apart() {
     let stats = sender.stats();
     assert_eq!((stats.age, stats.idle), (27 * SECOND, 22 * SECOND));
     assert_eq!((stats.pings_sent, stats.round_trip), (1, None));
+    // One that the peer sends anyway: it lives, but that is no answer.
     far.says(frame().pong(""));
     settle().await;
+    assert_eq!((sender.stats().idle, sender.stats().round_trip), (Duration::ZERO, None));
+    far.says(frame().pong(far.hears().pop().unwrap().payload));
+    settle().await;
     let stats = sender.stats();
-    assert_eq!(stats.idle, Duration::ZERO);
     let round_trip = stats.round_trip.unwrap();
     assert!(round_trip.last >= SECOND && round_trip.last <= 3 * SECOND, "{round_trip:?}");
     assert_eq!(round_trip.smoothed, round_trip.last);
     drop(receiving);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_silent_peer_takes_is_not_heard_of_it() {
+    for role in [Role::Server, Role::Client] {
+        let config = Config::server().keepalive(Keepalive::every(20 * SECOND));
+        let (mut connection, far) = connect(role, &config);
+        let sender = connection.sender();
+        let receiving = tokio::spawn(async move { connection.recv().await });
+        far.stalls();
+        sender.send(vec![7; 100_000]).await.unwrap();
+        for _ in 0..100 {
+            sleep(SECOND).await;
+            far.takes(500);
+        }
+        let stats = sender.stats();
+        assert!(sender.is_open(), "{stats:?}");
+        assert_eq!((stats.age, stats.idle), (100 * SECOND, 100 * SECOND), "{role:?}");
+        far.says(frame().pong(""));
+        settle().await;
+        assert_eq!(sender.stats().idle, Duration::ZERO);
+        drop(receiving);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,6 +343,53 @@ async fn a_server_adds_up_connections_that_live_and_that_have_ended() {
     let expected = ["101 after 0ns", "101 after 0ns", "404 after 1s", "426 after 0ns"];
     assert_eq!(seen[..4], expected);
     assert_eq!(seen[4..], ["2 sent", "2 sent"]);
+}
+
+/// Whoever aborts, and whatever the receiver does then.
+#[tokio::test(start_paused = true)]
+async fn what_was_received_before_an_abort_is_in_the_sums_of_a_server() {
+    #[derive(Debug, Clone, Copy)]
+    enum By {
+        Connection,
+        Sender,
+        Server,
+    }
+    for by in [By::Connection, By::Sender, By::Server] {
+        for reads_on in [false, true] {
+            let mut server = Server::builder().config(quiet(Config::server())).build();
+            let (request, mut far) = arrives(&mut server, &[]).await;
+            let mut connection = request.accept().await.unwrap();
+            head(&mut far).await;
+            let frames =
+                [frame().text("one"), frame().ping(""), frame().text("two"), frame().text("three")];
+            let bytes = towline_kit::join(frames.map(|frame| frame.by(Role::Client)));
+            far.write_all(&bytes).await.unwrap();
+            assert_eq!(connection.recv().await.unwrap(), Some("one".into()));
+            match by {
+                By::Connection => connection.abort(CloseCode::POLICY, ""),
+                By::Sender => connection.sender().abort(CloseCode::POLICY, ""),
+                By::Server => server
+                    .handle()
+                    .shutdown(CloseCode::POLICY, Duration::ZERO)
+                    .await
+                    .map_or((), drop),
+            }
+            settle().await;
+            assert_eq!(server.stats().connections, 0, "{by:?}");
+            if reads_on {
+                assert_eq!(connection.recv().await.unwrap(), Some("two".into()));
+                assert_eq!(connection.recv().await.unwrap(), Some("three".into()));
+                assert_eq!(connection.recv().await.unwrap(), None);
+            }
+            let own = connection.stats().received;
+            drop(connection);
+            settle().await;
+            let sums = server.stats().received;
+            let messages = if reads_on { 3 } else { 1 };
+            assert_eq!((sums, sums.messages), (own, messages), "{by:?}");
+            assert_eq!(sums.wire_bytes, bytes.len() as u64, "{by:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

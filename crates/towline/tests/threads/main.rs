@@ -18,3 +18,5 @@ mod waiting;
 mod ending;
 
 mod panicking;
+
+mod topics;

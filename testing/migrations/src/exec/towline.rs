@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
-use towline::{CloseCode, Config, Connect, Connection};
+use towline::{CloseCode, Config, Connect};
+use towline_hyper::from_agreed;
 
 use crate::exec::{Output, PROTOCOL, STDIN, http, on};
 
@@ -23,9 +23,8 @@ pub async fn exec(address: SocketAddr, token: &str, input: &[&str]) -> Result<Ou
     let request = opening.request().clone().map(|()| Empty::<Bytes>::new());
     let response = http(address).await?.send_request(request).await?;
     let agreed = opening.verify(&response)?;
-    let stream = TokioIo::new(hyper::upgrade::on(response).await?);
-    let config = Config::client();
-    let mut connection = Connection::from_agreed(stream, agreed, &config, Bytes::new());
+    let upgraded = hyper::upgrade::on(response).await?;
+    let mut connection = from_agreed(upgraded, agreed, &Config::client());
     ensure!(connection.protocol() == Some(PROTOCOL), "the server does not speak {PROTOCOL}");
 
     for line in input {

@@ -1,5 +1,7 @@
 //! GraphQL over WebSocket (`graphql-transport-ws`): a server. Queries are `count N`, which has
-//! the results 1 to N, and `forever`, which goes on until the client completes it.
+//! the results 1 to N; `forever`, which goes on until the client completes it; `ping`, for which the
+//! server pings the client and whose result, 1, comes after the pong; and `expire`, at which the
+//! server closes the connection.
 
 pub mod towline;
 pub mod tungstenite;
@@ -48,7 +50,10 @@ impl Session {
                 Ok(Step::Send(json!({ "type": "connection_ack" })))
             }
             "ping" => Ok(Step::Send(json!({ "type": "pong", "payload": message["payload"] }))),
-            "pong" => Ok(Step::Nothing),
+            "pong" => Ok(match message["payload"]["id"].as_str() {
+                Some(id) => Step::Run(id.to_owned(), 1..=1),
+                None => Step::Nothing,
+            }),
             "subscribe" => {
                 let id = id()?;
                 let query = message["payload"]["query"].as_str().ok_or_else(invalid)?;
@@ -60,6 +65,8 @@ impl Session {
                 }
                 let count = query.strip_prefix("count ").and_then(|count| count.parse().ok());
                 Ok(match (query, count) {
+                    ("expire", _) => return Err((4403, "Token expired".to_owned())),
+                    ("ping", _) => Step::Send(json!({ "type": "ping", "payload": { "id": id } })),
                     ("forever", _) => Step::Run(id, 1..=u64::MAX),
                     (_, Some(count)) => Step::Run(id, 1..=count),
                     _ => Step::Send(json!({

@@ -74,11 +74,6 @@ impl Open {
 
     /// Returns what was assembled of a message that is to be handed out in pieces from now on.
     fn take_over(&mut self) -> Result<Option<Piece<'static>>, Fault> {
-        // Its frame has been returned already.
-        if let Some(message) = self.message_of_frame.take() {
-            let message = message.into_message();
-            return Ok(message.map(|it| Piece::new(it.kind(), it.as_bytes().to_vec(), true)));
-        }
         if self.delivery != Delivery::Whole || self.message.is_none() {
             return Ok(None);
         }

@@ -7,18 +7,15 @@ use std::task::{Context, Poll, ready};
 
 use h2::PingPong;
 use h2::client::{Builder, Connection};
+use tokio::time::{Sleep, sleep_until};
 use towline_proto::handshake::HeadLimits;
 
 use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
-use crate::client::http2::line::{Lease, Line};
+use crate::client::http2::line::{LEAST_WINDOW, Lease, Line};
 use crate::client::http2::parting::PARTING;
 use crate::client::http2::watched::{Allowance, FirstError, Watched};
 use crate::client::upgrade::Reached;
-
-/// The window of the connection. It bounds what all streams have unread together, and `h2` takes
-/// small DATA frames in proportion to it.
-const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// How much of one stream `h2` holds until it is written. The rest waits in the WebSocket's queue,
 /// where its limits are.
@@ -45,6 +42,10 @@ struct Driver {
     allowance: Allowance,
     pings: Option<PingPong>,
     step: Step,
+    /// The window of the connection.
+    window: u32,
+    /// When the first of the partings ends.
+    expiry: Option<Pin<Box<Sleep>>>,
 }
 
 /// Begins HTTP/2 on a stream, with a window for each stream of this size. Does not wait for the
@@ -62,7 +63,7 @@ pub(crate) async fn begin(
         Watched { stream, first_error: first_error.clone(), allowance: allowance.clone() };
     let handshake = Builder::new()
         .enable_push(false)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_connection_window_size(LEAST_WINDOW.max(window))
         .initial_window_size(window)
         .initial_max_send_streams(UNKNOWN)
         .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
@@ -73,11 +74,19 @@ pub(crate) async fn begin(
         .max_local_error_reset_streams(None)
         .handshake(watched);
     let (requests, mut connection) = handshake.await.map_err(Failed::new)?;
-    let lease = Line::begin(requests, first_error, tls, peer_addr, proxy);
+    let lease = Line::begin(requests, first_error, tls, peer_addr, proxy, window);
     let pings = connection.ping_pong();
     let line = lease.line().clone();
     let step = Step::Settings;
-    let driver = Driver { line, connection: Some(connection), allowance, pings, step };
+    let driver = Driver {
+        window: line.window(),
+        line,
+        connection: Some(connection),
+        allowance,
+        pings,
+        step,
+        expiry: None,
+    };
     tokio::spawn(driver.run());
     Ok(lease)
 }
@@ -104,13 +113,35 @@ impl Driver {
         let Some(connection) = &mut self.connection else { return Poll::Ready(Ok(())) };
         self.line.ready.begin();
         self.allowance.renew();
+        let window = self.line.window();
+        if window > self.window {
+            self.window = window;
+            connection.set_target_window_size(window);
+        }
         let result = Pin::new(connection).poll(cx);
-        self.line.partings.drop_written();
+        self.part(cx);
         self.line.ready.take_all(Some(cx.waker()));
         if !matches!(self.step, Step::Done) {
             self.listen(cx);
         }
         Poll::Ready(ready!(result).map_err(Failed::new))
+    }
+
+    /// Drops the partings that are over, and waits for the next one.
+    fn part(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let Some(until) = self.line.partings.drop_over() else {
+                self.expiry = None;
+                return;
+            };
+            let expiry = self.expiry.get_or_insert_with(|| Box::pin(sleep_until(until)));
+            if expiry.deadline() != until {
+                expiry.as_mut().reset(until);
+            }
+            if expiry.as_mut().poll(cx).is_pending() {
+                return;
+            }
+        }
     }
 
     /// Finds out whether the server's settings are complete.

@@ -22,6 +22,12 @@ use crate::client::http2::ready::Ready;
 use crate::client::http2::watched::FirstError;
 use crate::transport::TlsInfo;
 
+/// The smallest window of a connection. `h2` takes small DATA frames in proportion to it.
+pub(crate) const LEAST_WINDOW: u32 = 16 << 20;
+
+/// The largest window that there can be (RFC 9113, section 6.9.1).
+pub(crate) const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+
 /// A shared connection.
 pub(crate) struct Line {
     pub(crate) tls: Option<Arc<TlsInfo>>,
@@ -30,6 +36,8 @@ pub(crate) struct Line {
     pub(crate) ready: Arc<Ready>,
     pub(crate) first_error: FirstError,
     pub(crate) partings: Partings,
+    /// The window of each stream.
+    stream_window: u32,
     state: Mutex<State>,
     greeting: watch::Sender<Greeting>,
     /// Notified when the last lease is gone.
@@ -41,6 +49,8 @@ struct State {
     /// `None` after the last lease. `h2` ends a connection without it and without streams.
     requests: Option<SendRequest<Chunk>>,
     leases: usize,
+    /// The most leases that there were at once.
+    most_leases: usize,
     /// Whether it takes no new streams.
     is_retired: bool,
 }
@@ -72,8 +82,10 @@ impl Line {
         tls: Option<Arc<TlsInfo>>,
         peer_addr: Option<SocketAddr>,
         proxy: Option<String>,
+        stream_window: u32,
     ) -> Lease {
-        let state = State { requests: Some(requests), leases: 1, is_retired: false };
+        let requests = Some(requests);
+        let state = State { requests, leases: 1, most_leases: 1, is_retired: false };
         Lease(Arc::new(Self {
             tls,
             peer_addr,
@@ -81,6 +93,7 @@ impl Line {
             ready: Arc::default(),
             first_error,
             partings: Partings::default(),
+            stream_window,
             state: Mutex::new(state),
             greeting: watch::Sender::default(),
             unused: Notify::new(),
@@ -96,15 +109,28 @@ impl Line {
     /// Returns the right to another stream, if the line takes one.
     pub(crate) fn lease(self: &Arc<Self>) -> Option<Lease> {
         let mut state = self.lock();
-        let State { requests: Some(requests), leases, is_retired: false } = &mut *state else {
+        let State { requests: Some(requests), leases, most_leases, is_retired: false } =
+            &mut *state
+        else {
             return None;
         };
-        let has_room = *leases < requests.current_max_send_streams();
+        // Streams whose programs have let go of them count until they have ended.
+        let streams = *leases + self.partings.len();
+        let most_windows = (LARGEST_WINDOW / self.stream_window) as usize;
+        let has_room = streams < requests.current_max_send_streams().min(most_windows);
         if *leases == 0 || !has_room || !requests.is_extended_connect_protocol_enabled() {
             return None;
         }
         *leases += 1;
+        *most_leases = (*most_leases).max(streams + 1);
         Some(Lease(self.clone()))
+    }
+
+    /// Returns the window that the connection needs so that its streams can fill theirs and one of
+    /// them still moves. It grows with the number of streams.
+    pub(crate) fn window(&self) -> u32 {
+        let streams = u32::try_from(self.lock().most_leases).unwrap_or(u32::MAX);
+        streams.saturating_mul(self.stream_window).clamp(LEAST_WINDOW, LARGEST_WINDOW)
     }
 
     /// Takes no new streams any more. Those that are open live on.

@@ -29,7 +29,7 @@ use towline_proto::Role;
 use towline_proto::handshake::{Mechanism, Opening, Target};
 use tracing::Instrument as _;
 
-use crate::client::carrier::{Attempt, Carried, Carrier};
+use crate::client::carrier::{Carried, Carrier, Plan};
 use crate::client::connecting::through;
 use crate::client::http2::driver::begin;
 use crate::client::http2::explain::Failed;
@@ -65,31 +65,31 @@ impl Http2 {
         Arc::new(Self { options, pool: Pool::default() })
     }
 
-    async fn connect_to(&self, attempt: Attempt<'_>) -> Result<Connection> {
-        let (settings, target) = (attempt.settings, attempt.opening.target());
+    async fn connect_to(&self, plan: Plan<'_>) -> Result<Connection> {
+        let (settings, target) = (plan.settings, plan.opening.target());
         let proxy = settings.proxy.hop(target)?.map(|hop| hop.to_string());
         let slot = self.pool.slot(&Key {
             is_secure: target.is_secure(),
             host: target.host().to_owned(),
             port: target.port(),
-            is_named: attempt.whose == Whose::Named,
+            is_named: plan.whose == Whose::Named,
             proxy,
         });
-        let opening = extended(attempt)?;
+        let opening = extended(plan)?;
         loop {
-            let (lease, is_new) = match self.way(&slot, attempt).await? {
+            let (lease, is_new) = match self.way(&slot, plan).await? {
                 Way::Shared(lease) => (lease, false),
                 Way::New(lease) => (lease, true),
                 Way::Http1(reached) => {
                     let reached = match reached {
                         Some(reached) => reached,
-                        None => attempt.reach(HTTP_1).await?,
+                        None => plan.reach(HTTP_1).await?,
                     };
-                    return attempt.upgrade(reached).await;
+                    return plan.upgrade(reached).await;
                 }
             };
             let line = lease.line().clone();
-            match self.open(lease, &opening, attempt).await {
+            match self.open(lease, &opening, plan).await {
                 // Retired, the connection is not chosen again.
                 Err(NotOpened::Unprocessed(_)) if !is_new => line.retire(),
                 Err(NotOpened::WantsHttp1(_)) if self.options.can_fall_back() => {
@@ -103,18 +103,29 @@ impl Http2 {
         }
     }
 
-    /// Finds a connection with room, or makes one. One is made at a time.
-    async fn way(&self, slot: &Arc<Slot>, attempt: Attempt<'_>) -> Result<Way> {
-        let target = attempt.opening.target();
+    /// Finds a connection with room, or makes one. One is made at a time, and its failure is that of
+    /// all that wait for it.
+    async fn way(&self, slot: &Arc<Slot>, plan: Plan<'_>) -> Result<Way> {
         if let Some(way) = self.known_way(slot) {
             return Ok(way);
         }
-        attempt.progress.is("waiting for a connection that is being made to the same server");
+        let failures = slot.failures();
+        plan.progress.is("waiting for a connection that is being made to the same server");
         let _one = slot.opening.lock().await;
         if let Some(way) = self.known_way(slot) {
             return Ok(way);
         }
-        let reached = attempt.reach(self.options.alpn()).await?;
+        if let Some(error) = slot.failure_after(failures) {
+            return Err(error);
+        }
+        let made = self.make(slot, plan).await;
+        made.inspect_err(|error| slot.note_failure(error))
+    }
+
+    /// Makes a connection.
+    async fn make(&self, slot: &Arc<Slot>, plan: Plan<'_>) -> Result<Way> {
+        let target = plan.opening.target();
+        let reached = plan.reach(self.options.alpn()).await?;
         if target.is_secure() && !is_http_2(&reached.stream) {
             if self.options.can_fall_back() {
                 slot.remember_http_1();
@@ -124,7 +135,7 @@ impl Http2 {
             return Err(through(reached.proxy.as_deref(), error));
         }
         let proxy = reached.proxy.clone();
-        let lease = self.begin(reached, attempt).await;
+        let lease = self.begin(reached, plan).await;
         let lease = lease.map_err(|error| through(proxy.as_deref(), error))?;
         if lease.line().allows_connect() {
             slot.add(lease.line());
@@ -145,10 +156,10 @@ impl Http2 {
     }
 
     /// Begins HTTP/2, and waits for the server's settings.
-    async fn begin(&self, reached: Reached, attempt: Attempt<'_>) -> Result<Lease> {
-        let target = attempt.opening.target();
-        let limits = &attempt.settings.head_limits;
-        attempt.progress.is("waiting for the server's HTTP/2 settings");
+    async fn begin(&self, reached: Reached, plan: Plan<'_>) -> Result<Lease> {
+        let target = plan.opening.target();
+        let limits = &plan.settings.head_limits;
+        plan.progress.is("waiting for the server's HTTP/2 settings");
         let no_http_2 = |failed: Option<Arc<Failed>>| {
             let hint = match target.is_secure() {
                 true => "",
@@ -188,14 +199,14 @@ impl Http2 {
         &self,
         lease: Lease,
         opening: &Opening,
-        attempt: Attempt<'_>,
+        plan: Plan<'_>,
     ) -> std::result::Result<Connection, NotOpened> {
-        attempt.progress.is("waiting for the server's answer");
+        plan.progress.is("waiting for the server's answer");
         let line = lease.line().clone();
-        let limits = &attempt.settings.head_limits;
+        let limits = &plan.settings.head_limits;
         let (whom, path) = (opening.target().authority(), opening.request().uri().path());
         let span = handshake(Role::Client, || whom, path, line.peer_addr);
-        let opened = open(lease, opening, limits, attempt.is_followed);
+        let opened = open(lease, opening, limits, plan.is_followed);
         let opened = opened.instrument(span.clone()).await;
         let answer = match &opened {
             Ok(opened) => Some(opened.response.status()),
@@ -211,23 +222,23 @@ impl Http2 {
             peer_addr: line.peer_addr,
             proxy: line.proxy.clone(),
         };
-        let data = attempt.asked.data.clone();
+        let data = plan.asked.data.clone();
         let early = Vec::new();
         let accepted = Accepted { reached, early, agreed, opening, data, response, span };
-        Ok(attempt.settings.established(accepted))
+        Ok(plan.settings.established(accepted))
     }
 
-    async fn connect_alone(&self, reached: Reached, attempt: Attempt<'_>) -> Result<Connection> {
-        let target = attempt.opening.target();
-        let opening = extended(attempt)?;
+    async fn connect_alone(&self, reached: Reached, plan: Plan<'_>) -> Result<Connection> {
+        let target = plan.opening.target();
+        let opening = extended(plan)?;
         if target.is_secure() && reached.stream.tls().is_some() && !is_http_2(&reached.stream) {
             return Err(Error::new(ErrorKind::Handshake, no_http_2(target)));
         }
-        let lease = self.begin(reached, attempt).await?;
+        let lease = self.begin(reached, plan).await?;
         if !lease.line().allows_connect() {
             return Err(Error::new(ErrorKind::Handshake, no_setting(target)));
         }
-        self.open(lease, &opening, attempt).await.map_err(NotOpened::into_error)
+        self.open(lease, &opening, plan).await.map_err(NotOpened::into_error)
     }
 }
 
@@ -244,8 +255,8 @@ impl Carrier for Http2 {
         }
     }
 
-    fn connect<'a>(&'a self, attempt: Attempt<'a>) -> Carried<'a> {
-        Box::pin(self.connect_to(attempt))
+    fn connect<'a>(&'a self, plan: Plan<'a>) -> Carried<'a> {
+        Box::pin(self.connect_to(plan))
     }
 
     fn alpn(&self) -> Alpn {
@@ -260,15 +271,15 @@ impl Carrier for Http2 {
         }
     }
 
-    fn connect_on<'a>(&'a self, reached: Reached, attempt: Attempt<'a>) -> Carried<'a> {
-        Box::pin(self.connect_alone(reached, attempt))
+    fn connect_on<'a>(&'a self, reached: Reached, plan: Plan<'a>) -> Carried<'a> {
+        Box::pin(self.connect_alone(reached, plan))
     }
 }
 
 /// The handshake over HTTP/2.
-fn extended(attempt: Attempt<'_>) -> Result<Opening> {
-    let connect = attempt.asked.connect.clone();
-    attempt.asked.open_by(&connect.mechanism(Mechanism::ExtendedConnect))
+fn extended(plan: Plan<'_>) -> Result<Opening> {
+    let connect = plan.asked.connect.clone();
+    plan.asked.open_by(&connect.mechanism(Mechanism::ExtendedConnect))
 }
 
 /// Whether ALPN has selected HTTP/2.

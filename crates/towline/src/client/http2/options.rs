@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use crate::client::Client;
 use crate::client::http2::Http2;
+use crate::client::http2::line::LARGEST_WINDOW;
 use crate::transport::{Alpn, HTTP_1};
 
 /// The default window of a stream.
 const STREAM_WINDOW: u32 = 64 << 10;
-
-/// The largest window that there can be (RFC 9113, section 6.9.1).
-const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
 /// The version of HTTP that a client's opening handshakes use, for
 /// [`Client::http_version`].
@@ -122,9 +120,10 @@ impl Client {
     /// 64 KiB. A value of 0 counts as 1, and one of 2 GiB or more as 2 GiB - 1.
     ///
     /// It bounds the rate of one WebSocket to a window per round trip: 64 KiB at 50 ms are
-    /// 1.3 MB/s. It also bounds what a WebSocket costs whose program does not receive. All those on
-    /// a connection share a window of 16 MiB, so that many large windows can use it up, and slow
-    /// readers can then hold up others.
+    /// 1.3 MB/s. It also bounds what a WebSocket costs whose program does not receive. The window of
+    /// the connection is 16 MiB, or the sum of its streams' windows if that is more, so that programs
+    /// that do not receive never hold up others. Since no window can be larger than 2 GiB, a
+    /// connection takes no more streams than have room in that.
     ///
     /// ```
     /// use towline::{Client, HttpVersion};

@@ -21,7 +21,7 @@ pub(crate) struct Parting {
     _stream: (RecvStream, SendStream<Chunk>),
 }
 
-/// The streams that are kept.
+/// The streams that are kept, in the order in which their time ends.
 #[derive(Default)]
 pub(crate) struct Partings(Mutex<Vec<Parting>>);
 
@@ -36,18 +36,25 @@ impl Partings {
         self.lock().push(parting);
     }
 
+    /// Returns how many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Drops those whose bytes are written, or whose time is over. `h2` then resets them with
-    /// CANCEL unless both ends have ended them.
-    pub(crate) fn drop_written(&self) {
+    /// CANCEL unless both ends have ended them. Returns when the time of the next one is over.
+    pub(crate) fn drop_over(&self) -> Option<Instant> {
         let mut partings = self.lock();
         if partings.is_empty() {
-            return;
+            return None;
         }
         let now = Instant::now();
         let is_over = |parting: &mut Parting| parting.unsent.is_empty() || parting.until <= now;
         let over: Vec<_> = partings.extract_if(.., is_over).collect();
+        let next = partings.first().map(|parting| parting.until);
         drop(partings);
         drop(over);
+        next
     }
 
     pub(crate) fn drop_all(&self) {

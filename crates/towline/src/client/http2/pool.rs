@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::client::http2::line::{Home, Lease, Line};
+use crate::error::Error;
 
 /// How long a server that can't do WebSockets over HTTP/2 is remembered, and how many are.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10 * 60);
@@ -39,6 +40,9 @@ pub(crate) struct Slot {
 #[derive(Default)]
 struct Lines {
     open: Vec<Arc<Line>>,
+    /// How many attempts to make a connection have failed, and the error of the last one.
+    failures: u64,
+    last_failure: Option<Error>,
     /// Until when the server is taken to need HTTP/1.1.
     http_1_until: Option<Instant>,
 }
@@ -76,6 +80,25 @@ impl Slot {
         if line.is_retired() {
             self.forget(line);
         }
+    }
+
+    /// Returns how many attempts to make a connection have failed.
+    pub(crate) fn failures(&self) -> u64 {
+        lock(&self.lines).failures
+    }
+
+    /// Returns the last failure, if it is later than those.
+    pub(crate) fn failure_after(&self, failures: u64) -> Option<Error> {
+        let lines = lock(&self.lines);
+        let last = lines.last_failure.as_ref().filter(|_| lines.failures > failures);
+        last.map(Error::repeat)
+    }
+
+    /// Notes that an attempt has failed, for those that wait for it.
+    pub(crate) fn note_failure(&self, error: &Error) {
+        let mut lines = lock(&self.lines);
+        lines.failures += 1;
+        lines.last_failure = Some(error.repeat());
     }
 
     /// Notes that the server needs HTTP/1.1.

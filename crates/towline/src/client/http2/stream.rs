@@ -82,21 +82,7 @@ impl Stream {
 
 impl Take for Stream {
     fn take(&self) {
-        let mut traffic = self.lock();
-        let Traffic { live: Some(live), ahead, end, reader } = &mut *traffic else { return };
-        let before = ahead.len();
-        while end.is_none() {
-            let mut cx = Context::from_waker(&live.notice);
-            match live.receive.poll_data(&mut cx) {
-                Poll::Ready(Some(Ok(bytes))) => ahead.extend_from_slice(&bytes),
-                Poll::Ready(Some(Err(error))) => *end = Some(Err(Arc::new(live.explain(error)))),
-                Poll::Ready(None) => *end = Some(Ok(())),
-                Poll::Pending => break,
-            }
-        }
-        let has_news = ahead.len() > before || end.is_some();
-        let reader = if has_news { reader.take() } else { None };
-        drop(traffic);
+        let reader = self.lock().take_in();
         if let Some(reader) = reader {
             reader.wake();
         }
@@ -112,6 +98,23 @@ impl Live {
 }
 
 impl Traffic {
+    /// Takes what has arrived out of h2. Returns the reader's waker if that is anything.
+    fn take_in(&mut self) -> Option<Waker> {
+        let Self { live: Some(live), ahead, end, reader } = self else { return None };
+        let before = ahead.len();
+        while end.is_none() {
+            let mut cx = Context::from_waker(&live.notice);
+            match live.receive.poll_data(&mut cx) {
+                Poll::Ready(Some(Ok(bytes))) => ahead.extend_from_slice(&bytes),
+                Poll::Ready(Some(Err(error))) => *end = Some(Err(Arc::new(live.explain(error)))),
+                Poll::Ready(None) => *end = Some(Ok(())),
+                Poll::Pending => break,
+            }
+        }
+        let has_news = ahead.len() > before || end.is_some();
+        if has_news { reader.take() } else { None }
+    }
+
     fn wait(&mut self, cx: &mut Context<'_>) {
         if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
             self.reader = Some(cx.waker().clone());
@@ -124,6 +127,37 @@ impl Traffic {
             Some(live) if !live.is_shut_down => Ok(&mut live.send),
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
+    }
+}
+
+impl Traffic {
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+        unsent: &Arc<Unsent>,
+    ) -> Poll<io::Result<usize>> {
+        let send = self.sending()?;
+        let wanted = slices.iter().map(|slice| slice.len()).sum::<usize>().min(AT_ONCE);
+        send.reserve_capacity(wanted);
+        while send.capacity() == 0 && wanted > 0 {
+            match ready!(send.poll_capacity(cx)) {
+                Some(capacity) => capacity.map_err(failed)?,
+                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            };
+        }
+        let mut room = wanted.min(send.capacity());
+        let mut bytes = BytesMut::with_capacity(room);
+        for slice in slices {
+            let part = &slice[..slice.len().min(room)];
+            bytes.extend_from_slice(part);
+            room -= part.len();
+        }
+        let count = bytes.len();
+        if count > 0 {
+            send.send_data(unsent.chunk(bytes.freeze()), false).map_err(failed)?;
+        }
+        Poll::Ready(Ok(count))
     }
 }
 
@@ -154,7 +188,7 @@ impl Duplex for Stream {
         }
         match &traffic.end {
             Some(Ok(())) => Poll::Ready(Ok(())),
-            Some(Err(failed)) => Poll::Ready(Err(io::Error::new(failed.kind, failed.clone()))),
+            Some(Err(failed)) => Poll::Ready(Err(told(failed))),
             None if traffic.live.is_none() => Poll::Ready(Ok(())),
             None => {
                 traffic.wait(cx);
@@ -169,27 +203,16 @@ impl Duplex for Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut traffic = self.lock();
-        let send = traffic.sending()?;
-        let wanted = slices.iter().map(|slice| slice.len()).sum::<usize>().min(AT_ONCE);
-        send.reserve_capacity(wanted);
-        while send.capacity() == 0 && wanted > 0 {
-            match ready!(send.poll_capacity(cx)) {
-                Some(capacity) => capacity.map_err(failed)?,
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            };
+        let wrote = ready!(traffic.poll_write(cx, slices, &self.unsent));
+        let Err(error) = wrote else { return Poll::Ready(wrote) };
+        // Only the receiving side of h2 knows why the stream has ended.
+        let reader = traffic.take_in();
+        let why = traffic.end.as_ref().and_then(|end| end.as_ref().err().map(told));
+        drop(traffic);
+        if let Some(reader) = reader {
+            reader.wake();
         }
-        let mut room = wanted.min(send.capacity());
-        let mut bytes = BytesMut::with_capacity(room);
-        for slice in slices {
-            let part = &slice[..slice.len().min(room)];
-            bytes.extend_from_slice(part);
-            room -= part.len();
-        }
-        let count = bytes.len();
-        if count > 0 {
-            send.send_data(self.unsent.chunk(bytes.freeze()), false).map_err(failed)?;
-        }
-        Poll::Ready(Ok(count))
+        Poll::Ready(Err(why.unwrap_or(error)))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -251,6 +274,10 @@ impl Duplex for Stream {
         }
         Remains { stream: None, waker }
     }
+}
+
+fn told(failed: &Arc<Failed>) -> io::Error {
+    io::Error::new(failed.kind, failed.clone())
 }
 
 fn failed(error: h2::Error) -> io::Error {

@@ -147,13 +147,16 @@ impl fmt::Debug for Dial {
 /// The error of the program's function for a [reconnecting client](crate::Client::reconnecting): why
 /// there is nothing to connect to.
 ///
-/// Every error converts to it, so the function can use `?`. A converted error is tried again, since
-/// getting a token mostly fails for the reasons that connecting does. Two are judged on their own:
+/// Every [`std::error::Error`] converts to it, so the function can use `?`. A converted error is tried
+/// again, since getting a token mostly fails for the reasons that connecting does. Two are judged on their
+/// own:
 ///
 /// - an [`Error`](crate::Error) of this crate, as if connecting had failed with it;
 /// - an [`http::Error`](http::Error), a request that can't be built, which is fatal.
 ///
-/// [`fatal`](Self::fatal) and [`retry`](Self::retry) say it for any error.
+/// [`fatal`](Self::fatal) and [`retry`](Self::retry) decide for any error. They also take what is no
+/// `std::error::Error` and converts to a boxed one: a string, a `Box<dyn Error + Send + Sync>`, and
+/// `anyhow::Error`, for which `?` needs `.map_err(DialError::retry)`.
 ///
 /// ```
 /// use towline::{Dial, DialError};

@@ -25,11 +25,12 @@ use crate::client::Client;
 use crate::client::reconnecting::attempt::Attempt;
 use crate::client::reconnecting::backoff::Backoff;
 use crate::client::reconnecting::dial::{Dial, DialError};
-use crate::client::reconnecting::ending::{Ending, Retry, Verdict};
+use crate::client::reconnecting::ending::{Ending, Retry};
 use crate::client::reconnecting::event::ReconnectEvent;
 use crate::client::reconnecting::handle::{Control, Phase, Wish};
 use crate::connection::{Connection, Watch};
 use crate::error::{Error, ErrorKind, Result};
+use crate::transient::Verdict;
 
 /// A future of the program's function.
 pub(crate) type Dialling =

@@ -1,16 +1,16 @@
 //! How an attempt or a connection ended, and whether another attempt is worth it.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
-use towline_proto::{CloseCause, CloseCode, CloseFrame, Closed, Fault, Initiator};
+use http::HeaderMap;
+use towline_proto::Closed;
 
 use crate::client::reconnecting::dial::DialError;
 use crate::client::reconnecting::retry_after::retry_after;
-use crate::error::{Blame, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
+use crate::transient::Verdict;
 
 /// How the last attempt or connection of a [reconnecting client](crate::Reconnecting) ended. Clones are
 /// cheap.
@@ -35,22 +35,16 @@ pub enum Retry {
     /// What it does by default, see [`Reconnecting`](crate::Reconnecting#what-is-tried-again).
     #[default]
     Default,
-    /// Try again, after the delay of the [`Backoff`](crate::Backoff).
+    /// Try again, even after an end that was intended. The delay is that of the
+    /// [`Backoff`](crate::Backoff), added to the server's `Retry-After` if its answer has one.
     Yes,
-    /// Try again after this delay, which nothing shortens or spreads.
+    /// Try again after this delay, which nothing shortens or spreads: no `Retry-After` and no jitter.
+    /// It does not count for the delays of the backoff.
     After(Duration),
-    /// Give up.
+    /// Don't try again. [`Reconnecting::next`](crate::Reconnecting::next) returns the error; or `None`
+    /// after an end that is [none by default](crate::Reconnecting#what-is-tried-again): a close with
+    /// 1000, or one by the program.
     No,
-}
-
-/// What an ending means by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Again,
-    /// Another attempt would fail in the same way.
-    Fatal,
-    /// One of the ends wanted no more.
-    Over,
 }
 
 impl Ending {
@@ -69,9 +63,9 @@ impl Ending {
 
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            Self::Closed(closed) => of_closed(closed),
+            Self::Closed(closed) => Verdict::of_closed(closed),
             Self::Dropped => Verdict::Again,
-            Self::Failed(error) => of_error(error),
+            Self::Failed(error) => Verdict::of_error(error),
             Self::NotDialled(error) if error.is_fatal() => Verdict::Fatal,
             Self::NotDialled(_) => Verdict::Again,
         }
@@ -82,14 +76,7 @@ impl Ending {
         let error = match self {
             Self::Closed(closed) => Error::from_closed(closed),
             Self::Dropped => Error::new(ErrorKind::Closed, self.to_string()),
-            Self::Failed(error) => {
-                let copy = Error::new(error.kind(), error.to_string());
-                let copy = match error.response() {
-                    Some(response) => copy.with_response(response.clone()),
-                    None => copy,
-                };
-                copy.with_source(error.clone())
-            }
+            Self::Failed(error) => error.repeat().with_source(error.clone()),
             Self::NotDialled(error) => {
                 Error::new(ErrorKind::Dial, self.to_string()).with_source(error.shared())
             }
@@ -109,77 +96,17 @@ impl fmt::Display for Ending {
     }
 }
 
-fn of_closed(closed: &Closed) -> Verdict {
-    let fault = match closed.cause() {
-        CloseCause::Violation(violation) => Some(Fault::from(violation)),
-        CloseCause::LimitExceeded(limit) => Some(Fault::from(limit)),
-        CloseCause::PeerUnresponsive | CloseCause::SendTimeout => return Verdict::Again,
-        _ => None,
-    };
-    if let Some(fault) = fault {
-        // The program can have begun to close before.
-        let is_for_fault = closed.sent().map(CloseFrame::code) == Some(fault.close_code());
-        return if is_for_fault { Verdict::Fatal } else { Verdict::Over };
-    }
-    if closed.initiator() == Initiator::Local {
-        return Verdict::Over;
-    }
-    closed.received().map_or(Verdict::Again, |frame| of_code(frame.code()))
-}
-
-fn of_code(code: CloseCode) -> Verdict {
-    match code.get() {
-        1000 => Verdict::Over,
-        // 3008 is a timeout in IANA's registry.
-        1001 | 1005 | 1006 | 1011..=1014 | 3008 => Verdict::Again,
-        _ => Verdict::Fatal,
-    }
-}
-
-fn of_error(error: &Error) -> Verdict {
-    let is_temporary = match error.kind() {
-        ErrorKind::Connect
-        | ErrorKind::ProxyFailed
-        | ErrorKind::HandshakeTimeout
-        | ErrorKind::Handshake => true,
-        ErrorKind::HttpResponse | ErrorKind::ProxyRefused => match error.response() {
-            Some(response) => is_temporary(response.status(), response.headers()),
-            // A SOCKS proxy, which has no more than a number.
-            None => true,
-        },
-        // A handshake that was cut off has an I/O error or none, and a refusal has one of rustls.
-        ErrorKind::Tls => error.get_ref().is_none_or(|source| source.is::<io::Error>()),
-        ErrorKind::NotTls
-        | ErrorKind::IsTls
-        | ErrorKind::CertificateExpired
-        | ErrorKind::CertificateName
-        | ErrorKind::CertificateUntrusted
-        | ErrorKind::CertificateInvalid
-        | ErrorKind::ClientCertificate
-        | ErrorKind::Redirect => false,
-        _ => error.blame() == Blame::Remote,
-    };
-    if is_temporary { Verdict::Again } else { Verdict::Fatal }
-}
-
-fn is_temporary(status: StatusCode, headers: &HeaderMap) -> bool {
-    match status.as_u16() {
-        408 | 425 | 429 => true,
-        400..=499 => false,
-        // Followed redirects do not come here.
-        300..=399 => retry_after(headers).is_some(),
-        _ => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::io;
     use std::time::Instant;
 
     use bytes::{Buf as _, Bytes};
-    use towline_proto::{Config, Incoming, LimitExceeded, Role, Session, Violation};
+    use towline_proto::{
+        CloseCode, CloseFrame, Config, Fault, Incoming, LimitExceeded, Role, Session, Violation,
+    };
 
     use super::*;
 
@@ -265,6 +192,22 @@ mod tests {
             session.handle_timeout(now + Duration::from_secs(60));
         });
         assert_eq!(unanswered, Verdict::Over);
+        // It takes nothing either, so that two timeouts pass.
+        for is_stalled_before in [true, false] {
+            let stalled = after(|session, now| {
+                session.send(vec![7; 1000]).unwrap();
+                if is_stalled_before {
+                    session.handle_full(now);
+                }
+                closes(session, now);
+                session.handle_full(now);
+                while session.outcome().is_none() {
+                    session.handle_timeout(session.poll_timeout().unwrap());
+                }
+                session.handle_timeout(now + Duration::from_secs(3600));
+            });
+            assert_eq!(stalled, Verdict::Over);
+        }
         assert_eq!(after(|session, _| session.abort(code(1011))), Verdict::Over);
     }
 

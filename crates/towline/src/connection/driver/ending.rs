@@ -84,6 +84,15 @@ impl Shared {
         self.poll_end(cx, place, |core| core.session.closed().cloned())
     }
 
+    /// Waits until nothing is written any more.
+    pub(crate) fn poll_written(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        place: &mut Place,
+    ) -> Poll<()> {
+        self.poll_end(cx, place, |core| core.writer.is_over().then_some(()))
+    }
+
     /// Takes the messages that were queued and not written.
     pub(crate) fn take_unsent(&self) -> Vec<Message> {
         self.lock().session.outbound().take_unsent()
@@ -121,7 +130,7 @@ impl Shared {
         if is_expected {
             return Ok(());
         }
-        Err(Error::from_closed(closed).with_failure(core.receiver.failure()))
+        Err(Error::from_closed(closed).with_failure(core.failure()))
     }
 }
 

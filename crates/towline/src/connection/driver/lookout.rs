@@ -74,8 +74,10 @@ impl Shared {
         let has_unread = position.has_more() || lies_behind;
         // For example, a part of a TLS record.
         let has_come = core.writer.half().is_some_and(WriteHalf::has_come);
-        if is_taking || has_come {
+        if has_come {
             core.session.handle_received(now.into_std());
+        } else if is_taking {
+            core.session.handle_taken(now.into_std());
         } else if is_overdue && has_unread {
             core.session.handle_unread(now.into_std());
         }

@@ -1,11 +1,12 @@
-//! Messages of topics.
+//! Messages of topics, and messages for many that wait for room.
 
 use std::sync::Arc;
 
-use towline_proto::{CloseCode, CloseFrame, Message, Refused};
+use towline_proto::{CloseCode, CloseFrame, Message, Outgoing, Refused};
 
-use crate::connection::groups::{Group, GroupKey, Groups, Offer, Offered};
+use crate::connection::groups::{Group, GroupKey, Offer, Offered};
 use crate::connection::shared::{Core, Shared};
+use crate::connection::waiting::Until;
 use crate::connection::work::Work;
 
 impl Shared {
@@ -16,19 +17,15 @@ impl Shared {
         if !core.session.is_open() {
             return Err(Refused::Closing);
         }
-        let groups = core.groups.get_or_insert_with(|| Box::new(Groups::new(self.info.id)));
-        Ok(groups.insert(group, since))
+        Ok(core.groups.get_or_insert_default().insert(self.info.id, group, since))
     }
 
     /// Ends a membership. Call it with the group locked, and drop the result without.
     #[must_use]
     pub(crate) fn exit(&self, key: GroupKey) -> Option<Arc<dyn Group>> {
         let mut core = self.lock();
-        let groups = core.groups.as_mut()?;
-        let group = groups.remove(key);
-        if groups.is_empty() {
-            core.groups = None;
-        }
+        let group = core.groups.as_mut()?.remove(key);
+        core.drop_idle_groups();
         group
     }
 
@@ -79,5 +76,54 @@ impl Shared {
                 groups.set_notice(key, untold, notice);
             }
         });
+    }
+}
+
+/// Messages for many that wait for room.
+impl Core {
+    /// Sends the broadcast that found the queue full, if there is room now.
+    pub(crate) fn send_newest(&mut self) {
+        if self.groups.as_ref().is_some_and(|groups| groups.newest.is_some())
+            && !self.is_full(Until::Room)
+            && let Some(mut newest) = self.take_newest()
+            && self.session.is_open()
+        {
+            self.writer.prepare(&mut self.session);
+            let _ = self.session.send_from(&mut newest);
+            self.writer.see_to(&mut self.session);
+        }
+    }
+
+    /// Takes the broadcast that found the queue full.
+    pub(crate) fn take_newest(&mut self) -> Option<Box<Outgoing<'static>>> {
+        let newest = self.groups.as_mut()?.newest.take();
+        self.drop_idle_groups();
+        newest
+    }
+
+    /// Frees the list of topics, if it is empty.
+    pub(crate) fn drop_idle_groups(&mut self) {
+        if self.groups.as_ref().is_some_and(|groups| groups.is_idle()) {
+            self.groups = None;
+        }
+    }
+
+    /// Sends messages of topics that found the queue full, while there is room and no sender waits for
+    /// it: a topic with many messages would leave it none.
+    pub(crate) fn send_kept(&mut self) {
+        let Self { session, writer, groups, waiting, .. } = self;
+        if let Some(groups) = groups.as_mut().filter(|groups| groups.keeps())
+            && !waiting.is_waiting(Until::Room)
+            && groups.send_kept(session, writer)
+        {
+            writer.see_to(session);
+        }
+    }
+
+    #[cold]
+    pub(crate) fn see_to_kept(&mut self) {
+        if !self.is_full(Until::Room) {
+            self.writer.schedule();
+        }
     }
 }

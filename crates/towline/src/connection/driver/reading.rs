@@ -306,6 +306,7 @@ impl Reader {
             Incoming::Text(text) => Some(Event::Message(text.into())),
             Incoming::Binary(Cow::Borrowed(bytes)) => Some(Event::Message(bytes.into())),
             Incoming::Binary(Cow::Owned(bytes)) => Some(Event::Message(bytes.into())),
+            Incoming::Skipped => None,
             other => {
                 self.has_answered = true;
                 let other = other.into_owned();
@@ -390,9 +391,8 @@ impl Reader {
         let is_mid_frame = !self.inbound.is_between_frames();
         let counts = self.inbound.take_counts();
         shared.heard.set_position(Receiving::Waits);
-        shared.update(|core| {
+        shared.update_with_counts(counts, |core| {
             core.receiver.is_mid_frame = is_mid_frame;
-            core.session.handle_counts(counts);
             core.end_turn(&shared.heard, heard_at, cx.waker());
             core.session.is_receiving()
         })
@@ -450,8 +450,7 @@ impl Shared {
         incoming: Incoming<'static>,
         counts: Counts,
     ) -> Option<Event> {
-        self.update(|core| {
-            core.session.handle_counts(counts);
+        self.update_with_counts(counts, |core| {
             let result = core.session.handle_incoming(Instant::now().into_std(), &incoming);
             #[cfg(shuttle)]
             (core.receiver.is_answering = true);
@@ -482,7 +481,7 @@ impl Shared {
     /// messages, and then drops bytes until the end of the transport.
     pub(crate) fn spawn_drain(self: &Arc<Self>, mut reader: Box<Reader>) {
         if self.lock().session.closed().is_some() {
-            return;
+            return self.update_with_counts(reader.inbound.take_counts(), |_| ());
         }
         let shared = self.clone();
         self.timekeeper.runtime().spawn(async move {
@@ -493,6 +492,7 @@ impl Shared {
             .await;
             let mut discarded = 0;
             poll_fn(|cx| reader.poll_discard(&shared, cx, &mut discarded)).await;
+            shared.update_with_counts(reader.inbound.take_counts(), |_| ());
         });
     }
 }

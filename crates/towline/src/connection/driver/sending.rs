@@ -225,7 +225,7 @@ impl Shared {
             }
             // A broadcast that was kept is older. It is sent first, unless this one replaces it.
             if when_full == WhenFull::KeepNewest {
-                core.newest = None;
+                drop(core.take_newest());
             }
             core.send_newest();
             let before = std::mem::take(&mut core.writer.work);
@@ -260,7 +260,8 @@ impl Shared {
         self.lock().session.outbound().mark_before_frame()
     }
 
-    /// Waits until everything before the mark has been flushed. Returns `false` if that fails.
+    /// Waits until everything before the mark has been flushed. Returns `false` if some of it was
+    /// dropped.
     pub(crate) fn poll_flush(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
@@ -276,13 +277,12 @@ impl Shared {
                 writer.work.add_call();
             }
             let outbound = session.outbound();
-            let is_reached = outbound.has_reached(mark) && !outbound.has_lost();
-            if !is_reached && !writer.is_over() {
+            if !outbound.has_reached(mark) && !writer.is_over() {
                 waiting.wait(Until::Flushed(mark), place, cx.waker());
                 return Poll::Pending;
             }
             waiting.leave(place);
-            Poll::Ready(is_reached)
+            Poll::Ready(outbound.is_written(mark))
         })
     }
 
@@ -310,7 +310,10 @@ impl Core {
     fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, when_full: WhenFull) {
         match when_full {
             WhenFull::Skip => {}
-            WhenFull::KeepNewest => self.newest = Some(Box::new(outgoing.to_owned())),
+            WhenFull::KeepNewest => {
+                let newest = Box::new(outgoing.to_owned());
+                self.groups.get_or_insert_default().newest = Some(newest);
+            }
             WhenFull::Close => {
                 let frame = CloseFrame::new(CloseCode::POLICY, "too slow");
                 self.session.abort(frame.unwrap_or(CloseFrame::EMPTY));

@@ -7,7 +7,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
-use towline::{Client, CloseCode, Dial, DialError, ErrorKind, ReconnectEvent, Reconnecting, Retry};
+use towline::{
+    Client, CloseCode, Config, Connection, Dial, DialError, ErrorKind, ReconnectEvent,
+    ReconnectHandle, Reconnecting, Retry, Role,
+};
 use towline_kit::{Heard, frame};
 
 use crate::http::{accepts, head};
@@ -192,6 +195,62 @@ async fn a_shutdown_closes_the_connection_that_exists() {
     let heard = server.await.unwrap();
     assert_eq!((heard.code(), heard.reason()), (CloseCode::GOING_AWAY, "bye"));
     closing.await.unwrap();
+}
+
+/// The wish comes when the attempt has failed and the delay has not begun: to the handle, the client is
+/// still connecting, and it has promised to begin anew.
+#[tokio::test(start_paused = true)]
+async fn the_network_returns_between_an_attempt_and_its_delay() {
+    let (reconnecting, script) = client([Does::HangsUp, Does::HangsUp]);
+    let handle = reconnecting.handle();
+    let mut is_first = true;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let mut reconnecting = reconnecting.retry_if(move |_| {
+        if std::mem::take(&mut is_first) {
+            tell.send(handle.network_returned()).unwrap();
+        }
+        Retry::After(HOUR)
+    });
+    let began = Instant::now();
+    reconnecting.next().await.unwrap().unwrap();
+    assert_eq!(told.recv().await, Some(true));
+    let attempts = &script.lock().unwrap().attempts;
+    let begun: Vec<_> = attempts.iter().map(|(_, at)| at.duration_since(began)).collect();
+    assert_eq!(begun, [Duration::ZERO, Duration::ZERO, HOUR], "only the first delay is cut short");
+}
+
+/// The shutdown finds no connection to close, and the client has not looked yet: the connection that is
+/// made then must not stay open, nor be handed out.
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_between_attempts_closes_the_connection_that_is_made_then() {
+    for shuts_down in [true, false] {
+        let mut ends = Some(duplex(64 << 10));
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let (hand, mut handed) = mpsc::unbounded_channel::<ReconnectHandle>();
+        let mut reconnecting = Client::new().reconnecting(move |_| {
+            let (near, far) = ends.take().unwrap();
+            let handle = handed.try_recv().unwrap();
+            let tell = tell.clone();
+            async move {
+                let (config, early) = (Config::client(), bytes::Bytes::new());
+                let connection = Connection::from_stream(near, Role::Client, &config, early);
+                match shuts_down {
+                    true => handle.shutdown(CloseCode::GOING_AWAY, "bye").unwrap(),
+                    false => handle.stop(),
+                }
+                tell.send(far).unwrap();
+                Ok(connection)
+            }
+        });
+        hand.send(reconnecting.handle()).unwrap();
+        assert!(reconnecting.next().await.unwrap().is_none());
+        let mut far = told.recv().await.unwrap();
+        let mut bytes = vec![0; 32];
+        let count = far.read(&mut bytes).await.unwrap();
+        let (heard, _) = Heard::first_of(&bytes[..count]).expect("it is closed");
+        assert_eq!(heard.close().code(), CloseCode::GOING_AWAY);
+        assert!(reconnecting.next().await.unwrap().is_none());
+    }
 }
 
 #[tokio::test(start_paused = true)]

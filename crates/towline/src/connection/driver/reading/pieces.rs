@@ -74,6 +74,7 @@ impl Reader {
                     return Poll::Ready(Some(arrived));
                 }
                 Incoming::More => ready!(self.poll_read(shared, cx)),
+                Incoming::Skipped => self.count_work(),
                 other => {
                     self.has_answered = true;
                     let other = other.into_owned();

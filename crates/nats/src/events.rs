@@ -1,0 +1,67 @@
+//! What the client says of its connection.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_nats::Event;
+use tokio::sync::Notify;
+use towline::relaying::Losses;
+
+/// How many refused subjects are kept.
+const MOST_DENIED: usize = 1024;
+
+#[derive(Default)]
+pub(crate) struct Events {
+    pub(crate) losses: Arc<Losses>,
+    /// The connection has changed.
+    pub(crate) changed: Notify,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last error.
+    reason: Option<String>,
+    /// What the broker's last errors refuse.
+    denied: VecDeque<String>,
+}
+
+impl Events {
+    pub(crate) fn handle(&self, event: Event) {
+        match event {
+            Event::Connected | Event::Disconnected | Event::Closed => self.changed.notify_one(),
+            // The client has dropped one message.
+            Event::SlowConsumer(_) => self.losses.add(1),
+            Event::ServerError(error) => {
+                let error = error.to_string();
+                let mut state = self.lock();
+                if error.to_ascii_lowercase().contains("permissions violation for subscription") {
+                    tracing::warn!(%error, "NATS refuses a subscription");
+                    state.denied.truncate(MOST_DENIED - 1);
+                    state.denied.push_front(error.clone());
+                }
+                state.reason = Some(error);
+            }
+            Event::ClientError(error) => self.lock().reason = Some(error.to_string()),
+            _ => {}
+        }
+    }
+
+    /// Takes the last error.
+    pub(crate) fn take_reason(&self) -> Option<String> {
+        self.lock().reason.take()
+    }
+
+    /// Takes what says that the broker refuses a subscription to this subject.
+    pub(crate) fn take_denied(&self, subject: &str) -> bool {
+        let quoted = format!("\"{subject}\"");
+        let mut state = self.lock();
+        let before = state.denied.len();
+        state.denied.retain(|error| !error.contains(&quoted));
+        state.denied.len() != before
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

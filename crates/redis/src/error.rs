@@ -1,0 +1,41 @@
+//! Why there is no relay, or no interest.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use redis::RedisError;
+
+/// An error of this crate.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL is wrong, or the relay could not connect.
+    Connect(RedisError),
+    /// The broker refuses a subscription.
+    Refused(RedisError),
+    /// The broker did not confirm a subscription in [time](crate::Builder::interest_timeout).
+    Timeout(Duration),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(_) => f.write_str("cannot connect to Redis"),
+            Self::Refused(error) => write!(f, "Redis refuses the subscription: {error}"),
+            Self::Timeout(limit) => write!(
+                f,
+                "Redis has not confirmed the subscription within {limit:?} (option interest_timeout)"
+            ),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Connect(error) | Self::Refused(error) => Some(error),
+            Self::Timeout(_) => None,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Towline's [topics](towline::topics) over many nodes, by [Redis](https://redis.io) or Valkey.
+//!
+//! Each node connects to the same broker. A node subscribes to a topic when its first member joins,
+//! and delivers what arrives to all its members: a message crosses the network once for each node
+//! that has members, however many they are.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use towline::Server;
+//! use towline::topics::Topics;
+//! use towline_redis::RedisRelay;
+//!
+//! let relay = RedisRelay::connect("redis://127.0.0.1:6379").await?;
+//! let topics = Topics::builder().relay(relay).build();
+//! let server = Server::builder().topics(topics).bind("127.0.0.1:9001").await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Promises
+//!
+//! - Delivery between nodes is at most once: Redis's pub/sub keeps nothing. On one node, the broker
+//!   has no part in it.
+//! - What one node publishes to one topic arrives in that order.
+//! - When [`Topic::join`](towline::topics::Topic::join) returns, the broker has confirmed the
+//!   subscription: a message that another node publishes from then on arrives.
+//! - When the broker is lost, [`Topics::events`](towline::topics::Topics::events) says so, and
+//!   members on one node still reach each other. Messages that are published then do not reach other
+//!   nodes, and are counted as lost. The relay connects again and subscribes again; when the broker
+//!   has confirmed that, an event says so.
+//! - Nobody waits for a broker that takes nothing, and memory stays bounded:
+//!   [`max_outbox_bytes`](Builder::max_outbox_bytes), [`max_inbox_bytes`](Builder::max_inbox_bytes).
+//!
+//! Messages that the broker had not confirmed when a connection broke are counted as lost, although
+//! some may have arrived. Messages that it was about to send to this node are lost, and nobody can
+//! count them.
+//!
+//! The broker closes the connection of a node that reads too slowly (`client-output-buffer-limit
+//! pubsub`). The relay reads at once, whatever members do, so only a node whose processor is
+//! overloaded sees that: as a broker that is lost and comes back.
+//!
+//! # On the broker
+//!
+//! A topic is the channel `towline.` and its name: `room/7` is `towline.room/7`. The
+//! [prefix](Builder::prefix) is an option. Channels belong to no database.
+//!
+//! Nodes publish [envelopes](towline::relaying::Envelope): 12 bytes and the payload. Other programs
+//! can publish the payload alone: `redis-cli publish towline.room/7 "ship ahoy"` reaches all members
+//! as text.
+//!
+//! A broker with an ACL has to let nodes do `SUBSCRIBE`, `UNSUBSCRIBE`, `PUBLISH` and `PING`, on
+//! channels `towline.*`.
+//!
+//! # TLS
+//!
+//! Without features, connections are plain. The feature `tls` makes `rediss://` work, with `ring` and
+//! the system's certificates.
+
+mod error;
+
+mod core;
+
+mod session;
+
+mod relay;
+
+mod builder;
+
+pub use redis;
+
+pub use builder::Builder;
+pub use error::Error;
+pub use relay::RedisRelay;

@@ -1,0 +1,309 @@
+//! The queue of messages on their way to a broker.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::topics::RelayFuture;
+
+/// What a message counts beside its payload and its topic's name.
+const OVERHEAD: usize = 64;
+
+/// The longest wait for room, while the broker takes nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The bounded queue of messages on their way to a broker.
+///
+/// [`Relay::publish`](crate::topics::Relay::publish) [pushes](Self::push), and a task of the relay
+/// takes the [next](Self::next) message and writes it. When the queue is half full,
+/// [`room`](Self::room) makes publishers wait, at most a second each. If nothing was taken for that
+/// long, they do not wait any more, and what has no room is refused, until the task takes a message
+/// again. So a broker that takes nothing costs a bounded amount of memory, and stops nobody.
+#[derive(Debug)]
+pub struct Outbox {
+    max_bytes: usize,
+    state: Mutex<State>,
+    /// For the task that takes.
+    pushed: Notify,
+    /// For the publishers that wait.
+    taken: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Topics or what a relay made of them, and payloads.
+    messages: VecDeque<(String, Bytes)>,
+    bytes: usize,
+    is_open: bool,
+    is_ended: bool,
+    /// How many messages were taken.
+    taken: u64,
+    /// Nothing was taken for too long.
+    is_stuck: bool,
+}
+
+/// The error for a message that an [`Outbox`] does not take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// There is no broker.
+    Shut,
+    /// The queue has no room.
+    Full,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shut => "there is no connection to the broker",
+            Self::Full => "the queue to the broker is full",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Outbox {
+    /// Returns an empty queue of at most this many bytes, which is open. Each message counts as its
+    /// payload, its topic's name, and 64 bytes more.
+    pub fn new(max_bytes: usize) -> Self {
+        let state = State {
+            messages: VecDeque::new(),
+            bytes: 0,
+            is_open: true,
+            is_ended: false,
+            taken: 0,
+            is_stuck: false,
+        };
+        Self { max_bytes, state: Mutex::new(state), pushed: Notify::new(), taken: Notify::new() }
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Full`] if it has no room, and [`Refused::Shut`] if the queue is
+    /// [shut](Self::shut). An empty queue has room for any message.
+    pub fn push(&self, topic: String, payload: Bytes) -> Result<(), Refused> {
+        let cost = cost(&topic, &payload);
+        {
+            let mut state = self.lock();
+            if !state.is_open || state.is_ended {
+                return Err(Refused::Shut);
+            }
+            if !state.messages.is_empty() && state.bytes.saturating_add(cost) > self.max_bytes {
+                return Err(Refused::Full);
+            }
+            state.bytes = state.bytes.saturating_add(cost);
+            state.messages.push_back((topic, payload));
+        }
+        self.pushed.notify_one();
+        Ok(())
+    }
+
+    /// Returns a future to wait for room with, or `None` if there is no reason to wait.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is cancel safe.
+    pub fn room(&self) -> Option<RelayFuture<'_, ()>> {
+        self.has_to_wait().then(|| -> RelayFuture<'_, ()> { Box::pin(self.wait_for_room()) })
+    }
+
+    async fn wait_for_room(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let before = self.lock().taken;
+        loop {
+            let mut taken = pin!(self.taken.notified());
+            taken.as_mut().enable();
+            if !self.has_to_wait() {
+                return;
+            }
+            if timeout_at(deadline, taken).await.is_err() {
+                let mut state = self.lock();
+                state.is_stuck |= state.taken == before;
+                return;
+            }
+        }
+    }
+
+    fn has_to_wait(&self) -> bool {
+        let state = self.lock();
+        let is_taken_from = state.is_open && !state.is_ended && !state.is_stuck;
+        is_taken_from && state.bytes > self.max_bytes / 2
+    }
+
+    /// Waits for the next message and takes it. Returns `None` when the queue has [ended](Self::end)
+    /// and is empty. One task should take messages.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: no message is lost.
+    pub async fn next(&self) -> Option<(String, Bytes)> {
+        loop {
+            if let Some(message) = self.try_next() {
+                return Some(message);
+            }
+            if self.lock().is_ended {
+                // What was queued before the end.
+                return self.try_next();
+            }
+            self.pushed.notified().await;
+        }
+    }
+
+    /// Takes the next message, if there is one.
+    pub fn try_next(&self) -> Option<(String, Bytes)> {
+        let (message, has_room_again) = {
+            let mut state = self.lock();
+            let (topic, payload) = state.messages.pop_front()?;
+            let half = self.max_bytes / 2;
+            let had_room = state.bytes <= half;
+            state.bytes = state.bytes.saturating_sub(cost(&topic, &payload));
+            state.taken += 1;
+            state.is_stuck = false;
+            ((topic, payload), !had_room && state.bytes <= half)
+        };
+        if has_room_again {
+            self.taken.notify_waiters();
+        }
+        Some(message)
+    }
+
+    /// Shuts the queue, since the broker is lost: it refuses messages, nobody waits for room, and
+    /// what is queued is dropped. Returns how many messages were dropped.
+    pub fn shut(&self) -> u64 {
+        let dropped = {
+            let mut state = self.lock();
+            (state.is_open, state.bytes, state.is_stuck) = (false, 0, false);
+            std::mem::take(&mut state.messages)
+        };
+        self.taken.notify_waiters();
+        dropped.len() as u64
+    }
+
+    /// Opens the queue, since the broker is back.
+    pub fn open(&self) {
+        self.lock().is_open = true;
+    }
+
+    /// Ends the queue, since the relay is dropped: [`next`](Self::next) returns what is queued, and
+    /// then `None`.
+    pub fn end(&self) {
+        self.lock().is_ended = true;
+        self.taken.notify_waiters();
+        self.pushed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cost(topic: &str, payload: &Bytes) -> usize {
+    payload.len().saturating_add(topic.len()).saturating_add(OVERHEAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each of these messages counts 100 bytes.
+    fn push(outbox: &Outbox) -> Result<(), Refused> {
+        outbox.push("a".into(), Bytes::from_static(&[0; 35]))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_leave_in_order_and_the_last_one_is_followed_by_the_end() {
+        let outbox = Outbox::new(1000);
+        for number in 0..3 {
+            outbox.push(number.to_string(), Bytes::new()).unwrap();
+        }
+        outbox.end();
+        assert_eq!(outbox.push("late".into(), Bytes::new()), Err(Refused::Shut));
+        for number in 0..3 {
+            assert_eq!(outbox.next().await.unwrap().0, number.to_string());
+        }
+        assert_eq!(outbox.next().await, None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_refuses_and_an_empty_one_takes_any_message() {
+        let outbox = Outbox::new(1000);
+        for _ in 0..10 {
+            push(&outbox).unwrap();
+        }
+        assert_eq!(push(&outbox), Err(Refused::Full));
+        outbox.next().await.unwrap();
+        push(&outbox).unwrap();
+
+        let outbox = Outbox::new(10);
+        push(&outbox).unwrap();
+        assert_eq!(push(&outbox), Err(Refused::Full));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn publishers_wait_while_the_queue_is_more_than_half_full() {
+        let outbox = Outbox::new(1000);
+        for _ in 0..5 {
+            push(&outbox).unwrap();
+            assert!(outbox.room().is_none());
+        }
+        push(&outbox).unwrap();
+        let mut room = Polled(outbox.room().unwrap());
+        assert!(room.is_pending());
+        outbox.next().await.unwrap();
+        assert!(room.is_ready());
+        assert!(outbox.room().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_a_broker_that_takes_nothing() {
+        let outbox = Outbox::new(1000);
+        for _ in 0..10 {
+            push(&outbox).unwrap();
+        }
+        let start = Instant::now();
+        outbox.room().unwrap().await;
+        assert_eq!(start.elapsed(), PATIENCE);
+        assert!(outbox.room().is_none(), "the next publisher waits, too");
+        assert_eq!(push(&outbox), Err(Refused::Full));
+        outbox.next().await.unwrap();
+        assert!(outbox.room().is_some(), "the broker takes messages again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shut_queue_is_empty_and_lets_waiters_go() {
+        let outbox = Outbox::new(1000);
+        for _ in 0..10 {
+            push(&outbox).unwrap();
+        }
+        let mut room = Polled(outbox.room().unwrap());
+        assert!(room.is_pending());
+        assert_eq!(outbox.shut(), 10);
+        assert!(room.is_ready());
+        assert_eq!(push(&outbox), Err(Refused::Shut));
+        outbox.open();
+        push(&outbox).unwrap();
+    }
+
+    /// A future that is polled by hand.
+    struct Polled<'f>(RelayFuture<'f, ()>);
+
+    impl Polled<'_> {
+        fn is_ready(&mut self) -> bool {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            self.0.as_mut().poll(&mut context).is_ready()
+        }
+
+        fn is_pending(&mut self) -> bool {
+            !self.is_ready()
+        }
+    }
+}

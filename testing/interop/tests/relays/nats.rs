@@ -1,0 +1,136 @@
+//! By nats-server.
+
+use std::path::Path;
+use std::process::Command;
+
+use futures_util::StreamExt as _;
+use towline::relaying::{Envelope, NodeId};
+use towline::topics::{Topics, TopicsBuilder};
+use towline::{Message, Outgoing};
+use towline_nats::{NatsRelay, async_nats};
+
+use crate::failures;
+use crate::node::{Broker, Member, Node, Settings};
+use crate::scenarios;
+use crate::server::{Server, Start, soon};
+
+struct Nats;
+
+impl Broker for Nats {
+    const NAME: &str = "nats";
+    const START: Start = start;
+
+    async fn topics_at(builder: TopicsBuilder, settings: &Settings, url: &str) -> Topics {
+        let relay = NatsRelay::builder()
+            .interest_timeout(settings.interest_timeout)
+            .max_outbox_bytes(settings.max_outbox_bytes)
+            .connect(url)
+            .await
+            .unwrap();
+        builder.relay(relay).build()
+    }
+}
+
+/// The same with a client that the program brings.
+struct Brought;
+
+impl Broker for Brought {
+    const NAME: &str = "nats";
+    const START: Start = start;
+
+    async fn topics_at(builder: TopicsBuilder, settings: &Settings, url: &str) -> Topics {
+        let client = async_nats::connect(url).await.unwrap();
+        let relay = NatsRelay::builder()
+            .interest_timeout(settings.interest_timeout)
+            .max_outbox_bytes(settings.max_outbox_bytes)
+            .client(client)
+            .await
+            .unwrap();
+        builder.relay(relay).build()
+    }
+}
+
+fn start(port: u16, directory: &Path) -> Command {
+    let mut command = Command::new("nats-server");
+    command.args(["--addr", "127.0.0.1", "--port", &port.to_string()]).current_dir(directory);
+    command
+}
+
+tests! {
+    "needs nats-server: cargo xtask test --only relays";
+    Nats: scenarios::each_member_gets_each_message_once_and_in_order as each_message_once_and_in_order;
+    Brought: scenarios::each_member_gets_each_message_once_and_in_order as the_same_with_a_client;
+    Nats: scenarios::the_first_message_after_a_join_arrives as the_first_message_after_a_join_arrives;
+    Nats: scenarios::members_that_come_and_go_hear_all_meanwhile as members_that_come_and_go;
+    Nats: scenarios::a_topic_without_members_has_no_subscription as a_topic_without_members;
+    Nats: scenarios::messages_and_names_arrive_as_they_are as messages_and_names_arrive_as_they_are;
+    Nats: scenarios::a_node_that_ends_has_said_all as a_node_that_ends_has_said_all;
+    Nats: failures::a_broker_that_is_killed_comes_back as a_broker_that_is_killed_comes_back;
+    Brought: failures::a_broker_that_is_killed_comes_back as a_client_that_comes_back;
+    Nats: failures::a_join_without_a_broker_fails as a_join_without_a_broker_fails;
+    Nats: failures::a_broker_that_takes_nothing_stops_nobody as a_broker_that_takes_nothing;
+    Nats: failures::a_node_that_is_killed_leaves_no_trace as a_node_that_is_killed;
+    Nats: failures::another_node as another_node;
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server: cargo xtask test --only relays"]
+async fn other_programs_publish_and_subscribe() {
+    let server = Server::new(start);
+    let node = Node::new::<Nats>(&server).await;
+    let member = Member::of(&node, "a.b").await;
+    let other = async_nats::connect(server.address.to_string()).await.unwrap();
+    let mut hears = other.subscribe("towline.>").await.unwrap();
+    let binary = Envelope::encode(NodeId::new([1; 8]), Outgoing::from(&b"\xFFT"[..]));
+    for payload in ["plain".into(), b"\xFFbinary".to_vec().into(), binary] {
+        other.publish("towline.a%2Eb", payload).await.unwrap();
+    }
+    member.wait_for(3).await;
+    let expected: [Message; 3] =
+        ["plain".into(), b"\xFFbinary".into(), Message::binary(&b"\xFFT"[..])];
+    assert_eq!(member.messages(), expected);
+
+    node.publish("a.b", "from a node").await;
+    for _ in 0..3 {
+        hears.next().await.unwrap();
+    }
+    let heard = soon("the node's message", hears.next()).await.unwrap();
+    let envelope = Envelope::decode(heard.payload).unwrap();
+    assert_eq!(envelope.message.as_text(), Some("from a node"));
+    assert!(envelope.node.is_some());
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server: cargo xtask test --only relays"]
+async fn a_subscription_that_the_broker_refuses_fails_the_join() {
+    let server = Server::new(|port, directory| {
+        let config = directory.join("config");
+        let users = r#"authorization { users = [{ user: u, password: p, permissions: {
+            subscribe: ["_INBOX.>", "towline.allowed"], publish: ">" } }] }"#;
+        std::fs::write(&config, users).unwrap();
+        let mut command = start(port, directory);
+        command.arg("--config").arg(config);
+        command
+    });
+    let url = format!("nats://u:p@{}", server.address);
+    let topics = Nats::topics_at(Topics::builder(), &Settings::default(), &url).await;
+    let member = Member::new();
+    let refused = topics.topic("refused").unwrap();
+    let error = soon("a join", refused.join(&member.connection)).await.unwrap_err();
+    assert!(error.to_string().contains("towline.refused"), "{error}");
+    let allowed = topics.topic("allowed").unwrap();
+    assert!(soon("a join", allowed.join(&member.connection)).await.unwrap());
+}
+
+#[tokio::test]
+#[ignore = "needs nats-server: cargo xtask test --only relays"]
+async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
+    let server = Server::new(start);
+    let mut node = Node::new::<Nats>(&server).await;
+    let member = Member::of(&node, "long").await;
+    node.publish("long", vec![0; 1 << 20]).await;
+    let lost =
+        node.wait_for(|event| matches!(event, towline::topics::TopicsEvent::MessagesLost { .. }));
+    assert_eq!(lost.await, 1);
+    member.wait_for(1).await;
+}

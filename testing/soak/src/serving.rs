@@ -1,0 +1,88 @@
+//! The server's process: it echoes, and answers questions on its standard input.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+use towline::{CloseCode, Config, Deflate, Keepalive, Server, TlsServer};
+use towline_hyper::{HttpServer, mount};
+
+use crate::figures::Figures;
+
+/// Serves until its standard input ends.
+///
+/// # Errors
+///
+/// If it cannot listen, or a question cannot be answered.
+pub(crate) async fn run() -> Result<()> {
+    let keepalive = Keepalive::every(Duration::from_secs(5)).grace(Duration::from_secs(10));
+    let config = Config::server()
+        .keepalive(keepalive)
+        .close_timeout(Duration::from_secs(3))
+        .compression(Deflate::server());
+    let server = Server::builder()
+        .config(config)
+        .handshake_timeout(Duration::from_secs(5))
+        .max_handshakes(10_000)
+        .bind("127.0.0.1:0")
+        .await?;
+    let handle = server.handle();
+    let plain = server.local_addr()?;
+
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".into()])?;
+    let tls = TlsServer::from_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes())?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let secure = listener.local_addr()?;
+    let http = HttpServer::new(mount(handle.clone(), hyper::service::service_fn(nothing)))
+        .max_handshakes(10_000)
+        .tls(tls);
+    http.listen(listener);
+    tokio::spawn(accept(server));
+    say(&format!("{} {}", plain.port(), secure.port()));
+
+    let mut questions = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(question) = questions.next_line().await? {
+        match question.strip_prefix("shutdown ") {
+            None => say(&Figures::read(&handle)?.to_string()),
+            Some(seconds) => {
+                let deadline = Duration::from_secs(seconds.parse().context("no deadline")?);
+                let start = std::time::Instant::now();
+                let done = handle.shutdown(CloseCode::GOING_AWAY, deadline).await?;
+                let took = start.elapsed().as_millis();
+                say(&format!("{} {} {took}", done.connections, done.aborted));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn accept(mut server: Server) {
+    while let Some(request) = server.next_request().await {
+        tokio::spawn(async move {
+            let mut connection = request.accept().await?;
+            while let Some(message) = connection.recv().await? {
+                connection.send(message).await?;
+            }
+            towline::Result::Ok(())
+        });
+    }
+}
+
+async fn nothing(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    Ok(response)
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // Nobody is left to tell if the clients' process is gone.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

@@ -1,0 +1,186 @@
+//! Polite clients: they send numbered messages, and check that each comes back whole, once and in
+//! order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use towline::{
+    Client, CloseCode, Config, Connection, Deflate, HttpVersion, Message, Proxy, Receiver, Sender,
+    Tls,
+};
+
+use crate::dice::Dice;
+use crate::tally::{Tally, count};
+
+/// Far longer than anything takes, on a busy machine too.
+const LONG: Duration = Duration::from_secs(60);
+
+/// The ways to connect.
+pub(crate) struct Ways {
+    clients: Vec<(Client, String)>,
+}
+
+impl Ways {
+    /// Returns the ways to the server at these ports: plain and TLS, HTTP/1.1 and HTTP/2, with and
+    /// without compression.
+    pub(crate) fn to(plain: u16, secure: u16) -> Self {
+        let mut clients = Vec::new();
+        for compression in [None, Some(Deflate::client().threshold(1))] {
+            let compression = compression.map(towline::Compression::from);
+            let config = Config::client().compression(compression);
+            let client = Client::new().config(config).proxy(Proxy::none()).connect_timeout(LONG);
+            let tls = Tls::new().dangerously_accept_any_certificate();
+            clients.push((client.clone(), format!("ws://127.0.0.1:{plain}/")));
+            clients.push((client.clone(), format!("ws://127.0.0.1:{plain}/")));
+            let client = client.tls(tls);
+            let secure = format!("wss://127.0.0.1:{secure}/");
+            clients.push((client.clone().http_version(HttpVersion::Http1), secure.clone()));
+            clients.push((client.http_version(HttpVersion::Http2), secure));
+        }
+        Self { clients }
+    }
+
+    /// Connects in one of the ways.
+    pub(crate) async fn connect(&self, dice: &mut Dice) -> towline::Result<Connection> {
+        let at = usize::try_from(dice.below(self.clients.len() as u64)).unwrap_or(0);
+        let (client, url) = &self.clients[at];
+        client.connect(url).await
+    }
+}
+
+/// Connects, talks, and ends it in one of several ways.
+pub(crate) async fn talk(ways: &Ways, dice: &mut Dice, tally: &Arc<Tally>) {
+    let connection = match ways.connect(dice).await {
+        Ok(connection) => connection,
+        Err(error) => return tally.fault(format!("cannot connect: {error}")),
+    };
+    count(&tally.connections);
+    if dice.below(8) == 0 {
+        sleep(Duration::from_millis(dice.below(3_000))).await;
+    }
+    let messages = 1 + dice.below(60);
+    let largest = [30, 300, 4_000, 60_000][usize::try_from(dice.below(4)).unwrap_or(0)];
+    let messages = if largest > 4_000 { messages.min(5) } else { messages };
+    let talking = async {
+        if dice.below(2) == 0 {
+            by_turns(connection, messages, largest, dice, tally).await;
+        } else {
+            at_once(connection, messages, largest, dice, tally).await;
+        }
+    };
+    if timeout(LONG, talking).await.is_err() {
+        tally.fault("a conversation is stuck");
+    }
+}
+
+/// Makes a message that says its number and follows from it.
+fn message(number: u64, largest: u64) -> Message {
+    let len = usize::try_from(number.wrapping_mul(0x9e37_79b9) % largest).unwrap_or(0);
+    let mut text = format!("{number} ");
+    while text.len() < len {
+        text.push_str("0123456789abcdef ");
+    }
+    if number.is_multiple_of(2) { Message::text(text) } else { Message::binary(text) }
+}
+
+async fn by_turns(
+    mut connection: Connection,
+    messages: u64,
+    largest: u64,
+    dice: &mut Dice,
+    tally: &Tally,
+) {
+    for number in 0..messages {
+        if let Err(error) = connection.send(message(number, largest)).await {
+            return tally.fault(format!("cannot send: {error}"));
+        }
+        count(&tally.sent);
+        if !is_echo(connection.recv().await, number, largest, tally) {
+            return;
+        }
+        sleep(Duration::from_millis(dice.below(20))).await;
+    }
+    match dice.below(4) {
+        // The program vanishes.
+        0 => drop(connection),
+        1 => connection.abort(CloseCode::POLICY, "enough"),
+        _ => match connection.close(CloseCode::NORMAL, "bye").await {
+            Ok(closed) if closed.is_clean() => {}
+            Ok(closed) => tally.fault(format!("not closed cleanly: {closed}")),
+            Err(error) => tally.fault(format!("cannot close: {error}")),
+        },
+    }
+}
+
+/// Returns whether this is the next message.
+fn is_echo(
+    received: towline::Result<Option<Message>>,
+    number: u64,
+    largest: u64,
+    tally: &Tally,
+) -> bool {
+    match received {
+        Ok(Some(received)) if received == message(number, largest) => {
+            count(&tally.received);
+            return true;
+        }
+        Ok(Some(other)) => tally.fault(format!("not message {number}: {other:.60?}")),
+        Ok(None) => tally.fault(format!("the end, before message {number}")),
+        Err(error) => tally.fault(format!("message {number} is lost: {error}")),
+    }
+    false
+}
+
+/// Sends and receives in two tasks, receiving late.
+async fn at_once(
+    connection: Connection,
+    messages: u64,
+    largest: u64,
+    dice: &mut Dice,
+    tally: &Arc<Tally>,
+) {
+    let (sender, mut receiver) = connection.split();
+    let sending = tokio::spawn(send_all(sender, messages, largest, tally.clone()));
+    if dice.below(3) == 0 {
+        sleep(Duration::from_millis(dice.below(1_500))).await;
+    }
+    if dice.below(6) == 0 {
+        // It vanishes while messages are under way.
+        sending.abort();
+        return;
+    }
+    receive_all(&mut receiver, messages, largest, tally).await;
+    let Ok(Some(sender)) = sending.await else { return };
+    if let Err(error) = sender.start_close(CloseCode::NORMAL, "bye") {
+        return tally.fault(format!("cannot close: {error}"));
+    }
+    match receiver.recv().await {
+        Ok(None) => {}
+        other => tally.fault(format!("not the end: {other:.60?}")),
+    }
+}
+
+async fn send_all(
+    sender: Sender,
+    messages: u64,
+    largest: u64,
+    tally: Arc<Tally>,
+) -> Option<Sender> {
+    for number in 0..messages {
+        if let Err(error) = sender.send(message(number, largest)).await {
+            tally.fault(format!("cannot send: {error}"));
+            return None;
+        }
+        count(&tally.sent);
+    }
+    Some(sender)
+}
+
+async fn receive_all(receiver: &mut Receiver, messages: u64, largest: u64, tally: &Tally) {
+    for number in 0..messages {
+        if !is_echo(receiver.recv().await, number, largest, tally) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The step that tests topics over several nodes, by real brokers.
+
+use anyhow::Result;
+
+use crate::test::networks;
+use crate::test::outcome::Outcome;
+use crate::test::process::run;
+use crate::test::step::{Context, Step};
+
+pub(crate) const STEP: Step = Step {
+    name: "relays",
+    about: "topics over several nodes, by NATS and by Redis",
+    slow: true,
+    run: relays,
+};
+
+/// The modules of `testing/interop/tests/relays`, and the brokers that they need.
+const NEEDS: [(&str, &str); 2] = [("nats::", "nats-server"), ("redis::", "redis-server")];
+
+/// Runs the tests whose brokers are installed, and skips the others.
+fn relays(context: &Context) -> Result<Outcome> {
+    if !cfg!(unix) {
+        return Ok(Outcome::Skipped("the tests are written for Unix".into()));
+    }
+    let path = networks::path()?;
+    // The same flags as in the step `tests`, so that nothing is built twice.
+    let mut command = context.cargo(&["test", "--workspace", "--all-features", "--test", "relays"]);
+    command.args(["--", "--ignored"]).env("PATH", &path);
+    let mut missing = Vec::new();
+    for (module, program) in NEEDS {
+        if !networks::is_installed(&path, program) {
+            command.args(["--skip", module]);
+            missing.push(program);
+        }
+    }
+    let missing_all = missing.len() == NEEDS.len();
+    let missing = missing.join(", ");
+    if missing_all {
+        return Ok(Outcome::Skipped(format!("not installed: {missing}")));
+    }
+    Ok(match run(&mut command)? {
+        Outcome::Passed if !missing.is_empty() => {
+            Outcome::Skipped(format!("some tests; not installed: {missing}"))
+        }
+        outcome => outcome,
+    })
+}
