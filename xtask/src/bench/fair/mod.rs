@@ -11,4 +11,4 @@ mod table;
 
 pub(crate) use measuring::{Span, is_able, measure};
 pub(crate) use scenario::{SCENARIOS, Scenario};
-pub(crate) use table::table;
+pub(crate) use table::{table, time};

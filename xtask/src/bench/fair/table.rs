@@ -63,7 +63,7 @@ fn about(result: &FairResult) -> String {
 }
 
 /// Formats a duration with three digits, in a suitable unit.
-fn time(nanoseconds: Option<f64>) -> String {
+pub(crate) fn time(nanoseconds: Option<f64>) -> String {
     let Some(time) = nanoseconds else { return "–".to_owned() };
     let (value, unit) = match time {
         time if time >= 1e9 => (time / 1e9, "s"),

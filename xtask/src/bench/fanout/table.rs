@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::bench::fair;
 use crate::bench::fanout::outcome::{FanoutResult, FanoutSample};
 use crate::bench::outcome::as_float;
 use crate::bench::peer::Rank;
@@ -70,7 +71,7 @@ fn latencies(results: &[FanoutResult]) -> String {
             );
         }
         let cells = [p50, p99].map(|part| {
-            let latency = |result: &FanoutResult| time(result.median(part));
+            let latency = |result: &FanoutResult| fair::time(Some(result.median(part)));
             format!("{} | {}", calm.map_or("–".to_owned(), latency), latency(stalled))
         });
         let _ = writeln!(text, "| {} | {} |", stalled.peer, cells.join(" | "));
@@ -168,7 +169,7 @@ mod tests {
                  | p99 without it | p99 with it |",
                 "| --- | --- | --- | --- | --- |",
                 "| bare | 1.00 µs | 3.00 µs | 2.00 µs | 6.00 µs |",
-                "| ws | – | 7.00 µs | – | 14.00 µs |",
+                "| ws | – | 7.00 µs | – | 14.0 µs |",
             ]
         );
     }
