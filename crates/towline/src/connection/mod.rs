@@ -31,6 +31,8 @@ mod waiting;
 
 mod writer;
 
+mod heard;
+
 mod groups;
 
 mod shared;

@@ -17,15 +17,15 @@ use tokio::time::Instant;
 use towline_proto::{Closed, Counts, Session, Stats, Traffic};
 
 use crate::connection::groups::Groups;
+use crate::connection::heard::Heard;
 use crate::connection::info::Info;
 use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
-    AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, Runtime, ThreadId,
-    this_thread, yield_now,
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, Runtime, ThreadId, this_thread, yield_now,
 };
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
-use crate::connection::writer::{Receiving, Writer, Wrote};
+use crate::connection::writer::{Writer, Wrote};
 use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
@@ -63,15 +63,6 @@ pub(crate) trait Observer: Send + Sync {
 
     /// All connections together hold too many bytes. Called without a lock.
     fn relieve(&self, _runtime: &Runtime) {}
-}
-
-/// Updates of the receiver that need no lock. Only the receiver writes them.
-#[derive(Default)]
-pub(crate) struct Heard {
-    /// The number of reads that returned bytes.
-    reads: AtomicU32,
-    /// The receiver's position: a [`Receiving`].
-    position: AtomicU8,
 }
 
 pub(crate) struct Core {
@@ -405,7 +396,8 @@ impl Core {
         if self.is_ended {
             return 0;
         }
-        let newest = self.newest.as_ref().map_or(0, |newest| newest.len());
+        let newest = self.groups.as_ref().and_then(|groups| groups.newest.as_ref());
+        let newest = newest.map_or(0, |newest| newest.len());
         let queued = self.session.outbound().queued_cost();
         queued + newest + usize::try_from(self.receiver.held).unwrap_or(usize::MAX)
     }
@@ -520,37 +512,6 @@ impl Core {
             self.session.handle_received_between(from.into_std(), now.into_std());
         }
         std::mem::replace(&mut self.receiver.reads_then, reads) != reads
-    }
-}
-
-impl Heard {
-    /// Counts a read that returned bytes.
-    pub(crate) fn note(&self) {
-        self.reads.store(self.reads().wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// The number of reads that returned bytes.
-    #[inline]
-    pub(crate) fn reads(&self) -> u32 {
-        self.reads.load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn position(&self) -> Receiving {
-        match self.position.load(Ordering::Relaxed) {
-            0 => Receiving::Waits,
-            1 => Receiving::HandedOut,
-            2 => Receiving::HasMore,
-            3 => Receiving::HasWhole,
-            _ => Receiving::MidFrame,
-        }
-    }
-
-    #[inline]
-    pub(crate) fn set_position(&self, position: Receiving) {
-        if self.position.load(Ordering::Relaxed) != position as u8 {
-            self.position.store(position as u8, Ordering::Relaxed);
-        }
     }
 }
 

@@ -21,8 +21,8 @@ const TURNS: usize = 4;
 /// each, or 2 KiB that were inflated, or 1 KiB that was deflated. A message in progress and what
 /// one read takes come on top.
 const MESSAGES: usize = 128 * 64 + 300;
-const BYTES: usize = (128 * 16 << 10) + (1 << 20);
-const INFLATED: usize = (128 * 2 << 10) + (1 << 20);
+const BYTES: usize = ((128 * 16) << 10) + (1 << 20);
+const INFLATED: usize = ((128 * 2) << 10) + (1 << 20);
 /// Up to the high-water mark is queued before it is deflated.
 const DEFLATED: usize = (128 << 10) + (256 << 10);
 /// Frames that are no messages are counted by the bytes that are read for them, two each.
