@@ -44,6 +44,7 @@ const SETS: [(&str, &[&str]); 6] = [
     ("towline-axum", &["", "axum", "deflate"]),
     ("towline-nats", &["", "tls"]),
     ("towline-redis", &["", "tls"]),
+    ("towline-cli", &["", "nats", "redis"]),
 ];
 
 const WHOLE: [&str; 4] = ["", "deflate", "http2", "tls"];
