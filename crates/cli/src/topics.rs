@@ -159,9 +159,12 @@ pub(crate) fn skipped(topic: &str, messages: u64) -> String {
     notice.end(None)
 }
 
+/// The `id` of subscriptions that this program makes, so that it knows which error is about one.
+const SUBSCRIPTION: &str = "\"subscription\"";
+
 /// The message that subscribes to a topic.
 pub(crate) fn subscribe(topic: &str) -> String {
-    Answer::begin("subscribe", &quoted(topic)).end(None)
+    Answer::begin("subscribe", &quoted(topic)).end(Some(SUBSCRIPTION))
 }
 
 /// The message that publishes a text: as it is if it is JSON, otherwise as a string.
@@ -213,7 +216,11 @@ pub(crate) enum Said<'m> {
         topic: String,
         messages: u64,
     },
-    Refused(String),
+    /// An error, perhaps the answer to a message of [`subscribe`].
+    Refused {
+        why: String,
+        of_subscription: bool,
+    },
     /// Something else, such as an answer to what the user typed.
     Other(&'m str),
 }
@@ -229,7 +236,8 @@ impl<'m> Said<'m> {
         let string = |name: &str| serde_json::from_str::<String>(members.get(name)?.get()).ok();
         let number = |name: &str| members.get(name)?.get().parse().ok();
         if let Some(why) = string("error") {
-            return Some(Self::Refused(why));
+            let of_subscription = members.get("id").is_some_and(|id| id.get() == SUBSCRIPTION);
+            return Some(Self::Refused { why, of_subscription });
         }
         if let Some(topic) = string("subscribed") {
             return Some(Self::Subscribed { topic, members: number("members")? });
@@ -350,7 +358,10 @@ mod tests {
             ),
             (Order::parse("{}").unwrap_err().answer(), {
                 let why = "the message has no member \"subscribe\", \"unsubscribe\" or \"publish\"";
-                Said::Refused(why.into())
+                Said::Refused { why: why.into(), of_subscription: false }
+            }),
+            (Order::parse(&subscribe("a")).unwrap().refuse("no"), {
+                Said::Refused { why: "no".into(), of_subscription: true }
             }),
         ] {
             assert_eq!(Said::parse(&text), said);

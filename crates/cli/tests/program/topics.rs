@@ -204,3 +204,78 @@ fn options_that_do_not_go_together_are_refused() {
     ended.failed(3, &["--relay"]);
     assert!(!ended.stderr.contains("secret"), "{ended:?}");
 }
+
+#[test]
+fn what_is_published_by_the_program_is_shown_by_it() {
+    let server = Serve::start(&["--mode=topics"]);
+    let arguments = [&server.url(), "--subscribe=room/7", "--subscribe=b", "--wait=4"];
+    let mut lines = Program::connect(&[&arguments[..], &["--verbose"]].concat());
+    let mut json = Program::connect(&[&arguments[..], &["--json"]].concat());
+    // Their input stays open: they have nothing to publish.
+    while !lines.error_line().starts_with("subscribed to b, members: ") {}
+    while !json.line().starts_with(r#"{"event":"subscribed","topic":"b","members":"#) {}
+    let publish = Program::connect(&[&server.url(), "--publish=room/7"]);
+    let ended = publish.feed(b"ship \"ahoy\"\n[1, 123456789012345678901234567890]\n\n".to_vec());
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    let ended = Program::connect(&[&server.url(), "--publish=b", "--message=true"]).end();
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+
+    let ended = lines.end();
+    let expected = "room/7: ship \"ahoy\"\n\
+                    room/7: [1, 123456789012345678901234567890]\n\
+                    room/7: \n\
+                    b: true\n";
+    assert_eq!((ended.code, ended.text()), (Some(0), expected), "{ended:?}");
+    let ended = json.end();
+    let expected = r#"{"event":"message","topic":"room/7","data":"ship \"ahoy\""}
+{"event":"message","topic":"room/7","data":[1, 123456789012345678901234567890]}
+{"event":"message","topic":"room/7","data":""}
+{"event":"message","topic":"b","data":true}
+"#;
+    assert!(ended.text().starts_with(expected), "{ended:?}");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+}
+
+#[test]
+fn a_server_that_speaks_no_topics_and_an_error_of_one_that_does_end_the_program() {
+    let server = Serve::start(&[]);
+    for option in ["--subscribe=a", "--publish=a"] {
+        let ended = Program::connect(&[&server.url(), option]).end();
+        ended.failed(4, &["does not speak towline.topics.v1", "its subprotocol is none"]);
+    }
+    let server = Serve::start(&["--mode=topics", "--max-subscriptions=1"]);
+    let ended = Program::connect(&[&server.url(), "--subscribe=a", "--subscribe=b"]).end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("error: the server refuses: this connection"), "{ended:?}");
+    let ended = Program::connect(&[&server.url(), "--subscribe", &"x".repeat(513)]).end();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("at most 512 bytes, and this one has 513"), "{ended:?}");
+}
+
+/// After each connection it subscribes again.
+#[test]
+fn a_subscriber_that_reconnects_is_subscribed_again() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let serve = ["serve", "--mode=topics", "--listen", &address];
+    let url = format!("ws://{address}/");
+    let arguments = [&*url, "--subscribe=a", "--reconnect", "--wait=2", "--verbose"];
+
+    let mut server = Program::start(&serve);
+    server.line();
+    let mut subscriber = Program::connect(&arguments);
+    for data in ["1", "2"] {
+        while subscriber.error_line() != "subscribed to a, members: 1" {}
+        let ended = Program::connect(&[&url, "--publish=a", "--message", data]).end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(subscriber.line(), format!("a: {data}"));
+        if data == "1" {
+            server.signal("KILL");
+            drop(server);
+            server = Program::start(&serve);
+            assert_eq!(server.line(), format!("listening on {address}"));
+        }
+    }
+    assert_eq!(subscriber.end().code, Some(0));
+}
