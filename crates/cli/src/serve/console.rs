@@ -45,6 +45,7 @@ const ASSETS: &[Asset] = assets! {
     "/console/format.js", JS, "../console/format.js";
     "/console/log.js", JS, "../console/log.js";
     "/console/plot.js", JS, "../console/plot.js";
+    "/console/topics.js", JS, "../console/topics.js";
 };
 
 /// Where the page asks for the topics.
