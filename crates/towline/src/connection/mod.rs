@@ -29,9 +29,13 @@ mod unsent;
 
 mod waiting;
 
+mod moment;
+
 mod writer;
 
 mod heard;
+
+mod prepared;
 
 mod groups;
 
@@ -98,7 +102,9 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 
 pub(crate) use alone::alone;
 pub(crate) use driver::Delivered;
-pub(crate) use groups::{Group, GroupKey, IfSlow, Offer, Prepared};
+pub(crate) use groups::{Group, GroupKey, IfSlow, Offer};
+pub(crate) use moment::Moment;
+pub(crate) use prepared::{Prepared, Run};
 pub(crate) use rate::Meter;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
