@@ -100,7 +100,7 @@ enum Turn {
     Nothing,
     /// An answer, in a turn of the receiver.
     Answer,
-    /// Another message, at this time.
+    /// Another message, in a turn that ends at this time.
     Else(Instant),
 }
 
@@ -339,7 +339,7 @@ impl Writer {
         }
         self.turn = match receiver {
             Receiving::HandedOut if !self.is_turn_over => Turn::Answer,
-            _ => Turn::Else(moment.now()),
+            _ => Turn::Else(moment.now() + COMPANY),
         };
         true
     }
@@ -350,7 +350,7 @@ impl Writer {
         match self.turn {
             Turn::Nothing => false,
             Turn::Answer => true,
-            Turn::Else(at) => moment.now().saturating_duration_since(at) < COMPANY,
+            Turn::Else(end) => moment.now() < end,
         }
     }
 

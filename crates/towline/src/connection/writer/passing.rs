@@ -58,12 +58,21 @@ impl Writer {
         } else {
             self.queue_rest(session, burst, wrote);
         }
-        if self.unflushed || !session.outbound().is_empty() {
+        if session.is_open() && session.outbound().is_empty() {
+            self.flush_now(session);
+        } else {
             self.write_now(session);
-        } else if !self.is_over() {
-            session.outbound().handle_flushed();
         }
         true
+    }
+
+    /// Flushes the transport without waiting, and leaves the rest to the flusher.
+    fn flush_now(&mut self, session: &mut Session) {
+        let flush = pin!(unconstrained(poll_fn(|cx| self.poll_flush(session, cx))));
+        if flush.poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.full(session);
+            self.schedule();
+        }
     }
 
     /// Queues a burst of which the transport has not taken all bytes.
