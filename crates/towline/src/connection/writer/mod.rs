@@ -183,10 +183,8 @@ impl Writer {
             // It waits for a flush. The message is queued behind that, so the send timeout begins.
             self.full(session);
         }
-        if is_first && self.begins_turn(receiver, moment) {
-            self.write_now(session);
-            self.work.add_call();
-        } else if session.outbound().queued_len() >= WRITE_AT {
+        let is_due = is_first && self.begins_turn(receiver, moment);
+        if is_due || session.outbound().queued_len() >= WRITE_AT {
             self.write_now(session);
             self.work.add_call();
         } else {
