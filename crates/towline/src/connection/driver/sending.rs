@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use towline_proto::{CloseCode, CloseFrame, Frame, Mark, Opcode, Outgoing, Refused};
 
-use crate::connection::moment::Moment;
 use crate::connection::shared::{Core, Shared};
+use crate::connection::timekeeper::Moment;
 use crate::connection::waiting::{Place, Until};
 use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 use towline_proto::{Outbound, Session, TransportFate};
 
 use crate::connection::buffers;
-use crate::connection::moment::Moment;
+use crate::connection::timekeeper::Moment;
 use crate::connection::unsent::Unsent;
 use crate::connection::work::Work;
 use crate::transport::{Remains, WriteHalf};

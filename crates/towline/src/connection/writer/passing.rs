@@ -11,7 +11,7 @@ use tokio::task::unconstrained;
 use towline_proto::{Burst, Session};
 
 use crate::connection::buffers;
-use crate::connection::moment::Moment;
+use crate::connection::timekeeper::Moment;
 use crate::connection::writer::{Flusher, Receiving, Writer, bound_unsent};
 
 impl Writer {

@@ -4,6 +4,8 @@
 //! Both change under the group's lock and then the connection's, so they agree. The list is dropped
 //! when the connection begins to close, with no lock held: then the connection leaves all groups.
 
+mod prepared;
+
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -11,9 +13,11 @@ use std::sync::Arc;
 
 use towline_proto::{Message, Outgoing, Session};
 
-use crate::connection::moment::Moment;
-use crate::connection::prepared::{Kept, Prepared, Run, send};
+use crate::connection::timekeeper::Moment;
+pub(crate) use prepared::{Prepared, Run};
+
 use crate::connection::writer::{Receiving, Writer};
+use prepared::{Kept, send};
 
 /// A group of connections.
 pub(crate) trait Group: Send + Sync {
