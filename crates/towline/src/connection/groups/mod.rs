@@ -14,10 +14,11 @@ use std::sync::Arc;
 use towline_proto::{Message, Outgoing, Session};
 
 use crate::connection::timekeeper::Moment;
-pub(crate) use prepared::{Prepared, Run};
 
 use crate::connection::writer::{Receiving, Writer};
 use prepared::{Kept, send};
+
+pub(crate) use prepared::{Prepared, Run};
 
 /// A group of connections.
 pub(crate) trait Group: Send + Sync {
