@@ -14,7 +14,6 @@ use std::sync::Arc;
 use towline_proto::{Message, Outgoing, Session};
 
 use crate::connection::timekeeper::Moment;
-
 use crate::connection::writer::{Receiving, Writer};
 use prepared::{Kept, send};
 
