@@ -36,6 +36,12 @@ impl Work {
         self.0 = self.0.saturating_add(MESSAGE + BYTE * bytes);
     }
 
+    /// Adds messages that were sent together.
+    pub(crate) fn add_messages(&mut self, messages: u64, payload_bytes: u64) {
+        self.0 = self.0.saturating_add(times(MESSAGE, messages));
+        self.0 = self.0.saturating_add(times(BYTE, payload_bytes));
+    }
+
     /// Adds received frames that are not whole messages.
     pub(crate) fn add_frames(&mut self, frames: u32) {
         self.0 = self.0.saturating_add(times(FRAME, frames.into()));

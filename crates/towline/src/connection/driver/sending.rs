@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use towline_proto::{CloseCode, CloseFrame, Frame, Mark, Opcode, Outgoing, Refused};
 
 use crate::connection::shared::{Core, Shared};
+use crate::connection::timekeeper::Moment;
 use crate::connection::waiting::{Place, Until};
 use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;
@@ -294,7 +295,7 @@ impl Shared {
         let len = item.len();
         let result = item.queue(core);
         core.writer.work.add_message(len);
-        core.writer.queued(&mut core.session, is_first, receiving);
+        core.writer.queued(&mut core.session, is_first, receiving, &mut Moment::default());
         result
     }
 }
