@@ -16,8 +16,8 @@ use crate::tally::{Tally, count};
 /// Far longer than anything takes, on a busy machine too.
 const LONG: Duration = Duration::from_secs(60);
 
-/// How long a close may take: over HTTP/2, some of the answer is behind what others read late.
-const CLOSING: Duration = Duration::from_secs(15);
+/// How long a close may take.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// The ways to connect.
 pub(crate) struct Ways {
