@@ -197,7 +197,13 @@ impl Shared {
     ) -> Option<Result<(), Refused>> {
         self.update(|core| {
             let must_wait = core.must_wait(Until::Room, &Place::default());
-            (!must_wait).then(|| self.queue(core, outgoing))
+            (!must_wait).then(|| {
+                let sent = self.queue(core, outgoing);
+                if core.writer.work.is_due() && !core.writer.work.pay_now() {
+                    self.heard.note_used_up();
+                }
+                sent
+            })
         })
     }
 
