@@ -1,6 +1,8 @@
 //! Counts the work for one connection, so that a task yields in time.
 
+use std::num::NonZeroU32;
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -112,24 +114,53 @@ const TURN: Duration = Duration::from_millis(1);
 ///
 /// The clock is read with each unit that is charged, which is 64 messages or 16 KiB; more often if the
 /// program has proved to be slow.
-#[derive(Debug)]
+///
+/// Each connection has one, so it is small.
+#[derive(Debug, Default)]
 pub(crate) struct Pace {
     /// When the turn began. `None` if it has ended.
-    since: Option<Instant>,
-    /// How much work there is between two looks at the clock, up to a unit.
-    stride: u32,
+    since: Option<Tick>,
+    /// How often the work between two looks at the clock, a unit at first, was halved.
+    halvings: u8,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self { since: None, stride: UNIT }
+/// A time in microseconds, which wraps around after an hour: turns are short.
+#[derive(Debug, Clone, Copy)]
+struct Tick(NonZeroU32);
+
+impl Tick {
+    fn at(now: Instant) -> Self {
+        static START: OnceLock<Instant> = OnceLock::new();
+        let start = *START.get_or_init(|| now);
+        // A runtime's clock can be paused, so it can be before the start.
+        let micros = match now.checked_duration_since(start) {
+            Some(after) => wrapped(after),
+            None => wrapped(start - now).wrapping_neg(),
+        };
+        Self(NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN))
+    }
+
+    fn since(self, earlier: Self) -> Duration {
+        let micros = self.0.get().wrapping_sub(earlier.0.get());
+        // A clock that goes back is no long turn.
+        Duration::from_micros(if micros > u32::MAX / 2 { 0 } else { micros.into() })
     }
 }
+
+#[expect(clippy::cast_possible_truncation, reason = "it wraps around")]
+fn wrapped(time: Duration) -> u32 {
+    time.as_micros() as u32
+}
+
+/// The most halvings: the clock is read with each message.
+const HALVINGS: u8 = 6;
+
+const _: () = assert!(UNIT >> HALVINGS == MESSAGE);
 
 impl Pace {
     /// The receiver has read, and its turn begins or goes on.
     pub(crate) fn begin(&mut self, now: Instant) {
-        self.since.get_or_insert(now);
+        self.since.get_or_insert_with(|| Tick::at(now));
     }
 
     /// The receiver waits, so other tasks run.
@@ -140,15 +171,15 @@ impl Pace {
     /// Charges the work to the task's budget. Pending if the budget is used up, or if the turn has taken
     /// too long; the task is woken when others have run.
     pub(crate) fn poll_pay(&mut self, work: &mut Work, cx: &mut Context<'_>) -> Poll<()> {
-        let now = Instant::now();
+        let now = Tick::at(Instant::now());
         let is_over = match self.since.replace(now) {
-            Some(since) if now.saturating_duration_since(since) >= TURN => {
-                self.stride = (self.stride / 2).max(MESSAGE);
+            Some(since) if now.since(since) >= TURN => {
+                self.halvings = (self.halvings + 1).min(HALVINGS);
                 true
             }
             Some(since) => {
                 self.since = Some(since);
-                self.stride = (self.stride * 2).min(UNIT);
+                self.halvings = self.halvings.saturating_sub(1);
                 false
             }
             None => false,
@@ -159,7 +190,7 @@ impl Pace {
             return Poll::Pending;
         }
         // The next look is a stride away.
-        work.0 = work.0.max(UNIT - self.stride);
+        work.0 = work.0.max(UNIT - (UNIT >> self.halvings));
         Poll::Ready(())
     }
 }
