@@ -56,6 +56,10 @@ pub(crate) struct Reader {
     heard_at: Option<Instant>,
     /// Whether the position is set for the bytes left of the last read.
     is_position_known: bool,
+    /// Whether the buffer counts as memory that is held for the connection.
+    is_counted: bool,
+    /// Whether pieces of a message were handed out that is not counted by the throttle yet.
+    is_piecewise: bool,
     /// Limits how fast the peer can send.
     pub(crate) throttle: Option<Box<Throttle>>,
 }
@@ -144,6 +148,8 @@ impl Reader {
             work: Work::default(),
             heard_at: None,
             is_position_known: false,
+            is_counted: false,
+            is_piecewise: false,
             throttle: None,
         }
     }
@@ -194,6 +200,9 @@ impl Reader {
         }
         if self.throttle.is_some() && !self.admit_message(shared) {
             return Poll::Ready(false);
+        }
+        if !self.received.is_empty() {
+            self.count_buffer(shared);
         }
         self.look_after_answers(shared);
         Poll::Ready(true)
@@ -275,9 +284,12 @@ impl Reader {
 
     /// Notes that the program has got an item, and which bytes are left.
     #[inline]
-    fn note_handed_out(&mut self, shared: &Shared) {
+    fn note_handed_out(&mut self, shared: &Arc<Shared>) {
         if self.received.is_empty() {
             shared.heard.set_position(Receiving::HandedOut);
+            if std::mem::take(&mut self.is_counted) {
+                self.note_memory(shared);
+            }
         } else if !std::mem::replace(&mut self.is_position_known, true) {
             self.note_what_is_left(shared);
         }
@@ -286,10 +298,34 @@ impl Reader {
     /// Called once for a read. If few bytes are left and they end with a whole frame, the
     /// timekeeper can find pings after them.
     #[cold]
-    fn note_what_is_left(&self, shared: &Shared) {
+    fn note_what_is_left(&mut self, shared: &Arc<Shared>) {
+        self.count_buffer(shared);
         let ends_whole = ends_with_frame(self.received.unread(), FRAMES_LEFT);
         let position = if ends_whole { Receiving::HasWhole } else { Receiving::HasMore };
         shared.heard.set_position(position);
+    }
+
+    /// Counts the buffer as held, once for a read: the program possibly does not receive for long.
+    #[inline]
+    fn count_buffer(&mut self, shared: &Arc<Shared>) {
+        if !std::mem::replace(&mut self.is_counted, true) {
+            self.note_memory(shared);
+        }
+    }
+
+    /// Notes how much memory is held, if the server accounts for it.
+    #[cold]
+    fn note_memory(&self, shared: &Arc<Shared>) {
+        if shared.is_accounted() {
+            let held = self.held();
+            shared.update(|core| core.receiver.held = held);
+        }
+    }
+
+    /// The memory of an incomplete message, and of the buffer while bytes are left in it.
+    fn held(&self) -> u32 {
+        let buffer = if self.received.is_empty() { 0 } else { self.received.memory() };
+        u32::try_from(self.inbound.held() + buffer).unwrap_or(u32::MAX)
     }
 
     /// Answers pings right after the message that is handed out: the program possibly does not
@@ -337,7 +373,10 @@ impl Reader {
             Incoming::Text(text) => Some(Event::Message(text.into())),
             Incoming::Binary(Cow::Borrowed(bytes)) => Some(Event::Message(bytes.into())),
             Incoming::Binary(Cow::Owned(bytes)) => Some(Event::Message(bytes.into())),
-            Incoming::Skipped => None,
+            Incoming::Skipped => {
+                self.admit_skipped(shared);
+                None
+            }
             other => {
                 self.has_answered = true;
                 let other = other.into_owned();
@@ -420,6 +459,8 @@ impl Reader {
     fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
+        // The buffer is back in the pool, or has bytes left of a frame, before the receiver waits.
+        self.is_counted = false;
         let held = self.inbound.held() + self.received.unread().len();
         let counts = self.inbound.take_counts();
         shared.heard.set_position(Receiving::Waits);
