@@ -5,8 +5,8 @@ use std::sync::Arc;
 use towline::{Accept, Connection, Request, Result, TlsInfo};
 
 use crate::certificate::Certificate;
-use crate::exit::in_options;
 use crate::say;
+use crate::serve::options::in_options;
 use crate::serve::tally::{Tally, count};
 
 /// State shared by all echoes.
@@ -41,11 +41,7 @@ impl Echo {
         let closed = connection.sender().wait_closed().await;
         if self.verbose > 0 {
             let end = error.map_or_else(|| closed.to_string(), |error| error.to_string());
-            let end = in_options(end)
-                .replace("max_received_fragments", "--max-fragments")
-                .replace("max_received_control_rate", "--max-control-rate")
-                .replace("max_message_rate", "--max-message-rate")
-                .replace("max_byte_rate", "--max-byte-rate");
+            let end = in_options(end);
             say::note(format_args!("{peer} {end}; {} echoed", count(echoed, "message")));
         }
         closed.is_clean()
