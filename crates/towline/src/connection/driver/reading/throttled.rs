@@ -22,8 +22,9 @@ impl Reader {
         if self.received.is_empty() {
             self.received.release();
         }
-        self.note_position(shared);
+        // Pausing counts it.
         self.is_counted = !self.received.is_empty();
+        self.note_position(shared);
         shared.poll_pause(cx, rest, self.held())
     }
 
@@ -54,8 +55,8 @@ impl Reader {
 }
 
 impl Shared {
-    /// Lets the receiver wait for this long, while it holds so many bytes, unless the connection is closing: then what the peer
-    /// still sends is bounded by the close timeout.
+    /// Lets the receiver wait for this long, unless the connection is closing: then what the peer
+    /// still sends is bounded by the close timeout. `held` is the memory that it keeps meanwhile.
     fn poll_pause(self: &Arc<Self>, cx: &mut Context<'_>, rest: Duration, held: u32) -> Poll<()> {
         self.update(|core| {
             core.receiver.held = held;
