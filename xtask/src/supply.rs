@@ -78,7 +78,8 @@ fn misplaced(package: &Package) -> Option<String> {
 
 /// The packages that a crate is built with by default, each with its version.
 fn tree_of(package: &str) -> Result<String> {
-    let arguments = ["tree", "--package", package, "--edges", "normal", "--prefix", "none"];
+    let arguments =
+        ["tree", "--package", package, "--edges", "normal,no-proc-macro", "--prefix", "none"];
     let output = Command::new(cargo()).args(arguments).output().context("cannot run cargo tree")?;
     if !output.status.success() {
         bail!("cargo tree failed:\n{}", String::from_utf8_lossy(&output.stderr));

@@ -96,6 +96,21 @@ impl Failure {
     }
 }
 
+/// An error and its sources on one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text += ": ";
+            text += &more;
+        }
+        source = error.source();
+    }
+    text
+}
+
 /// The peer's close frame, if it reports an error. An answer to our close frame repeats its code;
 /// but both ends may have begun at the same time.
 fn complaint(closed: &Closed) -> Option<&CloseFrame> {

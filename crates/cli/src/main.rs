@@ -17,6 +17,8 @@ mod network;
 
 mod interrupt;
 
+mod topics;
+
 mod serve;
 
 mod connect;

@@ -69,6 +69,8 @@ mod names;
 
 mod readings;
 
+mod topics;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -77,6 +79,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 #[cfg(doc)]
 use towline::ServerStats;
 use towline::{Measurements, ServerHandle};
+
+pub use crate::topics::TopicsObserver;
 
 use crate::readings::Readings;
 

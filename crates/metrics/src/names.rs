@@ -25,8 +25,31 @@ pub(crate) const SEND_WAITS: &str = "websocket.send.waits";
 pub(crate) const SEND_WAITED: &str = "websocket.send.waited";
 pub(crate) const BROADCASTS: &str = "websocket.broadcasts";
 pub(crate) const MISSED: &str = "websocket.measurements.missed";
+pub(crate) const TOPICS: &str = "websocket.topics.active";
+pub(crate) const TOPICS_MEMBERS: &str = "websocket.topics.members";
+pub(crate) const TOPICS_PUBLISHED: &str = "websocket.topics.published";
+pub(crate) const TOPICS_RELAYED: &str = "websocket.topics.relayed";
+pub(crate) const TOPICS_DELIVERED: &str = "websocket.topics.delivered";
+pub(crate) const TOPICS_SKIPPED: &str = "websocket.topics.skipped";
 
-/// Describes all metrics to the recorder.
+/// Describes the metrics of topics to the recorder.
+pub(crate) fn describe_topics() {
+    for (name, description) in
+        [(TOPICS, "Topics that exist"), (TOPICS_MEMBERS, "Memberships of connections in topics")]
+    {
+        describe_gauge!(name, Unit::Count, description);
+    }
+    for (name, description) in [
+        (TOPICS_PUBLISHED, "Messages published to topics on this node"),
+        (TOPICS_RELAYED, "Messages of topics from other nodes"),
+        (TOPICS_DELIVERED, "Messages of topics queued at members"),
+        (TOPICS_SKIPPED, "Messages of topics skipped because a member was slow"),
+    ] {
+        describe_counter!(name, Unit::Count, description);
+    }
+}
+
+/// Describes the metrics of servers to the recorder.
 pub(crate) fn describe() {
     for (name, unit, description) in [
         (HANDSHAKES, Unit::Count, "Opening handshakes, by the status of the response"),

@@ -8,7 +8,7 @@ use http::StatusCode;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use towline::{CloseCode, Connection, Server};
-use towline_metrics::Observer;
+use towline_metrics::{Observer, TopicsObserver};
 
 const REQUEST: &[u8] = b"GET /?token=s3cret HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -208,5 +208,44 @@ fn peers_make_few_series() {
         assert_eq!(text.lines().filter(is_series).count(), 2, "{text}");
         assert_eq!(value(&text, "websocket_closes{code=\"3000\"}"), 30.0);
         assert_eq!(value(&text, "websocket_closes{code=\"4000\"}"), 30.0);
+    });
+}
+
+#[test]
+fn what_topics_do_is_there() {
+    with_prometheus(|prometheus| async move {
+        let mut server = Server::builder().build();
+        let topics = server.handle().topics().clone();
+        let mut observer = TopicsObserver::new(topics.clone()).label("node", "a");
+        let (first, _at_first) = connects(&mut server).await;
+        let (second, _at_second) = connects(&mut server).await;
+        let room = topics.topic("room/7").unwrap();
+        room.join(&first).await.unwrap();
+        room.join(&second).await.unwrap();
+        room.publish("one").await;
+        room.publish("two").await;
+        settle().await;
+        observer.collect();
+        let text = prometheus.render();
+        for (name, expected) in [
+            ("active", 1.0),
+            ("members", 2.0),
+            ("published", 2.0),
+            ("delivered", 4.0),
+            ("skipped", 0.0),
+        ] {
+            let series = format!("websocket_topics_{name}{{node=\"a\"}}");
+            assert_eq!(value(&text, &series), expected, "{name}");
+        }
+        // A topic that is gone stays in the counters, and not in the gauges.
+        room.leave(&first);
+        room.leave(&second);
+        drop(room);
+        observer.collect();
+        let text = prometheus.render();
+        for (name, expected) in [("active", 0.0), ("members", 0.0), ("delivered", 4.0)] {
+            let series = format!("websocket_topics_{name}{{node=\"a\"}}");
+            assert_eq!(value(&text, &series), expected, "{name}");
+        }
     });
 }

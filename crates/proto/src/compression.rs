@@ -137,7 +137,7 @@ pub(crate) enum Deflated {
 
 /// Deflates the messages of one direction, one after the other.
 pub(crate) trait Deflating: fmt::Debug + Send + Sync {
-    /// Returns whether a message of this length is to be deflated.
+    /// Returns whether a message of this length is to be deflated. If it is, longer ones are too.
     fn wants(&self, len: usize) -> bool;
 
     /// Deflates a message and passes it on. Returns `false` if it is better sent uncompressed.

@@ -69,6 +69,8 @@ pub mod refused;
 
 pub mod broadcast;
 
+pub mod burst;
+
 pub mod outgoing;
 
 pub mod outbound;
@@ -95,6 +97,7 @@ mod testing;
 
 pub use ahead::{ends_with_frame, latest_ping};
 pub use broadcast::Broadcast;
+pub use burst::Burst;
 pub use closing::{CloseCause, Closed, Initiator, TransportFate};
 pub use compression::{Compress, Compression, Negotiated};
 pub use config::{Config, Keepalive};

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::burst::Burst;
 use crate::closing::{CloseCause, Closed, Closing, Initiator, TransportFate};
 use crate::compression::Negotiated;
 use crate::config::{Config, Keepalive};
@@ -116,6 +117,41 @@ impl Session {
             return None;
         }
         self.outbound.join(outgoing, most.min(self.send_high_water_mark))
+    }
+
+    /// Queues all messages of a burst with one copy, if that has the same result as checking
+    /// [`is_full`](Self::is_full) and calling [`send`](Self::send) for each. Returns `false`, and queues
+    /// nothing, if it does not: then send the messages one by one.
+    ///
+    /// That is so if the connection is closing, if there is no room for all of them, or if this connection
+    /// masks, compresses or fragments any of them (RFC 6455, sections 5.3 and 5.4, and RFC 7692). Messages
+    /// longer than [`Outbound::COPY_MAX`] and those behind a message that is not encoded yet are sent one by
+    /// one as well.
+    #[inline]
+    pub fn send_burst(&mut self, burst: &Burst) -> bool {
+        self.has_room(burst) && self.outbound.send_burst(burst)
+    }
+
+    /// Returns whether the host can write the bytes of a [burst](Burst::wire) to the transport itself:
+    /// nothing is queued, and [`send_burst`](Self::send_burst) would queue these bytes.
+    ///
+    /// If all of them are written, call [`handle_passed`](Self::handle_passed). Otherwise call `send_burst`,
+    /// and advance [`poll_transmit`](Self::poll_transmit) by the number of bytes that were written.
+    #[inline]
+    pub fn can_pass(&self, burst: &Burst) -> bool {
+        self.has_room(burst) && self.outbound.can_pass(burst)
+    }
+
+    /// Records that the host has written all bytes of a burst, as [`can_pass`](Self::can_pass) allowed.
+    pub fn handle_passed(&mut self, burst: &Burst) {
+        self.outbound.handle_passed(burst);
+    }
+
+    /// Returns whether the queue is not full before the last message of a burst.
+    #[inline]
+    fn has_room(&self, burst: &Burst) -> bool {
+        let before_last = self.outbound.queued_cost() + burst.before_last();
+        self.closing.is_open() && !self.is_above_mark(before_last)
     }
 
     /// Queues a frame made by the program. Messages queued while a message made of such frames is

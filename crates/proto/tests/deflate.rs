@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use towline_kit::{Event, FrameBytes, Heard, Pair, Peer, event, frame, join, negotiate};
 use towline_proto::handshake::{HandshakeError, parse_extension_list};
 use towline_proto::{
-    Broadcast, Compress, Compression, Config, Deflate, Fault, Frame, Inbound, Incoming, Input,
-    LimitExceeded, Message, Opcode, Outgoing, Refused, Role, Rsv, Session, Violation,
+    Broadcast, Burst, Compress, Compression, Config, Deflate, Fault, Frame, Inbound, Incoming,
+    Input, LimitExceeded, Message, Opcode, Outgoing, Refused, Role, Rsv, Session, Violation,
 };
 use zlib_rs::{DeflateConfig, DeflateFlush};
 
@@ -284,6 +284,25 @@ fn messages_are_compressed_from_the_threshold_on_unless_told_not_to() {
     );
     assert!(heard[1].payload.len() < 20);
     assert_eq!(heard[2].text(), long.as_text().unwrap());
+}
+
+#[test]
+fn a_burst_is_refused_if_a_message_is_to_be_compressed() {
+    let config = Config::server().compression(Deflate::server().threshold(100));
+    let (short, long) = (Message::text("x".repeat(99)), Message::text("x".repeat(100)));
+    let [mut plain, mut forbidden, mut wanted] = [0; 3].map(|_| Burst::new());
+    plain.push(&short, Compress::Auto);
+    forbidden.push(&short, Compress::Auto);
+    forbidden.push(&long, Compress::Never);
+    wanted.push(&short, Compress::Auto);
+    wanted.push(&long, Compress::Auto);
+    let heard = sends(&config, |session| {
+        assert!(session.can_pass(&forbidden) && !session.can_pass(&wanted));
+        assert!(session.send_burst(&plain) && session.send_burst(&forbidden));
+        assert!(!session.send_burst(&wanted));
+    });
+    assert_eq!(heard.len(), 3);
+    assert!(!heard.iter().any(is_compressed));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 
 With --program PROGRAM, the one of testing/interop, messages are also exchanged with compression, each
 parameter in turn, and over TLS. With --towline PROGRAM, the one that users have, they are exchanged with
-its page over HTTPS, by HTTP/2 and by HTTP/1.1.
+its page over HTTPS, by HTTP/2 and by HTTP/1.1, and the page of `--mode topics` is used.
 
 Exit codes: 0 all works; 1 it does not; 77 skipped: no Chromium ($CHROMIUM, PATH), no Node.
 """
@@ -70,6 +70,7 @@ def run(options):
         run_compressed(options, chromium, javascript)
     if options.towline:
         run_secure(options, chromium, javascript)
+        run_topics(options, chromium, javascript)
 
 
 def run_compressed(options, chromium, javascript):
@@ -108,6 +109,19 @@ def run_secure(options, chromium, javascript):
         # The server's view of both.
         server.line(r"connected to / over TLS [\d.]+ and HTTP/2,", 10)
         server.line(r"connected to / over TLS [\d.]+,", 10)
+
+
+def run_topics(options, chromium, javascript):
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(child(
+            [options.towline, "serve", "--listen", "127.0.0.1:0", "--mode", "topics"]))
+        test = stack.enter_context(child(
+            [javascript, HERE / "topics.mjs", "--url", f"http://{server.address()}/",
+             "--chromium", chromium, "--out", options.out]))
+        status = test.wait(options.timeout)
+        print("\n".join(test.output))
+        if status != 0:
+            raise Failed(f"topics in the browser; screenshots are in {options.out}")
 
 
 def arguments():

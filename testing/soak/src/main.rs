@@ -6,6 +6,8 @@ mod dice;
 
 mod figures;
 
+mod processor;
+
 mod tally;
 
 mod serving;

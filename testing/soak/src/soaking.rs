@@ -15,6 +15,7 @@ use towline::{CloseCode, Connection};
 
 use crate::dice::Dice;
 use crate::figures::Figures;
+use crate::processor::Processor;
 use crate::rude::misbehave;
 use crate::talking::{Ways, talk};
 use crate::tally::{Tally, count};
@@ -121,8 +122,19 @@ pub(crate) async fn run(time: Duration, clients: usize, shutdown: usize) -> Resu
     let after = settled(&mut server, Some(&before)).await?;
     println!("most:   {most:?}\nafter:  {after:?}");
     check(&before, &after, &tally);
+    say_processors(&server);
     shut_down(&mut server, &ways, shutdown, &tally).await?;
     Ok(report(&tally))
+}
+
+/// Says whether the machine had time for this.
+fn say_processors(server: &Server) {
+    for (who, process) in [("clients", Some(std::process::id())), ("server", server.child.id())] {
+        // Not every system tells.
+        if let Some(Ok(processor)) = process.map(Processor::read) {
+            println!("processor: the {who} {processor}");
+        }
+    }
 }
 
 /// Waits until the server has no more than before, or its timeouts have passed.

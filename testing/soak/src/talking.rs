@@ -17,6 +17,9 @@ use crate::tally::{Tally, count};
 /// Far longer than anything takes, on a busy machine too.
 const LONG: Duration = Duration::from_secs(60);
 
+/// How long a close may take.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// The ways to connect.
 pub(crate) struct Ways {
     clients: Vec<(Client, String)>,
@@ -29,7 +32,7 @@ impl Ways {
         let mut clients = Vec::new();
         for compression in [None, Some(Deflate::client().threshold(1))] {
             let compression = compression.map(towline::Compression::from);
-            let config = Config::client().compression(compression).close_timeout(LONG);
+            let config = Config::client().compression(compression).close_timeout(CLOSING);
             let client = Client::new().config(config).proxy(Proxy::none()).connect_timeout(LONG);
             let tls = Tls::new().dangerously_accept_any_certificate();
             clients.push((client.clone(), format!("ws://127.0.0.1:{plain}/")));
@@ -141,6 +144,7 @@ async fn at_once(
     dice: &mut Dice,
     tally: &Arc<Tally>,
 ) {
+    let way = (connection.http_version(), connection.is_secure(), connection.extensions().len());
     let (sender, mut receiver) = connection.split();
     // Dropped at the timeout, it aborts the task.
     let mut sending = JoinSet::new();
@@ -159,7 +163,7 @@ async fn at_once(
     }
     match receiver.recv().await {
         Ok(None) => {}
-        other => tally.fault(format!("not the end: {other:.60?}")),
+        other => tally.fault(format!("not the end, by {way:?}: {other:.60?}")),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) const STEP: Step = Step {
 ///
 /// All sets are linted with all targets, and run the unit tests. A feature only adds a module, so the
 /// library's other tests run for the sets in [`WHOLE`] only.
-const SETS: [(&str, &[&str]); 6] = [
+const SETS: [(&str, &[&str]); 7] = [
     ("towline-proto", &["", "deflate"]),
     (
         "towline",
@@ -44,6 +44,7 @@ const SETS: [(&str, &[&str]); 6] = [
     ("towline-axum", &["", "axum", "deflate"]),
     ("towline-nats", &["", "tls"]),
     ("towline-redis", &["", "tls"]),
+    ("towline-cli", &["", "nats", "redis"]),
 ];
 
 const WHOLE: [&str; 4] = ["", "deflate", "http2", "tls"];

@@ -14,7 +14,7 @@ pub(crate) const STEP: Step = Step {
     run: relays,
 };
 
-/// The modules of `testing/interop/tests/relays`, and the brokers that they need.
+/// The modules of the tests called `relays`, in `testing/interop` and `crates/nats`, and the brokers that they need.
 const NEEDS: [(&str, &str); 2] = [("nats::", "nats-server"), ("redis::", "redis-server")];
 
 /// Runs the tests whose brokers are installed, and skips the others.
@@ -34,6 +34,10 @@ fn relays(context: &Context) -> Result<Outcome> {
         }
     }
     let missing_all = missing.len() == NEEDS.len();
+    if !networks::is_installed(&path, "nginx") {
+        command.args(["--skip", "nats::chat_nodes"]);
+        missing.push("nginx");
+    }
     let missing = missing.join(", ");
     if missing_all {
         return Ok(Outcome::Skipped(format!("not installed: {missing}")));

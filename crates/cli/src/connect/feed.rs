@@ -42,6 +42,11 @@ enum Obeyed {
 impl Feed {
     /// Sends the input until it ends. What is not sent when this is dropped stays in the queue.
     pub(crate) async fn run(self, inputs: Inputs) -> End {
+        for subscription in self.output.topical.subscriptions() {
+            if self.sender.send(subscription.clone()).await.is_err() {
+                return End::Closed;
+            }
+        }
         // Free once the conversation before has ended.
         let mut queue = inputs.lock().await;
         while let Some(input) = queue.first().await {
@@ -75,7 +80,9 @@ impl Feed {
     /// Runs a line typed at the prompt.
     async fn obey(&self, line: &str) -> Obeyed {
         match Command::parse(line) {
-            Ok(Command::Text(text)) => return Obeyed::Message(Message::text(text), None),
+            Ok(Command::Text(text)) => {
+                return Obeyed::Message(self.output.topical.message(text), None);
+            }
             Ok(Command::Binary(path)) => return self.read_file(path).await,
             Ok(Command::Close(frame)) => return Obeyed::End(End::Close(frame)),
             Ok(Command::Ping(text)) => {

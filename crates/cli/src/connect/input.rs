@@ -78,19 +78,18 @@ pub(crate) fn channel() -> (mpsc::Sender<Input>, mpsc::Receiver<Input>) {
 }
 
 /// Messages given on the command line.
-pub(crate) fn given(messages: Vec<String>, is_binary: bool) -> mpsc::Receiver<Input> {
+pub(crate) fn given(messages: Vec<Message>) -> mpsc::Receiver<Input> {
     let (input, inputs) = mpsc::channel(messages.len().max(1));
-    for text in messages {
-        let message = if is_binary { Message::binary(text) } else { Message::text(text) };
+    for message in messages {
         // The channel has room for all of them.
         let _ = input.try_send(Input::Message(message));
     }
     inputs
 }
 
-/// Reads standard input as one text message per line.
-pub(crate) fn lines() -> mpsc::Receiver<Input> {
-    read(|input| {
+/// Reads standard input: each line is the text of a message.
+pub(crate) fn lines(message: impl Fn(String) -> Message + Send + 'static) -> mpsc::Receiver<Input> {
+    read(move |input| {
         let mut stdin = io::stdin().lock();
         for number in 1.. {
             let mut line = Vec::new();
@@ -103,7 +102,7 @@ pub(crate) fn lines() -> mpsc::Receiver<Input> {
                 let reason = "is not UTF-8; --binary sends any bytes";
                 return fail(input, format!("line {number} of the input {reason}"));
             };
-            if input.blocking_send(Input::Message(Message::text(text))).is_err() {
+            if input.blocking_send(Input::Message(message(text))).is_err() {
                 return;
             }
         }
@@ -164,7 +163,7 @@ mod tests {
             })
         }
 
-        let inputs = shared(given(vec!["c".to_owned(), "d".to_owned()], false));
+        let inputs = shared(given(vec!["c".into(), "d".into()]));
         let mut queue = inputs.lock().await;
         for _ in 0..2 {
             assert_eq!(first(&mut queue).await, Some("c".into()));
@@ -181,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn given_messages_are_all_there_is() {
-        let mut inputs = given(vec!["a".to_owned(), "b".to_owned()], true);
+        let mut inputs = given(vec![Message::binary("a"), Message::binary("b")]);
         for expected in ["a", "b"] {
             let Some(Input::Message(message)) = inputs.recv().await else { panic!("no message") };
             assert_eq!(message, Message::binary(expected));

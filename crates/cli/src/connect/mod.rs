@@ -14,6 +14,8 @@ mod secured;
 
 mod view;
 
+mod topical;
+
 mod output;
 
 mod input;
@@ -38,7 +40,7 @@ use std::future::pending;
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use towline::Connection;
+use towline::{CloseCode, Connection, Message};
 
 pub(crate) use options::Options;
 
@@ -48,11 +50,13 @@ use crate::connect::output::{Output, Talkativeness};
 use crate::connect::printer::{Printer, Stdout};
 use crate::connect::talk::{Talk, Wait};
 use crate::connect::terminal::Terminal;
+use crate::connect::topical::Topical;
 use crate::connect::view::{Shown, View};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::quantity::Switch;
 use crate::say;
+use crate::topics::PROTOCOL;
 
 /// Connects, exchanges messages, and reports how the connection ended.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
@@ -142,11 +146,14 @@ async fn sessions(
 }
 
 fn wait(options: &Options) -> Wait {
-    Wait { wanted: options.wait.unwrap_or(Switch::On(0)), received: 0 }
+    // A subscriber that publishes nothing is there to receive.
+    let only_receives = !options.subscribe.is_empty() && options.publish.is_none();
+    let default = if only_receives { Switch::Off } else { Switch::On(0) };
+    Wait { wanted: options.wait.unwrap_or(default), received: 0 }
 }
 
 async fn talk(
-    connection: Connection,
+    mut connection: Connection,
     output: Output,
     inputs: Inputs,
     interrupts: Interrupts,
@@ -157,6 +164,15 @@ async fn talk(
     let _ = output.show(view.opened(&connection)).await;
     if let Some(shown) = connection.tls().and_then(|tls| view.secured(tls)) {
         let _ = output.show(shown).await;
+    }
+    if !output.topical.is_understood(&connection) {
+        let spoken = connection.protocol().map_or("none".to_owned(), ToString::to_string);
+        // Whatever the server answers, this is over.
+        let _ = connection.close(CloseCode::NORMAL, "").await;
+        let message = format!(
+            "the server does not speak {PROTOCOL} (--subscribe, --publish): its subprotocol is {spoken}"
+        );
+        return Err(Failure::new(Exit::Refused, message));
     }
     let talk = Talk::new(connection, output.clone(), interrupts, wait);
     let (closed, outcome) = talk.run(inputs).await;
@@ -199,17 +215,19 @@ fn streams(
     interrupts: &Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(Inputs, Output), Failure> {
-    let (inputs, printer) = inputs(options, view, interrupts, terminal)?;
+    let topical = Topical::new(&options.subscribe, options.publish.as_deref());
+    let (inputs, printer) = inputs(options, &topical, view, interrupts, terminal)?;
     let talkativeness = match (options.quiet, options.verbose) {
         (true, _) => Talkativeness::Quiet,
         (_, true) => Talkativeness::Verbose,
         _ => Talkativeness::Normal,
     };
-    Ok((inputs, Output { printer, view, talkativeness }))
+    Ok((inputs, Output { printer, view, talkativeness, topical }))
 }
 
 fn inputs(
     options: &Options,
+    topical: &Topical,
     view: View,
     interrupts: &Interrupts,
     terminal: &mut Option<Terminal>,
@@ -222,12 +240,17 @@ fn inputs(
         *terminal = Some(opened);
         return Ok((input::shared(inputs), Printer::new(above)));
     }
+    let topical = topical.clone();
     let inputs = if !options.reads_input() {
-        input::given(options.message.clone(), options.binary)
+        let texts = options.message.iter().cloned();
+        input::given(match options.binary {
+            true => texts.map(Message::binary).collect(),
+            false => texts.map(|text| topical.message(text)).collect(),
+        })
     } else if options.binary {
         input::whole()
     } else {
-        input::lines()
+        input::lines(move |text| topical.message(text))
     };
     Ok((input::shared(inputs), Printer::new(Stdout::new())))
 }

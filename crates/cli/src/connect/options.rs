@@ -10,6 +10,7 @@ use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive};
 use crate::exit::{CONNECT_CODES, Exit, Failure};
 use crate::network::Network;
 use crate::quantity::{Switch, duration, duration_or_off, size};
+use crate::topics::{MAX_NAME, PROTOCOL};
 
 /// How the input is used, for `--help`.
 const DETAILS: &str = "\
@@ -30,7 +31,9 @@ Examples:
   towline connect wss://localhost:9001/ --ca root.pem --verbose
   towline connect wss://example.com/ --proxy socks5h://127.0.0.1:1080
   towline connect ws://127.0.0.1:9001/ --wait forever --json < /dev/null
-  towline connect wss://example.com/feed --wait forever --reconnect < /dev/null";
+  towline connect wss://example.com/feed --wait forever --reconnect < /dev/null
+  towline connect ws://127.0.0.1:9001/ --subscribe room/7 --reconnect
+  towline connect ws://127.0.0.1:9001/ --publish room/7 --message 'ship ahoy'";
 
 /// Talk to a WebSocket server: interactively on a terminal, otherwise as a filter.
 #[derive(Debug, Args)]
@@ -44,7 +47,18 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "TEXT")]
     pub(crate) message: Vec<String>,
 
-    /// Close only after receiving this many messages [default: 0]
+    /// Subscribe to this topic of `towline serve --mode topics`, again on each connection of
+    /// --reconnect. Repeat it for more. Received messages appear as TOPIC: DATA
+    #[arg(short, long, value_name = "TOPIC", value_parser = topic, conflicts_with = "binary")]
+    pub(crate) subscribe: Vec<String>,
+
+    /// Publish each line of the input, or each --message, to this topic of `towline serve --mode
+    /// topics`: as JSON if it is, otherwise as a string
+    #[arg(long, value_name = "TOPIC", value_parser = topic, conflicts_with = "binary")]
+    pub(crate) publish: Option<String>,
+
+    /// Close only after receiving this many messages [default: 0, or forever with --subscribe and
+    /// without --publish]
     #[arg(short, long, value_name = "COUNT|forever", value_parser = wait)]
     pub(crate) wait: Option<Switch<u64>>,
 
@@ -148,7 +162,7 @@ impl Options {
             .config(config)
             .connect_timeout(self.connect_timeout)
             .http_version(self.http_version)
-            .protocols(&self.protocol);
+            .protocols(self.protocols());
         if let Some(origin) = &self.origin {
             client = client.origin(origin);
         }
@@ -164,6 +178,16 @@ impl Options {
             client = client.header(name, value);
         }
         self.network.apply(client)
+    }
+
+    /// The subprotocols to offer.
+    fn protocols(&self) -> Vec<&str> {
+        let mut protocols: Vec<_> = self.protocol.iter().map(String::as_str).collect();
+        let is_topical = !self.subscribe.is_empty() || self.publish.is_some();
+        if is_topical && !protocols.iter().any(|name| name.eq_ignore_ascii_case(PROTOCOL)) {
+            protocols.insert(0, PROTOCOL);
+        }
+        protocols
     }
 
     /// Whether a user is at the terminal.
@@ -200,6 +224,16 @@ fn wait(text: &str) -> Result<Switch<u64>, String> {
     text.parse()
         .map(Switch::On)
         .map_err(|_| "write a whole number, such as 2, or forever".to_owned())
+}
+
+fn topic(text: &str) -> Result<String, String> {
+    match text.len() {
+        0 => Err("the name of a topic is not empty".to_owned()),
+        length if length > MAX_NAME => Err(format!(
+            "the name of a topic has at most {MAX_NAME} bytes, and this one has {length}"
+        )),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 fn http_version(text: &str) -> Result<HttpVersion, String> {

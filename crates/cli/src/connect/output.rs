@@ -1,6 +1,7 @@
 //! Where output goes.
 
 use crate::connect::printer::{Gone, Printer};
+use crate::connect::topical::Topical;
 use crate::connect::view::{Shown, View};
 use crate::say;
 
@@ -18,6 +19,7 @@ pub(crate) struct Output {
     pub(crate) printer: Printer,
     pub(crate) view: View,
     pub(crate) talkativeness: Talkativeness,
+    pub(crate) topical: Topical,
 }
 
 impl Output {

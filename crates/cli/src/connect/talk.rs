@@ -10,9 +10,11 @@ use crate::connect::input::Inputs;
 use crate::connect::output::Output;
 use crate::connect::pings::Pings;
 use crate::connect::printer::Gone;
+use crate::connect::view::{Shown, View};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::quantity::Switch;
+use crate::topics::Said;
 
 /// The messages that are awaited, over all connections.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(crate) struct Talk<'a> {
     why: Option<Why>,
     /// The error that receiving returned, if any.
     error: Option<towline::Error>,
+    /// The first error that the server answered with, in the subprotocol of topics.
+    refused: Option<String>,
 }
 
 /// Why this end closes.
@@ -61,7 +65,7 @@ impl<'a> Talk<'a> {
         wait: &'a mut Wait,
     ) -> Self {
         let pings = Arc::default();
-        Self { connection, output, interrupts, wait, pings, why: None, error: None }
+        Self { connection, output, interrupts, wait, pings, why: None, error: None, refused: None }
     }
 
     /// Runs until the connection has ended. Returns how it ended, and the exit code. Messages that
@@ -78,7 +82,10 @@ impl<'a> Talk<'a> {
         let closed = self.connection.sender().wait_closed().await;
         // Free once the aborted task is gone.
         let mut queue = inputs.lock().await;
-        queue.put_back(self.connection.take_unsent());
+        let mut unsent = self.connection.take_unsent();
+        // Every connection begins with these.
+        unsent.retain(|message| !self.output.topical.subscriptions().contains(message));
+        queue.put_back(unsent);
         let outcome = self.outcome(&closed, queue.is_sending());
         (closed, outcome)
     }
@@ -123,10 +130,13 @@ impl<'a> Talk<'a> {
     async fn show(&mut self, event: Event) -> Result<(), Gone> {
         let view = self.output.view;
         let shown = match event {
-            Event::Message(message) => {
-                self.wait.received += 1;
-                view.message(&message)
-            }
+            Event::Message(message) => match message.as_text() {
+                Some(text) if self.output.topical.is_on() => self.hear(text),
+                _ => {
+                    self.wait.received += 1;
+                    view.message(&message)
+                }
+            },
             Event::Ping(payload) => view.ping(&payload),
             Event::Pong(payload) => view.pong(&payload, self.pings.answered(&payload)),
             _ => return Ok(()),
@@ -135,6 +145,27 @@ impl<'a> Talk<'a> {
             return Ok(());
         }
         self.output.show(shown).await
+    }
+
+    /// What the server says in the subprotocol of topics. Answers are not among the awaited messages.
+    fn hear(&mut self, text: &str) -> Shown {
+        let view = self.output.view;
+        let said = Said::parse(text);
+        match &said {
+            Said::Data { .. } | Said::Other(_) => self.wait.received += 1,
+            Said::Refused { why, of_subscription } => {
+                // At a prompt, the user sees it and goes on.
+                let is_prompt = matches!(view, View::Prompt { .. });
+                if !is_prompt && self.refused.is_none() {
+                    self.refused = Some(why.clone());
+                }
+                if !is_prompt && *of_subscription {
+                    self.close(Why::Done, &CloseFrame::EMPTY);
+                }
+            }
+            Said::Subscribed { .. } | Said::Skipped { .. } => {}
+        }
+        view.said(&said)
     }
 
     fn fed(&mut self, end: End) {
@@ -174,6 +205,9 @@ impl<'a> Talk<'a> {
         }
         if let Some(failure) = Failure::of(closed) {
             return Err(failure.told_by(self.error.as_ref(), closed));
+        }
+        if let Some(why) = &self.refused {
+            return Err(Failure::new(Exit::Unclean, format!("the server refuses: {why}")));
         }
         if self.why.is_some() {
             return Ok(Exit::Success);

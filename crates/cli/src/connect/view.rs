@@ -1,6 +1,6 @@
 //! How events are shown: as lines, as JSON, or above a prompt.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,7 +13,8 @@ use crate::connect::meaning::{explain, meaning};
 use crate::connect::secured;
 use crate::exit::Failure;
 use crate::quantity::in_words;
-use crate::say::{harmless, is_obeyed};
+use crate::say::{harmless, is_obeyed, on_one_line};
+use crate::topics::{self, Said, readable};
 
 /// How many bytes of a binary message to show to people.
 const GLIMPSE: usize = 16;
@@ -108,6 +109,46 @@ impl View {
         Shown::Always(bytes)
     }
 
+    /// A message of the subprotocol of topics was received.
+    pub(crate) fn said(self, said: &Said<'_>) -> Shown {
+        match (self, said) {
+            (Self::Json, Said::Data { topic, json }) => {
+                let topic = topics::quoted(topic);
+                // The data stays as it is: a `Value` would round its numbers.
+                line(&format_args!(r#"{{"event":"message","topic":{topic},"data":{json}}}"#))
+            }
+            (Self::Json, Said::Subscribed { topic, members }) => {
+                line(&json!({"event": "subscribed", "topic": topic, "members": members}))
+            }
+            (Self::Json, Said::Skipped { topic, messages }) => {
+                line(&json!({"event": "skipped", "topic": topic, "messages": messages}))
+            }
+            (Self::Json, Said::Refused { why, .. }) => {
+                line(&json!({"event": "refused", "message": why}))
+            }
+            (Self::Lines | Self::Raw, Said::Data { topic, json }) => {
+                Shown::Always(format!("{}: {}\n", on_one_line(topic), readable(json)).into())
+            }
+            (_, Said::Data { topic, json }) => {
+                self.message(&format!("{}: {}", on_one_line(topic), readable(json)).into())
+            }
+            (_, Said::Subscribed { topic, members }) => {
+                let text = format!("subscribed to {topic}, members: {members}");
+                match self {
+                    Self::Prompt { .. } => Shown::UnlessQuiet(text),
+                    _ => Shown::IfVerbose(text),
+                }
+            }
+            (_, Said::Skipped { topic, messages }) => Shown::UnlessQuiet(format!(
+                "{topic}: {messages} messages are missing, because this client was slow"
+            )),
+            (_, Said::Refused { why, .. }) => {
+                Shown::UnlessQuiet(format!("the server refuses: {why}"))
+            }
+            (_, Said::Other(text)) => self.message(&(*text).into()),
+        }
+    }
+
     /// A ping was received.
     pub(crate) fn ping(self, payload: &Bytes) -> Shown {
         match self {
@@ -171,7 +212,7 @@ impl View {
 
 /// A line of JSON. It may be read on a terminal, so characters that it interprets are escaped. All
 /// of them are within strings, and have at most four hexadecimal digits.
-fn line(event: &Value) -> Shown {
+fn line(event: &dyn Display) -> Shown {
     let mut line = String::new();
     for character in event.to_string().chars() {
         match character {
@@ -267,6 +308,23 @@ mod tests {
         assert_eq!(shown(View::Prompt { in_colour: false }, "a\nb"), "< a\n  b\n");
         let glimpse = shown(View::Terminal, Message::binary(vec![0xab; 2048]));
         assert!(glimpse.starts_with("binary, 2 KiB: ab ab") && glimpse.ends_with(" …\n"));
+    }
+
+    #[test]
+    fn what_a_topic_says_is_a_line() {
+        let data = |json: &str| Said::Data { topic: "room/7".to_owned(), json: json.to_owned() };
+        let shown = |view: View, said| match view.said(&said) {
+            Shown::Always(bytes) => String::from_utf8(bytes).unwrap(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(shown(View::Lines, data(r#""ahoy""#)), "room/7: ahoy\n");
+        assert_eq!(shown(View::Lines, data(r#""a\nb""#)), "room/7: \"a\\nb\"\n");
+        assert_eq!(shown(View::Prompt { in_colour: false }, data("[1]")), "< room/7: [1]\n");
+        let number = "123456789012345678901234567890";
+        let json = format!("{{\"event\":\"message\",\"topic\":\"room/7\",\"data\":{number}}}\n");
+        assert_eq!(shown(View::Json, data(number)), json);
+        let evil = Said::Data { topic: "a\n\u{1b}[2J".to_owned(), json: "1".to_owned() };
+        assert_eq!(shown(View::Lines, evil), "a\\n\\u{1b}[2J: 1\n");
     }
 
     #[test]

@@ -5,6 +5,7 @@ import { Echoes } from "./echo.js";
 import { formatCount, formatMilliseconds, formatSize, utf8Length } from "./format.js";
 import { Log } from "./log.js";
 import { Plot, Samples } from "./plot.js";
+import { Topics } from "./topics.js";
 
 const MAX_REASON_BYTES = 123; // the room in a close frame after the code
 const MAX_RECALLED = 50;
@@ -19,6 +20,10 @@ const log = new Log({ list: $("log"), empty: $("log-empty"), newest: $("newest")
 const echoes = new Echoes();
 const samples = new Samples();
 const plot = new Plot($("plot"), () => schedulePlot());
+const topics = new Topics({
+  card: $("topics"), totals: $("topic-totals"), form: $("topics-form"), topic: $("topic"), data: $("data"),
+  subscribe: $("subscribe"), publish: $("publish"), error: $("topics-error"), rows: $("topic-rows"), empty: $("topics-empty"),
+}, (text) => isOpen() && send(text, { kind: "text" }));
 
 let socket = null; // from connect() to its close event
 let opened = false;
@@ -74,6 +79,7 @@ function handleOpen() {
   log.system({ kind: "open", title: "Open", text: agreed, good: true });
   $("detail").textContent = `${socket.protocol || "No subprotocol"} · ${socket.extensions || "no extensions"}`;
   setState("open");
+  topics.opened(socket.protocol);
   if (!matchMedia("(pointer: coarse)").matches) $("message").focus();
 }
 
@@ -84,6 +90,7 @@ function handleMessage({ data }) {
   const payload = isText ? data : new Uint8Array(data);
   const size = isText ? utf8Length(data) : payload.length;
   count("in", size);
+  if (isText) topics.received(data);
   if (sent) addSample(now, now - sent.at);
   if (sent?.unlogged) return;
   log.message({
@@ -105,6 +112,7 @@ function handleClose(event) {
   markCode(event.code);
   echoes.clear();
   socket = null;
+  topics.closed();
   setState("closed");
 }
 
@@ -396,6 +404,14 @@ function submits(form, action) {
   });
 }
 
+// A server with topics does not echo: they take the place of the round trips.
+async function beginTopics() {
+  const protocol = await topics.begin();
+  if (protocol === null) return;
+  $("round-trips").hidden = true;
+  if ($("protocols").value === "") $("protocols").value = protocol;
+}
+
 function start() {
   $("url").value = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host || "localhost:9001"}/`;
   $("far-end").textContent = location.host;
@@ -422,6 +438,7 @@ function start() {
   $("filter").addEventListener("input", filter);
   $("show").addEventListener("change", filter);
   setInterval(showUnanswered, 1000);
+  beginTopics();
 }
 
 start();

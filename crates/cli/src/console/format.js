@@ -28,6 +28,11 @@ export function formatCount(count) {
   return count.toLocaleString("en");
 }
 
+export function formatRate(perSecond) {
+  const digits = perSecond > 0 && perSecond < 9.95 ? 1 : 0;
+  return `${perSecond.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })}/s`;
+}
+
 export function formatMilliseconds(ms) {
   if (ms >= 1000) return `${(ms / 1000).toFixed(2)} s`;
   return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : 2)} ms`;

@@ -10,6 +10,8 @@ use http::header::{
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
+use crate::serve::board::Board;
+
 /// What the page is allowed to do: run its own scripts and styles, show its icon, and connect to
 /// any WebSocket.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -18,6 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 macro_rules! assets {
@@ -42,11 +45,18 @@ const ASSETS: &[Asset] = assets! {
     "/console/format.js", JS, "../console/format.js";
     "/console/log.js", JS, "../console/log.js";
     "/console/plot.js", JS, "../console/plot.js";
+    "/console/topics.js", JS, "../console/topics.js";
 };
 
+/// Where the page asks for the topics.
+const BOARD: &str = "/console/topics.json";
+
 /// Answers a request that is not a handshake.
-pub(crate) fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
+pub(crate) fn answer<B>(request: &Request<B>, board: &Board) -> Response<Full<Bytes>> {
     let path = request.uri().path();
+    if path == BOARD && *request.method() == Method::GET {
+        return list(board);
+    }
     let Some(asset) = ASSETS.iter().find(|asset| asset.path == path) else {
         let text = "Not found. The console is at /, and every path accepts WebSockets.\n";
         return plain(StatusCode::NOT_FOUND, text);
@@ -74,6 +84,16 @@ pub(crate) fn answer<B>(request: &Request<B>) -> Response<Full<Bytes>> {
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(ETAG, tag);
     }
+    secure(headers);
+    response
+}
+
+/// The topics now. A page of another origin can't read them, since nothing here says that it may.
+fn list(board: &Board) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(board.json()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     secure(headers);
     response
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use towline::{Accept, Connection, Request, Result, TlsInfo};
+use towline::{Accept, Connection, Request, Result};
 
-use crate::certificate::Certificate;
 use crate::say;
-use crate::serve::options::in_options;
+use crate::serve::journal;
 use crate::serve::tally::{Tally, count};
 
 /// State shared by all echoes.
@@ -22,27 +21,18 @@ impl Echo {
     /// Accepts a request and echoes every message. Returns whether the connection was closed
     /// cleanly; a request that does not become a connection counts as clean.
     pub(crate) async fn serve(self: Arc<Self>, request: Request) -> bool {
-        let peer = peer(&request);
+        let peer = journal::peer(&request);
         let resource = request.resource().to_owned();
         // Refused requests are reported by an event of the server.
         let Ok(mut connection) = self.accept(request).await else { return true };
         if self.verbose > 0 {
-            let protocol = connection.protocol().map(|name| format!(" ({name})"));
-            let protocol = protocol.unwrap_or_default();
-            let with: String = connection
-                .extensions()
-                .iter()
-                .map(|extension| format!(", with {extension}"))
-                .collect();
-            let over = connection.tls().map(over).unwrap_or_default();
-            say::note(format_args!("{peer} connected to {resource}{over}{protocol}{with}"));
+            journal::opened(&peer, &connection, &resource);
         }
         let (echoed, error) = self.echo(&mut connection, &peer).await;
         let closed = connection.sender().wait_closed().await;
         if self.verbose > 0 {
-            let end = error.map_or_else(|| closed.to_string(), |error| error.to_string());
-            let end = in_options(end);
-            say::note(format_args!("{peer} {end}; {} echoed", count(echoed, "message")));
+            let done = format!("{} echoed", count(echoed, "message"));
+            journal::ended(&peer, &closed, error.as_ref(), &done);
         }
         closed.is_clean()
     }
@@ -79,24 +69,5 @@ impl Echo {
                 echoed += 1;
             }
         }
-    }
-}
-
-/// TLS for the log: its version, whether the WebSocket is on HTTP/2, and the client's certificate.
-fn over(tls: &TlsInfo) -> String {
-    let client = tls.peer_certificates.first().and_then(|der| Certificate::of(der));
-    let whose = client.map(|certificate| format!(" as {}", certificate.subject));
-    let http2 = if tls.alpn.as_deref() == Some(b"h2") { " and HTTP/2" } else { "" };
-    format!(" over {}{http2}{}", tls.version, whose.unwrap_or_default())
-}
-
-/// The client for the log, and the proxy in between, if there is one.
-fn peer(request: &Request) -> String {
-    match (request.remote_address(), request.peer_addr()) {
-        (Some(client), Some(peer)) if client != peer.ip().to_canonical() => {
-            format!("{client} by {peer}")
-        }
-        (_, Some(peer)) => peer.to_string(),
-        _ => "a client".to_owned(),
     }
 }

@@ -13,8 +13,9 @@ use hyper::service::service_fn;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use towline::ServerHandle;
+use towline::topics::Topics;
 use towline_hyper::HttpServer;
-use towline_metrics::Observer;
+use towline_metrics::{Observer, TopicsObserver};
 
 use crate::exit::{Exit, Failure};
 use crate::say;
@@ -42,6 +43,7 @@ pub(crate) struct Metrics {
     prometheus: PrometheusHandle,
     /// One for each worker.
     observers: Arc<Mutex<Vec<Observer>>>,
+    topics: Arc<Mutex<Option<TopicsObserver>>>,
 }
 
 /// The page of metrics while it is served.
@@ -88,7 +90,7 @@ impl Metrics {
             })
             .and_then(PrometheusBuilder::install_recorder)
             .map_err(|error| failed(&error))?;
-        let metrics = Self { prometheus, observers: Arc::default() };
+        let metrics = Self { prometheus, observers: Arc::default(), topics: Arc::default() };
         let page = {
             let metrics = metrics.clone();
             move |request| {
@@ -109,6 +111,12 @@ impl Metrics {
         self.observers().push(Observer::new(server));
     }
 
+    /// Adds the metrics of topics, which all workers share.
+    pub(crate) fn observe_topics(&self, topics: Topics) {
+        *self.topics.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(TopicsObserver::new(topics));
+    }
+
     async fn keep_up(self) {
         loop {
             tokio::time::sleep(UPKEEP).await;
@@ -119,6 +127,10 @@ impl Metrics {
 
     fn collect(&self) {
         self.observers().iter_mut().for_each(Observer::collect);
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topics) = &mut *topics {
+            topics.collect();
+        }
     }
 
     fn observers(&self) -> MutexGuard<'_, Vec<Observer>> {

@@ -1,4 +1,4 @@
-//! `towline serve`: an echo server with a console for the browser.
+//! `towline serve`: a server that echoes, or publishes to topics, with a console for the browser.
 
 mod tls;
 
@@ -6,11 +6,19 @@ mod listening;
 
 mod metrics;
 
-mod options;
-
 mod tally;
 
+mod relay;
+
+mod options;
+
+mod journal;
+
 mod echo;
+
+mod hub;
+
+mod board;
 
 mod console;
 
@@ -26,7 +34,8 @@ use hyper::service::service_fn;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use towline::{CloseCode, Events, Server, ServerBuilder, ServerEvent, TlsServer};
+use towline::topics::Topics;
+use towline::{CloseCode, Events, Request, Server, ServerBuilder, ServerEvent, TlsServer};
 use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
@@ -34,9 +43,11 @@ pub(crate) use options::Options;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::say::{self, on_one_line};
+use crate::serve::board::Board;
 use crate::serve::echo::Echo;
+use crate::serve::hub::Hub;
 use crate::serve::metrics::Metrics;
-use crate::serve::options::in_options;
+use crate::serve::options::{Mode, in_options};
 use crate::serve::tally::{Tally, count};
 use crate::serve::tls::Identity;
 
@@ -55,6 +66,7 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 }
 
 async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
+    options.check()?;
     let builder = options.server()?;
     // Files can be pipes, and must not delay an interrupt.
     let reading = tokio::task::spawn_blocking(move || {
@@ -63,6 +75,8 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     });
     let (options, identity) = reading.await.map_err(|error| unclean_end(&error))?;
     let identity = identity?;
+    let service = Service::new(&options).await?;
+    let builder = service.install(builder);
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.
@@ -77,16 +91,15 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         serving.announce();
     }
 
-    let echo = Arc::new(Echo {
-        protocols: options.protocol.clone(),
-        verbose: options.verbose,
-        tally: Tally::default(),
-    });
     let (tell, mut told) = mpsc::unbounded_channel();
     let tls = identity.map(|identity| identity.server);
     let metrics = serving.as_ref().map(|serving| serving.metrics.clone());
     let options = Arc::new(options);
-    let worker = Worker { options, builder, tls, echo: echo.clone(), metrics, tell };
+    if let (Some(metrics), Some(topics)) = (&metrics, service.topics()) {
+        metrics.observe_topics(topics.clone());
+    }
+    let board = Board::new(service.topics().cloned());
+    let worker = Worker { options, builder, tls, service: service.clone(), board, metrics, tell };
     let mut workers = JoinSet::new();
     for sockets in sockets {
         let serving = worker.clone().serve(sockets, interrupts.clone());
@@ -118,7 +131,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         0 => String::new(),
         unclean => format!(", {unclean} of them not cleanly"),
     };
-    say::out(format_args!("shut down: {closed} closed{silent}; {}", echo.tally));
+    say::out(format_args!("shut down: {closed} closed{silent}; {}", service.summary()));
     Ok(Exit::Success)
 }
 
@@ -144,13 +157,68 @@ fn on_a_thread(
     Ok(async { ended.await.unwrap_or_else(|error| Err(unclean_end(&error))) })
 }
 
+/// What is done with connections, on all threads.
+#[derive(Debug, Clone)]
+enum Service {
+    Echo(Arc<Echo>),
+    Topics(Arc<Hub>),
+}
+
+impl Service {
+    async fn new(options: &Options) -> Result<Self, Failure> {
+        let verbose = options.verbose;
+        if options.mode == Mode::Echo {
+            let protocols = options.protocol.clone();
+            return Ok(Self::Echo(Arc::new(Echo { protocols, verbose, tally: Tally::default() })));
+        }
+        let mut builder = hub::builder();
+        if let Some(url) = &options.relay {
+            builder = relay::connect(url, builder).await?;
+        }
+        let topics = builder.build();
+        relay::watch(&topics);
+        let max_subscriptions = options.max_subscriptions;
+        Ok(Self::Topics(Arc::new(Hub { topics, max_subscriptions, verbose })))
+    }
+
+    /// One set of topics is that of all workers.
+    fn install(&self, builder: ServerBuilder) -> ServerBuilder {
+        match self.topics() {
+            Some(topics) => builder.topics(topics.clone()),
+            None => builder,
+        }
+    }
+
+    fn topics(&self) -> Option<&Topics> {
+        match self {
+            Self::Echo(_) => None,
+            Self::Topics(hub) => Some(&hub.topics),
+        }
+    }
+
+    async fn serve(self, request: Request) -> bool {
+        match self {
+            Self::Echo(echo) => echo.serve(request).await,
+            Self::Topics(hub) => hub.serve(request).await,
+        }
+    }
+
+    fn summary(&self) -> String {
+        match self {
+            Self::Echo(echo) => echo.tally.to_string(),
+            Self::Topics(hub) => hub.summary(),
+        }
+    }
+}
+
 /// A server with its own listening sockets. There is one, or one on each thread.
 #[derive(Clone)]
 struct Worker {
     options: Arc<Options>,
     builder: ServerBuilder,
     tls: Option<TlsServer>,
-    echo: Arc<Echo>,
+    service: Service,
+    board: Board,
     metrics: Option<Metrics>,
     /// Sends how many connections are open once no more are accepted.
     tell: mpsc::UnboundedSender<u64>,
@@ -172,7 +240,11 @@ impl Worker {
     ) -> Result<Ended, Failure> {
         let options = self.options;
         let mut server = self.builder.build();
-        let page = |request| async move { Ok::<_, Infallible>(console::answer(&request)) };
+        let board = self.board;
+        let page = move |request| {
+            let answer = console::answer(&request, &board);
+            async move { Ok::<_, Infallible>(answer) }
+        };
         let mut http = HttpServer::new(mount(server.handle(), service_fn(page)))
             .header_timeout(options.handshake_timeout)
             .nodelay(!options.nagle)
@@ -189,11 +261,11 @@ impl Worker {
         if options.verbose > 0 {
             tokio::spawn(report_rejections(server.events()));
         }
-        let mut echoes = JoinSet::new();
-        accept(&mut server, &mut interrupts, &self.echo, &mut echoes).await;
+        let mut visits = JoinSet::new();
+        accept(&mut server, &mut interrupts, &self.service, &mut visits).await;
 
         // Discards the results of connections that have ended.
-        while echoes.try_join_next().is_some() {}
+        while visits.try_join_next().is_some() {}
         let deadline = options.close_timeout.saturating_add(MARGIN);
         // After a second interrupt nobody receives it.
         let _ = self.tell.send(server.connections().len() as u64);
@@ -204,27 +276,27 @@ impl Worker {
             turn_away(&mut server),
         );
         let mut ended = Ended { closed: shutdown?.connections as u64, unclean: 0 };
-        while let Some(echoed) = echoes.join_next().await {
-            ended.unclean += u64::from(!echoed.unwrap_or(false));
+        while let Some(visited) = visits.join_next().await {
+            ended.unclean += u64::from(!visited.unwrap_or(false));
         }
         Ok(ended)
     }
 }
 
-/// Echoes every request until the user asks to end.
+/// Serves every request until the user asks to end.
 async fn accept(
     server: &mut Server,
     interrupts: &mut Interrupts,
-    echo: &Arc<Echo>,
-    echoes: &mut JoinSet<bool>,
+    service: &Service,
+    visits: &mut JoinSet<bool>,
 ) {
     loop {
         tokio::select! {
             request = server.next_request() => match request {
-                Some(request) => drop(echoes.spawn(echo.clone().serve(request))),
+                Some(request) => drop(visits.spawn(service.clone().serve(request))),
                 None => return,
             },
-            Some(_) = echoes.join_next() => {}
+            Some(_) = visits.join_next() => {}
             () = interrupts.first() => return,
         }
     }

@@ -7,6 +7,8 @@ mod support;
 
 mod serve;
 
+mod topics;
+
 mod metrics;
 
 mod connect;

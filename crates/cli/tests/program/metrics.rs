@@ -59,6 +59,35 @@ fn what_is_echoed_is_in_the_metrics_at_once() {
     }
 }
 
+/// Topics are those of all threads, and are counted once.
+#[tokio::test]
+async fn what_topics_do_is_in_the_metrics() {
+    let (server, address) = start(&["--mode=topics", "--threads=2"]);
+    let client = towline::Client::new().protocols(["towline.topics.v1"]);
+    let mut connection = client.connect(&server.url()).await.unwrap();
+    for message in [r#"{"subscribe":"a"}"#, r#"{"publish":"a","data":1}"#] {
+        connection.send(message).await.unwrap();
+        connection.recv().await.unwrap().unwrap();
+    }
+    // A message is counted as delivered just after it was queued at its member.
+    let is_counted = |body: &str| body.contains("\nwebsocket_topics_delivered_total 1\n");
+    let asking = tokio::task::spawn_blocking(move || {
+        let mut bodies = (0..1000).map(|_| ask(&address, "GET /metrics").1);
+        bodies.find(|body| is_counted(body)).expect("not delivered")
+    });
+    let body = asking.await.unwrap();
+    has(
+        &body,
+        &[
+            "websocket_topics_active 1",
+            "websocket_topics_members 1",
+            "websocket_topics_published_total 1",
+            "websocket_topics_delivered_total 1",
+            "websocket_topics_skipped_total 0",
+        ],
+    );
+}
+
 #[test]
 fn metrics_are_on_an_address_of_their_own() {
     let (server, address) = start(&[]);

@@ -40,6 +40,18 @@ fn the_console_is_served_beside_the_websockets() {
 }
 
 #[test]
+fn the_console_can_ask_for_the_topics() {
+    for (mode, begin) in [("echo", "{\"mode\":\"echo\"}"), ("topics", "{\"mode\":\"topics\",")] {
+        let server = Serve::start(&["--mode", mode]);
+        let (head, body) = ask(&server, "GET /console/topics.json");
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert_eq!(header(&head, "content-type"), "application/json");
+        assert_eq!(header(&head, "cache-control"), "no-store");
+        assert!(body.starts_with(begin.as_bytes()), "{}", String::from_utf8_lossy(&body));
+    }
+}
+
+#[test]
 fn a_browser_does_not_fetch_twice_what_it_has() {
     let server = Serve::start(&[]);
     let (head, _) = ask(&server, "GET /");

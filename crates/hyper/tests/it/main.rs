@@ -8,6 +8,7 @@ mod early;
 mod handlers;
 mod http2;
 mod http2_client;
+mod http2_closing;
 mod http2_endings;
 mod http2_floods;
 mod http2_handshakes;

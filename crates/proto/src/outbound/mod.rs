@@ -17,6 +17,8 @@ mod encoding;
 
 mod deflated;
 
+mod bursts;
+
 mod unsent;
 
 mod writing;

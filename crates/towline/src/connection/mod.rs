@@ -98,14 +98,14 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 
 pub(crate) use alone::alone;
 pub(crate) use driver::Delivered;
-pub(crate) use groups::{Group, GroupKey, IfSlow, Offer, Prepared};
+pub(crate) use groups::{Group, GroupKey, IfSlow, Offer, Prepared, Run};
 pub(crate) use rate::Meter;
 pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use spans::{answered, handshake};
 pub(crate) use sync::Runtime;
 pub(crate) use throttle::{Throttle, Throttling};
-pub(crate) use timekeeper::Timekeeper;
+pub(crate) use timekeeper::{Moment, Timekeeper};
 pub(crate) use watch::{Closer, Watch};
 pub(crate) use work::Work;
 

@@ -335,7 +335,7 @@ enum Flow {
 /// How often the flusher yields to a task on another thread that is still queueing.
 const HOLD_BACK: usize = 8;
 
-/// The task of the flusher, see `writer.rs`.
+/// The task of the flusher, see `writer/mod.rs`.
 struct Flusher(Arc<Shared>);
 
 impl Flusher {

@@ -12,7 +12,7 @@ pub(crate) use std::{
     hash::RandomState,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     thread::ThreadId,
 };
@@ -20,7 +20,7 @@ pub(crate) use std::{
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// Hashes alike each time: which locks threads share is not to depend on anything but the schedule.

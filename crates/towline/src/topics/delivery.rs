@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use crate::connection::sync::{Ordering, yield_now};
-use crate::connection::{GroupKey, Offer, Prepared, Shared, Work, alone};
+use crate::connection::{GroupKey, Moment, Offer, Prepared, Run, Shared, Work, alone};
 use crate::topics::queue::{Batch, cost};
 use crate::topics::state::{Publication, State, lock};
 
@@ -104,11 +104,21 @@ impl Delivering {
         let (mut work, mut next) = (Work::default(), Vec::with_capacity(AT_ONCE.min(state.len())));
         while let Some(mut batch) = state.take().await {
             let mut after = None;
+            let runs = Run::all(&batch.messages);
             while state.next_members(&mut after, AT_ONCE, &mut next) {
+                let mut moment = Moment::default();
                 for shared in next.drain(..) {
-                    state.hand(&shared, key, &mut batch, &mut work);
+                    let mut offer = state.offer(key, &mut batch, &runs, &mut moment);
+                    state.hand(&shared, &mut offer, &mut work);
                     drop(shared);
-                    poll_fn(|cx| work.poll_pay(cx)).await;
+                    poll_fn(|cx| {
+                        let paid = work.poll_pay(cx);
+                        if paid.is_pending() {
+                            moment = Moment::default();
+                        }
+                        paid
+                    })
+                    .await;
                 }
             }
         }
@@ -117,17 +127,28 @@ impl Delivering {
 }
 
 impl State {
-    /// Hands messages to one member.
-    fn hand(&self, shared: &Arc<Shared>, key: GroupKey, batch: &mut Batch, work: &mut Work) {
-        let notice = self.options.notice.as_ref();
-        let mut offer = Offer {
+    fn offer<'b>(
+        &self,
+        key: GroupKey,
+        batch: &'b mut Batch,
+        runs: &'b [Run],
+        moment: &'b mut Moment,
+    ) -> Offer<'b> {
+        Offer {
             key,
             first: batch.first,
             batch: &mut batch.messages,
+            runs,
+            moment,
             if_slow: self.options.slow.policy(),
-            tells: notice.is_some(),
-        };
-        let Some(offered) = alone(|| shared.offer(&mut offer, work)) else { return };
+            tells: self.options.notice.is_some(),
+        }
+    }
+
+    /// Hands messages to one member.
+    fn hand(&self, shared: &Arc<Shared>, offer: &mut Offer<'_>, work: &mut Work) {
+        let (notice, key) = (self.options.notice.as_ref(), offer.key);
+        let Some(offered) = alone(|| shared.offer(offer, work)) else { return };
         self.delivered.fetch_add(offered.delivered, Ordering::Relaxed);
         if offered.skipped > 0 {
             self.skipped.fetch_add(offered.skipped, Ordering::Relaxed);

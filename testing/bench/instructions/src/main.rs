@@ -12,6 +12,8 @@ mod handshakes;
 
 mod connections;
 
+mod topics;
+
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -35,7 +37,7 @@ const fn path(
     Path { name, about, times, run }
 }
 
-const PATHS: [Path; 20] = [
+const PATHS: [Path; 22] = [
     path("parse-32B", "unmask and decode binary messages, 64 in a read", 20_480, |times| {
         protocol::parse_binary(32, times)
     }),
@@ -105,6 +107,12 @@ const PATHS: [Path; 20] = [
     }),
     path("accept", "a connection over a pipe, from its request to its end", 256, |times| {
         connections::accept(times)
+    }),
+    path("topic-128B-one", "deliver to a member of a topic, one at a time", 8192, |times| {
+        topics::deliver(1, times)
+    }),
+    path("topic-128B-burst", "the same, 50 published at a time", 102_400, |times| {
+        topics::deliver(50, times)
     }),
 ];
 

@@ -45,13 +45,14 @@ impl Shared {
         self.update(|core| {
             let is_first = core.session.outbound().is_empty();
             let before = std::mem::take(&mut core.writer.work);
+            let receiver = self.heard.position();
             let Core { session, writer, groups, .. } = core;
             let offered = match groups {
-                Some(groups) if session.is_open() => groups.offer(session, writer, offer),
+                Some(groups) if session.is_open() => groups.offer(session, writer, receiver, offer),
                 _ => Offered::default(),
             };
             if offered.is_queued {
-                writer.queued(session, is_first, self.heard.position());
+                writer.queued(session, is_first, receiver, offer.moment);
             }
             if offered.is_too_slow {
                 let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too slow");

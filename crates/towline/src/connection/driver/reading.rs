@@ -20,7 +20,7 @@ use crate::connection::buffers::Received;
 use crate::connection::event::Event;
 use crate::connection::shared::Shared;
 use crate::connection::throttle::Throttle;
-use crate::connection::work::Work;
+use crate::connection::work::{Pace, Work};
 use crate::connection::writer::Receiving;
 use crate::transport::ReadHalf;
 
@@ -52,6 +52,7 @@ pub(crate) struct Reader {
     has_answered: bool,
     /// Work that is not charged to the task's budget yet.
     work: Work,
+    pace: Pace,
     /// When bytes last arrived that the session does not know of yet.
     heard_at: Option<Instant>,
     /// Whether the position is set for the bytes left of the last read.
@@ -146,6 +147,7 @@ impl Reader {
             is_over: false,
             has_answered: false,
             work: Work::default(),
+            pace: Pace::default(),
             heard_at: None,
             is_position_known: false,
             is_counted: false,
@@ -238,14 +240,18 @@ impl Reader {
 
     #[inline]
     fn poll_budget(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.work.is_due() {
+        if self.work.is_due() || shared.heard.is_used_up() {
             ready!(self.poll_pay(shared, cx));
         }
         if self.throttle.is_some() { self.poll_throttle(shared, cx) } else { Poll::Ready(()) }
     }
 
     fn poll_pay(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
-        let paid = self.work.poll_pay(cx);
+        if shared.heard.is_used_up() {
+            shared.heard.has_asked();
+            self.work.make_due();
+        }
+        let paid = self.pace.poll_pay(&mut self.work, cx);
         if paid.is_pending() {
             self.look_after_answers(shared);
             self.note_position(shared);
@@ -391,8 +397,17 @@ impl Reader {
         Poll::Ready(event)
     }
 
-    /// Reads once, into the payload of a message or into the shared buffer.
+    /// Reads once. The turn ends if there is nothing to read.
     fn poll_read(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        let read = self.poll_read_once(shared, cx);
+        if read.is_pending() {
+            self.pace.end();
+        }
+        read
+    }
+
+    /// Reads into the payload of a message or into the shared buffer.
+    fn poll_read_once(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
         if self.received.is_empty() {
             self.received.release();
         }
@@ -437,7 +452,9 @@ impl Reader {
             Ok(0) => shared.update(|core| core.session.handle_transport_end()),
             Ok(count) => {
                 self.inbound.handle_read(count);
-                self.heard_at = Some(Instant::now());
+                let now = Instant::now();
+                self.heard_at = Some(now);
+                self.pace.begin(now);
                 self.is_position_known = false;
                 shared.heard.note();
                 return self.admit_bytes(shared, count).then_some(count);

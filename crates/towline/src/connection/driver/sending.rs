@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use towline_proto::{CloseCode, CloseFrame, Frame, Mark, Opcode, Outgoing, Refused};
 
 use crate::connection::shared::{Core, Shared};
+use crate::connection::timekeeper::Moment;
 use crate::connection::waiting::{Place, Until};
 use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;
@@ -196,7 +197,13 @@ impl Shared {
     ) -> Option<Result<(), Refused>> {
         self.update(|core| {
             let must_wait = core.must_wait(Until::Room, &Place::default());
-            (!must_wait).then(|| self.queue(core, outgoing))
+            (!must_wait).then(|| {
+                let sent = self.queue(core, outgoing);
+                if core.writer.work.is_due() && !core.writer.work.pay_now() {
+                    self.heard.note_used_up();
+                }
+                sent
+            })
         })
     }
 
@@ -294,7 +301,7 @@ impl Shared {
         let len = item.len();
         let result = item.queue(core);
         core.writer.work.add_message(len);
-        core.writer.queued(&mut core.session, is_first, receiving);
+        core.writer.queued(&mut core.session, is_first, receiving, &mut Moment::default());
         result
     }
 }

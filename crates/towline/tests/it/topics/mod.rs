@@ -11,6 +11,8 @@ mod many;
 
 mod members;
 
+mod mixed;
+
 mod relayed;
 
 mod slow;

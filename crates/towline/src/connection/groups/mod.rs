@@ -4,13 +4,20 @@
 //! Both change under the group's lock and then the connection's, so they agree. The list is dropped
 //! when the connection begins to close, with no lock held: then the connection leaves all groups.
 
+mod prepared;
+
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::Arc;
 
-use towline_proto::{Broadcast, Compress, Message, Outgoing, Session};
+use towline_proto::{Message, Outgoing, Session};
 
-use crate::connection::writer::Writer;
+use crate::connection::timekeeper::Moment;
+use crate::connection::writer::{Receiving, Writer};
+use prepared::{Kept, send};
+
+pub(crate) use prepared::{Prepared, Run};
 
 /// A group of connections.
 pub(crate) trait Group: Send + Sync {
@@ -66,21 +73,6 @@ struct Slow {
     kept: VecDeque<Kept>,
 }
 
-struct Kept {
-    broadcast: Arc<Mutex<Broadcast>>,
-    compress: Compress,
-}
-
-/// A message for the members of a group.
-pub(crate) struct Prepared {
-    broadcast: Broadcast,
-    compress: Compress,
-    /// The number of the connection that does not get it.
-    except: Option<u64>,
-    /// Shared by the members that keep it.
-    later: Option<Arc<Mutex<Broadcast>>>,
-}
-
 /// What happens to a message for a member that has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfSlow {
@@ -95,6 +87,9 @@ pub(crate) struct Offer<'b> {
     /// The number of the first message.
     pub(crate) first: u64,
     pub(crate) batch: &'b mut [Prepared],
+    /// All of the messages.
+    pub(crate) runs: &'b [Run],
+    pub(crate) moment: &'b mut Moment,
     pub(crate) if_slow: IfSlow,
     /// Whether members are told what they have missed.
     pub(crate) tells: bool,
@@ -110,38 +105,8 @@ pub(crate) struct Offered {
     pub(crate) untold: u64,
     /// Whether the connection is to be closed, because it is slow.
     pub(crate) is_too_slow: bool,
-    /// Whether something was queued, and how long the messages are.
+    /// Whether something was queued that has to be written.
     pub(super) is_queued: bool,
-}
-
-impl Prepared {
-    pub(crate) fn new(message: Message, compress: Compress, except: Option<u64>) -> Self {
-        Self { broadcast: Broadcast::new(message), compress, except, later: None }
-    }
-
-    fn send(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
-        let outgoing = Outgoing::from(&mut self.broadcast).compress(self.compress);
-        send(outgoing, session, writer)
-    }
-
-    fn keep(&mut self) -> Kept {
-        let Self { broadcast, compress, later, .. } = self;
-        let shared = later.get_or_insert_with(|| Arc::new(Mutex::new(broadcast.clone())));
-        Kept { broadcast: shared.clone(), compress: *compress }
-    }
-}
-
-impl Kept {
-    fn send(self, session: &mut Session, writer: &mut Writer) -> bool {
-        let mut broadcast = self.broadcast.lock().unwrap_or_else(PoisonError::into_inner);
-        send(Outgoing::from(&mut *broadcast).compress(self.compress), session, writer)
-    }
-}
-
-fn send(mut outgoing: Outgoing<'_>, session: &mut Session, writer: &mut Writer) -> bool {
-    writer.prepare(session);
-    writer.work.add_message(outgoing.len());
-    session.send_from(&mut outgoing).is_ok()
 }
 
 /// Whether there is still no room after an attempt to write.
@@ -150,6 +115,16 @@ fn is_full(session: &mut Session, writer: &mut Writer) -> bool {
         writer.write_now(session);
     }
     session.is_open() && session.is_full()
+}
+
+impl Entry {
+    /// Whether the member gets the message with this number and has missed nothing that comes before it.
+    #[inline]
+    fn is_next(&self, number: u64) -> bool {
+        let is_even =
+            |slow: &Slow| slow.kept.is_empty() && slow.untold == 0 && slow.notice.is_none();
+        number >= self.since && self.slow.as_deref().is_none_or(is_even)
+    }
 }
 
 impl Slow {
@@ -255,6 +230,7 @@ impl Groups {
         &mut self,
         session: &mut Session,
         writer: &mut Writer,
+        receiver: Receiving,
         offer: &mut Offer<'_>,
     ) -> Offered {
         let mut offered = Offered::default();
@@ -266,10 +242,51 @@ impl Groups {
         if self.kept > 0 && !is_full(session, writer) {
             offered.is_queued = self.send_kept(session, writer);
         }
+        let mut from = 0;
+        for run in offer.runs {
+            let part = from..from + run.len;
+            from = part.end;
+            let is_next = self.entries[at].is_next(offer.first + part.start as u64);
+            let burst = run.burst_for(self.id).filter(|_| is_next);
+            let is_only = run.len == offer.batch.len();
+            if let Some(burst) = burst.filter(|_| is_only)
+                && writer.pass(session, burst, receiver, offer.moment)
+            {
+                offered.delivered += burst.messages();
+            } else if let Some(burst) = burst
+                && writer.send_burst(session, burst)
+            {
+                offered.is_queued = true;
+                offered.delivered += burst.messages();
+            } else {
+                self.offer_each(at, session, writer, offer, part, &mut offered);
+            }
+            if offered.is_too_slow || !session.is_open() {
+                break;
+            }
+        }
+        if let Some(slow) = self.entries[at].slow.as_mut().filter(|_| offered.skipped > 0) {
+            offered.untold = slow.untold;
+            slow.awaits_notice = offer.tells && slow.untold > 0;
+        }
+        offered
+    }
+
+    /// Queues a part of the messages one by one.
+    fn offer_each(
+        &mut self,
+        at: usize,
+        session: &mut Session,
+        writer: &mut Writer,
+        offer: &mut Offer<'_>,
+        part: Range<usize>,
+        offered: &mut Offered,
+    ) {
         let Self { id, entries, kept, .. } = self;
         let entry = &mut entries[at];
-        for (number, prepared) in (offer.first..).zip(offer.batch.iter_mut()) {
-            if number < entry.since || prepared.except == Some(*id) {
+        let first = offer.first + part.start as u64;
+        for (number, prepared) in (first..).zip(offer.batch[part].iter_mut()) {
+            if number < entry.since || !prepared.is_for(*id) {
                 continue;
             }
             let is_behind = entry.slow.as_ref().is_some_and(|slow| !slow.kept.is_empty());
@@ -307,11 +324,6 @@ impl Groups {
                 }
             }
         }
-        if let Some(slow) = entry.slow.as_mut().filter(|_| offered.skipped > 0) {
-            offered.untold = slow.untold;
-            slow.awaits_notice = offer.tells && slow.untold > 0;
-        }
-        offered
     }
 
     /// Sets the message that tells a member of this number of skipped messages.

@@ -21,6 +21,8 @@
 //! - The flusher also wakes the waiters for room, one by one, while there is room: see
 //!   [`Core::serve`](crate::connection::shared::Core).
 
+mod passing;
+
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -35,6 +37,7 @@ use tokio::time::Instant;
 use towline_proto::{Outbound, Session, TransportFate};
 
 use crate::connection::buffers;
+use crate::connection::timekeeper::Moment;
 use crate::connection::unsent::Unsent;
 use crate::connection::work::Work;
 use crate::transport::{Remains, WriteHalf};
@@ -97,7 +100,7 @@ enum Turn {
     Nothing,
     /// An answer, in a turn of the receiver.
     Answer,
-    /// Another message, at this time.
+    /// Another message, in a turn that ends at this time.
     Else(Instant),
 }
 
@@ -169,23 +172,19 @@ impl Writer {
 
     /// Called after a message was queued. `is_first`: the queue was empty before.
     #[inline]
-    pub(crate) fn queued(&mut self, session: &mut Session, is_first: bool, receiver: Receiving) {
-        let receiver = match receiver {
-            Receiving::HandedOut if self.is_turn_over => Receiving::Waits,
-            receiver => receiver,
-        };
+    pub(crate) fn queued(
+        &mut self,
+        session: &mut Session,
+        is_first: bool,
+        receiver: Receiving,
+        moment: &mut Moment,
+    ) {
         if is_first && matches!(self.flusher, Flusher::Blocked(_)) {
             // It waits for a flush. The message is queued behind that, so the send timeout begins.
             self.full(session);
         }
-        if is_first && !receiver.has_more() && !self.is_in_company() {
-            self.turn = match receiver {
-                Receiving::HandedOut => Turn::Answer,
-                _ => Turn::Else(Instant::now()),
-            };
-            self.write_now(session);
-            self.work.add_call();
-        } else if session.outbound().queued_len() >= WRITE_AT {
+        let is_due = is_first && self.begins_turn(receiver, moment);
+        if is_due || session.outbound().queued_len() >= WRITE_AT {
             self.write_now(session);
             self.work.add_call();
         } else {
@@ -330,13 +329,26 @@ impl Writer {
         }
     }
 
+    /// Whether a message that is the first in the queue begins a turn, and so is written at once.
+    #[inline]
+    fn begins_turn(&mut self, receiver: Receiving, moment: &mut Moment) -> bool {
+        if receiver.has_more() || self.is_in_company(moment) {
+            return false;
+        }
+        self.turn = match receiver {
+            Receiving::HandedOut if !self.is_turn_over => Turn::Answer,
+            _ => Turn::Else(moment.now() + COMPANY),
+        };
+        true
+    }
+
     /// Whether this turn has begun, so that more messages are likely to follow soon.
     #[inline]
-    fn is_in_company(&mut self) -> bool {
+    fn is_in_company(&self, moment: &mut Moment) -> bool {
         match self.turn {
             Turn::Nothing => false,
             Turn::Answer => true,
-            Turn::Else(at) => at.elapsed() < COMPANY,
+            Turn::Else(end) => moment.now() < end,
         }
     }
 
@@ -372,11 +384,7 @@ impl Writer {
             && !self.is_broken
             && let Some(out) = session.poll_transmit()
         {
-            if out.written_ever() + out.remaining() as u64 > WRITE_AT as u64
-                && let Some(most) = self.unsent.begin()
-            {
-                half.bound_unsent(most);
-            }
+            bound_unsent(&mut self.unsent, half, out.written_ever() + out.remaining() as u64);
             let result = ready!(poll_write_some(half, cx, out));
             self.unflushed = half.holds_back();
             let is_enough = out.written_ever() >= enough || out.deflated() >= enough_deflated;
@@ -468,6 +476,16 @@ impl Receiving {
     #[inline]
     pub(crate) fn has_more(self) -> bool {
         matches!(self, Self::HasMore | Self::HasWhole)
+    }
+}
+
+/// Sets the limit of unsent bytes before the first larger write, which ends at this position.
+#[inline]
+fn bound_unsent(unsent: &mut Unsent, half: &WriteHalf, end: u64) {
+    if end > WRITE_AT as u64
+        && let Some(most) = unsent.begin()
+    {
+        half.bound_unsent(most);
     }
 }
 
