@@ -1,5 +1,7 @@
 //! Reading, decoding, and the drain.
 
+mod memory;
+
 mod pieces;
 
 mod throttled;
@@ -309,29 +311,6 @@ impl Reader {
         let ends_whole = ends_with_frame(self.received.unread(), FRAMES_LEFT);
         let position = if ends_whole { Receiving::HasWhole } else { Receiving::HasMore };
         shared.heard.set_position(position);
-    }
-
-    /// Counts the buffer as held, once for a read: the program possibly does not receive for long.
-    #[inline]
-    fn count_buffer(&mut self, shared: &Arc<Shared>) {
-        if !std::mem::replace(&mut self.is_counted, true) {
-            self.note_memory(shared);
-        }
-    }
-
-    /// Notes how much memory is held, if the server accounts for it.
-    #[cold]
-    fn note_memory(&self, shared: &Arc<Shared>) {
-        if shared.is_accounted() {
-            let held = self.held();
-            shared.update(|core| core.receiver.held = held);
-        }
-    }
-
-    /// The memory of an incomplete message, and of the buffer while bytes are left in it.
-    fn held(&self) -> u32 {
-        let buffer = if self.received.is_empty() { 0 } else { self.received.memory() };
-        u32::try_from(self.inbound.held() + buffer).unwrap_or(u32::MAX)
     }
 
     /// Answers pings right after the message that is handed out: the program possibly does not
