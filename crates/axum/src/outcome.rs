@@ -1,9 +1,10 @@
 //! What the handler of a connection returns.
 
 use std::error::Error as StdError;
+use std::sync::LazyLock;
 
 use axum_core::BoxError;
-use towline::Blame;
+use towline::{Blame, Seldom};
 
 /// The output of a handler for [`Upgrade::on_connection`](crate::Upgrade::on_connection): `()`, or a
 /// `Result<(), E>`, so that `?` can be used. `E` is any error: [`towline::Error`], `anyhow::Error`,
@@ -11,7 +12,8 @@ use towline::Blame;
 ///
 /// An error is logged by `tracing` with the path of the request: at the level DEBUG if it is a
 /// [`towline::Error`], or has one as its source, for which the [peer](Blame::Remote) is to blame, and
-/// otherwise at WARN. The connection is closed with 1001, as any that is dropped. To tell the peer, close
+/// otherwise at WARN. Since clients can cause errors, each level has one line a second at most: the field
+/// `left_out` of the next one is the number of errors in between. The connection is closed with 1001, as any that is dropped. To tell the peer, close
 /// it with another code before returning the error.
 pub trait Outcome: sealed::Sealed {}
 
@@ -39,12 +41,24 @@ pub(crate) mod sealed {
     }
 }
 
+/// The lines of the log that clients can cause.
+#[derive(Default)]
+struct Lines {
+    ended: Seldom,
+    failed: Seldom,
+}
+
+static LINES: LazyLock<Lines> = LazyLock::new(Lines::default);
+
 /// Logs the error of a handler.
 pub(crate) fn log(outcome: impl Outcome, path: &str) {
     let Some(error) = outcome.into_error() else { return };
-    match is_of_the_peer(&*error) {
-        true => tracing::debug!(path, %error, "WebSocket ended"),
-        false => tracing::warn!(path, %error, "WebSocket failed"),
+    if is_of_the_peer(&*error) {
+        if let Some(left_out) = LINES.ended.turn() {
+            tracing::debug!(path, %error, left_out = left_out.count(), "WebSocket ended");
+        }
+    } else if let Some(left_out) = LINES.failed.turn() {
+        tracing::warn!(path, %error, left_out = left_out.count(), "WebSocket failed");
     }
 }
 

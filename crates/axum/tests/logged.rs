@@ -64,7 +64,7 @@ impl Log {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn errors_are_logged_by_whose_they_are() {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
@@ -105,7 +105,20 @@ async fn errors_are_logged_by_whose_they_are() {
         let line = soon(log.line_with(says)).await;
         assert!(line.contains(level) && line.contains(path), "{line}");
         assert!(!line.contains("secret"), "{line}");
+        // Clients can't fill the log.
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    // However many fail, there is a line a second, with the number of those left out.
+    let written = || log.lines().iter().filter(|line| line.contains("no words")).count();
+    assert_eq!(written(), 1);
+    for _ in 0..20 {
+        drop(test::connect(app.clone(), "/words").await.unwrap());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(written(), 2);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(test::connect(app.clone(), "/words").await.unwrap());
+    soon(log.line_with("left_out=19")).await;
     // A peer that breaks the protocol is not worth a warning.
     let connection = test::connect(app, "/echo").await.unwrap();
     connection.abort(CloseCode::POLICY, "spam");

@@ -14,10 +14,9 @@ use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use towline::ServerHandle;
+use towline::{Seldom, ServerHandle};
 
 use crate::place::{Place, places};
-use crate::seldom::Seldom;
 use crate::serving::{BoxError, Http, Phase, Windows};
 
 /// How long to wait when the process is out of sockets: an immediate retry would fail as well.

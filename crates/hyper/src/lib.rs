@@ -167,8 +167,6 @@
 
 // In order of dependence: a module uses only those above it.
 
-mod seldom;
-
 mod peer_addr;
 
 mod body;

@@ -16,12 +16,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
-use towline::{ErrorKind, ServerHandle, TlsInfo};
+use towline::{ErrorKind, Seldom, ServerHandle, TlsInfo};
 
 use crate::greeting::{Greeted, Secure, greet, greet_secure};
 use crate::peer_addr::PeerAddr;
 use crate::place::Place;
-use crate::seldom::Seldom;
 use crate::write_deadline::WriteDeadline;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,6 +1,7 @@
 //! Errors of the peer, each with its close code.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::text::InvalidUtf8;
 use crate::wire::close::{CloseCode, MalformedClose};
@@ -176,13 +177,17 @@ pub enum LimitExceeded {
     },
     /// More messages than a server's `max_message_rate` allows.
     MessageRate {
-        /// The limit, in messages a second.
+        /// The limit, in messages.
         limit: u64,
+        /// The time that the limit is for: a second or a minute.
+        per: Duration,
     },
     /// More bytes than a server's `max_byte_rate` allows.
     ByteRate {
-        /// The limit, in bytes a second.
+        /// The limit, in bytes.
         limit: u64,
+        /// The time that the limit is for: a second or a minute.
+        per: Duration,
     },
 }
 
@@ -232,14 +237,19 @@ impl fmt::Display for LimitExceeded {
             Self::ControlRate { limit } => {
                 write!(f, "more than {limit} control frames a second (max_received_control_rate)")
             }
-            Self::MessageRate { limit } => {
-                write!(f, "more than {limit} messages a second (max_message_rate)")
+            Self::MessageRate { limit, per } => {
+                write!(f, "more than {limit} messages a {} (max_message_rate)", unit(per))
             }
-            Self::ByteRate { limit } => {
-                write!(f, "more than {limit} bytes a second (max_byte_rate)")
+            Self::ByteRate { limit, per } => {
+                write!(f, "more than {limit} bytes a {} (max_byte_rate)", unit(per))
             }
         }
     }
+}
+
+/// The name of the time that a rate is for.
+fn unit(per: &Duration) -> &'static str {
+    if *per == Duration::from_secs(60) { "minute" } else { "second" }
 }
 
 impl std::error::Error for LimitExceeded {}
@@ -291,8 +301,11 @@ mod tests {
             Fault::from(LimitExceeded::Inflated { limit: usize::MAX }),
             Fault::from(LimitExceeded::Fragments { limit: usize::MAX }),
             Fault::from(LimitExceeded::ControlRate { limit: u32::MAX }),
-            Fault::from(LimitExceeded::MessageRate { limit: u64::MAX }),
-            Fault::from(LimitExceeded::ByteRate { limit: u64::MAX }),
+            Fault::from(LimitExceeded::MessageRate {
+                limit: u64::MAX,
+                per: Duration::from_secs(60),
+            }),
+            Fault::from(LimitExceeded::ByteRate { limit: u64::MAX, per: Duration::from_secs(60) }),
             Fault::from(Violation::ControlTooLong(Opcode::Close, u64::MAX)),
             Fault::from(Violation::MalformedClose(MalformedClose::Code(CloseCode::TLS_HANDSHAKE))),
         ];

@@ -75,9 +75,14 @@ impl Timer {
     /// Records that bytes of the peer were received at `at`.
     pub fn handle_received(&mut self, at: Instant) {
         // With a coarse clock, the answer may have the time of the ping.
-        if at >= self.since() {
+        let since = self.since();
+        if at >= since {
             self.heard = at;
             self.later = None;
+        } else if at > self.heard && !self.is_asked() {
+            // The peer took bytes later, which was noted before.
+            self.heard = at;
+            self.later = Some(Later::new(since.saturating_duration_since(at), false));
         }
     }
 
@@ -186,6 +191,11 @@ mod tests {
         // Received before that, and noted after it.
         timer.handle_received(start + 39 * SECOND);
         assert_eq!(timer.poll_timeout(), Some(start + 60 * SECOND));
+        assert_eq!(timer.heard(), start + 39 * SECOND);
+        // Earlier ones change nothing.
+        timer.handle_received(start + 38 * SECOND);
+        assert_eq!(timer.poll_timeout(), Some(start + 60 * SECOND));
+        assert_eq!(timer.heard(), start + 39 * SECOND);
         timer.handle_received(start + 41 * SECOND);
         assert_eq!(timer.poll_timeout(), Some(start + 61 * SECOND));
         assert_eq!(timer.heard(), start + 41 * SECOND);

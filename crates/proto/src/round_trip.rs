@@ -3,9 +3,10 @@
 //! A keepalive ping, or one of a round trip, has a payload of eight bytes: a tag that the peer can't
 //! guess, and a number. The pong "must have identical Application data", so that others are none:
 //! unsolicited pongs serve as a heartbeat of one direction, and .NET's `ClientWebSocket` sends empty
-//! ones by default. They are signs of life, as every byte is, but measure nothing. "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to
-//! previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently
-//! processed Ping frame": so a pong also answers all pings before its own.
+//! ones by default. They are signs of life, as every byte is, but measure nothing. "If an endpoint
+//! receives a Ping frame and has not yet sent Pong frame(s) in response to previous Ping frame(s), the
+//! endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame": so a pong
+//! also answers all pings before its own.
 //!
 //! [RFC 6455, section 5.5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3
 

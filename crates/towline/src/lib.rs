@@ -140,6 +140,9 @@ pub use server::{
     Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Request, Responding,
     Server, ServerBuilder, ServerEvent, ServerHandle, ServerStats, Shutdown, Upgraded,
 };
+// For the adapters to HTTP libraries, which log what clients can cause. Not a part of the API.
+#[doc(hidden)]
+pub use server::{LeftOut, Seldom};
 #[cfg(feature = "rustls")]
 pub use tls::{ClientAuth, Tls, TlsServer};
 #[cfg(feature = "deflate")]

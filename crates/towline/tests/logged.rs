@@ -88,6 +88,36 @@ fn apart(test: &str, shell: &str, body: impl FnOnce(Log)) {
 
 #[test]
 #[cfg(unix)]
+fn clients_that_leave_before_they_are_accepted() {
+    apart("clients_that_leave_before_they_are_accepted", "", |log| {
+        runtime().block_on(async {
+            let server = Server::builder().auto_accept(true).build();
+            let flood = async || {
+                for _ in 0..300 {
+                    let (near, mut far) = tokio::io::duplex(1024);
+                    far.write_all(
+                        b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
+                          Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                    )
+                    .await
+                    .unwrap();
+                    drop(far);
+                    server.serve(near, None);
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            };
+            flood().await;
+            assert_eq!(log.left_out("request not accepted"), [0]);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            flood().await;
+            assert_eq!(log.left_out("request not accepted"), [0, 299]);
+        });
+    });
+}
+
+#[test]
+#[cfg(unix)]
 fn refused_requests_and_failed_tls_handshakes() {
     apart("refused_requests_and_failed_tls_handshakes", "", |log| {
         runtime().block_on(async {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use towline::{
     Client, CloseCode, Config, Connection, Deflate, HttpVersion, Message, Proxy, Receiver, Sender,
@@ -145,17 +146,18 @@ async fn at_once(
 ) {
     let way = (connection.http_version(), connection.is_secure(), connection.extensions().len());
     let (sender, mut receiver) = connection.split();
-    let sending = tokio::spawn(send_all(sender, messages, largest, tally.clone()));
+    // Dropped at the timeout, it aborts the task.
+    let mut sending = JoinSet::new();
+    sending.spawn(send_all(sender, messages, largest, tally.clone()));
     if dice.below(3) == 0 {
         sleep(Duration::from_millis(dice.below(1_500))).await;
     }
     if dice.below(6) == 0 {
         // It vanishes while messages are under way.
-        sending.abort();
         return;
     }
     receive_all(&mut receiver, messages, largest, tally).await;
-    let Ok(Some(sender)) = sending.await else { return };
+    let Some(Ok(Some(sender))) = sending.join_next().await else { return };
     if let Err(error) = sender.start_close(CloseCode::NORMAL, "bye") {
         return tally.fault(format!("cannot close: {error}"));
     }

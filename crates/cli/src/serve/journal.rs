@@ -3,8 +3,8 @@
 use towline::{Closed, Connection, Error, Request, TlsInfo};
 
 use crate::certificate::Certificate;
-use crate::exit::in_options;
 use crate::say;
+use crate::serve::options::in_options;
 
 /// The client for the log, and the proxy in between, if there is one.
 pub(crate) fn peer(request: &Request) -> String {
@@ -30,12 +30,7 @@ pub(crate) fn opened(peer: &str, connection: &Connection, resource: &str) {
 /// Says how a connection has ended, and what it has done.
 pub(crate) fn ended(peer: &str, closed: &Closed, error: Option<&Error>, done: &str) {
     let end = error.map_or_else(|| closed.to_string(), ToString::to_string);
-    let end = in_options(end)
-        .replace("max_received_fragments", "--max-fragments")
-        .replace("max_received_control_rate", "--max-control-rate")
-        .replace("max_message_rate", "--max-message-rate")
-        .replace("max_byte_rate", "--max-byte-rate");
-    say::note(format_args!("{peer} {end}; {done}"));
+    say::note(format_args!("{peer} {}; {done}", in_options(end)));
 }
 
 /// TLS for the log: its version, whether the WebSocket is on HTTP/2, and the client's certificate.

@@ -40,14 +40,14 @@ use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
 
-use crate::exit::{Exit, Failure, in_options};
+use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::say::{self, on_one_line};
 use crate::serve::board::Board;
 use crate::serve::echo::Echo;
 use crate::serve::hub::Hub;
 use crate::serve::metrics::Metrics;
-use crate::serve::options::Mode;
+use crate::serve::options::{Mode, in_options};
 use crate::serve::tally::{Tally, count};
 use crate::serve::tls::Identity;
 
@@ -342,7 +342,8 @@ async fn report_rejections(mut events: Events) {
         };
         match event {
             ServerEvent::Rejected { status, reason, peer_addr, .. } => {
-                say::note(format_args!("{} refused with {status}: {reason}", name(peer_addr)));
+                let why = in_options(reason);
+                say::note(format_args!("{} refused with {status}: {why}", name(peer_addr)));
             }
             ServerEvent::TlsFailed { reason, peer_addr, .. } => {
                 let why = on_one_line(&in_options(reason));

@@ -9,7 +9,7 @@ use towline::{
     TrustedProxies, Version, WhenTooFast,
 };
 
-use crate::exit::{Exit, Failure, SERVE_CODES};
+use crate::exit::{self, Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
 use crate::serve::metrics::ADDRESS as METRICS_ADDRESS;
 use crate::serve::relay;
@@ -95,12 +95,18 @@ pub(crate) struct Options {
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
     max_connections_per_address: Switch<NonZeroUsize>,
 
-    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429
+    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429. With
+    /// --threads, on each thread
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
     max_handshake_rate: Switch<NonZeroU64>,
 
+    /// The most memory to hold for the messages of all clients; those that hold most are closed with
+    /// 1013. With --threads, on each thread
+    #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = size_or_off)]
+    max_buffered_bytes: Switch<NonZeroUsize>,
+
     /// Send messages in frames of at most this size
-    #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = fragment)]
+    #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = size_or_off)]
     fragment: Switch<NonZeroUsize>,
 
     /// Compress messages if the client offers it, at this level from 1 (fast) to 9 (small)
@@ -195,6 +201,7 @@ impl Options {
                 self.max_connections_per_address.on().map(NonZeroUsize::get),
             )
             .max_handshake_rate(self.max_handshake_rate.on().map(per_second))
+            .max_buffered_bytes(self.max_buffered_bytes.on().map(NonZeroUsize::get))
             .max_message_rate(self.max_message_rate.on().map(per_second))
             .max_byte_rate(self.max_byte_rate.on().map(per_second))
             .when_too_fast(match self.when_too_fast {
@@ -323,6 +330,24 @@ fn rate(text: &str) -> Result<Switch<NonZeroU32>, String> {
     })
 }
 
+/// The message, with the options of `towline serve` in place of the library's.
+pub(crate) fn in_options(message: String) -> String {
+    let mut message = exit::in_options(message);
+    for (field, option) in [
+        ("max_received_fragments", "--max-fragments"),
+        ("max_received_control_rate", "--max-control-rate"),
+        ("max_message_rate", "--max-message-rate"),
+        ("max_byte_rate", "--max-byte-rate"),
+        ("max_connections", "--max-connections"),
+        ("max_connections_per_address", "--max-connections-per-address"),
+        ("max_handshake_rate", "--max-handshake-rate"),
+        ("max_buffered_bytes", "--max-buffered-bytes"),
+    ] {
+        message = message.replace(&format!("({field})"), &format!("({option})"));
+    }
+    message
+}
+
 fn many(text: &str) -> Result<Switch<NonZeroU64>, String> {
     Switch::read(text, |text| {
         text.parse().map_err(|_| "write a whole number above zero, such as 100".to_owned())
@@ -340,7 +365,7 @@ fn bytes(text: &str) -> Result<Switch<NonZeroU64>, String> {
     })
 }
 
-fn fragment(text: &str) -> Result<Switch<NonZeroUsize>, String> {
+fn size_or_off(text: &str) -> Result<Switch<NonZeroUsize>, String> {
     Switch::read(text, |text| {
         NonZeroUsize::new(size(text)?).ok_or_else(|| "write a size above zero".to_owned())
     })
@@ -412,6 +437,35 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_says_names_options_that_can_be_given() {
+        for (library, program) in [
+            ("(max_connections)", "(--max-connections)"),
+            ("(max_connections_per_address)", "(--max-connections-per-address)"),
+            ("(max_handshake_rate)", "(--max-handshake-rate)"),
+            ("(max_message_rate)", "(--max-message-rate)"),
+            ("(max_byte_rate)", "(--max-byte-rate)"),
+            ("(max_buffered_bytes)", "(--max-buffered-bytes)"),
+            ("(max_received_fragments)", "(--max-fragments)"),
+            ("(max_received_control_rate)", "(--max-control-rate)"),
+            ("(max_received_message_size)", "(--max-message)"),
+        ] {
+            let said = in_options(format!("more than 5 things {library}"));
+            assert_eq!(said, format!("more than 5 things {program}"));
+            let option = program.trim_matches(['(', ')']);
+            assert!(Command::try_parse_from(["serve", option, "5"]).is_ok(), "{option}");
+        }
+    }
+
+    #[test]
+    fn memory_is_limited_if_asked() {
+        assert_eq!(parse(&[]).max_buffered_bytes.on(), None);
+        let asked = parse(&["--max-buffered-bytes=256MiB"]);
+        assert_eq!(asked.max_buffered_bytes.on().map(NonZeroUsize::get), Some(256 << 20));
+        let server = asked.server().unwrap().build();
+        assert_eq!(server.stats().buffered_bytes, Some(0));
+    }
+
+    #[test]
     fn an_error_names_the_option_and_the_value() {
         for (option, value) in [
             ("--max-message", "12 pebbles"),
@@ -428,6 +482,7 @@ mod tests {
             ("--max-connections", "-1"),
             ("--max-connections-per-address", "0"),
             ("--max-handshake-rate", "1.5"),
+            ("--max-buffered-bytes", "0"),
             ("--mode", "shout"),
             ("--max-subscriptions", "0"),
             ("--threads", "0"),

@@ -122,6 +122,11 @@ impl Received {
         self.buffer.consumed(count)
     }
 
+    /// The memory that the bytes that are left keep from the thread's pool.
+    pub(crate) fn memory(&self) -> usize {
+        if self.is_lent { ReadBuffer::CAPACITY } else { self.unread().len() }
+    }
+
     /// Room for the next read, after the bytes that are left.
     pub(crate) fn room(&mut self) -> Limit<&mut BytesMut> {
         if self.is_empty() {

@@ -48,9 +48,19 @@ impl Rate {
         self
     }
 
-    /// How many are allowed in a second, rounded up.
-    pub(crate) fn a_second(self) -> u64 {
-        self.count.div_ceil(self.per.as_secs().max(1))
+    /// How many are allowed in [a time](Self::per).
+    pub(crate) fn count(self) -> u64 {
+        self.count
+    }
+
+    /// The time that the rate counts in: a second or a minute.
+    pub(crate) fn per(self) -> Duration {
+        self.per
+    }
+
+    /// How many are allowed at once.
+    pub(crate) fn at_once(self) -> u64 {
+        self.burst
     }
 
     /// The time in which so many tokens are filled in.
@@ -108,8 +118,8 @@ impl Meter {
         self.full_at = from.checked_add(rate.time_of(tokens)).unwrap_or(from);
     }
 
-    /// Takes tokens if all of them are there. Otherwise returns how long it takes until there is
-    /// one.
+    /// Takes tokens if all of them are there. Otherwise returns how long it takes until they are.
+    /// More tokens than the burst are never there.
     pub(crate) fn try_take(
         &mut self,
         rate: Rate,
@@ -173,7 +183,7 @@ mod tests {
             let mut meter = Meter::full(now);
             assert_eq!(meter.try_take(rate, now, 1), Ok(()), "{rate}");
             meter.take(rate, now, u64::MAX);
-            let _ = (meter.wait(rate, now), rate.a_second());
+            let _ = meter.wait(rate, now);
         }
     }
 }

@@ -188,8 +188,10 @@ impl Receiver {
 
     /// Drops the rest of a message that was received in pieces.
     pub(crate) fn skip_message(&mut self) {
-        if let Some(reader) = &mut self.reader {
-            reader.skip_message();
+        if let Some(reader) = &mut self.reader
+            && !reader.skip_message(&self.shared)
+        {
+            self.retire();
         }
     }
 

@@ -140,7 +140,8 @@ impl Sender {
     /// then, messages and the first frames of other senders wait. If this sender is dropped before,
     /// the connection is closed with 1011, since nothing can follow an unfinished message. A close
     /// does not wait for the message to be finished. It cuts it off, and messages that wait for it
-    /// are lost then: [`Closed::cut_messages`] counts them. A close frame begins to close, as [`start_close`](Self::start_close) does.
+    /// are lost then: [`Closed::cut_messages`] counts them. A close frame begins to close, as
+    /// [`start_close`](Self::start_close) does.
     ///
     /// Frames are sent unchanged and never compressed.
     ///

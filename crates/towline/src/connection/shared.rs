@@ -99,7 +99,8 @@ pub(crate) struct ReceiverState {
     reads_then: u32,
     /// Whether it waits because the peer has sent too fast.
     pub(crate) is_paused: bool,
-    /// The bytes of an incomplete message, as far as they have been received.
+    /// The memory that is held for what was received: that of an incomplete message, and the buffer
+    /// while the program is busy or the peer is too fast.
     pub(crate) held: u32,
     /// Whether it waits in the middle of a frame.
     pub(crate) is_mid_frame: bool,
@@ -308,6 +309,11 @@ impl Shared {
         self.timekeeper.runtime().spawn(flusher.run(this_thread()));
     }
 
+    /// Whether the memory that is held for this connection counts.
+    pub(crate) fn is_accounted(&self) -> bool {
+        self.observer.as_ref().is_some_and(|observer| observer.is_accounting())
+    }
+
     /// The memory that is held for this connection, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.lock().held()
@@ -391,7 +397,7 @@ impl Core {
         self.receiver.failure().or(self.writer.failure())
     }
 
-    /// The memory that is held for this connection: what is queued, and an incomplete message.
+    /// The memory that is held for this connection: what is queued, and what the receiver holds.
     fn held(&mut self) -> usize {
         if self.is_ended {
             return 0;

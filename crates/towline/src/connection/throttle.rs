@@ -51,14 +51,14 @@ impl Throttle {
     /// Counts a message that is handed out.
     pub(crate) fn take_message(&mut self) -> Result<(), LimitExceeded> {
         let Some(rate) = self.options.messages else { return Ok(()) };
-        let too_many = LimitExceeded::MessageRate { limit: rate.a_second() };
+        let too_many = LimitExceeded::MessageRate { limit: rate.count(), per: rate.per() };
         Self::take(&mut self.messages, rate, 1, self.options.when_too_fast).map_err(|()| too_many)
     }
 
     /// Counts bytes that were read.
     pub(crate) fn take_bytes(&mut self, count: usize) -> Result<(), LimitExceeded> {
         let Some(rate) = self.options.bytes else { return Ok(()) };
-        let too_many = LimitExceeded::ByteRate { limit: rate.a_second() };
+        let too_many = LimitExceeded::ByteRate { limit: rate.count(), per: rate.per() };
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         Self::take(&mut self.bytes, rate, count, self.options.when_too_fast).map_err(|()| too_many)
     }

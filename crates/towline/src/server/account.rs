@@ -1,20 +1,21 @@
-//! What one connection holds of the memory of a server, and who is closed if it is too much.
+//! The share of one connection in the memory of a server, and closing the connections that hold most.
 
 use std::cmp::Reverse;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use towline_proto::{CloseCode, CloseFrame, Closed, Stats, Traffic};
 
-use crate::connection::{Info, Observer, Runtime, alone};
+use crate::connection::{Info, Observer, Runtime, Work, alone};
 use crate::server::hub::Hub;
-use crate::server::memory::{Memory, Relieving};
+use crate::server::memory::Memory;
 
 /// The observer of a connection of a server with `max_buffered_bytes`.
 pub(crate) struct Account {
     hub: Arc<Hub>,
     memory: Arc<Memory>,
-    /// What of the sum is this connection's.
+    /// This connection's part of the sum.
     noted: AtomicUsize,
 }
 
@@ -53,13 +54,13 @@ impl Observer for Account {
     }
 
     fn relieve(&self, runtime: &Runtime) {
-        if let Some(mut relieving) = self.memory.begin_to_relieve() {
+        if let Some(relieving) = self.memory.begin_to_relieve() {
             let (hub, memory) = (self.hub.clone(), self.memory.clone());
             runtime.spawn(async move {
-                while relieve(&hub, &memory, relieving).await {
-                    // What was noticed meanwhile was left to this task.
-                    let Some(again) = memory.begin_to_relieve() else { return };
-                    relieving = again;
+                let mut next = Some(relieving);
+                while let Some(relieving) = next {
+                    let had_holders = relieve(&hub, &memory).await;
+                    next = relieving.end(had_holders);
                 }
             });
         }
@@ -72,20 +73,24 @@ impl Drop for Account {
     }
 }
 
-/// Aborts the connections that hold most, until the rest is within the limit. Returns `false` if
-/// there is nobody to abort.
-async fn relieve(hub: &Arc<Hub>, memory: &Memory, _relieving: Relieving) -> bool {
+/// Aborts the connections that hold most, until the rest is within the limit. Returns `false` if no
+/// connection holds memory.
+async fn relieve(hub: &Arc<Hub>, memory: &Memory) -> bool {
     let mut holders = hub.connections.holders().await;
     holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
-    let mut excess = memory.excess();
+    let had_holders = !holders.is_empty();
     let mut closed: u64 = 0;
-    for (held, shared) in holders {
-        if excess == 0 {
+    let mut work = Work::default();
+    for (_, shared) in holders {
+        // Asked each time: others send and receive while this task yields.
+        if memory.excess() == 0 {
             break;
         }
         alone(|| shared.abort(reason(memory.most())));
-        excess = excess.saturating_sub(held);
+        drop(shared);
         closed += 1;
+        work.add_call();
+        poll_fn(|cx| work.poll_pay(cx)).await;
     }
     if closed > 0
         && let Some(left_out) = hub.lines().relieved.turn()
@@ -98,7 +103,7 @@ async fn relieve(hub: &Arc<Hub>, memory: &Memory, _relieving: Relieving) -> bool
             "the connections that held most memory were closed"
         );
     }
-    closed > 0
+    had_holders
 }
 
 /// 1013, "Try Again Later" in IANA's registry of close codes, is for a server that is overloaded.

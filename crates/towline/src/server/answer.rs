@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 use towline_proto::handshake::{Mechanism, Rejection, encode_response};
 
@@ -147,7 +147,9 @@ impl Answer {
                     stream.shutdown().await
                 };
                 timeout(hub.options.handshake_timeout, answering).await??;
-                tokio::spawn(linger(stream));
+                if let Ok(place) = hub.lingering.clone().try_acquire_owned() {
+                    tokio::spawn(linger(stream, place));
+                }
                 Ok(())
             }
             Self::Upgrade { respond, .. } => {
@@ -159,7 +161,7 @@ impl Answer {
 
 /// Reads what the client still sends. Closing a socket with unread bytes would reset it, and the
 /// client would lose the response.
-async fn linger(mut stream: AnyStream) {
+async fn linger(mut stream: AnyStream, _place: OwnedSemaphorePermit) {
     let _ = timeout(LINGER, async {
         let mut bytes = [0; 1024];
         while matches!(stream.read(&mut bytes).await, Ok(1..)) {}

@@ -26,6 +26,10 @@ use crate::transport::SecureServer;
 /// How many events a subscriber can be behind by.
 const EVENTS: usize = 1024;
 
+/// How many streams of rejected clients linger at once. They are outside of all other limits, so
+/// that a flood of requests which are refused would take all file descriptors.
+const LINGERING: usize = 256;
+
 /// The options of a server.
 #[derive(Debug, Clone)]
 pub(crate) struct Options {
@@ -75,6 +79,7 @@ pub(crate) struct Lines {
     pub(crate) accept_failed: Seldom,
     tls_failed: Seldom,
     rejected: Seldom,
+    pub(crate) not_accepted: Seldom,
     pub(crate) relieved: Seldom,
     pub(crate) nothing_received: Seldom,
 }
@@ -86,6 +91,8 @@ pub(crate) struct Hub {
     pub(crate) connections: Connections,
     /// Each stream holds a permit from its first byte until its whole request has a place.
     pub(crate) handshakes: Arc<Semaphore>,
+    /// Each stream of a rejected client holds a permit until the client has read the response.
+    pub(crate) lingering: Arc<Semaphore>,
     /// Each request, or the connection it was auto-accepted as, takes a permit until the program
     /// takes it. Closed once nobody will take any.
     pub(crate) places: Semaphore,
@@ -110,6 +117,7 @@ impl Hub {
             accepting: Accepting::default(),
             connections,
             handshakes: Arc::new(Semaphore::new(options.max_handshakes)),
+            lingering: Arc::new(Semaphore::new(LINGERING)),
             places: Semaphore::new(options.max_pending_requests),
             events: OnceLock::new(),
             topics: options.topics.clone().map_or_else(OnceLock::new, OnceLock::from),

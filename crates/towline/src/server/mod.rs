@@ -67,6 +67,7 @@ pub use handle::{ServerHandle, Shutdown};
 pub use measurement::{Measurement, Measurements};
 pub use request::Request;
 pub use responding::Responding;
+pub use seldom::{LeftOut, Seldom};
 pub use stats::ServerStats;
 
 use crate::connection::Connection;

@@ -48,7 +48,10 @@ pub(crate) fn too_many_from(client: &impl Display, most: usize) -> Rejection {
 
 /// For a client that connects too often, and may do so again after a while.
 pub(crate) fn too_often(client: &impl Display, rate: Rate, wait: Duration) -> Rejection {
-    let reason = format!("{client} has begun more than {rate} handshakes (max_handshake_rate)");
+    let reason = format!(
+        "{client} begins handshakes too often: {rate}, {} at once (max_handshake_rate)",
+        rate.at_once()
+    );
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     Rejection::new(StatusCode::TOO_MANY_REQUESTS, reason).header(RETRY_AFTER, seconds)
 }

@@ -10,7 +10,8 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Lets a line through once a second at most, so that clients can't fill the log. The next one says
 /// how many were left out.
-pub(crate) struct Seldom {
+#[derive(Debug)]
+pub struct Seldom {
     since: Instant,
     /// When the next line may be written, in milliseconds.
     next: AtomicU64,
@@ -18,11 +19,12 @@ pub(crate) struct Seldom {
 }
 
 /// How many lines of a kind were left out before one.
-pub(crate) struct LeftOut(u64);
+#[derive(Debug)]
+pub struct LeftOut(u64);
 
 impl LeftOut {
-    /// For a field of an event, which is missing if there were none.
-    pub(crate) fn count(&self) -> Option<u64> {
+    /// Returns the value for a field of an event, which is missing if there were none.
+    pub fn count(&self) -> Option<u64> {
         (self.0 > 0).then_some(self.0)
     }
 }
@@ -34,8 +36,8 @@ impl Default for Seldom {
 }
 
 impl Seldom {
-    /// Asks to write a line. `None`: leave it out.
-    pub(crate) fn turn(&self) -> Option<LeftOut> {
+    /// Asks to write a line. Returns `None` if it is to be left out.
+    pub fn turn(&self) -> Option<LeftOut> {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let now = millis(self.since.elapsed());
         let next = self.next.load(Ordering::Relaxed);

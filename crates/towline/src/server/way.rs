@@ -32,7 +32,7 @@ pub(crate) struct Way {
     connections: mpsc::UnboundedSender<Connection>,
 }
 
-/// What a stream was let in with.
+/// The places and the term that a stream was let in with.
 pub(crate) struct Entry {
     pub(crate) term: Term,
     pub(crate) permit: OwnedSemaphorePermit,
@@ -175,7 +175,12 @@ impl Way {
                 // If the server is gone, the connection is dropped, which closes it.
                 let _ = self.connections.send(connection);
             }
-            Err(error) => tracing::debug!(%error, "request not accepted"),
+            Err(error) => {
+                if let Some(left_out) = self.hub.lines().not_accepted.turn() {
+                    let left_out = left_out.count();
+                    tracing::debug!(%error, left_out, "request not accepted");
+                }
+            }
         }
     }
 

@@ -1,12 +1,17 @@
 //! The memory that all connections of a server hold together.
 
 use tokio::task::JoinHandle;
-use towline::{Client, CloseCause, CloseCode, Config, Connection, Frame, Server, ServerHandle};
+use towline::{
+    Client, CloseCause, CloseCode, Config, Connection, Frame, Rate, Server, ServerHandle,
+};
 
 use crate::wire::settle;
 
 const MIB: usize = 1 << 20;
 const KIB: usize = 1 << 10;
+
+/// The buffer of a connection whose received bytes wait.
+const BUFFER: usize = 128 * KIB;
 
 fn limited(bytes: usize) -> Server {
     let config = Config::server().max_received_frame_size(MIB).send_high_water_mark(MIB);
@@ -185,4 +190,116 @@ async fn connections_within_it_are_left_alone() {
     assert_eq!(held(&server.handle()), 0);
     // Without the option, nothing is counted.
     assert_eq!(Server::builder().build().stats().buffered_bytes, None);
+}
+
+/// A server's connection whose client has sent this many tiny messages, over a pipe that holds all.
+async fn greeted(server: &mut Server, messages: usize) -> (Connection, Connection) {
+    let (near, far) = tokio::io::duplex(128 * KIB);
+    server.serve(near, None);
+    let connecting = tokio::spawn(Client::new().connect_over(far, "ws://h/"));
+    let connection = server.next_request().await.unwrap().accept().await.unwrap();
+    let client = connecting.await.unwrap().unwrap();
+    for _ in 0..messages {
+        client.send("ahoy").await.unwrap();
+    }
+    client.flushed().await;
+    (connection, client)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_slowed_down_client_has_sent_counts() {
+    for by_event in [false, true] {
+        let builder = Server::builder().max_buffered_bytes(8 * MIB);
+        let mut server = builder.max_message_rate(Rate::per_minute(10)).build();
+        let handle = server.handle();
+        let mut clients = Vec::new();
+        for number in 1..=5 {
+            let (mut connection, client) = greeted(&mut server, 20).await;
+            clients.push(client);
+            tokio::spawn(async move {
+                if by_event {
+                    while let Ok(Some(_)) = connection.next_event().await {}
+                } else {
+                    let (_sender, mut receiver) = connection.split();
+                    while let Ok(Some(_)) = receiver.recv_ref().await {}
+                }
+            });
+            settle().await;
+            assert_eq!(held(&handle), number * BUFFER);
+        }
+        // Once all is received, the buffers are back.
+        tokio::time::sleep(std::time::Duration::from_secs(120)).await;
+        assert_eq!(held(&handle), 0);
+        assert!(clients.iter().all(Connection::is_open));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_busy_program_has_not_received_counts() {
+    let mut server = limited(8 * MIB);
+    let handle = server.handle();
+    let (mut whole, _a) = greeted(&mut server, 3).await;
+    assert!(whole.recv().await.unwrap().is_some());
+    assert_eq!(held(&handle), BUFFER);
+    assert!(whole.recv().await.unwrap().is_some());
+    assert_eq!(held(&handle), BUFFER);
+    // The last one takes the buffer with it.
+    assert!(whole.recv().await.unwrap().is_some());
+    assert_eq!(held(&handle), 0);
+
+    let (lending, _b) = greeted(&mut server, 3).await;
+    let (_sender, mut receiver) = lending.split();
+    assert_eq!(receiver.recv_ref().await.unwrap().unwrap().len(), 4);
+    assert_eq!(held(&handle), BUFFER);
+
+    let (mut reading, _c) = greeted(&mut server, 3).await;
+    drop(reading.recv_reader().await.unwrap());
+    assert_eq!(held(&handle), 2 * BUFFER);
+    drop((receiver, reading));
+    settle().await;
+    tokio::time::sleep(std::time::Duration::from_secs(200)).await;
+    assert_eq!(held(&handle), 0);
+}
+
+/// A pass closes any number of connections, and lets other tasks run meanwhile.
+#[tokio::test(start_paused = true)]
+async fn closing_many_lets_others_run() {
+    // Half of each message is in the pipe.
+    const MOST: usize = 1600 * 4 * KIB;
+    let mut server = limited(MOST);
+    let handle = server.handle();
+    let mut connections = Vec::new();
+    let mut clients = Vec::new();
+    while held(&handle) <= MOST {
+        let (connection, client) = pair(&mut server).await;
+        connection.try_send(vec![7; 8 * KIB]).unwrap();
+        connections.push(connection);
+        clients.push(client);
+    }
+    let mut open = Vec::new();
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+        open.push(connections.iter().filter(|connection| connection.is_open()).count());
+    }
+    open.dedup();
+    let (most, fewest) = (open[0], open[open.len() - 1]);
+    assert!(most > 1400 && most - fewest > 150, "{open:?}");
+    assert!(open.windows(2).all(|two| two[0] - two[1] <= 100), "{open:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slowed_down_clients_that_hold_too_much_are_closed() {
+    let builder = Server::builder().max_buffered_bytes(MIB);
+    let mut server = builder.max_message_rate(Rate::per_minute(1)).build();
+    let handle = server.handle();
+    let mut clients = Vec::new();
+    for _ in 0..40 {
+        let (connection, client) = greeted(&mut server, 20).await;
+        clients.push(client);
+        receive(connection);
+        settle().await;
+        assert!(held(&handle) <= MIB, "{} bytes", held(&handle));
+    }
+    let closed = server.stats().closed[&CloseCode::TRY_AGAIN_LATER];
+    assert!((24..40).contains(&closed), "{closed} of 40");
 }

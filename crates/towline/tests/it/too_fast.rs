@@ -132,16 +132,26 @@ async fn bytes_beyond_the_rate_hold_the_peer_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_is_closed_with_1008_if_the_operator_wants_that() {
-    for (builder, limit, option) in [
+    for (builder, limit, says) in [
         (
             Server::builder().max_message_rate(Rate::per_second(10)),
-            LimitExceeded::MessageRate { limit: 10 },
-            "max_message_rate",
+            LimitExceeded::MessageRate { limit: 10, per: SECOND },
+            "more than 10 messages a second (max_message_rate)",
         ),
         (
             Server::builder().max_byte_rate(Rate::per_second(1000)),
-            LimitExceeded::ByteRate { limit: 1000 },
-            "max_byte_rate",
+            LimitExceeded::ByteRate { limit: 1000, per: SECOND },
+            "more than 1000 bytes a second (max_byte_rate)",
+        ),
+        (
+            Server::builder().max_message_rate(Rate::per_minute(2)),
+            LimitExceeded::MessageRate { limit: 2, per: 60 * SECOND },
+            "more than 2 messages a minute (max_message_rate)",
+        ),
+        (
+            Server::builder().max_byte_rate(Rate::per_minute(1000)),
+            LimitExceeded::ByteRate { limit: 1000, per: 60 * SECOND },
+            "more than 1000 bytes a minute (max_byte_rate)",
         ),
     ] {
         let (mut connection, mut client) = pair(builder.when_too_fast(WhenTooFast::Close)).await;
@@ -163,16 +173,61 @@ async fn a_peer_is_closed_with_1008_if_the_operator_wants_that() {
         let (at_client, (received, error)) = tokio::join!(sending, receiving);
         assert!(received <= 10, "{received} messages");
         assert_eq!(error.kind(), ErrorKind::LimitExceeded);
-        assert!(error.to_string().contains(option), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
         assert_eq!(at_client.close_code(), Some(CloseCode::POLICY));
-        assert!(at_client.to_string().contains(option), "{at_client}");
-        let closed = connection.closed().or(at_client.closed().cloned()).unwrap();
-        assert!(
-            matches!(closed.cause(), CloseCause::LimitExceeded(is) if is == limit)
-                || closed.received().is_some(),
-            "{closed:?}"
-        );
+        assert!(at_client.to_string().contains(says), "{at_client}");
+        let closed = connection.wait_closed().await;
+        assert_eq!(closed.cause(), CloseCause::LimitExceeded(limit));
     }
+}
+
+/// Dropping a reader early must not be a way around the rate.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_skipped_counts() {
+    let message = || vec![7; 100_000];
+    for forgets in [false, true] {
+        let (mut connection, client) =
+            pair(Server::builder().max_message_rate(Rate::per_second(10).burst(5))).await;
+        let sending = tokio::spawn(async move {
+            for _ in 0..25 {
+                client.send(message()).await.unwrap();
+            }
+            client.flushed().await;
+            client
+        });
+        let start = Instant::now();
+        for _ in 0..25 {
+            let reader = connection.recv_reader().await.unwrap().unwrap();
+            if forgets {
+                std::mem::forget(reader);
+            }
+        }
+        let took = start.elapsed();
+        assert!(took >= 18 * SECOND / 10 && took <= 3 * SECOND, "{took:?}");
+        drop((connection, sending));
+    }
+    let builder = Server::builder().max_message_rate(Rate::per_second(10));
+    let (mut connection, mut client) = pair(builder.when_too_fast(WhenTooFast::Close)).await;
+    let sending = tokio::spawn(async move {
+        for _ in 0..25 {
+            let _ = client.send(message()).await;
+        }
+        while let Ok(Some(_)) = client.recv().await {}
+    });
+    let mut begun = 0;
+    let error = loop {
+        match connection.recv_reader().await {
+            Ok(reader) => begun += usize::from(reader.is_some()),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(begun, 11);
+    assert_eq!(error.kind(), ErrorKind::LimitExceeded);
+    assert!(error.to_string().contains("max_message_rate"), "{error}");
+    let closed = connection.wait_closed().await;
+    let limit = LimitExceeded::MessageRate { limit: 10, per: SECOND };
+    assert_eq!(closed.cause(), CloseCause::LimitExceeded(limit));
+    sending.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,7 @@ mod verdict;
 
 use std::cell::Cell;
 use std::env;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Once, mpsc};
 use std::time::Duration;
 
@@ -65,8 +66,13 @@ fn simulate(seed: u64, sabotage: Option<Sabotage>) -> Report {
     });
     // A task that never lets time pass is not noticed by the simulated clock.
     let report = report.recv_timeout(WATCHDOG);
-    report
-        .unwrap_or_else(|_| panic!("seed {seed} does not end: cargo xtask simulate --seed {seed}"))
+    report.unwrap_or_else(|error| {
+        let what = match error {
+            RecvTimeoutError::Timeout => "does not end",
+            RecvTimeoutError::Disconnected => "panics",
+        };
+        panic!("seed {seed} {what}: cargo xtask simulate --seed {seed}")
+    })
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -1,5 +1,7 @@
 //! Reading, decoding, and the drain.
 
+mod memory;
+
 mod pieces;
 
 mod throttled;
@@ -57,6 +59,10 @@ pub(crate) struct Reader {
     heard_at: Option<Instant>,
     /// Whether the position is set for the bytes left of the last read.
     is_position_known: bool,
+    /// Whether the buffer counts as memory that is held for the connection.
+    is_counted: bool,
+    /// Whether pieces of a message were handed out that is not counted by the throttle yet.
+    is_piecewise: bool,
     /// Limits how fast the peer can send.
     pub(crate) throttle: Option<Box<Throttle>>,
 }
@@ -146,6 +152,8 @@ impl Reader {
             pace: Pace::default(),
             heard_at: None,
             is_position_known: false,
+            is_counted: false,
+            is_piecewise: false,
             throttle: None,
         }
     }
@@ -196,6 +204,9 @@ impl Reader {
         }
         if self.throttle.is_some() && !self.admit_message(shared) {
             return Poll::Ready(false);
+        }
+        if !self.received.is_empty() {
+            self.count_buffer(shared);
         }
         self.look_after_answers(shared);
         Poll::Ready(true)
@@ -281,9 +292,12 @@ impl Reader {
 
     /// Notes that the program has got an item, and which bytes are left.
     #[inline]
-    fn note_handed_out(&mut self, shared: &Shared) {
+    fn note_handed_out(&mut self, shared: &Arc<Shared>) {
         if self.received.is_empty() {
             shared.heard.set_position(Receiving::HandedOut);
+            if std::mem::take(&mut self.is_counted) {
+                self.note_memory(shared);
+            }
         } else if !std::mem::replace(&mut self.is_position_known, true) {
             self.note_what_is_left(shared);
         }
@@ -292,7 +306,8 @@ impl Reader {
     /// Called once for a read. If few bytes are left and they end with a whole frame, the
     /// timekeeper can find pings after them.
     #[cold]
-    fn note_what_is_left(&self, shared: &Shared) {
+    fn note_what_is_left(&mut self, shared: &Arc<Shared>) {
+        self.count_buffer(shared);
         let ends_whole = ends_with_frame(self.received.unread(), FRAMES_LEFT);
         let position = if ends_whole { Receiving::HasWhole } else { Receiving::HasMore };
         shared.heard.set_position(position);
@@ -343,7 +358,10 @@ impl Reader {
             Incoming::Text(text) => Some(Event::Message(text.into())),
             Incoming::Binary(Cow::Borrowed(bytes)) => Some(Event::Message(bytes.into())),
             Incoming::Binary(Cow::Owned(bytes)) => Some(Event::Message(bytes.into())),
-            Incoming::Skipped => None,
+            Incoming::Skipped => {
+                self.admit_skipped(shared);
+                None
+            }
             other => {
                 self.has_answered = true;
                 let other = other.into_owned();
@@ -437,6 +455,8 @@ impl Reader {
     fn end_turn(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> bool {
         let heard_at = self.heard_at.take();
         let is_mid_frame = !self.inbound.is_between_frames();
+        // The buffer is back in the pool, or has bytes left of a frame, before the receiver waits.
+        self.is_counted = false;
         let held = self.inbound.held() + self.received.unread().len();
         let counts = self.inbound.take_counts();
         shared.heard.set_position(Receiving::Waits);

@@ -123,10 +123,11 @@ impl ServerBuilder {
     /// eighth of the limit is free again. Default: no limit.
     ///
     /// What counts is the memory of messages that are received and not complete, and of queued ones
-    /// that are not written. A message that was handed out counts until the program receives again.
-    /// A payload that several connections share, as in a broadcast, counts for each. Memory that is
-    /// reserved for the rest of a message and not written yet, the buffers of threads, compression
-    /// and TLS, and the program's own memory do not count.
+    /// that are not written. While received bytes wait for the program, or for the rate of their
+    /// client, their buffer of 128 KiB counts. A message that was handed out can count until the
+    /// program receives again. A payload that several connections share, as in a broadcast, counts
+    /// for each. Memory that is reserved for the rest of a message and not written yet, buffers that
+    /// no connection uses, those of compression and TLS, and the program's own memory do not count.
     ///
     /// Without it, `max_connections` times
     /// [`max_received_message_size`](crate::Config::max_received_message_size) and

@@ -94,9 +94,9 @@ impl Addresses {
             } else if entries.len() - *busy > IDLE_MAX {
                 forget(entries, now);
             }
-            if entries.is_empty() {
-                // What a flood has allocated is not kept.
-                entries.shrink_to_fit();
+            // What a flood has allocated is not kept, even if some stay connected.
+            if entries.len() < entries.capacity() / 4 {
+                entries.shrink_to(entries.len() * 2);
             }
         }
     }
@@ -164,6 +164,21 @@ mod tests {
         assert_eq!(addresses.enter(network(0), most, rate), Err(Excess::Connections(1)));
         addresses.leave(network(0));
         assert!(matches!(addresses.enter(network(0), most, rate), Err(Excess::Handshakes(..))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_flood_has_allocated_is_freed_although_some_stay() {
+        let addresses = Addresses::new();
+        for number in 0..100_000 {
+            addresses.enter(network(number), None, None).unwrap();
+        }
+        for number in 100..100_000 {
+            addresses.leave(network(number));
+        }
+        let parts = addresses.parts.iter().map(|part| part.lock().unwrap());
+        let capacity: usize = parts.map(|part| part.entries.capacity()).sum();
+        assert_eq!(known(&addresses), 100);
+        assert!(capacity <= 1000, "room for {capacity}");
     }
 
     #[tokio::test(start_paused = true)]

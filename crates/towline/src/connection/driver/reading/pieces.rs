@@ -67,9 +67,11 @@ impl Reader {
             match self.inbound.poll_piece(&mut self.received.input()) {
                 Incoming::Piece(piece) => {
                     let arrived = Arrived::from(piece);
-                    let is_counted = self.throttle.is_some() && arrived.is_last;
-                    if is_counted && !self.admit_message(shared) {
-                        return Poll::Ready(None);
+                    if self.throttle.is_some() {
+                        self.is_piecewise = !arrived.is_last;
+                        if arrived.is_last && !self.admit_message(shared) {
+                            return Poll::Ready(None);
+                        }
                     }
                     self.count_work();
                     self.work.add_message(arrived.held.len());
@@ -105,19 +107,29 @@ impl Reader {
         }
     }
 
-    /// Drops the rest of a message of which a piece was received.
-    pub(crate) fn skip_message(&mut self) {
+    /// Drops the rest of a message of which a piece was received. It counts as others do: returns
+    /// `false` if it is one too many, and receiving is over.
+    pub(crate) fn skip_message(&mut self, shared: &Arc<Shared>) -> bool {
         self.inbound.skip_message();
         self.release_piece();
+        self.admit_skipped(shared)
+    }
+
+    /// Counts a message whose rest is dropped, unless it was counted.
+    pub(super) fn admit_skipped(&mut self, shared: &Arc<Shared>) -> bool {
+        !std::mem::take(&mut self.is_piecewise) || self.admit_message(shared)
     }
 
     /// Notes that the program has got an item, possibly in the middle of a frame.
-    pub(super) fn note_position(&mut self, shared: &Shared) {
+    pub(super) fn note_position(&mut self, shared: &Arc<Shared>) {
         if self.inbound.is_between_frames() {
             return self.note_handed_out(shared);
         }
         let is_empty = self.received.is_empty();
         self.is_position_known |= !is_empty;
+        if !is_empty {
+            self.count_buffer(shared);
+        }
         let position = if is_empty { Receiving::MidFrame } else { Receiving::HasMore };
         shared.heard.set_position(position);
     }

@@ -19,8 +19,13 @@ impl Reader {
             return Poll::Ready(());
         };
         self.look_after_answers(shared);
+        if self.received.is_empty() {
+            self.received.release();
+        }
+        // Pausing counts it.
+        self.is_counted = !self.received.is_empty();
         self.note_position(shared);
-        shared.poll_pause(cx, rest)
+        shared.poll_pause(cx, rest, self.held())
     }
 
     /// Counts a message. Returns `false` if it is one too many: receiving is over then.
@@ -51,9 +56,10 @@ impl Reader {
 
 impl Shared {
     /// Lets the receiver wait for this long, unless the connection is closing: then what the peer
-    /// still sends is bounded by the close timeout.
-    fn poll_pause(self: &Arc<Self>, cx: &mut Context<'_>, rest: Duration) -> Poll<()> {
+    /// still sends is bounded by the close timeout. `held` is the memory that it keeps meanwhile.
+    fn poll_pause(self: &Arc<Self>, cx: &mut Context<'_>, rest: Duration, held: u32) -> Poll<()> {
         self.update(|core| {
+            core.receiver.held = held;
             if !core.session.is_open() {
                 return Poll::Ready(());
             }
