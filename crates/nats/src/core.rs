@@ -70,7 +70,8 @@ impl Core {
         let reading = self.subscriptions().remove(topic);
         if let Some(reading) = reading {
             reading.abort();
-            // Once it has ended, nothing more of this subscription is delivered.
+            // Once it has ended, no more of this subscription is read. What the inbox has of it is still
+            // delivered, to members that have joined again meanwhile.
             let _ = reading.await;
         }
     }
@@ -88,7 +89,7 @@ impl Core {
             Ok(envelope) if envelope.node == Some(self.node) => {}
             Ok(envelope) => inbox.push(topic, envelope.message, envelope.compress),
             Err(error) => {
-                tracing::warn!(topic = &**topic, %error, "a message from NATS is dropped");
+                tracing::debug!(topic = &**topic, %error, "a message from NATS is dropped");
                 self.events.losses.add(1);
             }
         }
@@ -101,7 +102,7 @@ impl Core {
             let len = payload.len();
             window.bytes += subject.len() + len;
             if let Err(error) = self.client.publish(subject, payload).await {
-                tracing::warn!(bytes = len, %error, "NATS does not take a message");
+                tracing::debug!(bytes = len, %error, "NATS does not take a message");
                 self.events.losses.add(1);
             }
             window.slide(&self.barrier).await;

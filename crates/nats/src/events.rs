@@ -36,7 +36,7 @@ impl Events {
                 let error = error.to_string();
                 let mut state = self.lock();
                 if error.to_ascii_lowercase().contains("permissions violation for subscription") {
-                    tracing::warn!(%error, "NATS refuses a subscription");
+                    tracing::debug!(%error, "NATS refuses a subscription");
                     state.denied.truncate(MOST_DENIED - 1);
                     state.denied.push_front(error.clone());
                 }

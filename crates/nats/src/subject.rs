@@ -6,8 +6,9 @@ use crate::error::Error;
 
 /// Returns the subject of a topic: the prefix and one token. Different topics have different subjects.
 ///
-/// ASCII letters and digits and most ASCII punctuation stay. Other bytes, dots, wildcards, and `%` are
-/// `%` and two hexadecimal digits, as in URLs. The empty name is `%`.
+/// ASCII letters and digits and most ASCII punctuation stay. Other bytes, dots, wildcards, quotation
+/// marks, backslashes, and `%` are `%` and two hexadecimal digits, as in URLs: the broker's errors quote
+/// subjects. The empty name is `%`.
 pub(crate) fn of(prefix: &str, topic: &str) -> String {
     let mut subject = String::with_capacity(prefix.len() + topic.len());
     subject.push_str(prefix);
@@ -15,7 +16,7 @@ pub(crate) fn of(prefix: &str, topic: &str) -> String {
         subject.push('%');
     }
     for byte in topic.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>' | b'%') {
+        if byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>' | b'%' | b'"' | b'\\') {
             subject.push(char::from(byte));
         } else {
             let _ = write!(subject, "%{byte:02X}");
@@ -51,6 +52,7 @@ mod tests {
         assert_eq!(of("t.", ">"), "t.%3E");
         assert_eq!(of("t.", "a b\r\n"), "t.a%20b%0D%0A");
         assert_eq!(of("t.", "é"), "t.%C3%A9");
+        assert_eq!(of("t.", "\"\\"), "t.%22%5C");
         assert_eq!(of("t.", ""), "t.%");
     }
 

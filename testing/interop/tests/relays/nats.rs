@@ -1,9 +1,16 @@
 //! By nats-server.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use towline::relaying::{Envelope, NodeId};
 use towline::topics::{Topics, TopicsBuilder};
 use towline::{Message, Outgoing};
@@ -133,4 +140,51 @@ async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
         node.wait_for(|event| matches!(event, towline::topics::TopicsEvent::MessagesLost { .. }));
     assert_eq!(lost.await, 1);
     member.wait_for(1).await;
+}
+
+/// The broker's answers take longer than the relay waits before it asks again.
+#[tokio::test]
+#[ignore = "needs nats-server: cargo xtask test --only relays"]
+async fn a_broker_that_is_far_away_confirms_a_join() {
+    let server = Server::new(start);
+    let far = far_away(server.address, Duration::from_millis(700)).await;
+    let settings = Settings { interest_timeout: Duration::from_secs(20), ..Settings::default() };
+    let topics = Nats::topics_at(Topics::builder(), &settings, &format!("nats://{far}")).await;
+    let topic = topics.topic("far").unwrap();
+    let member = Member::new();
+    assert!(soon("a join", topic.join(&member.connection)).await.unwrap());
+}
+
+/// Returns an address where all bytes from and to a server take this time.
+async fn far_away(server: SocketAddr, delay: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = TcpStream::connect(server).await.unwrap().into_split();
+            tokio::spawn(carry(from_client, to_server, delay));
+            tokio::spawn(carry(from_server, to_client, delay));
+        }
+    });
+    address
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let reading = async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok(len @ 1..) = from.read(&mut buffer).await {
+            sender.send((Instant::now() + delay, buffer[..len].to_vec())).unwrap();
+        }
+    };
+    let writing = async {
+        while let Some((at, bytes)) = receiver.recv().await {
+            sleep_until(at).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(reading, writing);
 }
