@@ -41,8 +41,14 @@ pub(crate) struct Groups {
     id: u64,
     /// Sorted by key.
     entries: Vec<Entry>,
-    /// How many messages of groups are kept.
-    kept: usize,
+    kept: Total,
+}
+
+/// The messages of groups that are kept.
+#[derive(Default)]
+struct Total {
+    messages: usize,
+    bytes: usize,
 }
 
 struct Entry {
@@ -68,6 +74,7 @@ struct Slow {
 
 struct Kept {
     broadcast: Arc<Mutex<Broadcast>>,
+    len: usize,
     compress: Compress,
 }
 
@@ -126,8 +133,9 @@ impl Prepared {
 
     fn keep(&mut self) -> Kept {
         let Self { broadcast, compress, later, .. } = self;
+        let len = Outgoing::from(&mut *broadcast).len();
         let shared = later.get_or_insert_with(|| Arc::new(Mutex::new(broadcast.clone())));
-        Kept { broadcast: shared.clone(), compress: *compress }
+        Kept { broadcast: shared.clone(), len, compress: *compress }
     }
 }
 
@@ -152,6 +160,18 @@ fn is_full(session: &mut Session, writer: &mut Writer) -> bool {
     session.is_open() && session.is_full()
 }
 
+impl Total {
+    fn add(&mut self, kept: &Kept) {
+        self.messages += 1;
+        self.bytes += kept.len;
+    }
+
+    fn remove(&mut self, kept: &Kept) {
+        self.messages -= 1;
+        self.bytes -= kept.len;
+    }
+}
+
 impl Slow {
     fn skip(&mut self, messages: u64) {
         self.skipped += messages;
@@ -167,11 +187,17 @@ impl Slow {
     }
 
     /// Sends kept messages while there is room. Returns how many.
-    fn send_kept(&mut self, session: &mut Session, writer: &mut Writer) -> usize {
+    fn send_kept(
+        &mut self,
+        session: &mut Session,
+        writer: &mut Writer,
+        total: &mut Total,
+    ) -> usize {
         let mut sent = 0;
         while !self.awaits_notice && !self.kept.is_empty() && !session.is_full() {
             self.tell(session, writer);
             let Some(kept) = self.kept.pop_front() else { break };
+            total.remove(&kept);
             if !kept.send(session, writer) {
                 break;
             }
@@ -192,7 +218,11 @@ impl Groups {
         match self.position(GroupKey::of(&group)) {
             Ok(_) => false,
             Err(at) => {
-                self.entries.reserve_exact(1);
+                if self.entries.len() == self.entries.capacity() {
+                    // Few groups take no memory in vain; many are not copied at each insertion.
+                    let len = self.entries.len();
+                    self.entries.reserve_exact(if len < 16 { 1 } else { len / 4 });
+                }
                 self.entries.insert(at, Entry { group, since, slow: None });
                 true
             }
@@ -203,7 +233,9 @@ impl Groups {
     #[must_use]
     pub(crate) fn remove(&mut self, key: GroupKey) -> Option<Arc<dyn Group>> {
         let entry = self.entries.remove(self.position(key).ok()?);
-        self.kept -= entry.slow.map_or(0, |slow| slow.kept.len());
+        for kept in entry.slow.iter().flat_map(|slow| &slow.kept) {
+            self.kept.remove(kept);
+        }
         Some(entry.group)
     }
 
@@ -215,12 +247,18 @@ impl Groups {
     /// Whether no message waits for room.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
-        self.kept == 0 && self.newest.is_none()
+        self.kept.messages == 0 && self.newest.is_none()
     }
 
     /// Whether messages of groups are kept.
     pub(crate) fn keeps(&self) -> bool {
-        self.kept > 0
+        self.kept.messages > 0
+    }
+
+    /// How many bytes are kept until there is room. Connections share the memory of a message, and it
+    /// counts for each.
+    pub(crate) fn held(&self) -> usize {
+        self.newest.as_ref().map_or(0, |newest| newest.len()).saturating_add(self.kept.bytes)
     }
 
     /// How many messages of the group the member has missed.
@@ -229,33 +267,36 @@ impl Groups {
         entry.and_then(|entry| entry.slow.as_ref()).map_or(0, |slow| slow.skipped)
     }
 
-    pub(crate) fn has(&self, key: GroupKey) -> bool {
+    pub(crate) fn contains(&self, key: GroupKey) -> bool {
         self.position(key).is_ok()
     }
 
     /// Sends kept messages while there is room. Returns whether any were sent.
     pub(crate) fn send_kept(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
-        let before = self.kept;
-        for entry in &mut self.entries {
-            if self.kept == 0 || !session.is_open() || session.is_full() {
+        let Self { entries, kept, .. } = self;
+        let mut is_any = false;
+        for entry in entries {
+            if kept.messages == 0 || !session.is_open() || session.is_full() {
                 break;
             }
             let Some(slow) = &mut entry.slow else { continue };
-            let sent = slow.send_kept(session, writer);
+            let sent = slow.send_kept(session, writer, kept);
             if sent > 0 {
-                self.kept -= sent;
+                is_any = true;
                 entry.group.delivered_later(sent as u64);
             }
         }
-        self.kept != before
+        is_any
     }
 
-    /// Queues messages of a group that this member has room for.
+    /// Queues messages of a group that this member has room for. It has none if the room `is_taken`: a
+    /// sender waits for it.
     pub(super) fn offer(
         &mut self,
         session: &mut Session,
         writer: &mut Writer,
         offer: &mut Offer<'_>,
+        is_taken: bool,
     ) -> Offered {
         let mut offered = Offered::default();
         let Ok(at) = self.position(offer.key) else { return offered };
@@ -263,7 +304,7 @@ impl Groups {
         if let Some(slow) = &mut self.entries[at].slow {
             slow.awaits_notice = false;
         }
-        if self.kept > 0 && !is_full(session, writer) {
+        if self.keeps() && !is_taken && !is_full(session, writer) {
             offered.is_queued = self.send_kept(session, writer);
         }
         let Self { id, entries, kept, .. } = self;
@@ -273,7 +314,7 @@ impl Groups {
                 continue;
             }
             let is_behind = entry.slow.as_ref().is_some_and(|slow| !slow.kept.is_empty());
-            if !is_behind && !is_full(session, writer) {
+            if !is_behind && !is_taken && !is_full(session, writer) {
                 if let Some(slow) = &mut entry.slow {
                     slow.tell(session, writer);
                 }
@@ -292,13 +333,15 @@ impl Groups {
                 }
                 IfSlow::KeepNewest(most) => {
                     if slow.kept.len() >= most.get() {
-                        slow.kept.pop_front();
-                        *kept -= 1;
+                        if let Some(oldest) = slow.kept.pop_front() {
+                            kept.remove(&oldest);
+                        }
                         slow.skip(1);
                         offered.skipped += 1;
                     }
-                    slow.kept.push_back(prepared.keep());
-                    *kept += 1;
+                    let newest = prepared.keep();
+                    kept.add(&newest);
+                    slow.kept.push_back(newest);
                 }
                 IfSlow::Close => {
                     offered.skipped += 1;
