@@ -59,7 +59,9 @@ impl Barrier {
             }
             // There may be no room for another number, while the first one is on its way back.
             tokio::select! {
-                sent = self.mark() => drop(sent?),
+                sent = self.mark() => {
+                    sent?;
+                }
                 _ = &mut reached => return Ok(()),
             }
         }
