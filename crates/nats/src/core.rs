@@ -112,12 +112,26 @@ impl Core {
         let _ = self.barrier.pass().await;
     }
 
+    /// Reports subscriptions that the broker has refused after a join has returned, such as those that
+    /// the client repeats on a new connection.
+    fn report_refused(&self, incoming: &Incoming) {
+        let subscribed = |subject: &str| {
+            let topic = subject::topic(&self.prefix, subject)?;
+            Some(self.subscriptions().get_key_value(&*topic)?.0.clone())
+        };
+        for topic in self.events.take_topics(subscribed) {
+            tracing::debug!(topic = &*topic, "NATS refuses a subscription that stood");
+            incoming.interest_lost(&topic);
+        }
+    }
+
     /// Watches the connection.
     pub(crate) async fn watch(self: Arc<Self>, incoming: Incoming) {
         let mut link = Link { core: &self, incoming: &incoming, connects: 0, is_up: true };
         link.connects = link.seen().1;
         loop {
             link.look().await;
+            self.report_refused(&incoming);
             tokio::select! {
                 () = self.events.changed.notified() => {}
                 () = sleep(self.poll) => {}

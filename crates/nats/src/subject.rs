@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use percent_encoding::percent_decode_str;
+
 use crate::error::Error;
 
 /// Returns the subject of a topic: the prefix and one token. Different topics have different subjects.
@@ -23,6 +25,13 @@ pub(crate) fn of(prefix: &str, topic: &str) -> String {
         }
     }
     subject
+}
+
+/// Returns the topic of a subject, unless it is another program's.
+pub(crate) fn topic(prefix: &str, subject: &str) -> Option<String> {
+    let token = subject.strip_prefix(prefix)?;
+    let token = if token == "%" { "" } else { token };
+    Some(percent_decode_str(token).decode_utf8().ok()?.into_owned())
 }
 
 /// Checks that prefix and token are a subject.
@@ -62,6 +71,10 @@ mod tests {
         let subjects: std::collections::HashSet<_> =
             names.iter().map(|name| of("t.", name)).collect();
         assert_eq!(subjects.len(), names.len());
+        for name in names {
+            assert_eq!(topic("t.", &of("t.", name)).as_deref(), Some(name));
+        }
+        assert_eq!(topic("t.", "other.a"), None);
     }
 
     #[test]

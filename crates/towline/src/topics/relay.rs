@@ -124,6 +124,11 @@ impl Incoming {
         self.report(TopicsEvent::RelayBack);
     }
 
+    /// Reports that the broker refuses the interest in a topic that stood before.
+    pub fn interest_lost(&self, topic: &str) {
+        self.report(TopicsEvent::InterestLost { topic: Arc::from(topic) });
+    }
+
     /// Reports that this many messages are lost, in either direction.
     pub fn messages_lost(&self, messages: u64) {
         self.report(TopicsEvent::MessagesLost { messages });

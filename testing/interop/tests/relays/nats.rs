@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use towline::relaying::{Envelope, NodeId};
-use towline::topics::{Topics, TopicsBuilder};
+use towline::topics::{Topics, TopicsBuilder, TopicsEvent};
 use towline::{Message, Outgoing};
 use towline_nats::{NatsRelay, async_nats};
 
@@ -129,6 +129,34 @@ async fn a_subscription_that_the_broker_refuses_fails_the_join() {
     assert!(soon("a join", allowed.join(&member.connection)).await.unwrap());
 }
 
+/// The broker comes back with fewer rights for the user.
+#[tokio::test]
+#[ignore = "needs nats-server: cargo xtask test --only relays"]
+async fn a_subscription_that_is_refused_later_is_reported() {
+    let mut server = Server::new(|port, directory| {
+        let config = directory.join("config");
+        let allowed = if config.exists() { "_INBOX.>" } else { ">" };
+        let users = format!(
+            r#"authorization {{ users = [{{ user: u, password: p, permissions: {{
+                subscribe: "{allowed}", publish: ">" }} }}] }}"#
+        );
+        std::fs::write(&config, users).unwrap();
+        let mut command = start(port, directory);
+        command.arg("--config").arg(config);
+        command
+    });
+    let url = format!("nats://u:p@{}", server.address);
+    let topics = Nats::topics_at(Topics::builder(), &Settings::default(), &url).await;
+    let events = topics.events();
+    let mut node = Node { topics, events };
+    let _member = Member::of(&node, "Room \"7\"").await;
+    server.kill();
+    node.wait_until_lost().await;
+    server.start_again();
+    let refused = TopicsEvent::InterestLost { topic: "Room \"7\"".into() };
+    node.wait_for(|event| *event == refused).await;
+}
+
 #[tokio::test]
 #[ignore = "needs nats-server: cargo xtask test --only relays"]
 async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
@@ -136,8 +164,7 @@ async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
     let mut node = Node::new::<Nats>(&server).await;
     let member = Member::of(&node, "long").await;
     node.publish("long", vec![0; 1 << 20]).await;
-    let lost =
-        node.wait_for(|event| matches!(event, towline::topics::TopicsEvent::MessagesLost { .. }));
+    let lost = node.wait_for(|event| matches!(event, TopicsEvent::MessagesLost { .. }));
     assert_eq!(lost.await, 1);
     member.wait_for(1).await;
 }
