@@ -107,7 +107,9 @@ impl Builder {
     }
 
     /// Sets how many bytes can be queued on their way to the broker. When half of it is in use,
-    /// publishers wait, at most a second each. Messages that have no room are lost. Default: 8 MiB.
+    /// publishers wait, at most a second each. Messages that have no room are lost. The client holds up
+    /// to 1 MiB and one message more, whatever its
+    /// [`client_capacity`](ConnectOptions::client_capacity) is. Default: 8 MiB.
     pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
         self.max_outbox_bytes = bytes;
         self

@@ -13,14 +13,14 @@ use tokio::time::{sleep, timeout};
 use towline::relaying::{Envelope, Inbox, NodeId, Outbox};
 use towline::topics::Incoming;
 
-use crate::barrier::{Barrier, client_error};
+use crate::barrier::{Barrier, Mark, client_error};
 use crate::error::Error;
 use crate::events::Events;
 use crate::subject;
 
-/// How long a number may take to come back before another one is sent: the connection may have been
-/// lost meanwhile.
-const ATTEMPT: Duration = Duration::from_secs(1);
+/// How many bytes are in the client before the relay waits for the broker. The client's own queue counts
+/// messages, not bytes.
+const WINDOW: usize = 1 << 20;
 
 pub(crate) struct Core {
     pub(crate) client: Client,
@@ -52,7 +52,7 @@ impl Core {
             let subscriber = self.client.subscribe(subject.clone()).await.map_err(client_error)?;
             // It is read from now on, so that it never fills while the broker takes its time.
             let reading = Reading::start(self, topic.into(), subscriber);
-            self.confirm().await?;
+            self.barrier.pass().await?;
             Ok(reading)
         };
         let limit = self.interest_timeout;
@@ -66,21 +66,12 @@ impl Core {
         Ok(())
     }
 
-    /// Waits until the broker has handled all that was sent before, over as many connections as it
-    /// takes.
-    async fn confirm(&self) -> Result<(), Error> {
-        loop {
-            if let Ok(confirmed) = timeout(ATTEMPT, self.barrier.pass()).await {
-                return confirmed;
-            }
-        }
-    }
-
     pub(crate) async fn unsubscribe(&self, topic: &str) {
         let reading = self.subscriptions().remove(topic);
         if let Some(reading) = reading {
             reading.abort();
-            // Once it has ended, nothing more of this subscription is delivered.
+            // Once it has ended, no more of this subscription is read. What the inbox has of it is still
+            // delivered, to members that have joined again meanwhile.
             let _ = reading.await;
         }
     }
@@ -98,7 +89,7 @@ impl Core {
             Ok(envelope) if envelope.node == Some(self.node) => {}
             Ok(envelope) => inbox.push(topic, envelope.message, envelope.compress),
             Err(error) => {
-                tracing::warn!(topic = &**topic, %error, "a message from NATS is dropped");
+                tracing::debug!(topic = &**topic, %error, "a message from NATS is dropped");
                 self.events.losses.add(1);
             }
         }
@@ -106,16 +97,32 @@ impl Core {
 
     /// Sends what is published, until the relay is dropped.
     pub(crate) async fn write(self: Arc<Self>) {
+        let mut window = Window::default();
         while let Some((subject, payload)) = self.outbox.next().await {
             let len = payload.len();
+            window.bytes += subject.len() + len;
             if let Err(error) = self.client.publish(subject, payload).await {
-                tracing::warn!(bytes = len, %error, "NATS does not take a message");
+                tracing::debug!(bytes = len, %error, "NATS does not take a message");
                 self.events.losses.add(1);
             }
+            window.slide(&self.barrier).await;
         }
         // A flush can return while the connection has not taken all, and the client drops the rest
         // when its last handle is dropped.
         let _ = self.barrier.pass().await;
+    }
+
+    /// Reports subscriptions that the broker has refused after a join has returned, such as those that
+    /// the client repeats on a new connection.
+    fn report_refused(&self, incoming: &Incoming) {
+        let subscribed = |subject: &str| {
+            let topic = subject::topic(&self.prefix, subject)?;
+            Some(self.subscriptions().get_key_value(&*topic)?.0.clone())
+        };
+        for topic in self.events.take_topics(subscribed) {
+            tracing::debug!(topic = &*topic, "NATS refuses a subscription that stood");
+            incoming.interest_lost(&topic);
+        }
     }
 
     /// Watches the connection.
@@ -124,11 +131,36 @@ impl Core {
         link.connects = link.seen().1;
         loop {
             link.look().await;
+            self.report_refused(&incoming);
             tokio::select! {
                 () = self.events.changed.notified() => {}
                 () = sleep(self.poll) => {}
             }
         }
+    }
+}
+
+/// What the client holds of what was published: at most two halves, and one message.
+#[derive(Default)]
+struct Window {
+    /// Since the mark.
+    bytes: usize,
+    /// After the older half.
+    mark: Option<Mark>,
+}
+
+impl Window {
+    /// Waits for the older half, if the newer one is full.
+    async fn slide(&mut self, barrier: &Barrier) {
+        if self.bytes < WINDOW / 2 {
+            return;
+        }
+        self.bytes = 0;
+        if let Some(mark) = self.mark.take() {
+            // The client is closed after an error: it takes no messages, and holds none.
+            let _ = barrier.reach(mark).await;
+        }
+        self.mark = barrier.mark().await.ok();
     }
 }
 
@@ -148,6 +180,13 @@ impl Link<'_> {
         (self.core.client.connection_state() == State::Connected, connects)
     }
 
+    /// Waits until this is not the connection any more.
+    async fn changes(&self, connects: u64) {
+        while self.seen() == (true, connects) {
+            sleep(self.core.poll).await;
+        }
+    }
+
     async fn look(&mut self) {
         loop {
             let (is_connected, connects) = self.seen();
@@ -158,10 +197,14 @@ impl Link<'_> {
                 return;
             }
             // The client has subscribed again to all, but the broker may not have read that yet.
-            match timeout(ATTEMPT, self.core.barrier.pass()).await {
-                Ok(Ok(())) if self.seen() == (true, connects) => self.back(connects),
-                Ok(Ok(())) | Err(_) => {}
-                Ok(Err(_)) => return,
+            let passed = tokio::select! {
+                passed = self.core.barrier.pass() => passed,
+                () = self.changes(connects) => continue,
+            };
+            match passed {
+                Ok(()) if self.seen() == (true, connects) => self.back(connects),
+                Ok(()) => {}
+                Err(_) => return,
             }
         }
     }

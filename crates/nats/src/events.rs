@@ -22,7 +22,7 @@ pub(crate) struct Events {
 struct State {
     /// The last error.
     reason: Option<String>,
-    /// What the broker's last errors refuse.
+    /// The subjects that the broker's last errors refuse.
     denied: VecDeque<String>,
 }
 
@@ -35,10 +35,14 @@ impl Events {
             Event::ServerError(error) => {
                 let error = error.to_string();
                 let mut state = self.lock();
-                if error.to_ascii_lowercase().contains("permissions violation for subscription") {
-                    tracing::warn!(%error, "NATS refuses a subscription");
+                let subject = error.split('"').nth(1);
+                if let Some(subject) = subject
+                    && error.to_ascii_lowercase().contains("permissions violation for subscription")
+                {
+                    tracing::debug!(%error, "NATS refuses a subscription");
                     state.denied.truncate(MOST_DENIED - 1);
-                    state.denied.push_front(error.clone());
+                    state.denied.push_front(subject.to_owned());
+                    self.changed.notify_one();
                 }
                 state.reason = Some(error);
             }
@@ -54,11 +58,23 @@ impl Events {
 
     /// Takes what says that the broker refuses a subscription to this subject.
     pub(crate) fn take_denied(&self, subject: &str) -> bool {
-        let quoted = format!("\"{subject}\"");
         let mut state = self.lock();
         let before = state.denied.len();
-        state.denied.retain(|error| !error.contains(&quoted));
+        state.denied.retain(|denied| denied != subject);
         state.denied.len() != before
+    }
+
+    /// Takes the refused subjects that are of some topic, and returns the topics.
+    pub(crate) fn take_topics(&self, topic: impl Fn(&str) -> Option<Arc<str>>) -> Vec<Arc<str>> {
+        let mut topics = Vec::new();
+        self.lock().denied.retain(|denied| match topic(denied) {
+            Some(topic) => {
+                topics.push(topic);
+                false
+            }
+            None => true,
+        });
+        topics
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

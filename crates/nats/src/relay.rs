@@ -45,6 +45,8 @@ struct Tasks {
     returner: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
+    /// The runtime that the relay was started on.
+    runtime: Option<Handle>,
 }
 
 impl NatsRelay {
@@ -68,6 +70,7 @@ impl Relay for NatsRelay {
             return;
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.runtime = Some(Handle::current());
         if let Some(mut returning) = tasks.returning.take() {
             let core = core.clone();
             tasks.returner = Some(tokio::spawn(async move {
@@ -123,17 +126,13 @@ impl Drop for NatsRelay {
         else {
             return;
         };
-        // What is queued leaves, if the broker takes it.
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move {
+        // What is queued leaves, if the broker takes it. This thread may have no runtime.
+        if let Some(runtime) = tasks.runtime.take() {
+            runtime.spawn(async move {
                 let _ = timeout(LAST, &mut writer).await;
                 writer.abort();
                 returner.abort();
-            })),
-            Err(_) => {
-                writer.abort();
-                returner.abort();
-            }
+            });
         }
     }
 }

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
+use percent_encoding::percent_decode_str;
+
 use crate::error::Error;
 
 /// Returns the subject of a topic: the prefix and one token. Different topics have different subjects.
 ///
-/// ASCII letters and digits and most ASCII punctuation stay. Other bytes, dots, wildcards, and `%` are
-/// `%` and two hexadecimal digits, as in URLs. The empty name is `%`.
+/// ASCII letters and digits and most ASCII punctuation stay. Other bytes, dots, wildcards, quotation
+/// marks, backslashes, and `%` are `%` and two hexadecimal digits, as in URLs: the broker's errors quote
+/// subjects. The empty name is `%`.
 pub(crate) fn of(prefix: &str, topic: &str) -> String {
     let mut subject = String::with_capacity(prefix.len() + topic.len());
     subject.push_str(prefix);
@@ -15,13 +18,20 @@ pub(crate) fn of(prefix: &str, topic: &str) -> String {
         subject.push('%');
     }
     for byte in topic.bytes() {
-        if byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>' | b'%') {
+        if byte.is_ascii_graphic() && !matches!(byte, b'.' | b'*' | b'>' | b'%' | b'"' | b'\\') {
             subject.push(char::from(byte));
         } else {
             let _ = write!(subject, "%{byte:02X}");
         }
     }
     subject
+}
+
+/// Returns the topic of a subject, unless it is another program's.
+pub(crate) fn topic(prefix: &str, subject: &str) -> Option<String> {
+    let token = subject.strip_prefix(prefix)?;
+    let token = if token == "%" { "" } else { token };
+    Some(percent_decode_str(token).decode_utf8().ok()?.into_owned())
 }
 
 /// Checks that prefix and token are a subject.
@@ -51,6 +61,7 @@ mod tests {
         assert_eq!(of("t.", ">"), "t.%3E");
         assert_eq!(of("t.", "a b\r\n"), "t.a%20b%0D%0A");
         assert_eq!(of("t.", "é"), "t.%C3%A9");
+        assert_eq!(of("t.", "\"\\"), "t.%22%5C");
         assert_eq!(of("t.", ""), "t.%");
     }
 
@@ -60,6 +71,10 @@ mod tests {
         let subjects: std::collections::HashSet<_> =
             names.iter().map(|name| of("t.", name)).collect();
         assert_eq!(subjects.len(), names.len());
+        for name in names {
+            assert_eq!(topic("t.", &of("t.", name)).as_deref(), Some(name));
+        }
+        assert_eq!(topic("t.", "other.a"), None);
     }
 
     #[test]

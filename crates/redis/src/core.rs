@@ -65,8 +65,17 @@ impl Core {
         self.wanted().keys().cloned().collect()
     }
 
-    pub(crate) fn is_wanted(&self, channel: &str) -> bool {
-        self.wanted().contains_key(channel)
+    /// Begins a session that has subscribed to these channels. If some of them are not wanted any more,
+    /// it does not begin: unsubscribe from them, which are returned, and try again. After the beginning,
+    /// it is each [`unsubscribe`](Self::unsubscribe) that does so.
+    pub(crate) fn begin(&self, sink: &PubSubSink, subscribed: &[String]) -> Vec<String> {
+        let wanted = self.wanted();
+        let is_stale = |channel: &&String| !wanted.contains_key(*channel);
+        let stale: Vec<_> = subscribed.iter().filter(is_stale).cloned().collect();
+        if stale.is_empty() {
+            self.session.send_replace(Some(sink.clone()));
+        }
+        stale
     }
 
     /// Subscribes to a topic. When this has returned, the broker knows.
@@ -119,7 +128,7 @@ impl Core {
             Ok(envelope) if envelope.node == Some(self.node) => {}
             Ok(envelope) => inbox.push(&topic, envelope.message, envelope.compress),
             Err(error) => {
-                tracing::warn!(topic = &*topic, %error, "a message from Redis is dropped");
+                tracing::debug!(topic = &*topic, %error, "a message from Redis is dropped");
                 self.losses.add(1);
             }
         }

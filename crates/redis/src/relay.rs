@@ -42,6 +42,8 @@ struct Tasks {
     first: Option<Session>,
     driver: Option<JoinHandle<()>>,
     reporter: Option<JoinHandle<()>>,
+    /// The runtime that the relay was started on.
+    runtime: Option<Handle>,
 }
 
 impl RedisRelay {
@@ -61,6 +63,7 @@ impl Relay for RedisRelay {
         let core = &self.core;
         let inbox = Inbox::new(incoming.clone(), core.losses.clone(), core.max_inbox_bytes);
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.runtime = Some(Handle::current());
         let Some(first) = tasks.first.take() else { return };
         if core.inbox.set(inbox).is_err() {
             return;
@@ -106,14 +109,13 @@ impl Drop for RedisRelay {
             reporter.abort();
         }
         let Some(mut driver) = tasks.driver.take() else { return };
-        // What is queued leaves, if the broker takes it.
-        match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move {
+        // What is queued leaves, if the broker takes it. This thread may have no runtime.
+        if let Some(runtime) = tasks.runtime.take() {
+            runtime.spawn(async move {
                 if timeout(LAST, &mut driver).await.is_err() {
                     driver.abort();
                 }
-            })),
-            Err(_) => driver.abort(),
+            });
         }
     }
 }

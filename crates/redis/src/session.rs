@@ -1,5 +1,6 @@
 //! The connections to the broker, as long as they last, and the next ones.
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +39,6 @@ pub(crate) struct Session {
     sink: PubSubSink,
     stream: PubSubStream,
     publisher: MultiplexedConnection,
-    /// The channels that were subscribed to from the beginning.
-    subscribed: Vec<String>,
 }
 
 /// Why a session is over.
@@ -58,18 +57,29 @@ impl Session {
                 .set_connection_timeout(Some(LIMIT))
                 .set_response_timeout(None);
             let publisher = client.get_multiplexed_async_connection_with_config(&config).await?;
-            Ok(Self { sink, stream, publisher, subscribed: Vec::new() })
+            Ok(Self { sink, stream, publisher })
         };
         within(connecting).await
     }
 
-    /// Subscribes to all that is wanted.
-    async fn subscribe(&mut self, core: &Core) -> RedisResult<()> {
-        self.subscribed = core.all_wanted();
-        for channels in self.subscribed.chunks(AT_ONCE) {
+    /// Subscribes to all that is wanted, and lets the relay use this session.
+    async fn begin(&mut self, core: &Core) -> RedisResult<()> {
+        let mut subscribed = core.all_wanted();
+        for channels in subscribed.chunks(AT_ONCE) {
             within(self.sink.subscribe(channels)).await?;
         }
-        Ok(())
+        loop {
+            let stale = core.begin(&self.sink, &subscribed);
+            if stale.is_empty() {
+                return Ok(());
+            }
+            for channels in stale.chunks(AT_ONCE) {
+                within(self.sink.unsubscribe(channels)).await?;
+            }
+            // One of these that is wanted again is subscribed to when the session has begun.
+            let stale: HashSet<_> = stale.into_iter().collect();
+            subscribed.retain(|channel| !stale.contains(channel));
+        }
     }
 
     /// Runs until the connections are lost.
@@ -87,25 +97,19 @@ impl Session {
 
 /// The task of a relay: from one session to the next.
 pub(crate) async fn drive(core: Arc<Core>, incoming: Incoming, first: Session) {
+    core.begin(&first.sink, &[]);
     let mut next = Some(first);
     let mut is_first = true;
     loop {
-        let mut session = match next.take() {
+        let session = match next.take() {
             Some(session) => session,
             None => connect(&core).await,
         };
-        core.session.send_replace(Some(session.sink.clone()));
         core.outbox.open();
         if !std::mem::take(&mut is_first) {
             core.losses.report_now(&incoming);
             tracing::info!("the relay has Redis back");
             incoming.back();
-        }
-        // Channels that the node has ceased to want since they were subscribed to.
-        for channel in std::mem::take(&mut session.subscribed) {
-            if !core.is_wanted(&channel) {
-                let _ = within(session.sink.unsubscribe(channel)).await;
-            }
         }
         let end = session.run(&core).await;
         core.session.send_replace(None);
@@ -117,7 +121,7 @@ pub(crate) async fn drive(core: Arc<Core>, incoming: Incoming, first: Session) {
     }
 }
 
-/// Connects and subscribes to all that is wanted, as often as it takes.
+/// Connects, and begins a session, as often as it takes.
 async fn connect(core: &Core) -> Session {
     let mut delay = DELAYS.0;
     loop {
@@ -126,7 +130,7 @@ async fn connect(core: &Core) -> Session {
         delay = (delay * 2).min(DELAYS.1);
         let attempt = async {
             let mut session = Session::new(&core.client).await?;
-            session.subscribe(core).await?;
+            session.begin(core).await?;
             Ok::<_, RedisError>(session)
         };
         match attempt.await {
@@ -173,7 +177,7 @@ async fn write(core: Arc<Core>, mut publisher: MultiplexedConnection) -> End {
         match within(publishing).await {
             Ok(replies) => batch.confirm(&replies),
             Err(error) if is_over(&error) => return End::Lost(error.to_string()),
-            Err(error) => tracing::warn!(%error, "Redis does not take messages"),
+            Err(error) => tracing::debug!(%error, "Redis does not take messages"),
         }
     }
     End::Dropped
@@ -206,9 +210,9 @@ impl Batch {
         for reply in replies {
             match reply {
                 Ok(Value::ServerError(error)) => {
-                    tracing::warn!(?error, "Redis does not take a message");
+                    tracing::debug!(?error, "Redis does not take a message");
                 }
-                Err(error) => tracing::warn!(%error, "Redis does not take a message"),
+                Err(error) => tracing::debug!(%error, "Redis does not take a message"),
                 Ok(_) => self.unconfirmed = self.unconfirmed.saturating_sub(1),
             }
         }

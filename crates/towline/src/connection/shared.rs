@@ -402,10 +402,9 @@ impl Core {
         if self.is_ended {
             return 0;
         }
-        let newest = self.groups.as_ref().and_then(|groups| groups.newest.as_ref());
-        let newest = newest.map_or(0, |newest| newest.len());
+        let kept = self.groups.as_ref().map_or(0, |groups| groups.held());
         let queued = self.session.outbound().queued_cost();
-        queued + newest + usize::try_from(self.receiver.held).unwrap_or(usize::MAX)
+        queued + kept + usize::try_from(self.receiver.held).unwrap_or(usize::MAX)
     }
 
     /// Leaves a queue of waiters, and counts the wait if it was for room.

@@ -228,6 +228,11 @@ impl Waiting {
         self.queue(until).is_some_and(|queue| !queue.woken.is_empty())
     }
 
+    /// Whether a waiter in the queue goes before others.
+    pub(crate) fn has_first(&self, until: Until) -> bool {
+        self.is_waiting(until) || self.is_expected(until)
+    }
+
     /// Wakes the next waiter in the queue.
     pub(crate) fn wake_next(&mut self, until: Until, wake: &mut Vec<Waker>) {
         if let Some(queues) = &mut self.0 {

@@ -13,7 +13,9 @@ pub enum WhenFull {
     /// is dropped. Use it for messages that describe the current state. It keeps one message for
     /// each such connection, whose memory the connections share.
     KeepNewest,
-    /// Ends the connection with 1008: a peer that can't keep up has to reconnect. Use it if no
-    /// message may be missing.
+    /// Ends the connection with 1008 (policy violation): a peer that can't keep up has to reconnect. Use
+    /// it if no message may be missing. For topics, [`SlowMember::Close`] uses 1013 (try again later).
+    ///
+    /// [`SlowMember::Close`]: crate::topics::SlowMember::Close
     Close,
 }

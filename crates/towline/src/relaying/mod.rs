@@ -17,4 +17,4 @@ mod inbox;
 pub use envelope::{Envelope, InvalidEnvelope, NodeId};
 pub use inbox::Inbox;
 pub use losses::Losses;
-pub use outbox::{Outbox, Refused};
+pub use outbox::{Outbox, PushError};

@@ -51,14 +51,14 @@ struct State {
 /// The error for a message that an [`Outbox`] does not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum PushError {
     /// There is no broker.
     Shut,
     /// The queue has no room.
     Full,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for PushError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Shut => "there is no connection to the broker",
@@ -67,7 +67,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for PushError {}
 
 impl Outbox {
     /// Returns an empty queue of at most this many bytes, which is open. Each message counts as its
@@ -88,17 +88,17 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// [`Refused::Full`] if it has no room, and [`Refused::Shut`] if the queue is
+    /// [`PushError::Full`] if it has no room, and [`PushError::Shut`] if the queue is
     /// [shut](Self::shut). An empty queue has room for any message.
-    pub fn push(&self, topic: String, payload: Bytes) -> Result<(), Refused> {
+    pub fn push(&self, topic: String, payload: Bytes) -> Result<(), PushError> {
         let cost = cost(&topic, &payload);
         {
             let mut state = self.lock();
             if !state.is_open || state.is_ended {
-                return Err(Refused::Shut);
+                return Err(PushError::Shut);
             }
             if !state.messages.is_empty() && state.bytes.saturating_add(cost) > self.max_bytes {
-                return Err(Refused::Full);
+                return Err(PushError::Full);
             }
             state.bytes = state.bytes.saturating_add(cost);
             state.messages.push_back((topic, payload));
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     /// Each of these messages counts 100 bytes.
-    fn push(outbox: &Outbox) -> Result<(), Refused> {
+    fn push(outbox: &Outbox) -> Result<(), PushError> {
         outbox.push("a".into(), Bytes::from_static(&[0; 35]))
     }
 
@@ -226,7 +226,7 @@ mod tests {
             outbox.push(number.to_string(), Bytes::new()).unwrap();
         }
         outbox.end();
-        assert_eq!(outbox.push("late".into(), Bytes::new()), Err(Refused::Shut));
+        assert_eq!(outbox.push("late".into(), Bytes::new()), Err(PushError::Shut));
         for number in 0..3 {
             assert_eq!(outbox.next().await.unwrap().0, number.to_string());
         }
@@ -239,13 +239,13 @@ mod tests {
         for _ in 0..10 {
             push(&outbox).unwrap();
         }
-        assert_eq!(push(&outbox), Err(Refused::Full));
+        assert_eq!(push(&outbox), Err(PushError::Full));
         outbox.next().await.unwrap();
         push(&outbox).unwrap();
 
         let outbox = Outbox::new(10);
         push(&outbox).unwrap();
-        assert_eq!(push(&outbox), Err(Refused::Full));
+        assert_eq!(push(&outbox), Err(PushError::Full));
     }
 
     #[tokio::test(start_paused = true)]
@@ -273,7 +273,7 @@ mod tests {
         outbox.room().unwrap().await;
         assert_eq!(start.elapsed(), PATIENCE);
         assert!(outbox.room().is_none(), "the next publisher waits, too");
-        assert_eq!(push(&outbox), Err(Refused::Full));
+        assert_eq!(push(&outbox), Err(PushError::Full));
         outbox.next().await.unwrap();
         assert!(outbox.room().is_some(), "the broker takes messages again");
     }
@@ -288,7 +288,7 @@ mod tests {
         assert!(room.is_pending());
         assert_eq!(outbox.shut(), 10);
         assert!(room.is_ready());
-        assert_eq!(push(&outbox), Err(Refused::Shut));
+        assert_eq!(push(&outbox), Err(PushError::Shut));
         outbox.open();
         push(&outbox).unwrap();
     }

@@ -142,6 +142,7 @@ impl State {
             moment,
             if_slow: self.options.slow.policy(),
             tells: self.options.notice.is_some(),
+            is_taken: false,
         }
     }
 

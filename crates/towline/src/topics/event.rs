@@ -21,6 +21,12 @@ pub enum TopicsEvent {
         /// How many.
         messages: u64,
     },
+    /// The relay gets no messages of this topic any more, since the broker refuses its interest. Members
+    /// on this node stay members. The relay asks again when all have left and the next one joins.
+    InterestLost {
+        /// The name of the topic.
+        topic: Arc<str>,
+    },
     /// This many events were missed, because they came faster than they were received.
     Missed(u64),
 }

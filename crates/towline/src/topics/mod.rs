@@ -32,7 +32,7 @@
 //!   [told](TopicOptions::notice). Nothing else is skipped. What is queued at a connection that is then
 //!   lost is lost with it.
 //! - **Nobody waits for a member.** [`publish`](Topic::publish) is ready at once, unless this node is
-//!   behind with its own work. A peer that stops reading costs a bounded amount of memory, and delays
+//!   behind with its own work, or a [relay](Relay::room) slows its publishers down. A peer that stops reading costs a bounded amount of memory, and delays
 //!   no other member.
 //! - **Bursts leave together.** Messages that are published before the publisher yields, or while
 //!   earlier ones are being delivered, are one write for each member, as far as there is room.
@@ -49,9 +49,9 @@
 //!
 //! # What it costs
 //!
-//! A connection that is in no topic has nothing for them but a pointer. The first topic of a connection costs about
-//! 110 bytes, each further one about 70; a topic about 400 and its name. Publishing locks the topic for
-//! a moment and does not look at the members. A task delivers, and lives as long as there is something
+//! A connection that is in no topic has nothing for them but a pointer. The first topic of a connection
+//! costs about 110 bytes, each further one about 70; a topic about 400 and its name. Publishing locks
+//! the topic for a moment and does not look at the members. A task delivers, and lives as long as there is something
 //! to deliver. Topics share no lock that every publisher takes.
 //!
 //! # The life of a topic

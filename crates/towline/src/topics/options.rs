@@ -11,7 +11,9 @@ use crate::connection::IfSlow;
 /// The policy for members that are slow: those whose outgoing queue is
 /// [full](crate::Config::send_high_water_mark) when a message of the topic is delivered.
 ///
-/// A publisher never waits for a member, whatever the policy is.
+/// A member whose own [`send`](crate::Sender::send) waits for room counts as slow, too, until that has
+/// its turn, except for [`Close`](Self::Close). A publisher never waits for a member, whatever the policy
+/// is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowMember {
@@ -23,7 +25,8 @@ pub enum SlowMember {
     /// current state. The members that keep a message share its memory.
     KeepNewest(NonZeroUsize),
     /// The connection is ended with 1013 (try again later). Use it if no message may be missing: the
-    /// client has to connect again and ask for what it has missed.
+    /// client has to connect again and ask for what it has missed. The code invites it to, while a
+    /// broadcast with [`WhenFull::Close`](crate::WhenFull::Close) ends a connection with 1008.
     Close,
 }
 

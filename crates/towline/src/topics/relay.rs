@@ -20,7 +20,7 @@ pub type RelayError = Box<dyn StdError + Send + Sync>;
 ///
 /// A node tells the relay which topics have members on it, publishes each message to the relay once,
 /// and delivers what arrives to its own members. Delivery on the same node does not go through the
-/// relay, and never waits for it.
+/// relay, and does not wait for it.
 ///
 /// # What an implementation promises
 ///
@@ -46,8 +46,8 @@ pub trait Relay: Send + Sync + 'static {
     fn publish(&self, topic: &str, message: Outgoing<'_>);
 
     /// Returns a future that is ready when [`publish`](Self::publish) has room, or `None` if it has
-    /// room now. Publishers wait for it, so it must not wait for a broker that is gone. It reserves
-    /// nothing: publishers on several threads can be told of the same room, so accept some messages
+    /// room now. Each publisher waits for it after it has published, so it must not wait for a broker
+    /// that is gone. It reserves nothing: other publishers publish meanwhile, so accept some messages
     /// beyond it. Default: `None`.
     fn room(&self) -> Option<RelayFuture<'_, ()>> {
         None
@@ -122,6 +122,11 @@ impl Incoming {
     /// Reports that the broker is back and all interest stands again.
     pub fn back(&self) {
         self.report(TopicsEvent::RelayBack);
+    }
+
+    /// Reports that the broker refuses the interest in a topic that stood before.
+    pub fn interest_lost(&self, topic: &str) {
+        self.report(TopicsEvent::InterestLost { topic: Arc::from(topic) });
     }
 
     /// Reports that this many messages are lost, in either direction.

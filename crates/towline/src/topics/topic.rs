@@ -41,12 +41,14 @@ impl Topic {
     }
 
     /// Makes a connection a member. It gets all messages that are published after this has returned,
-    /// and none that were published before it was called. Returns `false` if it was a member already.
+    /// and none that were published on this node before it was called. Returns `false` if it was a
+    /// member already.
     ///
     /// The connection leaves by itself when it begins to close. A membership does not keep it open.
     ///
     /// With a [relay](crate::topics::Relay), the first join of a topic waits until the relay's
-    /// interest is known to stand: then this holds for messages that other nodes publish, too.
+    /// interest is known to stand. So the member gets all messages that other nodes publish after this
+    /// has returned, too. It can also get some that they published before, if these arrive later.
     ///
     /// # Errors
     ///
@@ -76,11 +78,16 @@ impl Topic {
     /// Publishes a message: each member gets it, on this node and, with a
     /// [relay](crate::topics::Relay), on all others.
     ///
-    /// It waits for no member and for no broker. It is ready at once unless the delivery to this
-    /// node's members is behind by more than
+    /// It waits for no member. It queues the message at once unless the delivery to this node's
+    /// members is behind by more than
     /// [`max_queued_bytes`](crate::topics::TopicOptions::max_queued_bytes): then it waits for
     /// that, which only needs the processor. Members that are slow are skipped, or whatever
     /// [`slow`](crate::topics::TopicOptions::slow) says.
+    ///
+    /// If the relay has no [room](crate::topics::Relay::room) for another message, it returns when
+    /// there is room, or when the relay stops waiting for the broker: after a second with `towline-nats`
+    /// and `towline-redis`. The message is queued for this node's members and for the relay before
+    /// that.
     ///
     /// The payload is shared between members, and compressed once for all that compress it alike, as
     /// by [`broadcast`](crate::Connections::broadcast). Messages that are published before the task
@@ -88,7 +95,9 @@ impl Topic {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the message is published to all or, if this is dropped while it waits, to none.
+    /// Cancel safe: the message is published to all, or to none if this is dropped while it waits for
+    /// the delivery on this node. If it is dropped while it waits for the relay, the message is
+    /// published.
     #[doc(alias("send", "emit", "broadcast"))]
     pub async fn publish<'m>(&self, message: impl Into<Outgoing<'m>>) {
         let (message, compress) = message.into().into_parts();
@@ -135,7 +144,7 @@ impl Topic {
     }
 
     /// Returns whether a connection is a member.
-    pub fn has(&self, member: &(impl AsRef<Sender> + ?Sized)) -> bool {
+    pub fn contains(&self, member: &(impl AsRef<Sender> + ?Sized)) -> bool {
         member.as_ref().shared.is_in(self.0.key())
     }
 
@@ -153,19 +162,23 @@ impl Topic {
 
 impl State {
     async fn publish(self: &Arc<Self>, publication: Publication) {
-        let relay = self.hub.relayed.as_ref().map(|relayed| &relayed.relay);
-        if let Some(room) = relay.and_then(|relay| relay.room()) {
-            room.await;
-        }
         self.admit(publication.message.len()).await;
-        // From here to the end there is no wait, so that it is published everywhere or nowhere.
+        // There is no wait until it is published everywhere. If this is dropped before, it is published
+        // nowhere.
+        let relay = self.hub.relayed.as_ref().map(|relayed| &relayed.relay);
         self.published.fetch_add(1, Ordering::Relaxed);
         if let Some(relay) = relay {
             let Publication { message, compress, .. } = &publication;
             let outgoing = Outgoing::from(message).compress(*compress);
-            alone(|| relay.publish(&self.name, outgoing));
+            if alone(|| relay.publish(&self.name, outgoing)).is_none() {
+                self.hub.event(TopicsEvent::MessagesLost { messages: 1 });
+            }
         }
         self.push(publication);
+        // The message has its place already. This only slows the publisher down.
+        if let Some(room) = relay.and_then(|relay| relay.room()) {
+            room.await;
+        }
     }
 }
 
@@ -188,18 +201,21 @@ impl Inlet for Hub {
         compress: Compress,
     ) -> Option<RelayFuture<'static, ()>> {
         let state = self.find(topic)?;
-        state.relayed.fetch_add(1, Ordering::Relaxed);
         if state.len() == 0 {
+            state.relayed.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         let len = message.len();
         let publication = Publication { message, compress, except: None };
+        // Counted with the push: a future that is dropped has delivered nothing.
         if state.try_admit(len) {
+            state.relayed.fetch_add(1, Ordering::Relaxed);
             state.push(publication);
             return None;
         }
         Some(Box::pin(async move {
             state.admit(len).await;
+            state.relayed.fetch_add(1, Ordering::Relaxed);
             state.push(publication);
         }))
     }

@@ -1,6 +1,9 @@
 //! The memory that all connections of a server hold together.
 
+use std::num::NonZeroUsize;
+
 use tokio::task::JoinHandle;
+use towline::topics::{SlowMember, TopicOptions, Topics};
 use towline::{
     Client, CloseCause, CloseCode, Config, Connection, Frame, Rate, Server, ServerHandle,
 };
@@ -302,4 +305,39 @@ async fn slowed_down_clients_that_hold_too_much_are_closed() {
     }
     let closed = server.stats().closed[&CloseCode::TRY_AGAIN_LATER];
     assert!((24..40).contains(&closed), "{closed} of 40");
+}
+
+/// Messages of topics that are kept for a slow member count, as long as they are kept.
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_of_a_topic_counts() {
+    let most = NonZeroUsize::new(3).unwrap();
+    let options = move |_: &str| TopicOptions::default().slow(SlowMember::KeepNewest(most));
+    let topics = Topics::builder().options(options).build();
+    let topic = topics.topic("room/7").unwrap();
+    let mut server = limited(8 * MIB);
+    let (slow, mut far) = pair(&mut server).await;
+    topic.join(&slow).await.unwrap();
+    slow.send(vec![7; 2 * MIB]).await.unwrap();
+    settle().await;
+    let before = held(&server.handle());
+    for _ in 0..5 {
+        topic.publish(vec![7; 100 * KIB]).await;
+        settle().await;
+    }
+    let kept = held(&server.handle()) - before;
+    assert_eq!((kept, topic.skipped(&slow)), (300 * KIB, 2));
+    for _ in 0..4 {
+        far.recv().await.unwrap().unwrap();
+    }
+    settle().await;
+    assert_eq!((held(&server.handle()), topic.stats().delivered), (0, 3));
+    // Those that are dropped with the membership don't count any more.
+    slow.send(vec![7; 2 * MIB]).await.unwrap();
+    topic.publish(vec![7; 100 * KIB]).await;
+    settle().await;
+    let before = held(&server.handle());
+    topic.leave(&slow);
+    slow.try_send("accounted anew").unwrap_err();
+    settle().await;
+    assert!(before - held(&server.handle()) >= 100 * KIB);
 }

@@ -75,6 +75,8 @@ async fn messages_of_a_topic_that_is_behind_stay_in_order() {
         push(&inbox, &one, number);
     }
     assert_eq!(texts(&far_one).await, numbers(100..150));
+    // Those that had to wait count once, too.
+    assert_eq!((topics.get("one").unwrap().stats().relayed, topics.stats().relayed), (150, 250));
     assert_eq!(losses.total(), 0);
 }
 

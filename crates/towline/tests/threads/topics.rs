@@ -55,7 +55,7 @@ fn a_member_gets_all_whoever_comes_and_goes() {
                 topic.join(&connection).await.unwrap();
                 if way == 0 {
                     assert!(topic.leave(&connection));
-                    assert!(!topic.has(&connection));
+                    assert!(!topic.contains(&connection));
                 }
                 if way < 2 {
                     connection.abort(CloseCode::NORMAL, "");
@@ -184,14 +184,14 @@ fn the_interest_stands_while_there_is_a_member() {
                         let times = any(3);
                         let joined = crate::model::poll_times(joining.as_mut(), times, false).await;
                         if !matches!(joined, Some(Ok(_))) {
-                            assert!(!topic.has(&connection));
+                            assert!(!topic.contains(&connection));
                             continue;
                         }
                     } else if topic.join(&connection).await.is_err() {
-                        assert!(!topic.has(&connection));
+                        assert!(!topic.contains(&connection));
                         continue;
                     }
-                    assert!(node.stands.load(SeqCst) && topic.has(&connection));
+                    assert!(node.stands.load(SeqCst) && topic.contains(&connection));
                     yield_now().await;
                     assert!(node.stands.load(SeqCst));
                     assert!(topic.leave(&connection));

@@ -1,11 +1,18 @@
 //! By nats-server.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use towline::relaying::{Envelope, NodeId};
-use towline::topics::{Topics, TopicsBuilder};
+use towline::topics::{Topics, TopicsBuilder, TopicsEvent};
 use towline::{Message, Outgoing};
 use towline_nats::{NatsRelay, async_nats};
 
@@ -122,6 +129,34 @@ async fn a_subscription_that_the_broker_refuses_fails_the_join() {
     assert!(soon("a join", allowed.join(&member.connection)).await.unwrap());
 }
 
+/// The broker comes back with fewer rights for the user.
+#[tokio::test]
+#[ignore = "needs nats-server: cargo xtask test --only relays"]
+async fn a_subscription_that_is_refused_later_is_reported() {
+    let mut server = Server::new(|port, directory| {
+        let config = directory.join("config");
+        let allowed = if config.exists() { "_INBOX.>" } else { ">" };
+        let users = format!(
+            r#"authorization {{ users = [{{ user: u, password: p, permissions: {{
+                subscribe: "{allowed}", publish: ">" }} }}] }}"#
+        );
+        std::fs::write(&config, users).unwrap();
+        let mut command = start(port, directory);
+        command.arg("--config").arg(config);
+        command
+    });
+    let url = format!("nats://u:p@{}", server.address);
+    let topics = Nats::topics_at(Topics::builder(), &Settings::default(), &url).await;
+    let events = topics.events();
+    let mut node = Node { topics, events };
+    let _member = Member::of(&node, "Room \"7\"").await;
+    server.kill();
+    node.wait_until_lost().await;
+    server.start_again();
+    let refused = TopicsEvent::InterestLost { topic: "Room \"7\"".into() };
+    node.wait_for(|event| *event == refused).await;
+}
+
 #[tokio::test]
 #[ignore = "needs nats-server: cargo xtask test --only relays"]
 async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
@@ -129,8 +164,54 @@ async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
     let mut node = Node::new::<Nats>(&server).await;
     let member = Member::of(&node, "long").await;
     node.publish("long", vec![0; 1 << 20]).await;
-    let lost =
-        node.wait_for(|event| matches!(event, towline::topics::TopicsEvent::MessagesLost { .. }));
+    let lost = node.wait_for(|event| matches!(event, TopicsEvent::MessagesLost { .. }));
     assert_eq!(lost.await, 1);
     member.wait_for(1).await;
+}
+
+/// The broker's answers take longer than the relay waits before it asks again.
+#[tokio::test]
+#[ignore = "needs nats-server: cargo xtask test --only relays"]
+async fn a_broker_that_is_far_away_confirms_a_join() {
+    let server = Server::new(start);
+    let far = far_away(server.address, Duration::from_millis(700)).await;
+    let settings = Settings { interest_timeout: Duration::from_secs(20), ..Settings::default() };
+    let topics = Nats::topics_at(Topics::builder(), &settings, &format!("nats://{far}")).await;
+    let topic = topics.topic("far").unwrap();
+    let member = Member::new();
+    assert!(soon("a join", topic.join(&member.connection)).await.unwrap());
+}
+
+/// Returns an address where all bytes from and to a server take this time.
+async fn far_away(server: SocketAddr, delay: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = TcpStream::connect(server).await.unwrap().into_split();
+            tokio::spawn(carry(from_client, to_server, delay));
+            tokio::spawn(carry(from_server, to_client, delay));
+        }
+    });
+    address
+}
+
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let reading = async move {
+        let mut buffer = vec![0; 4096];
+        while let Ok(len @ 1..) = from.read(&mut buffer).await {
+            sender.send((Instant::now() + delay, buffer[..len].to_vec())).unwrap();
+        }
+    };
+    let writing = async {
+        while let Some((at, bytes)) = receiver.recv().await {
+            sleep_until(at).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(reading, writing);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use towline_proto::{CloseCode, CloseFrame, Message, Outgoing, Refused};
 
-use crate::connection::groups::{Group, GroupKey, Offer, Offered};
+use crate::connection::groups::{Group, GroupKey, IfSlow, Offer, Offered};
 use crate::connection::shared::{Core, Shared};
 use crate::connection::waiting::Until;
 use crate::connection::work::Work;
@@ -31,7 +31,7 @@ impl Shared {
 
     /// Whether this connection is a member of a group.
     pub(crate) fn is_in(&self, key: GroupKey) -> bool {
-        self.lock().groups.as_ref().is_some_and(|groups| groups.has(key))
+        self.lock().groups.as_ref().is_some_and(|groups| groups.contains(key))
     }
 
     /// How many messages of a group were skipped at this connection.
@@ -46,7 +46,9 @@ impl Shared {
             let is_first = core.session.outbound().is_empty();
             let before = std::mem::take(&mut core.writer.work);
             let receiver = self.heard.position();
-            let Core { session, writer, groups, .. } = core;
+            let Core { session, writer, groups, waiting, .. } = core;
+            // A sender that waits goes first, as before kept messages. That is no reason to close.
+            offer.is_taken = offer.if_slow != IfSlow::Close && waiting.has_first(Until::Room);
             let offered = match groups {
                 Some(groups) if session.is_open() => groups.offer(session, writer, receiver, offer),
                 _ => Offered::default(),
@@ -114,7 +116,7 @@ impl Core {
     pub(crate) fn send_kept(&mut self) {
         let Self { session, writer, groups, waiting, .. } = self;
         if let Some(groups) = groups.as_mut().filter(|groups| groups.keeps())
-            && !waiting.is_waiting(Until::Room)
+            && !waiting.has_first(Until::Room)
             && groups.send_kept(session, writer)
         {
             writer.see_to(session);

@@ -48,8 +48,14 @@ pub(crate) struct Groups {
     id: u64,
     /// Sorted by key.
     entries: Vec<Entry>,
-    /// How many messages of groups are kept.
-    kept: usize,
+    kept: Total,
+}
+
+/// The messages of groups that are kept.
+#[derive(Default)]
+struct Total {
+    messages: usize,
+    bytes: usize,
 }
 
 struct Entry {
@@ -93,6 +99,9 @@ pub(crate) struct Offer<'b> {
     pub(crate) if_slow: IfSlow,
     /// Whether members are told what they have missed.
     pub(crate) tells: bool,
+    /// Whether a sender of the member waits for room, so that there is none for these messages. Set for
+    /// each member.
+    pub(crate) is_taken: bool,
 }
 
 /// The result of an offer to one member.
@@ -127,6 +136,18 @@ impl Entry {
     }
 }
 
+impl Total {
+    fn add(&mut self, kept: &Kept) {
+        self.messages += 1;
+        self.bytes += kept.len;
+    }
+
+    fn remove(&mut self, kept: &Kept) {
+        self.messages -= 1;
+        self.bytes -= kept.len;
+    }
+}
+
 impl Slow {
     fn skip(&mut self, messages: u64) {
         self.skipped += messages;
@@ -142,11 +163,17 @@ impl Slow {
     }
 
     /// Sends kept messages while there is room. Returns how many.
-    fn send_kept(&mut self, session: &mut Session, writer: &mut Writer) -> usize {
+    fn send_kept(
+        &mut self,
+        session: &mut Session,
+        writer: &mut Writer,
+        total: &mut Total,
+    ) -> usize {
         let mut sent = 0;
         while !self.awaits_notice && !self.kept.is_empty() && !session.is_full() {
             self.tell(session, writer);
             let Some(kept) = self.kept.pop_front() else { break };
+            total.remove(&kept);
             if !kept.send(session, writer) {
                 break;
             }
@@ -167,7 +194,11 @@ impl Groups {
         match self.position(GroupKey::of(&group)) {
             Ok(_) => false,
             Err(at) => {
-                self.entries.reserve_exact(1);
+                if self.entries.len() == self.entries.capacity() {
+                    // Few groups take no memory in vain; many are not copied at each insertion.
+                    let len = self.entries.len();
+                    self.entries.reserve_exact(if len < 16 { 1 } else { len / 4 });
+                }
                 self.entries.insert(at, Entry { group, since, slow: None });
                 true
             }
@@ -178,7 +209,9 @@ impl Groups {
     #[must_use]
     pub(crate) fn remove(&mut self, key: GroupKey) -> Option<Arc<dyn Group>> {
         let entry = self.entries.remove(self.position(key).ok()?);
-        self.kept -= entry.slow.map_or(0, |slow| slow.kept.len());
+        for kept in entry.slow.iter().flat_map(|slow| &slow.kept) {
+            self.kept.remove(kept);
+        }
         Some(entry.group)
     }
 
@@ -190,12 +223,18 @@ impl Groups {
     /// Whether no message waits for room.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
-        self.kept == 0 && self.newest.is_none()
+        self.kept.messages == 0 && self.newest.is_none()
     }
 
     /// Whether messages of groups are kept.
     pub(crate) fn keeps(&self) -> bool {
-        self.kept > 0
+        self.kept.messages > 0
+    }
+
+    /// How many bytes are kept until there is room. Connections share the memory of a message, and it
+    /// counts for each.
+    pub(crate) fn held(&self) -> usize {
+        self.newest.as_ref().map_or(0, |newest| newest.len()).saturating_add(self.kept.bytes)
     }
 
     /// How many messages of the group the member has missed.
@@ -204,25 +243,26 @@ impl Groups {
         entry.and_then(|entry| entry.slow.as_ref()).map_or(0, |slow| slow.skipped)
     }
 
-    pub(crate) fn has(&self, key: GroupKey) -> bool {
+    pub(crate) fn contains(&self, key: GroupKey) -> bool {
         self.position(key).is_ok()
     }
 
     /// Sends kept messages while there is room. Returns whether any were sent.
     pub(crate) fn send_kept(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
-        let before = self.kept;
-        for entry in &mut self.entries {
-            if self.kept == 0 || !session.is_open() || session.is_full() {
+        let Self { entries, kept, .. } = self;
+        let mut is_any = false;
+        for entry in entries {
+            if kept.messages == 0 || !session.is_open() || session.is_full() {
                 break;
             }
             let Some(slow) = &mut entry.slow else { continue };
-            let sent = slow.send_kept(session, writer);
+            let sent = slow.send_kept(session, writer, kept);
             if sent > 0 {
-                self.kept -= sent;
+                is_any = true;
                 entry.group.delivered_later(sent as u64);
             }
         }
-        self.kept != before
+        is_any
     }
 
     /// Queues messages of a group that this member has room for.
@@ -239,7 +279,7 @@ impl Groups {
         if let Some(slow) = &mut self.entries[at].slow {
             slow.awaits_notice = false;
         }
-        if self.kept > 0 && !is_full(session, writer) {
+        if self.keeps() && !offer.is_taken && !is_full(session, writer) {
             offered.is_queued = self.send_kept(session, writer);
         }
         let mut from = 0;
@@ -247,7 +287,7 @@ impl Groups {
             let part = from..from + run.len;
             from = part.end;
             let is_next = self.entries[at].is_next(offer.first + part.start as u64);
-            let burst = run.burst_for(self.id).filter(|_| is_next);
+            let burst = run.burst_for(self.id).filter(|_| is_next && !offer.is_taken);
             let is_only = run.len == offer.batch.len();
             if let Some(burst) = burst.filter(|_| is_only)
                 && writer.pass(session, burst, receiver, offer.moment)
@@ -290,7 +330,7 @@ impl Groups {
                 continue;
             }
             let is_behind = entry.slow.as_ref().is_some_and(|slow| !slow.kept.is_empty());
-            if !is_behind && !is_full(session, writer) {
+            if !is_behind && !offer.is_taken && !is_full(session, writer) {
                 if let Some(slow) = &mut entry.slow {
                     slow.tell(session, writer);
                 }
@@ -309,13 +349,15 @@ impl Groups {
                 }
                 IfSlow::KeepNewest(most) => {
                     if slow.kept.len() >= most.get() {
-                        slow.kept.pop_front();
-                        *kept -= 1;
+                        if let Some(oldest) = slow.kept.pop_front() {
+                            kept.remove(&oldest);
+                        }
                         slow.skip(1);
                         offered.skipped += 1;
                     }
-                    slow.kept.push_back(prepared.keep());
-                    *kept += 1;
+                    let newest = prepared.keep();
+                    kept.add(&newest);
+                    slow.kept.push_back(newest);
                 }
                 IfSlow::Close => {
                     offered.skipped += 1;

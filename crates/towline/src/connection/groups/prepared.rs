@@ -22,6 +22,7 @@ pub(crate) struct Prepared {
 /// A message that a member keeps until it has room.
 pub(super) struct Kept {
     broadcast: Arc<Mutex<Broadcast>>,
+    pub(super) len: usize,
     compress: Compress,
 }
 
@@ -52,8 +53,9 @@ impl Prepared {
 
     pub(super) fn keep(&mut self) -> Kept {
         let Self { broadcast, compress, later, .. } = self;
+        let len = broadcast.message().len();
         let shared = later.get_or_insert_with(|| Arc::new(Mutex::new(broadcast.clone())));
-        Kept { broadcast: shared.clone(), compress: *compress }
+        Kept { broadcast: shared.clone(), len, compress: *compress }
     }
 }
 

@@ -19,14 +19,14 @@ async fn a_member_gets_what_is_published_after_it_joined_and_before_it_leaves() 
     topic.publish("two").await;
     assert_eq!(texts(&at_first).await, ["one", "two"]);
     assert_eq!(texts(&at_second).await, ["two"]);
-    assert_eq!((topic.len(), topic.has(&first), topic.has(&second)), (2, true, true));
+    assert_eq!((topic.len(), topic.contains(&first), topic.contains(&second)), (2, true, true));
     topic.publish("three").await;
     // Not delivered yet, and not delivered after it has left.
     assert!(topic.leave(&second));
     assert!(!topic.leave(&second));
     assert_eq!(texts(&at_first).await, ["three"]);
     assert!(texts(&at_second).await.is_empty());
-    assert_eq!((topic.len(), topic.has(&second)), (1, false));
+    assert_eq!((topic.len(), topic.contains(&second)), (1, false));
     assert_eq!(topic.members()[0].id, first.id());
     assert_eq!(topic.senders()[0].info().id, first.id());
 }
@@ -138,7 +138,7 @@ async fn one_connection_is_in_many_topics() {
     let mut expected = Vec::new();
     for topic in &all {
         topic.publish(topic.name()).await;
-        expected.extend(topic.has(&connection).then(|| topic.name().to_owned()));
+        expected.extend(topic.contains(&connection).then(|| topic.name().to_owned()));
     }
     let mut heard = texts(&far).await;
     heard.sort();

@@ -22,6 +22,8 @@ struct Fake {
     /// Each call takes a permit to be done.
     permits: Semaphore,
     fails: Mutex<bool>,
+    /// Publishing panics.
+    panics: Mutex<bool>,
     /// Publishing takes a permit, if that is so.
     room: Option<Semaphore>,
 }
@@ -34,6 +36,8 @@ impl Relay for Node {
     }
 
     fn publish(&self, topic: &str, message: Outgoing<'_>) {
+        let panics = *self.0.panics.lock().unwrap();
+        assert!(!panics, "a relay with a fault");
         let (message, compress) = message.into_parts();
         self.0.published.lock().unwrap().push((topic.to_owned(), message, compress));
     }
@@ -75,6 +79,7 @@ impl Fake {
             done: Mutex::default(),
             permits: Semaphore::new(permits),
             fails: Mutex::new(false),
+            panics: Mutex::new(false),
             room,
         })
     }
@@ -163,7 +168,7 @@ async fn a_join_fails_if_the_interest_does() {
     let error = topic.join(&connection).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Relay);
     assert!(error.to_string().contains("room/7") && error.to_string().contains("no broker"));
-    assert_eq!((topic.len(), topic.has(&connection)), (0, false));
+    assert_eq!((topic.len(), topic.contains(&connection)), (0, false));
     topic.publish("to nobody here").await;
     assert!(texts(&far).await.is_empty());
     // The next one asks again.
@@ -237,7 +242,7 @@ async fn what_is_published_goes_to_the_relay_once_and_in_order() {
     assert_eq!(fake.published.lock().unwrap().len(), 1);
 }
 
-/// Room in the relay is waited for, and a dropped publish is published to nobody.
+/// Room in the relay is waited for, but the message is on its way before that.
 #[tokio::test(start_paused = true)]
 async fn a_publisher_waits_for_room_in_the_relay() {
     let fake = Fake::with_room(MANY, Some(Semaphore::new(1)));
@@ -245,16 +250,31 @@ async fn a_publisher_waits_for_room_in_the_relay() {
     let topic = topic(&topics);
     let (_member, far) = member(&topic).await;
     topic.publish("one").now_or_never().unwrap();
-    assert!(topic.publish("two").now_or_never().is_none());
-    assert_eq!(texts(&far).await, ["one"]);
-    let mut waits = Box::pin(topic.publish("three"));
+    let mut waits = Box::pin(topic.publish("two"));
+    assert!(waits.as_mut().now_or_never().is_none());
+    assert_eq!(texts(&far).await, ["one", "two"]);
     assert!(waits.as_mut().now_or_never().is_none());
     fake.room.as_ref().unwrap().add_permits(1);
     waits.await;
+    // One that is dropped while it waits is published.
+    assert!(topic.publish("three").now_or_never().is_none());
     assert_eq!(texts(&far).await, ["three"]);
     let published = fake.published.lock().unwrap();
     let published: Vec<_> = published.iter().map(|(_, message, _)| message.as_text()).collect();
-    assert_eq!(published, [Some("one"), Some("three")]);
+    assert_eq!(published, [Some("one"), Some("two"), Some("three")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_the_relay_panics_about_is_reported_as_lost() {
+    let fake = Fake::new(MANY);
+    let topics = fake.topics();
+    let mut events = topics.events();
+    let topic = topic(&topics);
+    let (_member, far) = member(&topic).await;
+    *fake.panics.lock().unwrap() = true;
+    topic.publish("here only").await;
+    assert_eq!(texts(&far).await, ["here only"]);
+    assert_eq!(events.next().await, Some(TopicsEvent::MessagesLost { messages: 1 }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -197,6 +197,31 @@ async fn what_is_kept_gives_way_to_a_sender_that_waits() {
     assert_eq!(heard.last().unwrap(), &format!("{:0100}", published - 1));
 }
 
+/// A sender that waits has the room that it was woken for.
+#[tokio::test(start_paused = true)]
+async fn a_message_of_a_topic_does_not_go_before_a_sender_that_waits() {
+    for slow in [newest(1), SlowMember::Skip] {
+        let topics = topics(slow, false);
+        let topic = topic(&topics);
+        let (slow, at_slow) = stalled(&topic).await;
+        let sending = tokio::spawn(async move {
+            slow.send("first in line").await.unwrap();
+            slow
+        });
+        settle().await;
+        assert!(!sending.is_finished());
+        at_slow.flows();
+        topic.publish("news").await;
+        let slow = sending.await.unwrap();
+        let skipped = topic.skipped(&slow);
+        let expected =
+            if skipped == 0 { vec!["first in line", "news"] } else { vec!["first in line"] };
+        assert_eq!(flows(&at_slow).await, expected);
+        publish(&topic, 0..1).await;
+        assert_eq!(texts(&at_slow).await, ["0"]);
+    }
+}
+
 /// A sender that waits, and never comes for its room, keeps nothing back.
 #[tokio::test(start_paused = true)]
 async fn what_is_kept_does_not_wait_for_a_sender_that_does_not_come() {
@@ -225,7 +250,7 @@ async fn a_stream_that_panics_harms_no_other_member() {
     for (number, (connection, far)) in all.iter().enumerate() {
         let expected = if number == 1 { 0..0 } else { 0..3 };
         assert_eq!(texts(far).await, strings(expected));
-        assert_eq!(topic.has(connection), number != 1);
+        assert_eq!(topic.contains(connection), number != 1);
     }
     assert_eq!(topic.len(), 2);
 }
