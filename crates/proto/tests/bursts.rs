@@ -56,7 +56,7 @@ proptest! {
     #[test]
     fn a_burst_is_sent_as_its_messages_are(
         before in prop::collection::vec(message(), 0..3),
-        messages in prop::collection::vec(message(), 0..12),
+        messages in prop::collection::vec(message(), 1..12),
         threshold in prop_oneof![Just(100usize), Just(16 << 10)],
         mark in 0..2000usize,
         taken in 0..300usize,
