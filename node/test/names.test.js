@@ -7,7 +7,6 @@ const http = require('node:http');
 const { test } = require('node:test');
 const towline = require('./support/library.js');
 const { answer, listen } = require('./support/listening.js');
-const { upgradeRequest } = require('./support/wire.js');
 
 const NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf'];
 
