@@ -266,10 +266,11 @@ function checkHeader(name, value) {
   const isOrigin = /^(?:sec-websocket-)?origin$/i.test(name);
   if (!isOrigin && !/^host$/i.test(name)) return;
   const text = String(value);
-  const form = isOrigin ? /./ : /^(?:\[[\da-f:.]+\]|[^/?#@\\[\]:]+)(?::\d*)?$/i;
-  if (/^[!-~]+$/.test(text) && form.test(text)) return;
+  // Programs pass objects as the origin, and `websocket` sends their text, which has spaces.
+  const form = isOrigin ? /^[ -~]*$/ : /^(?=[!-~]+$)(?:\[[\da-f:.]+\]|[^/?#@\\[\]:]+)(?::\d*)?$/i;
+  if (form.test(text)) return;
   const why = isOrigin
-    ? 'has a character outside visible ASCII: write its host as browsers do, such as http://xn--9ca'
+    ? 'has a character outside ASCII: write its host as browsers do, such as http://xn--9ca'
     : 'is not a host and a port';
   throw failure(
     'ERR_INVALID_HANDSHAKE_OPTION',

@@ -165,7 +165,6 @@ test('a header has one value, in whatever letters it is given', async (t) => {
 
 for (const [what, [origin, headers]] of Object.entries({
   'an origin beyond ASCII': ['http://\u00e9', {}],
-  'an origin with a space': ['http://a b', {}],
   'an origin in a header': [undefined, { origin: 'http://\u00e9' }],
   'an origin of draft 8 in a header': [undefined, { 'sec-websocket-origin': 'http://\u00e9' }],
   'a host with a space': [undefined, { Host: 'a b' }],

@@ -95,7 +95,7 @@ function judge(name, theirs, ours) {
     [ours, 'ours'],
   ].map(([logs, whose]) => {
     const listed = OURS === THEIRS ? [] : listedLines(name, whose);
-    return without(logs.get(name).map(differences.withoutOurCodes), listed, whose);
+    return without(logs.get(name).map(differences.withoutGeneral), listed, whose);
   });
   if (rests[0].join('\n') !== rests[1].join('\n')) assert.fail(compared(...rests));
 }
