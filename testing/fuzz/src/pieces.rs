@@ -93,6 +93,8 @@ impl Decoder {
                 };
                 match next.into_owned() {
                     Incoming::More | Incoming::End => break,
+                    // A piece of a message that is dropped.
+                    Incoming::Skipped => {}
                     Incoming::Fault(fault) => {
                         let mut more = [0x81, 0];
                         let again = self.inbound.poll_piece(&mut Input::new(&mut more));
