@@ -21,8 +21,9 @@
 //!   a request to read more. [`Inbound::poll_piece`] returns a message in pieces as it arrives.
 //! - [`Connection`] is one end of a connection. [`Inbound`] and [`Session`] are its two parts, for
 //!   hosts that split receiving from sending.
-//! - [`ReadBuffer`] is a buffer to read into, for hosts without their own. `examples/blocking.rs`
-//!   has a complete client and server on blocking sockets.
+//! - [`ReadBuffer`] is a buffer to read into, for hosts without their own. Of the
+//!   repository's examples, `proto_blocking` and `proto_mio` are complete programs on blocking sockets and
+//!   on mio.
 //! - [`handshake`] is the opening handshake of both ends.
 //! - [`Fault`] is an error of the peer. Input from a peer never panics.
 //!

@@ -1,5 +1,5 @@
-//! A page and an echoing WebSocket server on one port. Run `cargo run -p towline-hyper --example
-//! mounted`, then open the address it prints.
+//! A page and an echoing WebSocket server on one port, on hyper. Run `cargo example mounted`, then open the
+//! address it prints.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -39,8 +39,9 @@ async fn echo(request: towline::Request) -> towline::Result<()> {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut server = Server::builder().build();
     let http = HttpServer::new(mount(server.handle(), service_fn(page)));
-    let listener = TcpListener::bind("127.0.0.1:9001").await?;
-    println!("http://{}/", listener.local_addr()?);
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on http://{}/", listener.local_addr()?);
     http.listen(listener);
 
     let handle = server.handle();

@@ -1,4 +1,4 @@
-//! A client that sends a message and prints the answer: `cargo run -p towline --example client
+//! A client that sends a message, prints the answer and closes: `cargo example client
 //! ws://127.0.0.1:9001/`.
 
 use std::env;
@@ -11,6 +11,7 @@ async fn main() -> Result<()> {
     let mut connection = Client::new().connect(url).await?;
     connection.send("ship ahoy").await?;
     println!("{:?}", connection.recv().await?);
+    // Waits until the peer has closed, too. So the peer has received everything.
     let closed = connection.close(CloseCode::NORMAL, "bye").await?;
     println!("{closed}");
     Ok(())

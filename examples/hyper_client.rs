@@ -1,6 +1,5 @@
-//! A client whose handshake is done by an HTTP client of the program, here hyper's own. Start a server
-//! with `cargo run -p towline-hyper --example mounted`, then run `cargo run -p towline-hyper --example
-//! client ws://127.0.0.1:9001/`.
+//! A client whose handshake is done by an HTTP client of the program, here that of hyper. Start a server by
+//! `cargo example mounted`, then run `cargo example hyper_client ws://127.0.0.1:9001/`.
 
 use http_body_util::Empty;
 use hyper::body::Bytes;

@@ -1,15 +1,20 @@
-//! A client and an echo server on blocking sockets of the standard library: a complete host.
-
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host has a clock")]
+//! A host: what `towline-proto` needs around it on a blocking socket. There is a clock, a socket and a
+//! buffer, and nothing about the protocol.
 
 use std::io::{self, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::time::Instant;
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
 
-use towline_proto::handshake::*;
+use towline_proto::handshake::{
+    Accept, Connect, HeadLimits, Mechanism, Offer, OriginPolicy, encode_request, encode_response,
+    parse_request, parse_response, read_head,
+};
 use towline_proto::{Config, Connection, Incoming, ReadBuffer, Role, TransportFate};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long a read or a write of the handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One end of a connection: the protocol, the socket, and its read buffer.
 pub(crate) struct Socket {
@@ -24,6 +29,7 @@ impl Socket {
         let opening = Connect::new().open(&format!("ws://{address}/").parse()?)?;
         let (mut stream, mut buffer) = (TcpStream::connect(address)?, ReadBuffer::new());
         let (mut head, limits) = (Vec::new(), HeadLimits::default());
+        set_timeouts(&stream)?;
         encode_request(opening.request(), &mut head);
         stream.write_all(&head)?;
         opening.verify(&read_head(&mut stream, &mut buffer, &limits, parse_response)?)?;
@@ -34,9 +40,22 @@ impl Socket {
     /// Accepts a connected client.
     pub(crate) fn accept(mut stream: TcpStream) -> Result<Self> {
         let (mut buffer, mut head, limits) = (ReadBuffer::new(), Vec::new(), HeadLimits::default());
+        set_timeouts(&stream)?;
         let request = read_head(&mut stream, &mut buffer, &limits, parse_request)?;
-        let offer = Offer::from_request(&request)?;
-        encode_response(&offer.accept(&Accept::new(), &OriginPolicy::SameOrigin)?.0, &mut head);
+        let answer = Offer::from_request(&request).and_then(|offer| {
+            let accepted = offer.accept(&Accept::new(), &OriginPolicy::SameOrigin);
+            accepted.map_err(|error| error.rejection())
+        });
+        match answer {
+            Ok((response, _agreed)) => encode_response(&response, &mut head),
+            Err(rejection) => {
+                let response = rejection.response(Mechanism::Http1Upgrade);
+                encode_response(&response, &mut head);
+                head.extend_from_slice(response.body());
+                stream.write_all(&head)?;
+                return Err(rejection.into());
+            }
+        }
         stream.write_all(&head)?;
         let connection = Connection::new(Role::Server, &Config::server(), Instant::now());
         Ok(Self { connection, stream, buffer })
@@ -53,9 +72,11 @@ impl Socket {
         Ok(None)
     }
 
+    /// One turn of the loop: write what is queued, then read, at most until the next deadline.
     fn write_and_read(&mut self) -> io::Result<()> {
         match self.connection.write_to(Instant::now(), &mut self.stream)? {
             TransportFate::Open => {}
+            // All is said. What the peer still sends is read, or its last bytes and ours could be lost.
             TransportFate::ShutDown => self.stream.shutdown(Shutdown::Write).unwrap_or(()),
             _ => {
                 self.connection.session().handle_transport_end();
@@ -64,28 +85,16 @@ impl Socket {
         }
         self.stream.set_read_timeout(self.connection.read_timeout(Instant::now()))?;
         if self.connection.read_from(&mut self.stream, &mut self.buffer).is_err() {
+            // Nothing came until the deadline: time to send a ping, or to give the peer up.
             self.connection.session().handle_timeout(Instant::now());
         }
         Ok(())
     }
 }
 
-/// Echoes the messages of a client.
-pub(crate) fn echo(mut socket: Socket) -> Result<Socket> {
-    while let Some(incoming) = socket.receive()? {
-        if let Some(message) = incoming.into_message() {
-            socket.connection.session().send(message)?;
-        }
-    }
-    Ok(socket)
-}
-
-fn main() -> Result<()> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?.to_string();
-    std::thread::spawn(move || echo(Socket::accept(listener.accept()?.0)?));
-    let mut client = Socket::connect(&address)?;
-    client.connection.session().send("ship ahoy")?;
-    println!("{:?}", client.receive()?);
-    Ok(())
+/// A peer that does not read or write must not hold the thread for ever.
+fn set_timeouts(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(HANDSHAKE_TIMEOUT))?;
+    stream.set_write_timeout(Some(HANDSHAKE_TIMEOUT))
 }

@@ -1,12 +1,15 @@
 //! Chat rooms in an axum app: rooms, state, authentication by a layer, tracing, graceful shutdown. Run
-//! `cargo run -p towline-axum --example rooms`, open the address it prints in two windows, and end it by
-//! Ctrl-C.
+//! `cargo example rooms`, open the address it prints in two windows, and end it by Ctrl-C. Its tests, in
+//! `tests.rs`, need no port.
 
 mod page;
 
 mod rooms;
 
 mod session;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 
@@ -17,13 +20,15 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
-use towline::{Config, Connection, Server, ServerHandle, Text};
+use towline::topics::Topic;
+use towline::{Config, Connection, Server, ServerHandle};
 use towline_axum::Upgrade;
 
 use crate::rooms::Rooms;
 use crate::session::User;
 
 fn app(server: ServerHandle) -> Router {
+    let rooms = Rooms::new(server.topics(), ["harbour", "sea"]);
     Router::new()
         .route("/rooms/{room}", any(enter))
         // The layer sees requests for WebSockets as all others, and refuses them with a response.
@@ -31,39 +36,39 @@ fn app(server: ServerHandle) -> Router {
         .route("/", get(page::index))
         .route("/login/{name}", get(session::login))
         .layer(towline_axum::layer(server))
-        .with_state(Rooms::new(["harbour", "sea"]))
+        .with_state(rooms)
 }
 
 async fn enter(
     State(rooms): State<Rooms>,
-    Path(room): Path<String>,
+    Path(name): Path<String>,
     Extension(user): Extension<User>,
     upgrade: Upgrade,
 ) -> Response {
-    if !rooms.has(&room) {
-        return upgrade.reject(StatusCode::NOT_FOUND, format!("there is no room {room}"));
+    match rooms.get(&name) {
+        Some(room) => upgrade.on_connection(move |connection| talk(connection, room, user.0)),
+        None => upgrade.reject(StatusCode::NOT_FOUND, format!("there is no room {name}")),
     }
-    upgrade.on_connection(move |connection| talk(connection, rooms, room, user.0))
 }
 
-async fn talk(
-    mut connection: Connection,
-    rooms: Rooms,
-    room: String,
-    user: String,
-) -> towline::Result<()> {
+async fn talk(mut connection: Connection, room: Topic, user: String) -> towline::Result<()> {
     let peer = connection.remote_address();
-    tracing::info!(room, user, ?peer, "joined");
-    let _seat = rooms.join(&room, connection.sender());
-    rooms.tell(&room, format!("{user} joins"));
-    while let Some(message) = connection.recv().await? {
-        if let Some(text) = message.as_text() {
-            rooms.tell(&room, format!("{user}: {text}"));
+    tracing::info!(room = room.name(), user, ?peer, "joined");
+    room.join(&connection).await?;
+    room.publish(format!("{user} joins")).await;
+    let ended = async {
+        while let Some(message) = connection.recv().await? {
+            if let Some(text) = message.as_text() {
+                // Waits for nobody: a member whose queue is full misses it.
+                room.publish(format!("{user}: {text}")).await;
+            }
         }
-    }
-    tracing::info!(room, user, closed = ?connection.closed(), "left");
-    rooms.tell(&room, Text::from(format!("{user} leaves")));
-    Ok(())
+        Ok(())
+    };
+    let ended = ended.await;
+    tracing::info!(room = room.name(), user, closed = ?connection.closed(), "left");
+    room.publish(format!("{user} leaves")).await;
+    ended
 }
 
 /// Waits for Ctrl-C or, on Unix, SIGTERM.

@@ -1,8 +1,9 @@
 //! A chat on many cores: a thread for each, with its own runtime and its own server on the same port, and
-//! topics that all share. `cargo run -p towline --example cores`, and in two or more terminals `cargo run
+//! topics that all share. `cargo example cores`, and in two or more terminals `cargo run
 //! -- connect ws://127.0.0.1:9001/harbour`.
 
 use std::error::Error;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use towline::topics::Topics;
@@ -31,27 +32,34 @@ async fn serve(mut server: Server, topics: Topics) {
     }
 }
 
-fn run(address: &str, topics: Topics) -> std::result::Result<(), Box<dyn Error + Send + Sync>> {
+type Failure = Box<dyn Error + Send + Sync>;
+
+fn run(address: &str, topics: Topics, listens: Sender<()>) -> std::result::Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let builder = Server::builder().topics(topics.clone());
         // The kernel gives each new connection to one of the threads.
         let server = builder.reuse_port(true).bind(address).await?;
+        listens.send(())?;
         serve(server, topics).await;
         Ok(())
     })
 }
 
-fn main() -> std::result::Result<(), Box<dyn Error + Send + Sync>> {
+fn main() -> std::result::Result<(), Failure> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
     let topics = Topics::new();
+    let (listens, listening) = mpsc::channel();
     let threads: Vec<_> = (0..thread::available_parallelism()?.get())
         .map(|_| {
-            let (address, topics) = (address.clone(), topics.clone());
-            thread::spawn(move || run(&address, topics))
+            let (address, topics, listens) = (address.clone(), topics.clone(), listens.clone());
+            thread::spawn(move || run(&address, topics, listens))
         })
         .collect();
-    println!("listening on {address}, with {} threads", threads.len());
+    drop(listens);
+    if listening.iter().take(threads.len()).count() == threads.len() {
+        println!("listening on {address}, with {} threads", threads.len());
+    }
     for thread in threads {
         thread.join().map_err(|_| "a thread has panicked")??;
     }
