@@ -22,11 +22,22 @@ use towline_hyper::{HttpServer, mount};
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Say<'a> {
-    Joined { name: &'a str, here: usize },
-    Left { name: &'a str, here: usize },
-    Said { name: &'a str, text: &'a str },
+    Joined {
+        name: &'a str,
+        here: usize,
+    },
+    Left {
+        name: &'a str,
+        here: usize,
+    },
+    Said {
+        name: &'a str,
+        text: &'a str,
+    },
     /// This client was too slow, and has missed so many messages.
-    Missed { messages: u64 },
+    Missed {
+        messages: u64,
+    },
 }
 
 impl Say<'_> {
@@ -93,9 +104,7 @@ async fn pass_on(mut connection: Connection, room: &Topic, name: &str) -> Result
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let topics = Topics::builder()
-        .options(|_| {
-            TopicOptions::default().notice(|messages| Say::Missed { messages }.message())
-        })
+        .options(|_| TopicOptions::default().notice(|messages| Say::Missed { messages }.message()))
         .build();
     // Limits, since anybody can connect: long messages close the connection with 1009, and a client that
     // sends too fast is read more slowly.

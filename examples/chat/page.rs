@@ -9,9 +9,7 @@ use hyper::{Request, Response, StatusCode};
 const PAGE: &str = include_str!("page.html");
 
 /// Answers `/` with the page, and all else with 404.
-pub(crate) async fn page(
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+pub(crate) async fn page(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, kind, body) = match request.uri().path() {
         "/" => (StatusCode::OK, "text/html; charset=utf-8", PAGE),
         _ => (StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "not found\n"),

@@ -24,9 +24,16 @@ pub(crate) struct Client {
 
 enum State {
     /// The request is incomplete.
-    Requesting { until: Instant },
+    Requesting {
+        until: Instant,
+    },
     /// The answer is being written. Then follows the connection, or the end if there is none.
-    Answering { until: Instant, answer: Vec<u8>, written: usize, then: Option<Box<Connection>> },
+    Answering {
+        until: Instant,
+        answer: Vec<u8>,
+        written: usize,
+        then: Option<Box<Connection>>,
+    },
     Connected(Box<Connection>),
 }
 

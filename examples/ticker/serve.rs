@@ -15,8 +15,7 @@ pub(crate) async fn run(address: &str, rate: u32) -> Result<(), Box<dyn Error>> 
     // A member is slow when more than this is queued for it. The default is 256 KiB, some thousand prices.
     // Less means fewer old prices on the way; it should hold the largest burst that is published at once.
     let config = Config::server().send_high_water_mark(8 << 10);
-    let mut server =
-        Server::builder().config(config).topics(topics.clone()).bind(address).await?;
+    let mut server = Server::builder().config(config).topics(topics.clone()).bind(address).await?;
     println!("listening on {}", server.local_addr()?);
     tokio::spawn(publish(topics.clone(), rate));
     while let Some(request) = server.next_request().await {
@@ -70,7 +69,11 @@ async fn attend(request: Request, topics: Topics) -> Towline<()> {
     let topic = topics.topic(topic)?;
     topic.join(&connection).await?;
     // What clients say is dropped. Receiving all the same is how a close is seen.
-    let ended = async { while connection.recv().await?.is_some() {} Ok(()) }.await;
+    let ended = async {
+        while connection.recv().await?.is_some() {}
+        Ok(())
+    }
+    .await;
     let skipped = topic.skipped(&connection);
     eprintln!("{} has left /{}, {skipped} skipped", connection.id(), topic.name());
     ended

@@ -50,7 +50,11 @@ async fn the_chat_refuses_what_makes_no_sense() {
 
     let mut ada = enter(&chat, "harbour", "ada").await;
     ada.send("x".repeat(5000)).await.unwrap();
-    let error = soon(async { while ada.recv().await?.is_some() {} towline::Result::Ok(()) }).await;
+    let error = soon(async {
+        while ada.recv().await?.is_some() {}
+        towline::Result::Ok(())
+    })
+    .await;
     assert_eq!(error.unwrap_err().close_code(), Some(CloseCode::MESSAGE_TOO_BIG));
     let mut bea = enter(&chat, "harbour", "bea").await;
     bea.send(Message::binary(vec![1, 2])).await.unwrap();

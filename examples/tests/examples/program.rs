@@ -82,11 +82,7 @@ impl Program {
     }
 
     /// Starts an example with a variable in its environment.
-    pub(crate) async fn start_with(
-        path: &str,
-        arguments: &[&str],
-        variable: (&str, &str),
-    ) -> Self {
+    pub(crate) async fn start_with(path: &str, arguments: &[&str], variable: (&str, &str)) -> Self {
         let mut command = command(path, arguments);
         command.env(variable.0, variable.1);
         Self::serve(command).await

@@ -54,6 +54,9 @@ async fn a_message_of_the_other_version_closes_with_1007() {
         connection.send(wrong).await.unwrap();
         assert!(soon(connection.recv()).await.is_err(), "{wrong}");
         let closed = connection.closed().unwrap();
-        assert_eq!((closed.code(), closed.reason()), (CloseCode::INVALID_DATA, r#"send {"text": …}"#));
+        assert_eq!(
+            (closed.code(), closed.reason()),
+            (CloseCode::INVALID_DATA, r#"send {"text": …}"#)
+        );
     }
 }

@@ -31,7 +31,8 @@ impl Directory {
     }
 
     fn write(&self, name: &str, length: u32) -> Vec<u8> {
-        let bytes: Vec<u8> = (0..length).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let bytes: Vec<u8> =
+            (0..length).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         fs::write(self.path(name), &bytes).unwrap();
         bytes
     }
@@ -48,20 +49,23 @@ async fn a_file_arrives_whole_and_the_client_learns_how_far_it_is() {
     let directory = Directory::new();
     let server = directory.serve().await;
     let bytes = directory.write("map.png", 5_000_000);
-    let said = printed(example!("upload"), &["send", &server.url("/"), &directory.path("map.png")]).await;
+    let said =
+        printed(example!("upload"), &["send", &server.url("/"), &directory.path("map.png")]).await;
     assert!(said.starts_with("from 0 of 5000000 bytes\n"), "{said}");
     assert!(said.matches(" of 5000000 bytes\n").count() >= 3, "{said}");
     assert!(said.ends_with("stored 5000000 bytes\n"), "{said}");
     assert!(fs::read(directory.path("stored/map.png")).unwrap() == bytes);
     assert!(!fs::exists(directory.path("stored/map.png.part")).unwrap());
 
-    let again = run(example!("upload"), &["send", &server.url("/"), &directory.path("map.png")]).await;
+    let again =
+        run(example!("upload"), &["send", &server.url("/"), &directory.path("map.png")]).await;
     assert!(!again.status.success());
     let error = String::from_utf8_lossy(&again.stderr);
     assert!(error.contains("there is a file of this name"), "{error}");
 
     directory.write("empty", 0);
-    let said = printed(example!("upload"), &["send", &server.url("/"), &directory.path("empty")]).await;
+    let said =
+        printed(example!("upload"), &["send", &server.url("/"), &directory.path("empty")]).await;
     assert!(said.ends_with("stored 0 bytes\n"), "{said}");
 }
 
@@ -75,8 +79,7 @@ async fn an_upload_that_was_cut_off_goes_on_where_it_stopped() {
     let (near, mut far) = duplex(64 << 10);
     let mut socket = soon(TcpStream::connect(&server.address)).await.unwrap();
     let network = tokio::spawn(async move { copy_bidirectional(&mut far, &mut socket).await });
-    let mut connection =
-        soon(client().connect_over(near, server.url("/map.png"))).await.unwrap();
+    let mut connection = soon(client().connect_over(near, server.url("/map.png"))).await.unwrap();
     assert_eq!(hear(&mut connection).await, "have 0");
     assert_eq!(refusal(&client(), &server.url("/map.png")).await.0, 409);
     let mut message = connection.message_writer(MessageKind::Binary);
@@ -109,7 +112,8 @@ async fn a_large_file_takes_little_memory() {
     let server = directory.serve().await;
     let file = fs::File::create(directory.path("large")).unwrap();
     file.set_len(80 << 20).unwrap();
-    let said = printed(example!("upload"), &["send", &server.url("/"), &directory.path("large")]).await;
+    let said =
+        printed(example!("upload"), &["send", &server.url("/"), &directory.path("large")]).await;
     assert!(said.ends_with("stored 83886080 bytes\n"), "{said}");
     if let Some(memory) = server.peak_memory() {
         assert!(memory < 40 << 20, "{memory} bytes");
