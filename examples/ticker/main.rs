@@ -2,11 +2,12 @@
 //!
 //! - `/every`: it gets every price as long as it keeps up. If it does not, it misses some, and is told
 //!   how many.
-//! - `/newest`: of what it could not take, it gets the newest price alone.
+//! - `/newest`: what it could not take is replaced by the newest price. So it has the last one in the end,
+//!   whatever it missed.
 //!
-//! `cargo example ticker` serves 100 prices a second. In two more terminals, `cargo example ticker watch
-//! every` and `cargo example ticker watch newest` are clients that read one message a second. The first
-//! falls behind and is told what it has missed; the second stays close to the present.
+//! `cargo example ticker` publishes 1000 prices a second. In two more terminals, `cargo example ticker watch
+//! every` and `cargo example ticker watch newest` are clients that can take 100 a second. Neither falls
+//! behind the present by more than its buffers hold, and neither holds up the other.
 
 mod serve;
 
@@ -20,8 +21,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        [] => serve::run("127.0.0.1:9001", 100).await,
-        [address] if address != "watch" => serve::run(address, 100).await,
+        [] => serve::run("127.0.0.1:9001", 1000).await,
+        [address] if address != "watch" => serve::run(address, 1000).await,
         [address, rate] if address != "watch" => serve::run(address, rate.parse()?).await,
         ["watch", way] => watch::run(&format!("ws://127.0.0.1:9001/{way}")).await,
         ["watch", way, host] => watch::run(&format!("ws://{host}/{way}")).await,

@@ -1,7 +1,6 @@
 use crate::program::{Program, connect, example, hear_until};
 
 /// The kernel gives each connection to one of the threads. The room is one.
-#[cfg(unix)]
 #[tokio::test]
 async fn members_on_all_threads_are_in_one_room() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

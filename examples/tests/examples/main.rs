@@ -5,6 +5,7 @@
 mod program;
 
 mod chat;
+#[cfg(unix)]
 mod cores;
 mod echo;
 mod hyper;
