@@ -8,6 +8,8 @@ mod supply;
 
 mod promises;
 
+mod packages;
+
 mod minimal;
 
 mod house;
@@ -64,6 +66,8 @@ enum Command {
     Supply,
     /// Check that the tests that SECURITY.md names exist
     Promises,
+    /// Check what is published: metadata, the files of the packages, versions
+    Packages,
     /// Build the libraries with the oldest dependencies that their manifests allow (some minutes)
     MinimalVersions,
 }
@@ -94,6 +98,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Licences => licences::report(&workspace),
         Command::Supply => supply::report(&workspace),
         Command::Promises => promises::report(&workspace),
+        Command::Packages => packages::report(&workspace),
         Command::MinimalVersions => minimal::run(&workspace),
     }
 }
