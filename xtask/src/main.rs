@@ -10,6 +10,8 @@ mod promises;
 
 mod minimal;
 
+mod book;
+
 mod house;
 
 mod bench;
@@ -62,6 +64,8 @@ enum Command {
     Licences,
     /// Check where dependencies come from, and that docs/dependencies.md has a reason for each
     Supply,
+    /// Build the guide as a book in target/book, or check it, or run its tutorial
+    Book(book::Options),
     /// Check that the tests that SECURITY.md names exist
     Promises,
     /// Build the libraries with the oldest dependencies that their manifests allow (some minutes)
@@ -94,6 +98,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Licences => licences::report(&workspace),
         Command::Supply => supply::report(&workspace),
         Command::Promises => promises::report(&workspace),
+        Command::Book(options) => book::run(&workspace, &options),
         Command::MinimalVersions => minimal::run(&workspace),
     }
 }
