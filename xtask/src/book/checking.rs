@@ -43,9 +43,9 @@ pub(crate) fn links(pages: &[Page], exists: &dyn Fn(&Path) -> bool) -> Vec<Strin
 pub(crate) fn contents(pages: &[Page]) -> Vec<String> {
     let lists = |name: &str| -> Vec<PathBuf> {
         let page = pages.iter().find(|page| page.path == Path::new(name));
-        let links = page.into_iter().flat_map(|page| {
-            page.links.iter().filter_map(|link| page.resolve(page.target(link)))
-        });
+        let links = page
+            .into_iter()
+            .flat_map(|page| page.links.iter().filter_map(|link| page.resolve(page.target(link))));
         links.map(|(path, _)| path).collect()
     };
     let (summary, overview) = (lists(SUMMARY), lists(CONTENTS));
@@ -142,7 +142,8 @@ mod tests {
             ("docs/c.md", ignored),
             ("docs/tutorial.md", ignored),
         ]);
-        let compiled = "#[doc = include_str!(\"../docs/a.md\")] #[doc = include_str!(\"../docs/c.md\")]";
+        let compiled =
+            "#[doc = include_str!(\"../docs/a.md\")] #[doc = include_str!(\"../docs/c.md\")]";
         assert_eq!(
             code(&pages, compiled),
             [

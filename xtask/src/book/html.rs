@@ -11,7 +11,7 @@ use crate::book::page::{Link, Page};
 use crate::workspace::{Workspace, cargo};
 
 /// The version of mdBook that is installed if there is none.
-const VERSION: &str = "0.5.2";
+const VERSION: &str = "0.5.4";
 
 /// Builds the book into `target/book/html`, and returns its first page.
 pub(crate) fn build(workspace: &Workspace, pages: &[Page]) -> Result<PathBuf> {

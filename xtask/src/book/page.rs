@@ -212,7 +212,9 @@ mod tests {
 
     #[test]
     fn headings_have_the_anchors_of_github() {
-        let page = page("# Coming from `axum::ws`\n## Which, and why?\n## A\n## A\n#no\n```sh\n# no\n```\n");
+        let page = page(
+            "# Coming from `axum::ws`\n## Which, and why?\n## A\n## A\n#no\n```sh\n# no\n```\n",
+        );
         assert_eq!(page.anchors, ["coming-from-axumws", "which-and-why", "a", "a-1"]);
     }
 

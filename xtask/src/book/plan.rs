@@ -5,7 +5,10 @@ use crate::book::page::{Block, Page};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// A block behind `<!-- file: PATH -->`.
-    Write { file: String, text: String },
+    Write {
+        file: String,
+        text: String,
+    },
     Run(Command),
 }
 
@@ -102,14 +105,21 @@ mod tests {
 
     #[test]
     fn an_ellipsis_stands_for_anything() {
-        assert!(matches("error: … 400 … name", "error: the status is 400 Bad Request, name has to"));
-        assert!(!matches("error: … name … 400", "error: the status is 400 Bad Request, name has to"));
+        assert!(matches(
+            "error: … 400 … name",
+            "error: the status is 400 Bad Request, name has to"
+        ));
+        assert!(!matches(
+            "error: … name … 400",
+            "error: the status is 400 Bad Request, name has to"
+        ));
         assert!(matches("a", "a b"));
     }
 
     #[test]
     fn a_command_fails_if_the_page_shows_an_error() {
-        let page = Page::parse("a.md".into(), "```console\n$ a\nerror: …\n$ b\nok\n```\n".to_owned());
+        let page =
+            Page::parse("a.md".into(), "```console\n$ a\nerror: …\n$ b\nok\n```\n".to_owned());
         let fails = plan(&page).into_iter().map(|action| match action {
             Action::Run(command) => command.fails(),
             Action::Write { .. } => unreachable!(),

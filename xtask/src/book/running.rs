@@ -112,7 +112,8 @@ impl Reader<'_> {
     fn write(&self, file: &str, text: &str) -> Result<()> {
         let path = self.directory.join(file);
         println!("-- {file}");
-        fs::write(&path, self.with_ports(text)).with_context(|| format!("cannot write {path:?}"))?;
+        fs::write(&path, self.with_ports(text))
+            .with_context(|| format!("cannot write {path:?}"))?;
         let lock = path.with_file_name("Cargo.lock");
         if path.ends_with("Cargo.toml") && !lock.exists() {
             fs::copy(self.workspace.root.join("Cargo.lock"), lock)?;
@@ -140,8 +141,9 @@ impl Reader<'_> {
             expected: command.expected.iter().map(|line| self.with_ports(line)).collect(),
             ..command.clone()
         };
-        let has_printed =
-            |process: &Process| !shown.expected.is_empty() && shown.missing(&process.printed()).is_empty();
+        let has_printed = |process: &Process| {
+            !shown.expected.is_empty() && shown.missing(&process.printed()).is_empty()
+        };
         let mut status = process.wait(LONGEST, has_printed)?;
         if status.is_none() && has_printed(&process) {
             status = process.wait(SOON, |_| false)?;
@@ -166,7 +168,9 @@ impl Reader<'_> {
         match status {
             None => self.running.push((command.clone(), process)),
             Some(status) if command.is_background => bail!("it has ended: {status}"),
-            Some(status) if status.success() == command.fails() => bail!("it has ended with {status}"),
+            Some(status) if status.success() == command.fails() => {
+                bail!("it has ended with {status}")
+            }
             Some(_) => {}
         }
         Ok(())
