@@ -48,7 +48,8 @@ fn program(workspace: &Workspace) -> Result<PathBuf> {
     if !program.exists() {
         println!("installing mdbook {VERSION} into {}, which takes some minutes", tools.display());
         let mut install = Command::new(cargo());
-        install.args(["install", "mdbook", "--version", VERSION, "--locked"]);
+        // Unoptimized, since it builds one small book.
+        install.args(["install", "mdbook", "--version", VERSION, "--locked", "--debug"]);
         install.args(["--no-default-features", "--features", "search", "--root"]).arg(&tools);
         if !install.status().context("cannot run cargo")?.success() {
             bail!("mdbook does not build");

@@ -8,6 +8,8 @@ mod plan;
 
 mod process;
 
+mod reader;
+
 mod running;
 
 mod html;

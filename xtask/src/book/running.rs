@@ -1,19 +1,15 @@
-//! Does what the tutorial says: in an empty directory, as printed.
-//!
-//! The libraries come from this checkout, and the ports are free ones. A command that goes on after it
-//! has printed what the page shows keeps running, as in a terminal of its own, until the page runs the
-//! same command again.
+//! Follows the tutorial in an empty directory, with the libraries of this checkout, and on free ports.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Program, ExitStatus};
-use std::time::Duration;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::book::plan::{Action, Command};
-use crate::book::process::Process;
+use crate::book::plan::Action;
+use crate::book::reader::{Reader, Setting};
 use crate::workspace::{Workspace, cargo};
 
 /// The programs that the page runs, besides cargo and towline.
@@ -22,50 +18,48 @@ const PROGRAMS: [&str; 3] = ["curl", "nginx", "openssl"];
 /// The ports on the page.
 const PORTS: [&str; 2] = ["9001", "8443"];
 
-/// How long a command may take, with what cargo builds for it.
-const LONGEST: Duration = Duration::from_secs(900);
-
-/// How long a command that has printed everything may take to end, before it counts as one that goes on.
-const SOON: Duration = Duration::from_secs(2);
-
 /// Returns a program that the page runs and this machine lacks.
 pub(crate) fn lacks() -> Option<&'static str> {
-    let directories: Vec<_> = std::env::split_paths(&path(&[])).collect();
+    let directories: Vec<_> = std::env::split_paths(&path(None)).collect();
     let has = |name: &&str| directories.iter().any(|directory| directory.join(name).is_file());
     PROGRAMS.into_iter().find(|name| !has(name))
 }
 
-/// Follows the page.
+/// Does what the page says.
 pub(crate) fn run(workspace: &Workspace, actions: &[Action]) -> Result<()> {
     build_program(workspace)?;
     let directory = Directory::new()?;
-    let mut reader = Reader {
-        workspace,
-        ports: free_ports()?,
-        directory: directory.0.clone(),
-        running: Vec::new(),
-    };
-    reader.use_this_checkout()?;
-    for action in actions {
-        match action {
-            Action::Write { file, text } => reader.write(file, text)?,
-            Action::Run(command) => reader
-                .run(command)
-                .with_context(|| format!("line {}: {}", command.line, command.text))?,
-        }
-    }
-    reader.end()
+    Reader::new(setting(workspace)?, directory.0.clone()).follow(actions)
 }
 
 /// The client on the page.
 fn build_program(workspace: &Workspace) -> Result<()> {
-    let mut command = Program::new(cargo());
+    let mut command = Command::new(cargo());
     command.current_dir(&workspace.root);
     command.args(["build", "--package", "towline-cli", "--all-features"]);
     if !command.status().context("cannot run cargo")?.success() {
         bail!("the program does not build");
     }
     Ok(())
+}
+
+fn setting(workspace: &Workspace) -> Result<Setting> {
+    let published = workspace.members().filter(|member| member.is_published());
+    let packages = published.map(|member| (member.name.clone(), member.directory().to_owned()));
+    let target = &workspace.target_directory;
+    let environment: [(&str, OsString); 5] = [
+        ("PATH", path(Some(&target.join("debug")))),
+        ("CARGO_TARGET_DIR", target.join("tutorial").into()),
+        ("CARGO_NET_OFFLINE", "true".into()),
+        ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only".into()),
+        ("CARGO_TERM_COLOR", "never".into()),
+    ];
+    Ok(Setting {
+        packages: packages.collect(),
+        lock: Some(workspace.root.join("Cargo.lock")),
+        ports: PORTS.map(str::to_owned).into_iter().zip(free_ports()?).collect(),
+        environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+    })
 }
 
 /// A directory that is removed at the end.
@@ -86,128 +80,10 @@ impl Drop for Directory {
     }
 }
 
-/// A reader who types what the page says.
-struct Reader<'w> {
-    workspace: &'w Workspace,
-    /// The port in place of each of [`PORTS`].
-    ports: [String; 2],
-    directory: PathBuf,
-    running: Vec<(Command, Process)>,
-}
-
-impl Reader<'_> {
-    /// Makes cargo take Towline from here, and everything else in the versions of the lock file.
-    fn use_this_checkout(&self) -> Result<()> {
-        let mut config = String::from("[patch.crates-io]\n");
-        for member in self.workspace.members().filter(|member| member.is_published()) {
-            let path = member.directory().display();
-            config += &format!("{} = {{ path = '{path}' }}\n", member.name);
-        }
-        let directory = self.directory.join(".cargo");
-        fs::create_dir(&directory)?;
-        fs::write(directory.join("config.toml"), config)?;
-        Ok(())
-    }
-
-    fn write(&self, file: &str, text: &str) -> Result<()> {
-        let path = self.directory.join(file);
-        println!("-- {file}");
-        fs::write(&path, self.with_ports(text))
-            .with_context(|| format!("cannot write {path:?}"))?;
-        let lock = path.with_file_name("Cargo.lock");
-        if path.ends_with("Cargo.toml") && !lock.exists() {
-            fs::copy(self.workspace.root.join("Cargo.lock"), lock)?;
-        }
-        Ok(())
-    }
-
-    fn run(&mut self, command: &Command) -> Result<()> {
-        println!("$ {}", command.text);
-        if let Some(directory) = command.text.strip_prefix("cd ") {
-            self.directory.push(directory);
-            return Ok(());
-        }
-        // As in the same terminal: Ctrl-C first.
-        let same = self.running.iter().position(|(other, _)| other.text == command.text);
-        if let Some((_, mut earlier)) = same.map(|place| self.running.remove(place)) {
-            earlier.stop()?;
-        }
-        let mut process = Process::start(&mut self.shell(&command.text))?;
-        if command.is_background {
-            let status = process.wait(SOON, |_| false)?;
-            return self.judge(command, process, status);
-        }
-        let shown = Command {
-            expected: command.expected.iter().map(|line| self.with_ports(line)).collect(),
-            ..command.clone()
-        };
-        let has_printed = |process: &Process| {
-            !shown.expected.is_empty() && shown.missing(&process.printed()).is_empty()
-        };
-        let mut status = process.wait(LONGEST, has_printed)?;
-        if status.is_none() && has_printed(&process) {
-            status = process.wait(SOON, |_| false)?;
-        }
-        let missing = shown.missing(&process.printed()).join("\n    ");
-        if !missing.is_empty() {
-            bail!("it has not printed\n    {missing}");
-        }
-        if status.is_none() && shown.expected.is_empty() {
-            bail!("it has not ended within {LONGEST:?}");
-        }
-        self.judge(command, process, status)
-    }
-
-    /// Keeps a command that goes on, and checks the status of one that has ended.
-    fn judge(
-        &mut self,
-        command: &Command,
-        process: Process,
-        status: Option<ExitStatus>,
-    ) -> Result<()> {
-        match status {
-            None => self.running.push((command.clone(), process)),
-            Some(status) if command.is_background => bail!("it has ended: {status}"),
-            Some(status) if status.success() == command.fails() => {
-                bail!("it has ended with {status}")
-            }
-            Some(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Stops what still runs, which nothing else may have ended.
-    fn end(mut self) -> Result<()> {
-        for (command, mut process) in self.running.drain(..) {
-            if let Some(status) = process.ended()? {
-                bail!("line {}: {} has ended: {status}", command.line, command.text);
-            }
-            process.stop()?;
-        }
-        Ok(())
-    }
-
-    fn shell(&self, text: &str) -> Program {
-        let target = &self.workspace.target_directory;
-        let mut shell = Program::new("sh");
-        shell.arg("-c").arg(self.with_ports(text)).current_dir(&self.directory);
-        shell.env("PATH", path(&[&target.join("debug")]));
-        shell.env("CARGO_TARGET_DIR", target.join("tutorial"));
-        shell.env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");
-        shell.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
-        shell
-    }
-
-    fn with_ports(&self, text: &str) -> String {
-        let ports = PORTS.iter().zip(&self.ports);
-        ports.fold(text.to_owned(), |text, (port, free)| text.replace(port, free))
-    }
-}
-
-/// `PATH`, with these directories in front, and with those of servers, which Debian shows to root only.
-fn path(first: &[&Path]) -> std::ffi::OsString {
+/// `PATH`, with this directory in front, and with that of servers, which Debian shows to root only.
+fn path(first: Option<&Path>) -> OsString {
     let usual = std::env::var_os("PATH").unwrap_or_default();
-    let first = first.iter().map(|path| path.to_path_buf());
+    let first = first.map(Path::to_owned).into_iter();
     let all = first.chain(std::env::split_paths(&usual)).chain(["/usr/sbin".into()]);
     std::env::join_paths(all).unwrap_or(usual)
 }
