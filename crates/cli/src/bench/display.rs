@@ -118,7 +118,11 @@ fn lines(progress: &Progress) -> Vec<String> {
     let connections =
         format!("{} of {} connections", count(progress.open), count(progress.connections));
     let mut lines = vec![format!("[{bar}] {stage}, {clock}, {connections}")];
-    if let Some(last) = progress.last.as_ref().filter(|last| last.length_s > 0.0) {
+    if let Some(last) = progress
+        .last
+        .as_ref()
+        .filter(|last| last.length_s > 0.0 && last.phase == progress.stage.phase())
+    {
         let per_s = |number: u64| rate(number as f64 / last.length_s);
         lines.push(match progress.is_handshakes {
             true => format!("  {}/s opened", per_s(last.opened)),
