@@ -23,6 +23,8 @@ mod serve;
 
 mod connect;
 
+mod bench;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
