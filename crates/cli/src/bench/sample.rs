@@ -167,6 +167,8 @@ impl Maker {
             let mut longest = 0;
             let is_stalled = self.stalls && intervals.len() == 3 + self.seconds as usize / 2;
             let messages = match phase {
+                // Of a long run a tenth is enough.
+                Phase::Measured if self.seconds > 600 => random.about(72.0, 0.1),
                 Phase::Measured | Phase::WarmUp => random.about(720.0 * self.speed, 0.04),
                 Phase::Ramp => 200,
                 Phase::Drain => 3,

@@ -12,7 +12,8 @@ use crate::bench::results::{Latencies, Results, Scenario};
 pub(crate) fn html(comparison: &Comparison, runs: [&Results; 2]) -> String {
     let mut body = String::new();
     let class = if comparison.differences.is_empty() { "card said" } else { "card warn" };
-    let _ = writeln!(body, "<p class=\"{class}\"><strong>{}</strong></p>", escaped(&comparison.sentence()));
+    let sentence = escaped(&comparison.sentence());
+    let _ = writeln!(body, "<section class=\"{class}\"><p><strong>{sentence}</strong></p></section>");
     for note in &comparison.reservations {
         let _ = writeln!(body, "<p class=\"card warn\">{}.</p>", escaped(note));
     }
@@ -34,7 +35,7 @@ pub(crate) fn html(comparison: &Comparison, runs: [&Results; 2]) -> String {
 }
 
 fn table(comparison: &Comparison) -> String {
-    let mut html = "<section class=\"card\"><h2>Figures</h2><div class=\"scroll\"><table><thead><tr><th></th>\
+    let mut html = "<section class=\"card wide\"><h2>Figures</h2><div class=\"scroll\"><table><thead><tr><th></th>\
         <th class=\"n\">A</th><th class=\"n\">B</th><th class=\"n\">change</th>\
         <th class=\"n\">range (99 %)</th><th>verdict</th></tr></thead><tbody>\n"
         .to_owned();

@@ -56,11 +56,11 @@ impl Axis {
         Self { low, high, is_logarithmic: true, ticks }
     }
 
-    /// Percentiles as the nines they have: 0 %, 90 %, 99 % and so on, and 50 % between the first two.
+    /// Percentiles as the nines they have, from 0 %, with ticks at 50 %, 90 %, 99 % and so on.
     pub(crate) fn of_nines(most: f64) -> Self {
         let most = if most.is_finite() { most.max(1.0) } else { 1.0 };
         let mut ticks: Vec<f64> = steps(most + 1e-9).collect();
-        ticks.insert(1, 2.0_f64.log10());
+        ticks[0] = 2.0_f64.log10();
         Self { low: 0.0, high: most, is_logarithmic: false, ticks }
     }
 

@@ -28,9 +28,7 @@ pub(crate) fn histogram(latencies: &Latencies, title: &str, noun: &str) -> Optio
     }
     let highest = bars.iter().map(|(_, _, share)| *share).fold(0.0, f64::max);
     let note = format!(
-        "How many {noun} took how long, as a share of all. The time is logarithmic: each bar is {} % wider \
-         than the one before. Even a bar for a single one can be seen.",
-        ((width - 1.0) * 100.0).round()
+        "How many {noun} took how long, as a share of all. The time is logarithmic; a single one is a hairline."
     );
     let mut plot = Plot::new(title, note, x, Axis::from_zero(highest));
     plot.bars("one", &bars);
@@ -56,7 +54,7 @@ pub(crate) fn curves(runs: &[(&'static str, &str, &Latencies)], noun: &str) -> O
         return None;
     }
     // As far to the right as there are values for: 99.9 % needs a thousand.
-    let most = most.log10().min(6.0);
+    let most = most.log10().min(5.0);
     let y = Axis::of_latencies(precise(low), precise(high));
     let scale = if y.is_logarithmic() { " Both scales are logarithmic." } else { "" };
     let note = format!(

@@ -56,7 +56,7 @@ fn html(results: &Results) -> String {
         let _ = writeln!(body, "<p class=\"card warn\"><strong>{title}.</strong> {text}</p>");
     }
     body.push_str(&tables::tiles(results));
-    let _ = writeln!(body, "<p class=\"card said\">{}</p>", escaped(&words::sentences(results)));
+    let _ = writeln!(body, "<section class=\"card said\"><p>{}</p></section>", escaped(&words::sentences(results)));
     body.push_str(&over_time::plots(results, &series));
     body.push_str(&distributions(results));
     body.push_str(&tables::errors(results));
@@ -115,9 +115,9 @@ mod tests {
         let html = html(&sample::troubled(30));
         for text in [
             "The generator may have been the bottleneck.",
-            "the generator used 97 % of 2 processor cores.",
+            "The generator used 97 % of 2 processor cores.",
             "The server does not echo.",
-            "<th>http_503<span",
+            "<b>http_503</b><span>3, 1.2 %</span>",
             "please come back later&quot;",
             "1011 (",
             "249 lost",

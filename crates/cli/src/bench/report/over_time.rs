@@ -51,6 +51,14 @@ fn points(series: &Series, of: impl Fn(&Column) -> Option<f64>) -> Vec<Point> {
     series.columns.iter().map(point).collect()
 }
 
+/// The last value before the drain, where the line's name stands.
+fn last(series: &Series, points: &[Point]) -> f64 {
+    let drain = series.stretches.iter().find(|stretch| stretch.name == "drain");
+    let end = drain.map_or(f64::INFINITY, |drain| drain.start_s);
+    let known = || points.iter().flatten();
+    known().rfind(|(at, _)| *at < end).or_else(|| known().last()).map_or(0.0, |(_, value)| *value)
+}
+
 /// What a point of a long run stands for.
 fn grain(series: &Series) -> String {
     match series.seconds {
@@ -74,6 +82,11 @@ fn throughput(results: &Results, series: &Series) -> String {
             grain(series)
         );
     }
+    if !series.stretches.is_empty() {
+        let mut names: Vec<&str> = series.stretches.iter().map(|stretch| stretch.name).collect();
+        names.dedup();
+        note.push_str(&format!(" The shaded parts are not measured: {}.", names.join(", ")));
+    }
     if asked.is_some() {
         note.push_str(" The dashed line is the rate that was asked for.");
     }
@@ -93,12 +106,8 @@ fn throughput(results: &Results, series: &Series) -> String {
     if is_answered && columns().filter(|column| is_behind(column)).count() > series.columns.len() / 10 {
         let sent = points(series, |column| Some(column.sent));
         plot.line("two thin", &sent);
-        // The last point is the drain.
-        for (points, class, name) in [(&sent, "two", "sent"), (&received, "one", "received")] {
-            if let Some((_, last)) = points.iter().rev().flatten().nth(1) {
-                plot.end(class, name, *last);
-            }
-        }
+        plot.end("two", "sent", last(series, &sent));
+        plot.end("one", "received", last(series, &received));
     }
     if let Some(asked) = asked {
         plot.level("asked for", asked);
@@ -145,9 +154,7 @@ fn latencies(results: &Results, series: &Series) -> Option<String> {
     for (class, name, of) in LINES {
         let points = points(series, |column| column.latencies.as_ref().map(of));
         plot.line(class, &points);
-        if let Some((_, last)) = points.iter().rev().flatten().next() {
-            plot.end(class, name, *last);
-        }
+        plot.end(class, name, last(series, &points));
         let values = series.columns.iter().map(|column| column.latencies.as_ref().map(of));
         plot.values(name, "time", values);
     }

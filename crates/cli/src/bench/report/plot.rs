@@ -145,7 +145,9 @@ impl<'a> Plot<'a> {
             escaped(self.title),
             escaped(&self.note)
         );
-        html.push_str("<div class=\"frame\"");
+        // Names of marks need room above.
+        let class = if self.texts.contains("class=\"mark") { "frame marked" } else { "frame" };
+        let _ = write!(html, "<div class=\"{class}\"");
         if !self.values.is_empty() {
             let values = format!("[{}]", self.values.join(","));
             let _ = write!(html, " data-values=\"{}\"", values.replace('"', "&quot;"));

@@ -126,23 +126,19 @@ pub(crate) fn errors(results: &Results) -> String {
     let most = kinds.first().map_or(0, |(_, failures)| failures.count);
     let note = format!("{} in the whole run, with one example of each kind.", counted(all, "failure"));
     let mut html = card("Errors by kind", &note);
-    html.push_str(
-        "<div class=\"scroll\"><table><thead><tr><th>kind</th><th class=\"n\">count</th>\
-         <th class=\"n\">share</th><th>example</th></tr></thead><tbody>\n",
-    );
+    html.push_str("<ul class=\"kinds\">\n");
     for (kind, failures) in kinds.iter().take(MOST_KINDS) {
         let _ = writeln!(
             html,
-            "<tr><th>{}<span class=\"share\" style=\"width:{:.1}%\"></span></th><td class=\"n\">{}</td>\
-             <td class=\"n\">{}</td><td class=\"example\">{}</td></tr>",
+            "<li><b>{}</b><span>{}, {}</span><i style=\"width:{:.1}%\"></i><small>{}</small></li>",
             escaped(kind),
-            precise(failures.count) / precise(most).max(1.0) * 100.0,
             count(failures.count),
             percent(precise(failures.count) / precise(all).max(1.0)),
+            precise(failures.count) / precise(most).max(1.0) * 100.0,
             escaped(&failures.example)
         );
     }
-    html.push_str("</tbody></table></div>");
+    html.push_str("</ul>");
     if kinds.len() > MOST_KINDS {
         let _ = write!(html, "<p class=\"hint\">{} more kinds are not listed.</p>", kinds.len() - MOST_KINDS);
     }

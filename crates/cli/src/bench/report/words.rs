@@ -75,7 +75,8 @@ pub(crate) fn warnings(results: &Results) -> Vec<(&'static str, String)> {
     let mut warnings = Vec::new();
     if let Some(reason) = &results.generator.bottleneck {
         let text = format!(
-            "{reason}. The server may be faster than these figures. Use more machines (--shard), or less load."
+            "{}. The server may be faster than these figures. Use more machines (--shard), or less load.",
+            capitalised(reason)
         );
         warnings.push(("The generator may have been the bottleneck", text));
     }
@@ -95,10 +96,18 @@ pub(crate) fn warnings(results: &Results) -> Vec<(&'static str, String)> {
         warnings.push(("No message was received", text));
     }
     if totals.mismatched > 0 {
-        let text = format!("{} differ from their message.", counted(totals.mismatched, "answer"));
+        let text = format!("Answers that differ from their message: {}.", count(totals.mismatched));
         warnings.push(("The server does not echo", text));
     }
     warnings
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    match characters.next() {
+        Some(first) => first.to_uppercase().chain(characters).collect(),
+        None => String::new(),
+    }
 }
 
 /// The sum of all failures.
