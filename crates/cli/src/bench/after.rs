@@ -61,7 +61,10 @@ impl After {
             say::out(line);
         }
         if let Some(path) = &self.report {
-            report::save(path, &compare::page::html(&comparison, [&before.results, &after.results]))?;
+            report::save(
+                path,
+                &compare::page::html(&comparison, [&before.results, &after.results]),
+            )?;
         }
         Ok(self.verdict(&comparison))
     }

@@ -49,7 +49,8 @@ pub(crate) fn short(number: f64) -> String {
             trimmed(number, 3)
         };
     }
-    let (size, unit) = UNITS.into_iter().find(|(size, _)| number.abs() >= *size).unwrap_or((1.0, ""));
+    let (size, unit) =
+        UNITS.into_iter().find(|(size, _)| number.abs() >= *size).unwrap_or((1.0, ""));
     format!("{}{unit}", trimmed(number / size, 2))
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn percent(share: f64) -> String {
     }
     let percent = share * 100.0;
     let places = match percent.abs() {
-        zero if zero == 0.0 => 0,
+        0.0 => 0,
         small if small < 0.0995 => 3,
         small if small < 0.995 => 2,
         small if small < 99.5 => 1,
@@ -138,9 +139,7 @@ mod tests {
 
     #[test]
     fn counts_have_their_thousands_apart() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")]
-        {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(number), text);
         }
         assert_eq!(counted(1, "message"), "1 message");

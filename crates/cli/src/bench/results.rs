@@ -310,7 +310,8 @@ impl Latencies {
 
     /// The value of a percentile in the table, if anything was measured.
     pub(crate) fn at(&self, percentile: f64) -> Option<u64> {
-        let found = self.percentiles.iter().find(|entry| (entry.percentile - percentile).abs() < 1e-9);
+        let found =
+            self.percentiles.iter().find(|entry| (entry.percentile - percentile).abs() < 1e-9);
         found.map(|entry| entry.ns)
     }
 }

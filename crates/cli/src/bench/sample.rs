@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use crate::bench::results::{
-    FORMAT, Failures, Generator, Interval, Latencies, Load, Pacing, Payload, Phase, Results, Scenario,
-    Shard, Totals, coarse, pairs, precise,
+    FORMAT, Failures, Generator, Interval, Latencies, Load, Pacing, Payload, Phase, Results,
+    Scenario, Shard, Totals, coarse, pairs, precise,
 };
 
 /// An echo of 100 connections in a closed loop: a second of ramp, two of warm-up, so many measured, and a
@@ -52,7 +52,8 @@ pub(crate) fn troubled(seconds: u32) -> Results {
 
 /// Everything that a server or a user chooses is markup.
 pub(crate) fn hostile() -> Results {
-    const MARKUP: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u{202e}\u{1b}[31m";
+    const MARKUP: &str =
+        "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u{202e}\u{1b}[31m";
     let mut results = echo(5);
     let failures = Failures { count: 7, example: MARKUP.to_owned() };
     results.errors = BTreeMap::from([(MARKUP.to_owned(), failures)]);

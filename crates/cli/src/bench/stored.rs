@@ -77,7 +77,9 @@ fn complaint(results: &Results) -> Option<String> {
         let (start, length) = (interval.start_s, interval.length_s);
         // Clocks are rounded, so neighbours may overlap a little.
         if !is_time(start) || !is_time(length) || start + 0.01 < end {
-            return Some(format!("intervals[{index}] takes {length} s from {start} s on: not in order"));
+            return Some(format!(
+                "intervals[{index}] takes {length} s from {start} s on: not in order"
+            ));
         }
         end = start + length;
     }
@@ -130,7 +132,10 @@ mod tests {
             ("[1]".to_owned(), "not results"),
             (changed(|results| results.format = 7), "version 7; this program reads version 1"),
             (changed(|results| results.measured_s = -1.0), "measured_s is -1"),
-            (changed(|results| results.elapsed_s = 1e300), "elapsed_s is 1e300: the limit is 31536000"),
+            (
+                changed(|results| results.elapsed_s = 1e300),
+                "elapsed_s is 1e300: the limit is 31536000",
+            ),
             (changed(|results| results.intervals[1].start_s = 0.2), "intervals[1]"),
             (changed(|results| results.intervals[2].length_s = -1.0), "intervals[2]"),
             (changed(|results| results.latencies.histogram.reverse()), "latencies.histogram"),

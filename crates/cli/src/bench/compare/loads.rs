@@ -1,7 +1,7 @@
 //! Whether two runs had the same load, and what else to know before believing a difference.
 
-use crate::bench::figures::{count, rate};
 use crate::bench::compare::spread::LEAST_INTERVALS;
+use crate::bench::figures::{count, rate};
 use crate::bench::results::{Load, Pacing, Results};
 
 /// What makes figures of these runs not comparable, in words. Empty if they are.
@@ -43,13 +43,19 @@ pub(crate) fn differences(a: &Results, b: &Results) -> Vec<String> {
 pub(crate) fn pacing(pacing: Pacing) -> String {
     match pacing {
         Pacing::Closed { in_flight } => format!("closed loop, {} in flight", count(in_flight)),
-        Pacing::Open { messages_per_s } => format!("open loop, {} messages/s", rate(messages_per_s)),
+        Pacing::Open { messages_per_s } => {
+            format!("open loop, {} messages/s", rate(messages_per_s))
+        }
         Pacing::None => "none".to_owned(),
     }
 }
 
 /// What limits the worth of a comparison, in sentences. `names` are those of the two runs.
-pub(crate) fn reservations(names: [&str; 2], runs: [&Results; 2], intervals: [usize; 2]) -> Vec<String> {
+pub(crate) fn reservations(
+    names: [&str; 2],
+    runs: [&Results; 2],
+    intervals: [usize; 2],
+) -> Vec<String> {
     let mut notes = Vec::new();
     for ((name, results), intervals) in names.into_iter().zip(runs).zip(intervals) {
         if let Some(reason) = &results.generator.bottleneck {

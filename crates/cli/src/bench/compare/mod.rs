@@ -8,9 +8,9 @@ pub(crate) mod table;
 
 pub(crate) mod page;
 
-use crate::bench::figures::{NOTHING, change, count, rate, time};
 use crate::bench::compare::loads::{differences, reservations};
 use crate::bench::compare::spread::{Blocks, Figure, Spread, confidence};
+use crate::bench::figures::{NOTHING, change, count, rate, time};
 use crate::bench::results::{Latencies, Results, Scenario};
 use crate::bench::stored::Stored;
 
@@ -108,8 +108,13 @@ struct Figures<'a> {
 }
 
 /// What is judged, in order.
-const JUDGED: [Figure; 5] =
-    [Figure::Rate, Figure::Quantile(0.5), Figure::Quantile(0.9), Figure::Quantile(0.99), Figure::Mean];
+const JUDGED: [Figure; 5] = [
+    Figure::Rate,
+    Figure::Quantile(0.5),
+    Figure::Quantile(0.9),
+    Figure::Quantile(0.99),
+    Figure::Mean,
+];
 
 impl Figures<'_> {
     fn rows(&self) -> Vec<Row> {
@@ -123,7 +128,11 @@ impl Figures<'_> {
         match scenario {
             Scenario::Idle => {}
             Scenario::Storm => {
-                rows.push(self.rate("connections/s", |run| run.per_s(run.totals.opened), spread(0)));
+                rows.push(self.rate(
+                    "connections/s",
+                    |run| run.per_s(run.totals.opened),
+                    spread(0),
+                ));
             }
             _ => rows.push(self.rate("messages/s", Results::received_per_s, spread(0))),
         }
@@ -136,22 +145,26 @@ impl Figures<'_> {
         rows.push(self.time("p90", at(90.0), spread(2)));
         rows.push(self.time("p99", at(99.0), spread(3)));
         rows.push(self.time("p99.9", at(99.9), None));
-        let mean = |run: &Results| Some(latencies(run).mean_ns).filter(|_| latencies(run).count > 0);
+        let mean =
+            |run: &Results| Some(latencies(run).mean_ns).filter(|_| latencies(run).count > 0);
         rows.push(self.time("mean", mean, spread(4)));
-        let longest = |run: &Results| (latencies(run).count > 0).then(|| precise(latencies(run).max_ns));
+        let longest =
+            |run: &Results| (latencies(run).count > 0).then(|| precise(latencies(run).max_ns));
         rows.push(self.time("longest", longest, None));
         rows.push(self.count("connections failed", |run| run.totals.failed));
         rows.push(self.count("connections lost", |run| run.totals.lost));
         rows.push(self.count("unanswered", |run| run.totals.unanswered));
         rows.push(self.count("answers that differ", |run| run.totals.mismatched));
         let cost = |run: &Results| {
-            let messages = run.totals.messages_sent.saturating_add(run.totals.messages_received);
+            let messages = run.totals.messages_sent.max(run.totals.messages_received);
             let seconds = run.generator.measured_cpu_s.filter(|_| messages > 0)?;
             Some(seconds * 1e9 / precise(messages))
         };
         rows.push(self.time("generator's CPU per message", cost, None));
         // What neither run has says nothing.
-        rows.retain(|row| [&row.before, &row.after].iter().any(|text| !matches!(text.as_str(), NOTHING | "0")));
+        rows.retain(|row| {
+            [&row.before, &row.after].iter().any(|text| !matches!(text.as_str(), NOTHING | "0"))
+        });
         rows
     }
 
@@ -226,9 +239,8 @@ fn judge(change: f64, low: f64, high: f64, direction: Direction) -> Verdict {
 impl Row {
     /// The range of the change in words: `+1.2 % to +3.4 %`.
     pub(crate) fn range_text(&self) -> String {
-        self.range.map_or_else(String::new, |(low, high)| {
-            format!("{} to {}", change(low), change(high))
-        })
+        self.range
+            .map_or_else(String::new, |(low, high)| format!("{} to {}", change(low), change(high)))
     }
 }
 
@@ -246,7 +258,8 @@ impl Comparison {
         }
         let of = |verdict| {
             let rows = self.rows.iter().filter(|row| row.verdict == verdict);
-            let names: Vec<String> = rows.map(|row| format!("{} {}", row.name, row.change)).collect();
+            let names: Vec<String> =
+                rows.map(|row| format!("{} {}", row.name, row.change)).collect();
             names.join(", ")
         };
         let judged = self.rows.iter().filter(|row| row.verdict != Verdict::Open).count();

@@ -13,7 +13,8 @@ pub(crate) fn html(comparison: &Comparison, runs: [&Results; 2]) -> String {
     let mut body = String::new();
     let class = if comparison.differences.is_empty() { "card said" } else { "card warn" };
     let sentence = escaped(&comparison.sentence());
-    let _ = writeln!(body, "<section class=\"{class}\"><p><strong>{sentence}</strong></p></section>");
+    let _ =
+        writeln!(body, "<section class=\"{class}\"><p><strong>{sentence}</strong></p></section>");
     for note in &comparison.reservations {
         let _ = writeln!(body, "<p class=\"card warn\">{}.</p>", escaped(note));
     }
@@ -31,7 +32,12 @@ pub(crate) fn html(comparison: &Comparison, runs: [&Results; 2]) -> String {
     }
     let _ = writeln!(body, "</dl><p class=\"hint\">{}</p></section>", METHOD.replace('\n', " "));
     let [a, b] = &comparison.sides;
-    page(&format!("{} compared with {}", b.file, a.file), "A is the first run, B the second.", None, &body)
+    page(
+        &format!("{} compared with {}", b.file, a.file),
+        "A is the first run, B the second.",
+        None,
+        &body,
+    )
 }
 
 fn table(comparison: &Comparison) -> String {

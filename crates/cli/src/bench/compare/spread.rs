@@ -56,7 +56,8 @@ pub(crate) struct Spread {
 impl Blocks {
     pub(crate) fn of(results: &Results) -> Self {
         let is_storm = results.load.scenario == Scenario::Storm;
-        let measured = results.intervals.iter().filter(|interval| interval.phase == Phase::Measured);
+        let measured =
+            results.intervals.iter().filter(|interval| interval.phase == Phase::Measured);
         let mut intervals: Vec<&Interval> = measured.collect();
         // A crumb at the end of the phase is no second.
         let longest = intervals.iter().map(|interval| interval.length_s).fold(0.0, f64::max);
@@ -110,7 +111,8 @@ impl Blocks {
         std::array::from_fn(|index| {
             let grain = if figures[index] == Figure::Rate { 0.0 } else { RESOLUTION };
             // A draw without messages has no latency. If that happens, too few have some.
-            let error = deviation(&logarithms[index]).filter(|_| logarithms[index].len() == DRAWS)?;
+            let error =
+                deviation(&logarithms[index]).filter(|_| logarithms[index].len() == DRAWS)?;
             let count = precise(blocks as u64);
             // Draws vary less than runs, by this factor.
             let error = error * (count / (count - 1.0)).sqrt();

@@ -78,7 +78,10 @@ mod tests {
         let run = |seed: u64| sample::faster(12, 1.0, seed * 7919);
         let differs = (0..12_u64).filter(|seed| {
             let comparison = of(run(2 * seed), run(2 * seed + 1));
-            comparison.rows.iter().any(|row| matches!(row.verdict, Verdict::Better | Verdict::Worse))
+            comparison
+                .rows
+                .iter()
+                .any(|row| matches!(row.verdict, Verdict::Better | Verdict::Worse))
         });
         assert!(differs.count() <= 2);
     }
@@ -94,7 +97,11 @@ mod tests {
         }
         // What has no known spread is shown and not judged.
         assert_eq!(verdict(&better, "longest"), Verdict::Open);
-        assert!(better.sentence().starts_with("B is better: messages/s +"), "{}", better.sentence());
+        assert!(
+            better.sentence().starts_with("B is better: messages/s +"),
+            "{}",
+            better.sentence()
+        );
     }
 
     #[test]
@@ -108,7 +115,10 @@ mod tests {
             (other(|r| r.load.connections = 1000), "connections: 60 and 1,000"),
             (other(|r| r.load.scenario = Scenario::Push), "scenario: echo and push"),
             (other(|r| r.load.payload.bytes = 1024), "size of messages: 64 B and 1,024 B"),
-            (other(|r| r.load.payload.kind = "binary".to_owned()), "kind of messages: text and binary"),
+            (
+                other(|r| r.load.payload.kind = "binary".to_owned()),
+                "kind of messages: text and binary",
+            ),
             (
                 other(|r| r.load.pacing = Pacing::Open { messages_per_s: 5000.0 }),
                 "pacing: closed loop, 1 in flight and open loop, 5,000 messages/s",

@@ -159,7 +159,8 @@ impl<'a> Cursor<'a> {
 
     fn connections_at(&self, time: f64) -> u64 {
         let time = time - self.track.offset_s;
-        let begun = self.track.intervals.iter().take_while(|interval| interval.start_s < time - 1e-6);
+        let begun =
+            self.track.intervals.iter().take_while(|interval| interval.start_s < time - 1e-6);
         let is_over = self.track.end() < time + self.track.offset_s - 1e-6;
         begun.last().filter(|_| !is_over).map_or(0, |interval| interval.connections)
     }

@@ -38,13 +38,15 @@ fn whole(shards: &[&Results]) -> Option<Results> {
     let starts: Vec<f64> = starts.collect();
     let begin = starts.iter().copied().fold(f64::INFINITY, f64::min);
     let first = shards.iter().zip(&starts).min_by(|(_, a), (_, b)| a.total_cmp(b))?.0;
-    let tracks = shards.iter().zip(&starts).map(|(results, start)| Track {
-        offset_s: start - begin,
-        intervals: &results.intervals,
-    });
+    let tracks = shards
+        .iter()
+        .zip(&starts)
+        .map(|(results, start)| Track { offset_s: start - begin, intervals: &results.intervals });
     let tracks: Vec<Track<'_>> = tracks.collect();
-    let longest = |of: fn(&Results) -> f64| shards.iter().map(|results| of(results)).fold(0.0, f64::max);
-    let ends = shards.iter().zip(&tracks).map(|(results, track)| track.offset_s + results.elapsed_s);
+    let longest =
+        |of: fn(&Results) -> f64| shards.iter().map(|results| of(results)).fold(0.0, f64::max);
+    let ends =
+        shards.iter().zip(&tracks).map(|(results, track)| track.offset_s + results.elapsed_s);
     Some(Results {
         format: first.format,
         program: first.program.clone(),
@@ -149,7 +151,8 @@ mod tests {
     use crate::bench::sample;
 
     fn files(shards: Vec<Results>) -> Vec<Stored> {
-        let named = |(index, results)| Stored { path: PathBuf::from(format!("{index}.json")), results };
+        let named =
+            |(index, results)| Stored { path: PathBuf::from(format!("{index}.json")), results };
         (1..).zip(shards).map(named).collect()
     }
 
@@ -238,17 +241,32 @@ mod tests {
             refusal(shards)
         };
         for (message, difference) in [
-            (other(|r| r.url = "ws://other/".to_owned()), "the URL is ws://127.0.0.1:9001/ and ws://other/"),
+            (
+                other(|r| r.url = "ws://other/".to_owned()),
+                "the URL is ws://127.0.0.1:9001/ and ws://other/",
+            ),
             (other(|r| r.load.warm_up_s = 9.0), "the warm-up is 2 s and 9 s"),
-            (other(|r| r.load.pacing = Pacing::Closed { in_flight: 4 }), "the loop is closed with 1 in flight"),
+            (
+                other(|r| r.load.pacing = Pacing::Closed { in_flight: 4 }),
+                "the loop is closed with 1 in flight",
+            ),
             (other(|r| r.load.payload.bytes = 5), "the payload is size of 64 B and size of 5 B"),
             (other(|r| r.load.compression = Some(6)), "the compression is none and 6"),
-            (other(|r| r.load.protocols = vec!["chat".to_owned()]), "the subprotocol is none and chat"),
+            (
+                other(|r| r.load.protocols = vec!["chat".to_owned()]),
+                "the subprotocol is none and chat",
+            ),
             (other(|r| r.started = "2026-03-02T12:00:00Z".to_owned()), "not run at the same time"),
             (other(|r| r.started = "noon".to_owned()), "\"noon\" in 2.json is no time"),
-            (other(|r| r.shard = Some(Shard { index: 2, count: 3 })), "one is of 2 shards, the other of 3"),
+            (
+                other(|r| r.shard = Some(Shard { index: 2, count: 3 })),
+                "one is of 2 shards, the other of 3",
+            ),
         ] {
-            assert!(message.starts_with("1.json and 2.json are shards of different runs: "), "{message}");
+            assert!(
+                message.starts_with("1.json and 2.json are shards of different runs: "),
+                "{message}"
+            );
             assert!(message.contains(difference), "{difference:?} is not in {message:?}");
         }
         assert!(other(|r| r.shard = None).starts_with("2.json is a whole run"));

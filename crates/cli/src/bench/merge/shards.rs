@@ -79,9 +79,8 @@ fn difference(one: &Stored, other: &Stored) -> Option<String> {
 
 /// How the loads differ apart from what is divided: connections, rate, messages, and threads.
 fn of_loads(a: &Load, b: &Load) -> Option<String> {
-    let differ = |name: &str, a: String, b: String| {
-        (a != b).then(|| format!("{name} is {a} and {b}"))
-    };
+    let differ =
+        |name: &str, a: String, b: String| (a != b).then(|| format!("{name} is {a} and {b}"));
     let name = |scenario: Scenario| format!("{scenario:?}").to_lowercase();
     let seconds = |seconds: f64| format!("{seconds} s");
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
@@ -107,7 +106,9 @@ fn of_loads(a: &Load, b: &Load) -> Option<String> {
             differ("the compression", of(a), of(b))
         })
         .or_else(|| {
-            let of = |load: &Load| or_none(Some(load.protocols.join(", ")).filter(|all| !all.is_empty()));
+            let of = |load: &Load| {
+                or_none(Some(load.protocols.join(", ")).filter(|all| !all.is_empty()))
+            };
             differ("the subprotocol", of(a), of(b))
         })
         .or_else(|| differ("the version of HTTP", a.http_version.clone(), b.http_version.clone()))

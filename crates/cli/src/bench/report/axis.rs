@@ -27,12 +27,15 @@ impl Axis {
     /// From zero to exactly this, in seconds, with ticks at times that people count in.
     pub(crate) fn of_time(high: f64) -> Self {
         const STEPS: [f64; 19] = [
-            0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0,
-            3600.0, 7200.0, 14_400.0, 43_200.0,
+            0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0,
+            1800.0, 3600.0, 7200.0, 14_400.0, 43_200.0,
         ];
         let high = if high.is_finite() && high > 0.0 { high } else { 1.0 };
         let fits = |step: &f64| high / step < 7.0;
-        let step = STEPS.into_iter().find(fits).unwrap_or_else(|| round_up(high / 86_400.0 / 6.0) * 86_400.0);
+        let step = STEPS
+            .into_iter()
+            .find(fits)
+            .unwrap_or_else(|| round_up(high / 86_400.0 / 6.0) * 86_400.0);
         let ticks = steps((high / step + 1e-9).floor()).map(|index| index * step).collect();
         Self { low: 0.0, high, is_logarithmic: false, ticks }
     }
@@ -100,7 +103,8 @@ impl Axis {
 }
 
 fn steps(count: f64) -> impl Iterator<Item = f64> {
-    std::iter::successors(Some(0.0), |index| Some(index + 1.0)).take_while(move |index| *index <= count)
+    std::iter::successors(Some(0.0), |index| Some(index + 1.0))
+        .take_while(move |index| *index <= count)
 }
 
 /// The next of 1, 2, 5, 10, … that is not below.
@@ -142,7 +146,9 @@ mod tests {
         assert_eq!(Axis::of_time(33.5).ticks, [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
         assert_eq!(Axis::of_time(3600.0).ticks.len(), 7);
         for high in [1e-3, 0.7, 9.0, 61.0, 1e4, 1e6, 3e7, f64::NAN, -1.0] {
-            for axis in [Axis::from_zero(high), Axis::of_time(high), Axis::logarithmic(high / 1e4, high)] {
+            for axis in
+                [Axis::from_zero(high), Axis::of_time(high), Axis::logarithmic(high / 1e4, high)]
+            {
                 assert!((1..=8).contains(&axis.ticks.len()), "{high}: {axis:?}");
                 assert!(axis.ticks.iter().all(|tick| tick.is_finite()), "{high}: {axis:?}");
             }

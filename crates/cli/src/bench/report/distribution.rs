@@ -21,7 +21,8 @@ pub(crate) fn histogram(latencies: &Latencies, title: &str, noun: &str) -> Optio
         let (left, right) = (edge(index), edge(index + 1));
         let is_last = index + 1 == BARS;
         let mut count = 0.0;
-        while let Some((_, found)) = pairs.next_if(|(value, _)| is_last || precise(*value) < right) {
+        while let Some((_, found)) = pairs.next_if(|(value, _)| is_last || precise(*value) < right)
+        {
             count += precise(*found);
         }
         bars.push((left, right, count / total));

@@ -43,8 +43,9 @@ pub(crate) fn write(path: &Path, results: &Results) -> Result<(), Failure> {
 ///
 /// The file can't be written.
 pub(crate) fn save(path: &Path, page: &str) -> Result<(), Failure> {
-    std::fs::write(path, page)
-        .map_err(|error| Failure::new(Exit::Unclean, format!("can't write {}: {error}", path.display())))
+    std::fs::write(path, page).map_err(|error| {
+        Failure::new(Exit::Unclean, format!("can't write {}: {error}", path.display()))
+    })
 }
 
 /// The page.
@@ -56,7 +57,11 @@ fn html(results: &Results) -> String {
         let _ = writeln!(body, "<p class=\"card warn\"><strong>{title}.</strong> {text}</p>");
     }
     body.push_str(&tables::tiles(results));
-    let _ = writeln!(body, "<section class=\"card said\"><p>{}</p></section>", escaped(&words::sentences(results)));
+    let _ = writeln!(
+        body,
+        "<section class=\"card said\"><p>{}</p></section>",
+        escaped(&words::sentences(results))
+    );
     body.push_str(&over_time::plots(results, &series));
     body.push_str(&distributions(results));
     body.push_str(&tables::errors(results));
@@ -202,7 +207,8 @@ mod tests {
         results.latencies.stddev_ns = f64::MAX;
         results.latencies.histogram = vec![(0, u64::MAX), (u64::MAX, u64::MAX)];
         for interval in &mut results.intervals {
-            (interval.messages_sent, interval.max_ns, interval.length_s) = (u64::MAX, u64::MAX, 1e-300);
+            (interval.messages_sent, interval.max_ns, interval.length_s) =
+                (u64::MAX, u64::MAX, 1e-300);
         }
         assert!(!html(&results).contains("NaN"));
     }

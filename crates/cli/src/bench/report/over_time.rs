@@ -15,7 +15,7 @@ pub(crate) fn plots(results: &Results, series: &Series) -> String {
     match results.load.scenario {
         Scenario::Idle => html.push_str(&connections(results, series)),
         Scenario::Storm => {
-            html.push_str(&handshakes(series));
+            html.push_str(&handshakes(results, series));
             html.push_str(&latencies(results, series).unwrap_or_default());
         }
         _ => {
@@ -47,7 +47,8 @@ fn points(series: &Series, of: impl Fn(&Column) -> Option<f64>) -> Vec<Point> {
     if let [only] = series.columns.as_slice() {
         return [only.start_s, only.end_s].map(|at| of(only).map(|value| (at, value))).to_vec();
     }
-    let point = |column: &Column| of(column).map(|value| ((column.start_s + column.end_s) / 2.0, value));
+    let point =
+        |column: &Column| of(column).map(|value| ((column.start_s + column.end_s) / 2.0, value));
     series.columns.iter().map(point).collect()
 }
 
@@ -102,8 +103,11 @@ fn throughput(results: &Results, series: &Series) -> String {
     }
     plot.line("one", &received);
     // Messages that are sent and not answered soon are a second line. Otherwise the two are one.
-    let is_behind = |column: &Column| (column.sent - column.received).abs() > 0.05 * column.received;
-    if is_answered && columns().filter(|column| is_behind(column)).count() > series.columns.len() / 10 {
+    let is_behind =
+        |column: &Column| (column.sent - column.received).abs() > 0.05 * column.received;
+    if is_answered
+        && columns().filter(|column| is_behind(column)).count() > series.columns.len() / 10
+    {
         let sent = points(series, |column| Some(column.sent));
         plot.line("two thin", &sent);
         plot.end("two", "sent", last(series, &sent));
@@ -119,10 +123,18 @@ fn throughput(results: &Results, series: &Series) -> String {
     html(&plot, short)
 }
 
-fn handshakes(series: &Series) -> String {
+fn handshakes(results: &Results, series: &Series) -> String {
     let highest = series.columns.iter().map(|column| column.opened).fold(0.0, f64::max);
+    let asked = match results.load.pacing {
+        Pacing::Open { messages_per_s } => Some(messages_per_s),
+        _ => None,
+    };
     let note = format!("Connections opened per second.{}", grain(series));
-    let mut plot = over_time("Handshakes", note, series, Axis::from_zero(highest));
+    let axis = Axis::from_zero(highest.max(asked.unwrap_or_default()));
+    let mut plot = over_time("Handshakes", note, series, axis);
+    if let Some(asked) = asked {
+        plot.level("asked for", asked);
+    }
     let opened = points(series, |column| Some(column.opened));
     plot.area("one", &opened);
     plot.line("one", &opened);
@@ -130,8 +142,11 @@ fn handshakes(series: &Series) -> String {
     html(&plot, short)
 }
 
-/// The lines, the lowest first: how each is drawn, its name, and its values.
-const LINES: [(&str, &str, fn(&Percentiles) -> f64); 4] = [
+/// How a line is drawn, its name, and its values.
+type Line = (&'static str, &'static str, fn(&Percentiles) -> f64);
+
+/// The lowest first.
+const LINES: [Line; 4] = [
     ("p50", "p50", |of| of.p50),
     ("p90", "p90", |of| of.p90),
     ("p99", "p99", |of| of.p99),
@@ -149,7 +164,10 @@ fn latencies(results: &Results, series: &Series) -> Option<String> {
         _ => "Half of the messages",
     };
     let scale = if axis.is_logarithmic() { " The scale is logarithmic." } else { "" };
-    let note = format!("{what} took no longer than p50, 99 of 100 no longer than p99.{}{scale}", grain(series));
+    let note = format!(
+        "{what} took no longer than p50, 99 of 100 no longer than p99.{}{scale}",
+        grain(series)
+    );
     let mut plot = over_time("Latency over time", note, series, axis);
     for (class, name, of) in LINES {
         let points = points(series, |column| column.latencies.as_ref().map(of));
@@ -192,8 +210,10 @@ fn errors(series: &Series) -> Option<String> {
 /// The columns' times, for the script.
 pub(crate) fn times(series: &Series) -> String {
     let end = series.end_s;
-    let place = |column: &Column| format!("{:.4}", (column.start_s + column.end_s) / 2.0 / end.max(1e-9));
+    let place =
+        |column: &Column| format!("{:.4}", (column.start_s + column.end_s) / 2.0 / end.max(1e-9));
     let places: Vec<String> = series.columns.iter().map(place).collect();
-    let starts: Vec<String> = series.columns.iter().map(|column| format!("{:.0}", column.start_s)).collect();
+    let starts: Vec<String> =
+        series.columns.iter().map(|column| format!("{:.0}", column.start_s)).collect();
     format!("[[{}],[{}]]", places.join(","), starts.join(","))
 }

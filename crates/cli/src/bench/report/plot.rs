@@ -101,7 +101,11 @@ impl<'a> Plot<'a> {
         // A name needs room.
         if right - left > 70.0 {
             let middle = (left + right) / 20.0;
-            let _ = write!(self.texts, "<i class=\"in\" style=\"left:{middle:.1}%\">{}</i>", escaped(name));
+            let _ = write!(
+                self.texts,
+                "<i class=\"in\" style=\"left:{middle:.1}%\">{}</i>",
+                escaped(name)
+            );
         }
     }
 
@@ -133,13 +137,22 @@ impl<'a> Plot<'a> {
     }
 
     /// The values of a line for the script, one for each column. `unit` is `time`, `rate` or `count`.
-    pub(crate) fn values(&mut self, name: &str, unit: &str, values: impl Iterator<Item = Option<f64>>) {
+    pub(crate) fn values(
+        &mut self,
+        name: &str,
+        unit: &str,
+        values: impl Iterator<Item = Option<f64>>,
+    ) {
         let values: Vec<String> = values.map(whole).collect();
         self.values.push(format!("[\"{name}\",\"{unit}\",[{}]]", values.join(",")));
     }
 
     /// The figure. `show` formats values of the y axis, `tell` those of the x axis.
-    pub(crate) fn html(&self, show: impl Fn(f64) -> String, tell: impl Fn(f64) -> String) -> String {
+    pub(crate) fn html(
+        &self,
+        show: impl Fn(f64) -> String,
+        tell: impl Fn(f64) -> String,
+    ) -> String {
         let mut html = format!(
             "<figure class=\"card plot\"><figcaption><h2>{}</h2><p>{}</p></figcaption>\n",
             escaped(self.title),
@@ -172,7 +185,11 @@ impl<'a> Plot<'a> {
         let _ = writeln!(html, "<path class=\"grid\" d=\"{grid}\"/>{}</svg>", self.shapes);
         for tick in &self.y.ticks {
             let top = self.down(*tick) / 10.0;
-            let _ = write!(html, "<b class=\"y\" style=\"top:{top:.1}%\">{}</b>", escaped(&show(*tick)));
+            let _ = write!(
+                html,
+                "<b class=\"y\" style=\"top:{top:.1}%\">{}</b>",
+                escaped(&show(*tick))
+            );
         }
         for (index, tick) in self.x.ticks.iter().enumerate() {
             let left = self.across(*tick) / 10.0;
@@ -256,7 +273,10 @@ mod tests {
     #[test]
     fn a_line_has_its_gaps_and_lone_points() {
         let mut plot = plot();
-        plot.line("one", &[Some((0.0, 0.0)), Some((5.0, 50.0)), None, Some((10.0, 100.0)), None, None]);
+        plot.line(
+            "one",
+            &[Some((0.0, 0.0)), Some((5.0, 50.0)), None, Some((10.0, 100.0)), None, None],
+        );
         assert!(html(&plot).contains("<path class=\"line one\" d=\"M0 1000L500 500M1000 0h0\"/>"));
     }
 
@@ -274,7 +294,11 @@ mod tests {
         for raw in ["<Title>", "<m>", "<l>", "<e>", "a & b"] {
             assert!(!html.contains(raw), "{raw}");
         }
-        assert!(html.contains("data-values=\"[[&quot;p50&quot;,&quot;time&quot;,[null,1234,0.5,null]]]\""));
+        assert!(
+            html.contains(
+                "data-values=\"[[&quot;p50&quot;,&quot;time&quot;,[null,1234,0.5,null]]]\""
+            )
+        );
     }
 
     #[test]

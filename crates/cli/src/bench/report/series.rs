@@ -162,7 +162,10 @@ mod tests {
         let (column, interval) = (&series.columns[10], &results.intervals[10]);
         assert_eq!(column.received, precise(interval.messages_received));
         assert_eq!(column.latencies.unwrap().p99, precise(interval.p99_ns));
-        assert_eq!(series.stretches.iter().map(|s| s.name).collect::<Vec<_>>(), ["ramp", "warm-up", "drain"]);
+        assert_eq!(
+            series.stretches.iter().map(|s| s.name).collect::<Vec<_>>(),
+            ["ramp", "warm-up", "drain"]
+        );
     }
 
     #[test]
@@ -175,7 +178,8 @@ mod tests {
         assert!((shown - precise(all)).abs() < 1.0);
         let column = &series.columns[100];
         assert!(column.least_received < column.received && column.received < column.most_received);
-        let max = series.columns.iter().map(|column| column.latencies.unwrap().max).fold(0.0, f64::max);
+        let max =
+            series.columns.iter().map(|column| column.latencies.unwrap().max).fold(0.0, f64::max);
         assert_eq!(max, precise(results.intervals.iter().map(|i| i.max_ns).max().unwrap()));
     }
 

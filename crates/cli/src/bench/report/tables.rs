@@ -17,7 +17,12 @@ pub(crate) fn tiles(results: &Results) -> String {
     let mut html = "<dl class=\"tiles\">\n".to_owned();
     let mut tile = |name: &str, value: &str, is_wrong: bool, more: &str| {
         let class = if is_wrong { " class=\"wrong\"" } else { "" };
-        let _ = write!(html, "<div class=\"card\"><dt>{}</dt><dd{class}>{}</dd>", escaped(name), escaped(value));
+        let _ = write!(
+            html,
+            "<div class=\"card\"><dt>{}</dt><dd{class}>{}</dd>",
+            escaped(name),
+            escaped(value)
+        );
         let _ = writeln!(html, "<dd class=\"more\">{}</dd></div>", escaped(more));
     };
     match results.load.scenario {
@@ -56,7 +61,12 @@ pub(crate) fn tiles(results: &Results) -> String {
             (0, 0) => "none failed or lost".to_owned(),
             (failed, lost) => format!("{} failed, {} lost", count(failed), count(lost)),
         };
-        tile("connections", &count(results.load.connections), totals.failed.max(totals.lost) > 0, &more);
+        tile(
+            "connections",
+            &count(results.load.connections),
+            totals.failed.max(totals.lost) > 0,
+            &more,
+        );
     } else {
         let more = format!("{} failed", count(totals.failed));
         tile("lost", &count(totals.lost), totals.lost > 0, &more);
@@ -95,7 +105,8 @@ pub(crate) fn percentiles(results: &Results) -> String {
     row("longest", &|of| known(Some(of.max_ns)));
     row("mean", &|of| time(of.mean_ns));
     row("standard deviation", &|of| time(of.stddev_ns));
-    let mut html = card("Latencies", "A percentile is the time that this share of all did not exceed.");
+    let mut html =
+        card("Latencies", "A percentile is the time that this share of all did not exceed.");
     html.push_str("<div class=\"scroll\"><table><thead><tr><th></th>");
     for (name, _) in &columns {
         let _ = write!(html, "<th class=\"n\">{name}</th>");
@@ -124,7 +135,8 @@ pub(crate) fn errors(results: &Results) -> String {
     let mut kinds: Vec<_> = results.errors.iter().collect();
     kinds.sort_by_key(|(_, failures)| std::cmp::Reverse(failures.count));
     let most = kinds.first().map_or(0, |(_, failures)| failures.count);
-    let note = format!("{} in the whole run, with one example of each kind.", counted(all, "failure"));
+    let note =
+        format!("{} in the whole run, with one example of each kind.", counted(all, "failure"));
     let mut html = card("Errors by kind", &note);
     html.push_str("<ul class=\"kinds\">\n");
     for (kind, failures) in kinds.iter().take(MOST_KINDS) {
@@ -140,7 +152,11 @@ pub(crate) fn errors(results: &Results) -> String {
     }
     html.push_str("</ul>");
     if kinds.len() > MOST_KINDS {
-        let _ = write!(html, "<p class=\"hint\">{} more kinds are not listed.</p>", kinds.len() - MOST_KINDS);
+        let _ = write!(
+            html,
+            "<p class=\"hint\">{} more kinds are not listed.</p>",
+            kinds.len() - MOST_KINDS
+        );
     }
     html.push_str("</section>\n");
     html
@@ -151,14 +167,19 @@ pub(crate) fn close_codes(results: &Results) -> String {
     if results.close_codes.is_empty() {
         return String::new();
     }
-    let mut html = card("Close codes", "Of connections that ended before the generator closed them.");
+    let mut html =
+        card("Close codes", "Of connections that ended before the generator closed them.");
     html.push_str("<div class=\"scroll\"><table><tbody>\n");
     let mut codes: Vec<_> = results.close_codes.iter().collect();
     codes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     for (code, connections) in codes.iter().take(MOST_KINDS) {
         let name = CloseCode::new(**code).to_string();
         let connections = counted(**connections, "connection");
-        let _ = writeln!(html, "<tr><th>{}</th><td class=\"n\">{connections}</td></tr>", escaped(&name));
+        let _ = writeln!(
+            html,
+            "<tr><th>{}</th><td class=\"n\">{connections}</td></tr>",
+            escaped(&name)
+        );
     }
     html.push_str("</tbody></table></div></section>\n");
     html

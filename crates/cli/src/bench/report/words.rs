@@ -41,6 +41,13 @@ pub(crate) fn sentences(results: &Results) -> String {
             counted(totals.messages_sent, "message"),
             counted(totals.messages_received, "message")
         ),
+        (Scenario::Storm, Pacing::Open { messages_per_s }) => format!(
+            "{} connections/s were opened and closed {lasted}, {} at a time at most: {} in all. Latency is \
+             how long one took to open, from the name lookup to the server's response.",
+            rate(messages_per_s),
+            count(load.connections),
+            counted(totals.opened, "connection")
+        ),
         (Scenario::Storm, _) => format!(
             "{connections} at a time were opened and closed as fast as the server allowed {lasted}: {} in \
              all. Latency is how long one took to open, from the name lookup to the server's response.",
@@ -126,14 +133,16 @@ pub(crate) fn facts(results: &Results) -> Vec<(&'static str, String)> {
     });
     let payload = match load.payload.source.as_str() {
         "none" => "none".to_owned(),
-        source => format!("{} from {source}, {} bytes", load.payload.kind, count(load.payload.bytes)),
+        source => {
+            format!("{} from {source}, {} bytes", load.payload.kind, count(load.payload.bytes))
+        }
     };
     let mut facts = vec![
         ("URL", results.url.clone()),
         ("Started", started(results)),
         ("Scenario", scenario),
         ("Connections", count(load.connections)),
-        ("Pacing", pacing(load.pacing)),
+        ("Pacing", pacing(load)),
         ("Payload", payload),
         ("Ramp", seconds(load.ramp_s)),
         ("Warm-up", seconds(load.warm_up_s)),
@@ -158,8 +167,12 @@ pub(crate) fn facts(results: &Results) -> Vec<(&'static str, String)> {
 fn of_generator(results: &Results) -> Vec<(&'static str, String)> {
     let (generator, totals) = (&results.generator, &results.totals);
     let cpu = |time: Option<f64>| time.map_or_else(|| "unknown".to_owned(), seconds);
-    let messages = totals.messages_sent.saturating_add(totals.messages_received);
-    let each = generator.measured_cpu_s.filter(|_| messages > 0);
+    let (noun, number) = match results.load.scenario {
+        Scenario::Storm => ("CPU time per handshake", totals.opened),
+        // Those of an echo are sent and received.
+        _ => ("CPU time per message", totals.messages_sent.max(totals.messages_received)),
+    };
+    let each = generator.measured_cpu_s.filter(|_| number > 0);
     let mut facts = vec![
         ("Generator", results.program.clone()),
         ("Generator's threads", count(generator.threads)),
@@ -168,8 +181,7 @@ fn of_generator(results: &Results) -> Vec<(&'static str, String)> {
         ("CPU time while measuring", cpu(generator.measured_cpu_s)),
     ];
     if let Some(each) = each {
-        // Sending is one message, receiving another.
-        facts.push(("CPU time per message", time(each * 1e9 / precise(messages))));
+        facts.push((noun, time(each * 1e9 / precise(number))));
     }
     if let Some(busy) = generator.machine_percent {
         facts.push(("Machine busy", percent(busy / 100.0)));
@@ -177,15 +189,20 @@ fn of_generator(results: &Results) -> Vec<(&'static str, String)> {
     if matches!(results.load.pacing, Pacing::Open { .. }) {
         let late = match generator.late_sends {
             0 => "none".to_owned(),
-            sends => format!("{}, by {} at most", count(sends), time(precise(generator.latest_send_ns))),
+            sends => {
+                format!("{}, by {} at most", count(sends), time(precise(generator.latest_send_ns)))
+            }
         };
         facts.push(("Sent late by the generator", late));
     }
     facts
 }
 
-fn pacing(pacing: Pacing) -> String {
-    match pacing {
+fn pacing(load: &Load) -> String {
+    match load.pacing {
+        Pacing::Closed { .. } if load.scenario == Scenario::Storm => {
+            "as fast as possible".to_owned()
+        }
         Pacing::Closed { in_flight } => {
             format!("closed loop: {} in flight on each connection", counted(in_flight, "message"))
         }
