@@ -2,6 +2,21 @@
 
 mod results;
 
+#[cfg(test)]
+mod sample;
+
+mod figures;
+
+mod stored;
+
+mod merge;
+
+mod report;
+
+mod compare;
+
+mod after;
+
 mod options;
 
 mod payload;
@@ -32,8 +47,6 @@ mod threads;
 
 mod timeline;
 
-mod figures;
-
 mod judge;
 
 mod display;
@@ -56,21 +69,35 @@ use crate::say;
 
 /// Runs a load test, and reports.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
+    if let Some(compared) = options.after.compare() {
+        return compared;
+    }
+    if let Some(merged) = options.after.merged() {
+        let results = merged?;
+        show(&options, &results)?;
+        return verdict(&results, None);
+    }
     let interrupts = Interrupts::listen()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     if options.network.insecure && !options.quiet {
         say::note("warning: --insecure accepts any certificate: this may be any server");
     }
     let Outcome { results, failure } = engine::run(&options, interrupts).await?;
-    match &options.json {
-        Some(path) if path == Path::new("-") => say::out(json(&results)?),
-        Some(path) => {
-            write(path, &json(&results)?)?;
-            say::out(summary::table(&results).trim_end());
-        }
-        None => say::out(summary::table(&results).trim_end()),
-    }
+    show(&options, &results)?;
     verdict(&results, failure)
+}
+
+/// Writes the results as the options say.
+fn show(options: &Options, results: &Results) -> Result<(), Failure> {
+    match &options.json {
+        Some(path) if path == Path::new("-") => say::out(json(results)?),
+        Some(path) => {
+            write(path, &json(results)?)?;
+            say::out(summary::table(results).trim_end());
+        }
+        None => say::out(summary::table(results).trim_end()),
+    }
+    options.after.report(results)
 }
 
 /// How the program ends.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive};
 
+use crate::bench::after::After;
+use crate::bench::compare::METHOD;
 use crate::bench::results::{Scenario, Shard};
 use crate::connect::options as parse;
 use crate::exit::{BENCH_CODES, Exit, Failure};
@@ -44,14 +46,21 @@ Examples:
   towline bench ws://127.0.0.1:9001/ --scenario storm --connections 50
   towline bench ws://127.0.0.1:9001/ --scenario idle --connections 10000 --duration 5m
   towline bench ws://127.0.0.1:9001/ --protocol towline.topics.v1 --scenario broadcast \\
-    --on-open '{\"subscribe\":\"a\"}' --message '{\"publish\":\"a\",\"data\":\"{{stamp}}\"}'";
+    --on-open '{\"subscribe\":\"a\"}' --message '{\"publish\":\"a\",\"data\":\"{{stamp}}\"}'
+  towline bench ws://127.0.0.1:9001/ --json=after.json --report report.html
+  towline bench --compare before.json after.json
+  towline bench --merge 1.json 2.json --report report.html";
 
 /// Measure how a WebSocket server does under load.
 #[derive(Debug, Args)]
-#[command(after_help = BENCH_CODES, after_long_help = format!("{DETAILS}\n\n{BENCH_CODES}"))]
+#[command(after_help = BENCH_CODES, after_long_help = format!("{DETAILS}\n\n{METHOD}\n\n{BENCH_CODES}"))]
 pub(crate) struct Options {
     /// The server's URL, such as ws://127.0.0.1:9001/chat; ws:// can be omitted
-    #[arg(value_parser = parse::url)]
+    // The default is never used: it stands in for the URL where there is no run.
+    #[arg(
+        value_parser = parse::url, required_unless_present_any = ["compare", "merge"],
+        default_value = "ws://localhost/", hide_default_value = true,
+    )]
     pub(crate) url: String,
 
     /// What connections do
@@ -197,7 +206,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     pub(crate) close_timeout: Duration,
 
-    // Last, since its heading applies to all options after it.
+    // Last, since their headings apply to all options after them.
+    #[command(flatten)]
+    pub(crate) after: After,
+
     #[command(flatten)]
     pub(crate) network: Network,
 }
