@@ -13,7 +13,7 @@ use crate::say::on_one_line;
 const PERIOD: Duration = Duration::from_millis(200);
 
 /// The width of the bar.
-const BAR: u64 = 24;
+const BAR: usize = 24;
 
 /// The live display, if there is a terminal to show it on.
 #[derive(Debug)]
@@ -107,9 +107,9 @@ fn lines(progress: &Progress) -> Vec<String> {
         (_, Some(end), _) => (progress.elapsed, end),
         _ => (0, 1),
     };
-    let filled = u128::from(done.min(all)) * u128::from(BAR) / u128::from(all.max(1));
+    let filled = u128::from(done.min(all)) * BAR as u128 / u128::from(all.max(1));
     let filled = usize::try_from(filled).unwrap_or_default();
-    let bar = format!("{}{}", "#".repeat(filled), "-".repeat(BAR as usize - filled));
+    let bar = format!("{}{}", "#".repeat(filled), "-".repeat(BAR.saturating_sub(filled)));
     let elapsed = progress.elapsed as f64 / 1e9;
     let clock = match progress.end {
         Some(end) => format!("{elapsed:.1} of {:.1} s", end as f64 / 1e9),
@@ -118,7 +118,11 @@ fn lines(progress: &Progress) -> Vec<String> {
     let connections =
         format!("{} of {} connections", count(progress.open), count(progress.connections));
     let mut lines = vec![format!("[{bar}] {stage}, {clock}, {connections}")];
-    if let Some(last) = progress.last.as_ref().filter(|last| last.length_s > 0.0) {
+    if let Some(last) = progress
+        .last
+        .as_ref()
+        .filter(|last| last.length_s > 0.0 && last.phase == progress.stage.phase())
+    {
         let per_s = |number: u64| rate(number as f64 / last.length_s);
         lines.push(match progress.is_handshakes {
             true => format!("  {}/s opened", per_s(last.opened)),

@@ -132,7 +132,7 @@ pub(crate) async fn send(
         let mut flight = lane.flight();
         {
             let mut counts = worker.tally.lock();
-            if counts.is_measuring() && !run.take_ticket() {
+            if !counts.is_sending() || counts.is_measuring() && !run.take_ticket() {
                 return Ok(());
             }
             if counts.outstanding >= MOST_UNANSWERED {

@@ -12,6 +12,9 @@ pub(crate) const FORMAT: u32 = 1;
 /// Values above this are counted as this: an hour, in nanoseconds.
 pub(crate) const LONGEST: u64 = 3_600_000_000_000;
 
+/// More of the same value are counted as this many: sums of such counts do not overflow.
+const MOST: u64 = 1 << 40;
+
 /// The percentiles in [`Latencies::percentiles`].
 pub(crate) const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
@@ -282,8 +285,8 @@ pub(crate) fn pairs(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
 /// Adds the values that [`pairs`] returned.
 pub(crate) fn add(histogram: &mut Histogram<u64>, pairs: &[(u64, u64)]) {
     for (value, count) in pairs {
-        // Values from a file can be anything.
-        histogram.saturating_record_n(*value.min(&LONGEST), *count);
+        // Those from a file can be anything.
+        histogram.saturating_record_n(*value.min(&LONGEST), *count.min(&MOST));
     }
 }
 

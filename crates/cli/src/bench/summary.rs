@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::bench::figures::{count, rate, time, time_of};
-use crate::bench::results::{Latencies, Load, Pacing, Results, Scenario};
+use crate::bench::results::{Latencies, Load, PERCENTILES, Pacing, Results, Scenario};
 use crate::quantity::in_words;
 use crate::say::on_one_line;
 
@@ -113,13 +113,17 @@ fn amount(results: &Results, (messages, per_s, bytes): (u64, f64, u64)) -> Strin
 /// A table of percentiles, without rows that have none.
 fn percentiles(text: &mut String, rows: &[(&str, &Latencies)]) {
     let rows: Vec<_> = rows.iter().filter(|(_, latencies)| latencies.count > 0).collect();
-    let Some((_, first)) = rows.first() else { return };
+    if rows.is_empty() {
+        return;
+    }
     let mut table = vec![vec![String::new()]];
-    table[0].extend(first.percentiles.iter().map(|entry| format!("p{}", entry.percentile)));
+    table[0].extend(PERCENTILES.map(|percentile| format!("p{percentile}")));
     table[0].extend(["max", "mean", "stddev"].map(str::to_owned));
     for (name, latencies) in rows {
         let mut row = vec![(*name).to_owned()];
-        row.extend(latencies.percentiles.iter().map(|entry| time_of(entry.ns)));
+        row.extend(
+            PERCENTILES.map(|percentile| latencies.at(percentile).map_or("-".to_owned(), time_of)),
+        );
         row.extend([time_of(latencies.max_ns), time(latencies.mean_ns), time(latencies.stddev_ns)]);
         table.push(row);
     }

@@ -199,14 +199,13 @@ fn kind_of(error: &Error) -> String {
     name.to_owned()
 }
 
-/// The system's error below it.
+/// The system's error behind it.
 fn cause(error: &Error) -> Option<&std::io::Error> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            return Some(error);
+    let mut cause: &(dyn std::error::Error + 'static) = error.get_ref()?;
+    loop {
+        if let Some(cause) = cause.downcast_ref::<std::io::Error>() {
+            return Some(cause);
         }
-        source = error.source();
+        cause = cause.source()?;
     }
-    None
 }
