@@ -1,6 +1,6 @@
 //! Plots over the time of the run.
 
-use crate::bench::figures::{rate, short, time};
+use crate::bench::figures::{rate, short, short_time};
 use crate::bench::report::axis::{Axis, time_label};
 use crate::bench::report::plot::{Plot, Point};
 use crate::bench::report::series::{Column, Percentiles, Series};
@@ -176,7 +176,7 @@ fn latencies(results: &Results, series: &Series) -> Option<String> {
         let values = series.columns.iter().map(|column| column.latencies.as_ref().map(of));
         plot.values(name, "time", values);
     }
-    Some(html(&plot, time))
+    Some(html(&plot, short_time))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a plot shows three digits")]

@@ -1,6 +1,6 @@
 //! The run in words: what was done, what is odd about it, and every option.
 
-use crate::bench::figures::{NOTHING, count, counted, percent, rate, time};
+use crate::bench::figures::{NOTHING, count, counted, percent, rate, short_time, time};
 use crate::bench::results::{Load, Pacing, Results, Scenario};
 use crate::quantity::in_words;
 
@@ -230,7 +230,7 @@ pub(crate) fn started(results: &Results) -> String {
 }
 
 fn seconds(seconds: f64) -> String {
-    if seconds == 0.0 { "none".to_owned() } else { time(seconds * 1e9) }
+    if seconds == 0.0 { "none".to_owned() } else { short_time(seconds * 1e9) }
 }
 
 /// A time in nanoseconds, if anything was measured.
