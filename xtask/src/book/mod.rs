@@ -14,6 +14,8 @@ mod running;
 
 mod html;
 
+mod built;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -51,10 +53,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if !report(workspace)? {
         return Ok(false);
     }
-    if !options.check {
-        println!("{}", html::build(workspace, &pages(workspace)?)?.display());
+    if options.check {
+        return Ok(true);
     }
-    Ok(true)
+    let book = html::build(workspace, &pages(workspace)?)?;
+    let findings = built::check(&book)?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    println!("{}", book.join("index.html").display());
+    Ok(findings.is_empty())
 }
 
 /// Prints what is wrong with the pages. Returns true if nothing is.

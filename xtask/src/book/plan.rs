@@ -75,6 +75,10 @@ fn commands(block: &Block) -> impl Iterator<Item = Command> {
                 expected: Vec::new(),
             });
         } else if let Some(command) = commands.last_mut() {
+            if let Some(begun) = command.text.strip_suffix('\\') {
+                command.text = begun.to_owned() + line.trim_start();
+                continue;
+            }
             command.expected.push(line.trim().to_owned());
         }
     }
@@ -101,6 +105,14 @@ mod tests {
                 command(8, "e", true, &[]),
             ]
         );
+    }
+
+    #[test]
+    fn a_backslash_continues_a_command() {
+        let page =
+            Page::parse("a.md".into(), "```console\n$ a \\\n    b \\\n    c\nd\n```\n".to_owned());
+        let [Action::Run(command)] = &plan(&page)[..] else { panic!() };
+        assert_eq!((&command.text[..], &command.expected[..]), ("a b c", &["d".to_owned()][..]));
     }
 
     #[test]
