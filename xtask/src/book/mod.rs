@@ -23,7 +23,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::workspace::Workspace;
-use checking::{GUIDE, TUTORIAL};
+use checking::GUIDE;
 use page::Page;
 
 /// The file that includes every page with Rust on it.
@@ -34,7 +34,8 @@ pub(crate) struct Options {
     /// Only check links, the contents, and that all Rust is compiled
     #[arg(long, conflicts_with = "run")]
     check: bool,
-    /// Run the tutorial: write its files into an empty directory, and run its commands
+    /// Run the tutorial, whose files are written into an empty directory, and the commands that are marked on
+    /// other pages
     #[arg(long)]
     run: bool,
 }
@@ -81,15 +82,20 @@ pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     Ok(findings.is_empty())
 }
 
-/// Follows the tutorial. Returns a program that the machine lacks for it.
+/// Follows the tutorial, and runs the marked blocks of other pages. Returns a program that the machine lacks
+/// for it.
 pub(crate) fn follow(workspace: &Workspace) -> Result<Option<&'static str>> {
     if let Some(missing) = running::lacks() {
         return Ok(Some(missing));
     }
-    let path = workspace.root.join(TUTORIAL);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
-    let page = Page::parse(TUTORIAL.into(), text);
-    running::run(workspace, &plan::plan(&page)).with_context(|| TUTORIAL)?;
+    running::build_program(workspace)?;
+    for page in pages(workspace)?.iter().filter(|page| page.path.starts_with(GUIDE)) {
+        let actions = plan::plan(page);
+        if !actions.is_empty() {
+            let place = || page.path.display().to_string();
+            running::run(workspace, &page.path, &actions).with_context(place)?;
+        }
+    }
     Ok(None)
 }
 

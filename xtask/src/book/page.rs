@@ -31,13 +31,16 @@ pub(crate) struct Block {
     pub(crate) info: String,
     /// The file that it is the content of, from a comment `<!-- file: PATH -->` in front of it.
     pub(crate) file: Option<String>,
+    /// Whether a comment `<!-- run -->` is in front of it: its commands are run.
+    pub(crate) is_run: bool,
     pub(crate) text: String,
 }
 
 impl Page {
     pub(crate) fn parse(path: PathBuf, text: String) -> Self {
         let (mut anchors, mut blocks) = (Anchors::default(), Vec::new());
-        let (mut open, mut file, mut prose) = (None::<Block>, None, Prose::default());
+        let (mut open, mut prose) = (None::<Block>, Prose::default());
+        let (mut file, mut is_run) = (None, false);
         for (index, line) in text.split_inclusive('\n').enumerate() {
             let number = index + 1;
             let trimmed = line.trim_end();
@@ -47,7 +50,8 @@ impl Page {
                 (Some(block), _) => block.text.push_str(line),
                 (None, Some(info)) => {
                     let (info, text) = (info.to_owned(), String::new());
-                    open = Some(Block { line: number, info, file: file.take(), text });
+                    open = Some(Block { line: number, info, file: file.take(), is_run, text });
+                    is_run = false;
                 }
                 (None, None) => {
                     if let Some(heading) = heading(trimmed) {
@@ -57,6 +61,7 @@ impl Page {
                         file = Some(named.to_owned());
                     } else if !trimmed.is_empty() {
                         file = None;
+                        is_run = trimmed == "<!-- run -->";
                     }
                     is_prose = true;
                 }
