@@ -8,6 +8,8 @@ mod supply;
 
 mod promises;
 
+mod packages;
+
 mod minimal;
 
 mod book;
@@ -68,6 +70,8 @@ enum Command {
     Book(book::Options),
     /// Check that the tests that SECURITY.md names exist
     Promises,
+    /// Check what is published: metadata, the files of the packages, versions
+    Packages,
     /// Build the libraries with the oldest dependencies that their manifests allow (some minutes)
     MinimalVersions,
 }
@@ -98,6 +102,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Licences => licences::report(&workspace),
         Command::Supply => supply::report(&workspace),
         Command::Promises => promises::report(&workspace),
+        Command::Packages => packages::report(&workspace),
         Command::Book(options) => book::run(&workspace, &options),
         Command::MinimalVersions => minimal::run(&workspace),
     }

@@ -25,6 +25,16 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) license: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) rust_version: Option<String>,
+    pub(crate) readme: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) keywords: Vec<String>,
+    #[serde(default)]
+    pub(crate) categories: Vec<String>,
+    /// `package.metadata` of the manifest, or null.
+    #[serde(default)]
+    pub(crate) metadata: serde_json::Value,
     /// `None` for a package in this repository.
     pub(crate) source: Option<String>,
     /// `None` if the package can be published to any registry, empty if to none.
