@@ -151,12 +151,15 @@ impl Reader {
         Ok(())
     }
 
-    /// Stops what still runs. What has ended without being stopped is an error.
+    /// Stops what still runs, the last one first, since clients end with their server. What has ended before
+    /// is an error.
     fn end(mut self) -> Result<()> {
-        for (command, mut process) in self.running.drain(..) {
+        for (command, process) in &mut self.running {
             if let Some(status) = process.ended()? {
                 bail!("line {}: {} has ended: {status}", command.line, command.text);
             }
+        }
+        while let Some((_, mut process)) = self.running.pop() {
             process.stop()?;
         }
         Ok(())
@@ -243,6 +246,23 @@ mod tests {
     fn a_command_that_is_not_waited_for_has_to_go_on() {
         let error = follow("ended", "```console\n$ false &\n```\n").unwrap_err();
         assert!(error.starts_with("line 2: false: it has ended: "), "{error}");
+    }
+
+    #[test]
+    fn the_last_one_is_stopped_first() {
+        let log = std::env::temp_dir().join(format!("towline-{}-order.log", std::process::id()));
+        let wait = |name: &str| {
+            let log = log.display();
+            let trap = format!("trap 'echo {name} >> {log}; exit' INT");
+            format!("$ {trap}; echo {name}; while :; do sleep .1; done\n{name}\n")
+        };
+        assert_eq!(
+            follow("order", &format!("```console\n{}{}```\n", wait("a"), wait("b"))),
+            Ok(())
+        );
+        let order = fs::read_to_string(&log).unwrap();
+        fs::remove_file(log).unwrap();
+        assert_eq!(order, "b\na\n");
     }
 
     #[cfg(target_os = "linux")]
