@@ -66,9 +66,10 @@ fn html(results: &Results) -> String {
     body.push_str(&distributions(results));
     // "There were none" needs no line of its own.
     let errors = tables::errors(results);
-    let (above, beside) = if results.errors.is_empty() { ("", errors.as_str()) } else { (&*errors, "") };
+    let (above, beside) =
+        if results.errors.is_empty() { ("", errors.as_str()) } else { (&*errors, "") };
     body.push_str(above);
-    body.push_str("<div class=\"pair\">\n");
+    body.push_str("<div class=\"pair loose\">\n");
     body.push_str(&tables::percentiles(results));
     body.push_str(beside);
     body.push_str(&tables::close_codes(results));
