@@ -27,6 +27,9 @@ const CLOSE_LOOK: Duration = Duration::from_millis(2);
 /// Without a --duration, a run ends when nothing has been received for this long.
 const SILENCE: u64 = 10_000_000_000;
 
+/// How long subscriptions of --on-open have to take effect before messages are measured, in nanoseconds.
+const SUBSCRIBING: u64 = 250_000_000;
+
 /// A phase that ends this soon is not divided once more, in nanoseconds.
 const SOON: u64 = 100_000_000;
 
@@ -58,6 +61,8 @@ struct Engine<'a> {
     /// When the stage began, in nanoseconds since the beginning of the run.
     since: u64,
     measured: Option<Measured>,
+    /// When all connections were open, or had failed.
+    settled: Option<u64>,
     /// When something was last received, and how much there was.
     last_received: (u64, u64),
     is_interrupted: bool,
@@ -93,6 +98,7 @@ pub(crate) async fn run(options: &Options, mut interrupts: Interrupts) -> Result
         display: Display::new(!options.quiet),
         since: 0,
         measured: None,
+        settled: None,
         last_received: (0, 0),
         is_interrupted: false,
     };
@@ -158,6 +164,7 @@ impl Engine<'_> {
         let is_ramped = now >= u64::try_from(plan.ramp.as_nanos()).unwrap_or(u64::MAX);
         let is_settled =
             look.settled >= plan.connections || is_storm && is_ramped && look.ever_opened > 0;
+        let subscribing = if plan.on_open.is_empty() { 0 } else { SUBSCRIBING };
         let is_alone = is_settled && look.open == 0 && !is_storm;
         match stage {
             Stage::Ramp | Stage::WarmUp | Stage::Measured if self.is_interrupted => {
@@ -165,6 +172,7 @@ impl Engine<'_> {
             }
             Stage::Ramp if is_settled && look.ever_opened == 0 => Some(Stage::Close),
             Stage::Ramp if !is_settled => None,
+            Stage::Ramp if now < *self.settled.get_or_insert(now) + subscribing => None,
             Stage::Ramp if self.options.warm_up.is_zero() => Some(Stage::Measured),
             Stage::Ramp => Some(Stage::WarmUp),
             Stage::WarmUp => (is_over || is_alone).then_some(Stage::Measured),

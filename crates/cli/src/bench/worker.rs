@@ -47,17 +47,32 @@ impl Worker {
         let position = u128::from(number - plan.first);
         let delay = plan.ramp.as_nanos() * position / u128::from(plan.connections);
         if delay > 0 {
-            tokio::time::sleep_until(self.run.at(u64::try_from(delay).unwrap_or(u64::MAX))).await;
+            let time = self.run.at(u64::try_from(delay).unwrap_or(u64::MAX));
+            tokio::select! {
+                () = tokio::time::sleep_until(time) => {}
+                () = self.run.reached(Stage::Drain) => {}
+            }
         }
         self.run.stage() < Stage::Drain
     }
 
-    /// Connects. Returns how long it took, too. Failures are counted.
+    /// Connects. Returns how long it took, too. Failures are counted. At the end of the run it is given
+    /// up, which is none.
     pub(crate) async fn connect(&self, due: Option<u64>) -> Option<(Connection, u64)> {
-        // It is never closed.
-        let _permit = self.gate.acquire().await.ok()?;
-        let start = due.unwrap_or_else(|| self.run.now());
-        match self.client.connect(&self.run.plan.url).await {
+        let connecting = async {
+            // It is never closed.
+            let permit = self.gate.acquire().await.ok();
+            let start = due.unwrap_or_else(|| self.run.now());
+            let connected = self.client.connect(&self.run.plan.url).await;
+            drop(permit);
+            (connected, start)
+        };
+        let (connected, start) = tokio::select! {
+            biased;
+            connected = connecting => connected,
+            () = self.run.reached(Stage::Close) => return None,
+        };
+        match connected {
             Ok(connection) => Some((connection, self.run.now().saturating_sub(start))),
             Err(error) => {
                 let kind = kind_of(&error);
@@ -75,7 +90,7 @@ impl Worker {
         let mut counts = self.tally.lock();
         counts.settled += 1;
         let Some((connection, took)) = opened else {
-            counts.whole.totals.failed += 1;
+            counts.whole.totals.failed += u64::from(self.run.stage() < Stage::Close);
             return None;
         };
         self.opened(&mut counts, &connection, took);

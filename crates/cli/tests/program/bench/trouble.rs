@@ -154,3 +154,22 @@ fn ctrl_c_ends_the_run_early_and_reports() {
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.text().contains("ended early") && ended.text().contains("p99.9"), "{ended:?}");
 }
+
+#[test]
+fn ctrl_c_ends_a_ramp() {
+    let (begun, began) = mpsc::channel();
+    let url = server(move |mut connection| {
+        let begun = begun.clone();
+        async move {
+            while let Ok(Some(_)) = connection.recv().await {
+                begun.send(()).unwrap();
+            }
+        }
+    });
+    let program = Program::start(&["bench", &url, "-c", "1000", "--ramp", "60m", "--drain", "0s"]);
+    began.recv().unwrap();
+    program.signal("TERM");
+    let ended = program.end();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.text().contains("1 opened, 0 failed"), "{ended:?}");
+}
