@@ -54,13 +54,29 @@ pub(crate) fn short(number: f64) -> String {
     format!("{}{unit}", trimmed(number / size, 2))
 }
 
-/// A time in nanoseconds, with three digits: `840 ns`, `12.3 µs`, `1.24 ms`, `2.5 s`, `3.2 min`.
+/// A time in nanoseconds, with three digits: `840 ns`, `12.3 µs`, `1.24 ms`, `2.50 s`, `3.20 min`.
 pub(crate) fn time(nanoseconds: f64) -> String {
+    match in_unit(nanoseconds) {
+        Some((number, places, unit)) => format!("{number:.places$} {unit}"),
+        None => NOTHING.to_owned(),
+    }
+}
+
+/// A time in nanoseconds, without zeros at the end: `500 µs`, `2.5 s`, `10 min`.
+pub(crate) fn short_time(nanoseconds: f64) -> String {
+    match in_unit(nanoseconds) {
+        Some((number, places, unit)) => format!("{} {unit}", trimmed(number, places)),
+        None => NOTHING.to_owned(),
+    }
+}
+
+/// A time in the unit that fits, and how many places make three digits.
+fn in_unit(nanoseconds: f64) -> Option<(f64, usize, &'static str)> {
     if !nanoseconds.is_finite() || nanoseconds < 0.0 {
-        return NOTHING.to_owned();
+        return None;
     }
     let (size, unit) = match nanoseconds {
-        small if small < 999.5 => (1.0, "ns"),
+        small if small < 999.5 => return Some((nanoseconds, 0, "ns")),
         small if small < 999.5e3 => (1e3, "µs"),
         small if small < 999.5e6 => (1e6, "ms"),
         small if small < 119.95e9 => (1e9, "s"),
@@ -72,7 +88,7 @@ pub(crate) fn time(nanoseconds: f64) -> String {
         small if small < 99.95 => 1,
         _ => 0,
     };
-    format!("{} {unit}", trimmed(number, places))
+    Some((number, places, unit))
 }
 
 /// The same for a whole number of nanoseconds.
@@ -178,19 +194,23 @@ mod tests {
 
     #[test]
     fn times_have_the_unit_that_fits() {
-        for (nanoseconds, text) in [
-            (0.0, "0 ns"),
-            (840.0, "840 ns"),
-            (999.9, "1 µs"),
-            (12_340.0, "12.3 µs"),
-            (1_240_000.0, "1.24 ms"),
-            (999_900_000.0, "1 s"),
-            (2_500_000_000.0, "2.5 s"),
-            (60_000_000_000.0, "60 s"),
-            (192e9, "3.2 min"),
-            (f64::NAN, NOTHING),
+        for (nanoseconds, text, short) in [
+            (0.0, "0 ns", "0 ns"),
+            (840.0, "840 ns", "840 ns"),
+            (999.9, "1.00 µs", "1 µs"),
+            (12_340.0, "12.3 µs", "12.3 µs"),
+            (1_240_000.0, "1.24 ms", "1.24 ms"),
+            (999_900_000.0, "1.00 s", "1 s"),
+            (2_500_000_000.0, "2.50 s", "2.5 s"),
+            (60_000_000_000.0, "60.0 s", "60 s"),
+            (192e9, "3.20 min", "3.2 min"),
+            (f64::NAN, NOTHING, NOTHING),
+            (-1.0, NOTHING, NOTHING),
         ] {
-            assert_eq!(time(nanoseconds), text);
+            assert_eq!(
+                (time(nanoseconds), short_time(nanoseconds)),
+                (text.to_owned(), short.to_owned())
+            );
         }
     }
 

@@ -254,7 +254,7 @@ impl Comparison {
     /// The result in a sentence.
     pub(crate) fn sentence(&self) -> String {
         if !self.differences.is_empty() {
-            return format!("Not comparable: the loads differ. {}.", self.differences.join("; "));
+            return format!("Not comparable: the loads differ in {}.", self.differences.join("; "));
         }
         let of = |verdict| {
             let rows = self.rows.iter().filter(|row| row.verdict == verdict);

@@ -1,6 +1,6 @@
 //! Plots of how latencies are distributed.
 
-use crate::bench::figures::{percent, time};
+use crate::bench::figures::{percent, short_time, time};
 use crate::bench::report::axis::Axis;
 use crate::bench::report::plot::{Plot, Point};
 use crate::bench::results::Latencies;
@@ -38,7 +38,7 @@ pub(crate) fn histogram(latencies: &Latencies, title: &str, noun: &str) -> Optio
             plot.mark(&format!("p{name} {}", time(precise(value))), precise(value), row);
         }
     }
-    Some(plot.html(percent, time))
+    Some(plot.html(percent, short_time))
 }
 
 /// What each share of the values does not exceed. `None` if there are too few.
@@ -73,7 +73,7 @@ pub(crate) fn curves(runs: &[(&'static str, &str, &Latencies)], noun: &str) -> O
         let text = format!("{:.4}", 100.0 - 100.0 * 10.0_f64.powf(-nines));
         format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
     };
-    Some(plot.html(time, share))
+    Some(plot.html(short_time, share))
 }
 
 /// The points of a curve: nines and times.

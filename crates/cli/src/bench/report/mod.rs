@@ -64,9 +64,14 @@ fn html(results: &Results) -> String {
     );
     body.push_str(&over_time::plots(results, &series));
     body.push_str(&distributions(results));
-    body.push_str(&tables::errors(results));
-    body.push_str("<div class=\"pair\">\n");
+    // "There were none" needs no line of its own.
+    let errors = tables::errors(results);
+    let (above, beside) =
+        if results.errors.is_empty() { ("", errors.as_str()) } else { (&*errors, "") };
+    body.push_str(above);
+    body.push_str("<div class=\"pair loose\">\n");
     body.push_str(&tables::percentiles(results));
+    body.push_str(beside);
     body.push_str(&tables::close_codes(results));
     body.push_str("</div>\n");
     body.push_str(&tables::options(results));
@@ -128,7 +133,7 @@ mod tests {
             "249 lost",
             "asked for",
             "Sent late by the generator",
-            "4,211, by 48 ms at most",
+            "4,211, by 48.0 ms at most",
         ] {
             assert!(html.contains(text), "{text:?} is missing");
         }

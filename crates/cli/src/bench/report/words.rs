@@ -1,6 +1,6 @@
 //! The run in words: what was done, what is odd about it, and every option.
 
-use crate::bench::figures::{NOTHING, count, counted, percent, rate, time};
+use crate::bench::figures::{NOTHING, count, counted, percent, rate, short_time, time};
 use crate::bench::results::{Load, Pacing, Results, Scenario};
 use crate::quantity::in_words;
 
@@ -54,9 +54,9 @@ pub(crate) fn sentences(results: &Results) -> String {
             counted(totals.opened, "connection")
         ),
         (Scenario::Idle, _) => format!(
-            "{connections} were opened and held {lasted}. {} were lost. Latency is how long one took to \
-             open, from the name lookup to the server's response.",
-            count(totals.lost)
+            "{connections} were opened and held {lasted}. Of these, {} were lost. Latency is how long one \
+             took to open, from the name lookup to the server's response.",
+            if totals.lost == 0 { "none".to_owned() } else { count(totals.lost) }
         ),
     };
     if load.scenario == Scenario::Echo {
@@ -204,7 +204,9 @@ fn pacing(load: &Load) -> String {
             "as fast as possible".to_owned()
         }
         Pacing::Closed { in_flight } => {
-            format!("closed loop: {} in flight on each connection", counted(in_flight, "message"))
+            let each =
+                if load.scenario == Scenario::Broadcast { "" } else { " on each connection" };
+            format!("closed loop: {} in flight{each}", counted(in_flight, "message"))
         }
         Pacing::Open { messages_per_s } => format!("open loop: {}/s in all", rate(messages_per_s)),
         Pacing::None => "none".to_owned(),
@@ -230,7 +232,7 @@ pub(crate) fn started(results: &Results) -> String {
 }
 
 fn seconds(seconds: f64) -> String {
-    if seconds == 0.0 { "none".to_owned() } else { time(seconds * 1e9) }
+    if seconds == 0.0 { "none".to_owned() } else { short_time(seconds * 1e9) }
 }
 
 /// A time in nanoseconds, if anything was measured.
