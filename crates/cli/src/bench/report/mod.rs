@@ -179,6 +179,7 @@ mod tests {
             assert!(html.ends_with("</html>\n"));
         }
         assert!(html(&sample::silent()).contains("No message was received."));
+        assert!(html(&sample::empty()).contains("None of 60 connections could be opened."));
     }
 
     fn one_interval() -> Results {

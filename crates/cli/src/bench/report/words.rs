@@ -8,15 +8,19 @@ use crate::quantity::in_words;
 pub(crate) fn sentences(results: &Results) -> String {
     let load = &results.load;
     let connections = counted(load.connections, "connection");
+    if results.totals.opened == 0 {
+        return format!("None of {connections} could be opened. The errors below say why.");
+    }
     let lasted = format!("for {}", seconds(results.measured_s));
     let totals = &results.totals;
     let message = message(load);
     let mut text = match (load.scenario, load.pacing) {
         (Scenario::Echo, Pacing::Open { messages_per_s }) => format!(
-            "{connections} sent {} messages/s together {lasted}, whether answers came or not (an open loop). \
-             Each was {message}. Latency counts from when a message was due, so a pause of the server counts \
+            "{connections} were to send {} messages/s together {lasted}, whether answers came or not (an \
+             open loop), and sent {}. Each was {message}. Latency counts from when a message was due, so a pause of the server counts \
              for every message that it delayed.",
-            rate(messages_per_s)
+            rate(messages_per_s),
+            rate(results.sent_per_s())
         ),
         (Scenario::Echo, pacing) => {
             let in_flight = match pacing {
