@@ -28,13 +28,13 @@ impl Segments {
     /// Takes a path apart. Returns `None` for one that can be no file that is served.
     pub(crate) fn of(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
+        if path.is_empty() {
+            return Some(Self { names: Vec::new(), is_directory: true });
+        }
         let (path, is_directory) = match path.strip_suffix('/') {
             Some(path) => (path, true),
-            None => (path, path.is_empty()),
+            None => (path, false),
         };
-        if path.is_empty() {
-            return Some(Self { names: Vec::new(), is_directory });
-        }
         // Decoded once, and after they are taken apart: `%2f` is no slash, and `%252e` no dot.
         let names =
             path.split('/').map(|name| percent::decode_text(name).filter(|name| is_safe(name)));
