@@ -80,7 +80,7 @@ export class Series {
       parts.push(shape("path", { d: `M${left} ${at}H${right}` }));
       parts.push(label(this.#format(line * step), left - 6, at + 4, "end"));
     }
-    const ticks = this.#width < 420 ? 2 : 4;
+    const ticks = this.#width < 420 ? 2 : { 300_000: 5, 900_000: 3 }[span] ?? 4;
     for (let tick = 0; tick <= ticks; tick += 1) {
       const at = left + ((right - left) * tick) / ticks;
       const anchor = tick === 0 ? "start" : tick === ticks ? "end" : "middle";
@@ -127,7 +127,7 @@ function niceStep(rough) {
 function agoLabel(ms) {
   if (ms === 0) return "now";
   const seconds = ms / 1000;
-  return seconds >= 120 ? `−${Number((seconds / 60).toFixed(1))} min` : `−${seconds} s`;
+  return seconds > 60 || seconds % 60 === 0 ? `−${Number((seconds / 60).toFixed(1))} min` : `−${seconds} s`;
 }
 
 function label(text, x, y, anchor) {

@@ -6,6 +6,7 @@ import { beginNav } from "./nav.js";
 import { Series } from "./series.js";
 
 const POLL_MS = 1000;
+const LEAST = 0.8; // seconds between two lists that make a rate
 const LIVE = new URL("live.json", import.meta.url);
 const CLOSE = new URL("close", import.meta.url);
 
@@ -38,7 +39,7 @@ async function poll() {
     } else {
       const list = await response.json();
       refuse(null);
-      if (wanted === sort) show({ ...list, at: performance.now() });
+      if (wanted === sort && !paused) show({ ...list, at: performance.now() });
     }
   } catch {
     refuse("The server does not answer.");
@@ -61,28 +62,27 @@ function refuse(why) {
 
 function show(list) {
   const seconds = last === null ? 0 : (list.at - last.at) / 1000;
-  const rate = (count) => (seconds === 0 ? 0 : Math.max(0, (count(list) - count(last)) / seconds));
-  const messagesIn = rate(({ received }) => received.messages);
-  const messagesOut = rate(({ sent }) => sent.messages);
-  const closed = rate(ended);
+  const rate = (count) => Math.max(0, (count(list) - count(last)) / seconds);
   figure("connections", formatCount(list.connections));
   figure("total", formatCount(list.total));
-  figure("in", formatRate(messagesIn));
-  figure("bytes-in", `${formatSize(Math.round(rate(({ received }) => received.bytes)))}/s`);
-  figure("out", formatRate(messagesOut));
-  figure("bytes-out", `${formatSize(Math.round(rate(({ sent }) => sent.bytes)))}/s`);
   figure("queued", formatSize(list.queued));
-  $("about").textContent = `Mode ${list.mode}, ${formatCount(list.connections)} connections`;
-  if (seconds > 0) {
+  $("about").textContent = `Mode ${list.mode}, ${formatCount(list.connections)} ${list.connections === 1 ? "connection" : "connections"}`;
+  // The server makes a list twice a second at most: two that come fast can be the same.
+  if (seconds > LEAST) {
     const gap = seconds > 3 * (POLL_MS / 1000);
+    const [messagesIn, messagesOut] = [rate(({ received }) => received.messages), rate(({ sent }) => sent.messages)];
+    figure("in", formatRate(messagesIn));
+    figure("bytes-in", `${formatSize(Math.round(rate(({ received }) => received.bytes)))}/s`);
+    figure("out", formatRate(messagesOut));
+    figure("bytes-out", `${formatSize(Math.round(rate(({ sent }) => sent.bytes)))}/s`);
     messagesPlot.add(list.at, [messagesIn, messagesOut], gap);
-    connectionsPlot.add(list.at, [list.connections, closed], gap);
+    connectionsPlot.add(list.at, [list.connections, rate(ended)], gap);
     draw();
   }
   showRows(list);
   showEnds(list.ends);
   showCodes(list);
-  last = list;
+  if (last === null || seconds > LEAST) last = list;
 }
 
 function ended({ closed }) {
@@ -106,9 +106,9 @@ const COLUMNS = [
   ["since", "number", ({ age }) => formatAge(age)],
   ["agreed on", "agreed", agreed],
   ["received", "number", ({ received }) => formatCount(received.messages)],
-  ["bytes received", "number", ({ received }) => formatSize(received.bytes)],
+  ["bytes", "number", ({ received }) => formatSize(received.bytes)],
   ["sent", "number", ({ sent }) => formatCount(sent.messages)],
-  ["bytes sent", "number", ({ sent }) => formatSize(sent.bytes)],
+  ["bytes", "number", ({ sent }) => formatSize(sent.bytes)],
   ["queued", "number", ({ queued }) => (queued === 0 ? "–" : formatSize(queued))],
   ["ping", "number", ({ ping }) => (ping === null ? "–" : formatMilliseconds(ping / 1000))],
 ];
