@@ -11,6 +11,8 @@ mod tally;
 
 mod relay;
 
+mod help;
+
 mod backend;
 
 mod orders;

@@ -12,6 +12,7 @@ use towline::{
 use crate::exit::{self, Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
 use crate::serve::handling::Handling;
+use crate::serve::help::DETAILS;
 use crate::serve::metrics::ADDRESS as METRICS_ADDRESS;
 use crate::serve::tls::TlsOptions;
 
@@ -21,7 +22,7 @@ use crate::serve::tls::TlsOptions;
 /// Open the printed address in a browser for the console. Pages of other origins are refused unless
 /// --origin allows them. Programs other than browsers send no origin and are accepted.
 #[derive(Debug, Args)]
-#[command(after_help = SERVE_CODES)]
+#[command(after_help = SERVE_CODES, after_long_help = format!("{DETAILS}\n\n{SERVE_CODES}"))]
 pub(crate) struct Options {
     /// Listen on this address; port 0 chooses a free port. Repeat it for more addresses
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]

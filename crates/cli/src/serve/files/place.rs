@@ -71,12 +71,13 @@ fn within(root: &Path, path: &Path) -> Option<PathBuf> {
 
 /// Whether a name is that of a file or directory that is served.
 fn is_safe(name: &str) -> bool {
-    let is_odd = |character: char| character.is_control() || matches!(character, '/' | '\\');
     // On Windows, a colon names a drive or a stream.
-    !name.is_empty()
-        && !name.starts_with('.')
-        && !name.contains(is_odd)
-        && !(cfg!(windows) && name.contains(':'))
+    let is_odd = |character: char| {
+        character.is_control()
+            || matches!(character, '/' | '\\')
+            || cfg!(windows) && character == ':'
+    };
+    !name.is_empty() && !name.starts_with('.') && !name.contains(is_odd)
 }
 
 /// Encodes a name for an address.
