@@ -94,14 +94,17 @@ impl Console {
             },
             _ => {}
         }
-        self.own(request).map(Body::Left)
+        let response = match request.uri().path() {
+            LIVE if *request.method() == Method::GET => self.list(request).await,
+            _ => self.own(request),
+        };
+        response.map(Body::Left)
     }
 
     fn own<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let is_get = *request.method() == Method::GET;
         match request.uri().path() {
             BOARD if is_get => json(self.board.json()),
-            LIVE if is_get => self.list(request),
             CLOSE => self.close(request),
             "/" if is_get && self.board.mode() == "chat" => redirect("console/chat"),
             "/console/" => redirect("../console"),
@@ -126,7 +129,7 @@ impl Console {
     }
 
     /// The connections now.
-    fn list<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    async fn list<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let is_allowed = match self.access {
             Access::Any => true,
             Access::Local => is_local(request),
@@ -151,7 +154,10 @@ impl Console {
                 None => return plain(StatusCode::BAD_REQUEST, "There is no such order (sort).\n"),
             },
         };
-        json(self.live.json(self.board.mode(), order))
+        // With many connections it takes long.
+        let (live, mode) = (self.live.clone(), self.board.mode());
+        let list = tokio::task::spawn_blocking(move || live.json(mode, order)).await;
+        list.map_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "No list.\n"), json)
     }
 
     fn close<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {

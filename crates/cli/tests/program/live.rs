@@ -150,3 +150,19 @@ fn the_list_is_for_this_machine_unless_said_otherwise() {
     let ended = Program::start(&["serve", "--console=everybody"]).end();
     assert_eq!(ended.code, Some(2), "{ended:?}");
 }
+
+/// The list is bounded, and the sums are not.
+#[tokio::test]
+async fn the_list_has_two_hundred_of_many() {
+    let server = Serve::start(&["--threads=2"]);
+    let mut all = Vec::new();
+    for _ in 0..205 {
+        all.push(join(&server, "/").await);
+    }
+    let now = list_with(&server, "all", |now| now["connections"] == 205).await;
+    assert_eq!(now["list"].as_array().unwrap().len(), 200);
+    drop(all);
+    let now = list_with(&server, "none", |now| now["connections"] == 0).await;
+    assert_eq!(now["ends"].as_array().unwrap().len(), 50);
+    assert_eq!(now["closed"]["1001"], 205, "{now}");
+}

@@ -59,6 +59,39 @@ async fn a_broadcast_reaches_all_others_of_the_path() {
     assert!(ended.text().contains(" broadcast, "), "{ended:?}");
 }
 
+/// A member that reads nothing misses messages; the others get all.
+#[tokio::test]
+async fn a_slow_member_of_a_broadcast_stops_nobody() {
+    const MESSAGES: usize = 400;
+    let server = Serve::start(&["--mode=broadcast", "--high-water-mark=64KiB"]);
+    let slow = join(&server, "/").await;
+    let (mut fast, one) = (join(&server, "/").await, join(&server, "/").await);
+    // Both have joined when they get something, which the slow one has before.
+    loop {
+        one.send("knock").await.unwrap();
+        let waiting = tokio::time::timeout(std::time::Duration::from_millis(50), fast.recv());
+        if waiting.await.is_ok() {
+            break;
+        }
+    }
+    let text = "x".repeat(1 << 16);
+    for number in 0..MESSAGES {
+        one.send(format!("{number} {text}")).await.unwrap();
+        loop {
+            let received = next(&mut fast).await;
+            if received != "knock" {
+                assert!(received.starts_with(&format!("{number} ")), "{}", &received[..20]);
+                break;
+            }
+        }
+    }
+    // More than the operating system holds for it was not kept.
+    drop((slow, fast, one));
+    server.program.signal("INT");
+    let ended = server.program.end();
+    assert!(ended.text().contains(" skipped"), "{ended:?}");
+}
+
 #[tokio::test]
 async fn people_in_a_room_hear_each_other() {
     let server = Serve::start(&["--mode=chat", "--threads=2"]);
