@@ -15,4 +15,4 @@ Examples:
   towline serve --mode topics --metrics
   towline serve --proxy tcp://127.0.0.1:5900 --static ./novnc
   towline serve --tls-self-signed --exec python3 -u answer.py
-  towline serve --exec-binary --exec gzip -c";
+  towline serve --exec tail -n 0 -F app.log";

@@ -80,7 +80,6 @@ async fn clients_of_websockify_agree_on_their_subprotocol_and_others_need_none()
     }
 }
 
-/// A backend that has sent all it had can still receive what the client had sent before.
 #[tokio::test]
 async fn the_end_of_the_backend_closes_with_1000() {
     let (_server, mut connection, mut stream) = pair().await;
@@ -92,6 +91,22 @@ async fn the_end_of_the_backend_closes_with_1000() {
     assert_eq!(closed.reason(), "the backend has closed its connection");
     assert!(closed.is_clean());
     assert_eq!(within(stream.read(&mut [0])).await.unwrap(), 0);
+}
+
+/// A backend that has sent all it had still receives what the client had sent before.
+#[tokio::test]
+async fn what_was_sent_before_the_end_of_the_backend_is_the_backends() {
+    const PARTS: usize = 64;
+    let (_server, mut connection, mut stream) = pair().await;
+    for _ in 0..PARTS {
+        within(connection.send(vec![b'x'; 16 << 10])).await.unwrap();
+    }
+    stream.shutdown().await.unwrap();
+    let closing = tokio::spawn(async move { end(&mut connection).await });
+    let mut received = Vec::new();
+    within(stream.read_to_end(&mut received)).await.unwrap();
+    assert_eq!(received.len(), PARTS * (16 << 10));
+    assert_eq!(within(closing).await.unwrap().code(), CloseCode::NORMAL);
 }
 
 #[tokio::test]
