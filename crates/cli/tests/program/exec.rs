@@ -419,3 +419,29 @@ async fn two_hundred_connections_have_two_hundred_commands() {
     drop(all);
     until("ended", || !ids.iter().any(|id| is_running(id))).await;
 }
+
+/// Neither the sockets of this program nor those of other connections are the command's.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_command_has_no_sockets() {
+    let server =
+        Serve::start(&["--metrics=127.0.0.1:0", "--exec", "sh", "-c", "ls -l /proc/$$/fd; cat"]);
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(join(&server, "/").await);
+    }
+    let mut connection = join(&server, "/").await;
+    connection.send("end").await.unwrap();
+    let mut pipes = 0;
+    loop {
+        let line = next(&mut connection).await;
+        if line == "end" {
+            break;
+        }
+        // Files that were there before this program are not its affair.
+        let is_ours = ["socket:", "anon_inode:"].iter().any(|kind| line.contains(kind));
+        assert!(!is_ours, "{line}");
+        pipes += usize::from(line.contains("pipe:"));
+    }
+    assert!(pipes >= 3, "{pipes}");
+}
