@@ -24,6 +24,8 @@ mod metrics;
 
 mod connect;
 
+mod bench;
+
 mod reconnect;
 
 mod certificates;
