@@ -126,13 +126,14 @@ impl Service {
     /// closed cleanly; a request that does not become a connection counts as clean.
     pub(crate) async fn serve(self, request: Request) -> bool {
         let host = &self.host;
+        // The larger futures are boxed, or each echo would take the memory of the largest.
         match self.way {
             Way::Echo(echo) => visit(&*echo, request, host).await,
             Way::Broadcast(broadcast) => visit(&*broadcast, request, host).await,
-            Way::Chat(chat) => visit(&*chat, request, host).await,
-            Way::Topics(hub) => visit(&*hub, request, host).await,
-            Way::Proxy(proxy) => visit(&*proxy, request, host).await,
-            Way::Exec(exec) => visit(&*exec, request, host).await,
+            Way::Chat(chat) => Box::pin(visit(&*chat, request, host)).await,
+            Way::Topics(hub) => Box::pin(visit(&*hub, request, host)).await,
+            Way::Proxy(proxy) => Box::pin(visit(&*proxy, request, host)).await,
+            Way::Exec(exec) => Box::pin(visit(&*exec, request, host)).await,
         }
     }
 
@@ -153,5 +154,20 @@ impl Service {
         if let Way::Exec(exec) = &self.way {
             exec.kill_all();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that serves a connection.
+    fn size<F>(_: impl FnOnce(Service, Request) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_echo_does_not_pay_for_other_modes() {
+        assert!(size(Service::serve) <= 1280, "{} B", size(Service::serve));
     }
 }
