@@ -7,6 +7,17 @@ mod support;
 
 mod serve;
 
+mod modes;
+
+#[cfg(unix)]
+mod exec;
+
+mod backends;
+
+mod files;
+
+mod live;
+
 mod topics;
 
 mod metrics;
