@@ -149,6 +149,7 @@ pub(crate) struct Answered {
     pub(crate) url: Option<Uri>,
     /// The proxy's URL, without user and password.
     pub(crate) proxy: Option<String>,
+    pub(crate) request: http::Request<()>,
     pub(crate) response: http::Response<()>,
 }
 
@@ -544,6 +545,12 @@ impl Connection {
     /// secure](Self::is_secure).
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.info().tls.as_deref()
+    }
+
+    /// Returns the request of the handshake as it was sent, on a client's connection, after
+    /// [redirects](crate::Client::follow_redirects). Its headers can have credentials.
+    pub fn request(&self) -> Option<&http::Request<()>> {
+        self.response.as_deref().map(|answered| &answered.request)
     }
 
     /// Returns the server's response to the handshake, on a client's connection.
