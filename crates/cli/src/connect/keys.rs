@@ -14,6 +14,8 @@ pub(crate) enum Key {
     DeleteLeft(Reach),
     DeleteRight(Reach),
     Paste,
+    /// Completes a command, or inserts a tab character.
+    Complete,
     Earlier,
     Later,
     ClearScreen,
@@ -21,6 +23,7 @@ pub(crate) enum Key {
     EndOrDelete,
     /// Ends the program, as a signal does.
     Interrupt,
+    Suspend,
 }
 
 impl Key {
@@ -39,7 +42,7 @@ impl Key {
             KeyCode::Char('f') if alt && !control => Self::Right(Reach::Word),
             KeyCode::Char('d') if alt && !control => Self::DeleteRight(Reach::Word),
             KeyCode::Char(letter) => Self::Insert(letter),
-            KeyCode::Tab => Self::Insert('\t'),
+            KeyCode::Tab => Self::Complete,
             KeyCode::Enter => Self::Enter,
             KeyCode::Left => Self::Left(by_word),
             KeyCode::Right => Self::Right(by_word),
@@ -70,6 +73,7 @@ impl Key {
             'u' => Self::DeleteLeft(Reach::All),
             'w' => Self::DeleteLeft(Reach::Word),
             'y' => Self::Paste,
+            'z' => Self::Suspend,
             _ => return None,
         })
     }

@@ -45,7 +45,10 @@ impl Prompt {
         let mut end = line.clone();
         end.go_right(Reach::All);
         let mut out = self.show(&end, width);
-        out.push_str("\r\n");
+        // After a full row, the cursor is in the next one already.
+        if !out.ends_with('\r') {
+            out.push_str("\r\n");
+        }
         self.row = 0;
         out
     }
@@ -59,6 +62,14 @@ impl Prompt {
         self.row = 0;
         out.push_str("\r\u{1b}[J");
         out
+    }
+
+    /// The terminal has another width now. Some terminals break the rows anew, and some do not; so as not to
+    /// overwrite messages, the prompt is taken to begin as far below as it can.
+    pub(crate) fn resize(&mut self, line: &Line, width: usize) {
+        let mut anew = Self::default();
+        anew.draw(&mut String::new(), line, width);
+        self.row = self.row.min(anew.row);
     }
 
     fn draw(&mut self, out: &mut String, line: &Line, width: usize) {
@@ -156,6 +167,24 @@ mod tests {
         assert_eq!(prompt.row, 1);
         assert_eq!(prompt.show(&line("1"), 6), format!("\u{1b}[1A{CLEAR}> 1\r\u{1b}[3C"));
         assert_eq!(prompt.row, 0);
+    }
+
+    #[test]
+    fn a_line_that_fills_its_row_is_followed_by_no_empty_one() {
+        let entered = |text| Prompt::default().enter(&line(text), 6);
+        assert_eq!(entered("1234"), format!("{CLEAR}> 1234\r\n\r"));
+        assert_eq!(entered("123"), format!("{CLEAR}> 123\r\u{1b}[5C\r\n"));
+    }
+
+    #[test]
+    fn another_width_does_not_overwrite_what_is_above() {
+        let mut prompt = Prompt::default();
+        prompt.show(&line("123456789012"), 6);
+        assert_eq!(prompt.row, 2);
+        prompt.resize(&line("123456789012"), 10);
+        assert_eq!(prompt.row, 1);
+        prompt.resize(&line("123456789012"), 6);
+        assert_eq!(prompt.row, 1);
     }
 
     #[test]

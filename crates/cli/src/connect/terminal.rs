@@ -4,7 +4,7 @@
 //! checks regularly for texts to print. The terminal stays raw as long as there is a prompt, so no
 //! typed character is lost between two lines.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as threads;
@@ -12,19 +12,26 @@ use std::thread;
 use std::time::Duration;
 
 use crossterm::event::{self, Event};
-use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connect::completing::{Completion, complete};
 use crate::connect::history::History;
 use crate::connect::input::Input;
 use crate::connect::keys::Key;
 use crate::connect::line::{Line, Reach};
 use crate::connect::printer::Paper;
 use crate::connect::prompt::Prompt;
+use crate::connect::screen::width;
+use crate::connect::suspended::{Continued, IS_POSSIBLE, suspend};
 use crate::interrupt::Interrupts;
 
 /// How often the thread checks for texts: a message is delayed by at most this.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// How often to check whether the program went on after it was suspended. If it was not suspended at all,
+/// as in a shell without job control, it goes on by itself after so many checks.
+const CHECKS: usize = 50;
 
 /// How many texts can be queued.
 const WAITING: usize = 256;
@@ -51,6 +58,7 @@ impl Terminal {
         let (above, texts) = threads::sync_channel(WAITING);
         let end = Arc::new(AtomicBool::new(false));
         let (done, is_done) = oneshot::channel();
+        let continued = Continued::listen()?;
         enable_raw_mode()?;
         thread::spawn({
             let end = end.clone();
@@ -61,6 +69,8 @@ impl Terminal {
                     prompt: Prompt::default(),
                     input: Some(input),
                     interrupts,
+                    continued,
+                    times_continued: 0,
                 };
                 // If the terminal is gone, there is nowhere to report an error.
                 let _ = editor.run(&texts, &end);
@@ -79,13 +89,6 @@ impl Terminal {
     }
 }
 
-/// Whether to use colours.
-pub(crate) fn has_colour() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
-}
-
 /// The state of the thread.
 struct Editor {
     line: Line,
@@ -94,6 +97,9 @@ struct Editor {
     /// `None` once the user has ended the input.
     input: Option<mpsc::Sender<Input>>,
     interrupts: Interrupts,
+    continued: Continued,
+    /// How often the terminal was set up again for it.
+    times_continued: usize,
 }
 
 impl Editor {
@@ -102,6 +108,9 @@ impl Editor {
         put(&self.prompt.show(&self.line, width()))?;
         // Texts printed before the end are shown first.
         while !end.load(Ordering::SeqCst) {
+            if self.continued.count() != self.times_continued {
+                self.go_on()?;
+            }
             self.print(texts)?;
             let events = self.events()?;
             if events.is_empty() {
@@ -156,6 +165,10 @@ impl Editor {
                 self.line.insert(&text.replace("\r\n", "\n").replace('\r', "\n"));
                 Ok(())
             }
+            Event::Resize(_, _) => {
+                self.prompt.resize(&self.line, width());
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -168,6 +181,11 @@ impl Editor {
             Key::DeleteLeft(reach) => self.line.delete_left(reach),
             Key::DeleteRight(reach) => self.line.delete_right(reach),
             Key::Paste => self.line.paste(),
+            Key::Complete => match complete(self.line.before()) {
+                Completion::Add(text) => self.line.insert(&text),
+                Completion::Unknown => put(BELL)?,
+                Completion::Nothing => self.line.insert("\t"),
+            },
             Key::Earlier => {
                 if let Some(line) = self.history.earlier(self.line.text()) {
                     self.line.set(line);
@@ -190,9 +208,37 @@ impl Editor {
             // The input has ended, so the connection is closing already.
             Key::Interrupt if self.input.is_none() => self.interrupts.insist(),
             Key::Interrupt => self.interrupts.ask(),
+            Key::Suspend if IS_POSSIBLE => self.suspend()?,
+            Key::Suspend => {}
             Key::Enter => return self.enter(),
         }
         Ok(())
+    }
+
+    /// Gives the terminal back to the shell until it continues the program.
+    fn suspend(&mut self) -> io::Result<()> {
+        put(&self.prompt.clear())?;
+        put(BRACKETED_PASTE[1])?;
+        disable_raw_mode()?;
+        suspend()?;
+        for _ in 0..CHECKS {
+            if self.continued.count() != self.times_continued {
+                break;
+            }
+            thread::sleep(GLANCE);
+        }
+        self.go_on()
+    }
+
+    /// Sets the terminal up again, since the shell has changed it, and shows the line again.
+    fn go_on(&mut self) -> io::Result<()> {
+        self.times_continued = self.continued.count();
+        // The mode is set again only if it was taken back.
+        disable_raw_mode()?;
+        enable_raw_mode()?;
+        self.prompt = Prompt::default();
+        put(BRACKETED_PASTE[0])?;
+        put(&self.prompt.show(&self.line, width()))
     }
 
     fn enter(&mut self) -> io::Result<()> {
@@ -217,10 +263,6 @@ fn put(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
-}
-
-fn width() -> usize {
-    size().map_or(80, |(columns, _)| usize::from(columns))
 }
 
 /// Prints above the prompt.
@@ -251,6 +293,8 @@ mod tests {
             prompt: Prompt::default(),
             input: Some(input),
             interrupts: interrupts.clone(),
+            continued: Continued::default(),
+            times_continued: 0,
         };
         (editor, inputs)
     }

@@ -15,13 +15,21 @@ use crate::serve::metrics::ADDRESS as METRICS_ADDRESS;
 use crate::serve::relay;
 use crate::serve::tls::TlsOptions;
 
+/// Commands that can be tried, for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  towline serve
+  towline serve --listen 127.0.0.1:8080 --origin https://app.example --compress
+  towline serve --listen 127.0.0.1:9002 --mode topics
+  towline serve --tls-self-signed --tls-self-signed-out root.pem";
+
 /// Echo messages on every path, or publish them to subscribers with --mode topics, and serve a console
 /// page for browsers on plain GET /.
 ///
 /// Open the printed address in a browser for the console. Pages of other origins are refused unless
 /// --origin allows them. Programs other than browsers send no origin and are accepted.
 #[derive(Debug, Args)]
-#[command(after_help = SERVE_CODES)]
+#[command(after_help = format!("{SERVE_CODES}\n\n{EXAMPLES}"))]
 pub(crate) struct Options {
     /// Listen on this address; port 0 chooses a free port. Repeat it for more addresses
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
