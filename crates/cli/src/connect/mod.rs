@@ -54,6 +54,8 @@ mod topical;
 
 mod output;
 
+mod plan;
+
 mod feed;
 
 mod talk;
@@ -84,14 +86,11 @@ use towline::{CloseCode, Connection, Message};
 pub(crate) use options::Options;
 
 use crate::connect::again::{Again, Next};
-use crate::connect::binary::{Form, Saving};
-use crate::connect::clock::Times;
-use crate::connect::comparison::Comparison;
+use crate::connect::binary::Form;
 use crate::connect::input::Inputs;
 use crate::connect::output::{Output, Talkativeness};
+use crate::connect::plan::Plan;
 use crate::connect::printer::{Printer, Stdout};
-use crate::connect::recorder::Recorder;
-use crate::connect::recording::Recording;
 use crate::connect::screen::{When, is_dumb};
 use crate::connect::talk::Talk;
 use crate::connect::terminal::Terminal;
@@ -109,7 +108,7 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     let mut terminal = None;
     let view = view(&options);
-    let plan = Plan::new(&options)?;
+    let plan = Plan::new(&options).inspect_err(|failure| report(&options, view, failure))?;
     let outcome = tokio::select! {
         outcome = session(&options, &plan, view, interrupts.clone(), &mut terminal) => outcome,
         () = interrupts.second() => Ok((None, Exit::Interrupted)),
@@ -133,66 +132,19 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
             Ok(exit)
         }
         Err(failure) => {
-            if let Some(Shown::Always(event)) = view.failed(&failure) {
-                say::out(String::from_utf8_lossy(&event).trim_end());
-            }
-            if let Some(refusal) = failure.refusal.as_ref().filter(|_| options.verbose) {
-                refusal.lines().into_iter().for_each(say::note);
-            }
+            report(&options, view, &failure);
             Err(failure)
         }
     }
 }
 
-/// What files have to do with the conversation.
-struct Plan {
-    /// The messages with which each connection begins.
-    first: Vec<Message>,
-    replay: Option<Recording>,
-    comparison: Option<Arc<Comparison>>,
-    recorder: Option<Recorder>,
-    saving: Option<Saving>,
-    times: Option<Times>,
-}
-
-impl Plan {
-    /// Reads and creates files, before anything is sent.
-    fn new(options: &Options) -> Result<Self, Failure> {
-        let first = options.init.as_deref().map(prelude::open).transpose()?.unwrap_or_default();
-        // Before the recorder overwrites it.
-        let replay = options.tape.replay.as_deref().map(Recording::open).transpose()?;
-        let comparison = replay.as_ref().filter(|_| options.tape.compare);
-        let saving = options.display.save.as_deref().map(|directory| {
-            Saving::to(directory).map_err(|error| {
-                let text = format!("--save: can't create {}: {error}", directory.display());
-                Failure::new(Exit::Usage, text)
-            })
-        });
-        Ok(Self {
-            first,
-            comparison: comparison.map(|replay| Comparison::with(replay.received.clone()).into()),
-            replay,
-            saving: saving.transpose()?,
-            recorder: options.tape.record.as_deref().map(Recorder::create).transpose()?,
-            times: options.display.time.map(Times::from_now),
-        })
+/// Prints what there is to say of a failure besides its line.
+fn report(options: &Options, view: View, failure: &Failure) {
+    if let Some(Shown::Always(event)) = view.failed(failure) {
+        say::out(String::from_utf8_lossy(&event).trim_end());
     }
-
-    fn wait(&self, options: &Options) -> Wait {
-        options.awaited(self.replay.as_ref().map(|replay| replay.received.len() as u64))
-    }
-
-    /// Holds what the server said against the recording.
-    fn compared(&self, exit: Exit, output: &Output) -> Result<Option<Shown>, Failure> {
-        let Some(comparison) = self.comparison.as_ref().filter(|_| exit == Exit::Success) else {
-            return Ok(None);
-        };
-        match comparison.result() {
-            Ok(text) if output.view == View::Json => drop(text),
-            Ok(text) => return Ok(Some(Shown::UnlessQuiet(text))),
-            Err(text) => return Err(Failure::new(Exit::Unclean, text)),
-        }
-        Ok(None)
+    if let Some(refusal) = failure.refusal.as_ref().filter(|_| options.verbose) {
+        refusal.lines().into_iter().for_each(say::note);
     }
 }
 

@@ -79,7 +79,7 @@ use towline_proto::{
 pub use byte_stream::{ByteReader, ByteStream, ByteWriter};
 pub use event::Event;
 pub use info::Info;
-pub(crate) use info::Requested;
+pub(crate) use info::{Answered, Requested};
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use rate::Rate;
@@ -141,16 +141,6 @@ pub struct Connection {
     sender: Sender,
     receiver: Receiver,
     response: Option<Box<Answered>>,
-}
-
-/// The parts of the handshake that only a client's connection keeps.
-pub(crate) struct Answered {
-    /// The URL that was connected to, without user and password.
-    pub(crate) url: Option<Uri>,
-    /// The proxy's URL, without user and password.
-    pub(crate) proxy: Option<String>,
-    pub(crate) request: http::Request<()>,
-    pub(crate) response: http::Response<()>,
 }
 
 /// The parts of a connection whose handshake is done.
