@@ -145,7 +145,11 @@ impl<'a> Talk<'a> {
             Event::Message(message) => {
                 self.heard = Instant::now();
                 self.compare(&message).await?;
-                let number = self.output.kept.keep(&message);
+                // Only at a prompt can the user ask for it again.
+                let number = match view {
+                    View::Prompt(_) => self.output.kept.keep(&message),
+                    _ => 0,
+                };
                 match (message.as_text(), &self.output.saving) {
                     (Some(text), _) if self.output.topical.is_on() => self.hear(text, number),
                     (None, Some(_)) => self.save(message, number).await,

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -139,6 +139,8 @@ impl Stage {
         match status.code() {
             Some(0) => Ok(()),
             Some(130) if is_interrupted => Ok(()),
+            // Interrupted before it could listen to signals.
+            None if is_interrupted && status.signal() == Some(2) => Ok(()),
             code => Err(format!("{example}\n  ended with {code:?}: {said}")),
         }
     }
@@ -205,6 +207,4 @@ fn every_example_of_the_help_runs() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    let copy = fs::read(Path::join(&stage.directory, "copy.jpg")).unwrap();
-    assert_eq!(copy.len(), 100_000);
 }

@@ -41,7 +41,7 @@ fn each_command_has_a_page() {
     let page = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
     assert!(page("towline.1").contains("towline\\-connect(1)"));
     let connect = page("towline-connect.1");
-    for text in ["\\-\\-replay", "Exit codes:", "Examples:"] {
+    for text in ["\\-\\-replay", ".SH DETAILS", ".SH EXIT STATUS\n.nf\n", ".SH EXAMPLES\n.nf\n"] {
         assert!(connect.contains(text), "{text} is not in {connect}");
     }
     page("towline-serve.1");
