@@ -18,7 +18,8 @@ pub(crate) const HELP: &str = "  TEXT                    send a text message
   /help                   show this list
   Ctrl-C, Ctrl-D          close the connection
   Ctrl-Z                  suspend the program; fg continues it
-  Up, Down                recall earlier lines";
+  Up, Down                recall earlier lines
+  Ctrl-R                  search earlier lines";
 
 /// The names of the commands, to complete them.
 pub(crate) const NAMES: [&str; 8] =

@@ -18,6 +18,10 @@ pub(crate) enum Key {
     Complete,
     Earlier,
     Later,
+    /// Searches for an earlier line.
+    Search,
+    /// Ends the search without a result.
+    Cancel,
     ClearScreen,
     /// Ends the input if the line is empty; otherwise deletes a character.
     EndOrDelete,
@@ -50,6 +54,7 @@ impl Key {
             KeyCode::End => Self::Right(Reach::All),
             KeyCode::Backspace => Self::DeleteLeft(by_word),
             KeyCode::Delete => Self::DeleteRight(by_word),
+            KeyCode::Esc => Self::Cancel,
             KeyCode::Up => Self::Earlier,
             KeyCode::Down => Self::Later,
             _ => return None,
@@ -64,12 +69,14 @@ impl Key {
             'd' => Self::EndOrDelete,
             'e' => Self::Right(Reach::All),
             'f' => Self::Right(Reach::Character),
+            'g' => Self::Cancel,
             'h' => Self::DeleteLeft(Reach::Character),
             'j' | 'm' => Self::Enter,
             'k' => Self::DeleteRight(Reach::All),
             'l' => Self::ClearScreen,
             'n' => Self::Later,
             'p' => Self::Earlier,
+            'r' => Self::Search,
             'u' => Self::DeleteLeft(Reach::All),
             'w' => Self::DeleteLeft(Reach::Word),
             'y' => Self::Paste,

@@ -68,6 +68,7 @@ impl Terminal {
                     history: History::default(),
                     prompt: Prompt::default(),
                     input: Some(input),
+                    search: None,
                     interrupts,
                     continued,
                     times_continued: 0,
@@ -96,10 +97,22 @@ struct Editor {
     prompt: Prompt,
     /// `None` once the user has ended the input.
     input: Option<mpsc::Sender<Input>>,
+    /// What is searched for among earlier lines.
+    search: Option<Search>,
     interrupts: Interrupts,
     continued: Continued,
     /// How often the terminal was set up again for it.
     times_continued: usize,
+}
+
+/// A search among earlier lines.
+#[derive(Debug, Default)]
+struct Search {
+    text: String,
+    /// How many lines back the found line is.
+    back: usize,
+    /// The line that was being written.
+    draft: String,
 }
 
 impl Editor {
@@ -174,7 +187,21 @@ impl Editor {
     }
 
     fn press(&mut self, key: Key) -> io::Result<()> {
+        if let Some(search) = self.search.take() {
+            let found = self.search(search, &key)?;
+            let label = self.search.as_ref().map(|search| format!("search {:?}: ", search.text));
+            self.prompt.set_label(label);
+            if found {
+                return Ok(());
+            }
+        }
         match key {
+            Key::Search => {
+                let draft = self.line.text().to_owned();
+                self.search = Some(Search { draft, ..Search::default() });
+                self.prompt.set_label(Some("search: ".to_owned()));
+            }
+            Key::Cancel => {}
             Key::Insert(character) => self.line.insert(character.encode_utf8(&mut [0; 4])),
             Key::Left(reach) => self.line.go_left(reach),
             Key::Right(reach) => self.line.go_right(reach),
@@ -213,6 +240,36 @@ impl Editor {
             Key::Enter => return self.enter(),
         }
         Ok(())
+    }
+
+    /// Presses a key during a search. Returns whether it was meant for the search; otherwise, the found line
+    /// stays and the search is over.
+    fn search(&mut self, mut search: Search, key: &Key) -> io::Result<bool> {
+        let from = match key {
+            Key::Insert(character) => {
+                search.text.push(*character);
+                search.back
+            }
+            Key::Search => search.back + 1,
+            Key::DeleteLeft(_) => {
+                search.text.pop();
+                0
+            }
+            Key::Cancel => {
+                self.line.set(&search.draft);
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        match self.history.find(&search.text, from) {
+            Some((back, line)) => {
+                search.back = back;
+                self.line.set(line);
+            }
+            None => put(BELL)?,
+        }
+        self.search = Some(search);
+        Ok(true)
     }
 
     /// Gives the terminal back to the shell until it continues the program.
@@ -292,6 +349,7 @@ mod tests {
             history: History::default(),
             prompt: Prompt::default(),
             input: Some(input),
+            search: None,
             interrupts: interrupts.clone(),
             continued: Continued::default(),
             times_continued: 0,
@@ -313,6 +371,37 @@ mod tests {
         assert!(inputs.try_recv().is_err(), "nothing is sent any more");
         editor.press(Key::Interrupt).unwrap();
         interrupts.second().await;
+    }
+
+    #[tokio::test]
+    async fn earlier_lines_are_searched() {
+        let (mut editor, mut inputs) = editor(&Interrupts::listen().unwrap());
+        for line in ["subscribe a", "ping", "subscribe b"] {
+            editor.line.set(line);
+            editor.press(Key::Enter).unwrap();
+        }
+        let mut press = |keys: &[Key]| {
+            keys.iter().for_each(|key| editor.press(key.clone()).unwrap());
+            editor.line.text().to_owned()
+        };
+        let [s, u] = ['s', 'u'].map(Key::Insert);
+        assert_eq!(press(&[Key::Insert('x'), Key::Search, s.clone(), u.clone()]), "subscribe b");
+        assert_eq!(press(&[Key::Search]), "subscribe a");
+        // Nothing is before that.
+        assert_eq!(press(&[Key::Search]), "subscribe a");
+        assert_eq!(press(&[Key::Cancel]), "x");
+        // Any other key takes the line.
+        assert_eq!(
+            press(&[Key::Search, s, u, Key::Search, Key::Left(Reach::All), Key::Insert('/')]),
+            "/subscribe a"
+        );
+        press(&[Key::Search, Key::Insert('p'), Key::Enter]);
+        drop(editor);
+        let mut last = None;
+        while let Some(Input::Line(line)) = inputs.recv().await {
+            last = Some(line);
+        }
+        assert_eq!(last.as_deref(), Some("ping"));
     }
 
     #[tokio::test]

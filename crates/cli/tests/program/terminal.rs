@@ -238,6 +238,20 @@ fn tab_completes_commands() {
 }
 
 #[test]
+fn earlier_lines_are_searched() {
+    let (_server, screen) = conversation(80, &[]);
+    screen.keys("first ahoy\r");
+    screen.wait_for("< first ahoy");
+    screen.keys("second\r");
+    screen.wait_for("< second");
+    screen.keys("\u{12}ah");
+    screen.wait_for("search \"ah\": first ahoy");
+    screen.keys(ENTER);
+    let rows = screen.wait(|seen| (seen.text().len() == 8).then(|| seen.text()));
+    assert_eq!(rows[5..], ["> first ahoy", "< first ahoy", ">"], "{rows:?}");
+}
+
+#[test]
 fn the_server_takes_the_prompt_away() {
     let (url, push) = pushing(vec![b"\x88\x02\x03\xe9".to_vec()]);
     let screen = Screen::start(160, &[], &["connect", &url]);
