@@ -42,7 +42,7 @@ mod display;
 
 mod tape;
 
-mod options;
+pub(crate) mod options;
 
 mod secured;
 

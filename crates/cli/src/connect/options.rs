@@ -282,7 +282,7 @@ impl Options {
 /// How long a replay waits for messages that the recording has.
 const REPLAY_SILENCE: Duration = Duration::from_secs(5);
 
-fn url(text: &str) -> Result<String, String> {
+pub(crate) fn url(text: &str) -> Result<String, String> {
     let text = text.trim();
     let start = text.to_ascii_lowercase();
     let has_scheme = ["ws:", "wss:", "http:", "https:"]
@@ -315,7 +315,7 @@ fn topic(text: &str) -> Result<String, String> {
     }
 }
 
-fn http_version(text: &str) -> Result<HttpVersion, String> {
+pub(crate) fn http_version(text: &str) -> Result<HttpVersion, String> {
     match text {
         "1.1" => Ok(HttpVersion::Http1),
         "2" => Ok(HttpVersion::Http2),
@@ -324,13 +324,13 @@ fn http_version(text: &str) -> Result<HttpVersion, String> {
     }
 }
 
-fn protocol(text: &str) -> Result<String, String> {
+pub(crate) fn protocol(text: &str) -> Result<String, String> {
     towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }
 
 /// Parses a header. The error does not show the text, which may be a password.
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let (name, value) =
         text.split_once(':').ok_or("the colon is missing: write it as 'Name: value'")?;
     let name = name.trim().parse().map_err(|_| {
