@@ -33,3 +33,18 @@ mod certificates;
 mod tls;
 
 mod proxies;
+
+mod recordings;
+
+mod scripts;
+
+mod packaging;
+
+#[cfg(unix)]
+mod help;
+
+#[cfg(unix)]
+mod screen;
+
+#[cfg(unix)]
+mod terminal;
