@@ -12,6 +12,8 @@ mod packages;
 
 mod minimal;
 
+mod book;
+
 mod house;
 
 mod bench;
@@ -64,6 +66,8 @@ enum Command {
     Licences,
     /// Check where dependencies come from, and that docs/dependencies.md has a reason for each
     Supply,
+    /// Build the guide as a book in target/book, or check it, or run its tutorial
+    Book(book::Options),
     /// Check that the tests that SECURITY.md names exist
     Promises,
     /// Check what is published: metadata, the files of the packages, versions
@@ -99,6 +103,7 @@ fn run(command: Command) -> Result<bool> {
         Command::Supply => supply::report(&workspace),
         Command::Promises => promises::report(&workspace),
         Command::Packages => packages::report(&workspace),
+        Command::Book(options) => book::run(&workspace, &options),
         Command::MinimalVersions => minimal::run(&workspace),
     }
 }

@@ -74,6 +74,3 @@ pub use outcome::Outcome;
 pub use rejection::{RejectionKind, UpgradeRejection};
 pub use shutdown::{ShutdownOn, shutdown_on};
 pub use upgrade::Upgrade;
-
-#[cfg(all(doctest, feature = "axum"))]
-mod guide;

@@ -23,6 +23,8 @@ mod serve;
 
 mod connect;
 
+mod bench;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -46,6 +48,7 @@ struct Arguments {
 enum Command {
     Serve(serve::Options),
     Connect(connect::Options),
+    Bench(Box<bench::Options>),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse_from(arguments).command {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
+        Some(Command::Bench(options)) => bench(*options),
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     match outcome {
@@ -92,6 +96,12 @@ fn serve(options: serve::Options) -> Result<Exit, Failure> {
 fn connect(options: connect::Options) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     block_on(runtime, connect::run(options))
+}
+
+fn bench(options: bench::Options) -> Result<Exit, Failure> {
+    // The load has threads of its own; this one only looks on.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    block_on(runtime, bench::run(options))
 }
 
 fn block_on(

@@ -203,7 +203,7 @@ impl Options {
     }
 }
 
-fn url(text: &str) -> Result<String, String> {
+pub(crate) fn url(text: &str) -> Result<String, String> {
     let text = text.trim();
     let start = text.to_ascii_lowercase();
     let has_scheme = ["ws:", "wss:", "http:", "https:"]
@@ -236,7 +236,7 @@ fn topic(text: &str) -> Result<String, String> {
     }
 }
 
-fn http_version(text: &str) -> Result<HttpVersion, String> {
+pub(crate) fn http_version(text: &str) -> Result<HttpVersion, String> {
     match text {
         "1.1" => Ok(HttpVersion::Http1),
         "2" => Ok(HttpVersion::Http2),
@@ -245,13 +245,13 @@ fn http_version(text: &str) -> Result<HttpVersion, String> {
     }
 }
 
-fn protocol(text: &str) -> Result<String, String> {
+pub(crate) fn protocol(text: &str) -> Result<String, String> {
     towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }
 
 /// Parses a header. The error does not show the text, which may be a password.
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let (name, value) =
         text.split_once(':').ok_or("the colon is missing: write it as 'Name: value'")?;
     let name = name.trim().parse().map_err(|_| {
