@@ -23,6 +23,8 @@ mod serve;
 
 mod connect;
 
+mod check;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -30,8 +32,8 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
 
-/// Use WebSockets by hand: an echo server with a console for the browser, and a client for the
-/// terminal and for scripts.
+/// Use WebSockets by hand: an echo server with a console for the browser, a client for the terminal and
+/// for scripts, and a doctor for servers.
 ///
 /// Without a command it runs `towline serve`, with the same options: `towline --listen
 /// 127.0.0.1:8080`.
@@ -46,6 +48,7 @@ struct Arguments {
 enum Command {
     Serve(serve::Options),
     Connect(connect::Options),
+    Check(check::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse_from(arguments).command {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
+        Some(Command::Check(options)) => check(options),
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     match outcome {
@@ -92,6 +96,11 @@ fn serve(options: serve::Options) -> Result<Exit, Failure> {
 fn connect(options: connect::Options) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     block_on(runtime, connect::run(options))
+}
+
+fn check(options: check::Options) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    block_on(runtime, check::run(options))
 }
 
 fn block_on(

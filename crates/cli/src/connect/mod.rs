@@ -1,6 +1,6 @@
 //! `towline connect`: a client for the terminal and for scripts.
 
-mod options;
+pub(crate) mod options;
 
 mod meaning;
 

@@ -15,8 +15,12 @@ mod connect;
 
 mod reconnect;
 
+mod flawed;
+
 mod certificates;
 
 mod tls;
 
 mod proxies;
+
+mod check;

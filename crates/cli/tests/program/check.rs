@@ -1,0 +1,253 @@
+//! `towline check`, on servers that are wrong in one way each, and on this program's own.
+
+use serde_json::Value;
+
+use crate::certificates::Authority;
+use crate::flawed::{Flaw, server};
+use crate::support::{Ended, Program, Serve};
+
+fn check(arguments: &[&str]) -> Ended {
+    Program::start(&[&["check", "--step-timeout=1s", "--max-size=128KiB"], arguments].concat())
+        .end()
+}
+
+/// The report, and the checks that found something: `ping: fault`.
+fn examined(arguments: &[&str]) -> (Value, Vec<String>) {
+    let ended = check(&[arguments, &["--json"]].concat());
+    let report: Value = serde_json::from_str(ended.text()).unwrap_or_else(|_| panic!("{ended:?}"));
+    assert_eq!(report["exit"], ended.code.unwrap(), "{ended:?}");
+    let found = lines(&report).filter(|line| ["warning", "fault"].contains(&word(line, "level")));
+    let found = found.map(|line| format!("{}: {}", word(line, "check"), word(line, "level")));
+    let found = found.collect();
+    (report, found)
+}
+
+fn lines(report: &Value) -> impl Iterator<Item = &Value> {
+    report["checks"].as_array().unwrap().iter()
+}
+
+fn word<'a>(line: &'a Value, name: &str) -> &'a str {
+    line[name].as_str().unwrap_or_default()
+}
+
+#[track_caller]
+fn line<'a>(report: &'a Value, check: &str) -> &'a Value {
+    let found = lines(report).find(|line| word(line, "check") == check);
+    found.unwrap_or_else(|| panic!("{check} is not in {report:#}"))
+}
+
+/// Each finds what is wrong, and nothing else.
+#[track_caller]
+fn finds(flaw: Flaw, expected: &[&str]) -> Value {
+    let (report, found) = examined(&[&server(flaw)]);
+    assert_eq!(found, expected, "{flaw:?}: {report:#}");
+    report
+}
+
+#[test]
+fn a_server_that_does_all_right_is_fine() {
+    let report = finds(Flaw::None, &[]);
+    assert_eq!((word(&report, "verdict"), &report["exit"]), ("fine", &Value::from(0)));
+    assert_eq!(line(&report, "limit")["values"]["accepted"], 65_536);
+    assert!(report["connections"].as_u64().unwrap() <= 44, "{report:#}");
+    for at in lines(&report) {
+        assert!(!word(at, "seen").is_empty(), "{at}");
+        let is_ok = ["ok", "not seen", "note"].contains(&word(at, "level"));
+        assert!(is_ok || at["advice"].is_string(), "{at}");
+    }
+}
+
+#[test]
+fn this_programs_own_server_is_fine() {
+    let plain = Serve::start(&[]);
+    let (report, found) = examined(&[&plain.url()]);
+    assert_eq!((found, word(&report, "verdict")), (vec![], "fine"), "{report:#}");
+    assert_eq!(word(line(&report, "deflate"), "level"), "ok");
+
+    let root = Authority::new("Test Root");
+    let signed = root.sign("127.0.0.1");
+    let files = ["--tls-cert", &signed.cert, "--tls-key", &signed.key, "--compress"];
+    let secure = Serve::start_secure(&files);
+    let (report, found) = examined(&[&secure.secure_url(), "--ca", &root.file]);
+    assert_eq!((found, word(&report, "verdict")), (vec![], "fine"), "{report:#}");
+    assert_eq!(line(&report, "tls")["values"]["version"], "TLS 1.3");
+    assert_eq!(line(&report, "http2")["values"]["works"], true);
+    for at in ["deflate-message", "deflate-garbage", "deflate-control", "deflate-echo"] {
+        assert_eq!(word(line(&report, at), "level"), "ok", "{report:#}");
+    }
+    assert!(line(&report, "certificate")["values"]["days_left"].as_i64().unwrap() > 1000);
+}
+
+#[test]
+fn a_handshake_that_is_not_checked_is_found() {
+    finds(Flaw::AnyOrigin, &["origin-foreign: warning"]);
+    finds(Flaw::AnyVersion, &["version: fault"]);
+    finds(Flaw::WrongAccept, &["handshake: fault"]);
+    finds(Flaw::ChoosesUnknown, &["subprotocol-none: fault", "subprotocol-unknown: fault"]);
+}
+
+#[test]
+fn frames_that_are_not_refused_are_found() {
+    finds(Flaw::Unmasked, &["unmasked: fault"]);
+    finds(Flaw::ReservedBit, &["reserved-bit: fault"]);
+    finds(Flaw::ReservedOpcode, &["reserved-opcode: fault"]);
+    finds(Flaw::LongPing, &["control-length: fault"]);
+    finds(Flaw::Orphan, &["continuation: fault"]);
+}
+
+#[test]
+fn text_that_is_none_is_found() {
+    let faults = ["utf8: fault", "utf8-fragments: fault", "utf8-surrogate: fault"];
+    finds(Flaw::InvalidUtf8, &faults);
+    finds(Flaw::InvalidUtf8AcrossFragments, &["utf8-fragments: fault"]);
+}
+
+#[test]
+fn limits_that_do_not_hold_are_found() {
+    let report = finds(Flaw::NoLimit, &[]);
+    assert_eq!(line(&report, "limit")["values"]["accepted"], 131_072);
+    finds(Flaw::LimitOfFrames, &["limit-fragments: warning"]);
+    finds(Flaw::DeclaredTerabyte, &["limit-declared: warning"]);
+}
+
+#[test]
+fn a_server_that_sends_what_it_must_not_is_found() {
+    let report = finds(Flaw::Masks, &["sent: fault"; 3]);
+    assert!(word(line(&report, "sent"), "seen").contains("masked a "), "{report:#}");
+    let report = finds(Flaw::OtherPong, &["ping: fault"]);
+    assert!(word(line(&report, "ping"), "seen").contains("a pong of 5 bytes"), "{report:#}");
+}
+
+#[test]
+fn a_close_that_does_not_complete_is_found() {
+    let invalid = ["close-1005: warning", "close-999: warning", "close-reason: warning"];
+    finds(Flaw::NoClose, &[&["close: fault"; 5][..], &invalid].concat());
+    finds(Flaw::HoldsTcp, &[&["close: warning"; 5][..], &["half-open: warning"]].concat());
+    finds(
+        Flaw::EchoesAnyCode,
+        &["close-1005: fault", "close-999: fault", "sent: fault", "sent: fault"],
+    );
+    finds(Flaw::KeepsHalfOpen, &["half-open: warning"]);
+    let report = finds(Flaw::OtherCode, &[]);
+    let notes =
+        lines(&report).filter(|at| word(at, "check") == "close" && word(at, "level") == "note");
+    assert_eq!(notes.count(), 3, "{report:#}");
+}
+
+/// Without an echo some things are not seen, and that is not held against the server.
+#[test]
+fn a_server_without_an_echo_is_no_faulty_one() {
+    let report = finds(Flaw::NoEcho, &[]);
+    assert_eq!(line(&report, "message")["values"]["server"], "silent");
+    let report = finds(Flaw::ClosesAfterText, &[]);
+    for at in ["fragments", "limit"] {
+        assert_eq!(word(line(&report, at), "level"), "not seen", "{report:#}");
+    }
+}
+
+#[test]
+fn what_stands_between_is_told_from_its_answer() {
+    for (flaw, words) in [
+        (Flaw::StripsUpgrade, "proxy_set_header Upgrade"),
+        (Flaw::AnswersWithAPage, "as if the request were a plain GET"),
+        (Flaw::Redirects, "--follow-redirects"),
+    ] {
+        let (report, found) = examined(&[&server(flaw)]);
+        assert_eq!(
+            (found, &report["exit"]),
+            (vec!["handshake: fault".to_owned()], &Value::from(4))
+        );
+        assert!(word(line(&report, "handshake"), "advice").contains(words), "{report:#}");
+        assert!(!report.to_string().contains("s3cret"), "{report:#}");
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_ends_the_run() {
+    for (flaw, exit) in [(Flaw::SaysNothing, 124), (Flaw::SpeaksNoHttp, 4)] {
+        let (report, found) = examined(&[&server(flaw)]);
+        let expected = (vec!["handshake: fault".to_owned()], &Value::from(exit));
+        assert_eq!((found, &report["exit"]), expected, "{report:#}");
+    }
+    let (report, _) = examined(&["ws://127.0.0.1:1/"]);
+    assert_eq!(report["exit"], 3, "{report:#}");
+}
+
+/// Neither one that sends without end nor one that does nothing any more.
+#[test]
+fn no_server_keeps_it_longer_than_its_time() {
+    for flaw in [Flaw::Floods, Flaw::Hangs, Flaw::NoPong] {
+        let (report, found) = examined(&[&server(flaw), "--timeout", "1s"]);
+        assert_eq!(report["verdict"], "faulty", "{found:?}: {report:#}");
+        let late = lines(&report).filter(|at| word(at, "seen").contains("--timeout"));
+        assert!(late.count() > 0, "{report:#}");
+    }
+}
+
+#[test]
+fn only_strict_makes_warnings_count() {
+    let url = server(Flaw::AnyOrigin);
+    assert_eq!(check(&[&url]).code, Some(0));
+    assert_eq!(check(&[&url, "--strict"]).code, Some(1));
+}
+
+#[test]
+fn gently_nothing_is_broken() {
+    let (report, found) = examined(&[&server(Flaw::Unmasked), "--gentle"]);
+    assert_eq!(found, [""; 0], "{report:#}");
+    assert!(report["connections"].as_u64().unwrap() <= 24, "{report:#}");
+    assert!(lines(&report).all(|at| word(at, "check") != "unmasked"), "{report:#}");
+}
+
+#[test]
+fn an_idle_connection_is_held() {
+    let (report, _) = examined(&[&server(Flaw::None), "--gentle", "--idle", "300ms"]);
+    assert_eq!(word(line(&report, "idle"), "level"), "ok", "{report:#}");
+}
+
+#[test]
+fn a_certificate_says_when_it_ends_also_if_it_is_not_trusted() {
+    let root = Authority::new("Test Root");
+    let signed = root.sign("127.0.0.1");
+    let server = Serve::start_secure(&["--tls-cert", &signed.cert, "--tls-key", &signed.key]);
+    let (report, found) = examined(&[&server.secure_url()]);
+    assert_eq!((found, &report["exit"]), (vec!["tls: fault".to_owned()], &Value::from(6)));
+    assert!(word(line(&report, "certificate"), "seen").contains("127.0.0.1"), "{report:#}");
+    let name = format!("wss://localhost:{}/", server.address.port());
+    let (report, found) = examined(&[&name, "--ca", &root.file]);
+    assert_eq!((found, &report["exit"]), (vec!["tls: fault".to_owned()], &Value::from(6)));
+    assert!(word(line(&report, "tls"), "advice").contains("subjectAltName"), "{report:#}");
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let url = server(Flaw::None).replace("ws://", "ws://deckhand:s3cret@") + "?token=s3cret";
+    for options in [&["--json"][..], &[]] {
+        let header = ["-H", "Authorization: Bearer s3cret", "--gentle"];
+        let ended = check(&[&[&*url], &header[..], options].concat());
+        let shown = format!("{}{}", ended.stderr, ended.text());
+        assert_eq!(ended.code, Some(0), "{shown}");
+        assert!(!shown.contains("s3cret") && !shown.contains("deckhand"), "{shown}");
+    }
+    for url in ["ws://deckhand:s3cret@h:70000/", "ws://deckhand:s3cret@a b/"] {
+        let ended = check(&[url]);
+        ended.failed(2, &[]);
+        assert!(!ended.stderr.contains("s3cret"), "{ended:?}");
+    }
+}
+
+#[test]
+fn people_read_columns_and_a_verdict() {
+    let ended = check(&[&server(Flaw::AnyOrigin)]);
+    let text = ended.text();
+    assert!(text.starts_with("checking ws://127.0.0.1:"), "{text}");
+    assert!(
+        text.contains("\nok        ping                 pongs with the same payload"),
+        "{text}"
+    );
+    assert!(text.contains("\nwarning   origin-foreign       a page of any site"), "{text}");
+    assert!(text.contains("\n                               -> if the handshake"), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("warnings: 0 faults, 1 warning, "), "{last}");
+    assert!(!text.contains('\u{1b}'), "{text}");
+}
