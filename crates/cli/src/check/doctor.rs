@@ -60,6 +60,8 @@ pub(crate) struct Doctor {
     /// When the next connection may be opened.
     pub(crate) next: Instant,
     /// What the server sent that no server may send.
+    /// Whether a check could not be made for lack of time.
+    pub(crate) is_late: bool,
     pub(crate) oddities: Vec<String>,
 }
 
@@ -185,6 +187,7 @@ impl Doctor {
         }
         sleep_until(self.next.min(self.deadline)).await;
         if Instant::now() >= self.deadline {
+            self.is_late = true;
             return Err(Trouble::OutOfTime);
         }
         self.opened += 1;

@@ -95,6 +95,7 @@ async fn examine(options: &Options) -> Result<Exit, Failure> {
         connections: doctor.opened,
         took: begun.elapsed(),
         is_strict: options.strict,
+        is_late: doctor.is_late,
         no_way,
     }))
 }

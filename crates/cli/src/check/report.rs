@@ -13,7 +13,7 @@ use crate::say::{self, on_one_line};
 
 /// The width of the column with the level, and of that with the check.
 const LEVELS: usize = 10;
-const CHECKS: usize = 21;
+const CHECKS: usize = 23;
 
 /// The narrowest terminal for columns. On a narrower one, what was seen begins a line.
 const NARROW: usize = 72;
@@ -62,6 +62,8 @@ pub(crate) struct Run<'a> {
     pub(crate) took: Duration,
     /// Whether warnings count as well.
     pub(crate) is_strict: bool,
+    /// Whether there was no time left for some checks.
+    pub(crate) is_late: bool,
     /// The exit code if no handshake was accepted.
     pub(crate) no_way: Option<Exit>,
 }
@@ -107,6 +109,7 @@ impl Report {
         let (verdict, exit) = match (run.no_way, faults, warnings) {
             (Some(exit), ..) => ("no connection", exit),
             (_, 1.., _) => ("faulty", Exit::Fault),
+            _ if run.is_late => ("incomplete", Exit::TimedOut),
             (_, _, 1..) if run.is_strict => ("warnings", Exit::Unclean),
             (_, _, 1..) => ("warnings", Exit::Success),
             _ => ("fine", Exit::Success),
@@ -206,8 +209,8 @@ mod tests {
         assert_eq!(
             text(&finding, false, 110),
             [
-                "warning   origin               any page\\u{1b}[2J can connect (RFC 6455, section 10.2)",
-                "                               -> compare the Origin",
+                "warning   origin                 any page\\u{1b}[2J can connect (RFC 6455, section 10.2)",
+                "                                 -> compare the Origin",
             ]
         );
         assert_eq!(
@@ -229,6 +232,7 @@ mod tests {
             connections: 1,
             took: Duration::ZERO,
             is_strict: false,
+            is_late: false,
             no_way: None,
         };
         let strict = Run { is_strict: true, ..run };
@@ -241,6 +245,9 @@ mod tests {
         assert_eq!((report.finish(run), report.finish(strict)), (Exit::Success, Exit::Unclean));
         report.add(Finding::fault("e", ""));
         assert_eq!((report.finish(run), report.finish(strict)), (Exit::Fault, Exit::Fault));
+        let mut report = Report::new(View::Json);
+        report.add(Finding::warning("a", ""));
+        assert_eq!(report.finish(Run { is_late: true, ..run }), Exit::TimedOut);
         let lost = Run { no_way: Some(Exit::NoConnection), ..run };
         assert_eq!(report.finish(lost), Exit::NoConnection);
     }

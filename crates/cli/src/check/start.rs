@@ -107,6 +107,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         opened,
         most,
         next: now,
+        is_late: false,
         oddities: Vec::new(),
     })
 }

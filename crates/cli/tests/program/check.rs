@@ -36,11 +36,24 @@ fn line<'a>(report: &'a Value, check: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("{check} is not in {report:#}"))
 }
 
-/// Each finds what is wrong, and nothing else.
+/// Finds what is wrong with each, and nothing else. All are checked at the same time.
+#[track_caller]
+fn finds_each<const N: usize>(cases: [(Flaw, &[&str]); N]) -> [Value; N] {
+    let caller = std::panic::Location::caller();
+    let finding = cases.map(|(flaw, expected)| {
+        let expected: Vec<_> = expected.iter().map(ToString::to_string).collect();
+        (flaw, expected, std::thread::spawn(move || examined(&[&server(flaw)])))
+    });
+    finding.map(|(flaw, expected, examining)| {
+        let (report, found) = examining.join().unwrap();
+        assert_eq!(found, expected, "{flaw:?} at {caller}: {report:#}");
+        report
+    })
+}
+
 #[track_caller]
 fn finds(flaw: Flaw, expected: &[&str]) -> Value {
-    let (report, found) = examined(&[&server(flaw)]);
-    assert_eq!(found, expected, "{flaw:?}: {report:#}");
+    let [report] = finds_each([(flaw, expected)]);
     report
 }
 
@@ -80,55 +93,64 @@ fn this_programs_own_server_is_fine() {
 
 #[test]
 fn a_handshake_that_is_not_checked_is_found() {
-    finds(Flaw::AnyOrigin, &["origin-foreign: warning"]);
-    finds(Flaw::AnyVersion, &["version: fault"]);
-    finds(Flaw::WrongAccept, &["handshake: fault"]);
-    finds(Flaw::ChoosesUnknown, &["subprotocol-none: fault", "subprotocol-unknown: fault"]);
+    finds_each([
+        (Flaw::AnyOrigin, &["origin-foreign: warning"]),
+        (Flaw::AnyVersion, &["version: fault"]),
+        (Flaw::WrongAccept, &["handshake: fault"]),
+        (Flaw::ChoosesUnknown, &["subprotocol-none: fault", "subprotocol-unknown: fault"]),
+    ]);
 }
 
 #[test]
 fn frames_that_are_not_refused_are_found() {
-    finds(Flaw::Unmasked, &["unmasked: fault"]);
-    finds(Flaw::ReservedBit, &["reserved-bit: fault"]);
-    finds(Flaw::ReservedOpcode, &["reserved-opcode: fault"]);
-    finds(Flaw::LongPing, &["control-length: fault"]);
-    finds(Flaw::Orphan, &["continuation: fault"]);
+    finds_each([
+        (Flaw::Unmasked, &["unmasked: fault"]),
+        (Flaw::ReservedBit, &["reserved-bit: fault"]),
+        (Flaw::ReservedOpcode, &["reserved-opcode: fault"]),
+        // Its pong is as long.
+        (Flaw::LongPing, &["control-length: fault", "sent: fault"]),
+        (Flaw::Orphan, &["continuation: fault"]),
+    ]);
 }
 
 #[test]
 fn text_that_is_none_is_found() {
-    let faults = ["utf8: fault", "utf8-fragments: fault", "utf8-surrogate: fault"];
-    finds(Flaw::InvalidUtf8, &faults);
-    finds(Flaw::InvalidUtf8AcrossFragments, &["utf8-fragments: fault"]);
+    let all = ["utf8: fault", "utf8-fragments: fault", "utf8-surrogate: fault"];
+    finds_each([
+        (Flaw::InvalidUtf8, &all),
+        (Flaw::InvalidUtf8AcrossFragments, &["utf8-fragments: fault"]),
+    ]);
 }
 
 #[test]
 fn limits_that_do_not_hold_are_found() {
-    let report = finds(Flaw::NoLimit, &[]);
+    let [report, ..] = finds_each([
+        (Flaw::NoLimit, &[]),
+        (Flaw::LimitOfFrames, &["limit-fragments: warning"]),
+        (Flaw::DeclaredTerabyte, &["limit-declared: warning"]),
+    ]);
     assert_eq!(line(&report, "limit")["values"]["accepted"], 131_072);
-    finds(Flaw::LimitOfFrames, &["limit-fragments: warning"]);
-    finds(Flaw::DeclaredTerabyte, &["limit-declared: warning"]);
 }
 
 #[test]
 fn a_server_that_sends_what_it_must_not_is_found() {
-    let report = finds(Flaw::Masks, &["sent: fault"; 3]);
-    assert!(word(line(&report, "sent"), "seen").contains("masked a "), "{report:#}");
-    let report = finds(Flaw::OtherPong, &["ping: fault"]);
-    assert!(word(line(&report, "ping"), "seen").contains("a pong of 5 bytes"), "{report:#}");
+    let [masks, pong] =
+        finds_each([(Flaw::Masks, &["sent: fault"; 3]), (Flaw::OtherPong, &["ping: fault"])]);
+    assert!(word(line(&masks, "sent"), "seen").contains("masked a "), "{masks:#}");
+    assert!(word(line(&pong, "ping"), "seen").contains("a pong of 5 bytes"), "{pong:#}");
 }
 
 #[test]
 fn a_close_that_does_not_complete_is_found() {
     let invalid = ["close-1005: warning", "close-999: warning", "close-reason: warning"];
-    finds(Flaw::NoClose, &[&["close: fault"; 5][..], &invalid].concat());
-    finds(Flaw::HoldsTcp, &[&["close: warning"; 5][..], &["half-open: warning"]].concat());
-    finds(
-        Flaw::EchoesAnyCode,
-        &["close-1005: fault", "close-999: fault", "sent: fault", "sent: fault"],
-    );
-    finds(Flaw::KeepsHalfOpen, &["half-open: warning"]);
-    let report = finds(Flaw::OtherCode, &[]);
+    let echoed = ["close-1005: fault", "close-999: fault", "sent: fault", "sent: fault"];
+    let [.., report] = finds_each([
+        (Flaw::NoClose, &[&["close: fault"; 5][..], &invalid].concat()),
+        (Flaw::HoldsTcp, &[&["close: warning"; 5][..], &["half-open: warning"]].concat()),
+        (Flaw::EchoesAnyCode, &echoed),
+        (Flaw::KeepsHalfOpen, &["half-open: warning"]),
+        (Flaw::OtherCode, &[]),
+    ]);
     let notes =
         lines(&report).filter(|at| word(at, "check") == "close" && word(at, "level") == "note");
     assert_eq!(notes.count(), 3, "{report:#}");
@@ -137,9 +159,8 @@ fn a_close_that_does_not_complete_is_found() {
 /// Without an echo some things are not seen, and that is not held against the server.
 #[test]
 fn a_server_without_an_echo_is_no_faulty_one() {
-    let report = finds(Flaw::NoEcho, &[]);
-    assert_eq!(line(&report, "message")["values"]["server"], "silent");
-    let report = finds(Flaw::ClosesAfterText, &[]);
+    let [silent, report] = finds_each([(Flaw::NoEcho, &[]), (Flaw::ClosesAfterText, &[])]);
+    assert_eq!(line(&silent, "message")["values"]["server"], "silent");
     for at in ["fragments", "limit"] {
         assert_eq!(word(line(&report, at), "level"), "not seen", "{report:#}");
     }
@@ -178,7 +199,8 @@ fn a_server_that_says_nothing_ends_the_run() {
 fn no_server_keeps_it_longer_than_its_time() {
     for flaw in [Flaw::Floods, Flaw::Hangs, Flaw::NoPong] {
         let (report, found) = examined(&[&server(flaw), "--timeout", "1s"]);
-        assert_eq!(report["verdict"], "faulty", "{found:?}: {report:#}");
+        let verdict = word(&report, "verdict");
+        assert!(["faulty", "incomplete"].contains(&verdict), "{found:?}: {report:#}");
         let late = lines(&report).filter(|at| word(at, "seen").contains("--timeout"));
         assert!(late.count() > 0, "{report:#}");
     }
@@ -201,7 +223,7 @@ fn gently_nothing_is_broken() {
 
 #[test]
 fn an_idle_connection_is_held() {
-    let (report, _) = examined(&[&server(Flaw::None), "--gentle", "--idle", "300ms"]);
+    let (report, _) = examined(&[&server(Flaw::None), "--idle", "300ms"]);
     assert_eq!(word(line(&report, "idle"), "level"), "ok", "{report:#}");
 }
 
@@ -223,7 +245,7 @@ fn a_certificate_says_when_it_ends_also_if_it_is_not_trusted() {
 fn no_secret_is_shown() {
     let url = server(Flaw::None).replace("ws://", "ws://deckhand:s3cret@") + "?token=s3cret";
     for options in [&["--json"][..], &[]] {
-        let header = ["-H", "Authorization: Bearer s3cret", "--gentle"];
+        let header = ["-H", "Authorization: Bearer s3cret"];
         let ended = check(&[&[&*url], &header[..], options].concat());
         let shown = format!("{}{}", ended.stderr, ended.text());
         assert_eq!(ended.code, Some(0), "{shown}");
@@ -242,11 +264,11 @@ fn people_read_columns_and_a_verdict() {
     let text = ended.text();
     assert!(text.starts_with("checking ws://127.0.0.1:"), "{text}");
     assert!(
-        text.contains("\nok        ping                 pongs with the same payload"),
+        text.contains("\nok        ping                   pongs with the same payload"),
         "{text}"
     );
-    assert!(text.contains("\nwarning   origin-foreign       a page of any site"), "{text}");
-    assert!(text.contains("\n                               -> if the handshake"), "{text}");
+    assert!(text.contains("\nwarning   origin-foreign         a page of any site"), "{text}");
+    assert!(text.contains("\n                                 -> if the handshake"), "{text}");
     let last = text.lines().last().unwrap();
     assert!(last.starts_with("warnings: 0 faults, 1 warning, "), "{last}");
     assert!(!text.contains('\u{1b}'), "{text}");
