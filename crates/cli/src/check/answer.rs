@@ -183,15 +183,28 @@ fn without_query(url: &str) -> String {
 
 /// What the server answers to other requests than the usual one.
 pub(crate) async fn variants(doctor: &mut Doctor) {
-    let finding = plain_get(doctor).await.unwrap_or_else(|trouble| trouble.of("plain-get"));
+    let finding = plain_get(doctor).await.unwrap_or_else(|trouble| ended(trouble, "plain-get"));
     doctor.report.add(finding);
-    let finding = other_version(doctor).await.unwrap_or_else(|trouble| trouble.of("version"));
+    let finding = other_version(doctor).await.unwrap_or_else(|trouble| ended(trouble, "version"));
     doctor.report.add(finding);
     let finding =
         as_firefox(doctor).await.unwrap_or_else(|trouble| trouble.of("connection-header"));
     doctor.report.add(finding);
-    let finding = without_key(doctor).await.unwrap_or_else(|trouble| trouble.of("key"));
+    let finding = without_key(doctor).await.unwrap_or_else(|trouble| ended(trouble, "key"));
     doctor.report.add(finding);
+}
+
+/// The line for a request that is no handshake and gets no response.
+fn ended(trouble: Trouble, check: &'static str) -> Finding {
+    let Trouble::Ended(why) = &trouble else { return trouble.of(check) };
+    let request = match check {
+        "version" => "version 99",
+        "key" => "a handshake without Sec-WebSocket-Key",
+        _ => "a GET without Upgrade",
+    };
+    Finding::warning(check, format!("{request}: {why}"))
+        .rfc("RFC 6455, section 4.2.1")
+        .advice("answer with 426 or 400: a client that gets nothing takes it for a broken network")
 }
 
 /// Removes all that makes a handshake of it.

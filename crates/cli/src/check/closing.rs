@@ -4,48 +4,63 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::time::Instant;
+use towline::CloseCode;
 
 use crate::check::doctor::{Doctor, Trouble};
-use crate::check::finding::Finding;
+use crate::check::finding::{Finding, Level};
 use crate::check::talk::{End, Reaction};
 
 /// The codes that a client may close with; the last one is none.
 const CODES: [Option<u16>; 5] = [Some(1000), Some(1001), Some(3000), Some(4000), None];
 
-/// Closes with each code, and looks at the server's close frame and at who ends TCP.
+/// Closes with each code, and looks at the server's close frame and at who ends TCP. Codes with the
+/// same outcome share a line.
 pub(crate) async fn closes(doctor: &mut Doctor) {
-    let mut good = Vec::new();
+    let mut outcomes: Vec<(Outcome, Vec<String>)> = Vec::new();
     let mut slowest = Duration::ZERO;
     for code in CODES {
         let words = code.map_or("no code".to_owned(), |code| code.to_string());
-        match close(doctor, code).await {
-            Ok((None, took)) => {
-                slowest = slowest.max(took);
-                good.push(words);
+        let outcome = match close(doctor, code).await {
+            Ok((outcome, took)) => {
+                if outcome.level == Level::Ok {
+                    slowest = slowest.max(took);
+                }
+                outcome
             }
-            Ok((Some(finding), _)) => doctor.report.add(finding),
             Err(trouble) => {
-                let why = format!("{words}: {trouble}");
-                doctor.report.add(Finding::unseen("close", why));
+                Outcome { level: Level::Unseen, seen: trouble.to_string(), rfc: None, advice: None }
             }
+        };
+        match outcomes.iter_mut().find(|(other, _)| *other == outcome) {
+            Some((_, codes)) => codes.push(words),
+            None => outcomes.push((outcome, vec![words])),
         }
     }
-    if !good.is_empty() {
-        let milliseconds = slowest.as_secs_f64() * 1000.0;
-        let seen = format!(
-            "{}: the same came back, and the server ended TCP, within {milliseconds:.1} ms",
-            good.join(", ")
-        );
-        let values = json!({ "codes": good, "max_ms": milliseconds });
-        doctor.report.add(Finding::ok("close", seen).rfc("RFC 6455, section 7.1.1").values(values));
+    for (outcome, codes) in outcomes {
+        let mut seen = format!("{}: {}", codes.join(", "), outcome.seen);
+        let mut values = json!({ "codes": codes });
+        if outcome.level == Level::Ok {
+            let milliseconds = slowest.as_secs_f64() * 1000.0;
+            seen += &format!(", within {milliseconds:.1} ms");
+            values["max_ms"] = json!(milliseconds);
+        }
+        let mut finding = Finding::ok("close", seen).values(values);
+        (finding.level, finding.rfc) = (outcome.level, outcome.rfc);
+        finding.advice = outcome.advice.map(ToOwned::to_owned);
+        doctor.report.add(finding);
     }
 }
 
-/// Closes with this code. Returns what is not as it should be.
-async fn close(
-    doctor: &mut Doctor,
-    code: Option<u16>,
-) -> Result<(Option<Finding>, Duration), Trouble> {
+/// How a close went.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    level: Level,
+    seen: String,
+    rfc: Option<&'static str>,
+    advice: Option<&'static str>,
+}
+
+async fn close(doctor: &mut Doctor, code: Option<u16>) -> Result<(Outcome, Duration), Trouble> {
     let mut talk = doctor.talk().await?;
     let begun = Instant::now();
     talk.close(code).await;
@@ -55,43 +70,43 @@ async fn close(
     Ok((judged(code, &reaction, step), took))
 }
 
-fn judged(code: Option<u16>, reaction: &Reaction, step: Duration) -> Option<Finding> {
-    let words = code.map_or("a close frame without a code".to_owned(), |code| {
-        format!("a close frame with {code}")
-    });
-    let seen = format!("{words}: the server {}", reaction.words(step));
+fn judged(code: Option<u16>, reaction: &Reaction, step: Duration) -> Outcome {
     let answered = reaction.close.map(|answered| answered.map(|code| code.get()));
-    let missing =
-        "a peer that gets a close frame sends one back, so that both know that all was received";
-    Some(match (answered, &reaction.end) {
-        (None, Some(End::Eof | End::Reset)) => {
-            Finding::fault("close", seen).rfc("RFC 6455, section 5.5.1").advice(missing)
-        }
-        (None, Some(End::Flood)) => {
-            Finding::fault("close", format!("{words}: the server goes on sending"))
-                .rfc("RFC 6455, section 5.5.1")
-                .advice(missing)
-        }
-        (None, _) => Finding::fault("close", seen).rfc("RFC 6455, section 5.5.1").advice(
+    let frame = Some("RFC 6455, section 5.5.1");
+    let end = Some("RFC 6455, section 7.1.1");
+    let (level, rfc, advice) = match (answered, &reaction.end) {
+        (None, Some(End::Eof | End::Reset | End::Flood)) => (
+            Level::Fault,
+            frame,
+            "a peer that gets a close frame sends one back, so that both know that all was received",
+        ),
+        (None, _) => (
+            Level::Fault,
+            frame,
             "clients wait for the server's close frame until their timeout: answer it, and end TCP",
         ),
-        (Some(_), None) => Finding::warning("close", seen).rfc("RFC 6455, section 7.1.1").advice(
-            "the server ends TCP first, at once: the client that does keeps the port in TIME_WAIT",
+        (Some(_), None) => (
+            Level::Warning,
+            end,
+            "the server ends TCP first, at once: a client that does keeps the port in TIME_WAIT",
         ),
-        // 1000 is the usual answer to no code.
-        (Some(answered), _) if answered == code => return None,
-        (Some(Some(1000)), _) if code.is_none() => return None,
-        (Some(answered), _) => {
-            let invalid = answered.is_some_and(|code| !towline::CloseCode::new(code).is_sendable());
-            match invalid {
-                true => Finding::fault("close", seen).advice("this code is never sent"),
-                false => {
-                    Finding::note("close", seen).advice("servers typically send the code back")
-                }
-            }
-            .rfc("RFC 6455, section 5.5.1")
+        (Some(Some(answered)), _) if !CloseCode::new(answered).is_sendable() => {
+            (Level::Fault, frame, "this code is never sent")
         }
-    })
+        // 1000 is the usual answer to no code.
+        (Some(answered), _) if answered == code || (code, answered) == (None, Some(1000)) => {
+            let seen = "the same came back, and the server ended TCP".to_owned();
+            return Outcome { level: Level::Ok, seen, rfc: end, advice: None };
+        }
+        (Some(_), _) => (Level::Note, frame, "servers typically send the code back"),
+    };
+    let seen = match (answered, &reaction.end) {
+        (Some(answered), None) if answered == code => {
+            "the same came back, and the server left the connection open".to_owned()
+        }
+        _ => format!("the server {}", reaction.words(step)),
+    };
+    Outcome { level, seen, rfc, advice: Some(advice) }
 }
 
 /// Ends the client's half of TCP without a close frame, as a client does whose process is gone.
@@ -120,28 +135,24 @@ async fn half(doctor: &mut Doctor) -> Result<Finding, Trouble> {
 
 #[cfg(test)]
 mod tests {
-    use towline::CloseCode;
-
     use super::*;
-    use crate::check::finding::Level;
 
     #[test]
     fn what_comes_back_decides() {
         let end = Some(End::Eof);
         for (code, close, end, expected) in [
-            (Some(1000), Some(Some(1000)), end.clone(), None),
-            (None, Some(None), end.clone(), None),
-            (None, Some(Some(1000)), end.clone(), None),
-            (None, Some(Some(1005)), end.clone(), Some(Level::Fault)),
-            (Some(4000), Some(Some(1000)), end.clone(), Some(Level::Note)),
-            (Some(1000), Some(Some(1000)), None, Some(Level::Warning)),
-            (Some(1000), None, end, Some(Level::Fault)),
-            (Some(1000), None, None, Some(Level::Fault)),
+            (Some(1000), Some(Some(1000)), end.clone(), Level::Ok),
+            (None, Some(None), end.clone(), Level::Ok),
+            (None, Some(Some(1000)), end.clone(), Level::Ok),
+            (None, Some(Some(1005)), end.clone(), Level::Fault),
+            (Some(4000), Some(Some(1000)), end.clone(), Level::Note),
+            (Some(1000), Some(Some(1000)), None, Level::Warning),
+            (Some(1000), None, end, Level::Fault),
+            (Some(1000), None, None, Level::Fault),
         ] {
             let close = close.map(|close| close.map(CloseCode::new));
             let reaction = Reaction { close, end, ..Reaction::default() };
-            let level = judged(code, &reaction, Duration::ZERO).map(|finding| finding.level);
-            assert_eq!(level, expected, "{reaction:?}");
+            assert_eq!(judged(code, &reaction, Duration::ZERO).level, expected, "{reaction:?}");
         }
     }
 }

@@ -72,6 +72,8 @@ pub(crate) enum Trouble {
     OutOfConnections,
     /// The server did not answer in time.
     Silent(String),
+    /// The server ended the connection without an answer.
+    Ended(String),
     Failed(String),
 }
 
@@ -85,7 +87,7 @@ impl fmt::Display for Trouble {
                     "there were {MOST_CONNECTIONS} connections before, the most that check opens"
                 )
             }
-            Self::Silent(why) | Self::Failed(why) => f.write_str(why),
+            Self::Silent(why) | Self::Ended(why) | Self::Failed(why) => f.write_str(why),
         }
     }
 }
@@ -278,11 +280,11 @@ async fn read_response(stream: &mut Stream, input: &mut Vec<u8>) -> Result<Respo
             Ok(0) => {
                 let what =
                     if input.is_empty() { "without a response" } else { "within a response" };
-                return Err(Trouble::Failed(format!("the server ended the connection {what}")));
+                return Err(Trouble::Ended(format!("the server ended the connection {what}")));
             }
             Ok(count) => input.extend_from_slice(&chunk[..count]),
             Err(error) => {
-                return Err(Trouble::Failed(format!("no answer to the handshake: {error}")));
+                return Err(Trouble::Ended(format!("no answer to the handshake: {error}")));
             }
         }
     }

@@ -7,7 +7,7 @@ use towline::{Config, Deflate, Message};
 use crate::check::doctor::{Doctor, Habit, Trouble};
 use crate::check::finding::Finding;
 use crate::check::frames::{BINARY, CONTINUATION, FIN, TEXT, masked};
-use crate::check::talk::{End, Reaction};
+use crate::check::talk::{End, Reaction, Talk};
 use crate::quantity::in_words;
 
 const FIRST: usize = 1 << 10;
@@ -24,8 +24,8 @@ pub(crate) async fn limits(doctor: &mut Doctor, most: usize) {
             Err(trouble) => doctor.report.add(trouble.of("limit")),
             Ok((finding, refused)) => {
                 doctor.report.add(finding);
-                if let Some(refused) = refused {
-                    let finding = in_fragments(doctor, refused).await;
+                if let Some((accepted, refused)) = refused {
+                    let finding = in_fragments(doctor, accepted, refused, most).await;
                     doctor
                         .report
                         .add(finding.unwrap_or_else(|trouble| trouble.of("limit-fragments")));
@@ -41,16 +41,20 @@ pub(crate) async fn limits(doctor: &mut Doctor, most: usize) {
     doctor.report.add(finding);
 }
 
-/// Sends messages in one frame each. The second is the size that was refused, if there is one.
-async fn doubled(doctor: &mut Doctor, most: usize) -> Result<(Finding, Option<usize>), Trouble> {
+/// Sends messages in one frame each. The second has the largest size that was accepted, and the one that was
+/// refused.
+async fn doubled(
+    doctor: &mut Doctor,
+    most: usize,
+) -> Result<(Finding, Option<(usize, usize)>), Trouble> {
     let mut talk = doctor.talk().await?;
     let (mut size, mut accepted) = (FIRST.min(most), 0);
     loop {
         // An echo, and the frames of it.
         talk.expected = 2 * size;
         talk.send(&masked(FIN | TEXT, &vec![b'x'; size])).await;
-        let reaction = talk.probe().await;
-        if reaction.goes_on() {
+        let (reaction, is_accepted) = taken(doctor.habit, &mut talk, size).await;
+        if is_accepted {
             accepted = size;
             if size >= most {
                 break;
@@ -60,7 +64,10 @@ async fn doubled(doctor: &mut Doctor, most: usize) -> Result<(Finding, Option<us
         }
         let step = talk.step();
         doctor.drop(talk);
-        return Ok((refused(&reaction, accepted, size, step), reaction.is_over().then_some(size)));
+        return Ok((
+            refused(&reaction, accepted, size, step),
+            (reaction.is_over() && accepted > 0).then_some((accepted, size)),
+        ));
     }
     doctor.leave(talk).await;
     let seen = format!(
@@ -100,34 +107,84 @@ fn refused(
         .values(json!({ "accepted": accepted, "refused": size, "code": code }))
 }
 
-/// The size that was refused, in fragments that are each far below it.
-async fn in_fragments(doctor: &mut Doctor, size: usize) -> Result<Finding, Trouble> {
-    let mut talk = doctor.talk().await?;
-    let piece = vec![b'x'; size.div_ceil(8)];
-    talk.expected = 2 * size;
-    for number in 0..8 {
-        let first = if number == 0 { TEXT } else { CONTINUATION };
-        let fin = if number == 7 { FIN } else { 0 };
-        talk.send(&masked(fin | first, &piece)).await;
+/// Waits for the echo of a message, or else for the answer to a ping. Returns whether the message was
+/// taken. A server with much to send may drop a pong, so an echo is enough.
+async fn taken(habit: Habit, talk: &mut Talk, size: usize) -> (Reaction, bool) {
+    if habit == Habit::Echoes {
+        let is_echo = |reaction: &Reaction| {
+            reaction.messages.iter().any(|(_, message)| message.len() == size)
+        };
+        let reaction = talk.answer(is_echo).await;
+        let is_taken = is_echo(&reaction);
+        if is_taken || reaction.is_over() {
+            return (reaction, is_taken);
+        }
     }
     let reaction = talk.probe().await;
-    let seen = format!(
-        "{} in eight fragments: the server {}",
-        in_words(size as u64),
-        reaction.words(talk.step())
-    );
-    doctor.drop(talk);
-    Ok(match (reaction.goes_on(), reaction.is_over()) {
-        (true, _) => Finding::warning("limit-fragments", seen)
-            .advice("the limit holds for a frame and not for a message: fragments go around it, and fill the memory"),
-        (_, true) => Finding::ok("limit-fragments", seen),
-        _ => Finding::note("limit-fragments", seen),
-    }
-    .rfc("RFC 6455, section 10.4"))
+    let is_taken = reaction.goes_on();
+    (reaction, is_taken)
 }
 
-/// The size that was refused, as a few compressed bytes.
-async fn inflated(doctor: &mut Doctor, size: usize) -> Result<Finding, Trouble> {
+/// Messages in fragments that are each far below the limit of a frame: from twice the size that was
+/// refused up to `most`.
+async fn in_fragments(
+    doctor: &mut Doctor,
+    accepted: usize,
+    refused: usize,
+    most: usize,
+) -> Result<Finding, Trouble> {
+    let check = "limit-fragments";
+    let mut talk = doctor.talk().await?;
+    let piece = vec![b'x'; accepted.min(64 << 10)];
+    let mut size = 2 * refused;
+    let mut largest = 0;
+    let finding = loop {
+        let pieces = size.div_ceil(piece.len());
+        talk.expected = 2 * pieces * piece.len();
+        for number in 0..pieces {
+            let first = if number == 0 { TEXT } else { CONTINUATION };
+            let fin = if number == pieces - 1 { FIN } else { 0 };
+            talk.send(&masked(fin | first, &piece)).await;
+        }
+        let (reaction, is_taken) = taken(doctor.habit, &mut talk, pieces * piece.len()).await;
+        let words = in_words(size as u64);
+        if !is_taken {
+            let seen = format!(
+                "a message of {words} in fragments: the server {}",
+                reaction.words(talk.step())
+            );
+            break match (reaction.is_over(), largest) {
+                (true, 0) => Finding::ok(check, seen),
+                (true, _) => {
+                    Finding::ok(check, format!("{seen}; frames and messages have different limits"))
+                }
+                (false, _) => Finding::note(check, seen),
+            };
+        }
+        largest = size;
+        if size < most {
+            size = (2 * size).min(most);
+            continue;
+        }
+        let seen = format!(
+            "a message of {words} in fragments is accepted, and in one frame {} is not",
+            in_words(refused as u64)
+        );
+        // Libraries that limit both mostly have 16 times as much for a message.
+        break match size > 16 * refused || size >= HUGE {
+            true => Finding::warning(check, seen).advice(
+                "the limit holds for a frame and not for a message: fragments go around it, and fill the memory",
+            ),
+            false => Finding::note(check, seen).advice("see whether there is a limit for messages: --max-size 16MiB tries more"),
+        };
+    };
+    doctor.drop(talk);
+    Ok(finding.rfc("RFC 6455, section 10.4").values(json!({ "accepted": largest })))
+}
+
+/// Twice the size that was refused, as a few compressed bytes.
+async fn inflated(doctor: &mut Doctor, refused: usize) -> Result<Finding, Trouble> {
+    let size = 2 * refused;
     let check = "limit-inflated";
     let stream = doctor.stream().await?;
     let step = doctor.way.step;

@@ -76,7 +76,13 @@ impl Report {
     /// Adds a line, and shows it unless the report is JSON.
     pub(crate) fn add(&mut self, finding: Finding) {
         if let View::Text { in_colour, width } = self.view {
-            for line in text(&finding, in_colour, width) {
+            // Advice that has been given is not repeated.
+            let is_given = self.findings.iter().any(|other| other.advice == finding.advice);
+            let shown = match is_given {
+                true => Finding { advice: None, ..finding.clone() },
+                false => finding.clone(),
+            };
+            for line in text(&shown, in_colour, width) {
                 say::raw(line);
             }
         }

@@ -29,6 +29,7 @@ pub(crate) enum Flaw {
     SpeaksNoHttp,
     // In what it takes.
     Unmasked,
+    OverlooksMaskBit,
     InvalidUtf8,
     InvalidUtf8AcrossFragments,
     ReservedBit,
@@ -233,7 +234,7 @@ impl Peer {
         } else if len > LIMIT as u64 {
             self.refuse(Flaw::NoLimit, 1009)?;
         }
-        if !is_masked {
+        if !is_masked && self.flaw != Flaw::OverlooksMaskBit {
             self.refuse(Flaw::Unmasked, 1002)?;
         }
         if first & 0x70 != 0 {
@@ -249,7 +250,11 @@ impl Peer {
         if is_control && len > 125 {
             self.refuse(Flaw::LongPing, 1002)?;
         }
-        let key = if is_masked { self.read(4) } else { Some(vec![0; 4]) };
+        let key = if is_masked || self.flaw == Flaw::OverlooksMaskBit {
+            self.read(4)
+        } else {
+            Some(vec![0; 4])
+        };
         let Some(key) = key else { return Ok(None) };
         let Some(mut payload) = self.read(usize::try_from(len).unwrap()) else { return Ok(None) };
         for (byte, key) in payload.iter_mut().zip(key.iter().cycle()) {
