@@ -141,11 +141,11 @@ fn refused(answer: &Answer, is_proxied: bool) -> Finding {
         403 => {
             "it may be the Origin: --origin URL sends that of your page; or credentials: -H 'Cookie: …'"
         }
-        404 => "the path is not that of the WebSocket, or the proxy sends it elsewhere",
-        426 if answer.response.headers().contains_key(UPGRADE) => stripped,
-        426 => {
-            "the server wants another protocol or version: see its Upgrade and Sec-WebSocket-Version"
+        404 => {
+            "the path is not that of the WebSocket, or a proxy between sends it elsewhere or removes Upgrade"
         }
+        // The request had the version that every server speaks.
+        426 | 505 => stripped,
         400 if mentions_upgrade || is_between => stripped,
         400 => {
             "the server did not like the request: it may need a subprotocol (--protocol NAME), a header (-H), \

@@ -106,9 +106,10 @@ async fn all(doctor: &mut Doctor, options: &Options) -> Result<(), Exit> {
     reach::reach(doctor).await?;
     doctor.report.heading("Handshake");
     let talk = handshake(doctor).await?;
-    variants(doctor).await;
     doctor.report.heading("Messages");
     messages::messages(doctor, talk).await;
+    doctor.report.heading("Other requests");
+    variants(doctor).await;
     doctor.report.heading("Subprotocols and Origin");
     offers::subprotocols(doctor).await;
     offers::origins(doctor).await;

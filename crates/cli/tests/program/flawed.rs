@@ -123,12 +123,12 @@ fn handshake(stream: &mut TcpStream, flaw: Flaw) -> Option<()> {
     }
     let policy = if flaw == Flaw::AnyOrigin { OriginPolicy::Any } else { OriginPolicy::SameOrigin };
     let accepted = Offer::from_request(&request)
-        .map_err(|rejection| rejection.response(Mechanism::Http1Upgrade));
+        .map_err(|rejection| Box::new(rejection.response(Mechanism::Http1Upgrade)));
     let accepted = accepted.and_then(|offer| {
         let name = offer.protocols().first().map(|name| name.as_str().to_owned());
         let known = name.filter(|name| name == "chat.v2");
         let accept = known.map_or_else(Accept::new, |name| Accept::new().protocol(name));
-        offer.accept(&accept, &policy).map_err(|_| refusal())
+        offer.accept(&accept, &policy).map_err(|_| Box::new(refusal()))
     });
     let mut out = Vec::new();
     match accepted {
@@ -147,7 +147,7 @@ fn handshake(stream: &mut TcpStream, flaw: Flaw) -> Option<()> {
             stream.write_all(&out).ok()
         }
         Err(response) => {
-            encode_response(&response, &mut out);
+            encode_response(&*response, &mut out);
             out.extend_from_slice(response.body());
             stream.write_all(&out).ok().and(None)
         }
