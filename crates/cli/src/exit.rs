@@ -33,8 +33,7 @@ Exit codes:
   4    the handshake was refused, or the response is not a WebSocket handshake
   5    at least one fault
   6    TLS failed: a certificate is not accepted, or one end does not speak TLS
-  124  timed out: the server did not answer within --step-timeout, or there was no time left for some
-       checks (--timeout) and no fault in the others
+  124  timed out: no answer within --step-timeout, or no time for some checks within --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
 /// The exit codes of `serve`, for `--help`.

@@ -146,6 +146,7 @@ fn refused(answer: &Answer, is_proxied: bool) -> Finding {
         }
         // The request had the version that every server speaks.
         426 | 505 => stripped,
+        400 if body.contains("https") || body.contains("tls") => "the port speaks TLS: use wss://",
         400 if mentions_upgrade || is_between => stripped,
         400 => {
             "the server did not like the request: it may need a subprotocol (--protocol NAME), a header (-H), \
@@ -163,14 +164,21 @@ fn refused(answer: &Answer, is_proxied: bool) -> Finding {
         429 => "the server limits how often one connects: try later, or with --gentle",
         _ => "see the server's log",
     };
+    let reason = reason(answer).map_or_else(String::new, |reason| format!(": {reason:?}"));
     let seen = match location {
         Some(location) => format!("{status}, to {}", without_query(&location)),
-        None => format!(
-            "{status} in place of 101{}",
-            if is_html { ", with a page of HTML" } else { "" }
-        ),
+        None if is_html => format!("{status} in place of 101, with a page of HTML"),
+        None => format!("{status} in place of 101{reason}"),
     };
     Finding::fault("handshake", seen).rfc("RFC 6455, section 4.2.2").advice(advice)
+}
+
+/// The reason of a refusal, if it is a short text.
+fn reason(answer: &Answer) -> Option<&str> {
+    let kind = answer.header("content-type").unwrap_or("text/plain");
+    let text = std::str::from_utf8(&answer.body).ok()?.trim();
+    let is_short = !text.is_empty() && text.len() <= 200 && !text.contains('\n');
+    Some(text).filter(|_| is_short && kind.starts_with("text/plain"))
 }
 
 /// A query may have a token.

@@ -51,7 +51,7 @@ async fn doubled(
     let (mut size, mut accepted) = (FIRST.min(most), 0);
     loop {
         // An echo, and the frames of it.
-        talk.expected = 2 * size;
+        talk.expect(2 * size);
         talk.send(&masked(FIN | TEXT, &vec![b'x'; size])).await;
         let (reaction, is_accepted) = taken(doctor.habit, &mut talk, size).await;
         if is_accepted {
@@ -140,7 +140,7 @@ async fn in_fragments(
     let mut largest = 0;
     let finding = loop {
         let pieces = size.div_ceil(piece.len());
-        talk.expected = 2 * pieces * piece.len();
+        talk.expect(2 * pieces * piece.len());
         for number in 0..pieces {
             let first = if number == 0 { TEXT } else { CONTINUATION };
             let fin = if number == pieces - 1 { FIN } else { 0 };

@@ -81,7 +81,7 @@ async fn pings(talk: &mut Talk) -> Finding {
     };
     let median = milliseconds(&times[times.len() / 2]);
     let (least, most) = (milliseconds(least), milliseconds(most));
-    Finding::ok("ping", format!("pongs with the same payload after {least:.2} ms at least, {median:.2} ms half of them, {most:.2} ms at most"))
+    Finding::ok("ping", format!("pongs with the same payload; round trip {median:.2} ms (median; {least:.2} to {most:.2} ms)"))
         .rfc(rfc)
         .values(json!({ "min_ms": least, "median_ms": median, "max_ms": most }))
 }

@@ -18,6 +18,9 @@ const QUIET: Duration = Duration::from_millis(250);
 /// How long the server has to end the stream after its close frame.
 const PARTING: Duration = Duration::from_secs(1);
 
+/// The slowest network on which a large message is waited for, in bytes per second.
+const SLOW: u64 = 128 << 10;
+
 /// The most frames, and bytes beyond those expected, that are read in one step.
 const MOST_FRAMES: usize = 2000;
 const MOST_BYTES: usize = 8 << 20;
@@ -39,8 +42,8 @@ pub(crate) struct Talk {
     pub(crate) oddities: Vec<String>,
     /// How many pings the server has sent.
     pub(crate) pings: usize,
-    /// How many bytes of messages are expected.
-    pub(crate) expected: usize,
+    /// How many bytes of messages are on their way.
+    expected: usize,
     is_closing: bool,
 }
 
@@ -119,7 +122,7 @@ impl Talk {
 
     /// Writes these bytes. Whether the server took them shows when its answer is read.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        let until = self.until(self.step);
+        let until = self.until(self.step());
         let writing = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
@@ -178,7 +181,7 @@ impl Talk {
     /// Waits for the whole step.
     pub(crate) async fn answer(&mut self, is_enough: impl Fn(&Reaction) -> bool) -> Reaction {
         let mut reaction = Reaction::default();
-        self.watch(self.step, &mut reaction, is_enough).await;
+        self.watch(self.step(), &mut reaction, is_enough).await;
         reaction
     }
 
@@ -189,9 +192,9 @@ impl Talk {
         self.watch(QUIET, &mut reaction, |_| false).await;
         if !reaction.is_over() {
             self.send(&masked(FIN | PING, PROBE)).await;
-            self.watch(self.step, &mut reaction, Reaction::goes_on).await;
+            self.watch(self.step(), &mut reaction, Reaction::goes_on).await;
         } else if reaction.end.is_none() {
-            self.watch(self.step, &mut reaction, |_| false).await;
+            self.watch(self.step(), &mut reaction, |_| false).await;
         }
         reaction
     }
@@ -219,12 +222,18 @@ impl Talk {
     /// Ends the half of the stream that is written.
     pub(crate) async fn end_writing(&mut self) {
         self.is_closing = true;
-        let until = self.until(self.step);
+        let until = self.until(self.step());
         let _ = timeout_at(until, self.stream.shutdown()).await;
     }
 
+    /// How long to wait for an answer.
     pub(crate) fn step(&self) -> Duration {
-        self.step
+        self.step + Duration::from_secs(self.expected as u64 / SLOW)
+    }
+
+    /// Makes it wait longer from here on, and read more: messages of this many bytes are on their way.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        self.expected = bytes;
     }
 
     fn until(&self, most: Duration) -> Instant {

@@ -1,10 +1,13 @@
 //! `towline check`, on servers that are wrong in one way each, and on this program's own.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
 use serde_json::Value;
 
 use crate::certificates::Authority;
 use crate::flawed::{Flaw, server};
-use crate::support::{Ended, Program, Serve};
+use crate::support::{Ended, Program, Serve, read_head};
 
 fn check(arguments: &[&str]) -> Ended {
     let is_given = arguments.iter().any(|argument| argument.starts_with("--max-size"));
@@ -269,7 +272,9 @@ fn people_read_columns_and_a_verdict() {
     let text = ended.text();
     assert!(text.starts_with("checking ws://127.0.0.1:"), "{text}");
     assert!(
-        text.contains("\nok        ping                   pongs with the same payload"),
+        text.contains(
+            "\nok        ping                   pongs with the same payload; round trip "
+        ),
         "{text}"
     );
     assert!(text.contains("\nwarning   origin-foreign         a page of any site"), "{text}");
@@ -277,4 +282,88 @@ fn people_read_columns_and_a_verdict() {
     let last = text.lines().last().unwrap();
     assert!(last.starts_with("warnings: 0 faults, 1 warning, "), "{last}");
     assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+/// A proxy for many clients: SOCKS5 if the first byte says so, otherwise CONNECT. It wants a password.
+fn proxy() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            std::thread::spawn(move || through(client.unwrap()));
+        }
+    });
+    address.to_string()
+}
+
+/// Lets a client through to its target. One that only dials gets nothing.
+fn through(mut client: TcpStream) -> Option<()> {
+    let mut first = [0];
+    client.peek(&mut first).ok().filter(|count| *count > 0)?;
+    let server = if first == [5] {
+        let mut hello = [0; 3];
+        client.read_exact(&mut hello).ok()?;
+        assert_eq!(hello, [5, 1, 2]);
+        client.write_all(&[5, 2]).ok()?;
+        let mut login = [0; 17];
+        client.read_exact(&mut login).ok()?;
+        assert_eq!(&login, b"\x01\x08deckhand\x06s3cret");
+        client.write_all(&[1, 0]).ok()?;
+        let mut request = [0; 16];
+        client.read_exact(&mut request).ok()?;
+        assert_eq!(&request[..14], b"\x05\x01\x00\x03\x09127.0.0.1");
+        client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
+        TcpStream::connect(("127.0.0.1", u16::from_be_bytes([request[14], request[15]]))).ok()?
+    } else {
+        let head = String::from_utf8(read_head(&mut client)).unwrap();
+        assert!(head.to_lowercase().contains("proxy-authorization: basic "), "{head}");
+        let server = TcpStream::connect(head.split(' ').nth(1)?).ok()?;
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+        server
+    };
+    let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    let (mut back, mut here) = (server, client);
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
+    let _ = std::io::copy(&mut back, &mut here);
+    here.shutdown(std::net::Shutdown::Write).ok()
+}
+
+#[test]
+fn it_goes_through_a_proxy_as_connect_does() {
+    let url = server(Flaw::None);
+    for scheme in ["http", "socks5h"] {
+        let place = proxy();
+        let option = format!("{scheme}://deckhand:s3cret@{place}");
+        let (report, found) = examined(&[&url, "--proxy", &option]);
+        assert_eq!(found, [""; 0], "{report:#}");
+        let seen = word(line(&report, "address"), "seen");
+        assert!(seen.contains(&format!("://{place};")) && !seen.contains("s3cret"), "{seen}");
+    }
+    let place = proxy();
+    let variable = format!("http://deckhand:s3cret@{place}");
+    let arguments = ["check", "--max-size=4KiB", "--json", &url];
+    let ended = Program::start_with(&[("all_proxy", &variable)], &arguments).end();
+    assert!(ended.code == Some(0) && ended.text().contains(&place), "{ended:?}");
+    assert!(!ended.text().contains("s3cret"), "{ended:?}");
+    let ended = check(&[&url, "--proxy", "ftp://deckhand:s3cret@a"]);
+    ended.failed(2, &["--proxy"]);
+    assert!(!ended.stderr.contains("s3cret"), "{ended:?}");
+}
+
+#[test]
+fn a_redirect_is_followed_if_that_is_wanted() {
+    let there = format!("{}feed", server(Flaw::None));
+    let answer = format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nLocation: {there}\r\nContent-Length: 0\r\n\r\n"
+    );
+    let here = crate::support::peer(move |mut stream| {
+        read_head(&mut stream);
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let (report, found) = examined(&[&here, "--follow-redirects", "1"]);
+    assert_eq!((found, word(&report, "url")), (vec![], &*there), "{report:#}");
+    assert_eq!(word(line(&report, "redirect"), "level"), "note");
 }
