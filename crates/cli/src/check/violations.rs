@@ -45,6 +45,14 @@ fn all() -> Vec<Wrong> {
             "without permessage-deflate such a frame means nothing, and its bytes are not the message",
         ),
         wrong(
+            "reserved-bit-control",
+            "a ping with RSV1, without an extension",
+            masked(FIN | RSV1 | PING, b"rsv1"),
+            1002,
+            "RFC 6455, section 5.2",
+            "no extension uses it for control frames: close with 1002",
+        ),
+        wrong(
             "reserved-opcode",
             "a frame with the opcode 3",
             masked(FIN | 0x3, b"opcode"),

@@ -110,7 +110,7 @@ fn frames_that_are_not_refused_are_found() {
     finds_each([
         (Flaw::Unmasked, &["unmasked: fault"]),
         (Flaw::OverlooksMaskBit, &["unmasked: fault"]),
-        (Flaw::ReservedBit, &["reserved-bit: fault"]),
+        (Flaw::ReservedBit, &["reserved-bit: fault", "reserved-bit-control: fault"]),
         (Flaw::ReservedOpcode, &["reserved-opcode: fault"]),
         // Its pong is as long.
         (Flaw::LongPing, &["control-length: fault", "sent: fault"]),
@@ -236,6 +236,23 @@ fn an_idle_connection_is_held() {
 }
 
 #[test]
+fn an_idle_connection_that_does_not_last_is_held_again_with_pings() {
+    let (report, found) = examined(&[&server(Flaw::EndsIdle), "--max-size=4KiB", "--idle", "4s"]);
+    assert_eq!(found, ["idle: warning"], "{report:#}");
+    assert_eq!(word(line(&report, "idle-pings"), "level"), "ok", "{report:#}");
+}
+
+#[test]
+fn the_subprotocol_that_is_chosen_is_one_of_those_offered() {
+    let url = server(Flaw::None);
+    let (report, found) = examined(&[&url, "--protocol", "chat.v2", "--max-size=4KiB"]);
+    assert_eq!(found, [""; 0], "{report:#}");
+    assert_eq!(line(&report, "subprotocol")["values"]["chosen"], "chat.v2");
+    let (report, found) = examined(&[&url, "--protocol", "chat.v1", "--max-size=4KiB"]);
+    assert_eq!(found, ["subprotocol: warning"], "{report:#}");
+}
+
+#[test]
 fn a_certificate_says_when_it_ends_also_if_it_is_not_trusted() {
     let root = Authority::new("Test Root");
     let signed = root.sign("127.0.0.1");
@@ -243,6 +260,11 @@ fn a_certificate_says_when_it_ends_also_if_it_is_not_trusted() {
     let (report, found) = examined(&[&server.secure_url()]);
     assert_eq!((found, &report["exit"]), (vec!["tls: fault".to_owned()], &Value::from(6)));
     assert!(word(line(&report, "certificate"), "seen").contains("127.0.0.1"), "{report:#}");
+    let old = root.sign_until("127.0.0.1", 2021);
+    let late = Serve::start_secure(&["--tls-cert", &old.cert, "--tls-key", &old.key]);
+    let (report, found) = examined(&[&late.secure_url(), "--ca", &root.file]);
+    assert_eq!(found, ["tls: fault", "certificate: fault"], "{report:#}");
+    assert!(word(line(&report, "certificate"), "seen").contains("2021-03-04"), "{report:#}");
     let name = format!("wss://localhost:{}/", server.address.port());
     let (report, found) = examined(&[&name, "--ca", &root.file]);
     assert_eq!((found, &report["exit"]), (vec!["tls: fault".to_owned()], &Value::from(6)));

@@ -53,6 +53,7 @@ pub(crate) enum Flaw {
     OtherCode,
     HoldsTcp,
     KeepsHalfOpen,
+    EndsIdle,
 }
 
 const LIMIT: usize = 64 << 10;
@@ -84,6 +85,9 @@ fn serve(mut stream: TcpStream, flaw: Flaw) -> Option<()> {
     if flaw == Flaw::Floods {
         while stream.write_all(&[0x82, 1, 7].repeat(1000)).is_ok() {}
         return None;
+    }
+    if flaw == Flaw::EndsIdle {
+        stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     }
     let mut peer = Peer { stream, flaw, message: None, is_text: false };
     let outcome = peer.run();
