@@ -31,6 +31,12 @@ function directoryOf(name) {
   return directory;
 }
 
+/** Where a workflow publishes from: npm compares it with the provenance of the package. */
+function repository() {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: name } = process.env;
+  return server && name && { type: 'git', url: `git+${server}/${name}.git`, directory: 'node' };
+}
+
 function finish(directory, contents) {
   const text = `${JSON.stringify(contents, null, 2)}\n`;
   fs.writeFileSync(path.join(directory, 'package.json'), text);
@@ -57,6 +63,7 @@ function platform(name = target(), file = built) {
     description: `The native module of towline for ${name}`,
     license,
     author,
+    repository: repository(),
     main: 'towline.node',
     files: ['towline.node', ...licences],
     os: [os],
@@ -76,6 +83,7 @@ function main() {
   const names = Object.keys(targets).map((name) => `@towline/${name}`);
   finish(directory, {
     ...rest,
+    repository: repository(),
     files: [...manifest.files, ...licences],
     optionalDependencies: Object.fromEntries(names.map((name) => [name, version])),
   });

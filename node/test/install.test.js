@@ -72,6 +72,19 @@ test('each tarball has the licences, what npm is to know, and nothing for debugg
     Object.keys(targets).map((name) => `@towline/${name}`),
   );
   assert.ok(Object.values(optionalDependencies).every((one) => one === version));
+  assert.deepEqual(fs.readdirSync(published.released('towline')).sort(), [
+    'COMPATIBILITY.md',
+    'LICENSE-APACHE',
+    'LICENSE-MIT',
+    'README.md',
+    'index.d.mts',
+    'index.d.ts',
+    'index.js',
+    'index.mjs',
+    'lib',
+    'package.json',
+  ]);
+  assert.ok(fs.readdirSync(join(published.released('towline'), 'lib')).every((file) => file.endsWith('.js')));
   // 1 MB is what it takes; with symbols it is several.
   assert.ok(tarballs.get(OURS).length < 1 << 20, `${tarballs.get(OURS).length} bytes packed`);
   assert.ok(fs.statSync(join(published.released(OURS), 'towline.node')).size < 2 << 20);

@@ -8,7 +8,11 @@ mod supply;
 
 mod promises;
 
+mod packages;
+
 mod minimal;
+
+mod book;
 
 mod house;
 
@@ -62,8 +66,12 @@ enum Command {
     Licences,
     /// Check where dependencies come from, and that docs/dependencies.md has a reason for each
     Supply,
+    /// Build the guide as a book in target/book, or check it, or run its tutorial
+    Book(book::Options),
     /// Check that the tests that SECURITY.md names exist
     Promises,
+    /// Check what is published: metadata, the files of the packages, versions
+    Packages,
     /// Build the libraries with the oldest dependencies that their manifests allow (some minutes)
     MinimalVersions,
 }
@@ -94,6 +102,8 @@ fn run(command: Command) -> Result<bool> {
         Command::Licences => licences::report(&workspace),
         Command::Supply => supply::report(&workspace),
         Command::Promises => promises::report(&workspace),
+        Command::Packages => packages::report(&workspace),
+        Command::Book(options) => book::run(&workspace, &options),
         Command::MinimalVersions => minimal::run(&workspace),
     }
 }

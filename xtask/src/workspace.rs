@@ -25,10 +25,21 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) license: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) rust_version: Option<String>,
+    pub(crate) readme: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) keywords: Vec<String>,
+    #[serde(default)]
+    pub(crate) categories: Vec<String>,
+    /// `package.metadata` of the manifest, or null.
+    #[serde(default)]
+    pub(crate) metadata: serde_json::Value,
     /// `None` for a package in this repository.
     pub(crate) source: Option<String>,
     /// `None` if the package can be published to any registry, empty if to none.
     publish: Option<Vec<String>>,
+    repository: Option<String>,
     pub(crate) manifest_path: PathBuf,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) targets: Vec<Target>,
@@ -100,6 +111,12 @@ impl Workspace {
         }
         let found = |package: &&Package| reached[1..].contains(&package.id.as_str());
         self.packages.iter().filter(found).collect()
+    }
+
+    /// Returns the URL of the repository, if the packages name it.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        let url = self.members().find_map(|package| package.repository.as_deref());
+        url.map(|url| url.trim_end_matches('/').trim_end_matches(".git"))
     }
 
     /// Returns `path` relative to the root of the workspace.

@@ -31,6 +31,8 @@ pub fn layer(server: ServerHandle) -> ServerLayer {
 }
 
 /// A layer that carries a server; made by [`layer()`].
+///
+/// [`towline_axum`](crate) has an example.
 #[derive(Debug, Clone)]
 pub struct ServerLayer {
     server: ServerHandle,
@@ -44,7 +46,7 @@ impl<S> Layer<S> for ServerLayer {
     }
 }
 
-/// A service whose requests carry a server; made by [`ServerLayer`].
+/// A service whose requests carry a server; made by a [`layer()`].
 #[derive(Debug, Clone)]
 pub struct WithServer<S> {
     server: ServerHandle,

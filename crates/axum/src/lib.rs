@@ -1,41 +1,11 @@
-//! WebSockets for [axum](https://docs.rs/axum), on Towline.
-//!
-//! [`Upgrade`] is an extractor. Its connections are those of [`towline`]: keepalive, backpressure,
-//! memory limits, an Origin policy, compression, and a close that completes. A [shutdown](shutdown_on)
-//! closes them and waits for them, and [routes are tested](mod@test) without a network.
-//!
-//! ```no_run
-//! use axum::Router;
-//! use axum::response::Response;
-//! use axum::routing::any;
-//! use towline::{Connection, Server};
-//! use towline_axum::Upgrade;
-//!
-//! async fn chat(upgrade: Upgrade) -> Response {
-//!     upgrade.protocols(["chat.v2"]).on_connection(echo)
-//! }
-//!
-//! async fn echo(mut connection: Connection) -> towline::Result<()> {
-//!     while let Some(message) = connection.recv().await? {
-//!         connection.send(message).await?;
-//!     }
-//!     Ok(())
-//! }
-//!
-//! # async fn stop() {}
-//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = Server::builder().build_handle();
-//! let app = Router::new()
-//!     // `any`: over HTTP/2 the method is CONNECT.
-//!     .route("/ws", any(chat))
-//!     .layer(towline_axum::layer(server.clone()));
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//! axum::serve(listener, app.into_make_service_with_connect_info::<std::net::SocketAddr>())
-//!     .with_graceful_shutdown(towline_axum::shutdown_on(server, stop()))
-//!     .await?;
-//! # Ok(())
-//! # }
-//! ```
+// The README's links lead to docs.rs. The first definition of a link counts, so here they lead to the
+// items, and rustdoc checks them.
+//! [`layer`]: layer()
+//! [`shutdown_on`]: shutdown_on()
+//! [`test::connect`]: test::connect()
+//! [`towline`]: towline
+//! [`Upgrade`]: Upgrade
+#![doc = include_str!("../README.md")]
 //!
 //! # The server
 //!
@@ -68,6 +38,8 @@
 //!
 //! Without `axum`, the crate depends on `axum-core` alone, and the address comes from a
 //! [`towline_hyper::PeerAddr`] among the request's extensions.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In order of dependence: a module uses only those above it.
 
@@ -102,6 +74,3 @@ pub use outcome::Outcome;
 pub use rejection::{RejectionKind, UpgradeRejection};
 pub use shutdown::{ShutdownOn, shutdown_on};
 pub use upgrade::Upgrade;
-
-#[cfg(all(doctest, feature = "axum"))]
-mod guide;

@@ -15,6 +15,8 @@ use towline::{Blame, Seldom};
 /// otherwise at WARN. Since clients can cause errors, each level has one line a second at most: the field
 /// `left_out` of the next one is the number of errors in between. The connection is closed with 1001, as any that is dropped. To tell the peer, close
 /// it with another code before returning the error.
+///
+/// [`Upgrade`](crate::Upgrade) has an example.
 pub trait Outcome: sealed::Sealed {}
 
 impl Outcome for () {}

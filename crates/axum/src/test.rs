@@ -53,6 +53,8 @@ const PIPE: usize = 64 << 10;
 
 /// Connects to an app at this path, such as `/ws?room=7`, with a client with default options.
 ///
+/// The [module](crate::test) has an example.
+///
 /// # Errors
 ///
 /// As [`Client::connect_over`]. If the app refuses, the error's
@@ -78,6 +80,8 @@ where
 }
 
 /// Connects to an app with this client: its subprotocols, headers, origin, version and configuration.
+///
+/// The [module](crate::test) has an example.
 ///
 /// `path` is a path and a query; the host is then `localhost`. It can also be a whole URL, such as
 /// `ws://example.com/ws`, for an app that depends on the host.

@@ -36,6 +36,20 @@ Exit codes:
   124  timed out: no answer within --step-timeout, or no time for some checks within --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
+/// The exit codes of `bench`, for `--help`.
+pub(crate) const BENCH_CODES: &str = "\
+Exit codes:
+  0    the load ran, and nothing failed
+  1    the load ran, and something failed: a connection, a message without its answer, or one that is
+       not what was sent; or the results can't be written; or --fail-if-worse found something worse
+  2    wrong usage: an option, its file, the URL, or more connections than this machine allows; results
+       that are not comparable; or files that are not all shards of one run
+  3    no connection could be opened: the host is unknown, refuses or can't be reached
+  4    all handshakes were refused, or the responses were not WebSocket handshakes
+  6    TLS failed
+  124  no connection could be opened within --connect-timeout
+  130  ended early by Ctrl-C or SIGTERM";
+
 /// The exit codes of `serve`, for `--help`.
 pub(crate) const SERVE_CODES: &str = "\
 Exit codes:

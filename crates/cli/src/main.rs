@@ -23,6 +23,8 @@ mod serve;
 
 mod connect;
 
+mod bench;
+
 mod check;
 
 use std::ffi::OsString;
@@ -33,7 +35,7 @@ use clap::{Parser, Subcommand};
 use crate::exit::{Exit, Failure};
 
 /// Use WebSockets by hand: an echo server with a console for the browser, a client for the terminal and
-/// for scripts, and a doctor for servers.
+/// for scripts, a load test, and a doctor for servers.
 ///
 /// Without a command it runs `towline serve`, with the same options: `towline --listen
 /// 127.0.0.1:8080`.
@@ -49,6 +51,7 @@ enum Command {
     Serve(serve::Options),
     Connect(connect::Options),
     Check(check::Options),
+    Bench(Box<bench::Options>),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
         Some(Command::Check(options)) => check(options),
+        Some(Command::Bench(options)) => bench(*options),
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     match outcome {
@@ -101,6 +105,12 @@ fn connect(options: connect::Options) -> Result<Exit, Failure> {
 fn check(options: check::Options) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     block_on(runtime, check::run(options))
+}
+
+fn bench(options: bench::Options) -> Result<Exit, Failure> {
+    // The load has threads of its own; this one only looks on.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    block_on(runtime, bench::run(options))
 }
 
 fn block_on(

@@ -14,6 +14,11 @@ use crate::upgraded::upgraded;
 /// Returns whether a request asks for a WebSocket, even if it is not a valid handshake: its
 /// `Upgrade` header lists `websocket`, ignoring case, or it is an extended CONNECT for that protocol
 /// (HTTP/2, RFC 8441).
+///
+/// ```
+/// let request = http::Request::get("/chat").header("upgrade", "websocket").body(()).unwrap();
+/// assert!(towline_hyper::is_handshake(&request));
+/// ```
 pub fn is_handshake<B>(request: &Request<B>) -> bool {
     if request.version() >= Version::HTTP_2 {
         let protocol = request.extensions().get::<Protocol>();

@@ -1,37 +1,12 @@
-//! Mounts a Towline WebSocket server on hyper or tower: handshakes go to the WebSocket server, all
-//! other requests to your service, on one port.
+// The README's links lead to docs.rs. The first definition of a link counts, so here they lead to the
+// items, and rustdoc checks them.
+//! [`HttpServer`]: HttpServer
+//! [`mount`]: mount()
+//! [`request`]: request()
+//! [`towline`]: towline
+#![doc = include_str!("../README.md")]
 //!
-//! ```no_run
-//! use std::convert::Infallible;
-//!
-//! use http_body_util::Full;
-//! use hyper::body::{Bytes, Incoming};
-//! use hyper::{Request, Response, service::service_fn};
-//! use tokio::net::TcpListener;
-//! use towline::Server;
-//! use towline_hyper::{HttpServer, mount};
-//!
-//! async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-//!     Ok(Response::new("a page".into()))
-//! }
-//!
-//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut server = Server::builder().build();
-//! let http = HttpServer::new(mount(server.handle(), service_fn(page)));
-//! http.listen(TcpListener::bind("127.0.0.1:9001").await?);
-//!
-//! while let Some(request) = server.next_request().await {
-//!     tokio::spawn(async move {
-//!         let mut connection = request.accept().await?;
-//!         while let Some(message) = connection.recv().await? {
-//!             connection.send(message).await?;
-//!         }
-//!         towline::Result::Ok(())
-//!     });
-//! }
-//! # Ok(())
-//! # }
-//! ```
+//! # Requests
 //!
 //! The requests from [`Server::next_request`](towline::Server::next_request) are the same as those
 //! of a listening socket: origins, limits, keepalive, events and shutdown work alike. Only reading
@@ -164,6 +139,8 @@
 //! passed to hyper in a `hyper_util::rt::TokioIo`, and so is a [`TlsStream`](towline::TlsStream).
 //! The connection then costs as much as one on a listening socket of Towline. Any other stream,
 //! such as one of HTTP/2 or of another TLS library, is used within hyper's wrapper.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In order of dependence: a module uses only those above it.
 

@@ -1,17 +1,10 @@
-//! Metrics of Towline's servers, by the facade [`metrics`]: so for Prometheus, StatsD, or whatever
-//! exporter the program has installed.
-//!
-//! ```no_run
-//! # #[tokio::main] async fn main() -> towline::Result<()> {
-//! let mut server = towline::Server::bind("127.0.0.1:9001").await?;
-//! tokio::spawn(towline_metrics::observe(server.handle()));
-//! while let Some(request) = server.next_request().await {
-//!     // …
-//! #   drop(request);
-//! }
-//! # Ok(())
-//! # }
-//! ```
+// The README's links lead to docs.rs. The first definition of a link counts, so here they lead to the
+// items, and rustdoc checks them.
+//! [`observe`]: observe()
+//! [`Observer`]: Observer
+//! [`TopicsObserver`]: TopicsObserver
+//! [`towline`]: towline
+#![doc = include_str!("../README.md")]
 //!
 //! Install the exporter first: metrics go to the recorder that is installed when [`Observer::new`]
 //! is called.
@@ -62,6 +55,8 @@
 //! Several servers of a process add up. To tell them apart, give each a [label](Observer::label).
 //!
 //! [OpenTelemetry]: https://opentelemetry.io/docs/specs/semconv/http/http-metrics/
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In order of dependence: a module uses only those above it.
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 /// An error of this crate.
+///
+/// [`NatsRelay::connect`](crate::NatsRelay::connect) returns it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

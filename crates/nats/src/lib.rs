@@ -1,21 +1,8 @@
-//! Towline's [topics](towline::topics) over many nodes, by [NATS](https://nats.io).
-//!
-//! Each node connects to the same broker, or to servers of one cluster. A node subscribes to a topic
-//! when its first member joins, and delivers what arrives to all its members: a message crosses the
-//! network once for each node that has members, however many they are.
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use towline::Server;
-//! use towline::topics::Topics;
-//! use towline_nats::NatsRelay;
-//!
-//! let relay = NatsRelay::connect("nats://127.0.0.1:4222").await?;
-//! let topics = Topics::builder().relay(relay).build();
-//! let server = Server::builder().topics(topics).bind("127.0.0.1:9001").await?;
-//! # Ok(())
-//! # }
-//! ```
+// The README's links lead to docs.rs. The first definition of a link counts, so here they lead to the
+// items, and rustdoc checks them.
+//! [Topics]: towline::topics
+//! [`towline`]: towline
+#![doc = include_str!("../README.md")]
 //!
 //! # Promises
 //!
@@ -52,6 +39,8 @@
 //!
 //! Without features, connections are plain. The feature `tls` makes `tls://` work, with `ring`, and
 //! [`Builder::connect_options`] has its settings.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
 

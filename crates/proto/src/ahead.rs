@@ -36,6 +36,14 @@ pub fn latest_ping(unread: &[u8]) -> Option<(usize, Bytes)> {
 
 /// Returns whether `unread`, which begins with a frame, ends at the end of one and holds at most
 /// `most` frames.
+///
+/// ```
+/// use towline_proto::ends_with_frame;
+///
+/// // An empty ping, then the first byte of another frame.
+/// assert!(ends_with_frame(&[0x89, 0], 8));
+/// assert!(!ends_with_frame(&[0x89, 0, 0x89], 8));
+/// ```
 pub fn ends_with_frame(unread: &[u8], most: usize) -> bool {
     let mut rest = unread;
     for _ in 0..most {

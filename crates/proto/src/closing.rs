@@ -48,6 +48,8 @@ pub struct Closed {
 }
 
 /// The end that began to close.
+///
+/// [`Closed`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Initiator {
@@ -58,6 +60,8 @@ pub enum Initiator {
 }
 
 /// The cause of a connection's end.
+///
+/// [`Closed`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseCause {
@@ -182,6 +186,8 @@ impl fmt::Display for Closed {
 }
 
 /// What to do with the transport.
+///
+/// [`Connection`](crate::connection::Connection) has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportFate {

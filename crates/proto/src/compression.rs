@@ -15,6 +15,8 @@ use crate::role::Role;
 /// Converted from a [`Deflate`], which needs the feature `deflate`.
 ///
 /// [`Deflate`]: https://docs.rs/towline-proto/latest/towline_proto/struct.Deflate.html
+///
+/// `Deflate` has an example. [`Config::compression`](crate::config::Config::compression()) takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Compression {
     pub(crate) level: u8,
@@ -54,6 +56,8 @@ pub struct Negotiated {
 }
 
 /// Whether a message is to be compressed.
+///
+/// [`Outgoing`](crate::outgoing::Outgoing) has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compress {

@@ -307,6 +307,16 @@ impl Config {
 /// When to ping a silent peer, and how long it may take to answer.
 ///
 /// Any byte from the peer counts as an answer and delays the next ping.
+///
+/// ```
+/// use std::time::Duration;
+/// use towline_proto::{Config, Keepalive};
+///
+/// let keepalive = Keepalive::every(Duration::from_secs(60)).grace(Duration::from_secs(5));
+/// let config = Config::client().keepalive(keepalive);
+/// // None, for a transport that finds dead peers itself:
+/// let config = Config::client().keepalive(None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {

@@ -12,6 +12,13 @@ use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 ///
 /// The message names the error and the value. It is also the reason in the close frame sent to the
 /// peer.
+///
+/// ```
+/// use towline_proto::{CloseCode, Fault, Violation};
+///
+/// let fault = Fault::from(Violation::InvalidUtf8);
+/// assert_eq!(fault.close_code(), CloseCode::INVALID_DATA);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -45,6 +52,8 @@ impl std::error::Error for Fault {}
 /// A violation of the protocol ([RFC 6455]).
 ///
 /// [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
+///
+/// [`Fault`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Violation {
@@ -130,6 +139,8 @@ impl fmt::Display for Violation {
 impl std::error::Error for Violation {}
 
 /// The limit that a peer exceeded.
+///
+/// [`Fault`] has an example of its use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitExceeded {

@@ -10,6 +10,20 @@ use crate::nanos::Nanos;
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The keepalive timer. It has no clock: the caller passes the time.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use towline_proto::Keepalive;
+/// use towline_proto::keepalive::{Due, Timer};
+///
+/// let start = Instant::now();
+/// let mut timer = Timer::new(Some(Keepalive::every(Duration::from_secs(20))), start);
+/// let silent = timer.poll_timeout().unwrap();
+/// assert_eq!(silent, start + Duration::from_secs(20));
+/// assert_eq!(timer.poll_due(silent), Some(Due::Ping));
+/// timer.handle_ping_sent(silent);
+/// assert_eq!(timer.poll_due(silent + Duration::from_secs(10)), Some(Due::Dead));
+/// ```
 #[derive(Debug)]
 pub struct Timer {
     /// `None` without keepalive.
@@ -45,6 +59,8 @@ impl Later {
 }
 
 /// The action that is due.
+///
+/// [`Timer`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Due {

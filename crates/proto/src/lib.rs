@@ -1,8 +1,6 @@
-//! The WebSocket protocol ([RFC 6455]) without I/O: bytes and the time in, messages and bytes out.
+#![doc = include_str!("../README.md")]
 //!
-//! This crate has no sockets, clock, threads or async runtime. A host passes in the bytes it reads,
-//! writes the bytes it gets back, and calls again at the time it is told. [`towline`] is such a
-//! host, on tokio; use it unless you are writing another.
+//! # The parts
 //!
 //! ```text
 //!            read              poll
@@ -21,13 +19,11 @@
 //!   a request to read more. [`Inbound::poll_piece`] returns a message in pieces as it arrives.
 //! - [`Connection`] is one end of a connection. [`Inbound`] and [`Session`] are its two parts, for
 //!   hosts that split receiving from sending.
-//! - [`ReadBuffer`] is a buffer to read into, for hosts without their own. `examples/blocking.rs`
-//!   has a complete client and server on blocking sockets.
+//! - [`ReadBuffer`] is a buffer to read into, for hosts without their own.
 //! - [`handshake`] is the opening handshake of both ends.
 //! - [`Fault`] is an error of the peer. Input from a peer never panics.
-//!
-//! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
-//! [`towline`]: https://docs.rs/towline
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In order of dependency: a module uses only modules listed above it.
 

@@ -37,6 +37,13 @@ pub enum Message {
 /// `Display` writes it in lower case: `text`, `binary`.
 ///
 /// [RFC 6455, section 5.6]: https://www.rfc-editor.org/rfc/rfc6455#section-5.6
+///
+/// ```
+/// use towline_proto::{Message, MessageKind};
+///
+/// assert_eq!(Message::text("ahoy").kind(), MessageKind::Text);
+/// assert_eq!(MessageKind::Binary.to_string(), "binary");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MessageKind {
     /// Text, in UTF-8.

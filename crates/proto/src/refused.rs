@@ -6,6 +6,8 @@ use crate::wire::close::{InvalidClose, MalformedClose};
 use crate::wire::opcode::MAX_CONTROL_PAYLOAD;
 
 /// Why a message or frame was refused for sending.
+///
+/// [`SendError`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
@@ -56,6 +58,17 @@ impl fmt::Display for Refused {
 }
 
 /// A message or frame that was refused for sending, and why.
+///
+/// ```
+/// use std::time::Instant;
+/// use bytes::Bytes;
+/// use towline_proto::{Config, Connection, Refused, Role};
+///
+/// let mut connection = Connection::new(Role::Client, &Config::client(), Instant::now());
+/// let error = connection.session().ping(Bytes::from(vec![0; 126])).unwrap_err();
+/// println!("{error}");
+/// assert_eq!(error.into_inner().len(), 126);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendError<T> {
     why: Refused,

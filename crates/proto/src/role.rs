@@ -8,6 +8,12 @@
 ///
 /// [RFC 6455, section 5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.1
 /// [section 7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
+///
+/// ```
+/// use towline_proto::Role;
+///
+/// assert!(Role::Client.masks() && !Role::Server.masks());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// The end that answered the opening handshake.

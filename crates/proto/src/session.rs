@@ -26,7 +26,7 @@ use crate::wire::close::CloseFrame;
 use crate::wire::frame::Frame;
 use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 
-/// Sending, closing and keepalive of a connection.
+/// Sending, closing and keepalive of a [connection](crate::connection::Connection), which has an example.
 ///
 /// - Commands: [`send`](Self::send), [`ping`](Self::ping), [`close`](Self::close), …
 /// - Events go in through `handle_*`, always with the time.

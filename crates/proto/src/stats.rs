@@ -5,6 +5,18 @@ use std::time::Duration;
 /// What a connection has sent and received so far, and what is queued now.
 ///
 /// All counts begin with zero after the opening handshake and never decrease. Counting is always on.
+///
+/// ```
+/// use std::time::Instant;
+/// use towline_proto::{Config, Connection, Role};
+///
+/// let now = Instant::now();
+/// let mut connection = Connection::new(Role::Client, &Config::client(), now);
+/// connection.session().send("ship ahoy").unwrap();
+/// let stats = connection.session().stats(now);
+/// assert_eq!((stats.sent.messages, stats.sent.payload_bytes), (1, 9));
+/// assert!(stats.round_trip.is_none() && stats.queued_bytes > 9);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -35,6 +47,8 @@ pub struct Stats {
 }
 
 /// What was sent or received, in one direction.
+///
+/// [`Stats`] has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
@@ -57,6 +71,8 @@ pub struct Traffic {
 /// Keepalive pings are measured, and the pings of round trips that the program asked for, by pongs
 /// with the same payload (RFC 6455, section 5.5.3): unsolicited ones are none of them. A pong counts
 /// when it is decoded, so the time includes that during which the program did not receive.
+///
+/// [`Stats`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RoundTrip {
@@ -83,6 +99,8 @@ impl Traffic {
 ///
 /// They are small: a decoder belongs to the receiving half of each connection. Take them before each
 /// read.
+///
+/// [`Connection`](crate::connection::Connection) does this for hosts that use it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counts {
     /// Messages that were complete in the input, of one frame each.

@@ -142,6 +142,8 @@ impl fmt::Debug for Text {
 }
 
 /// The error for bytes that are not UTF-8.
+///
+/// [`validate`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidUtf8;
 
@@ -154,6 +156,11 @@ impl fmt::Display for InvalidUtf8 {
 impl std::error::Error for InvalidUtf8 {}
 
 /// Validates bytes as text.
+///
+/// ```
+/// assert_eq!(towline_proto::text::validate(b"ahoy"), Ok("ahoy"));
+/// assert!(towline_proto::text::validate(b"\xff").is_err());
+/// ```
 ///
 /// # Errors
 ///

@@ -7,6 +7,8 @@ use std::time::Duration;
 use redis::RedisError;
 
 /// An error of this crate.
+///
+/// [`RedisRelay::connect`](crate::RedisRelay::connect) returns it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -1,21 +1,8 @@
-//! Towline's [topics](towline::topics) over many nodes, by [Redis](https://redis.io) or Valkey.
-//!
-//! Each node connects to the same broker. A node subscribes to a topic when its first member joins,
-//! and delivers what arrives to all its members: a message crosses the network once for each node
-//! that has members, however many they are.
-//!
-//! ```no_run
-//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use towline::Server;
-//! use towline::topics::Topics;
-//! use towline_redis::RedisRelay;
-//!
-//! let relay = RedisRelay::connect("redis://127.0.0.1:6379").await?;
-//! let topics = Topics::builder().relay(relay).build();
-//! let server = Server::builder().topics(topics).bind("127.0.0.1:9001").await?;
-//! # Ok(())
-//! # }
-//! ```
+// The README's links lead to docs.rs. The first definition of a link counts, so here they lead to the
+// items, and rustdoc checks them.
+//! [Topics]: towline::topics
+//! [`towline`]: towline
+#![doc = include_str!("../README.md")]
 //!
 //! # Promises
 //!
@@ -55,6 +42,8 @@
 //!
 //! Without features, connections are plain. The feature `tls` makes `rediss://` work, with `ring` and
 //! the system's certificates.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod error;
 

@@ -27,6 +27,19 @@ use towline_proto::{CloseCause, CloseCode, Closed, Initiator, Message, Refused, 
 pub struct Error(Box<Inner>);
 
 /// `Result` with this crate's [`Error`].
+///
+/// As the result of `main`, or of a task that a program spawns:
+///
+/// ```
+/// use towline::{Connection, Result};
+///
+/// async fn echo(mut connection: Connection) -> Result<()> {
+///     while let Some(message) = connection.recv().await? {
+///         connection.send(message).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub type Result<T> = std::result::Result<T, Error>;
 
 struct Inner {
@@ -131,6 +144,8 @@ pub enum ErrorKind {
 }
 
 /// Which side caused an error.
+///
+/// [`Error`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Blame {

@@ -7,6 +7,7 @@
 //! - [`negotiate`](negotiate::negotiate) returns the compression that a handshake negotiates.
 //! - [`Peer`] is a mock peer: it sends raw bytes to one connection and reads the answer.
 //! - [`Pair`] is both ends of a connection, on a simulated transport and virtual time.
+//! - [`subscribe`] sets a subscriber of `tracing` for one test beside others.
 //!
 //! Tests neither sleep nor measure durations. Time is a value, and only [`start`] reads the clock.
 
@@ -26,6 +27,8 @@ pub mod peer;
 
 pub mod pair;
 
+pub mod subscriber;
+
 pub use clock::start;
 pub use event::Event;
 pub use frame::{FrameBytes, frame, join};
@@ -33,3 +36,4 @@ pub use heard::{Heard, hear};
 pub use negotiate::negotiate;
 pub use pair::Pair;
 pub use peer::Peer;
+pub use subscriber::{Subscribed, subscribe};

@@ -11,9 +11,11 @@ mod tree;
 mod references;
 
 mod boundaries;
+mod examples;
 mod features;
 mod lints;
 mod order;
+mod readmes;
 mod size;
 
 use std::fs;
@@ -23,12 +25,16 @@ use anyhow::Result;
 
 use crate::workspace::{Package, Workspace};
 use finding::{Finding, Severity};
+pub(crate) use readmes::without_a_page;
+use sources::{Source, sources_of};
 use tree::Tree;
 
 /// Prints all violations. Returns true if there are none, or only warnings.
 pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     let mut findings = lints::check(workspace)?;
     findings.extend(boundaries::check(workspace));
+    findings.extend(readmes::check(workspace)?);
+    findings.extend(examples::check(&sources_of_libraries(workspace)?));
     for package in workspace.members() {
         findings.extend(of_package(workspace, package)?);
     }
@@ -43,9 +49,16 @@ pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     Ok(errors == 0)
 }
 
+/// Returns the files of all libraries that are published: their links lead to each other.
+fn sources_of_libraries(workspace: &Workspace) -> Result<Vec<Source>> {
+    let is_one = |package: &&Package| package.is_library() && package.is_published();
+    let sources = workspace.members().filter(is_one).map(|package| sources_of(package, workspace));
+    Ok(sources.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
 fn of_package(workspace: &Workspace, package: &Package) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for source in sources::sources_of(package, workspace)? {
+    for source in sources_of(package, workspace)? {
         findings.extend(features::check(&source));
         findings.extend(size::check(&source));
     }

@@ -6,13 +6,14 @@ use anyhow::Result;
 
 use crate::house;
 use crate::licences;
+use crate::packages;
 use crate::promises;
 use crate::supply;
 use crate::test::outcome::Outcome;
 use crate::test::process::run;
 use crate::test::step::{Context, Step};
 
-pub(crate) const STEPS: [Step; 10] = [
+pub(crate) const STEPS: [Step; 11] = [
     Step {
         name: "format",
         about: "the code is formatted as rustfmt does it",
@@ -53,6 +54,12 @@ pub(crate) const STEPS: [Step; 10] = [
         slow: false,
         run: promises,
     },
+    Step {
+        name: "packages",
+        about: "what is published: metadata, files, versions",
+        slow: false,
+        run: packages,
+    },
 ];
 
 fn format(context: &Context) -> Result<Outcome> {
@@ -76,7 +83,16 @@ fn clippy(context: &Context) -> Result<Outcome> {
 
 fn docs(context: &Context) -> Result<Outcome> {
     let mut command = context.cargo(&["doc", "--workspace", "--no-deps", "--all-features"]);
-    run(command.env("RUSTDOCFLAGS", "-D warnings"))
+    let outcome = run(command.env("RUSTDOCFLAGS", "-D warnings"))?;
+    if outcome != Outcome::Passed {
+        return Ok(outcome);
+    }
+    let missing =
+        house::without_a_page(&context.workspace, &context.workspace.target_directory.join("doc"))?;
+    for link in &missing {
+        println!("error: {link}, which is no page");
+    }
+    Ok(verdict(missing.is_empty(), "some links of the READMEs lead nowhere"))
 }
 
 fn tests(context: &Context) -> Result<Outcome> {
@@ -109,6 +125,18 @@ fn supply(context: &Context) -> Result<Outcome> {
 
 fn promises(context: &Context) -> Result<Outcome> {
     Ok(verdict(promises::report(&context.workspace)?, "some tests do not exist"))
+}
+
+/// Makes the packages, without building what is in them: the release workflow does.
+fn packages(context: &Context) -> Result<Outcome> {
+    if !packages::report(&context.workspace)? {
+        return Ok(Outcome::Failed("something about the packages is not as it should be".into()));
+    }
+    let mut command = context.cargo(&["package", "--no-verify", "--allow-dirty", "--quiet"]);
+    for package in packages::in_order(&context.workspace) {
+        command.args(["--package", &package.name]);
+    }
+    run(&mut command)
 }
 
 fn verdict(passed: bool, otherwise: &str) -> Outcome {

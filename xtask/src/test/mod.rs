@@ -8,6 +8,7 @@ pub(crate) mod step;
 mod checks;
 mod features;
 mod fuzzing;
+mod guide;
 mod instructions;
 pub(crate) mod interop;
 mod migrations;
@@ -77,7 +78,7 @@ fn select(options: &Options) -> Result<Vec<Step>> {
         networks::STEP,
         relays::STEP,
     ];
-    let mut steps: Vec<_> = checks.chain(also).chain(interop::STEPS).collect();
+    let mut steps: Vec<_> = checks.chain(also).chain(guide::STEPS).chain(interop::STEPS).collect();
     for name in &options.only {
         if !steps.iter().any(|step| step.name == name) {
             let names: Vec<_> = steps.iter().map(|step| step.name).collect();

@@ -228,7 +228,7 @@ fn topic(text: &str) -> Result<String, String> {
     }
 }
 
-fn http_version(text: &str) -> Result<HttpVersion, String> {
+pub(crate) fn http_version(text: &str) -> Result<HttpVersion, String> {
     match text {
         "1.1" => Ok(HttpVersion::Http1),
         "2" => Ok(HttpVersion::Http2),
@@ -255,7 +255,7 @@ pub(crate) fn headers(texts: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>
 }
 
 /// Parses a header. The error does not show the text, which may be a password.
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
     let (name, value) =
         text.split_once(':').ok_or("the colon is missing: write it as 'Name: value'")?;
     let name = name.trim().parse().map_err(|_| {

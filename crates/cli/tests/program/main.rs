@@ -13,6 +13,8 @@ mod metrics;
 
 mod connect;
 
+mod bench;
+
 mod reconnect;
 
 mod flawed;

@@ -70,7 +70,7 @@ impl Collector {
 #[tokio::test]
 async fn a_handshake_has_the_same_fields_over_each_version_of_http() {
     let collector = Collector::default();
-    let _guard = tracing::subscriber::set_default(collector.clone());
+    let _guard = towline_kit::subscribe(collector.clone());
     for role in ["server", "client"] {
         for (version, accepted) in [(HttpVersion::Http1, "101"), (HttpVersion::Http2, "200")] {
             let mut server = Server::builder().build();

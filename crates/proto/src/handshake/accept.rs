@@ -117,6 +117,8 @@ impl Accept {
 }
 
 /// The error for a request that was not accepted.
+///
+/// [`Offer`](crate::handshake::Offer) has an example of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AcceptError {

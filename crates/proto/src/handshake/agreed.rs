@@ -6,6 +6,9 @@ use crate::handshake::subprotocol::Subprotocol;
 use crate::handshake::version::Version;
 
 /// The parameters that client and server agreed on; the same on both ends.
+///
+/// [`Opening`](crate::handshake::Opening) has an example of a client, and
+/// [`Offer`](crate::handshake::Offer) of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Agreed {

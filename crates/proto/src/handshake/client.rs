@@ -339,6 +339,8 @@ fn describe(found: Result<Option<&str>, FieldError>) -> String {
 ///
 /// Each `found` describes the value in the response: `is "…"`, `is missing`, `appears more than
 /// once`.
+///
+/// [`Opening`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {

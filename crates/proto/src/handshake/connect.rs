@@ -18,6 +18,8 @@ use crate::handshake::version::Version;
 ///
 /// The default is a plain WebSocket over an HTTP/1.1 upgrade: no subprotocols, no origin, no
 /// compression, no extra headers. [`open`](Connect::open) reports invalid values.
+///
+/// [`Opening`](crate::handshake::Opening) has an example.
 #[derive(Debug, Clone, Default)]
 pub struct Connect {
     pub(crate) mechanism: Mechanism,
@@ -124,6 +126,13 @@ impl Connect {
 }
 
 /// The error for a request that cannot be made.
+///
+/// ```
+/// use towline_proto::handshake::{Connect, RequestError};
+///
+/// let error = Connect::new().protocols(["no token"]).open(&"ws://example.com/".parse().unwrap());
+/// assert!(matches!(error, Err(RequestError::Protocol(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RequestError {

@@ -11,6 +11,8 @@ use crate::handshake::token::{is_token, trim};
 /// A cookie of a request: a name and a value, as the client sent them.
 ///
 /// The value is not decoded: if the application percent-encoded it, it is still encoded.
+///
+/// [`parse_cookies`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Cookie {
@@ -96,6 +98,8 @@ pub struct SetCookie {
 }
 
 /// When a browser sends the cookie with cross-site requests (RFC 6265bis).
+///
+/// [`SetCookie`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SameSite {
     /// Never.
@@ -310,6 +314,12 @@ fn format_date(seconds: u64) -> Option<String> {
 }
 
 /// The error for a part of a [`SetCookie`] that RFC 6265 does not allow.
+///
+/// ```
+/// use towline_proto::handshake::SetCookie;
+///
+/// assert!(SetCookie::new("session", "with; a semicolon").is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CookieError {
     part: &'static str,

@@ -38,6 +38,8 @@ pub struct Extension {
 }
 
 /// A parameter of an [`Extension`].
+///
+/// [`Extension`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Param {
     name: String,
@@ -160,6 +162,17 @@ fn checked(token: String) -> Result<String, ExtensionError> {
 /// header field that contains all values)". A quoted value is unquoted and must be a token. Empty
 /// list elements are ignored. A missing or empty header is an empty list. The time is linear in the
 /// length of the headers.
+///
+/// ```
+/// use http::HeaderMap;
+/// use towline_proto::handshake::parse_extensions;
+///
+/// let mut headers = HeaderMap::new();
+/// let offer = "permessage-deflate; client_max_window_bits";
+/// headers.insert("sec-websocket-extensions", offer.parse().unwrap());
+/// let extensions = parse_extensions(&headers).unwrap();
+/// assert_eq!(extensions[0].name(), "permessage-deflate");
+/// ```
 ///
 /// # Errors
 ///
@@ -301,6 +314,8 @@ impl Cursor<'_> {
 }
 
 /// The error for an invalid `Sec-WebSocket-Extensions`.
+///
+/// [`parse_extensions`] returns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExtensionError {

@@ -77,6 +77,8 @@ where
 }
 
 /// The error for a header that an application cannot add to a handshake.
+///
+/// [`Rejection`](crate::handshake::Rejection) has an example of a header that is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderError {

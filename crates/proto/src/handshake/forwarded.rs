@@ -50,6 +50,8 @@ pub struct TrustedProxies {
 }
 
 /// The header that the trusted proxies maintain.
+///
+/// [`TrustedProxies`] has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ForwardedHeader {
@@ -370,6 +372,8 @@ fn parse_node(node: &[u8]) -> Option<IpAddr> {
 }
 
 /// The error for text that is not a network in CIDR notation.
+///
+/// [`TrustedProxies`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CidrError {
     value: String,

@@ -17,6 +17,8 @@ use crate::read_buffer::ReadBuffer;
 /// The limits are checked before memory is allocated for the head. A head over a limit is an error
 /// as soon as that is certain, so a caller never buffers more than
 /// [`max_head_size`](HeadLimits::max_head_size) bytes.
+///
+/// [`parse_request`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadLimits {
@@ -54,6 +56,17 @@ impl HeadLimits {
 /// again with all bytes received so far. Bytes after the head are ignored. Each call starts over,
 /// so a head that arrives byte by byte takes time quadratic in its length, which
 /// [`HeadLimits::max_head_size`] bounds.
+///
+/// ```
+/// use towline_proto::handshake::{HeadLimits, parse_request};
+///
+/// let limits = HeadLimits::default();
+/// let head = b"GET /chat HTTP/1.1\r\nHost: example.com\r\n\r\n";
+/// // Not complete yet:
+/// assert!(parse_request(&head[..20], &limits).unwrap().is_none());
+/// let (request, length) = parse_request(head, &limits).unwrap().unwrap();
+/// assert_eq!((request.uri().path(), length), ("/chat", head.len()));
+/// ```
 ///
 /// # Errors
 ///
@@ -108,6 +121,8 @@ fn target(value: &str) -> Result<Uri, HeadError> {
 /// Returns the response and the length of its head, or `None` if more bytes are needed; then call
 /// it again with all bytes received so far. A server may send 1xx responses before the final one:
 /// skip them and parse on.
+///
+/// [`parse_request`] has an example.
 ///
 /// # Errors
 ///
@@ -204,6 +219,8 @@ fn headers(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, HeadError> {
 }
 
 /// The error for the head of an HTTP message that cannot be parsed.
+///
+/// [`parse_request`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadError {
@@ -278,6 +295,10 @@ impl std::error::Error for HeadError {}
 /// Reads from a blocking stream until `parse` returns a head ([`parse_request`],
 /// [`parse_response`]). Leaves the bytes after it in `buffer`.
 ///
+/// The example [`blocking`] is a client and a server that use it.
+///
+/// [`blocking`]: https://docs.rs/crate/towline-proto/latest/source/examples/blocking.rs
+///
 /// # Errors
 ///
 /// Errors of the stream, [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) at its end, and errors of
@@ -309,6 +330,15 @@ where
 /// The target is the path and query of the URI, or its authority for a CONNECT to a proxy. HTTP/1.1
 /// cannot express an extended CONNECT: leave that to an HTTP/2 library. Header names are spelled as
 /// in the RFCs.
+///
+/// ```
+/// use towline_proto::handshake::{Connect, encode_request};
+///
+/// let opening = Connect::new().open(&"ws://example.com/chat".parse().unwrap()).unwrap();
+/// let mut head = Vec::new();
+/// encode_request(opening.request(), &mut head);
+/// assert!(head.starts_with(b"GET /chat HTTP/1.1\r\n"));
+/// ```
 pub fn encode_request(request: &Request<()>, out: &mut Vec<u8>) {
     let uri = request.uri();
     out.extend_from_slice(request.method().as_str().as_bytes());
@@ -333,6 +363,15 @@ pub fn encode_request(request: &Request<()>, out: &mut Vec<u8>) {
 
 /// Appends the head of a response to `out`, as HTTP/1.1. The caller appends the body, if there is
 /// one. Header names are spelled as in the RFCs.
+///
+/// ```
+/// use towline_proto::handshake::{Mechanism, Rejection, encode_response};
+///
+/// let rejection = Rejection::new(http::StatusCode::FORBIDDEN, "members only");
+/// let mut out = Vec::new();
+/// encode_response(&rejection.response(Mechanism::Http1Upgrade), &mut out);
+/// assert!(out.starts_with(b"HTTP/1.1 403 Forbidden\r\n"));
+/// ```
 pub fn encode_response<T>(response: &Response<T>, out: &mut Vec<u8>) {
     let status = response.status();
     out.extend_from_slice(b"HTTP/1.1 ");

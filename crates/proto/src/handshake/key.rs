@@ -97,6 +97,8 @@ impl fmt::Debug for Key {
 }
 
 /// The error of creating a [`Key`].
+///
+/// [`Key`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {

@@ -9,6 +9,8 @@ use http::Request;
 /// The two carry the same information. An upgrade is a `GET` with `Upgrade`, `Connection`, `Host`
 /// and a key; the server answers 101. An extended CONNECT has `:protocol`, `:authority` and no key;
 /// the server answers 200. It must not have the headers of an upgrade (RFC 8441, section 5).
+///
+/// [`Protocol`] has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mechanism {

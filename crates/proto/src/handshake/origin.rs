@@ -103,6 +103,8 @@ fn default_port(scheme: &str) -> Option<u16> {
 ///
 /// A request without `Origin` does not come from a browser and is always allowed: a program could
 /// send any value, so a check would be useless.
+///
+/// [`list`](Self::list) has an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OriginPolicy {
@@ -190,6 +192,8 @@ impl OriginPolicy {
 ///   [`OriginPolicy::Any`] would be acceptable
 ///
 /// Scheme, host and port must all match.
+///
+/// [`OriginPolicy::list`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginList(Vec<Entry>);
 
@@ -262,6 +266,8 @@ impl Entry {
 }
 
 /// The error for text that is neither an origin nor, in a list, a pattern.
+///
+/// [`OriginPolicy::list`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginError {
     value: String,

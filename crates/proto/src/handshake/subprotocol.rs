@@ -17,6 +17,14 @@ use crate::handshake::token::is_token;
 /// ASCII case. Two `Subprotocol`s are equal if their spelling is the same.
 ///
 /// Cheap to clone.
+///
+/// ```
+/// use towline_proto::handshake::Subprotocol;
+///
+/// let protocol = Subprotocol::new("chat.v2").unwrap();
+/// assert!(protocol.matches("Chat.V2"));
+/// assert!(Subprotocol::new("chat v2").is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Subprotocol {
     spelling: ByteString,
@@ -79,6 +87,16 @@ impl fmt::Display for Subprotocol {
 /// Several headers form one list (RFC 6455, section 11.3.4). Empty list elements are ignored. A
 /// missing or empty header is an empty list.
 ///
+/// ```
+/// use http::HeaderMap;
+/// use towline_proto::handshake::parse_subprotocols;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("sec-websocket-protocol", "chat.v2, chat.v1".parse().unwrap());
+/// let protocols = parse_subprotocols(&headers).unwrap();
+/// assert_eq!(protocols[0].as_str(), "chat.v2");
+/// ```
+///
 /// # Errors
 ///
 /// [`SubprotocolError`] for a name that is not a token, or that is repeated in the same spelling.
@@ -108,6 +126,8 @@ pub(crate) fn find<'a>(offered: &'a [Subprotocol], name: &str) -> Option<&'a Sub
 }
 
 /// The error for an invalid `Sec-WebSocket-Protocol`.
+///
+/// [`parse_subprotocols`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubprotocolError {

@@ -10,6 +10,12 @@ use crate::handshake::header::SEC_WEBSOCKET_ORIGIN;
 ///
 /// Both have the same framing. Version 8 differs only in the name of the header that carries the
 /// origin. The default is [`Version::Rfc6455`].
+///
+/// ```
+/// use towline_proto::handshake::{Connect, Version};
+///
+/// let connect = Connect::new().version(Version::Draft8);
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[doc(alias("webSocketVersion", "websocketVersion"))]
 #[non_exhaustive]

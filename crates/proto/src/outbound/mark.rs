@@ -9,6 +9,8 @@ use crate::outbound::Outbound;
 use crate::outbound::backlog::{Backlog, Waiting};
 
 /// A position in the queue, see [`Outbound::mark`].
+///
+/// [`Connection`](crate::connection::Connection) has an example of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark(NonZeroU64);
 

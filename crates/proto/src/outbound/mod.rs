@@ -48,6 +48,8 @@ pub use mark::Mark;
 ///
 /// The bytes to write are read from it as a [`Buf`](bytes::Buf). It does not know whether anything
 /// may be sent: that is up to `closing`.
+///
+/// [`Connection`](crate::connection::Connection) has an example of a host that writes them.
 pub struct Outbound {
     masks: bool,
     close_is_encoded: bool,

@@ -173,6 +173,14 @@ pub const MAX_REASON: usize = MAX_CONTROL_PAYLOAD - 2;
 /// [`CloseCode::NO_STATUS`].
 ///
 /// [RFC 6455, section 5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
+///
+/// ```
+/// use towline_proto::{CloseCode, CloseFrame};
+///
+/// let frame = CloseFrame::new(CloseCode::NORMAL, "bye").unwrap();
+/// assert_eq!(frame.encode(), b"\x03\xe8bye");
+/// assert_eq!(CloseFrame::decode(b"\x03\xe8bye"), Ok(frame));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloseFrame {
     code: CloseCode,
@@ -180,6 +188,8 @@ pub struct CloseFrame {
 }
 
 /// The error for a code or reason that is not allowed in a close frame.
+///
+/// [`CloseFrame`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidClose {
@@ -209,6 +219,8 @@ impl fmt::Display for InvalidClose {
 impl std::error::Error for InvalidClose {}
 
 /// The error for an invalid payload of a close frame.
+///
+/// [`CloseFrame`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MalformedClose {

@@ -34,6 +34,8 @@ pub struct Header {
 }
 
 /// The three reserved bits of a frame's first byte.
+///
+/// [`Header`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Rsv(u8);
 
@@ -71,6 +73,8 @@ impl Rsv {
 }
 
 /// The error for bytes that are never a valid frame header, whichever end sent them.
+///
+/// [`Header`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Malformed {

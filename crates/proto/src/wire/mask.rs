@@ -7,6 +7,15 @@ use std::cell::RefCell;
 /// Masks or unmasks `payload` in place; both are the same operation.
 ///
 /// `offset` is the number of bytes of the frame's payload before these.
+///
+/// ```
+/// use towline_proto::wire::mask;
+///
+/// // The example of RFC 6455, section 5.7.
+/// let mut payload = *b"Hello";
+/// mask::apply([0x37, 0xfa, 0x21, 0x3d], 0, &mut payload);
+/// assert_eq!(payload, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+/// ```
 #[inline]
 pub fn apply(key: [u8; 4], offset: u64, payload: &mut [u8]) {
     /// Above this length, the cost of a call is negligible.
@@ -49,6 +58,14 @@ fn repeated(key: [u8; 4]) -> u64 {
 }
 
 /// Appends `payload`, masked, to `out`.
+///
+/// ```
+/// use towline_proto::wire::mask;
+///
+/// let mut frame = Vec::new();
+/// mask::extend([0x37, 0xfa, 0x21, 0x3d], b"Hello", &mut frame);
+/// assert_eq!(frame, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+/// ```
 #[inline]
 pub fn extend(key: [u8; 4], payload: &[u8], out: &mut Vec<u8>) {
     /// Small enough to be still in the L1 cache when it is masked.
@@ -92,6 +109,8 @@ struct Keys {
 /// "The masking key needs to be unpredictable; thus, the masking key MUST be derived from a
 /// strong source of entropy" (RFC 6455, section 5.3): it comes from the operating system's
 /// generator.
+///
+/// [`apply`] has an example.
 ///
 /// # Panics
 ///

@@ -7,6 +7,14 @@ use std::fmt;
 /// `Display` writes the RFC's name in lower case: `text`, `ping`.
 ///
 /// [RFC 6455, section 5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+///
+/// ```
+/// use towline_proto::Opcode;
+///
+/// assert_eq!(Opcode::from_bits(0x9), Some(Opcode::Ping));
+/// assert!(Opcode::Ping.is_control());
+/// assert_eq!(Opcode::from_bits(0x3), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Opcode {

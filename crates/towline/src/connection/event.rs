@@ -7,6 +7,21 @@ use towline_proto::{Frame, Message};
 ///
 /// [`Connection::next_event`](crate::Connection::next_event) returns events;
 /// [`Connection::recv`](crate::Connection::recv) returns messages only.
+///
+/// ```
+/// # async fn example(mut connection: towline::Connection) -> towline::Result<()> {
+/// use towline::Event;
+///
+/// while let Some(event) = connection.next_event().await? {
+///     match event {
+///         Event::Message(message) => connection.send(message).await?,
+///         Event::Pong(payload) => println!("a pong with {payload:?}"),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

@@ -11,6 +11,13 @@ use towline_proto::{Negotiated, Role};
 use crate::transport::TlsInfo;
 
 /// The result of the opening handshake and the peer's addresses. It does not change.
+///
+/// ```
+/// # fn example(connection: &towline::Connection) {
+/// let info = connection.info();
+/// println!("{} from {:?}, speaks {:?}", info.id, info.remote_address, info.protocol);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Info {

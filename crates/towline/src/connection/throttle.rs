@@ -15,6 +15,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// What to do about a peer that sends faster than
 /// [`max_message_rate`](crate::ServerBuilder::max_message_rate) or
 /// [`max_byte_rate`](crate::ServerBuilder::max_byte_rate) allows.
+///
+/// [`max_message_rate`](crate::ServerBuilder::max_message_rate) has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhenTooFast {

@@ -2,6 +2,8 @@
 
 /// The policy for broadcasts to a connection whose outgoing queue is
 /// [full](crate::Config::send_high_water_mark).
+///
+/// [`Connections::broadcast`](crate::Connections::broadcast) has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhenFull {

@@ -16,6 +16,8 @@ const TEXT: u8 = 0b01;
 const NEVER_COMPRESSED: u8 = 0b10;
 
 /// The number of a node, by which it knows its own messages when the broker sends them back.
+///
+/// [`Envelope`] has an example.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId([u8; Self::LEN]);
 

@@ -21,6 +21,8 @@ const OVERHEAD: usize = 64;
 /// ones of the topic. Other topics go on. Messages that have no room are dropped, and counted as lost.
 ///
 /// Clones refer to the same queue.
+///
+/// [`Relay`](crate::topics::Relay) has an example of a relay.
 #[derive(Debug, Clone)]
 pub struct Inbox(Arc<Shared>);
 

@@ -13,6 +13,18 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// Counts the messages that a relay has lost, and reports them together: a burst of losses is one
 /// event, not thousands.
+///
+/// ```
+/// # fn example(incoming: &towline::topics::Incoming) {
+/// use towline::relaying::Losses;
+///
+/// let losses = Losses::default();
+/// losses.add(2);
+/// losses.add(1);
+/// // One event, about three messages.
+/// losses.report_now(incoming);
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Losses {
     unreported: AtomicU64,

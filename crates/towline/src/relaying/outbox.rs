@@ -25,6 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// [`room`](Self::room) makes publishers wait, at most a second each. If nothing was taken for that
 /// long, they do not wait any more, and what has no room is refused, until the task takes a message
 /// again. So a broker that takes nothing costs a bounded amount of memory, and stops nobody.
+///
+/// ```
+/// # use towline::bytes::Bytes;
+/// # use towline::relaying::{Outbox, PushError};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let outbox = Outbox::new(1 << 20);
+/// outbox.push("room/7".to_owned(), Bytes::from("ship ahoy")).unwrap();
+/// let (topic, payload) = outbox.next().await.unwrap();
+/// assert_eq!((&*topic, &*payload), ("room/7", &b"ship ahoy"[..]));
+///
+/// outbox.shut();
+/// assert_eq!(outbox.push(topic, payload), Err(PushError::Shut));
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Outbox {
     max_bytes: usize,
@@ -49,6 +63,8 @@ struct State {
 }
 
 /// The error for a message that an [`Outbox`] does not take.
+///
+/// [`Outbox`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushError {

@@ -49,6 +49,8 @@ pub(crate) struct Accepted {
 /// The stream of a request that came through an HTTP library, for
 /// [`ServerHandle::request`](crate::ServerHandle::request) and
 /// [`ServerHandle::upgrade`](crate::ServerHandle::upgrade).
+///
+/// [`ServerHandle::request`](crate::ServerHandle::request) has an example.
 pub struct Upgraded {
     /// Never locked. It makes this type `Sync` although a stream need not be.
     stream: Mutex<AnyStream>,

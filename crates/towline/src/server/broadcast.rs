@@ -10,6 +10,8 @@ use crate::connection::{Delivered, Info, WhenFull, Work, alone};
 use crate::server::connections::Connections;
 
 /// The result of a broadcast.
+///
+/// [`Connections::broadcast`] has an example.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Delivery {

@@ -11,6 +11,8 @@ use crate::connection::Info;
 use crate::error::ErrorKind;
 
 /// An event of a server, see [`ServerHandle::events`](crate::ServerHandle::events).
+///
+/// [`Events`] has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -52,6 +54,24 @@ pub enum ServerEvent {
 
 /// A subscription to the events of a server, see
 /// [`ServerHandle::events`](crate::ServerHandle::events).
+///
+/// ```
+/// # async fn example(server: &towline::Server) {
+/// use towline::ServerEvent;
+///
+/// let mut events = server.events();
+/// tokio::spawn(async move {
+///     while let Some(event) = events.next().await {
+///         match event {
+///             ServerEvent::Connected(info) => println!("{}: connected", info.id),
+///             ServerEvent::Closed(info, closed) => println!("{}: {closed}", info.id),
+///             ServerEvent::Rejected { status, reason, .. } => println!("{status}: {reason}"),
+///             _ => {}
+///         }
+///     }
+/// });
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Events(pub(crate) broadcast::Receiver<ServerEvent>);
 

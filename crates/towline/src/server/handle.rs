@@ -37,6 +37,17 @@ pub struct ServerHandle {
 }
 
 /// The result of a shutdown.
+///
+/// ```
+/// # async fn example(server: towline::Server) -> towline::Result<()> {
+/// use std::time::Duration;
+/// use towline::CloseCode;
+///
+/// let ended = server.shutdown(CloseCode::GOING_AWAY, Duration::from_secs(10)).await?;
+/// println!("{} connections ended, {} did not in time", ended.connections, ended.aborted);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Shutdown {

@@ -14,6 +14,8 @@ const BEHIND: usize = 1024;
 
 /// Something that a server has measured, see
 /// [`ServerHandle::measurements`](crate::ServerHandle::measurements).
+///
+/// [`Measurements`] has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Measurement {
@@ -51,6 +53,21 @@ impl Measurement {
 
 /// A subscription to the measurements of a server, see
 /// [`ServerHandle::measurements`](crate::ServerHandle::measurements).
+///
+/// ```
+/// # async fn example(server: towline::ServerHandle) {
+/// use towline::Measurement;
+///
+/// let mut measurements = server.measurements();
+/// while let Some(measurement) = measurements.next().await {
+///     match measurement {
+///         Measurement::Handshake { status, duration, .. } => println!("{status} after {duration:?}"),
+///         Measurement::Ended { closed, stats, .. } => println!("{closed}: {stats:?}"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Measurements(broadcast::Receiver<Measurement>);
 

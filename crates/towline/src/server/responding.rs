@@ -17,6 +17,8 @@ use crate::server::rejections::unanswered;
 /// It is ready once the program accepts, rejects or drops the request. Accepting and rejecting a
 /// request provides the response when their futures are first polled.
 ///
+/// [`ServerHandle::request`](crate::ServerHandle::request) has an example.
+///
 /// # Cancel safety
 ///
 /// Not cancel safe: dropping it drops the response, so the client counts as gone. Accepting the

@@ -11,6 +11,8 @@ use towline_proto::{CloseCode, Closed, Stats, Traffic};
 /// What a server has done so far, see [`ServerHandle::stats`](crate::ServerHandle::stats).
 ///
 /// All counts begin with zero and never decrease, except for those that say *now*.
+///
+/// [`ServerHandle::stats`](crate::ServerHandle::stats) has an example.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStats {

@@ -84,6 +84,8 @@ struct Configs {
 }
 
 /// Whether a client has to send a certificate.
+///
+/// [`TlsServer`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientAuth {

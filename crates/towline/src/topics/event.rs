@@ -5,6 +5,8 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// An event of topics with a relay, see [`Topics::events`](crate::topics::Topics::events).
+///
+/// [`TopicsEvents`] has an example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicsEvent {
@@ -32,6 +34,21 @@ pub enum TopicsEvent {
 }
 
 /// A subscription to the events of topics, see [`Topics::events`](crate::topics::Topics::events).
+///
+/// ```
+/// # async fn example(topics: towline::topics::Topics) {
+/// use towline::topics::TopicsEvent;
+///
+/// let mut events = topics.events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         TopicsEvent::RelayLost { reason } => println!("without other nodes: {reason}"),
+///         TopicsEvent::RelayBack => println!("with other nodes again"),
+///         _ => {}
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct TopicsEvents(pub(crate) broadcast::Receiver<TopicsEvent>);
 

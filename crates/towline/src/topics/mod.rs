@@ -101,6 +101,8 @@ use crate::topics::state::Hub;
 ///
 /// A server has its own, [`ServerHandle::topics`](crate::ServerHandle::topics). Topics that are made
 /// here are for connections of any origin, such as those of several servers or of a web framework.
+///
+/// [`Topic`] has an example.
 #[derive(Clone)]
 pub struct Topics(pub(crate) Arc<Hub>);
 

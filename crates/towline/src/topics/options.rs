@@ -14,6 +14,8 @@ use crate::connection::IfSlow;
 /// A member whose own [`send`](crate::Sender::send) waits for room counts as slow, too, until that has
 /// its turn, except for [`Close`](Self::Close). A publisher never waits for a member, whatever the policy
 /// is.
+///
+/// [`TopicOptions`] has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowMember {

@@ -10,9 +10,13 @@ use towline_proto::{Compress, Message, Outgoing};
 use crate::topics::event::TopicsEvent;
 
 /// A boxed future.
+///
+/// [`Relay`] has an example.
 pub type RelayFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The error of a relay.
+///
+/// [`Relay`] has an example.
 pub type RelayError = Box<dyn StdError + Send + Sync>;
 
 /// Carries messages of topics between nodes, over a broker such as NATS or Redis. Set it with
@@ -33,6 +37,43 @@ pub type RelayError = Box<dyn StdError + Send + Sync>;
 ///   so: [`Incoming::lost`], [`Incoming::back`], [`Incoming::messages_lost`].
 /// - Text stays text, binary stays binary, and a message that must not be compressed stays so.
 /// - Dropping the relay ends its tasks. It is dropped with the last handle to the topics.
+///
+/// # An example
+///
+/// A relay between several [`Topics`](crate::topics::Topics) of one process. `towline-nats` and
+/// `towline-redis` are relays by brokers, made of the parts in [`relaying`](crate::relaying), as this is.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use towline::Outgoing;
+/// use towline::relaying::{Inbox, Losses};
+/// use towline::topics::{Incoming, Relay, RelayError, RelayFuture};
+///
+/// struct Neighbour {
+///     own: usize,
+///     all: Arc<Mutex<Vec<Option<Inbox>>>>,
+/// }
+///
+/// impl Relay for Neighbour {
+///     fn start(&self, incoming: Incoming) {
+///         let inbox = Inbox::new(incoming, Arc::new(Losses::new()), 1 << 20);
+///         self.all.lock().unwrap()[self.own] = Some(inbox);
+///     }
+///
+///     fn publish(&self, topic: &str, message: Outgoing<'_>) {
+///         let (topic, (message, compress)) = (Arc::from(topic), message.into_parts());
+///         for (node, inbox) in self.all.lock().unwrap().iter().enumerate() {
+///             if let Some(inbox) = inbox.as_ref().filter(|_| node != self.own) {
+///                 inbox.push(&topic, message.clone(), compress);
+///             }
+///         }
+///     }
+///
+///     fn interest<'a>(&'a self, _: &'a str, _: bool) -> RelayFuture<'a, Result<(), RelayError>> {
+///         Box::pin(async { Ok(()) }) // All messages go to all nodes.
+///     }
+/// }
+/// ```
 pub trait Relay: Send + Sync + 'static {
     /// Called once, before anything else, when the topics are built. Messages and events that arrive
     /// go to `incoming`.
@@ -87,6 +128,8 @@ pub(crate) trait Inlet: Send + Sync {
 
 /// The way from a [`Relay`] to the topics of this node. Clones refer to the same topics. It does not
 /// keep them alive.
+///
+/// [`Relay`] has an example.
 #[derive(Clone)]
 pub struct Incoming(pub(crate) Weak<dyn Inlet>);
 

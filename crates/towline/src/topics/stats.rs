@@ -1,6 +1,13 @@
 //! What topics have done.
 
 /// What a topic has done so far, see [`Topic::stats`](crate::topics::Topic::stats).
+///
+/// ```
+/// # fn example(room: &towline::topics::Topic) {
+/// let stats = room.stats();
+/// println!("{} members, {} messages, {} skipped", stats.members, stats.published, stats.skipped);
+/// # }
+/// ```
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicStats {
@@ -17,6 +24,13 @@ pub struct TopicStats {
 }
 
 /// What all topics have done so far, see [`Topics::stats`](crate::topics::Topics::stats).
+///
+/// ```
+/// # fn example(server: &towline::Server) {
+/// let stats = server.topics().stats();
+/// println!("{} topics, {} memberships", stats.topics, stats.members);
+/// # }
+/// ```
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TopicsStats {

@@ -39,6 +39,19 @@ use crate::transport::boxed::Boxed;
 pub(crate) const SEEN: usize = 16 << 10;
 
 /// A bidirectional byte stream that can carry a connection.
+///
+/// All streams of tokio do, such as a pipe in memory:
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use towline::{Client, bytes::Bytes, Config, Connection, Role};
+///
+/// let (one, other) = tokio::io::duplex(4096);
+/// let server = Connection::from_stream(one, Role::Server, &Config::server(), Bytes::new());
+/// let client = Connection::from_stream(other, Role::Client, &Config::client(), Bytes::new());
+/// # let _ = (server, client);
+/// # }
+/// ```
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}

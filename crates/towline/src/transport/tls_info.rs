@@ -3,6 +3,14 @@
 use bytes::Bytes;
 
 /// The result of a connection's TLS handshake. It does not change.
+///
+/// ```
+/// # fn example(connection: &towline::Connection) {
+/// if let Some(tls) = connection.tls() {
+///     println!("{}, {}, resumed: {}", tls.version, tls.cipher_suite, tls.is_resumed);
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsInfo {

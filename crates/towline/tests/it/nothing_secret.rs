@@ -114,7 +114,7 @@ async fn no_error_shows_the_user_in_a_url() {
 #[tokio::test]
 async fn nothing_is_shown_of_a_user_that_is_on_its_way() {
     let log = Log::default();
-    let guard = tracing::subscriber::set_default(log.clone());
+    let guard = towline_kit::subscribe(log.clone());
     let server =
         Loopback::new(|_| b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n".to_vec()).await;
     let url = format!("ws://deckhand:s3cret@{}/", server.address);

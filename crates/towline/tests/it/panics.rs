@@ -186,6 +186,7 @@ async fn many_streams_that_panic_under_the_timekeeper_harm_no_other() {
 }
 
 /// A subscriber that panics at every event.
+#[derive(Clone)]
 struct Subscriber;
 
 impl tracing::Subscriber for Subscriber {
@@ -221,7 +222,7 @@ async fn a_subscriber_that_panics_harms_no_connection() {
         connections.push((connection, far));
     }
     let all = server.connections();
-    let guard = tracing::subscriber::set_default(Subscriber);
+    let guard = towline_kit::subscribe(Subscriber);
     let senders: Vec<_> = connections.iter().map(|(connection, _)| connection.sender()).collect();
     // All are found to be mute in the same moment, and each is told to the subscriber.
     for sender in &senders {

@@ -159,7 +159,7 @@ fn check(collector: &Collector) {
 #[tokio::test]
 async fn a_handshake_and_a_connection_have_a_span_each_at_both_ends() {
     let collector = Collector::new(Level::TRACE);
-    let guard = tracing::subscriber::set_default(collector.clone());
+    let guard = towline_kit::subscribe(collector.clone());
     let mut server = Server::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     let url = format!("ws://deckhand:s3cret@{address}/chat?room=7&token=s3cret");
@@ -234,7 +234,7 @@ async fn a_handshake_and_a_connection_have_a_span_each_at_both_ends() {
 #[tokio::test(start_paused = true)]
 async fn every_answer_is_in_the_span_of_its_handshake() {
     let collector = Collector::new(Level::DEBUG);
-    let guard = tracing::subscriber::set_default(collector.clone());
+    let guard = towline_kit::subscribe(collector.clone());
     let mut server = Server::builder().build();
     let far = says(&server, request("/?token=s3cret", &[]).as_bytes()).await;
     let rejected = server.next_request().await.unwrap();
@@ -256,7 +256,7 @@ async fn every_answer_is_in_the_span_of_its_handshake() {
 #[tokio::test(start_paused = true)]
 async fn a_handshake_through_an_http_library_is_in_the_span_of_its_request() {
     let collector = Collector::new(Level::DEBUG);
-    let guard = tracing::subscriber::set_default(collector.clone());
+    let guard = towline_kit::subscribe(collector.clone());
     let mut server = Server::builder().build();
     let handle = server.handle();
     let answering = async move {
@@ -276,7 +276,7 @@ async fn a_handshake_through_an_http_library_is_in_the_span_of_its_request() {
 #[tokio::test(start_paused = true)]
 async fn each_end_is_one_event() {
     let collector = Collector::new(Level::DEBUG);
-    let guard = tracing::subscriber::set_default(collector.clone());
+    let guard = towline_kit::subscribe(collector.clone());
     let config = towline::Config::server();
     let (aborted, _aborted) = crate::wire::connect(towline::Role::Server, &config);
     aborted.abort(CloseCode::POLICY, "reason of the program");
@@ -311,7 +311,7 @@ async fn each_end_is_one_event() {
 #[tokio::test(start_paused = true)]
 async fn at_info_there_is_nothing_of_a_connection() {
     let collector = Collector::new(Level::INFO);
-    let guard = tracing::subscriber::set_default(collector.clone());
+    let guard = towline_kit::subscribe(collector.clone());
     let mut server = Server::builder().build();
     let far = says(&server, request("/", &[]).as_bytes()).await;
     let connection = server.next_request().await.unwrap().accept().await.unwrap();

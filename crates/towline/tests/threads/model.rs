@@ -23,6 +23,9 @@ const REPEATED: usize = 50;
 /// So often PCT has a thread held up that would run.
 const DEPTH: usize = 4;
 
+/// So often time passes for those who wait, who may be held up as long as that by the schedule.
+const PATIENCE: usize = 2000;
+
 thread_local! {
     /// Has the time, which stands still, and runs nothing. It is never dropped: it would wake those
     /// that a failed program has left waiting.
@@ -31,10 +34,14 @@ thread_local! {
     ));
 }
 
-/// Runs the program under many schedules; or under the one in the file that `SCHEDULE` names.
+/// Runs the program under many schedules; or under the one in the file that `SCHEDULE` names, or
+/// that of the failing seed in `SEED`.
 pub(crate) fn check<F: Future<Output = ()> + 'static>(program: fn() -> F) {
     if let Ok(path) = std::env::var("SCHEDULE") {
         return run(ReplayScheduler::new_from_file(path).unwrap(), program);
+    }
+    if let Ok(seed) = std::env::var("SEED") {
+        return run(RandomScheduler::new_from_seed(seed.parse().unwrap(), 1), program);
     }
     let twice = RandomScheduler::new(REPEATED);
     run(UncontrolledNondeterminismCheckScheduler::new(twice), program);
@@ -72,6 +79,19 @@ pub(crate) async fn join<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> V
 /// Lets time pass, so that what is due is called.
 pub(crate) fn passes(time: Duration) {
     TIME.with(|runtime| runtime.block_on(tokio::time::advance(time)));
+}
+
+/// Waits for all of them, while time passes, so that no timeout keeps them.
+pub(crate) async fn join_as_time_passes<T>(tasks: Vec<JoinHandle<T>>, by: Duration) -> Vec<T> {
+    for _ in 0..PATIENCE {
+        if tasks.iter().all(JoinHandle::is_finished) {
+            break;
+        }
+        passes(by);
+        shuttle::future::yield_now().await;
+    }
+    assert!(tasks.iter().all(JoinHandle::is_finished), "some wait for what no time brings");
+    join(tasks).await
 }
 
 /// A number below `end`, by chance.

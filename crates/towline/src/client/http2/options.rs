@@ -19,6 +19,8 @@ const STREAM_WINDOW: u32 = 64 << 10;
 /// | `Http1` | HTTP/1.1 | HTTP/1.1 |
 /// | `Http2` | HTTP/2, or an error | HTTP/2 without asking (prior knowledge) |
 /// | `Auto` | HTTP/2 if the server offers it, otherwise HTTP/1.1 | HTTP/1.1 |
+///
+/// [`Client::http_version`] has an example.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum HttpVersion {

@@ -3,6 +3,8 @@
 use crate::client::reconnecting::ending::Ending;
 
 /// An attempt to connect: what the function of a [reconnecting client](crate::Client::reconnecting) gets.
+///
+/// [`Reconnecting`](crate::Reconnecting) and [`Dial`](crate::Dial) have examples.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub(crate) number: u32,

@@ -14,6 +14,8 @@ use crate::transient::Verdict;
 
 /// How the last attempt or connection of a [reconnecting client](crate::Reconnecting) ended. Clones are
 /// cheap.
+///
+/// [`Reconnecting::retry_if`](crate::Reconnecting::retry_if) has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Ending {

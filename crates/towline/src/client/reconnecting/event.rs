@@ -8,6 +8,8 @@ use crate::client::reconnecting::ending::Ending;
 
 /// A change of state of a [reconnecting client](crate::Reconnecting), see
 /// [`ReconnectHandle::events`](crate::ReconnectHandle::events).
+///
+/// [`ReconnectHandle`](crate::ReconnectHandle) has an example.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum ReconnectEvent {
@@ -49,6 +51,8 @@ pub enum ReconnectEvent {
 
 /// A subscription to the events of a [reconnecting client](crate::Reconnecting), see
 /// [`ReconnectHandle::events`](crate::ReconnectHandle::events).
+///
+/// [`ReconnectHandle`](crate::ReconnectHandle) has an example.
 #[derive(Debug)]
 pub struct ReconnectEvents(pub(crate) broadcast::Receiver<ReconnectEvent>);
 

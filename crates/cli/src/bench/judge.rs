@@ -1,0 +1,209 @@
+//! From the counts to the results, with a verdict on the generator.
+
+use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::bench::figures::{count, time_of};
+use crate::bench::payload::unix_now;
+use crate::bench::results::{
+    FORMAT, Failures, Generator, Interval, Latencies, Load, Pacing, Results, Scenario, Shard,
+};
+use crate::bench::tally::{Tally, Whole};
+use crate::bench::timeline::seconds;
+use crate::bench::usage::{self, Machine};
+
+/// What was used until a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usage {
+    cpu: Option<Duration>,
+    machine: Option<Machine>,
+}
+
+impl Usage {
+    pub(crate) fn now() -> Self {
+        Self { cpu: usage::cpu(), machine: Machine::now() }
+    }
+}
+
+/// What the measured phase took.
+#[derive(Debug)]
+pub(crate) struct Cost {
+    /// Its length in nanoseconds.
+    pub(crate) measured: u64,
+    pub(crate) before: Usage,
+    pub(crate) after: Usage,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) started: String,
+    pub(crate) url: String,
+    pub(crate) load: Load,
+    pub(crate) shard: Option<Shard>,
+    /// Nanoseconds.
+    pub(crate) elapsed: u64,
+    pub(crate) is_interrupted: bool,
+    /// Whether the publisher of a broadcast was in this process.
+    pub(crate) has_publisher: bool,
+    pub(crate) whole: Whole,
+    pub(crate) intervals: Vec<Interval>,
+    pub(crate) cost: Cost,
+}
+
+/// The results of a run.
+pub(crate) fn results(run: Run) -> Results {
+    let mut totals = run.whole.totals;
+    totals.unanswered = match run.load.scenario {
+        Scenario::Echo => totals.messages_sent.saturating_sub(totals.messages_received),
+        // Here it is what was to be delivered.
+        Scenario::Broadcast if run.has_publisher => {
+            totals.unanswered.saturating_sub(totals.messages_received)
+        }
+        _ => 0,
+    };
+    let mut results = Results {
+        format: FORMAT,
+        program: concat!("towline ", env!("CARGO_PKG_VERSION")).to_owned(),
+        started: run.started,
+        url: run.url,
+        load: run.load,
+        shard: run.shard,
+        elapsed_s: seconds(run.elapsed),
+        measured_s: seconds(run.cost.measured),
+        interrupted: run.is_interrupted,
+        totals,
+        errors: run.whole.errors,
+        close_codes: run.whole.close_codes,
+        handshakes: Latencies::of(&run.whole.handshakes),
+        latencies: Latencies::of(&run.whole.latencies),
+        intervals: run.intervals,
+        generator: Generator::default(),
+    };
+    let generator = generator(&results, &run.cost, run.whole.late_sends, run.whole.latest_send);
+    results.generator = generator;
+    results
+}
+
+fn generator(results: &Results, cost: &Cost, late_sends: u64, latest_send_ns: u64) -> Generator {
+    let difference = |after: Duration, before: Duration| after.saturating_sub(before).as_secs_f64();
+    let cpu = usage::cpu();
+    let measured_cpu_s = match (cost.after.cpu, cost.before.cpu) {
+        (Some(after), Some(before)) => Some(difference(after, before)),
+        _ => None,
+    };
+    let machine_percent = match (cost.after.machine, cost.before.machine) {
+        (Some(after), Some(before)) => after.percent_since(before),
+        _ => None,
+    };
+    let mut generator = Generator {
+        cpu_s: cpu.map(|cpu| cpu.as_secs_f64()),
+        measured_cpu_s,
+        machine_percent,
+        wall_s: results.elapsed_s,
+        cores: std::thread::available_parallelism().map_or(1, NonZero::get) as u64,
+        threads: results.load.threads,
+        late_sends,
+        latest_send_ns,
+        bottleneck: None,
+    };
+    generator.bottleneck = bottleneck(results, &generator);
+    generator
+}
+
+/// Why the generator may have set the limit.
+#[allow(clippy::cast_precision_loss)]
+fn bottleneck(results: &Results, generator: &Generator) -> Option<String> {
+    let mut reasons = Vec::new();
+    let available = generator.threads.min(generator.cores) as f64;
+    let used = generator.measured_cpu_s.filter(|_| results.measured_s > 0.0);
+    let used = used.map(|used| used / results.measured_s);
+    if let Some(used) = used.filter(|used| *used >= 0.9 * available) {
+        let (threads, cores) = (generator.threads, generator.cores);
+        reasons.push(format!(
+            "the generator kept {used:.2} cores busy, with --threads {threads} on {cores} cores"
+        ));
+    } else if let (Some(used), Some(percent)) = (used, generator.machine_percent)
+        && percent >= 95.0
+        && used >= 0.1 * generator.cores as f64
+    {
+        reasons.push(format!(
+            "all cores of this machine were {percent:.0} % busy, of which the generator used {used:.2}: \
+             whatever else ran here, such as the server, had less"
+        ));
+    }
+    let is_open = matches!(results.load.pacing, Pacing::Open { .. });
+    let late = generator.late_sends as f64 / results.totals.messages_sent.max(1) as f64;
+    if is_open && late >= 0.01 {
+        reasons.push(format!(
+            "{:.1} % of the messages were sent more than 1 ms after they were due, the latest {} after",
+            late * 100.0,
+            time_of(generator.latest_send_ns)
+        ));
+    }
+    for (kind, what) in [
+        ("no_descriptors", "descriptors (ulimit -n)"),
+        ("no_ports", "local ports"),
+        ("overload", "room for unanswered messages"),
+    ] {
+        if let Some(failures) = results.errors.get(kind) {
+            reasons.push(format!("{} times it had no {what}", count(failures.count)));
+        }
+    }
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
+/// How often something failed until now, by kind.
+pub(crate) fn errors(tallies: &[Arc<Tally>]) -> BTreeMap<String, u64> {
+    let mut errors = BTreeMap::new();
+    for tally in tallies {
+        for (kind, Failures { count, .. }) in &tally.lock().whole.errors {
+            *errors.entry(kind.clone()).or_default() += count;
+        }
+    }
+    errors
+}
+
+/// The time, as RFC 3339 has it.
+pub(crate) fn utc_now() -> String {
+    utc(unix_now() / 1_000_000)
+}
+
+/// A time in milliseconds since 1970, as RFC 3339 has it.
+fn utc(milliseconds: u64) -> String {
+    let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years begin in March here, so that leap days are at their end.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = year + year_of_era + era * 400;
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (milliseconds, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
+            (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
+            (1_764_259_200_123, "2025-11-27T16:00:00.123Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(utc(milliseconds), text);
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The options of `towline bench`, and the client they describe.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive};
+
+use crate::bench::after::After;
+use crate::bench::compare::METHOD;
+use crate::bench::results::{Scenario, Shard};
+use crate::connect::options as parse;
+use crate::exit::{BENCH_CODES, Exit, Failure};
+use crate::network::Network;
+use crate::quantity::{Switch, duration, duration_or_off, size};
+
+/// How a load is described, for `--help`.
+const DETAILS: &str = "\
+Scenarios:
+  echo       the server answers each message with the same one. The time until the answer is measured,
+             and the answer is compared with the message
+  push       the server sends by itself, perhaps after --on-open. The gaps between messages are measured
+  broadcast  the first connection publishes, and all others receive. The time until each has the message
+             is measured, by a stamp in it
+  storm      --connections tasks connect, close and connect again. Handshakes are measured
+  idle       opens --connections, holds them for --duration, and reports those that were lost
+
+Without --rate the loop is closed: each connection has --in-flight messages unanswered, and a slow server
+slows the load down. With --rate it is open: messages are due at a constant rate, whatever the server
+does, and their latency counts from when they were due, so that a pause of the server shows in full.
+
+In --message, --file and --on-open, these are replaced, unless there is --literal:
+  {{seq}}         the number of the message on its connection, from 0
+  {{connection}}  the number of the connection, from 0
+  {{id}}          a number that no other message of the load has
+  {{random}}      16 random hexadecimal digits
+  {{now}}         milliseconds since 1970
+  {{stamp}}       what a broadcast is recognised by; its messages need it
+
+Examples:
+  towline bench ws://127.0.0.1:9001/
+  towline bench ws://127.0.0.1:9001/ --connections 1000 --ramp 5s --duration 30s
+  towline bench ws://127.0.0.1:9001/ --rate 5000 --size 1KiB --binary
+  towline bench ws://127.0.0.1:9001/ --messages 100000 --in-flight 16 --json=run.json
+  towline bench ws://127.0.0.1:9001/ --message '{\"id\":{{id}},\"at\":{{now}}}'
+  towline bench ws://127.0.0.1:9001/ --scenario storm --connections 50
+  towline bench ws://127.0.0.1:9001/ --scenario idle --connections 10000 --duration 5m
+  towline bench ws://127.0.0.1:9001/ --protocol towline.topics.v1 --scenario broadcast \\
+    --on-open '{\"subscribe\":\"a\"}' --message '{\"publish\":\"a\",\"data\":\"{{stamp}}\"}'
+  towline bench ws://127.0.0.1:9001/ --json=after.json --report report.html
+  towline bench --compare before.json after.json
+  towline bench --merge 1.json 2.json --report report.html";
+
+/// Measure how a WebSocket server does under load.
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_CODES, after_long_help = format!("{DETAILS}\n\n{METHOD}\n\n{BENCH_CODES}"))]
+pub(crate) struct Options {
+    /// The server's URL, such as ws://127.0.0.1:9001/chat; ws:// can be omitted
+    // The default is never used: it stands in for the URL where there is no run.
+    #[arg(
+        value_parser = parse::url, required_unless_present_any = ["compare", "merge"],
+        default_value = "ws://localhost/", hide_default_value = true,
+    )]
+    pub(crate) url: String,
+
+    /// What connections do
+    #[arg(long, value_enum, default_value = "echo")]
+    pub(crate) scenario: Scenario,
+
+    /// How many connections to open
+    #[arg(
+        short, long, value_name = "COUNT", default_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000),
+    )]
+    pub(crate) connections: u64,
+
+    /// Open them evenly over this time
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub(crate) ramp: Duration,
+
+    /// The most connections that are being opened at a time
+    #[arg(
+        long, value_name = "COUNT", default_value = "100",
+        value_parser = clap::value_parser!(u64).range(1..=100_000),
+    )]
+    pub(crate) connecting: u64,
+
+    /// How long to measure, after the ramp and the warm-up [default: 10s, or until all --messages are
+    /// answered]
+    #[arg(short, long, value_name = "TIME", value_parser = above_zero)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Load the server for this long before measuring
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub(crate) warm_up: Duration,
+
+    /// End after this many messages of all connections; in the scenario storm after this many handshakes
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) messages: Option<u64>,
+
+    /// How long to wait at the end for answers that are missing
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) drain: Duration,
+
+    /// How many messages of a connection can be unanswered: a closed loop
+    #[arg(
+        short, long, value_name = "COUNT", default_value = "1",
+        value_parser = clap::value_parser!(u64).range(1..=100_000),
+    )]
+    pub(crate) in_flight: u64,
+
+    /// Send this many messages per second over all connections together, whatever the server does: an
+    /// open loop. In the scenario storm it is the rate of handshakes
+    #[arg(short, long, value_name = "RATE", value_parser = rate, conflicts_with = "in_flight")]
+    pub(crate) rate: Option<f64>,
+
+    /// The size of messages, which are random letters, or bytes with --binary [default: 64B]
+    #[arg(short, long, value_name = "SIZE", value_parser = size, conflicts_with_all = ["message", "file"])]
+    pub(crate) size: Option<usize>,
+
+    /// Send this. Repeat it for messages to send in turn
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "file")]
+    pub(crate) message: Vec<String>,
+
+    /// Send the lines of this file in turn, each as a message
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// Send this on each connection when it is open, such as a subscription. Repeat it for more
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) on_open: Vec<String>,
+
+    /// Replace nothing in --message, --file and --on-open
+    #[arg(long)]
+    pub(crate) literal: bool,
+
+    /// Send text messages, which is the default
+    #[arg(long, conflicts_with = "binary")]
+    text: bool,
+
+    /// Send binary messages
+    #[arg(short, long)]
+    pub(crate) binary: bool,
+
+    /// Ignore this many messages at the start of each connection, such as a greeting
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    pub(crate) skip: u64,
+
+    /// Take any message for the answer, without comparing it
+    #[arg(long)]
+    pub(crate) any_answer: bool,
+
+    /// The threads that generate load [default: one for each core]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub(crate) threads: Option<u64>,
+
+    /// Generate part I of N parts of the load, so that N processes share it
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub(crate) shard: Option<Shard>,
+
+    /// Print the results as JSON in place of the table, or write them to a file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Show nothing while it runs
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Offer this subprotocol. Repeat it for more, most preferred first
+    #[arg(short, long, value_name = "NAME", value_parser = parse::protocol)]
+    pub(crate) protocol: Vec<String>,
+
+    /// Send this Origin, as a page of it would
+    #[arg(short, long)]
+    origin: Option<String>,
+
+    /// Send this header with the handshake. Repeat it for more
+    // Parsed later: clap's errors show the value, which may be a password.
+    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+
+    /// The largest message to receive
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
+    max_message: usize,
+
+    /// The version of HTTP for the handshake, see `towline connect --help`
+    #[arg(long, value_name = "1.1|2|auto", default_value = "1.1", value_parser = parse::http_version)]
+    pub(crate) http_version: HttpVersion,
+
+    /// Compress messages if the server agrees, at this level from 1 (fast) to 9 (small)
+    #[arg(
+        long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "3",
+        value_parser = clap::value_parser!(u8).range(1..=9),
+    )]
+    pub(crate) compress: Option<u8>,
+
+    /// Ping a server that has been silent for this long, and disconnect 10 s later if it stays silent
+    #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
+    keepalive: Switch<Duration>,
+
+    /// How long connecting may take: name lookup, transport, proxy, TLS and handshake
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = above_zero)]
+    connect_timeout: Duration,
+
+    /// How long the server may take to answer the close frame
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub(crate) close_timeout: Duration,
+
+    // Last, since their headings apply to all options after them.
+    #[command(flatten)]
+    pub(crate) after: After,
+
+    #[command(flatten)]
+    pub(crate) network: Network,
+}
+
+impl Options {
+    /// A client with these options.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let config = Config::client()
+            .max_received_message_size(self.max_message)
+            .keepalive(self.keepalive.on().map(Keepalive::every))
+            .close_timeout(self.close_timeout)
+            .compression(
+                self.compress.map(|level| Compression::from(Deflate::client().level(level))),
+            );
+        let mut client = Client::new()
+            .config(config)
+            .connect_timeout(self.connect_timeout)
+            .http_version(self.http_version)
+            .protocols(self.protocol.iter().map(String::as_str));
+        if let Some(origin) = &self.origin {
+            client = client.origin(origin);
+        }
+        for (index, text) in self.header.iter().enumerate() {
+            let (name, value) = parse::header(text).map_err(|why| {
+                Failure::new(Exit::Usage, format!("--header (no. {}): {why}", index + 1))
+            })?;
+            client = client.header(name, value);
+        }
+        self.network.apply(client)
+    }
+
+    /// The URL without user, password, query and fragment, which can have secrets.
+    pub(crate) fn shown_url(&self) -> String {
+        without_secrets(&self.url)
+    }
+}
+
+/// The URL without user, password, query and fragment.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("ws", url));
+    // A password may have any character, so everything before the last `@` is left out.
+    let rest = rest.rsplit('@').next().unwrap_or_default().trim_start_matches(['/', '\\']);
+    let end = rest.find(['?', '#']).unwrap_or(rest.len());
+    format!("{scheme}://{}", &rest[..end])
+}
+
+fn above_zero(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be above zero".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// The fastest rate that can be asked for.
+const FASTEST: f64 = 1e9;
+
+fn rate(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix("/s").unwrap_or(text).trim();
+    let (number, factor) = match number.strip_suffix('k') {
+        Some(number) => (number, 1000.0),
+        None => (number, 1.0),
+    };
+    let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let rate: Option<f64> = number.parse().ok().filter(|_| is_plain);
+    match rate.map(|rate| rate * factor) {
+        Some(rate) if rate > FASTEST => Err("too fast: the limit is 1000000000/s".to_owned()),
+        Some(rate) if rate >= 0.001 => Ok(rate),
+        Some(_) => Err("too slow: the limit is 0.001/s".to_owned()),
+        None => Err("write messages per second, such as 5000, 5k or 0.5/s".to_owned()),
+    }
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let parts = text.split_once('/');
+    let parts = parts.and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match parts {
+        Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
+        _ => Err("write the part and how many there are, from 1/4 to 4/4".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_of_a_url_are_left_out() {
+        for (url, shown) in [
+            ("ws://user:s3cret@host:9001/a", "ws://host:9001/a"),
+            ("wss://host/a?token=s3cret", "wss://host/a"),
+            ("ws://user:s3?cr@et@host/#s3cret", "ws://host/"),
+            ("http:\\\\user:s3cret@host", "http://host"),
+            ("ws://[::1]:80/a@b", "ws://b"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_rate_is_messages_per_second() {
+        for (text, expected) in [("5000", 5000.0), ("5k", 5000.0), ("0.5/s", 0.5), ("2k/s", 2000.0)]
+        {
+            assert_eq!(rate(text), Ok(expected), "{text}");
+        }
+        for text in ["", "fast", "-1", "1e5", "inf", "NaN", "5/min", "0", "2000000k"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_shard_is_one_of_several() {
+        assert_eq!(shard("2/4"), Ok(Shard { index: 2, count: 4 }));
+        for text in ["", "2", "0/4", "5/4", "a/b", "1/0", "-1/4"] {
+            assert!(shard(text).unwrap_err().contains("1/4"), "{text}");
+        }
+    }
+}

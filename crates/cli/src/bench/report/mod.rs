@@ -1,0 +1,219 @@
+//! The report of a run: `towline bench --report FILE.html`. One page that loads nothing, for a screen, a
+//! phone and paper.
+
+pub(crate) mod markup;
+
+pub(crate) mod axis;
+
+pub(crate) mod plot;
+
+pub(crate) mod series;
+
+mod over_time;
+
+pub(crate) mod distribution;
+
+mod words;
+
+mod tables;
+
+pub(crate) mod frame;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::bench::report::frame::page;
+use crate::bench::report::markup::escaped;
+use crate::bench::report::series::Series;
+use crate::bench::results::{Results, Scenario};
+use crate::exit::{Exit, Failure};
+
+/// Writes the report to a file.
+///
+/// # Errors
+///
+/// The file can't be written.
+pub(crate) fn write(path: &Path, results: &Results) -> Result<(), Failure> {
+    save(path, &html(results))
+}
+
+/// Writes a page to a file.
+///
+/// # Errors
+///
+/// The file can't be written.
+pub(crate) fn save(path: &Path, page: &str) -> Result<(), Failure> {
+    std::fs::write(path, page).map_err(|error| {
+        Failure::new(Exit::Unclean, format!("can't write {}: {error}", path.display()))
+    })
+}
+
+/// The page.
+fn html(results: &Results) -> String {
+    let series = Series::of(results);
+    let mut body = String::new();
+    for (title, text) in words::warnings(results) {
+        let (title, text) = (escaped(title), escaped(&text));
+        let _ = writeln!(body, "<p class=\"card warn\"><strong>{title}.</strong> {text}</p>");
+    }
+    body.push_str(&tables::tiles(results));
+    let _ = writeln!(
+        body,
+        "<section class=\"card said\"><p>{}</p></section>",
+        escaped(&words::sentences(results))
+    );
+    body.push_str(&over_time::plots(results, &series));
+    body.push_str(&distributions(results));
+    // "There were none" needs no line of its own.
+    let errors = tables::errors(results);
+    let (above, beside) = if results.errors.is_empty() { ("", errors.as_str()) } else { (&*errors, "") };
+    body.push_str(above);
+    body.push_str("<div class=\"pair\">\n");
+    body.push_str(&tables::percentiles(results));
+    body.push_str(beside);
+    body.push_str(&tables::close_codes(results));
+    body.push_str("</div>\n");
+    body.push_str(&tables::options(results));
+    let title = format!("Load test of {}", results.url);
+    let subtitle = format!("{}, {}", words::started(results), results.program);
+    page(&title, &subtitle, Some(&over_time::times(&series)), &body)
+}
+
+fn distributions(results: &Results) -> String {
+    let (title, noun) = match results.load.scenario {
+        Scenario::Push => ("Distribution of gaps", "gaps"),
+        Scenario::Storm | Scenario::Idle => ("Distribution of handshakes", "handshakes"),
+        _ => ("Distribution of latencies", "messages"),
+    };
+    let latencies = tables::headline(results);
+    let Some(histogram) = distribution::histogram(latencies, title, noun) else {
+        return String::new();
+    };
+    let percentiles = distribution::percentiles(latencies, noun).unwrap_or_default();
+    format!("<div class=\"pair\">\n{histogram}{percentiles}</div>\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::sample;
+
+    #[test]
+    fn a_report_has_its_figures_plots_and_options() {
+        let results = sample::echo(30);
+        let html = html(&results);
+        for text in [
+            "Load test of ws://127.0.0.1:9001/",
+            "2026-03-01 12:00:00 UTC, towline 0.2.0",
+            "60 connections sent messages for 30 s",
+            "<h2>Throughput</h2>",
+            "<h2>Latency over time</h2>",
+            "<h2>Connections</h2>",
+            "<h2>Distribution of latencies</h2>",
+            "<h2>Latency by percentile</h2>",
+            "There were none.",
+            "<th>p99.99</th>",
+            "closed loop: 1 message in flight on each connection",
+        ] {
+            assert!(html.contains(text), "{text:?} is missing");
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_is_shown_with_its_examples() {
+        let html = html(&sample::troubled(30));
+        for text in [
+            "The generator may have been the bottleneck.",
+            "The generator used 97 % of 2 processor cores.",
+            "The server does not echo.",
+            "<b>http_503</b><span>3, 1.2 %</span>",
+            "please come back later&quot;",
+            "1011 (",
+            "249 lost",
+            "asked for",
+            "Sent late by the generator",
+            "4,211, by 48.0 ms at most",
+        ] {
+            assert!(html.contains(text), "{text:?} is missing");
+        }
+    }
+
+    #[test]
+    fn texts_of_the_server_are_never_markup() {
+        let html = html(&sample::hostile());
+        assert_eq!(html.matches("<script").count(), 1);
+        for markup in ["<img", "alert(1)</script", "\u{202e}", "\u{1b}", "&amp;amp;amp;", "\"'>"] {
+            assert!(!html.contains(markup), "{markup:?}");
+        }
+        assert!(html.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count() >= 7);
+        // The policy names the script that is there, by its hash, and allows no other.
+        assert!(html.contains("script-src 'sha256-") && html.contains("default-src 'none'"));
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere() {
+        let html = html(&sample::troubled(10));
+        for source in ["http://", "https://", "src=", "href=", "url(", "@import", "fetch("] {
+            assert!(!html.contains(source), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_run_with_little_or_nothing_has_a_report_without_nan() {
+        for results in [
+            sample::silent(),
+            sample::empty(),
+            sample::echo(0),
+            sample::echo(1),
+            sample::storm(),
+            sample::idle(),
+            one_interval(),
+        ] {
+            let html = html(&results);
+            let scenario = results.load.scenario;
+            // The script has neither word.
+            for word in ["NaN", "inf\"", "inf ", "inf%", ">inf"] {
+                assert!(!html.contains(word), "{word} in the report of {scenario:?}");
+            }
+            assert!(html.ends_with("</html>\n"));
+        }
+        assert!(html(&sample::silent()).contains("No message was received."));
+    }
+
+    fn one_interval() -> Results {
+        let mut results = sample::echo(1);
+        let measured = results.intervals[3].clone();
+        results.intervals = vec![crate::bench::results::Interval { start_s: 0.0, ..measured }];
+        results
+    }
+
+    #[test]
+    fn a_single_interval_is_a_line() {
+        let html = html(&one_interval());
+        assert!(html.contains("<path class=\"line one\" d=\"M0 "), "{html}");
+    }
+
+    #[test]
+    fn the_report_of_an_hour_is_small() {
+        let size = html(&sample::troubled(3600)).len();
+        assert!(size < 200_000, "{size}");
+    }
+
+    #[test]
+    fn figures_of_a_file_can_be_anything() {
+        let mut results = sample::troubled(5);
+        results.totals.messages_sent = u64::MAX;
+        results.totals.failed = u64::MAX;
+        results.load.connections = u64::MAX;
+        results.measured_s = 1e-300;
+        results.generator.machine_percent = Some(-1e300);
+        results.generator.measured_cpu_s = Some(f64::MAX);
+        results.latencies.stddev_ns = f64::MAX;
+        results.latencies.histogram = vec![(0, u64::MAX), (u64::MAX, u64::MAX)];
+        for interval in &mut results.intervals {
+            (interval.messages_sent, interval.max_ns, interval.length_s) =
+                (u64::MAX, u64::MAX, 1e-300);
+        }
+        assert!(!html(&results).contains("NaN"));
+    }
+}

@@ -1,0 +1,107 @@
+//! The scenario storm: connect, close, and connect again.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use towline::CloseCode;
+
+use crate::bench::run::Stage;
+use crate::bench::worker::{Worker, lost};
+
+/// How long a task waits after a failure, so that a server which refuses is not asked in a busy loop.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// When handshakes are due, if there is a rate.
+#[derive(Debug, Default)]
+pub(crate) struct Schedule {
+    next: AtomicU64,
+}
+
+impl Schedule {
+    /// When the next handshake is due, in nanoseconds since the beginning of the run.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    fn next(&self, rate: f64) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number as f64 * 1e9 / rate) as u64
+    }
+}
+
+/// Connects and closes until nothing more is to be sent.
+pub(crate) async fn run(worker: &Worker, schedule: &Schedule) {
+    let mut is_settled = false;
+    while worker.run.stage() < Stage::Drain {
+        let Some(start) = turn(worker, schedule).await else { break };
+        let is_measured = {
+            let mut counts = worker.tally.lock();
+            if !counts.is_sending() || counts.is_measuring() && !worker.run.take_ticket() {
+                break;
+            }
+            counts.outstanding += 1;
+            counts.is_measuring()
+        };
+        let is_connected = once(worker, start, is_measured).await;
+        {
+            let mut counts = worker.tally.lock();
+            counts.outstanding = counts.outstanding.saturating_sub(1);
+            if !std::mem::replace(&mut is_settled, true) {
+                counts.settled += 1;
+            }
+        }
+        if !is_connected {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    if !is_settled {
+        worker.tally.lock().settled += 1;
+    }
+}
+
+/// Waits until a handshake is due. Returns when that was, if it is to be measured from then.
+async fn turn(worker: &Worker, schedule: &Schedule) -> Option<Option<u64>> {
+    let Some(rate) = worker.run.plan.rate else { return Some(None) };
+    let due = schedule.next(rate);
+    let mut is_late = true;
+    while worker.run.now() < due {
+        is_late = false;
+        if worker.run.stage() >= Stage::Drain {
+            return None;
+        }
+        let wait = (due - worker.run.now().min(due)).min(50_000_000);
+        tokio::time::sleep(Duration::from_nanos(wait)).await;
+    }
+    // The timer is late by up to a millisecond, which is not the server's fault.
+    Some(is_late.then_some(due))
+}
+
+/// Connects and closes. Returns whether there was a connection.
+async fn once(worker: &Worker, due: Option<u64>, is_measured: bool) -> bool {
+    let Some((mut connection, took)) = worker.connect(due).await else {
+        worker.tally.lock().whole.totals.failed += u64::from(is_measured);
+        return false;
+    };
+    {
+        let mut counts = worker.tally.lock();
+        counts.open += 1;
+        if is_measured {
+            worker.opened(&mut counts, &connection, took);
+        } else {
+            counts.part.opened += 1;
+            counts.ever_opened += 1;
+        }
+    }
+    let closed = connection.close(CloseCode::NORMAL, "").await;
+    let mut counts = worker.tally.lock();
+    counts.open = counts.open.saturating_sub(1);
+    match closed {
+        Ok(closed) if closed.is_clean() => {}
+        closed => {
+            counts.whole.totals.lost += u64::from(is_measured);
+            let (closed, error) = match closed {
+                Ok(closed) => (Some(closed), None),
+                Err(error) => (connection.closed(), Some(error)),
+            };
+            lost(&mut counts, closed.as_ref(), error.as_ref());
+        }
+    }
+    true
+}

@@ -1,0 +1,172 @@
+//! The results as a table.
+
+use std::fmt::Write as _;
+
+use crate::bench::figures::{count, rate, time, time_of};
+use crate::bench::results::{Latencies, Load, PERCENTILES, Pacing, Results, Scenario};
+use crate::quantity::in_words;
+use crate::say::on_one_line;
+
+/// The results, for people.
+pub(crate) fn table(results: &Results) -> String {
+    let mut text = String::new();
+    let totals = &results.totals;
+    let _ =
+        writeln!(text, "{} on {}, {}", name(results.load.scenario), results.url, of(&results.load));
+    let early = if results.interrupted { ", ended early" } else { "" };
+    let shard = results
+        .shard
+        .map_or(String::new(), |shard| format!(", part {} of {}", shard.index, shard.count));
+    let _ = writeln!(
+        text,
+        "measured for {:.2} s of {:.2} s{shard}{early}\n",
+        results.measured_s, results.elapsed_s
+    );
+    let is_storm = results.load.scenario == Scenario::Storm;
+    let opened = match is_storm {
+        true => format!(", {} per second", rate(results.per_s(totals.opened))),
+        false => String::new(),
+    };
+    let _ = writeln!(
+        text,
+        "connections  {} opened, {} failed, {} lost{opened}",
+        count(totals.opened),
+        count(totals.failed),
+        count(totals.lost)
+    );
+    if results.load.compression.is_some() {
+        let _ =
+            writeln!(text, "compression  agreed on for {} connections", count(totals.compressed));
+    }
+    if !matches!(results.load.scenario, Scenario::Storm | Scenario::Idle) {
+        if results.load.pacing != Pacing::None {
+            let sent = (totals.messages_sent, results.sent_per_s(), totals.bytes_sent);
+            let _ = writeln!(text, "sent         {}", amount(results, sent));
+        }
+        let received = (totals.messages_received, results.received_per_s(), totals.bytes_received);
+        let _ = writeln!(text, "received     {}", amount(results, received));
+        if totals.unanswered > 0 {
+            let what = match results.load.scenario {
+                Scenario::Broadcast => "deliveries",
+                _ => "messages, whose latencies are not among those below",
+            };
+            let _ = writeln!(text, "unanswered   {} {what}", count(totals.unanswered));
+        }
+    }
+    text.push('\n');
+    let latency = if results.load.scenario == Scenario::Push { "gap" } else { "latency" };
+    let rows = [(latency, &results.latencies), ("handshake", &results.handshakes)];
+    percentiles(&mut text, &rows);
+    if !results.errors.is_empty() {
+        text.push_str("errors\n");
+        for (kind, failures) in &results.errors {
+            let example = on_one_line(&failures.example);
+            let _ =
+                writeln!(text, "  {}  {} × {example}", on_one_line(kind), count(failures.count));
+        }
+        text.push('\n');
+    }
+    generator(&mut text, results);
+    text
+}
+
+fn name(scenario: Scenario) -> &'static str {
+    match scenario {
+        Scenario::Echo => "echo",
+        Scenario::Push => "push",
+        Scenario::Broadcast => "broadcast",
+        Scenario::Storm => "storm",
+        Scenario::Idle => "idle",
+    }
+}
+
+/// The load in words.
+fn of(load: &Load) -> String {
+    let mut text = format!(
+        "{} connection{}",
+        count(load.connections),
+        if load.connections == 1 { "" } else { "s" }
+    );
+    let things = if load.scenario == Scenario::Storm { "handshakes" } else { "messages" };
+    match load.pacing {
+        Pacing::Closed { .. } if load.scenario == Scenario::Storm => {}
+        Pacing::Closed { in_flight } => {
+            let _ = write!(text, ", closed loop with {} in flight", count(in_flight));
+        }
+        Pacing::Open { messages_per_s } => {
+            let _ = write!(text, ", open loop of {} {things}/s", rate(messages_per_s));
+        }
+        Pacing::None => {}
+    }
+    if load.payload.source != "none" {
+        let _ = write!(text, ", {} of {}", load.payload.kind, in_words(load.payload.bytes));
+    }
+    text
+}
+
+fn amount(results: &Results, (messages, per_s, bytes): (u64, f64, u64)) -> String {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let bytes = in_words(results.per_s(bytes).round() as u64);
+    format!("{} messages, {} per second, {bytes}/s", count(messages), rate(per_s))
+}
+
+/// A table of percentiles, without rows that have none.
+fn percentiles(text: &mut String, rows: &[(&str, &Latencies)]) {
+    let rows: Vec<_> = rows.iter().filter(|(_, latencies)| latencies.count > 0).collect();
+    if rows.is_empty() {
+        return;
+    }
+    let mut table = vec![vec![String::new()]];
+    table[0].extend(PERCENTILES.map(|percentile| format!("p{percentile}")));
+    table[0].extend(["max", "mean", "stddev"].map(str::to_owned));
+    for (name, latencies) in rows {
+        let mut row = vec![(*name).to_owned()];
+        row.extend(
+            PERCENTILES.map(|percentile| latencies.at(percentile).map_or("-".to_owned(), time_of)),
+        );
+        row.extend([time_of(latencies.max_ns), time(latencies.mean_ns), time(latencies.stddev_ns)]);
+        table.push(row);
+    }
+    let columns = table[0].len();
+    let width_of = |column: usize| {
+        let widths = table.iter().filter_map(|row| Some(row.get(column)?.chars().count()));
+        widths.max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(width_of).collect();
+    for row in &table {
+        let mut line = format!("{:<width$}", row[0], width = widths[0].max(11));
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            let _ = write!(line, "  {cell:>width$}");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text.push('\n');
+}
+
+/// What the load cost the generator, and whether it was the bottleneck.
+#[allow(clippy::cast_precision_loss)]
+fn generator(text: &mut String, results: &Results) {
+    let generator = &results.generator;
+    if let Some(cpu) = generator.measured_cpu_s.filter(|_| results.measured_s > 0.0) {
+        let of = format!("{:.2} of {} cores", cpu / results.measured_s, generator.cores);
+        let totals = &results.totals;
+        let (things, number) = match results.load.scenario {
+            Scenario::Storm => ("handshake", totals.opened),
+            _ => ("message", totals.messages_sent.max(totals.messages_received)),
+        };
+        let each = match number {
+            0 => String::new(),
+            number => format!(", {} per {things}", time(cpu * 1e9 / number as f64)),
+        };
+        let _ = writeln!(text, "generator    {of}{each}");
+    }
+    match &generator.bottleneck {
+        Some(reason) => {
+            let _ = writeln!(text, "warning: the generator may have been the bottleneck: {reason}");
+        }
+        None if results.measured_s > 0.0 => {
+            let _ = writeln!(text, "             it was not the bottleneck");
+        }
+        None => {}
+    }
+}

@@ -1,0 +1,103 @@
+//! Closed and open loops, and loads that several processes share.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::servers::server;
+use super::{bench, longer_than, number};
+
+/// An echo that stands still for a second, half a second after its first connection.
+fn stalling() -> String {
+    let start = Arc::new(Mutex::new(None));
+    server(move |mut connection| {
+        let start = *start.lock().unwrap().get_or_insert_with(Instant::now);
+        async move {
+            while let Ok(Some(message)) = connection.recv().await {
+                let age = start.elapsed();
+                if (500..1500).contains(&age.as_millis()) {
+                    let rest = Duration::from_millis(1500) - age;
+                    tokio::time::sleep(rest).await;
+                }
+                let _ = connection.send(message).await;
+            }
+        }
+    })
+}
+
+const LONG: Duration = Duration::from_millis(100);
+
+#[test]
+fn an_open_loop_counts_from_when_a_message_was_due() {
+    let results = bench(0, &[&stalling(), "-c", "4", "--rate", "200/s", "-d", "2500ms"]);
+    // 200 messages are due in the second, and those of its first 900 ms wait for more than 100 ms.
+    let late = longer_than(&results["latencies"], LONG);
+    assert!((100..=300).contains(&late), "{late} are late in {results:#}");
+    assert!(number(&results["totals"]["messages_sent"]) > 400, "{results:#}");
+    assert_eq!(results["load"]["pacing"]["loop"], "open");
+}
+
+#[test]
+fn a_closed_loop_waits_with_the_server() {
+    let results = bench(0, &[&stalling(), "-c", "4", "-d", "2500ms"]);
+    let late = longer_than(&results["latencies"], LONG);
+    assert!((1..=8).contains(&late), "{late} are late in {results:#}");
+    assert_eq!(results["load"]["pacing"]["loop"], "closed");
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate() {
+    let url = server(|mut connection| async move {
+        while let Ok(Some(message)) = connection.recv().await {
+            let _ = connection.send(message).await;
+        }
+    });
+    let results = bench(0, &[&url, "-c", "3", "--rate", "1k", "-d", "1s"]);
+    let sent = number(&results["totals"]["messages_sent"]);
+    assert!((900..=1100).contains(&sent), "{results:#}");
+}
+
+#[test]
+fn shards_add_up_to_the_whole() {
+    let seen = Arc::new(Mutex::new(BTreeSet::new()));
+    let kept = seen.clone();
+    let url = server(move |mut connection| {
+        let kept = kept.clone();
+        async move {
+            while let Ok(Some(message)) = connection.recv().await {
+                kept.lock().unwrap().insert(message.as_text().unwrap().to_owned());
+                let _ = connection.send(message).await;
+            }
+        }
+    });
+    let mut sums = [0; 4];
+    for shard in ["1/3", "2/3", "3/3"] {
+        let arguments = ["-c", "10", "-n", "100", "-m", "{{connection}}", "--shard", shard];
+        let results = bench(0, &[&[&url[..]], &arguments[..]].concat());
+        let totals = &results["totals"];
+        let counts = [&totals["opened"], &results["load"]["connections"], &totals["messages_sent"]];
+        for (sum, count) in sums.iter_mut().zip(counts.map(number)) {
+            *sum += count;
+        }
+        sums[3] += number(&results["latencies"]["count"]);
+        assert_eq!(results["shard"]["count"], 3);
+    }
+    assert_eq!(sums, [10, 10, 100, 100]);
+    let numbers: BTreeSet<String> = (0..10).map(|number| number.to_string()).collect();
+    assert_eq!(*seen.lock().unwrap(), numbers);
+}
+
+#[test]
+fn a_rate_is_shared_by_the_connections_of_each_shard() {
+    let url =
+        server(|mut connection| async move { while let Ok(Some(_)) = connection.recv().await {} });
+    let mut rates = 0.0;
+    for shard in ["1/2", "2/2"] {
+        let arguments =
+            ["-c", "3", "--rate", "30", "-d", "50ms", "--drain", "0s", "--shard", shard];
+        let ended = super::run(&[&[&url[..], "--json"], &arguments[..]].concat());
+        let results: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
+        rates += results["load"]["pacing"]["messages_per_s"].as_f64().unwrap();
+    }
+    assert!((rates - 30.0).abs() < 1e-9, "{rates}");
+}

@@ -1,0 +1,175 @@
+//! Servers that refuse, vanish, stand still, or answer nonsense.
+
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use towline::CloseCode;
+
+use super::servers::{send, server, sockets};
+use super::{bench, number, run};
+use crate::support::{Program, accept, read_head, read_to_end};
+
+#[test]
+fn a_server_that_is_not_there_is_counted() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = run(&[&format!("ws://{address}/"), "-c", "5", "--json"]);
+    ended.failed(3, &["refused"]);
+    let results: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
+    assert_eq!(number(&results["totals"]["failed"]), 5);
+    assert_eq!(number(&results["errors"]["refused"]["count"]), 5, "{results:#}");
+    // A storm does not become a busy loop.
+    let ended = run(&[&format!("ws://{address}/"), "-c", "5", "--json", "--scenario", "storm"]);
+    ended.failed(3, &["refused"]);
+}
+
+#[test]
+fn a_server_that_refuses_is_counted_by_its_status() {
+    let url = sockets(|mut stream| {
+        read_head(&mut stream);
+        send(&mut stream, b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+    });
+    let ended = run(&[&url, "-c", "4", "--json"]);
+    ended.failed(4, &["503"]);
+    let results: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
+    assert_eq!(number(&results["errors"]["http_503"]["count"]), 4, "{results:#}");
+}
+
+#[test]
+fn a_server_that_closes_half_of_its_connections_is_counted_by_the_code() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let url = server(move |mut connection| {
+        let is_odd = count.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+        async move {
+            if is_odd {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let _ = connection.close(CloseCode::INTERNAL_ERROR, "no room").await;
+            }
+            while let Ok(Some(_)) = connection.recv().await {}
+        }
+    });
+    let results = bench(1, &[&url, "-c", "10", "--scenario", "idle", "-d", "900ms"]);
+    assert_eq!(number(&results["totals"]["lost"]), 5, "{results:#}");
+    assert_eq!(number(&results["close_codes"]["1011"]), 5, "{results:#}");
+    let failures = &results["errors"]["closed_1011"];
+    assert_eq!(number(&failures["count"]), 5, "{results:#}");
+    assert!(failures["example"].as_str().unwrap().contains("no room"), "{results:#}");
+}
+
+#[test]
+fn a_server_that_never_answers_does_not_hold_the_run_up() {
+    let url =
+        server(|mut connection| async move { while let Ok(Some(_)) = connection.recv().await {} });
+    let results = bench(1, &[&url, "-c", "4", "-i", "3", "-d", "300ms", "--drain", "100ms"]);
+    // What was sent before the measured phase is not among them.
+    assert_eq!(number(&results["totals"]["messages_received"]), 0, "{results:#}");
+    let paced = ["-c", "4", "--rate", "200", "-d", "500ms", "--drain", "100ms"];
+    let results = bench(1, &[&[&url[..]], &paced[..]].concat());
+    let unanswered = number(&results["totals"]["unanswered"]);
+    assert!((50..=110).contains(&unanswered), "{results:#}");
+}
+
+#[test]
+fn a_server_that_reads_nothing_does_not_hold_the_run_up() {
+    let url = sockets(|mut stream| {
+        accept(&mut stream);
+        std::thread::sleep(Duration::from_secs(20));
+    });
+    for pacing in [&["-i", "50"][..], &["--rate", "2000"]] {
+        let arguments = [
+            "-c",
+            "2",
+            "-s",
+            "64KiB",
+            "-d",
+            "500ms",
+            "--drain",
+            "100ms",
+            "--close-timeout",
+            "200ms",
+        ];
+        let results = bench(1, &[&[&url[..]], &arguments[..], pacing].concat());
+        assert_eq!(number(&results["totals"]["messages_received"]), 0, "{results:#}");
+        assert_eq!(number(&results["totals"]["opened"]), 2, "{results:#}");
+    }
+}
+
+#[test]
+fn nonsense_and_a_cut_connection_are_told_apart() {
+    for (bytes, kind) in [
+        (&b"\xff\xff\xff\xff"[..], "peer_violation"),
+        (&b"\x81\x05hel"[..], "lost"),
+        (&b"\x88\x02\x03\xe9"[..], "closed_1001"),
+    ] {
+        let url = sockets(move |mut stream| {
+            accept(&mut stream);
+            std::thread::sleep(Duration::from_millis(100));
+            send(&mut stream, bytes);
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            read_to_end(stream);
+        });
+        // It ends when all connections are lost, long before the ten seconds.
+        let results = bench(1, &[&url, "-c", "3"]);
+        assert_eq!(number(&results["errors"][kind]["count"]), 3, "{kind} in {results:#}");
+        assert_eq!(number(&results["totals"]["lost"]), 3, "{results:#}");
+        assert!(results["elapsed_s"].as_f64().unwrap() < 9.0, "{results:#}");
+    }
+}
+
+#[test]
+fn another_answer_than_the_message_is_an_error_unless_any_will_do() {
+    let url = server(|mut connection| async move {
+        connection.send("welcome").await.unwrap();
+        while let Ok(Some(message)) = connection.recv().await {
+            let _ = connection.send(message.as_text().unwrap().to_uppercase()).await;
+        }
+    });
+    let arguments = ["-c", "2", "-n", "40", "-m", "ahoy", "--skip", "1"];
+    let results = bench(1, &[&[&url[..]], &arguments[..]].concat());
+    assert_eq!(number(&results["totals"]["mismatched"]), 40, "{results:#}");
+    let example = results["errors"]["mismatch"]["example"].as_str().unwrap();
+    assert!(example.contains("ahoy") && example.contains("AHOY"), "{example}");
+    let results = bench(0, &[&[&url[..]], &arguments[..], &["--any-answer"]].concat());
+    assert_eq!(number(&results["latencies"]["count"]), 40, "{results:#}");
+}
+
+#[test]
+fn ctrl_c_ends_the_run_early_and_reports() {
+    let (begun, began) = mpsc::channel();
+    let url = server(move |mut connection| {
+        begun.send(()).unwrap();
+        async move {
+            while let Ok(Some(message)) = connection.recv().await {
+                let _ = connection.send(message).await;
+            }
+        }
+    });
+    let program = Program::start(&["bench", &url, "-c", "2", "-d", "10m"]);
+    began.recv().unwrap();
+    began.recv().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    program.signal("INT");
+    let ended = program.end();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.text().contains("ended early") && ended.text().contains("p99.9"), "{ended:?}");
+}
+
+#[test]
+fn ctrl_c_ends_a_ramp() {
+    let (begun, began) = mpsc::channel();
+    let url = server(move |mut connection| {
+        let begun = begun.clone();
+        async move {
+            while let Ok(Some(_)) = connection.recv().await {
+                begun.send(()).unwrap();
+            }
+        }
+    });
+    let program = Program::start(&["bench", &url, "-c", "1000", "--ramp", "60m", "--drain", "0s"]);
+    began.recv().unwrap();
+    program.signal("TERM");
+    let ended = program.end();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.text().contains("1 opened, 0 failed"), "{ended:?}");
+}

@@ -1,0 +1,95 @@
+//! Follows the tutorial in an empty directory, with the libraries of this checkout, and on free ports.
+
+use std::ffi::OsString;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::book::plan::Action;
+use crate::book::reader::{Reader, Setting};
+use crate::workspace::{Workspace, cargo};
+
+/// The programs that the page runs, besides cargo and towline.
+const PROGRAMS: [&str; 3] = ["curl", "nginx", "openssl"];
+
+/// The ports on the page.
+const PORTS: [&str; 2] = ["9001", "8443"];
+
+/// Returns a program that the page runs and this machine lacks.
+pub(crate) fn lacks() -> Option<&'static str> {
+    let directories: Vec<_> = std::env::split_paths(&path(None)).collect();
+    let has = |name: &&str| directories.iter().any(|directory| directory.join(name).is_file());
+    PROGRAMS.into_iter().find(|name| !has(name))
+}
+
+/// Does what the page says.
+pub(crate) fn run(workspace: &Workspace, actions: &[Action]) -> Result<()> {
+    build_program(workspace)?;
+    let directory = Directory::new()?;
+    Reader::new(setting(workspace)?, directory.0.clone()).follow(actions)
+}
+
+/// The client on the page.
+fn build_program(workspace: &Workspace) -> Result<()> {
+    let mut command = Command::new(cargo());
+    command.current_dir(&workspace.root);
+    command.args(["build", "--package", "towline-cli", "--all-features"]);
+    if !command.status().context("cannot run cargo")?.success() {
+        bail!("the program does not build");
+    }
+    Ok(())
+}
+
+fn setting(workspace: &Workspace) -> Result<Setting> {
+    let published = workspace.members().filter(|member| member.is_published());
+    let packages = published.map(|member| (member.name.clone(), member.directory().to_owned()));
+    let target = &workspace.target_directory;
+    let environment: [(&str, OsString); 5] = [
+        ("PATH", path(Some(&target.join("debug")))),
+        ("CARGO_TARGET_DIR", target.join("tutorial").into()),
+        ("CARGO_NET_OFFLINE", "true".into()),
+        ("CARGO_PROFILE_DEV_DEBUG", "line-tables-only".into()),
+        ("CARGO_TERM_COLOR", "never".into()),
+    ];
+    Ok(Setting {
+        packages: packages.collect(),
+        lock: Some(workspace.root.join("Cargo.lock")),
+        ports: PORTS.map(str::to_owned).into_iter().zip(free_ports()?).collect(),
+        environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
+    })
+}
+
+/// A directory that is removed at the end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Result<Self> {
+        // Not in the workspace, since cargo would look for the package there.
+        let path = std::env::temp_dir().join(format!("towline-tutorial-{}", std::process::id()));
+        fs::create_dir(&path).with_context(|| format!("cannot make {path:?}"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// `PATH`, with this directory in front, and with that of servers, which Debian shows to root only.
+fn path(first: Option<&Path>) -> OsString {
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let first = first.map(Path::to_owned).into_iter();
+    let all = first.chain(std::env::split_paths(&usual)).chain(["/usr/sbin".into()]);
+    std::env::join_paths(all).unwrap_or(usual)
+}
+
+fn free_ports() -> Result<[String; 2]> {
+    let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let [first, second] = listeners.map(|listener| listener.local_addr());
+    Ok([first?.port().to_string(), second?.port().to_string()])
+}
