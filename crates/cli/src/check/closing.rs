@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use towline::CloseCode;
 
 use crate::check::doctor::{Doctor, Trouble};
-use crate::check::finding::{Finding, Level};
+use crate::check::finding::{Finding, Level, milliseconds};
 use crate::check::talk::{End, Reaction};
 
 /// The codes that a client may close with; the last one is none.
@@ -40,7 +40,7 @@ pub(crate) async fn closes(doctor: &mut Doctor) {
         let mut seen = format!("{}: {}", codes.join(", "), outcome.seen);
         let mut values = json!({ "codes": codes });
         if outcome.level == Level::Ok {
-            let milliseconds = slowest.as_secs_f64() * 1000.0;
+            let milliseconds = milliseconds(slowest);
             seen += &format!(", within {milliseconds:.1} ms");
             values["max_ms"] = json!(milliseconds);
         }
@@ -125,7 +125,7 @@ async fn half(doctor: &mut Doctor) -> Result<Finding, Trouble> {
     let finding = match reaction.end {
         Some(End::Eof | End::Reset) => Finding::ok(
             "half-open",
-            format!("a client that ends TCP without a close frame is let go, after {:.1} ms", took.as_secs_f64() * 1000.0),
+            format!("a client that ends TCP without a close frame is let go, after {:.1} ms", milliseconds(took)),
         ),
         _ => Finding::warning("half-open", format!("a client that ended TCP is still held after {step:?}"))
             .advice("such connections pile up until a keepalive ping fails: end a connection when its read half ends"),

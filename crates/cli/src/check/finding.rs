@@ -1,5 +1,7 @@
 //! What a check found: a line of the report.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 /// How good it is. The order is that of the verdict: the worst line decides.
@@ -99,4 +101,9 @@ impl Finding {
         }
         line
     }
+}
+
+/// A time in milliseconds, to the microsecond.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use towline::Opcode;
 
 use crate::check::doctor::{Doctor, Habit};
-use crate::check::finding::Finding;
+use crate::check::finding::{Finding, milliseconds};
 use crate::check::frames::{CONTINUATION, FIN, PING, TEXT, masked};
 use crate::check::talk::{End, Reaction, Talk};
 
@@ -75,12 +75,11 @@ async fn pings(talk: &mut Talk) -> Finding {
     }
     times.truncate(PINGS.into());
     times.sort();
-    let milliseconds = |time: &Duration| time.as_secs_f64() * 1000.0;
     let (Some(least), Some(most)) = (times.first(), times.last()) else {
         return Finding::unseen("ping", "no ping was sent");
     };
-    let median = milliseconds(&times[times.len() / 2]);
-    let (least, most) = (milliseconds(least), milliseconds(most));
+    let median = milliseconds(times[times.len() / 2]);
+    let (least, most) = (milliseconds(*least), milliseconds(*most));
     Finding::ok("ping", format!("pongs with the same payload; round trip {median:.2} ms (median; {least:.2} to {most:.2} ms)"))
         .rfc(rfc)
         .values(json!({ "min_ms": least, "median_ms": median, "max_ms": most }))

@@ -8,7 +8,7 @@ use towline::{ErrorKind, TlsInfo};
 
 use crate::certificate::Certificate;
 use crate::check::doctor::Doctor;
-use crate::check::finding::Finding;
+use crate::check::finding::{Finding, milliseconds};
 use crate::check::report::counted;
 use crate::check::way::NoWay;
 use crate::exit::Exit;
@@ -89,7 +89,7 @@ async fn tcp(doctor: &mut Doctor, addresses: &[std::net::SocketAddr]) -> Result<
         ));
         return Err(last);
     }
-    let milliseconds = fastest.unwrap_or_default().as_secs_f64() * 1000.0;
+    let milliseconds = milliseconds(fastest.unwrap_or_default());
     let count = good.len();
     let finding = match bad.is_empty() {
         true => Finding::ok(
