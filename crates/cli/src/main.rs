@@ -25,12 +25,22 @@ mod connect;
 
 mod bench;
 
+mod completions;
+
+mod manual;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
+
+/// Commands that can be tried, for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  towline
+  towline connect ws://127.0.0.1:9001/";
 
 /// Use WebSockets by hand: an echo server with a console for the browser, and a client for the
 /// terminal and for scripts.
@@ -38,7 +48,7 @@ use crate::exit::{Exit, Failure};
 /// Without a command it runs `towline serve`, with the same options: `towline --listen
 /// 127.0.0.1:8080`.
 #[derive(Debug, Parser)]
-#[command(name = "towline", version)]
+#[command(name = "towline", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -49,6 +59,8 @@ enum Command {
     Serve(serve::Options),
     Connect(connect::Options),
     Bench(Box<bench::Options>),
+    Completions(completions::Options),
+    Man(manual::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +69,8 @@ fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
         Some(Command::Bench(options)) => bench(*options),
+        Some(Command::Completions(options)) => completions::run(&options, Arguments::command()),
+        Some(Command::Man(options)) => manual::run(&options, Arguments::command()),
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     match outcome {

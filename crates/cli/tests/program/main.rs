@@ -7,6 +7,17 @@ mod support;
 
 mod serve;
 
+mod modes;
+
+#[cfg(unix)]
+mod exec;
+
+mod backends;
+
+mod files;
+
+mod live;
+
 mod topics;
 
 mod metrics;
@@ -22,3 +33,18 @@ mod certificates;
 mod tls;
 
 mod proxies;
+
+mod recordings;
+
+mod scripts;
+
+mod packaging;
+
+#[cfg(unix)]
+mod help;
+
+#[cfg(unix)]
+mod screen;
+
+#[cfg(unix)]
+mod terminal;

@@ -101,7 +101,8 @@ impl Settings {
             http_version: Some(response.version()),
             request: Requested::new(opening.target().resource(), data),
         };
-        let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
+        let url = url(opening.target()).parse().ok();
+        let answered = Answered { url, proxy, request: opening.request().clone(), response };
         let response = Some(Box::new(answered));
         let established = Established { stream, early, info, response };
         span.in_scope(|| Connection::establish(established, &self.config, None))

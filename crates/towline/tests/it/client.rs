@@ -52,6 +52,15 @@ async fn the_request_says_what_was_asked_for() {
     assert_eq!(connection.protocol(), Some("chat.v1"));
     assert_eq!(connection.role(), Role::Client);
     assert_eq!(connection.response().unwrap().headers()["x-hi"], "1");
+    let sent = connection.request().unwrap();
+    assert_eq!(sent.uri().path_and_query().unwrap(), "/feed?a=b");
+    assert_eq!(
+        sent.headers().len(),
+        request.lines().skip(1).filter(|line| line.contains(':')).count()
+    );
+    for (name, value) in sent.headers() {
+        assert_eq!(header(name.as_str()), value.to_str().ok(), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -256,6 +256,11 @@ mod tests {
                 other(|r| r.load.protocols = vec!["chat".to_owned()]),
                 "the subprotocol is none and chat",
             ),
+            (
+                other(|r| r.load.connections = 62),
+                "connections are 60 and 62, which are no even parts",
+            ),
+            (other(|r| r.load.messages = Some(9)), "messages are 0 and 9"),
             (other(|r| r.started = "2026-03-02T12:00:00Z".to_owned()), "not run at the same time"),
             (other(|r| r.started = "noon".to_owned()), "\"noon\" in 2.json is no time"),
             (
@@ -270,6 +275,10 @@ mod tests {
             assert!(message.contains(difference), "{difference:?} is not in {message:?}");
         }
         assert!(other(|r| r.shard = None).starts_with("2.json is a whole run"));
+        let open = |messages_per_s| Pacing::Open { messages_per_s };
+        let mut shards = shards.clone();
+        (shards[0].load.pacing, shards[1].load.pacing) = (open(600.0), open(900.0));
+        assert!(refusal(shards).contains("the rate of a connection is 10.000/s and 15.000/s"));
     }
 
     #[test]
