@@ -24,6 +24,19 @@ Exit codes:
   124  timed out: --connect-timeout or --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
+/// The exit codes of `check`, for `--help`.
+pub(crate) const CHECK_CODES: &str = "\
+Exit codes:
+  0    no fault; also with warnings, unless --strict is given
+  1    warnings and no fault, with --strict
+  2    wrong usage: an option, its file, the URL, or a variable that names a proxy
+  3    no connection: the host is unknown, refuses or can't be reached, or the proxy refuses
+  4    the handshake was refused, or the response is not a WebSocket handshake
+  5    at least one fault
+  6    TLS failed: a certificate is not accepted, or one end does not speak TLS
+  124  timed out: no answer within --step-timeout, or no time for some checks within --timeout
+  130  interrupted by Ctrl-C or SIGTERM";
+
 /// The exit codes of `bench`, for `--help`.
 pub(crate) const BENCH_CODES: &str = "\
 Exit codes:

@@ -28,6 +28,8 @@ mod bench;
 
 mod reconnect;
 
+mod flawed;
+
 mod certificates;
 
 mod tls;
@@ -46,5 +48,6 @@ mod help;
 #[cfg(unix)]
 mod screen;
 
+mod check;
 #[cfg(unix)]
 mod terminal;

@@ -147,7 +147,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::bench::results::{Pacing, Phase, Shard};
+    use crate::bench::results::{Pacing, Phase, Scenario, Shard};
     use crate::bench::sample;
 
     fn files(shards: Vec<Results>) -> Vec<Stored> {
@@ -214,6 +214,20 @@ mod tests {
         let whole = &whole.intervals[10];
         assert_eq!(middle.phase, Phase::Measured);
         assert!(middle.messages_received.abs_diff(whole.messages_received) < 2_000);
+    }
+
+    #[test]
+    fn the_rate_of_a_broadcast_is_that_of_its_publisher() {
+        let (_, mut shards) = sample::divided(5, 3);
+        for results in &mut shards {
+            results.load.scenario = Scenario::Broadcast;
+            results.load.pacing = Pacing::Open { messages_per_s: 100.0 };
+            results.load.messages = Some(500);
+        }
+        shards[2].load.connections += 1;
+        let load = merge(&files(shards)).unwrap().load;
+        assert_eq!(load.pacing, Pacing::Open { messages_per_s: 100.0 });
+        assert_eq!((load.messages, load.connections), (Some(500), 181));
     }
 
     #[test]

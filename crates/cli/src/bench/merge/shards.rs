@@ -135,6 +135,7 @@ fn parts(a: &Load, b: &Load) -> Option<String> {
 #[expect(clippy::cast_precision_loss, reason = "rates are compared with less precision")]
 fn rate_of_connection(load: &Load) -> f64 {
     match load.pacing {
+        Pacing::Open { messages_per_s } if load.scenario == Scenario::Broadcast => messages_per_s,
         Pacing::Open { messages_per_s } => messages_per_s / load.connections.max(1) as f64,
         _ => 0.0,
     }
@@ -156,9 +157,13 @@ pub(crate) fn whole_load(shards: &[&Results]) -> Option<Load> {
     let sum = |part: fn(&Load) -> u64| loads().map(part).fold(0, u64::saturating_add);
     whole.connections = sum(|load| load.connections);
     whole.threads = sum(|load| load.threads);
-    whole.messages = whole.messages.map(|_| sum(|load| load.messages.unwrap_or_default()));
     // A mean, as each of them is.
     whole.payload.bytes = sum(|load| load.payload.bytes) / (shards.len() as u64).max(1);
+    if whole.scenario == Scenario::Broadcast {
+        // One of them publishes, at the whole rate.
+        return Some(whole);
+    }
+    whole.messages = whole.messages.map(|_| sum(|load| load.messages.unwrap_or_default()));
     if let Pacing::Open { messages_per_s } = &mut whole.pacing {
         let rate_of = |load: &Load| match load.pacing {
             Pacing::Open { messages_per_s } => messages_per_s,

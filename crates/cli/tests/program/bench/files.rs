@@ -7,7 +7,7 @@ use serde_json::Value;
 use towline::CloseCode;
 
 use super::servers::server;
-use super::{counted, number, run};
+use super::{bench, counted, number, run};
 use crate::support::Serve;
 
 /// A directory that ends with the test.
@@ -128,6 +128,20 @@ fn shards_of_a_run_are_added_up() {
     // What was added up is a whole run.
     let ended = run(&["--merge", &directory.file("all.json")]);
     assert!(ended.text().contains("100 messages"), "{ended:?}");
+}
+
+#[test]
+fn the_first_shard_of_a_broadcast_publishes_all_of_it() {
+    let server = Serve::start(&["--mode", "topics"]);
+    let topic =
+        ["--on-open", r#"{"subscribe":"a"}"#, "-m", r#"{"publish":"a","data":"{{stamp}}"}"#];
+    let load =
+        ["--protocol", "towline.topics.v1", "--scenario", "broadcast", "-c", "6", "-n", "40"];
+    let shard = ["--rate", "500", "--shard", "1/2"];
+    let results = bench(0, &[&[&server.url()[..]], &topic[..], &load[..], &shard[..]].concat());
+    assert_eq!(results["load"]["pacing"]["messages_per_s"], 500.0, "{results:#}");
+    assert_eq!(number(&results["totals"]["messages_sent"]), 40, "{results:#}");
+    assert_eq!(number(&results["totals"]["messages_received"]), 80, "{results:#}");
 }
 
 #[test]
