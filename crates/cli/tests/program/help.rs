@@ -57,6 +57,12 @@ impl Stage {
         fs::copy(&authority.file, directory.join("root.pem")).unwrap();
         fs::copy(&signed.cert, directory.join("server.pem")).unwrap();
         fs::copy(&signed.key, directory.join("server.key")).unwrap();
+        for site in ["site", "novnc"] {
+            fs::create_dir_all(directory.join(site)).unwrap();
+        }
+        fs::write(directory.join("answer.py"), "import sys\nprint(len(sys.stdin.read()))\n")
+            .unwrap();
+        fs::write(directory.join("app.log"), "started\n").unwrap();
         fs::write(directory.join("photo.jpg"), vec![0xff; 100_000]).unwrap();
         fs::write(directory.join("subscriptions.txt"), "{\"subscribe\":\"a\"}\n").unwrap();
         let program = directory.join("bin/towline");
@@ -84,6 +90,7 @@ impl Stage {
             ("wss://localhost:9001", format!("wss://{secure}")),
             ("wss://example.com", format!("wss://{secure}")),
             ("127.0.0.1:3128", self.proxy.to_string()),
+            ("--metrics", "--metrics 127.0.0.1:0".to_owned()),
         ] {
             example = example.replace(there, &here);
         }
@@ -164,10 +171,12 @@ fn on_a_free_port(example: &str) -> String {
         is_address = word == "--listen";
         example = if example.is_empty() { word.to_owned() } else { format!("{example} {word}") };
     }
-    match example.contains("--listen") {
-        true => example,
-        false => format!("{example} --listen 127.0.0.1:0"),
+    if example.contains("--listen") {
+        return example;
     }
+    // Not at the end: what follows --exec is a command.
+    let rest = example.strip_prefix("towline serve").or_else(|| example.strip_prefix("towline"));
+    format!("towline serve --listen 127.0.0.1:0{}", rest.unwrap_or_default())
 }
 
 /// An HTTP proxy that lets every client through.
