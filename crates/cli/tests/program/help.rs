@@ -57,14 +57,14 @@ impl Stage {
         fs::copy(&authority.file, directory.join("root.pem")).unwrap();
         fs::copy(&signed.cert, directory.join("server.pem")).unwrap();
         fs::copy(&signed.key, directory.join("server.key")).unwrap();
+        for site in ["site", "novnc"] {
+            fs::create_dir_all(directory.join(site)).unwrap();
+        }
+        fs::write(directory.join("answer.py"), "import sys\nprint(len(sys.stdin.read()))\n")
+            .unwrap();
+        fs::write(directory.join("app.log"), "started\n").unwrap();
         fs::write(directory.join("photo.jpg"), vec![0xff; 100_000]).unwrap();
         fs::write(directory.join("subscriptions.txt"), "{\"subscribe\":\"a\"}\n").unwrap();
-        for site in ["site", "novnc"] {
-            fs::create_dir(directory.join(site)).unwrap();
-        }
-        fs::write(directory.join("answer.py"), "import sys\nfor line in sys.stdin: print(line)\n")
-            .unwrap();
-        fs::write(directory.join("app.log"), "").unwrap();
         let program = directory.join("bin/towline");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_towline"), program).unwrap();
         Self {
@@ -90,6 +90,7 @@ impl Stage {
             ("wss://localhost:9001", format!("wss://{secure}")),
             ("wss://example.com", format!("wss://{secure}")),
             ("127.0.0.1:3128", self.proxy.to_string()),
+            ("--metrics", "--metrics 127.0.0.1:0".to_owned()),
         ] {
             example = example.replace(there, &here);
         }
@@ -173,11 +174,9 @@ fn on_a_free_port(example: &str) -> String {
     if example.contains("--listen") {
         return example;
     }
-    // What follows `--exec` is another command's.
-    match example.strip_prefix("towline serve") {
-        Some(options) => format!("towline serve --listen 127.0.0.1:0{options}"),
-        None => format!("{example} --listen 127.0.0.1:0"),
-    }
+    // Not at the end: what follows --exec is a command.
+    let rest = example.strip_prefix("towline serve").or_else(|| example.strip_prefix("towline"));
+    format!("towline serve --listen 127.0.0.1:0{}", rest.unwrap_or_default())
 }
 
 /// An HTTP proxy that lets every client through.
