@@ -1,56 +1,14 @@
-//! The example of a host on blocking sockets, over loopback.
+//! What a host on blocking streams uses.
 
 #![allow(clippy::unwrap_used)]
-#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "a host has a clock")]
 
-#[path = "../examples/blocking.rs"]
-#[allow(dead_code, reason = "its `main`")]
-mod blocking;
+use std::io;
+use std::time::Duration;
 
-use std::net::TcpListener;
-use std::time::{Duration, Instant};
-use std::{io, thread};
-
-use towline_kit::event::{self, close_frame};
+use towline_kit::event;
 use towline_kit::frame;
 use towline_proto::handshake::{HeadLimits, parse_request, read_head};
-use towline_proto::{
-    CloseCause, CloseCode, Config, Connection, Incoming, Initiator, Message, ReadBuffer, Role,
-};
-
-use blocking::{Socket, echo};
-
-#[test]
-fn a_client_and_an_echo_on_blocking_sockets() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let server =
-        thread::spawn(move || echo(Socket::accept(listener.accept().unwrap().0).unwrap()).unwrap());
-    let mut client = Socket::connect(&address).unwrap();
-    let long = vec![7; 1_000_000];
-
-    let session = client.connection.session();
-    session.send("ship ahoy").unwrap();
-    session.ping("are you there".into()).unwrap();
-    let heard = [client.receive().unwrap().unwrap(), client.receive().unwrap().unwrap()];
-    // A pong passes messages that are not frames yet.
-    assert!(heard.contains(&event::text("ship ahoy")), "{heard:?}");
-    assert!(heard.contains(&event::pong("are you there")), "{heard:?}");
-    client.connection.session().send(Message::binary(long.clone())).unwrap();
-    assert_eq!(client.receive().unwrap(), Some(event::binary(long)));
-
-    let farewell = close_frame(CloseCode::NORMAL, "done");
-    client.connection.session().close(Instant::now(), farewell.clone()).unwrap();
-    assert_eq!(client.receive().unwrap(), Some(event::close(CloseCode::NORMAL, "")));
-    assert_eq!(client.receive().unwrap(), None);
-    let closed = client.connection.session().closed().unwrap();
-    assert!(closed.is_clean());
-    assert_eq!((closed.initiator(), closed.sent()), (Initiator::Local, Some(&farewell)));
-    let mut server = server.join().unwrap();
-    let closed = server.connection.session().closed().unwrap();
-    assert!(closed.is_clean());
-    assert_eq!((closed.initiator(), closed.received()), (Initiator::Remote, Some(&farewell)));
-}
+use towline_proto::{CloseCause, Config, Connection, Incoming, ReadBuffer, Role};
 
 #[test]
 fn a_long_payload_is_read_from_a_stream_straight_to_its_place() {

@@ -35,7 +35,7 @@ pub(crate) const STEPS: [Step; 11] = [
         slow: false,
         run: threads,
     },
-    Step { name: "examples", about: "the examples build", slow: false, run: examples },
+    Step { name: "examples", about: "the examples build and run", slow: false, run: examples },
     Step {
         name: "licences",
         about: "every dependency's licence is allowed",
@@ -107,8 +107,21 @@ fn threads(context: &Context) -> Result<Outcome> {
     run(command.env("RUSTFLAGS", "--cfg shuttle"))
 }
 
+/// Their tests are among those of the step `tests` as well. Here they can be run alone.
 fn examples(context: &Context) -> Result<Outcome> {
-    run(&mut context.cargo(&["build", "--workspace", "--all-features", "--examples"]))
+    let whole = ["--workspace", "--all-features"];
+    for mut command in [
+        context.cargo(&["build", "--examples", whole[0], whole[1]]),
+        context.cargo(&["test", "--test", "examples", "--bin", "rooms", whole[0], whole[1]]),
+        // As a user builds them.
+        context.cargo(&["check", "--package", "towline-examples"]),
+    ] {
+        let outcome = run(&mut command)?;
+        if !matches!(outcome, Outcome::Passed) {
+            return Ok(outcome);
+        }
+    }
+    Ok(Outcome::Passed)
 }
 
 fn licences(context: &Context) -> Result<Outcome> {

@@ -100,7 +100,7 @@ pub(crate) struct Options {
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) messages: Option<u64>,
 
-    /// How long to wait at the end for answers that are missing
+    /// How long to wait for answers that are missing: at the end, and with --messages whenever none come
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) drain: Duration,
 

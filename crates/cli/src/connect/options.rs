@@ -205,15 +205,7 @@ impl Options {
         if let Some(origin) = &self.origin {
             client = client.origin(origin);
         }
-        for (index, text) in self.header.iter().enumerate() {
-            let (name, value) = header(text).map_err(|why| {
-                let which = if self.header.len() > 1 {
-                    format!(" (no. {})", index + 1)
-                } else {
-                    String::new()
-                };
-                Failure::new(Exit::Usage, format!("--header{which}: {why}"))
-            })?;
+        for (name, value) in headers(&self.header)? {
             client = client.header(name, value);
         }
         self.network.apply(client)
@@ -328,6 +320,18 @@ pub(crate) fn http_version(text: &str) -> Result<HttpVersion, String> {
 pub(crate) fn protocol(text: &str) -> Result<String, String> {
     towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
+}
+
+/// Parses the values of `--header`.
+pub(crate) fn headers(texts: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let read = |(index, text): (usize, &String)| {
+        header(text).map_err(|why| {
+            let which =
+                if texts.len() > 1 { format!(" (no. {})", index + 1) } else { String::new() };
+            Failure::new(Exit::Usage, format!("--header{which}: {why}"))
+        })
+    };
+    texts.iter().enumerate().map(read).collect()
 }
 
 /// Parses a header. The error does not show the text, which may be a password.

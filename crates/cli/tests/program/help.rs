@@ -59,6 +59,12 @@ impl Stage {
         fs::copy(&signed.key, directory.join("server.key")).unwrap();
         fs::write(directory.join("photo.jpg"), vec![0xff; 100_000]).unwrap();
         fs::write(directory.join("subscriptions.txt"), "{\"subscribe\":\"a\"}\n").unwrap();
+        for site in ["site", "novnc"] {
+            fs::create_dir(directory.join(site)).unwrap();
+        }
+        fs::write(directory.join("answer.py"), "import sys\nfor line in sys.stdin: print(line)\n")
+            .unwrap();
+        fs::write(directory.join("app.log"), "").unwrap();
         let program = directory.join("bin/towline");
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_towline"), program).unwrap();
         Self {
@@ -164,9 +170,13 @@ fn on_a_free_port(example: &str) -> String {
         is_address = word == "--listen";
         example = if example.is_empty() { word.to_owned() } else { format!("{example} {word}") };
     }
-    match example.contains("--listen") {
-        true => example,
-        false => format!("{example} --listen 127.0.0.1:0"),
+    if example.contains("--listen") {
+        return example;
+    }
+    // What follows `--exec` is another command's.
+    match example.strip_prefix("towline serve") {
+        Some(options) => format!("towline serve --listen 127.0.0.1:0{options}"),
+        None => format!("{example} --listen 127.0.0.1:0"),
     }
 }
 

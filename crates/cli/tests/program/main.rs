@@ -7,6 +7,17 @@ mod support;
 
 mod serve;
 
+mod modes;
+
+#[cfg(unix)]
+mod exec;
+
+mod backends;
+
+mod files;
+
+mod live;
+
 mod topics;
 
 mod metrics;
@@ -16,6 +27,8 @@ mod connect;
 mod bench;
 
 mod reconnect;
+
+mod flawed;
 
 mod certificates;
 
@@ -35,5 +48,6 @@ mod help;
 #[cfg(unix)]
 mod screen;
 
+mod check;
 #[cfg(unix)]
 mod terminal;

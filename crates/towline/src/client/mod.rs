@@ -232,6 +232,15 @@ impl Client {
     /// Sets whether a connection keeps the request of its handshake, for
     /// [`Connection::request`](crate::Connection::request). It takes about 1 KiB for each connection.
     /// Default: off.
+    ///
+    /// ```no_run
+    /// # async fn example() -> towline::Result<()> {
+    /// let client = towline::Client::new().keep_request(true);
+    /// let connection = client.connect("ws://localhost:9001/").await?;
+    /// println!("{:?}", connection.request());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keep_request(mut self, on: bool) -> Self {
         self.settings().keep_request = on;
         self
