@@ -199,6 +199,7 @@ impl Options {
         let mut client = Client::new()
             .config(config)
             .connect_timeout(self.connect_timeout)
+            .keep_request(self.verbose || self.json)
             .http_version(self.http_version)
             .protocols(self.protocols());
         if let Some(origin) = &self.origin {

@@ -102,7 +102,8 @@ impl Settings {
             request: Requested::new(opening.target().resource(), data),
         };
         let url = url(opening.target()).parse().ok();
-        let answered = Answered { url, proxy, request: opening.request().clone(), response };
+        let request = self.keep_request.then(|| Box::new(opening.request().clone()));
+        let answered = Answered { url, proxy, request, response };
         let response = Some(Box::new(answered));
         let established = Established { stream, early, info, response };
         span.in_scope(|| Connection::establish(established, &self.config, None))

@@ -119,6 +119,7 @@ pub(crate) struct Answered {
     pub(crate) url: Option<Uri>,
     /// The proxy's URL, without user and password.
     pub(crate) proxy: Option<String>,
-    pub(crate) request: Request<()>,
+    /// If the client keeps it.
+    pub(crate) request: Option<Box<Request<()>>>,
     pub(crate) response: Response<()>,
 }

@@ -537,10 +537,10 @@ impl Connection {
         self.info().tls.as_deref()
     }
 
-    /// Returns the request of the handshake as it was sent, on a client's connection, after
-    /// [redirects](crate::Client::follow_redirects). Its headers can have credentials.
+    /// Returns the request of the handshake as it was sent, after redirects, on the connection of a client
+    /// that [keeps it](crate::Client::keep_request). Its headers can have credentials.
     pub fn request(&self) -> Option<&http::Request<()>> {
-        self.response.as_deref().map(|answered| &answered.request)
+        self.response.as_deref().and_then(|answered| answered.request.as_deref())
     }
 
     /// Returns the server's response to the handshake, on a client's connection.

@@ -37,7 +37,8 @@ async fn the_request_says_what_was_asked_for() {
     let client = Client::new()
         .protocols(["chat.v2", "chat.v1"])
         .origin("https://app.example")
-        .header("authorization", "Bearer x");
+        .header("authorization", "Bearer x")
+        .keep_request(true);
     let (connection, request, _far) = answered(client, |request| {
         accepts(request, "Sec-WebSocket-Protocol: chat.v1\r\nX-Hi: 1\r\n")
     })
