@@ -70,7 +70,16 @@ impl Stage {
         Self {
             echo: Serve::start(&[]),
             topics: Serve::start(&["--mode", "topics"]),
-            secure: Serve::start_secure(&["--tls-cert", &signed.cert, "--tls-key", &signed.key]),
+            secure: Serve::start_secure(&[
+                "--tls-cert",
+                &signed.cert,
+                "--tls-key",
+                &signed.key,
+                "--protocol",
+                "any",
+                "--origin",
+                "https://example.com",
+            ]),
             proxy: proxy(),
             root: authority.file.clone(),
             directory,
@@ -88,6 +97,7 @@ impl Stage {
             ("ws://127.0.0.1:9001", format!("ws://{}", self.echo.address)),
             ("ws://127.0.0.1:9002", format!("ws://{}", self.topics.address)),
             ("wss://localhost:9001", format!("wss://{secure}")),
+            ("wss://staging.example.com", format!("wss://{secure}")),
             ("wss://example.com", format!("wss://{secure}")),
             ("127.0.0.1:3128", self.proxy.to_string()),
         ] {
