@@ -1,6 +1,8 @@
 //! `towline serve`: a server that echoes, or does something else with messages, with a console for the
 //! browser.
 
+mod pages;
+
 mod tls;
 
 mod listening;
