@@ -16,6 +16,8 @@ mod clock;
 
 mod printer;
 
+mod secrets;
+
 mod recording;
 
 mod recorder;
