@@ -4,6 +4,8 @@ mod screen;
 
 mod json;
 
+mod canonical;
+
 mod fold;
 
 mod binary;
