@@ -175,10 +175,8 @@ impl Console {
                 None => return plain(StatusCode::BAD_REQUEST, "There is no such order (sort).\n"),
             },
         };
-        // With many connections it takes long.
-        let (live, mode) = (self.live.clone(), self.board.mode());
-        let list = tokio::task::spawn_blocking(move || live.json(mode, order)).await;
-        list.map_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "No list.\n"), json)
+        let list = self.live.json(self.board.mode(), order).await;
+        list.map_or_else(|| plain(StatusCode::INTERNAL_SERVER_ERROR, "No list.\n"), json)
     }
 
     fn close<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::sync::Semaphore;
 
 use crate::exit::{Exit, Failure};
 use crate::quantity::{duration, size};
@@ -43,8 +44,8 @@ pub(crate) struct Handling {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) connect_timeout: Duration,
 
-    /// Run this command for each connection: a text message is a line of its input, a line of its
-    /// output is a text message. No shell is involved. All that follows is the command, so this is the
+    /// Run this command for each connection: a text message is a line of its input, or several if it has
+    /// line breaks; a line of its output is a text message. No shell is involved. All that follows is the command, so this is the
     /// last option
     #[arg(
         long,
@@ -71,7 +72,7 @@ pub(crate) struct Handling {
     exec_grace: Duration,
 
     /// With --exec, the most commands that run at a time; more connections get 503
-    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = above_zero)]
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = processes)]
     max_processes: NonZeroUsize,
 
     /// With --exec, the longest line of a command's output
@@ -164,6 +165,14 @@ impl Handling {
     }
 }
 
+fn processes(text: &str) -> Result<NonZeroUsize, String> {
+    let processes = above_zero(text)?;
+    match processes.get() <= Semaphore::MAX_PERMITS {
+        true => Ok(processes),
+        false => Err(format!("write a whole number up to {}", Semaphore::MAX_PERMITS)),
+    }
+}
+
 fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "write a whole number above zero, such as 4".to_owned())
 }
@@ -211,6 +220,7 @@ mod tests {
             &["--proxy=127.0.0.1:1"],
             &["--exec-env=A-B", "--exec", "cat"],
             &["--max-processes=0", "--exec", "cat"],
+            &["--max-processes=18446744073709551615", "--exec", "cat"],
             &["--console=nobody"],
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line:?}");

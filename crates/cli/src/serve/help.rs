@@ -2,7 +2,8 @@
 
 /// How the modes are used.
 pub(crate) const DETAILS: &str = "\
-Commands of --exec get an empty environment, except for the variables that --exec-env lists and
+Commands of --exec have these variables of this program: PATH, HOME, USER, LOGNAME, SHELL, LANG,
+LC_ALL, LC_CTYPE, TZ, TMPDIR, and those of --exec-env. About the connection, they have
 TOWLINE_REMOTE_ADDRESS, TOWLINE_PATH, TOWLINE_QUERY, TOWLINE_PROTOCOL and TOWLINE_CONNECTION. Their
 input ends with the connection; SIGTERM follows after a second, SIGKILL after --exec-grace. When the
 command ends, the connection is closed with 1000, or with 1011 if its status is not zero.

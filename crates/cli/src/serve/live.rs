@@ -4,10 +4,11 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 use towline::{
     CloseCode, Closed, Info, Initiator, Sender, ServerHandle, ServerStats, Stats, Traffic,
 };
@@ -31,7 +32,15 @@ struct Inner {
     /// One for each worker.
     servers: Mutex<Vec<ServerHandle>>,
     ends: Mutex<VecDeque<End>>,
-    last: Mutex<Option<(Instant, Order, Bytes)>>,
+    /// Locked while a list is made, so that one is made at a time.
+    lists: Arc<tokio::sync::Mutex<Vec<List>>>,
+}
+
+/// A list that was made.
+struct List {
+    order: Order,
+    made: Instant,
+    json: Bytes,
 }
 
 /// The end of a connection.
@@ -94,7 +103,7 @@ impl Live {
             is_on,
             servers: Mutex::default(),
             ends: Mutex::default(),
-            last: Mutex::default(),
+            lists: Arc::default(),
         }))
     }
 
@@ -125,18 +134,22 @@ impl Live {
         })
     }
 
-    /// The list, as JSON. `mode` is the server's.
-    pub(crate) fn json(&self, mode: &str, order: Order) -> Bytes {
-        let mut last = lock(&self.0.last);
-        if let Some((made, known, list)) = &*last
-            && made.elapsed() < FRESH
-            && *known == order
-        {
-            return list.clone();
+    /// The list, as JSON, or `None` if making it failed. `mode` is the server's.
+    pub(crate) async fn json(&self, mode: &'static str, order: Order) -> Option<Bytes> {
+        let mut lists = self.0.lists.clone().lock_owned().await;
+        lists.retain(|list| list.made.elapsed() < FRESH);
+        if let Some(list) = lists.iter().find(|list| list.order == order) {
+            return Some(list.json.clone());
         }
-        let list = Bytes::from(self.list(mode, order));
-        *last = Some((Instant::now(), order, list.clone()));
-        list
+        // With many connections it takes long. The lock is held to the end of it, whether or not the
+        // client stays.
+        let live = self.clone();
+        let making = tokio::task::spawn_blocking(move || {
+            let json = Bytes::from(live.list(mode, order));
+            lists.push(List { order, made: Instant::now(), json: json.clone() });
+            json
+        });
+        making.await.ok()
     }
 
     fn list(&self, mode: &str, order: Order) -> String {
@@ -311,13 +324,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_empty_server_has_a_list() {
+    #[tokio::test]
+    async fn an_empty_server_has_a_list() {
         let live = Live::new(true);
         live.observe(towline::Server::builder().build().handle());
-        let list: Value = serde_json::from_slice(&live.json("echo", Order::default())).unwrap();
+        let list = live.json("echo", Order::default()).await.unwrap();
+        let list: Value = serde_json::from_slice(&list).unwrap();
         assert_eq!((&list["mode"], &list["connections"]), (&json!("echo"), &json!(0)));
         assert_eq!((&list["list"], &list["ends"]), (&json!([]), &json!([])));
         assert!(!live.close(1));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_list_of_each_order_is_good_for_a_while() {
+        let live = Live::new(true);
+        let orders = ["age", "-path"].map(|name| Order::read(name).unwrap());
+        let mut made = Vec::new();
+        for _ in 0..2 {
+            for order in orders {
+                made.push(live.json("echo", order).await.unwrap());
+            }
+        }
+        let is_same = |one: usize, other: usize| made[one].as_ptr() == made[other].as_ptr();
+        assert!(is_same(0, 2) && is_same(1, 3) && !is_same(0, 1));
+        tokio::time::advance(FRESH).await;
+        let again = live.json("echo", orders[0]).await.unwrap();
+        assert_ne!(again.as_ptr(), made[0].as_ptr());
+        assert_eq!(live.0.lists.lock().await.len(), 1);
     }
 }

@@ -121,6 +121,28 @@ fn binary_messages_can_be_saved() {
 }
 
 #[test]
+fn a_message_that_cannot_be_saved_is_named_by_its_number() {
+    let directory = std::env::temp_dir().join(format!("towline-unsaved-{}", std::process::id()));
+    let url = peer({
+        let directory = directory.clone();
+        move |mut stream| {
+            accept(&mut stream);
+            stream.write_all(b"\x81\x01a").unwrap();
+            // The client has the directory by now. A file is in its place.
+            let _ = std::fs::remove_dir_all(&directory);
+            std::fs::write(&directory, "").unwrap();
+            stream.write_all(b"\x82\x01b").unwrap();
+            read_to_end(stream);
+        }
+    });
+    let arguments = [&url, "--wait", "forever", "--save", directory.to_str().unwrap()];
+    let ended = Program::connect(&arguments).feed(Vec::new());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("--save: can't write message 2: "), "{ended:?}");
+    std::fs::remove_file(&directory).unwrap();
+}
+
+#[test]
 fn times_can_be_shown() {
     let server = Serve::start(&[]);
     let shown = |options: &[&str]| {

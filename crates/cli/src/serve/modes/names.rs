@@ -41,10 +41,52 @@ fn check<'n>(name: &'n str, of: &str, limit: usize) -> Result<&'n str, String> {
     if length > limit {
         return Err(format!("the name of a {of} has {length} characters; the limit is {limit}"));
     }
-    match name.chars().any(is_obeyed) {
-        true => Err(format!("the name of a {of} has a control character")),
-        false => Ok(name),
+    match name {
+        name if name.chars().any(is_obeyed) => {
+            Err(format!("the name of a {of} has a control character"))
+        }
+        name if name.chars().any(is_invisible) || fold(name).is_empty() => {
+            Err(format!("the name of a {of} has a character that is not shown"))
+        }
+        name => Ok(name),
     }
+}
+
+/// A name for comparing: two that look the same but for case are one.
+pub(crate) fn fold(name: &str) -> String {
+    let shown = name.chars().filter(|character| !is_joiner(*character));
+    shown.collect::<String>().to_lowercase()
+}
+
+/// Whether a character makes a name another and does not show: those with Unicode's property
+/// Default_Ignorable_Code_Point, except for joiners.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fff8}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    ) && !is_joiner(character)
+}
+
+/// Whether a character joins its neighbours or says how they are shown: Persian names and emoji have
+/// them.
+fn is_joiner(character: char) -> bool {
+    matches!(character, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}')
 }
 
 #[cfg(test)]
@@ -81,5 +123,15 @@ mod tests {
         for name in ["", "  ", "ada: hello", "* eve", "a\nb", "\u{202e}a", &"x".repeat(33)] {
             assert!(person(name).is_err(), "{name:?}");
         }
+        for invisible in ["\u{200b}", "\u{2060}", "\u{feff}", "\u{ad}", "\u{e0041}", "\u{3164}"] {
+            let why = person(&format!("a{invisible}da")).unwrap_err();
+            assert!(why.contains("not shown"), "{invisible:?}: {why}");
+            assert!(room(&format!("/{invisible}")).is_err());
+        }
+        assert!(person("\u{200d}\u{fe0f}").is_err());
+        for name in ["👩\u{200d}🚀", "علی\u{200c}رضا", "❤\u{fe0f}"] {
+            assert_eq!(person(name).as_deref(), Ok(name));
+        }
+        assert_eq!(fold("Ad\u{200d}A"), "ada");
     }
 }

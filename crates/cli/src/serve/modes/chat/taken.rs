@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use crate::serve::modes::names::fold;
+
 /// The names in a room. A name is found without looking at the others.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     /// By the ids of connections.
     names: BTreeMap<u64, String>,
-    /// In lower case.
+    /// Folded.
     taken: HashSet<String>,
-    /// The number after the last one given, by the wanted name in lower case. Kept while somebody has a
+    /// The number after the last one given, by the wanted name, folded. Kept while somebody has a
     /// number of that name.
     next: HashMap<String, Numbers>,
     /// The wanted name, for those with a number.
@@ -25,12 +27,12 @@ struct Numbers {
 impl Names {
     /// Adds somebody with this name, or with that and a number if it is taken. Returns the name.
     pub(crate) fn add(&mut self, id: u64, wanted: &str) -> String {
-        let folded = wanted.to_lowercase();
+        let folded = fold(wanted);
         let name = match self.is_taken(&folded) {
             false => wanted.to_owned(),
             true => self.number(id, wanted, folded),
         };
-        self.taken.insert(name.to_lowercase());
+        self.taken.insert(fold(&name));
         self.names.insert(id, name.clone());
         name
     }
@@ -57,10 +59,10 @@ impl Names {
 
     /// Changes a name, and returns the one before, if there was one.
     pub(crate) fn rename(&mut self, id: u64, to: &str) -> Result<Option<String>, String> {
-        let folded = to.to_lowercase();
+        let folded = fold(to);
         let Some(from) = self.names.get(&id).cloned() else { return Ok(None) };
         // The same name in another case is free.
-        if from.to_lowercase() != folded && self.is_taken(&folded) {
+        if fold(&from) != folded && self.is_taken(&folded) {
             return Err(format!("the name {to} is taken"));
         }
         self.free(id, &from);
@@ -86,7 +88,7 @@ impl Names {
     }
 
     fn free(&mut self, id: u64, name: &str) {
-        self.taken.remove(&name.to_lowercase());
+        self.taken.remove(&fold(name));
         let Some(wanted) = self.numbered.remove(&id) else { return };
         if let Some(numbers) = self.next.get_mut(&wanted) {
             numbers.people -= 1;
@@ -119,10 +121,11 @@ mod tests {
         ] {
             assert_eq!(names.add(id, wanted), expected);
         }
+        assert_eq!(names.add(8, "bo\u{200d}b"), "bo\u{200d}b-2");
         assert!(names.rename(1, "BOB").unwrap_err().contains("BOB is taken"));
         assert_eq!(names.rename(4, "BOB").unwrap().as_deref(), Some("bob"));
         assert_eq!(names.get(4), Some("BOB"));
-        assert_eq!(names.rename(8, "eve"), Ok(None));
+        assert_eq!(names.rename(9, "eve"), Ok(None));
         assert_eq!(names.all().collect::<Vec<_>>()[..2], ["Ada", "ada-2"]);
     }
 

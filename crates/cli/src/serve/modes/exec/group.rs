@@ -66,12 +66,14 @@ impl Group {
         self.id
     }
 
-    /// Ends what the command has left behind when it ended, without waiting for it.
+    /// Ends what the command has left behind when it ended.
     pub(crate) async fn end_stragglers(&self) {
-        sleep(PATIENCE).await;
-        send(self.id, Signal::Terminate);
-        sleep(self.grace).await;
-        send(self.id, Signal::Kill);
+        if !self.is_empty_within(PATIENCE).await {
+            send(self.id, Signal::Terminate);
+            if !self.is_empty_within(self.grace).await {
+                send(self.id, Signal::Kill);
+            }
+        }
     }
 
     /// Ends the group: waits for a moment, as the end of its input is enough for most commands, then
@@ -95,6 +97,13 @@ impl Group {
         if timeout(limit, self.child.wait()).await.is_err() {
             return false;
         }
+        self.is_empty_within(until.saturating_duration_since(Instant::now())).await
+    }
+
+    /// Waits for the end of all in the group, once the command has been waited for. A group that is empty
+    /// gets no more signals, since its id can become another's.
+    async fn is_empty_within(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
         while is_alive(self.id) {
             if Instant::now() >= until {
                 return false;

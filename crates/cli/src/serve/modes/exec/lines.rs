@@ -28,7 +28,11 @@ impl Lines {
         let Some(found) = found.map(|offset| self.searched + offset) else {
             self.searched = self.buffer.len();
             // One more, for a carriage return.
-            return if self.searched > self.limit + 1 { Err(TooLong) } else { Ok(None) };
+            return if self.searched > self.limit.saturating_add(1) {
+                Err(TooLong)
+            } else {
+                Ok(None)
+            };
         };
         let mut line = self.buffer.split_to(found + 1);
         self.searched = 0;
@@ -102,5 +106,6 @@ mod tests {
         let mut lines = Lines::new(4);
         lines.buffer.extend_from_slice(b"123456");
         assert_eq!(lines.next(), Err(TooLong));
+        assert_eq!(cut(&["1", "2\n"], usize::MAX), (vec!["12".to_owned()], false));
     }
 }
