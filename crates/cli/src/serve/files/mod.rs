@@ -2,6 +2,13 @@
 
 mod place;
 
+#[cfg(target_os = "linux")]
+mod opening;
+
+#[cfg(not(target_os = "linux"))]
+#[path = "opening_elsewhere.rs"]
+mod opening;
+
 mod kind;
 
 mod range;
@@ -82,7 +89,7 @@ fn open(root: &Path, segments: &Segments) -> Option<Result<Opened, String>> {
         Place::File(path) => path,
         Place::Elsewhere(location) => return Some(Err(location)),
     };
-    let file = File::open(&path).ok()?;
+    let file = opening::open(root, &path).ok()?;
     let about = file.metadata().ok()?;
     // It may have been replaced meanwhile.
     about.is_file().then(|| {
