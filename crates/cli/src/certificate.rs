@@ -22,6 +22,8 @@ pub(crate) struct Certificate {
     pub(crate) not_after: String,
     /// Whether `not_after` is in the past.
     pub(crate) is_expired: bool,
+    /// How many whole days it is still valid; negative once it has expired.
+    pub(crate) days_left: i64,
     /// The SHA-256 of the whole certificate: `AB:CD:…`, as browsers and OpenSSL show it.
     pub(crate) fingerprint: String,
 }
@@ -40,6 +42,8 @@ impl Certificate {
             not_before: time(validity.not_before),
             not_after: time(validity.not_after),
             is_expired: validity.not_after < ASN1Time::now(),
+            days_left: (validity.not_after.timestamp() - ASN1Time::now().timestamp())
+                .div_euclid(86_400),
             fingerprint: fingerprint(der),
         })
     }

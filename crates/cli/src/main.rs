@@ -25,20 +25,32 @@ mod connect;
 
 mod bench;
 
+mod check;
+
+mod completions;
+
+mod manual;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
 
-/// Use WebSockets by hand: an echo server with a console for the browser, and a client for the
-/// terminal and for scripts.
+/// Commands that can be tried, for `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  towline
+  towline connect ws://127.0.0.1:9001/";
+
+/// Use WebSockets by hand: an echo server with a console for the browser, a client for the terminal and
+/// for scripts, a load test, and a doctor for servers.
 ///
 /// Without a command it runs `towline serve`, with the same options: `towline --listen
 /// 127.0.0.1:8080`.
 #[derive(Debug, Parser)]
-#[command(name = "towline", version)]
+#[command(name = "towline", version, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -48,7 +60,10 @@ struct Arguments {
 enum Command {
     Serve(serve::Options),
     Connect(connect::Options),
+    Check(check::Options),
     Bench(Box<bench::Options>),
+    Completions(completions::Options),
+    Man(manual::Options),
 }
 
 fn main() -> ExitCode {
@@ -56,7 +71,10 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse_from(arguments).command {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
+        Some(Command::Check(options)) => check(options),
         Some(Command::Bench(options)) => bench(*options),
+        Some(Command::Completions(options)) => completions::run(&options, Arguments::command()),
+        Some(Command::Man(options)) => manual::run(&options, Arguments::command()),
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     match outcome {
@@ -96,6 +114,11 @@ fn serve(options: serve::Options) -> Result<Exit, Failure> {
 fn connect(options: connect::Options) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     block_on(runtime, connect::run(options))
+}
+
+fn check(options: check::Options) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    block_on(runtime, check::run(options))
 }
 
 fn bench(options: bench::Options) -> Result<Exit, Failure> {

@@ -36,15 +36,15 @@ pub(crate) struct Network {
     /// such as socks5h://user:password@proxy:1080 [default: from the environment: wss_proxy,
     /// all_proxy, https_proxy and others, except for the hosts in no_proxy]
     #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
-    proxy: Option<String>,
+    pub(crate) proxy: Option<String>,
 
     /// Connect without a proxy, even if the environment names one
     #[arg(long)]
-    no_proxy: bool,
+    pub(crate) no_proxy: bool,
 
     /// The most redirects to follow
     #[arg(long, value_name = "COUNT", default_value = "0")]
-    follow_redirects: u8,
+    pub(crate) follow_redirects: u8,
 }
 
 impl Network {
@@ -64,7 +64,7 @@ impl Network {
     }
 
     /// The TLS options, if they differ from the default.
-    fn tls(&self) -> Result<Option<Tls>, Failure> {
+    pub(crate) fn tls(&self) -> Result<Option<Tls>, Failure> {
         let is_default = self.ca.is_empty()
             && self.cert.is_none()
             && self.server_name.is_none()

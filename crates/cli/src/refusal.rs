@@ -36,7 +36,7 @@ impl Refusal {
 }
 
 /// A redirect may carry the user's password, as the URL that it answers does.
-fn without_credentials(location: String) -> String {
+pub(crate) fn without_credentials(location: String) -> String {
     match location.split_once("//") {
         // A password may have any character, so everything before the last `@` is left out.
         Some((scheme, rest)) if rest.contains('@') => {

@@ -10,6 +10,13 @@ pub(crate) fn out(line: impl Display) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
+/// Writes a line to standard output and flushes it. The caller has escaped what a peer sent; colours are
+/// kept.
+pub(crate) fn raw(line: impl Display) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
 /// Writes a line to standard error. Control characters are escaped.
 pub(crate) fn note(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{}", harmless(&line.to_string(), ""));

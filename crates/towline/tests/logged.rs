@@ -1,6 +1,7 @@
 //! What clients can cause to be logged: each kind of line once a second at most, with the number of
 //! those left out. A binary of its own, since the log is the process's.
 
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fmt;
@@ -87,7 +88,6 @@ fn apart(test: &str, shell: &str, body: impl FnOnce(Log)) {
 }
 
 #[test]
-#[cfg(unix)]
 fn clients_that_leave_before_they_are_accepted() {
     apart("clients_that_leave_before_they_are_accepted", "", |log| {
         runtime().block_on(async {
@@ -117,7 +117,6 @@ fn clients_that_leave_before_they_are_accepted() {
 }
 
 #[test]
-#[cfg(unix)]
 fn refused_requests_and_failed_tls_handshakes() {
     apart("refused_requests_and_failed_tls_handshakes", "", |log| {
         runtime().block_on(async {

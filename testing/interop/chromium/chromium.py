@@ -7,7 +7,8 @@
 
 With --program PROGRAM, the one of testing/interop, messages are also exchanged with compression, each
 parameter in turn, and over TLS. With --towline PROGRAM, the one that users have, they are exchanged with
-its page over HTTPS, by HTTP/2 and by HTTP/1.1, and the page of `--mode topics` is used.
+its page over HTTPS, by HTTP/2 and by HTTP/1.1, and the pages of its topics, its chat and its connections
+are used.
 
 Exit codes: 0 all works; 1 it does not; 77 skipped: no Chromium ($CHROMIUM, PATH), no Node.
 """
@@ -70,7 +71,9 @@ def run(options):
         run_compressed(options, chromium, javascript)
     if options.towline:
         run_secure(options, chromium, javascript)
-        run_topics(options, chromium, javascript)
+        run_page(options, chromium, javascript, "topics", "--mode", "topics")
+        run_page(options, chromium, javascript, "chat", "--mode", "chat")
+        run_page(options, chromium, javascript, "server", "--compress", "--protocol", "chat.v1")
 
 
 def run_compressed(options, chromium, javascript):
@@ -111,17 +114,17 @@ def run_secure(options, chromium, javascript):
         server.line(r"connected to / over TLS [\d.]+,", 10)
 
 
-def run_topics(options, chromium, javascript):
+def run_page(options, chromium, javascript, page, *serving):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(child(
-            [options.towline, "serve", "--listen", "127.0.0.1:0", "--mode", "topics"]))
+            [options.towline, "serve", "--listen", "127.0.0.1:0", *serving]))
         test = stack.enter_context(child(
-            [javascript, HERE / "topics.mjs", "--url", f"http://{server.address()}/",
+            [javascript, HERE / f"{page}.mjs", "--url", f"http://{server.address()}/",
              "--chromium", chromium, "--out", options.out]))
         status = test.wait(options.timeout)
         print("\n".join(test.output))
         if status != 0:
-            raise Failed(f"topics in the browser; screenshots are in {options.out}")
+            raise Failed(f"{page} in the browser; screenshots are in {options.out}")
 
 
 def arguments():

@@ -10,7 +10,7 @@ use crate::book::page::Page;
 pub(crate) const GUIDE: &str = "docs";
 
 /// The contents of the book, and of the guide on a page.
-const SUMMARY: &str = "docs/SUMMARY.md";
+pub(crate) const SUMMARY: &str = "docs/SUMMARY.md";
 const CONTENTS: &str = "docs/README.md";
 
 /// The page whose commands are run, which compiles the files on it.

@@ -6,14 +6,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::book::checking::GUIDE;
+use crate::book::checking::{GUIDE, SUMMARY};
 use crate::book::page::{Link, Page};
 use crate::workspace::{Workspace, cargo};
 
 /// The version of mdBook that is installed if there is none.
 const VERSION: &str = "0.5.4";
 
-/// Builds the book into `target/book/html`, and returns its first page.
+/// Builds the book into `target/book/html`, and returns that directory.
 pub(crate) fn build(workspace: &Workspace, pages: &[Page]) -> Result<PathBuf> {
     let program = program(workspace)?;
     let directory = workspace.target_directory.join("book");
@@ -34,7 +34,7 @@ pub(crate) fn build(workspace: &Workspace, pages: &[Page]) -> Result<PathBuf> {
     if !status.success() {
         bail!("mdbook failed: {status}");
     }
-    Ok(html.join("index.html"))
+    Ok(html)
 }
 
 /// mdBook: that of the machine, or one that is installed into the target directory.
@@ -65,6 +65,12 @@ fn for_book(page: &Page, repository: Option<&str>, is_directory: &dyn Fn(&Path) 
     for link in page.links.iter().rev() {
         let Some((path, fragment)) = page.resolve(page.target(link)) else { continue };
         if path.starts_with(GUIDE) {
+            // mdBook makes index.html of it, and does not change links. The summary has the names of files.
+            if page.path == Path::new(SUMMARY) {
+                continue;
+            }
+            let target = page.target(link).replace("README.md", "index.md");
+            text.replace_range(link.target.clone(), &target);
             continue;
         }
         match repository {
@@ -109,7 +115,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "[a](b.md#c), [`d`](../e.md#f) and [g](../h) or <https://i>\n";
+    const TEXT: &str = "[a](b/README.md#c), [`d`](../e.md#f) and [g](../h) or <https://i>\n";
 
     fn shown(repository: Option<&str>) -> String {
         let page = Page::parse("docs/x.md".into(), TEXT.to_owned());
@@ -123,12 +129,12 @@ mod tests {
         let directory = format!("{repository}/tree/main/h");
         assert_eq!(
             shown(Some(repository)),
-            format!("[a](b.md#c), [`d`]({there}) and [g]({directory}) or <https://i>\n")
+            format!("[a](b/index.md#c), [`d`]({there}) and [g]({directory}) or <https://i>\n")
         );
     }
 
     #[test]
     fn without_a_repository_their_text_is_left() {
-        assert_eq!(shown(None), "[a](b.md#c), `d` and g or <https://i>\n");
+        assert_eq!(shown(None), "[a](b/index.md#c), `d` and g or <https://i>\n");
     }
 }

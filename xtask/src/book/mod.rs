@@ -14,6 +14,8 @@ mod running;
 
 mod html;
 
+mod built;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +23,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::workspace::Workspace;
-use checking::{GUIDE, TUTORIAL};
+use checking::GUIDE;
 use page::Page;
 
 /// The files that include every page with Rust on it. Pages that have other libraries' programs are in the
@@ -33,7 +35,8 @@ pub(crate) struct Options {
     /// Only check links, the contents, and that all Rust is compiled
     #[arg(long, conflicts_with = "run")]
     check: bool,
-    /// Run the tutorial: write its files into an empty directory, and run its commands
+    /// Run the tutorial, whose files are written into an empty directory, and the commands that are marked on
+    /// other pages
     #[arg(long)]
     run: bool,
 }
@@ -52,10 +55,16 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     if !report(workspace)? {
         return Ok(false);
     }
-    if !options.check {
-        println!("{}", html::build(workspace, &pages(workspace)?)?.display());
+    if options.check {
+        return Ok(true);
     }
-    Ok(true)
+    let book = html::build(workspace, &pages(workspace)?)?;
+    let findings = built::check(&book)?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    println!("{}", book.join("index.html").display());
+    Ok(findings.is_empty())
 }
 
 /// Prints what is wrong with the pages. Returns true if nothing is.
@@ -76,15 +85,20 @@ pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     Ok(findings.is_empty())
 }
 
-/// Follows the tutorial. Returns a program that the machine lacks for it.
+/// Follows the tutorial, and runs the marked blocks of other pages. Returns a program that the machine lacks
+/// for it.
 pub(crate) fn follow(workspace: &Workspace) -> Result<Option<&'static str>> {
     if let Some(missing) = running::lacks() {
         return Ok(Some(missing));
     }
-    let path = workspace.root.join(TUTORIAL);
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
-    let page = Page::parse(TUTORIAL.into(), text);
-    running::run(workspace, &plan::plan(&page)).with_context(|| TUTORIAL)?;
+    running::build_program(workspace)?;
+    for page in pages(workspace)?.iter().filter(|page| page.path.starts_with(GUIDE)) {
+        let actions = plan::plan(page);
+        if !actions.is_empty() {
+            let place = || page.path.display().to_string();
+            running::run(workspace, &page.path, &actions).with_context(place)?;
+        }
+    }
     Ok(None)
 }
 

@@ -31,22 +31,27 @@ pub(crate) struct Block {
     pub(crate) info: String,
     /// The file that it is the content of, from a comment `<!-- file: PATH -->` in front of it.
     pub(crate) file: Option<String>,
+    /// Whether a comment `<!-- run -->` is in front of it: its commands are run.
+    pub(crate) is_run: bool,
     pub(crate) text: String,
 }
 
 impl Page {
     pub(crate) fn parse(path: PathBuf, text: String) -> Self {
-        let (mut anchors, mut links, mut blocks) = (Anchors::default(), Vec::new(), Vec::new());
-        let (mut open, mut file, mut start) = (None::<Block>, None, 0);
+        let (mut anchors, mut blocks) = (Anchors::default(), Vec::new());
+        let (mut open, mut prose) = (None::<Block>, Prose::default());
+        let (mut file, mut is_run) = (None, false);
         for (index, line) in text.split_inclusive('\n').enumerate() {
             let number = index + 1;
             let trimmed = line.trim_end();
+            let mut is_prose = false;
             match (&mut open, trimmed.trim_start().strip_prefix("```")) {
                 (Some(_), Some("")) => blocks.extend(open.take()),
                 (Some(block), _) => block.text.push_str(line),
                 (None, Some(info)) => {
                     let (info, text) = (info.to_owned(), String::new());
-                    open = Some(Block { line: number, info, file: file.take(), text });
+                    open = Some(Block { line: number, info, file: file.take(), is_run, text });
+                    is_run = false;
                 }
                 (None, None) => {
                     if let Some(heading) = heading(trimmed) {
@@ -56,13 +61,14 @@ impl Page {
                         file = Some(named.to_owned());
                     } else if !trimmed.is_empty() {
                         file = None;
+                        is_run = trimmed == "<!-- run -->";
                     }
-                    links.extend(links_of(trimmed, number, start));
+                    is_prose = true;
                 }
             }
-            start += line.len();
+            prose.add(line, is_prose);
         }
-        Self { path, text, anchors: anchors.found, links, blocks }
+        Self { path, text, anchors: anchors.found, links: prose.links(), blocks }
     }
 
     /// Returns the target of a link.
@@ -138,27 +144,61 @@ fn file_of(line: &str) -> Option<&str> {
     line.trim().strip_prefix("<!-- file: ")?.strip_suffix(" -->")
 }
 
-/// The links of a line, which begins at `start` in the page.
-fn links_of(line: &str, number: usize, start: usize) -> Vec<Link> {
-    let line = &without_code(line);
-    let place = |range: Range<usize>| start + range.start..start + range.end;
-    if let Some((name, target)) = line.strip_prefix('[').and_then(|rest| rest.split_once("]: "))
-        && !name.contains(']')
-    {
-        let from = line.len() - target.len();
-        return vec![Link { line: number, target: place(from..line.len()), text: None }];
-    }
-    let mut links = Vec::new();
-    for (middle, _) in line.match_indices("](") {
-        let from = middle + 2;
-        let Some(len) = line[from..].find([')', ' ']) else { continue };
-        let text = opening(&line[..middle]).map(|bracket| place(bracket + 1..middle));
-        links.push(Link { line: number, target: place(from..from + len), text });
-    }
-    links
+/// The page with blanks in place of code, in which links are found. Every place is that of the page.
+#[derive(Default)]
+struct Prose {
+    text: String,
+    is_in_code: bool,
 }
 
-/// Returns the place of the bracket that is open at the end of the text.
+impl Prose {
+    fn add(&mut self, line: &str, is_prose: bool) {
+        // A code span ends with its paragraph.
+        self.is_in_code &= is_prose && !line.trim().is_empty();
+        for c in line.chars() {
+            self.is_in_code ^= is_prose && c == '`';
+            if c == '\n' || is_prose && !self.is_in_code && c != '`' {
+                self.text.push(c);
+            } else {
+                self.text.extend(std::iter::repeat_n(' ', c.len_utf8()));
+            }
+        }
+    }
+
+    fn links(&self) -> Vec<Link> {
+        let mut links = Vec::new();
+        let (mut start, mut number) = (0, 0);
+        let mut paragraph = 0;
+        for line in self.text.split_inclusive('\n') {
+            number += 1;
+            if line.trim().is_empty() {
+                paragraph = start;
+            }
+            if let Some((name, target)) = definition(line) {
+                let from = start + name;
+                links.push(Link { line: number, target: from..from + target, text: None });
+            }
+            for (middle, _) in line.match_indices("](") {
+                let from = middle + 2;
+                let Some(len) = line[from..].find([')', ' ']) else { continue };
+                let target = start + from..start + from + len;
+                let before = &self.text[paragraph..start + middle];
+                let text = opening(before).map(|place| paragraph + place + 1..start + middle);
+                links.push(Link { line: number, target, text });
+            }
+            start += line.len();
+        }
+        links
+    }
+}
+
+/// The definition of a link, `[name]: target`: where the target begins in the line, and its length.
+fn definition(line: &str) -> Option<(usize, usize)> {
+    let (name, target) = line.trim_end().strip_prefix('[')?.split_once("]: ")?;
+    (!name.contains(']')).then_some((line.trim_end().len() - target.len(), target.len()))
+}
+
+/// Returns the place of the last bracket that is open at the end of the text.
 fn opening(text: &str) -> Option<usize> {
     let mut closed = 0;
     for (place, bracket) in text.rmatch_indices(['[', ']']) {
@@ -169,17 +209,6 @@ fn opening(text: &str) -> Option<usize> {
         }
     }
     None
-}
-
-/// Replaces code spans by blanks of the same length.
-fn without_code(line: &str) -> String {
-    let mut inside = false;
-    let blank = |c: char| std::iter::repeat_n(' ', c.len_utf8()).collect::<String>();
-    let shown = line.chars().map(|c| {
-        inside ^= c == '`';
-        if inside || c == '`' { blank(c) } else { c.to_string() }
-    });
-    shown.collect()
 }
 
 #[cfg(test)]
@@ -198,6 +227,14 @@ mod tests {
         assert_eq!(targets, ["b.md", "d.svg", "h.md#i", "m"]);
         let shown = page.links.iter().filter_map(|link| Some(&text[link.text.clone()?]));
         assert_eq!(shown.collect::<Vec<_>>(), ["a", "c `](x)`", "`g`"]);
+    }
+
+    #[test]
+    fn the_text_of_a_link_can_go_over_lines_of_a_paragraph() {
+        let text = "[no\n\nA [b\nc](d) `e\n[f](g)` [h](i)\n";
+        let page = page(text);
+        let found = page.links.iter().map(|link| (&text[link.text.clone().unwrap()], link.line));
+        assert_eq!(found.collect::<Vec<_>>(), [("b\nc", 4), ("h", 5)]);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What a reader of the tutorial does: write files, and run commands.
 
+use std::path::Path;
+
+use crate::book::checking::TUTORIAL;
 use crate::book::page::{Block, Page};
 
 #[derive(Debug, PartialEq, Eq)]
@@ -48,16 +51,20 @@ fn matches(expected: &str, printed: &str) -> bool {
     })
 }
 
-/// Returns what the page says to do, in its order.
+/// Returns what the page says to do, in its order: everything on the tutorial, and what is marked on other
+/// pages.
 pub(crate) fn plan(page: &Page) -> Vec<Action> {
+    let is_all = page.path == Path::new(TUTORIAL);
     let mut actions = Vec::new();
     for block in &page.blocks {
         match &block.file {
-            Some(file) => {
+            Some(file) if is_all || block.is_run => {
                 actions.push(Action::Write { file: file.clone(), text: block.text.clone() });
             }
-            None if block.info == "console" => actions.extend(commands(block).map(Action::Run)),
-            None => {}
+            None if block.info == "console" && (is_all || block.is_run) => {
+                actions.extend(commands(block).map(Action::Run));
+            }
+            _ => {}
         }
     }
     actions
@@ -75,6 +82,10 @@ fn commands(block: &Block) -> impl Iterator<Item = Command> {
                 expected: Vec::new(),
             });
         } else if let Some(command) = commands.last_mut() {
+            if let Some(begun) = command.text.strip_suffix('\\') {
+                command.text = begun.to_owned() + line.trim_start();
+                continue;
+            }
             command.expected.push(line.trim().to_owned());
         }
     }
@@ -104,6 +115,25 @@ mod tests {
     }
 
     #[test]
+    fn a_backslash_continues_a_command() {
+        let page = Page::parse(
+            TUTORIAL.into(),
+            "```console\n$ a \\\n    b \\\n    c\nd\n```\n".to_owned(),
+        );
+        let [Action::Run(command)] = &plan(&page)[..] else { panic!() };
+        assert_eq!((&command.text[..], &command.expected[..]), ("a b c", &["d".to_owned()][..]));
+    }
+
+    #[test]
+    fn on_other_pages_only_marked_blocks_are_run() {
+        let text =
+            "```console\n$ a\n```\n<!-- run -->\n```console\n$ b\n```\n```console\n$ c\n```\n";
+        let page = Page::parse("docs/a.md".into(), text.to_owned());
+        let [Action::Run(command)] = &plan(&page)[..] else { panic!() };
+        assert_eq!(command.text, "b");
+    }
+
+    #[test]
     fn an_ellipsis_stands_for_anything() {
         assert!(matches(
             "error: … 400 … name",
@@ -119,7 +149,7 @@ mod tests {
     #[test]
     fn a_command_fails_if_the_page_shows_an_error() {
         let page =
-            Page::parse("a.md".into(), "```console\n$ a\nerror: …\n$ b\nok\n```\n".to_owned());
+            Page::parse(TUTORIAL.into(), "```console\n$ a\nerror: …\n$ b\nok\n```\n".to_owned());
         let fails = plan(&page).into_iter().map(|action| match action {
             Action::Run(command) => command.fails(),
             Action::Write { .. } => unreachable!(),

@@ -36,13 +36,16 @@ pub(crate) struct Reader {
     setting: Setting,
     home: PathBuf,
     directory: PathBuf,
+    /// Assignments of variables, which hold for the commands behind them.
+    variables: String,
     running: Vec<(Command, Process)>,
 }
 
 impl Reader {
     /// A reader in an empty directory.
     pub(crate) fn new(setting: Setting, directory: PathBuf) -> Self {
-        Self { setting, home: directory.clone(), directory, running: Vec::new() }
+        let home = directory.clone();
+        Self { setting, home, directory, variables: String::new(), running: Vec::new() }
     }
 
     /// Does all that the page says, and stops what still runs at its end.
@@ -94,12 +97,17 @@ impl Reader {
             self.directory.push(directory);
             return Ok(());
         }
+        if is_assignment(&command.text) {
+            self.variables += &format!("{}; ", command.text);
+            return Ok(());
+        }
         // As in the same terminal: Ctrl-C first.
         let same = self.running.iter().position(|(other, _)| other.text == command.text);
         if let Some((_, mut earlier)) = same.map(|place| self.running.remove(place)) {
             earlier.stop()?;
         }
-        let mut process = Process::start(&mut self.shell(&command.text))?;
+        let mut process =
+            Process::start(&mut self.shell(&format!("{}{}", self.variables, command.text)))?;
         if command.is_background {
             let status = process.wait(SOON, |_| false)?;
             return self.judge(command, process, status);
@@ -143,12 +151,15 @@ impl Reader {
         Ok(())
     }
 
-    /// Stops what still runs. What has ended without being stopped is an error.
+    /// Stops what still runs, the last one first, since clients end with their server. What has ended before
+    /// is an error.
     fn end(mut self) -> Result<()> {
-        for (command, mut process) in self.running.drain(..) {
+        for (command, process) in &mut self.running {
             if let Some(status) = process.ended()? {
                 bail!("line {}: {} has ended: {status}", command.line, command.text);
             }
+        }
+        while let Some((_, mut process)) = self.running.pop() {
             process.stop()?;
         }
         Ok(())
@@ -167,9 +178,17 @@ impl Reader {
     }
 }
 
+/// `NAME=value`, and nothing behind it.
+fn is_assignment(text: &str) -> bool {
+    let (name, value) = text.split_once('=').unwrap_or((" ", ""));
+    let is_name = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    is_name && (!value.contains(' ') || value.starts_with('\'') && value.ends_with('\''))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::book::checking::TUTORIAL;
     use crate::book::page::Page;
     use crate::book::plan::plan;
 
@@ -178,7 +197,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("towline-{}-{name}", std::process::id()));
         fs::create_dir(&directory).unwrap();
         let ports = vec![("9001".to_owned(), "1234".to_owned())];
-        let page = Page::parse("a.md".into(), text.to_owned());
+        let page = Page::parse(TUTORIAL.into(), text.to_owned());
         let reader = Reader::new(Setting { ports, ..Setting::default() }, directory.clone());
         let followed = reader.follow(&plan(&page));
         fs::remove_dir_all(directory).unwrap();
@@ -190,6 +209,13 @@ mod tests {
         let text = "```console\n$ mkdir b\n$ cd b\n```\n<!-- file: a.txt -->\n```text\nport 9001\n```\n\
             ```console\n$ cat a.txt; test -e ../b/a.txt\nport 9001\n$ grep -q 1234 a.txt\n```\n";
         assert_eq!(follow("files", text), Ok(()));
+    }
+
+    #[test]
+    fn variables_hold_for_later_commands() {
+        let text =
+            "```console\n$ A='b c'\n$ D=e\n$ echo $A $D\nb c e\n$ F=g sh -c 'echo $F'\ng\n```\n";
+        assert_eq!(follow("variables", text), Ok(()));
     }
 
     #[test]
@@ -220,6 +246,23 @@ mod tests {
     fn a_command_that_is_not_waited_for_has_to_go_on() {
         let error = follow("ended", "```console\n$ false &\n```\n").unwrap_err();
         assert!(error.starts_with("line 2: false: it has ended: "), "{error}");
+    }
+
+    #[test]
+    fn the_last_one_is_stopped_first() {
+        let log = std::env::temp_dir().join(format!("towline-{}-order.log", std::process::id()));
+        let wait = |name: &str| {
+            let log = log.display();
+            let trap = format!("trap 'echo {name} >> {log}; exit' INT");
+            format!("$ {trap}; echo {name}; while :; do sleep .1; done\n{name}\n")
+        };
+        assert_eq!(
+            follow("order", &format!("```console\n{}{}```\n", wait("a"), wait("b"))),
+            Ok(())
+        );
+        let order = fs::read_to_string(&log).unwrap();
+        fs::remove_file(log).unwrap();
+        assert_eq!(order, "b\na\n");
     }
 
     #[cfg(target_os = "linux")]

@@ -1,4 +1,5 @@
-//! Follows the tutorial in an empty directory, with the libraries of this checkout, and on free ports.
+//! Follows pages in empty directories, with the libraries and the program of this checkout. The tutorial gets
+//! free ports; other pages use the default ports of the program, which their commands do not name.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,32 +9,33 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::book::checking::TUTORIAL;
 use crate::book::plan::Action;
 use crate::book::reader::{Reader, Setting};
 use crate::workspace::{Workspace, cargo};
 
-/// The programs that the page runs, besides cargo and towline.
+/// The programs that the pages run, besides cargo and towline.
 const PROGRAMS: [&str; 3] = ["curl", "nginx", "openssl"];
 
-/// The ports on the page.
+/// The ports on the tutorial.
 const PORTS: [&str; 2] = ["9001", "8443"];
 
-/// Returns a program that the page runs and this machine lacks.
+/// Returns a program that the pages run and this machine lacks.
 pub(crate) fn lacks() -> Option<&'static str> {
     let directories: Vec<_> = std::env::split_paths(&path(None)).collect();
     let has = |name: &&str| directories.iter().any(|directory| directory.join(name).is_file());
     PROGRAMS.into_iter().find(|name| !has(name))
 }
 
-/// Does what the page says.
-pub(crate) fn run(workspace: &Workspace, actions: &[Action]) -> Result<()> {
-    build_program(workspace)?;
+/// Does what a page says.
+pub(crate) fn run(workspace: &Workspace, page: &Path, actions: &[Action]) -> Result<()> {
+    println!("==== {}", page.display());
     let directory = Directory::new()?;
-    Reader::new(setting(workspace)?, directory.0.clone()).follow(actions)
+    Reader::new(setting(workspace, page)?, directory.0.clone()).follow(actions)
 }
 
-/// The client on the page.
-fn build_program(workspace: &Workspace) -> Result<()> {
+/// Builds the program `towline`.
+pub(crate) fn build_program(workspace: &Workspace) -> Result<()> {
     let mut command = Command::new(cargo());
     command.current_dir(&workspace.root);
     command.args(["build", "--package", "towline-cli", "--all-features"]);
@@ -43,7 +45,9 @@ fn build_program(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-fn setting(workspace: &Workspace) -> Result<Setting> {
+fn setting(workspace: &Workspace, page: &Path) -> Result<Setting> {
+    let ports: &[&str] = if page == Path::new(TUTORIAL) { &PORTS } else { &[] };
+    let ports = ports.iter().map(|port| (*port).to_owned());
     let published = workspace.members().filter(|member| member.is_published());
     let packages = published.map(|member| (member.name.clone(), member.directory().to_owned()));
     let target = &workspace.target_directory;
@@ -57,7 +61,7 @@ fn setting(workspace: &Workspace) -> Result<Setting> {
     Ok(Setting {
         packages: packages.collect(),
         lock: Some(workspace.root.join("Cargo.lock")),
-        ports: PORTS.map(str::to_owned).into_iter().zip(free_ports()?).collect(),
+        ports: ports.zip(free_ports()?).collect(),
         environment: environment.map(|(name, value)| (name.to_owned(), value)).into(),
     })
 }

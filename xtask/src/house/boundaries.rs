@@ -1,4 +1,5 @@
-//! Which crates may depend on which: `proto <- towline <- {hyper, axum, metrics, cli}` and `proto <- node`.
+//! Which crates may depend on which: `proto <- towline <- {hyper, axum, metrics, cli}`, `proto <- node`, and
+//! `proto <- cli`.
 
 use std::path::Path;
 
@@ -33,6 +34,8 @@ enum Layer {
     Adapter,
     /// Another host of the protocol, with a runtime of its own.
     Host,
+    /// The program, which also sends what the library would not.
+    Program,
     /// Tests and tools.
     Unpublished,
 }
@@ -43,6 +46,7 @@ impl Layer {
             "towline-proto" => Self::Protocol,
             "towline" => Self::Library,
             "towline-node" => Self::Host,
+            "towline-cli" => Self::Program,
             _ if package.is_published() => Self::Adapter,
             _ => Self::Unpublished,
         }
@@ -54,6 +58,7 @@ impl Layer {
             Self::Library | Self::Host => other == Self::Protocol,
             // Adapters use the public API of the library, and may use each other.
             Self::Adapter => other == Self::Library || other == Self::Adapter,
+            Self::Program => !matches!(other, Self::Host | Self::Unpublished),
             Self::Unpublished => true,
         }
     }
@@ -144,7 +149,7 @@ mod tests {
                 ("towline", &["towline-proto", "tokio"]),
                 ("towline-hyper", &["towline", "?towline-proto"]),
                 ("towline-axum", &["towline", "towline-hyper"]),
-                ("towline-cli", &["towline", "towline-hyper"]),
+                ("towline-cli", &["towline", "towline-hyper", "towline-proto"]),
                 ("towline-node", &["towline-proto", "napi"]),
                 ("test-kit", &["towline-proto"]),
                 ("bytes", &[]),
@@ -165,6 +170,7 @@ mod tests {
             ("towline-hyper", "test-kit"),
             ("towline-node", "towline"),
             ("towline-cli", "towline-node"),
+            ("towline-cli", "test-kit"),
         ] {
             let expected = format!("error: {name}/Cargo.toml: {name} must not depend on {needs}");
             assert_eq!(messages(&[(name, &[needs]), (needs, &[])]), [expected]);

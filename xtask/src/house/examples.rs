@@ -156,7 +156,7 @@ fn documentation(attrs: &[Attribute]) -> Documentation {
     docs
 }
 
-/// Returns the targets of the links in a line: `[text](target)`, [`target`] and `[text]: target`.
+/// Returns the targets of the links in a line, of any of the forms of Markdown.
 fn links(line: &str) -> Vec<String> {
     let mut found = Vec::new();
     for rest in line.split('[').skip(1) {

@@ -15,7 +15,7 @@ pub(crate) const STEPS: [Step; 2] = [
     },
     Step {
         name: "tutorial",
-        about: "the tutorial's files and commands, as printed",
+        about: "the tutorial and other commands of the guide, as printed",
         slow: true,
         run: follow,
     },

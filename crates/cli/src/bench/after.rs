@@ -29,7 +29,7 @@ pub(crate) struct After {
     compare: Vec<PathBuf>,
 
     /// With --compare, exit with 1 if a figure is worse by more than this, and not by chance
-    #[arg(long, value_name = "PERCENT", requires = "compare", value_parser = percent)]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     fail_if_worse: Option<f64>,
 
     /// Add up the results of --json of all shards of a run, in place of a run. One file of an undivided
@@ -50,6 +50,10 @@ impl After {
     pub(crate) fn compare(&self) -> Option<Result<Exit, Failure>> {
         match self.compare.as_slice() {
             [before, after] => Some(self.compare_files(before, after)),
+            // clap does not require what conflicts with the URL.
+            _ if self.fail_if_worse.is_some() => {
+                Some(Err(Failure::new(Exit::Usage, "--fail-if-worse needs --compare")))
+            }
             _ => None,
         }
     }

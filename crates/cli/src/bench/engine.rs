@@ -24,8 +24,8 @@ const LOOK: Duration = Duration::from_millis(50);
 /// The same where the end decides on the result: when the last of --messages is answered.
 const CLOSE_LOOK: Duration = Duration::from_millis(2);
 
-/// Without a --duration, a run ends when nothing has been received for this long.
-const SILENCE: u64 = 10_000_000_000;
+/// Without a --duration, a run ends when nothing has been received for --drain, but no sooner than this.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How long subscriptions of --on-open have to take effect before messages are measured, in nanoseconds.
 const SUBSCRIBING: u64 = 250_000_000;
@@ -200,7 +200,8 @@ impl Engine<'_> {
         if look.received != received || since < self.since {
             self.last_received = (now, look.received);
         }
-        now.saturating_sub(self.last_received.0) > SILENCE
+        let silence = self.options.drain.max(SILENCE).as_nanos();
+        u128::from(now.saturating_sub(self.last_received.0)) > silence
     }
 
     fn look(&self) -> Look {

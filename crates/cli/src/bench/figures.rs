@@ -207,7 +207,10 @@ mod tests {
             (f64::NAN, NOTHING, NOTHING),
             (-1.0, NOTHING, NOTHING),
         ] {
-            assert_eq!((time(nanoseconds), short_time(nanoseconds)), (text.to_owned(), short.to_owned()));
+            assert_eq!(
+                (time(nanoseconds), short_time(nanoseconds)),
+                (text.to_owned(), short.to_owned())
+            );
         }
     }
 

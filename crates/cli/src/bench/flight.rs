@@ -114,3 +114,69 @@ fn beginning(message: MessageRef<'_>) -> String {
     let kind = if message.is_text() { "text" } else { "binary" };
     format!("{kind} {:?} ({} bytes)", String::from_utf8_lossy(bytes), message.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::bench::options::Options;
+    use crate::bench::results::Phase;
+    use crate::bench::run::{Plan, Stage};
+    use crate::bench::tally::Tally;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn run(options: &[&str]) -> Run {
+        let line = [&["bench", "ws://127.0.0.1:1/"], options].concat();
+        let plan = Plan::of(&Line::parse_from(line).options).unwrap();
+        Run::new(plan, watch::channel(Stage::Measured).1)
+    }
+
+    /// Whenever they were sent: the second one waits for room until the first has its answer.
+    #[test]
+    fn latency_counts_from_when_a_message_was_due() {
+        let run = run(&["-m", "{{seq}}"]);
+        let tally = Tally::new();
+        let mut counts = tally.lock();
+        counts.phase = Phase::Measured;
+        let mut flight = Flight::new(0, 0);
+        flight.add(&run, &mut counts, 1_000);
+        flight.add(&run, &mut counts, 2_000);
+        flight.queued_one();
+        assert_eq!(flight.waiting(&run).unwrap().as_text(), Some("1"));
+        flight.answered(&run, &mut counts, MessageRef::text("0"), 1_500);
+        flight.queued_one();
+        flight.answered(&run, &mut counts, MessageRef::text("1"), 9_000);
+        let latencies = &counts.whole.latencies;
+        assert_eq!(
+            (latencies.len(), latencies.count_at(500), latencies.count_at(7_000)),
+            (2, 1, 1)
+        );
+        assert_eq!((counts.outstanding, flight.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_answer_belongs_to_the_oldest_message_that_was_sent() {
+        let run = run(&["-m", "{{seq}}"]);
+        let tally = Tally::new();
+        let mut counts = tally.lock();
+        counts.phase = Phase::Measured;
+        let mut flight = Flight::new(0, 1);
+        // A greeting, which is ignored, and a message before any was sent.
+        flight.answered(&run, &mut counts, MessageRef::text("welcome"), 1);
+        flight.add(&run, &mut counts, 1);
+        flight.answered(&run, &mut counts, MessageRef::text("0"), 2);
+        flight.queued_one();
+        flight.answered(&run, &mut counts, MessageRef::text("1"), 3);
+        let kinds: Vec<_> = counts.whole.errors.keys().map(String::as_str).collect();
+        assert_eq!(kinds, ["mismatch", "unexpected"]);
+        assert_eq!(counts.whole.totals.mismatched, 1);
+        assert!(counts.whole.latencies.is_empty());
+    }
+}

@@ -57,6 +57,7 @@ mod engine;
 
 mod summary;
 
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 pub(crate) use options::Options;
@@ -93,11 +94,17 @@ fn show(options: &Options, results: &Results) -> Result<(), Failure> {
         Some(path) if path == Path::new("-") => say::out(json(results)?),
         Some(path) => {
             write(path, &json(results)?)?;
-            say::out(summary::table(results).trim_end());
+            say::out(summary::table(results, width()).trim_end());
         }
-        None => say::out(summary::table(results).trim_end()),
+        None => say::out(summary::table(results, width()).trim_end()),
     }
     options.after.report(results)
+}
+
+/// The columns of the terminal. What is no terminal has enough of them.
+fn width() -> usize {
+    let size = crossterm::terminal::size().ok().filter(|_| std::io::stdout().is_terminal());
+    size.map_or(usize::MAX, |(width, _)| usize::from(width))
 }
 
 /// How the program ends.

@@ -39,16 +39,18 @@ In --message, --file and --on-open, these are replaced, unless there is --litera
 
 Examples:
   towline bench ws://127.0.0.1:9001/
-  towline bench ws://127.0.0.1:9001/ --connections 1000 --ramp 5s --duration 30s
+  towline bench ws://127.0.0.1:9001/ --connections 500 --ramp 5s --duration 30s
   towline bench ws://127.0.0.1:9001/ --rate 5000 --size 1KiB --binary
-  towline bench ws://127.0.0.1:9001/ --messages 100000 --in-flight 16 --json=run.json
   towline bench ws://127.0.0.1:9001/ --message '{\"id\":{{id}},\"at\":{{now}}}'
   towline bench ws://127.0.0.1:9001/ --scenario storm --connections 50
-  towline bench ws://127.0.0.1:9001/ --scenario idle --connections 10000 --duration 5m
-  towline bench ws://127.0.0.1:9001/ --protocol towline.topics.v1 --scenario broadcast \\
+  towline bench ws://127.0.0.1:9001/ --scenario idle --connections 500 --duration 5m
+  towline bench ws://127.0.0.1:9002/ --protocol towline.topics.v1 --scenario broadcast \\
     --on-open '{\"subscribe\":\"a\"}' --message '{\"publish\":\"a\",\"data\":\"{{stamp}}\"}'
-  towline bench ws://127.0.0.1:9001/ --json=after.json --report report.html
+  towline bench ws://127.0.0.1:9001/ --messages 10000 --in-flight 16 --json=before.json
+  towline bench ws://127.0.0.1:9001/ --messages 10000 --in-flight 16 --json=after.json
   towline bench --compare before.json after.json
+  towline bench ws://127.0.0.1:9001/ --duration 2s --shard 1/2 --json=1.json & \\
+    towline bench ws://127.0.0.1:9001/ --duration 2s --shard 2/2 --json=2.json; wait
   towline bench --merge 1.json 2.json --report report.html";
 
 /// Measure how a WebSocket server does under load.
@@ -98,7 +100,7 @@ pub(crate) struct Options {
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) messages: Option<u64>,
 
-    /// How long to wait at the end for answers that are missing
+    /// How long to wait for answers that are missing: at the end, and with --messages whenever none come
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub(crate) drain: Duration,
 

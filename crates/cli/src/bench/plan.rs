@@ -47,12 +47,15 @@ impl Plan {
                 options.connections
             ));
         }
-        let messages = options.messages.map(|messages| share(options, messages).1);
+        // The publisher of a broadcast is one connection, in the first shard.
+        let is_divided = options.scenario != Scenario::Broadcast;
+        let part_of = |messages| if is_divided { share(options, messages).1 } else { messages };
+        let messages = options.messages.map(part_of);
         if messages == Some(0) {
             return usage("--shard: there are fewer --messages than shards".to_owned());
         }
         #[allow(clippy::cast_precision_loss)]
-        let part = connections as f64 / options.connections as f64;
+        let part = if is_divided { connections as f64 / options.connections as f64 } else { 1.0 };
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
         let plan = Self {
             url: options.url.clone(),

@@ -87,7 +87,7 @@ pub(crate) struct Deliveries {
 impl Deliveries {
     /// A receiver has a message.
     pub(crate) fn add(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        let done = self.done.fetch_add(1, Ordering::SeqCst) + 1;
         if done == self.wanted.load(Ordering::SeqCst) {
             self.enough.notify_one();
         }
@@ -96,7 +96,7 @@ impl Deliveries {
     /// Waits until there are this many.
     pub(crate) async fn reach(&self, wanted: u64) {
         self.wanted.store(wanted, Ordering::SeqCst);
-        // Deliveries of other threads can be seen late, so the clock looks, too.
+        // It may have been passed before it was set, by other threads.
         while self.done.load(Ordering::SeqCst) < wanted {
             let _ = tokio::time::timeout(Duration::from_millis(10), self.enough.notified()).await;
         }

@@ -7,8 +7,8 @@ use crate::bench::results::{Latencies, Load, PERCENTILES, Pacing, Results, Scena
 use crate::quantity::in_words;
 use crate::say::on_one_line;
 
-/// The results, for people.
-pub(crate) fn table(results: &Results) -> String {
+/// The results, for people whose terminal has this many columns.
+pub(crate) fn table(results: &Results, width: usize) -> String {
     let mut text = String::new();
     let totals = &results.totals;
     let _ =
@@ -56,7 +56,7 @@ pub(crate) fn table(results: &Results) -> String {
     text.push('\n');
     let latency = if results.load.scenario == Scenario::Push { "gap" } else { "latency" };
     let rows = [(latency, &results.latencies), ("handshake", &results.handshakes)];
-    percentiles(&mut text, &rows);
+    percentiles(&mut text, &rows, width);
     if !results.errors.is_empty() {
         text.push_str("errors\n");
         for (kind, failures) in &results.errors {
@@ -110,8 +110,8 @@ fn amount(results: &Results, (messages, per_s, bytes): (u64, f64, u64)) -> Strin
     format!("{} messages, {} per second, {bytes}/s", count(messages), rate(per_s))
 }
 
-/// A table of percentiles, without rows that have none.
-fn percentiles(text: &mut String, rows: &[(&str, &Latencies)]) {
+/// A table of percentiles, without those that have none. It has a line for each name if that fits.
+fn percentiles(text: &mut String, rows: &[(&str, &Latencies)], width: usize) {
     let rows: Vec<_> = rows.iter().filter(|(_, latencies)| latencies.count > 0).collect();
     if rows.is_empty() {
         return;
@@ -127,20 +127,30 @@ fn percentiles(text: &mut String, rows: &[(&str, &Latencies)]) {
         row.extend([time_of(latencies.max_ns), time(latencies.mean_ns), time(latencies.stddev_ns)]);
         table.push(row);
     }
-    let columns = table[0].len();
-    let width_of = |column: usize| {
-        let widths = table.iter().filter_map(|row| Some(row.get(column)?.chars().count()));
-        widths.max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..columns).map(width_of).collect();
-    for row in &table {
-        let mut line = format!("{:<width$}", row[0], width = widths[0].max(11));
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            let _ = write!(line, "  {cell:>width$}");
-        }
-        let _ = writeln!(text, "{}", line.trim_end());
+    let mut lines = aligned(&table);
+    if lines.iter().any(|line| line.chars().count() > width) {
+        let column = |index: usize| table.iter().map(|row| row[index].clone()).collect();
+        let turned: Vec<Vec<String>> = (0..table[0].len()).map(column).collect();
+        lines = aligned(&turned);
+    }
+    for line in lines {
+        let _ = writeln!(text, "{line}");
     }
     text.push('\n');
+}
+
+/// The lines of a table whose rows have the same length.
+fn aligned(table: &[Vec<String>]) -> Vec<String> {
+    let width_of = |column: usize| table.iter().map(|row| row[column].chars().count()).max();
+    let line = |row: &Vec<String>| {
+        let mut line =
+            format!("{:<width$}", row[0], width = width_of(0).unwrap_or_default().max(11));
+        for (column, cell) in row.iter().enumerate().skip(1) {
+            let _ = write!(line, "  {cell:>width$}", width = width_of(column).unwrap_or_default());
+        }
+        line.trim_end().to_owned()
+    };
+    table.iter().map(line).collect()
 }
 
 /// What the load cost the generator, and whether it was the bottleneck.
@@ -168,5 +178,36 @@ fn generator(text: &mut String, results: &Results) {
             let _ = writeln!(text, "             it was not the bottleneck");
         }
         None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn latencies() -> Latencies {
+        let mut histogram = crate::bench::results::precise();
+        for number in 1..1000_u64 {
+            histogram.record(number * 1_000_000).unwrap();
+        }
+        Latencies::of(&histogram)
+    }
+
+    #[test]
+    fn a_table_of_percentiles_is_turned_where_it_does_not_fit() {
+        let (latencies, none) = (latencies(), Latencies::default());
+        let rows = [("latency", &latencies), ("handshake", &none), ("gap", &latencies)];
+        let shown = |width| {
+            let mut text = String::new();
+            percentiles(&mut text, &rows, width);
+            text
+        };
+        let wide = shown(200);
+        assert_eq!(wide.lines().count(), 4, "{wide}");
+        assert!(!wide.contains("handshake") && wide.contains("p99.99"), "{wide}");
+        let narrow = shown(40);
+        assert_eq!(narrow.lines().count(), 12, "{narrow}");
+        assert!(narrow.lines().all(|line| line.chars().count() <= 40), "{narrow}");
+        assert!(narrow.contains("\np50 ") && narrow.contains("500 ms"), "{narrow}");
     }
 }

@@ -97,6 +97,10 @@ impl Worker {
         counts.open += 1;
         drop(counts);
         self.senders.lock().unwrap_or_else(PoisonError::into_inner).push(connection.sender());
+        if self.run.stage() == Stage::Close {
+            // It came too late for the others' close.
+            self.close();
+        }
         for source in &self.run.plan.on_open {
             self.say(&connection, source, number);
         }

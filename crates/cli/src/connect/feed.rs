@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use towline::{CloseFrame, Message, Sender};
 
+use crate::connect::binary::glimpse;
 use crate::connect::command::{Command, HELP};
+use crate::connect::file;
 use crate::connect::input::{Input, Inputs};
 use crate::connect::output::Output;
 use crate::connect::pings::Pings;
@@ -42,10 +45,11 @@ enum Obeyed {
 impl Feed {
     /// Sends the input until it ends. What is not sent when this is dropped stays in the queue.
     pub(crate) async fn run(self, inputs: Inputs) -> End {
-        for subscription in self.output.topical.subscriptions() {
-            if self.sender.send(subscription.clone()).await.is_err() {
+        for message in self.output.topical.first() {
+            if self.sender.send(message.clone()).await.is_err() {
                 return End::Closed;
             }
+            self.record(message).await;
         }
         // Free once the conversation before has ended.
         let mut queue = inputs.lock().await;
@@ -63,13 +67,20 @@ impl Feed {
                     }
                     Obeyed::End(end) => return end,
                 },
+                Input::Ping(payload) => {
+                    let payload = payload.clone();
+                    queue.done();
+                    self.ping(payload).await;
+                    continue;
+                }
                 Input::Failed(reason) => return End::Failed(reason.clone()),
             };
-            if self.sender.send(message).await.is_err() {
+            if self.sender.send(message.clone()).await.is_err() {
                 return End::Closed;
             }
             // Without an await in between, since the message would be sent twice.
             queue.done();
+            self.record(&message).await;
             if let Some(note) = note {
                 self.note(&note).await;
             }
@@ -84,12 +95,20 @@ impl Feed {
                 return Obeyed::Message(self.output.topical.message(text), None);
             }
             Ok(Command::Binary(path)) => return self.read_file(path).await,
-            Ok(Command::Close(frame)) => return Obeyed::End(End::Close(frame)),
-            Ok(Command::Ping(text)) => {
-                if let Err(error) = self.sender.ping(self.pings.start(text)).await {
-                    self.note(&error.to_string()).await;
-                }
+            Ok(Command::Bytes(bytes)) => {
+                let note = format!("sent {}", glimpse(&bytes));
+                return Obeyed::Message(Message::binary(bytes), Some(note));
             }
+            Ok(Command::Show(number)) => match self.output.kept.get(number) {
+                Ok((number, message)) => {
+                    // If the output is gone, the connection is closed elsewhere.
+                    let _ = self.output.show(self.output.view.whole(&message, number)).await;
+                }
+                Err(error) => self.note(&error).await,
+            },
+            Ok(Command::Save(number, path)) => self.save(number, path).await,
+            Ok(Command::Close(frame)) => return Obeyed::End(End::Close(frame)),
+            Ok(Command::Ping(text)) => self.ping(self.pings.start(text)).await,
             Ok(Command::Help) => self.note(HELP).await,
             Err(error) => self.note(&error).await,
         }
@@ -99,13 +118,7 @@ impl Feed {
     async fn read_file(&self, path: String) -> Obeyed {
         let read = tokio::task::spawn_blocking({
             let path = path.clone();
-            move || {
-                // A pipe or a device may have no end.
-                if !std::fs::metadata(&path)?.is_file() {
-                    return Err(std::io::Error::other("it is not a regular file"));
-                }
-                std::fs::read(path)
-            }
+            move || file::read(&path)
         });
         match read.await.unwrap_or_else(|error| Err(error.into())) {
             Ok(bytes) => {
@@ -116,6 +129,40 @@ impl Feed {
                 self.note(&format!("can't read {path}: {error}")).await;
                 Obeyed::Done
             }
+        }
+    }
+
+    async fn save(&self, number: Option<u64>, path: String) {
+        let (number, message) = match self.output.kept.get(number) {
+            Ok(kept) => kept,
+            Err(error) => return self.note(&error).await,
+        };
+        let length = in_words(message.as_bytes().len() as u64);
+        let written = tokio::task::spawn_blocking({
+            let path = path.clone();
+            move || std::fs::write(path, message.as_bytes())
+        });
+        let text = match written.await.unwrap_or_else(|error| Err(error.into())) {
+            Ok(()) => format!("saved message {number} to {path}, {length}"),
+            Err(error) => format!("can't write {path}: {error}"),
+        };
+        self.note(&text).await;
+    }
+
+    async fn ping(&self, payload: Bytes) {
+        match self.sender.ping(payload.clone()).await {
+            Ok(()) => {
+                if let Some(recorder) = &self.output.recorder {
+                    recorder.pinged(&payload).await;
+                }
+            }
+            Err(error) => self.note(&error.to_string()).await,
+        }
+    }
+
+    async fn record(&self, message: &Message) {
+        if let Some(recorder) = &self.output.recorder {
+            recorder.sent(message).await;
         }
     }
 

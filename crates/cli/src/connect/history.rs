@@ -37,6 +37,13 @@ impl History {
         Some(line)
     }
 
+    /// The latest line before this position, counted from the last line, that has this text in it, and
+    /// its position.
+    pub(crate) fn find(&self, text: &str, from: usize) -> Option<(usize, &str)> {
+        let lines = self.lines.iter().enumerate().skip(from);
+        lines.map(|(at, line)| (at, line.as_str())).find(|(_, line)| line.contains(text))
+    }
+
     /// Goes to the next line; the last one is the line being written.
     pub(crate) fn later(&mut self) -> Option<&str> {
         self.back = self.back.checked_sub(1)?;
@@ -50,6 +57,18 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_found_by_what_is_in_them() {
+        let mut history = History::default();
+        for line in ["subscribe a", "ping", "subscribe b"] {
+            history.add(line);
+        }
+        assert_eq!(history.find("sub", 0), Some((0, "subscribe b")));
+        assert_eq!(history.find("sub", 1), Some((2, "subscribe a")));
+        assert_eq!(history.find("sub", 3), None);
+        assert_eq!(history.find("pong", 0), None);
+    }
 
     #[test]
     fn lines_come_back_in_reverse_and_the_draft_at_last() {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, Read as _};
 use std::sync::Arc;
 use std::thread;
 
+use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc};
 use towline::Message;
 
@@ -18,6 +19,8 @@ pub(crate) enum Input {
     Message(Message),
     /// A line typed at the prompt.
     Line(String),
+    /// A ping to send, with this payload.
+    Ping(Bytes),
     /// Reading failed, for this reason.
     Failed(String),
 }
@@ -89,6 +92,15 @@ pub(crate) fn given(messages: Vec<Message>) -> mpsc::Receiver<Input> {
 
 /// Reads standard input: each line is the text of a message.
 pub(crate) fn lines(message: impl Fn(String) -> Message + Send + 'static) -> mpsc::Receiver<Input> {
+    each_line(move |text| Some(Input::Message(message(text))))
+}
+
+/// Reads lines from a terminal that has no prompt. Empty ones are most likely a slip.
+pub(crate) fn typed() -> mpsc::Receiver<Input> {
+    each_line(|line| Some(line).filter(|line| !line.is_empty()).map(Input::Line))
+}
+
+fn each_line(item: impl Fn(String) -> Option<Input> + Send + 'static) -> mpsc::Receiver<Input> {
     read(move |input| {
         let mut stdin = io::stdin().lock();
         for number in 1.. {
@@ -102,7 +114,7 @@ pub(crate) fn lines(message: impl Fn(String) -> Message + Send + 'static) -> mps
                 let reason = "is not UTF-8; --binary sends any bytes";
                 return fail(input, format!("line {number} of the input {reason}"));
             };
-            if input.blocking_send(Input::Message(message(text))).is_err() {
+            if item(text).is_some_and(|item| input.blocking_send(item).is_err()) {
                 return;
             }
         }
@@ -111,11 +123,30 @@ pub(crate) fn lines(message: impl Fn(String) -> Message + Send + 'static) -> mps
 
 /// Reads all of standard input as one binary message.
 pub(crate) fn whole() -> mpsc::Receiver<Input> {
+    all(|bytes| Ok(Message::binary(bytes)))
+}
+
+/// Reads all of standard input as one text message, without the line end behind it.
+pub(crate) fn whole_text(
+    message: impl FnOnce(String) -> Message + Send + 'static,
+) -> mpsc::Receiver<Input> {
+    all(move |bytes| match String::from_utf8(chomped(bytes)) {
+        Ok(text) => Ok(message(text)),
+        Err(_) => Err("the input is not UTF-8; --binary sends any bytes".to_owned()),
+    })
+}
+
+fn all(
+    message: impl FnOnce(Vec<u8>) -> Result<Message, String> + Send + 'static,
+) -> mpsc::Receiver<Input> {
     read(|input| {
         let mut bytes = Vec::new();
         match io::stdin().lock().read_to_end(&mut bytes) {
-            // If the receiver is gone, nobody wants it.
-            Ok(_) => drop(input.blocking_send(Input::Message(Message::binary(bytes)))),
+            Ok(_) => match message(bytes) {
+                // If the receiver is gone, nobody wants it.
+                Ok(message) => drop(input.blocking_send(Input::Message(message))),
+                Err(reason) => fail(input, reason),
+            },
             Err(error) => fail(input, format!("can't read the input: {error}")),
         }
     })

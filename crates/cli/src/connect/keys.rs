@@ -14,13 +14,20 @@ pub(crate) enum Key {
     DeleteLeft(Reach),
     DeleteRight(Reach),
     Paste,
+    /// Completes a command, or inserts a tab character.
+    Complete,
     Earlier,
     Later,
+    /// Searches for an earlier line.
+    Search,
+    /// Ends the search without a result.
+    Cancel,
     ClearScreen,
     /// Ends the input if the line is empty; otherwise deletes a character.
     EndOrDelete,
     /// Ends the program, as a signal does.
     Interrupt,
+    Suspend,
 }
 
 impl Key {
@@ -39,7 +46,7 @@ impl Key {
             KeyCode::Char('f') if alt && !control => Self::Right(Reach::Word),
             KeyCode::Char('d') if alt && !control => Self::DeleteRight(Reach::Word),
             KeyCode::Char(letter) => Self::Insert(letter),
-            KeyCode::Tab => Self::Insert('\t'),
+            KeyCode::Tab => Self::Complete,
             KeyCode::Enter => Self::Enter,
             KeyCode::Left => Self::Left(by_word),
             KeyCode::Right => Self::Right(by_word),
@@ -47,6 +54,7 @@ impl Key {
             KeyCode::End => Self::Right(Reach::All),
             KeyCode::Backspace => Self::DeleteLeft(by_word),
             KeyCode::Delete => Self::DeleteRight(by_word),
+            KeyCode::Esc => Self::Cancel,
             KeyCode::Up => Self::Earlier,
             KeyCode::Down => Self::Later,
             _ => return None,
@@ -61,15 +69,18 @@ impl Key {
             'd' => Self::EndOrDelete,
             'e' => Self::Right(Reach::All),
             'f' => Self::Right(Reach::Character),
+            'g' => Self::Cancel,
             'h' => Self::DeleteLeft(Reach::Character),
             'j' | 'm' => Self::Enter,
             'k' => Self::DeleteRight(Reach::All),
             'l' => Self::ClearScreen,
             'n' => Self::Later,
             'p' => Self::Earlier,
+            'r' => Self::Search,
             'u' => Self::DeleteLeft(Reach::All),
             'w' => Self::DeleteLeft(Reach::Word),
             'y' => Self::Paste,
+            'z' => Self::Suspend,
             _ => return None,
         })
     }

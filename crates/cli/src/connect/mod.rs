@@ -1,16 +1,52 @@
 //! `towline connect`: a client for the terminal and for scripts.
 
-pub(crate) mod options;
+mod screen;
+
+mod json;
+
+mod fold;
+
+mod binary;
+
+mod look;
+
+mod kept;
+
+mod clock;
+
+mod printer;
+
+mod recording;
+
+mod recorder;
+
+mod comparison;
 
 mod meaning;
 
 mod command;
 
+mod file;
+
+mod prelude;
+
 mod pings;
 
-mod printer;
+mod input;
+
+mod replay;
+
+mod wait;
+
+mod display;
+
+mod tape;
+
+pub(crate) mod options;
 
 mod secured;
+
+mod handshake;
 
 mod view;
 
@@ -18,7 +54,7 @@ mod topical;
 
 mod output;
 
-mod input;
+mod plan;
 
 mod feed;
 
@@ -34,10 +70,15 @@ mod prompt;
 
 mod keys;
 
+mod completing;
+
+mod suspended;
+
 mod terminal;
 
 use std::future::pending;
 use std::io::IsTerminal as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use towline::{CloseCode, Connection, Message};
@@ -45,16 +86,19 @@ use towline::{CloseCode, Connection, Message};
 pub(crate) use options::Options;
 
 use crate::connect::again::{Again, Next};
+use crate::connect::binary::Form;
 use crate::connect::input::Inputs;
 use crate::connect::output::{Output, Talkativeness};
+use crate::connect::plan::Plan;
 use crate::connect::printer::{Printer, Stdout};
-use crate::connect::talk::{Talk, Wait};
+use crate::connect::screen::{When, is_dumb};
+use crate::connect::talk::Talk;
 use crate::connect::terminal::Terminal;
 use crate::connect::topical::Topical;
 use crate::connect::view::{Shown, View};
+use crate::connect::wait::Wait;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
-use crate::quantity::Switch;
 use crate::say;
 use crate::topics::PROTOCOL;
 
@@ -64,8 +108,9 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     let mut terminal = None;
     let view = view(&options);
+    let plan = Plan::new(&options).inspect_err(|failure| report(&options, view, failure))?;
     let outcome = tokio::select! {
-        outcome = session(&options, view, interrupts.clone(), &mut terminal) => outcome,
+        outcome = session(&options, &plan, view, interrupts.clone(), &mut terminal) => outcome,
         () = interrupts.second() => Ok((None, Exit::Interrupted)),
         () = elapse(options.timeout) => Err(Failure::new(
             Exit::TimedOut,
@@ -75,7 +120,11 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     if let Some(terminal) = terminal {
         terminal.close().await;
     }
-    match outcome {
+    let recorded = match &plan.recorder {
+        Some(recorder) => recorder.finish().await,
+        None => Ok(()),
+    };
+    match outcome.and_then(|done| recorded.map(|()| done)) {
         Ok((farewell, exit)) => {
             if let Some(farewell) = farewell {
                 say::out(farewell);
@@ -83,14 +132,19 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
             Ok(exit)
         }
         Err(failure) => {
-            if let Some(Shown::Always(event)) = view.failed(&failure) {
-                say::out(String::from_utf8_lossy(&event).trim_end());
-            }
-            if let Some(refusal) = failure.refusal.as_ref().filter(|_| options.verbose) {
-                refusal.lines().into_iter().for_each(say::note);
-            }
+            report(&options, view, &failure);
             Err(failure)
         }
+    }
+}
+
+/// Prints what there is to say of a failure besides its line.
+fn report(options: &Options, view: View, failure: &Failure) {
+    if let Some(Shown::Always(event)) = view.failed(failure) {
+        say::out(String::from_utf8_lossy(&event).trim_end());
+    }
+    if let Some(refusal) = failure.refusal.as_ref().filter(|_| options.verbose) {
+        refusal.lines().into_iter().for_each(say::note);
     }
 }
 
@@ -98,6 +152,7 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 /// prompt is gone.
 async fn session(
     options: &Options,
+    plan: &Plan,
     view: View,
     mut interrupts: Interrupts,
     terminal: &mut Option<Terminal>,
@@ -108,25 +163,33 @@ async fn session(
     }
     if options.reconnect {
         let again = Again::new(&client, &options.url, options.quiet);
-        return sessions(options, again, view, interrupts, terminal).await;
+        return sessions(options, plan, again, view, interrupts, terminal).await;
     }
     let connection = tokio::select! {
         connection = client.connect(&options.url) => connection?,
         () = interrupts.first() => return Ok((None, Exit::Interrupted)),
     };
-    let (inputs, output) = streams(options, view, &interrupts, terminal)?;
-    talk(connection, output, inputs, interrupts, &mut wait(options)).await
+    let (inputs, output) = streams(options, plan, view, &interrupts, terminal)?;
+    let shows_secrets = options.display.show_secrets;
+    begin(&connection, &output, shows_secrets).await;
+    let done =
+        talk(connection, output.clone(), inputs, interrupts, &mut plan.wait(options)).await?;
+    if let Some(shown) = plan.compared(done.1, &output)? {
+        let _ = output.show(shown).await;
+    }
+    Ok(done)
 }
 
 /// The same, with a new connection when one is lost. The outcome is that of the last one.
 async fn sessions(
     options: &Options,
+    plan: &Plan,
     mut again: Again,
     view: View,
     mut interrupts: Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(Option<String>, Exit), Failure> {
-    let mut wait = wait(options);
+    let mut wait = plan.wait(options);
     let mut streams_open = None;
     let mut outcome = Ok((None, Exit::Success));
     loop {
@@ -138,18 +201,28 @@ async fn sessions(
         };
         let (inputs, output): &(Inputs, Output) = match &mut streams_open {
             Some(open) => open,
-            closed => closed.insert(streams(options, view, &interrupts, terminal)?),
+            closed => closed.insert(streams(options, plan, view, &interrupts, terminal)?),
         };
+        begin(&connection, output, options.display.show_secrets).await;
         let (inputs, output) = (inputs.clone(), output.clone());
         outcome = talk(connection, output, inputs, interrupts.clone(), &mut wait).await;
     }
 }
 
-fn wait(options: &Options) -> Wait {
-    // A subscriber that publishes nothing is there to receive.
-    let only_receives = !options.subscribe.is_empty() && options.publish.is_none();
-    let default = if only_receives { Switch::Off } else { Switch::On(0) };
-    Wait { wanted: options.wait.unwrap_or(default), received: 0 }
+/// Shows and records that a connection is open.
+async fn begin(connection: &Connection, output: &Output, shows_secrets: bool) {
+    let view = output.view;
+    // If the output is gone, the conversation notices.
+    let _ = output.show(view.opened(connection, shows_secrets)).await;
+    if let Some(shown) = view.handshake(connection, shows_secrets) {
+        let _ = output.show(shown).await;
+    }
+    if let Some(shown) = connection.tls().and_then(|tls| view.secured(tls)) {
+        let _ = output.show(shown).await;
+    }
+    if let Some(recorder) = &output.recorder {
+        recorder.opened(connection).await;
+    }
 }
 
 async fn talk(
@@ -160,11 +233,6 @@ async fn talk(
     wait: &mut Wait,
 ) -> Result<(Option<String>, Exit), Failure> {
     let view = output.view;
-    // If the output is gone, the conversation notices.
-    let _ = output.show(view.opened(&connection)).await;
-    if let Some(shown) = connection.tls().and_then(|tls| view.secured(tls)) {
-        let _ = output.show(shown).await;
-    }
     if !output.topical.is_understood(&connection) {
         let spoken = connection.protocol().map_or("none".to_owned(), ToString::to_string);
         // Whatever the server answers, this is over.
@@ -176,8 +244,11 @@ async fn talk(
     }
     let talk = Talk::new(connection, output.clone(), interrupts, wait);
     let (closed, outcome) = talk.run(inputs).await;
+    if let Some(recorder) = &output.recorder {
+        recorder.closed(&closed).await;
+    }
     let shown = view.closed(&closed);
-    if let View::Prompt { .. } = view {
+    if let View::Prompt(_) = view {
         let _ = output.printer.flush().await;
         // The failure says the same.
         return outcome.map(|exit| (farewell(shown, output.talkativeness), exit));
@@ -198,41 +269,58 @@ fn view(options: &Options) -> View {
     if options.json {
         View::Json
     } else if options.is_interactive() {
-        View::Prompt { in_colour: terminal::has_colour() }
-    } else if std::io::stdout().is_terminal() {
-        View::Terminal
-    } else if options.binary {
+        View::Prompt(options.display.look_at_prompt())
+    } else if options.binary && !std::io::stdout().is_terminal() {
         View::Raw
+    } else if std::io::stdout().is_terminal() || options.display.color == When::Always {
+        View::Terminal(options.display.look())
     } else {
-        View::Lines
+        View::Lines(options.display.show_binary.unwrap_or(Form::Raw))
     }
 }
 
 /// The input and the output.
 fn streams(
     options: &Options,
+    plan: &Plan,
     view: View,
     interrupts: &Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(Inputs, Output), Failure> {
-    let topical = Topical::new(&options.subscribe, options.publish.as_deref());
-    let (inputs, printer) = inputs(options, &topical, view, interrupts, terminal)?;
+    let publish = options.publish.as_deref();
+    let topical = Topical::new(plan.first.clone(), &options.subscribe, publish);
+    let (inputs, printer) = inputs(options, plan, &topical, view, interrupts, terminal)?;
     let talkativeness = match (options.quiet, options.verbose) {
         (true, _) => Talkativeness::Quiet,
         (_, true) => Talkativeness::Verbose,
         _ => Talkativeness::Normal,
     };
-    Ok((inputs, Output { printer, view, talkativeness, topical }))
+    let output = Output {
+        printer,
+        view,
+        talkativeness,
+        topical,
+        times: plan.times,
+        kept: Arc::default(),
+        saving: plan.saving.clone(),
+        recorder: plan.recorder.clone(),
+        comparison: plan.comparison.clone(),
+    };
+    Ok((inputs, output))
 }
 
 fn inputs(
     options: &Options,
+    plan: &Plan,
     topical: &Topical,
     view: View,
     interrupts: &Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(Inputs, Printer), Failure> {
-    if let View::Prompt { .. } = view {
+    if let (View::Prompt(_), true) = (view, is_dumb()) {
+        return Ok((input::shared(input::typed()), Printer::new(Stdout::new())));
+    }
+    if let View::Prompt(_) = view {
         let (input, inputs) = input::channel();
         let (opened, above) = Terminal::open(input, interrupts.clone()).map_err(|error| {
             Failure::new(Exit::Unclean, format!("can't show a prompt: {error}"))
@@ -241,7 +329,9 @@ fn inputs(
         return Ok((input::shared(inputs), Printer::new(above)));
     }
     let topical = topical.clone();
-    let inputs = if !options.reads_input() {
+    let inputs = if let Some(recording) = &plan.replay {
+        replay::inputs(recording.sent.clone(), options.tape.speed)
+    } else if !options.reads_input() {
         let texts = options.message.iter().cloned();
         input::given(match options.binary {
             true => texts.map(Message::binary).collect(),
@@ -249,6 +339,8 @@ fn inputs(
         })
     } else if options.binary {
         input::whole()
+    } else if options.once {
+        input::whole_text(move |text| topical.message(text))
     } else {
         input::lines(move |text| topical.message(text))
     };

@@ -1,12 +1,17 @@
 //! The options of `towline connect`, and the client they describe.
 
 use std::io::IsTerminal as _;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderName, HeaderValue};
 use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive};
 
+use crate::connect::display::Display;
+use crate::connect::tape::Tape;
+use crate::connect::wait::Wait;
 use crate::exit::{CONNECT_CODES, Exit, Failure};
 use crate::network::Network;
 use crate::quantity::{Switch, duration, duration_or_off, size};
@@ -15,29 +20,38 @@ use crate::topics::{MAX_NAME, PROTOCOL};
 /// How the input is used, for `--help`.
 const DETAILS: &str = "\
 On a terminal it is interactive: each line is sent as a text message, and received messages appear
-above the prompt. /help lists the commands, such as /ping, /close 4001 bye and /binary FILE.
+above the prompt, JSON in colours. /help lists the commands, such as /ping, /close 4001 bye,
+/binary FILE and /show.
 
 Otherwise it is a filter: each line of the input is sent as a text message, and each received message
 becomes a line of the output. At the end of the input it closes the connection, and prints messages
 until the server's close frame; --wait waits for messages before closing. With --binary the whole
 input is one binary message, and received messages are written with nothing between them. With --json
-each line of the output is an event.
+each line of the output is an event. --once sends one message and prints one answer.";
 
+/// Commands that can be tried, for `--help`. At 9002 is a server with --mode topics.
+const EXAMPLES: &str = "\
 Examples:
   towline connect ws://127.0.0.1:9001/
+  towline connect ws://127.0.0.1:9001/ --once --message hello
   printf 'one\\ntwo\\n' | towline connect ws://127.0.0.1:9001/
-  towline connect ws://127.0.0.1:9001/ --message hello --wait 1
   towline connect ws://127.0.0.1:9001/ --binary < photo.jpg > copy.jpg
-  towline connect wss://localhost:9001/ --ca root.pem --verbose
-  towline connect wss://example.com/ --proxy socks5h://127.0.0.1:1080
-  towline connect ws://127.0.0.1:9001/ --wait forever --json < /dev/null
+  towline connect ws://127.0.0.1:9001/ --wait forever --json --time < /dev/null
+  towline connect ws://127.0.0.1:9001/ --init subscriptions.txt --until-idle 2s < /dev/null
+  towline connect ws://127.0.0.1:9001/ --binary --message hello --record hello.jsonl
+  towline connect ws://127.0.0.1:9001/ --replay hello.jsonl --speed max --compare
+  towline connect wss://localhost:9001/ --ca root.pem --verbose < /dev/null
+  towline connect wss://example.com/ --proxy http://127.0.0.1:3128 --once --message hello
   towline connect wss://example.com/feed --wait forever --reconnect < /dev/null
-  towline connect ws://127.0.0.1:9001/ --subscribe room/7 --reconnect
-  towline connect ws://127.0.0.1:9001/ --publish room/7 --message 'ship ahoy'";
+  towline connect ws://127.0.0.1:9002/ --subscribe room/7 --reconnect
+  towline connect ws://127.0.0.1:9002/ --publish room/7 --message 'ship ahoy'";
 
 /// Talk to a WebSocket server: interactively on a terminal, otherwise as a filter.
 #[derive(Debug, Args)]
-#[command(after_help = CONNECT_CODES, after_long_help = format!("{DETAILS}\n\n{CONNECT_CODES}"))]
+#[command(
+    after_help = format!("{CONNECT_CODES}\n\n{EXAMPLES}"),
+    after_long_help = format!("{DETAILS}\n\n{CONNECT_CODES}\n\n{EXAMPLES}"),
+)]
 pub(crate) struct Options {
     /// The server's URL, such as ws://127.0.0.1:9001/chat; ws:// can be omitted
     #[arg(value_parser = url)]
@@ -62,6 +76,24 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "COUNT|forever", value_parser = wait)]
     pub(crate) wait: Option<Switch<u64>>,
 
+    /// Send one message, which is the whole input unless --message gives it. Print one message, then
+    /// close
+    #[arg(short = '1', long, conflicts_with_all = ["wait", "count"])]
+    pub(crate) once: bool,
+
+    /// Close after receiving this many messages, and print no more, even if the input goes on
+    #[arg(short = 'n', long, value_name = "COUNT", conflicts_with = "wait")]
+    pub(crate) count: Option<NonZeroU64>,
+
+    /// Close when the input has been sent and nothing was received for this long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) until_idle: Option<Duration>,
+
+    /// Begin each connection with the messages in this file, one on each line, such as subscriptions.
+    /// Lines can be /binary FILE, /hex 00 ff or /base64 AP8=
+    #[arg(long, value_name = "FILE")]
+    pub(crate) init: Option<PathBuf>,
+
     /// Connect again when the connection is lost or can't be made, after delays of up to 30 s. Messages
     /// of which nothing was sent are sent on the next connection; --wait counts those of all connections
     #[arg(long)]
@@ -72,7 +104,7 @@ pub(crate) struct Options {
     #[arg(short, long)]
     pub(crate) binary: bool,
 
-    /// Print a line of JSON for each event: open, message, ping, pong, close, error
+    /// Print a line of JSON for each event: open, message, ping, pong, close, error, difference
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -134,12 +166,18 @@ pub(crate) struct Options {
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
 
-    /// Print on standard error what was negotiated, the server's certificates, a refusing server's
-    /// response, pings and pongs, and how the connection ended
+    /// Print on standard error both sides of the handshake, what was negotiated, the server's
+    /// certificates, a refusing server's response, pings and pongs, and how the connection ended
     #[arg(short, long)]
     pub(crate) verbose: bool,
 
-    // Last, since its heading applies to all options after it.
+    // Last, since their headings apply to all options after them.
+    #[command(flatten)]
+    pub(crate) display: Display,
+
+    #[command(flatten)]
+    pub(crate) tape: Tape,
+
     #[command(flatten)]
     pub(crate) network: Network,
 }
@@ -161,20 +199,13 @@ impl Options {
         let mut client = Client::new()
             .config(config)
             .connect_timeout(self.connect_timeout)
+            .keep_request(self.verbose || self.json)
             .http_version(self.http_version)
             .protocols(self.protocols());
         if let Some(origin) = &self.origin {
             client = client.origin(origin);
         }
-        for (index, text) in self.header.iter().enumerate() {
-            let (name, value) = header(text).map_err(|why| {
-                let which = if self.header.len() > 1 {
-                    format!(" (no. {})", index + 1)
-                } else {
-                    String::new()
-                };
-                Failure::new(Exit::Usage, format!("--header{which}: {why}"))
-            })?;
+        for (name, value) in headers(&self.header)? {
             client = client.header(name, value);
         }
         self.network.apply(client)
@@ -192,16 +223,57 @@ impl Options {
 
     /// Whether a user is at the terminal.
     pub(crate) fn is_interactive(&self) -> bool {
-        let is_script = self.json || self.binary || self.wait.is_some() || !self.message.is_empty();
+        let is_script = self.json
+            || self.binary
+            || self.once
+            || !self.message.is_empty()
+            || self.only_waits()
+            || self.tape.replay.is_some();
         !is_script && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
     }
 
     /// Whether to read the input. Waiting for messages at a terminal needs no input.
     pub(crate) fn reads_input(&self) -> bool {
-        let waits_at_terminal = self.wait.is_some() && std::io::stdin().is_terminal();
+        let waits_at_terminal = self.only_waits() && std::io::stdin().is_terminal();
         self.message.is_empty() && !waits_at_terminal
     }
+
+    /// Whether an option says what to wait for.
+    fn only_waits(&self) -> bool {
+        self.wait.is_some() || self.count.is_some() || self.until_idle.is_some()
+    }
+
+    /// What to wait for before closing. A replay waits for as many messages as were recorded.
+    pub(crate) fn awaited(&self, recorded: Option<u64>) -> Wait {
+        let silence = self.until_idle;
+        let (is_exact, sends_all) = (false, true);
+        let wait =
+            |wanted, option| Wait { wanted, option, is_exact, sends_all, silence, received: 0 };
+        if self.once {
+            return Wait { is_exact: true, ..wait(Switch::On(1), Some("--once")) };
+        }
+        if let Some(count) = self.count {
+            let wait = wait(Switch::On(count.get()), Some("--count"));
+            return Wait { is_exact: true, sends_all: false, ..wait };
+        }
+        if let Some(wanted) = self.wait {
+            return wait(wanted, Some("--wait"));
+        }
+        if let Some(recorded) = recorded {
+            let silence = silence.or(Some(REPLAY_SILENCE));
+            return Wait { silence, ..wait(Switch::On(recorded), None) };
+        }
+        // A subscriber that publishes nothing is there to receive.
+        let only_receives = !self.subscribe.is_empty() && self.publish.is_none();
+        match only_receives || silence.is_some() {
+            true => wait(Switch::Off, None),
+            false => wait(Switch::On(0), None),
+        }
+    }
 }
+
+/// How long a replay waits for messages that the recording has.
+const REPLAY_SILENCE: Duration = Duration::from_secs(5);
 
 pub(crate) fn url(text: &str) -> Result<String, String> {
     let text = text.trim();
@@ -248,6 +320,18 @@ pub(crate) fn http_version(text: &str) -> Result<HttpVersion, String> {
 pub(crate) fn protocol(text: &str) -> Result<String, String> {
     towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
+}
+
+/// Parses the values of `--header`.
+pub(crate) fn headers(texts: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let read = |(index, text): (usize, &String)| {
+        header(text).map_err(|why| {
+            let which =
+                if texts.len() > 1 { format!(" (no. {})", index + 1) } else { String::new() };
+            Failure::new(Exit::Usage, format!("--header{which}: {why}"))
+        })
+    };
+    texts.iter().enumerate().map(read).collect()
 }
 
 /// Parses a header. The error does not show the text, which may be a password.

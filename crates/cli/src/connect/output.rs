@@ -1,6 +1,13 @@
 //! Where output goes.
 
+use std::sync::Arc;
+
+use crate::connect::binary::Saving;
+use crate::connect::clock::Times;
+use crate::connect::comparison::Comparison;
+use crate::connect::kept::Kept;
 use crate::connect::printer::{Gone, Printer};
+use crate::connect::recorder::Recorder;
 use crate::connect::topical::Topical;
 use crate::connect::view::{Shown, View};
 use crate::say;
@@ -20,11 +27,24 @@ pub(crate) struct Output {
     pub(crate) view: View,
     pub(crate) talkativeness: Talkativeness,
     pub(crate) topical: Topical,
+    /// Whether and how to show the times of events.
+    pub(crate) times: Option<Times>,
+    /// What was received last.
+    pub(crate) kept: Arc<Kept>,
+    /// Where binary messages are saved.
+    pub(crate) saving: Option<Saving>,
+    pub(crate) recorder: Option<Recorder>,
+    /// What the server is expected to say.
+    pub(crate) comparison: Option<Arc<Comparison>>,
 }
 
 impl Output {
     /// Prints an event, if it is wanted.
     pub(crate) async fn show(&self, shown: Shown) -> Result<(), Gone> {
+        let shown = match &self.times {
+            Some(times) => self.view.timed(shown, times),
+            None => shown,
+        };
         match shown {
             Shown::Always(bytes) => self.printer.print(bytes).await,
             Shown::IfVerbose(_) if self.talkativeness < Talkativeness::Verbose => Ok(()),
@@ -35,7 +55,7 @@ impl Output {
 
     /// Prints a note for the user, where it is not mixed with messages.
     pub(crate) async fn note(&self, text: &str) -> Result<(), Gone> {
-        if let View::Prompt { .. } = self.view {
+        if let View::Prompt(_) = self.view {
             let text = say::harmless(text, "");
             return self.printer.print(format!("{text}\n").into_bytes()).await;
         }

@@ -11,6 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::connect::line::{Line, Reach};
 use crate::say::is_obeyed;
 
+/// What stands before the line.
 const PROMPT: &str = "> ";
 
 /// The prompt as it is on the screen.
@@ -18,6 +19,8 @@ const PROMPT: &str = "> ";
 pub(crate) struct Prompt {
     /// How many rows the cursor is below the first row.
     row: usize,
+    /// What stands before the line instead of [`PROMPT`].
+    label: Option<String>,
 }
 
 impl Prompt {
@@ -26,6 +29,11 @@ impl Prompt {
         let mut out = self.clear();
         self.draw(&mut out, line, width);
         out
+    }
+
+    /// Puts this before the line, from the next time on that it is shown, or what usually stands there.
+    pub(crate) fn set_label(&mut self, label: Option<String>) {
+        self.label = label;
     }
 
     /// Returns what to write to show these lines above the prompt.
@@ -45,7 +53,10 @@ impl Prompt {
         let mut end = line.clone();
         end.go_right(Reach::All);
         let mut out = self.show(&end, width);
-        out.push_str("\r\n");
+        // After a full row, the cursor is in the next one already.
+        if !out.ends_with('\r') {
+            out.push_str("\r\n");
+        }
         self.row = 0;
         out
     }
@@ -61,14 +72,23 @@ impl Prompt {
         out
     }
 
+    /// The terminal has another width now. Some terminals break the rows anew, and some do not; so as not to
+    /// overwrite messages, the prompt is taken to begin as far below as it can.
+    pub(crate) fn resize(&mut self, line: &Line, width: usize) {
+        let mut anew = Self { row: 0, label: self.label.clone() };
+        anew.draw(&mut String::new(), line, width);
+        self.row = self.row.min(anew.row);
+    }
+
     fn draw(&mut self, out: &mut String, line: &Line, width: usize) {
         let width = width.max(2);
-        out.push_str(PROMPT);
-        let mut place = Place { row: 0, column: PROMPT.len() };
+        let label = self.label.as_deref().unwrap_or(PROMPT);
+        let mut place = Place { row: 0, column: 0 };
         let mut cursor = place;
         let mut seen = 0;
-        for grapheme in line.text().graphemes(true) {
-            if seen == line.before().len() {
+        let end = label.len() + line.before().len();
+        for grapheme in label.graphemes(true).chain(line.text().graphemes(true)) {
+            if seen == end {
                 cursor = place;
             }
             seen += grapheme.len();
@@ -86,7 +106,7 @@ impl Prompt {
             out.push_str("\r\n");
             place = Place { row: place.row + 1, column: 0 };
         }
-        if seen == line.before().len() {
+        if seen == end {
             cursor = place;
         } else if cursor.column == width {
             cursor = Place { row: cursor.row + 1, column: 0 };
@@ -156,6 +176,34 @@ mod tests {
         assert_eq!(prompt.row, 1);
         assert_eq!(prompt.show(&line("1"), 6), format!("\u{1b}[1A{CLEAR}> 1\r\u{1b}[3C"));
         assert_eq!(prompt.row, 0);
+    }
+
+    #[test]
+    fn a_line_that_fills_its_row_is_followed_by_no_empty_one() {
+        let entered = |text| Prompt::default().enter(&line(text), 6);
+        assert_eq!(entered("1234"), format!("{CLEAR}> 1234\r\n\r"));
+        assert_eq!(entered("123"), format!("{CLEAR}> 123\r\u{1b}[5C\r\n"));
+    }
+
+    #[test]
+    fn another_label_can_stand_before_the_line() {
+        let mut prompt = Prompt::default();
+        prompt.set_label(Some("find 世: ".to_owned()));
+        let shown = prompt.show(&line("ab"), 8);
+        assert_eq!(shown, format!("{CLEAR}find 世:\r\n ab\r\u{1b}[3C"));
+        prompt.set_label(None);
+        assert_eq!(prompt.show(&line("ab"), 8), format!("\u{1b}[1A{CLEAR}> ab\r\u{1b}[4C"));
+    }
+
+    #[test]
+    fn another_width_does_not_overwrite_what_is_above() {
+        let mut prompt = Prompt::default();
+        prompt.show(&line("123456789012"), 6);
+        assert_eq!(prompt.row, 2);
+        prompt.resize(&line("123456789012"), 10);
+        assert_eq!(prompt.row, 1);
+        prompt.resize(&line("123456789012"), 6);
+        assert_eq!(prompt.row, 1);
     }
 
     #[test]

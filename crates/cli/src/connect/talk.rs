@@ -1,9 +1,11 @@
 //! The conversation: sends the input and prints messages until the connection ends.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use towline::{CloseCode, CloseFrame, Closed, Connection, Event};
+use tokio::time::{Instant, sleep_until};
+use towline::{CloseCode, CloseFrame, Closed, Connection, Event, Message};
 
 use crate::connect::feed::{End, Feed};
 use crate::connect::input::Inputs;
@@ -11,24 +13,11 @@ use crate::connect::output::Output;
 use crate::connect::pings::Pings;
 use crate::connect::printer::Gone;
 use crate::connect::view::{Shown, View};
+use crate::connect::wait::Wait;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::quantity::Switch;
 use crate::topics::Said;
-
-/// The messages that are awaited, over all connections.
-#[derive(Debug)]
-pub(crate) struct Wait {
-    /// How many messages to receive before closing; `Off` means forever.
-    pub(crate) wanted: Switch<u64>,
-    pub(crate) received: u64,
-}
-
-impl Wait {
-    fn is_enough(&self) -> bool {
-        self.wanted.on().is_some_and(|wanted| self.received >= wanted)
-    }
-}
 
 /// A conversation over a connection.
 pub(crate) struct Talk<'a> {
@@ -42,6 +31,8 @@ pub(crate) struct Talk<'a> {
     error: Option<towline::Error>,
     /// The first error that the server answered with, in the subprotocol of topics.
     refused: Option<String>,
+    /// When the last message was received, or the input had been sent.
+    heard: Instant,
 }
 
 /// Why this end closes.
@@ -52,9 +43,12 @@ enum Why {
     /// The user asked for it.
     Wanted,
     Interrupted,
+    /// The server was silent for long enough.
+    Silence,
     /// The output is gone.
     OutputGone,
-    InputFailed(String),
+    /// The input can't be read, or a message can't be saved.
+    Failed(String),
 }
 
 impl<'a> Talk<'a> {
@@ -64,8 +58,17 @@ impl<'a> Talk<'a> {
         interrupts: Interrupts,
         wait: &'a mut Wait,
     ) -> Self {
-        let pings = Arc::default();
-        Self { connection, output, interrupts, wait, pings, why: None, error: None, refused: None }
+        Self {
+            connection,
+            output,
+            interrupts,
+            wait,
+            pings: Arc::default(),
+            why: None,
+            error: None,
+            refused: None,
+            heard: Instant::now(),
+        }
     }
 
     /// Runs until the connection has ended. Returns how it ended, and the exit code. Messages that
@@ -84,7 +87,7 @@ impl<'a> Talk<'a> {
         let mut queue = inputs.lock().await;
         let mut unsent = self.connection.take_unsent();
         // Every connection begins with these.
-        unsent.retain(|message| !self.output.topical.subscriptions().contains(message));
+        unsent.retain(|message| !self.output.topical.first().contains(message));
         queue.put_back(unsent);
         let outcome = self.outcome(&closed, queue.is_sending());
         (closed, outcome)
@@ -94,11 +97,11 @@ impl<'a> Talk<'a> {
         let mut is_fed = false;
         let printer = self.output.printer.clone();
         loop {
-            let is_enough = self.wait.is_enough();
-            if is_fed && is_enough {
+            if self.wait.is_enough() && (is_fed || !self.wait.sends_all) {
                 self.close(Why::Done, &CloseFrame::EMPTY);
             }
             let is_open = self.why.is_none();
+            let silence = self.wait.silence.map(|silence| self.heard + silence);
             tokio::select! {
                 event = self.connection.next_event() => match event {
                     Ok(Some(event)) => {
@@ -115,6 +118,7 @@ impl<'a> Talk<'a> {
                 },
                 end = &mut *feeding, if !is_fed => {
                     is_fed = true;
+                    self.heard = Instant::now();
                     self.fed(end.unwrap_or(End::Closed));
                 }
                 () = self.interrupts.first(), if is_open => {
@@ -123,20 +127,38 @@ impl<'a> Talk<'a> {
                 () = printer.gone(), if is_open => {
                     self.close(Why::OutputGone, &CloseFrame::EMPTY);
                 }
+                () = until(silence), if is_open && is_fed => {
+                    self.close(Why::Silence, &CloseFrame::EMPTY);
+                }
             }
         }
     }
 
     async fn show(&mut self, event: Event) -> Result<(), Gone> {
         let view = self.output.view;
+        if let Some(recorder) = &self.output.recorder {
+            recorder.received(&event).await;
+        }
         let shown = match event {
-            Event::Message(message) => match message.as_text() {
-                Some(text) if self.output.topical.is_on() => self.hear(text),
-                _ => {
-                    self.wait.received += 1;
-                    view.message(&message)
+            // Closing takes a moment.
+            Event::Message(_) if self.wait.is_over() => return Ok(()),
+            Event::Message(message) => {
+                self.heard = Instant::now();
+                self.compare(&message).await?;
+                // Only at a prompt can the user ask for it again.
+                let number = match view {
+                    View::Prompt(_) => self.output.kept.keep(&message),
+                    _ => 0,
+                };
+                match (message.as_text(), &self.output.saving) {
+                    (Some(text), _) if self.output.topical.is_on() => self.hear(text, number),
+                    (None, Some(_)) => self.save(message, number).await,
+                    _ => {
+                        self.wait.received += 1;
+                        view.message(&message, number)
+                    }
                 }
-            },
+            }
             Event::Ping(payload) => view.ping(&payload),
             Event::Pong(payload) => view.pong(&payload, self.pings.answered(&payload)),
             _ => return Ok(()),
@@ -147,15 +169,45 @@ impl<'a> Talk<'a> {
         self.output.show(shown).await
     }
 
+    /// Shows how the message differs from the recording, if it does.
+    async fn compare(&self, message: &Message) -> Result<(), Gone> {
+        let comparison = self.output.comparison.as_ref();
+        match comparison.and_then(|comparison| comparison.check(message)) {
+            Some(difference) => self.output.show(self.output.view.differs(&difference)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Saves a binary message to a file.
+    async fn save(&mut self, message: Message, number: u64) -> Shown {
+        self.wait.received += 1;
+        let view = self.output.view;
+        let Some(saving) = self.output.saving.clone() else {
+            return view.message(&message, number);
+        };
+        let saved = tokio::task::spawn_blocking({
+            let message = message.clone();
+            move || saving.save(message.as_bytes())
+        });
+        match saved.await.unwrap_or_else(|error| Err(error.into())) {
+            Ok(path) => view.saved(message.as_bytes(), &path, number),
+            Err(error) => {
+                let why = format!("--save: can't write message {number}: {error}");
+                self.close(Why::Failed(why), &CloseFrame::EMPTY);
+                view.message(&message, number)
+            }
+        }
+    }
+
     /// What the server says in the subprotocol of topics. Answers are not among the awaited messages.
-    fn hear(&mut self, text: &str) -> Shown {
+    fn hear(&mut self, text: &str, number: u64) -> Shown {
         let view = self.output.view;
         let said = Said::parse(text);
         match &said {
             Said::Data { .. } | Said::Other(_) => self.wait.received += 1,
             Said::Refused { why, of_subscription } => {
                 // At a prompt, the user sees it and goes on.
-                let is_prompt = matches!(view, View::Prompt { .. });
+                let is_prompt = matches!(view, View::Prompt(_));
                 if !is_prompt && self.refused.is_none() {
                     self.refused = Some(why.clone());
                 }
@@ -165,7 +217,7 @@ impl<'a> Talk<'a> {
             }
             Said::Subscribed { .. } | Said::Skipped { .. } => {}
         }
-        view.said(&said)
+        view.said(&said, number)
     }
 
     fn fed(&mut self, end: End) {
@@ -173,7 +225,7 @@ impl<'a> Talk<'a> {
             // Closed once the awaited messages have been received.
             End::Over | End::Closed => {}
             End::Close(frame) => self.close(Why::Wanted, &frame),
-            End::Failed(reason) => self.close(Why::InputFailed(reason), &CloseFrame::EMPTY),
+            End::Failed(reason) => self.close(Why::Failed(reason), &CloseFrame::EMPTY),
         }
     }
 
@@ -198,10 +250,10 @@ impl<'a> Talk<'a> {
         match &self.why {
             Some(Why::Interrupted) => return Ok(Exit::Interrupted),
             Some(Why::OutputGone) => return Ok(Exit::Success),
-            Some(Why::InputFailed(reason)) => {
+            Some(Why::Failed(reason)) => {
                 return Err(Failure::new(Exit::Unclean, reason.clone()));
             }
-            Some(Why::Done | Why::Wanted) | None => {}
+            Some(Why::Done | Why::Wanted | Why::Silence) | None => {}
         }
         if let Some(failure) = Failure::of(closed) {
             return Err(failure.told_by(self.error.as_ref(), closed));
@@ -209,19 +261,33 @@ impl<'a> Talk<'a> {
         if let Some(why) = &self.refused {
             return Err(Failure::new(Exit::Unclean, format!("the server refuses: {why}")));
         }
-        if self.why.is_some() {
+        if matches!(self.why, Some(Why::Done | Why::Wanted)) {
             return Ok(Exit::Success);
         }
-        match *self.wait {
-            Wait { wanted: Switch::On(wanted), received } if received < wanted => {
-                let message = format!("{closed} after {received} of {wanted} messages (--wait)");
+        let Wait { received, wanted, option, .. } = *self.wait;
+        match (wanted, option) {
+            (Switch::On(wanted), Some(option)) if received < wanted => {
+                let ended = match self.why {
+                    Some(Why::Silence) => "the server was silent".to_owned(),
+                    _ => closed.to_string(),
+                };
+                let message = format!("{ended} after {received} of {wanted} messages ({option})");
                 Err(Failure::new(Exit::Unclean, message))
             }
+            _ if self.why.is_some() => Ok(Exit::Success),
             _ if is_sending => {
                 let message = format!("{closed} before all of the input was sent");
                 Err(Failure::new(Exit::Unclean, message))
             }
             _ => Ok(Exit::Success),
         }
+    }
+}
+
+/// Waits until then, or forever.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => sleep_until(then).await,
+        None => pending().await,
     }
 }

@@ -4,7 +4,7 @@
 //! checks regularly for texts to print. The terminal stays raw as long as there is a prompt, so no
 //! typed character is lost between two lines.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as threads;
@@ -12,19 +12,26 @@ use std::thread;
 use std::time::Duration;
 
 use crossterm::event::{self, Event};
-use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::connect::completing::{Completion, complete};
 use crate::connect::history::History;
 use crate::connect::input::Input;
 use crate::connect::keys::Key;
 use crate::connect::line::{Line, Reach};
 use crate::connect::printer::Paper;
 use crate::connect::prompt::Prompt;
+use crate::connect::screen::width;
+use crate::connect::suspended::{Continued, IS_POSSIBLE, suspend};
 use crate::interrupt::Interrupts;
 
 /// How often the thread checks for texts: a message is delayed by at most this.
 const GLANCE: Duration = Duration::from_millis(20);
+
+/// How often to check whether the program went on after it was suspended. If it was not suspended at all,
+/// as in a shell without job control, it goes on by itself after so many checks.
+const CHECKS: usize = 50;
 
 /// How many texts can be queued.
 const WAITING: usize = 256;
@@ -51,6 +58,7 @@ impl Terminal {
         let (above, texts) = threads::sync_channel(WAITING);
         let end = Arc::new(AtomicBool::new(false));
         let (done, is_done) = oneshot::channel();
+        let continued = Continued::listen()?;
         enable_raw_mode()?;
         thread::spawn({
             let end = end.clone();
@@ -60,7 +68,10 @@ impl Terminal {
                     history: History::default(),
                     prompt: Prompt::default(),
                     input: Some(input),
+                    search: None,
                     interrupts,
+                    continued,
+                    times_continued: 0,
                 };
                 // If the terminal is gone, there is nowhere to report an error.
                 let _ = editor.run(&texts, &end);
@@ -79,13 +90,6 @@ impl Terminal {
     }
 }
 
-/// Whether to use colours.
-pub(crate) fn has_colour() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb
-}
-
 /// The state of the thread.
 struct Editor {
     line: Line,
@@ -93,7 +97,22 @@ struct Editor {
     prompt: Prompt,
     /// `None` once the user has ended the input.
     input: Option<mpsc::Sender<Input>>,
+    /// What is searched for among earlier lines.
+    search: Option<Search>,
     interrupts: Interrupts,
+    continued: Continued,
+    /// How often the terminal was set up again for it.
+    times_continued: usize,
+}
+
+/// A search among earlier lines.
+#[derive(Debug, Default)]
+struct Search {
+    text: String,
+    /// How many lines back the found line is.
+    back: usize,
+    /// The line that was being written.
+    draft: String,
 }
 
 impl Editor {
@@ -102,6 +121,9 @@ impl Editor {
         put(&self.prompt.show(&self.line, width()))?;
         // Texts printed before the end are shown first.
         while !end.load(Ordering::SeqCst) {
+            if self.continued.count() != self.times_continued {
+                self.go_on()?;
+            }
             self.print(texts)?;
             let events = self.events()?;
             if events.is_empty() {
@@ -156,18 +178,41 @@ impl Editor {
                 self.line.insert(&text.replace("\r\n", "\n").replace('\r', "\n"));
                 Ok(())
             }
+            Event::Resize(_, _) => {
+                self.prompt.resize(&self.line, width());
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
     fn press(&mut self, key: Key) -> io::Result<()> {
+        if let Some(search) = self.search.take() {
+            let found = self.search(search, &key)?;
+            let label = self.search.as_ref().map(|search| format!("search {:?}: ", search.text));
+            self.prompt.set_label(label);
+            if found {
+                return Ok(());
+            }
+        }
         match key {
+            Key::Search => {
+                let draft = self.line.text().to_owned();
+                self.search = Some(Search { draft, ..Search::default() });
+                self.prompt.set_label(Some("search: ".to_owned()));
+            }
+            Key::Cancel => {}
             Key::Insert(character) => self.line.insert(character.encode_utf8(&mut [0; 4])),
             Key::Left(reach) => self.line.go_left(reach),
             Key::Right(reach) => self.line.go_right(reach),
             Key::DeleteLeft(reach) => self.line.delete_left(reach),
             Key::DeleteRight(reach) => self.line.delete_right(reach),
             Key::Paste => self.line.paste(),
+            Key::Complete => match complete(self.line.before()) {
+                Completion::Add(text) => self.line.insert(&text),
+                Completion::Unknown => put(BELL)?,
+                Completion::Nothing => self.line.insert("\t"),
+            },
             Key::Earlier => {
                 if let Some(line) = self.history.earlier(self.line.text()) {
                     self.line.set(line);
@@ -190,9 +235,67 @@ impl Editor {
             // The input has ended, so the connection is closing already.
             Key::Interrupt if self.input.is_none() => self.interrupts.insist(),
             Key::Interrupt => self.interrupts.ask(),
+            Key::Suspend if IS_POSSIBLE => self.suspend()?,
+            Key::Suspend => {}
             Key::Enter => return self.enter(),
         }
         Ok(())
+    }
+
+    /// Presses a key during a search. Returns whether it was meant for the search; otherwise, the found line
+    /// stays and the search is over.
+    fn search(&mut self, mut search: Search, key: &Key) -> io::Result<bool> {
+        let from = match key {
+            Key::Insert(character) => {
+                search.text.push(*character);
+                search.back
+            }
+            Key::Search => search.back + 1,
+            Key::DeleteLeft(_) => {
+                search.text.pop();
+                0
+            }
+            Key::Cancel => {
+                self.line.set(&search.draft);
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        match self.history.find(&search.text, from) {
+            Some((back, line)) => {
+                search.back = back;
+                self.line.set(line);
+            }
+            None => put(BELL)?,
+        }
+        self.search = Some(search);
+        Ok(true)
+    }
+
+    /// Gives the terminal back to the shell until it continues the program.
+    fn suspend(&mut self) -> io::Result<()> {
+        put(&self.prompt.clear())?;
+        put(BRACKETED_PASTE[1])?;
+        disable_raw_mode()?;
+        suspend()?;
+        for _ in 0..CHECKS {
+            if self.continued.count() != self.times_continued {
+                break;
+            }
+            thread::sleep(GLANCE);
+        }
+        self.go_on()
+    }
+
+    /// Sets the terminal up again, since the shell has changed it, and shows the line again.
+    fn go_on(&mut self) -> io::Result<()> {
+        self.times_continued = self.continued.count();
+        // The mode is set again only if it was taken back.
+        disable_raw_mode()?;
+        enable_raw_mode()?;
+        self.prompt = Prompt::default();
+        put(BRACKETED_PASTE[0])?;
+        put(&self.prompt.show(&self.line, width()))
     }
 
     fn enter(&mut self) -> io::Result<()> {
@@ -217,10 +320,6 @@ fn put(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
-}
-
-fn width() -> usize {
-    size().map_or(80, |(columns, _)| usize::from(columns))
 }
 
 /// Prints above the prompt.
@@ -250,7 +349,10 @@ mod tests {
             history: History::default(),
             prompt: Prompt::default(),
             input: Some(input),
+            search: None,
             interrupts: interrupts.clone(),
+            continued: Continued::default(),
+            times_continued: 0,
         };
         (editor, inputs)
     }
@@ -269,6 +371,37 @@ mod tests {
         assert!(inputs.try_recv().is_err(), "nothing is sent any more");
         editor.press(Key::Interrupt).unwrap();
         interrupts.second().await;
+    }
+
+    #[tokio::test]
+    async fn earlier_lines_are_searched() {
+        let (mut editor, mut inputs) = editor(&Interrupts::listen().unwrap());
+        for line in ["subscribe a", "ping", "subscribe b"] {
+            editor.line.set(line);
+            editor.press(Key::Enter).unwrap();
+        }
+        let mut press = |keys: &[Key]| {
+            keys.iter().for_each(|key| editor.press(key.clone()).unwrap());
+            editor.line.text().to_owned()
+        };
+        let [s, u] = ['s', 'u'].map(Key::Insert);
+        assert_eq!(press(&[Key::Insert('x'), Key::Search, s.clone(), u.clone()]), "subscribe b");
+        assert_eq!(press(&[Key::Search]), "subscribe a");
+        // Nothing is before that.
+        assert_eq!(press(&[Key::Search]), "subscribe a");
+        assert_eq!(press(&[Key::Cancel]), "x");
+        // Any other key takes the line.
+        assert_eq!(
+            press(&[Key::Search, s, u, Key::Search, Key::Left(Reach::All), Key::Insert('/')]),
+            "/subscribe a"
+        );
+        press(&[Key::Search, Key::Insert('p'), Key::Enter]);
+        drop(editor);
+        let mut last = None;
+        while let Some(Input::Line(line)) = inputs.recv().await {
+            last = Some(line);
+        }
+        assert_eq!(last.as_deref(), Some("ping"));
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! `--subscribe` and `--publish`: the conversation in the subprotocol of topics.
+//! `--init`, `--subscribe` and `--publish`: how each connection begins, and the conversation in the
+//! subprotocol of topics.
 
 use std::sync::Arc;
 
@@ -6,20 +7,23 @@ use towline::{Connection, Message};
 
 use crate::topics::{self, PROTOCOL};
 
-/// What to subscribe to, and where to publish. Without either, messages are sent as they are.
+/// What to send first and to subscribe to, and where to publish. Without --publish, messages are sent as
+/// they are.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Topical {
     is_on: bool,
-    /// The messages that subscribe, sent at the beginning of each connection.
-    subscriptions: Arc<[Message]>,
+    /// The messages sent at the beginning of each connection.
+    first: Arc<[Message]>,
     publish: Option<Arc<str>>,
 }
 
 impl Topical {
-    pub(crate) fn new(subscribe: &[String], publish: Option<&str>) -> Self {
+    /// Begins each connection with these messages, and then with the subscriptions.
+    pub(crate) fn new(first: Vec<Message>, subscribe: &[String], publish: Option<&str>) -> Self {
+        let subscriptions = subscribe.iter().map(|topic| topics::subscribe(topic).into());
         Self {
             is_on: !subscribe.is_empty() || publish.is_some(),
-            subscriptions: subscribe.iter().map(|topic| topics::subscribe(topic).into()).collect(),
+            first: first.into_iter().chain(subscriptions).collect(),
             publish: publish.map(Into::into),
         }
     }
@@ -34,8 +38,9 @@ impl Topical {
         !self.is_on || connection.protocol().is_some_and(|name| *name == *PROTOCOL)
     }
 
-    pub(crate) fn subscriptions(&self) -> &[Message] {
-        &self.subscriptions
+    /// The messages with which each connection begins.
+    pub(crate) fn first(&self) -> &[Message] {
+        &self.first
     }
 
     /// The message for a line of input.

@@ -4,6 +4,7 @@ import { CODES, describeCode, explainClose, pageMaySend } from "./codes.js";
 import { Echoes } from "./echo.js";
 import { formatCount, formatMilliseconds, formatSize, utf8Length } from "./format.js";
 import { Log } from "./log.js";
+import { beginNav } from "./nav.js";
 import { Plot, Samples } from "./plot.js";
 import { Topics } from "./topics.js";
 
@@ -438,6 +439,7 @@ function start() {
   $("filter").addEventListener("input", filter);
   $("show").addEventListener("change", filter);
   setInterval(showUnanswered, 1000);
+  beginNav();
   beginTopics();
 }
 

@@ -1,4 +1,4 @@
-//! What the console shows of the topics, as JSON.
+//! What the console shows of the mode, as JSON: its topics, or its rooms.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,43 +8,56 @@ use bytes::Bytes;
 use serde_json::json;
 use towline::topics::{Topic, TopicStats, Topics};
 
+use crate::serve::modes::Service;
+use crate::serve::modes::chat::RoomStats;
 use crate::topics::PROTOCOL;
 
-/// How many topics to list: those with the most members.
+/// How many topics or rooms to list: those with the most members.
 const LISTED: usize = 200;
 
 /// How long a list is good for, since a list looks at every topic.
 const FRESH: Duration = Duration::from_millis(500);
 
-/// The topics, and the last list. Clones share it.
-#[derive(Debug, Clone)]
+/// The mode, and the last list. Clones share it.
+#[derive(Clone)]
 pub(crate) struct Board {
-    topics: Option<Topics>,
+    service: Service,
     last: Arc<Mutex<Option<(Instant, Bytes)>>>,
 }
 
 impl Board {
-    /// Shows these topics. Without topics, the server echoes.
-    pub(crate) fn new(topics: Option<Topics>) -> Self {
-        Self { topics, last: Arc::default() }
+    pub(crate) fn new(service: Service) -> Self {
+        Self { service, last: Arc::default() }
+    }
+
+    /// The word for the mode.
+    pub(crate) fn mode(&self) -> &'static str {
+        self.service.name()
     }
 
     /// The list, as JSON.
     pub(crate) fn json(&self) -> Bytes {
-        let Some(topics) = &self.topics else { return Bytes::from_static(b"{\"mode\":\"echo\"}") };
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made, list)) = &*last
             && made.elapsed() < FRESH
         {
             return list.clone();
         }
-        let list = Bytes::from(list(topics));
+        let list = Bytes::from(self.list());
         *last = Some((Instant::now(), list.clone()));
         list
     }
+
+    fn list(&self) -> String {
+        match (self.service.name(), self.service.topics(), self.service.rooms()) {
+            ("topics", Some(topics), _) => topics_list(topics),
+            (name, _, Some(rooms)) => rooms_list(name, rooms),
+            (name, _, _) => json!({ "mode": name }).to_string(),
+        }
+    }
 }
 
-fn list(topics: &Topics) -> String {
+fn topics_list(topics: &Topics) -> String {
     let sums = topics.stats();
     let mut all: Vec<(Topic, TopicStats)> =
         topics.all().into_iter().map(|topic| (topic.clone(), topic.stats())).collect();
@@ -69,6 +82,16 @@ fn list(topics: &Topics) -> String {
     .to_string()
 }
 
+fn rooms_list(mode: &str, mut rooms: Vec<RoomStats>) -> String {
+    rooms.sort_unstable_by(|a, b| (Reverse(a.people), &a.name).cmp(&(Reverse(b.people), &b.name)));
+    let listed: Vec<_> = rooms
+        .iter()
+        .take(LISTED)
+        .map(|room| json!({ "name": room.name, "people": room.people }))
+        .collect();
+    json!({ "mode": mode, "rooms": rooms.len(), "list": listed }).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,14 +101,20 @@ mod tests {
         let topics = Topics::new();
         let handles: Vec<_> =
             (0..LISTED + 5).map(|number| topics.topic(format!("{number:04}")).unwrap()).collect();
-        let board = Board::new(Some(topics));
-        let list: serde_json::Value = serde_json::from_slice(&board.json()).unwrap();
+        let list: serde_json::Value = serde_json::from_str(&topics_list(&topics)).unwrap();
         assert_eq!(list["topics"], handles.len());
         assert_eq!(list["list"].as_array().unwrap().len(), LISTED);
         assert_eq!(list["list"][0]["name"], "0000");
-        // A list is made once for all who ask.
-        drop(handles);
-        assert_eq!(board.json(), serde_json::to_vec(&list).unwrap());
-        assert_eq!(Board::new(None).json(), "{\"mode\":\"echo\"}");
+    }
+
+    #[test]
+    fn the_fullest_rooms_are_first() {
+        let rooms = [("b", 1), ("a", 1), ("c", 2)];
+        let rooms = rooms.map(|(name, people)| RoomStats { name: name.to_owned(), people });
+        let list: serde_json::Value =
+            serde_json::from_str(&rooms_list("chat", rooms.into())).unwrap();
+        let names: Vec<_> =
+            list["list"].as_array().unwrap().iter().map(|room| &room["name"]).collect();
+        assert_eq!(names, ["c", "a", "b"]);
     }
 }

@@ -1,18 +1,23 @@
-//! The console: the embedded files of the page, and the responses for them.
+//! The console: the embedded files of its pages, their data, and the responses for them.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_NONE_MATCH, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    IF_NONE_MATCH, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
 use crate::serve::board::Board;
+use crate::serve::files::{Body, Files};
+use crate::serve::handling::Access;
+use crate::serve::live::{Live, Order};
+use crate::serve::percent::parameter;
+use crate::serve::visitor::{is_from_console, is_local};
 
-/// What the page is allowed to do: run its own scripts and styles, show its icon, and connect to
+/// What the pages are allowed to do: run their own scripts and styles, show their icon, and connect to
 /// any WebSocket.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -35,9 +40,16 @@ struct Asset {
     bytes: &'static [u8],
 }
 
+/// The pages name each other and their files relative to themselves, so that they work behind a proxy
+/// that adds to the path. `/console` is the same page as `/`, for a server that has files of its own.
 const ASSETS: &[Asset] = assets! {
     "/", HTML, "../console/index.html";
+    "/console", HTML, "../console/index.html";
+    "/console/server", HTML, "../console/server.html";
+    "/console/chat", HTML, "../console/chat.html";
     "/console/console.css", CSS, "../console/console.css";
+    "/console/server.css", CSS, "../console/server.css";
+    "/console/chat.css", CSS, "../console/chat.css";
     "/console/theme.js", JS, "../console/theme.js";
     "/console/console.js", JS, "../console/console.js";
     "/console/codes.js", JS, "../console/codes.js";
@@ -46,26 +58,130 @@ const ASSETS: &[Asset] = assets! {
     "/console/log.js", JS, "../console/log.js";
     "/console/plot.js", JS, "../console/plot.js";
     "/console/topics.js", JS, "../console/topics.js";
+    "/console/nav.js", JS, "../console/nav.js";
+    "/console/server.js", JS, "../console/server.js";
+    "/console/series.js", JS, "../console/series.js";
+    "/console/chat.js", JS, "../console/chat.js";
 };
 
-/// Where the page asks for the topics.
+/// Where the pages ask for the mode, with its topics or rooms.
 const BOARD: &str = "/console/topics.json";
 
-/// Answers a request that is not a handshake.
-pub(crate) fn answer<B>(request: &Request<B>, board: &Board) -> Response<Full<Bytes>> {
-    let path = request.uri().path();
-    if path == BOARD && *request.method() == Method::GET {
-        return list(board);
+/// Where the page of the server asks for the connections, in the order of the parameter `sort`.
+const LIVE: &str = "/console/live.json";
+
+/// Closes the connection of the parameter `id`.
+const CLOSE: &str = "/console/close";
+
+/// Everything that is not a WebSocket.
+#[derive(Clone)]
+pub(crate) struct Console {
+    pub(crate) board: Board,
+    pub(crate) live: Live,
+    pub(crate) access: Access,
+    pub(crate) files: Option<Files>,
+}
+
+impl Console {
+    /// Answers a request that is not a handshake.
+    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
+        let path = request.uri().path();
+        let is_own = path == "/console" || path.starts_with("/console/");
+        match &self.files {
+            Some(files) if !is_own => match files.answer(request).await {
+                Some(response) => return response,
+                None => return self.not_found(),
+            },
+            _ => {}
+        }
+        let response = match request.uri().path() {
+            LIVE if *request.method() == Method::GET => self.list(request).await,
+            _ => self.own(request),
+        };
+        response.map(Body::Left)
     }
-    let Some(asset) = ASSETS.iter().find(|asset| asset.path == path) else {
-        let text = "Not found. The console is at /, and every path accepts WebSockets.\n";
-        return plain(StatusCode::NOT_FOUND, text);
-    };
+
+    fn own<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let is_get = *request.method() == Method::GET;
+        match request.uri().path() {
+            BOARD if is_get => json(self.board.json()),
+            CLOSE => self.close(request),
+            "/" if is_get && self.board.mode() == "chat" => redirect("console/chat"),
+            "/console/" => redirect("../console"),
+            path => match ASSETS.iter().find(|asset| asset.path == path) {
+                Some(asset) => show(asset, request),
+                None => plain(StatusCode::NOT_FOUND, self.directions()),
+            },
+        }
+    }
+
+    fn not_found(&self) -> Response<Body> {
+        plain(StatusCode::NOT_FOUND, self.directions()).map(Body::Left)
+    }
+
+    fn directions(&self) -> &'static str {
+        match self.files {
+            None => "Not found. The console is at /, and every path accepts WebSockets.\n",
+            Some(_) => {
+                "Not found. The console is at /console, and every path accepts WebSockets.\n"
+            }
+        }
+    }
+
+    /// The connections now.
+    async fn list<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        let is_allowed = match self.access {
+            Access::Any => true,
+            Access::Local => is_local(request),
+            Access::Off => false,
+        };
+        if !is_allowed {
+            return plain(
+                StatusCode::FORBIDDEN,
+                match self.access {
+                    Access::Off => "The list of connections is off (--console off).\n",
+                    _ => {
+                        "The list of connections is for browsers on the server's machine, by localhost or \
+                      a loopback address and without a proxy (--console any shows it to everybody).\n"
+                    }
+                },
+            );
+        }
+        let order = match parameter(request.uri().query(), "sort") {
+            None => Order::default(),
+            Some(text) => match Order::read(&text) {
+                Some(order) => order,
+                None => return plain(StatusCode::BAD_REQUEST, "There is no such order (sort).\n"),
+            },
+        };
+        // With many connections it takes long.
+        let (live, mode) = (self.live.clone(), self.board.mode());
+        let list = tokio::task::spawn_blocking(move || live.json(mode, order)).await;
+        list.map_or_else(|_| plain(StatusCode::INTERNAL_SERVER_ERROR, "No list.\n"), json)
+    }
+
+    fn close<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        if *request.method() != Method::POST {
+            return not_allowed("POST");
+        }
+        let is_allowed = self.access != Access::Off && is_local(request);
+        if !is_allowed || !is_from_console(request.headers()) {
+            let text =
+                "Connections are closed by the console of a browser on the server's machine.\n";
+            return plain(StatusCode::FORBIDDEN, text);
+        }
+        let id = parameter(request.uri().query(), "id").and_then(|id| id.parse().ok());
+        match id.map(|id| self.live.close(id)) {
+            Some(true) => json(Bytes::from_static(b"{}")),
+            Some(false) => plain(StatusCode::NOT_FOUND, "There is no such connection.\n"),
+            None => plain(StatusCode::BAD_REQUEST, "The parameter id is not a number.\n"),
+        }
+    }
+}
+
+fn show<B>(asset: &Asset, request: &Request<B>) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response =
-            plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+        return not_allowed("GET, HEAD");
     }
     let tag = asset.tag();
     let mut response = if is_known(request.headers(), &tag) {
@@ -88,13 +204,29 @@ pub(crate) fn answer<B>(request: &Request<B>, board: &Board) -> Response<Full<By
     response
 }
 
-/// The topics now. A page of another origin can't read them, since nothing here says that it may.
-fn list(board: &Board) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(board.json()));
+/// Data of now. A page of another origin can't read it, since nothing here says that it may.
+fn json(text: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     secure(headers);
+    response
+}
+
+fn redirect(location: &'static str) -> Response<Full<Bytes>> {
+    let mut response = plain(StatusCode::TEMPORARY_REDIRECT, "");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(location));
+    response
+}
+
+fn not_allowed(methods: &'static str) -> Response<Full<Bytes>> {
+    let text = match methods {
+        "POST" => "Only POST is allowed here.\n",
+        _ => "Only GET and HEAD are allowed here.\n",
+    };
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, text);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
 }
 

@@ -1,4 +1,5 @@
-//! `towline serve`: a server that echoes, or publishes to topics, with a console for the browser.
+//! `towline serve`: a server that echoes, or does something else with messages, with a console for the
+//! browser.
 
 mod tls;
 
@@ -10,15 +11,29 @@ mod tally;
 
 mod relay;
 
+mod help;
+
+mod backend;
+
+mod orders;
+
+mod handling;
+
 mod options;
 
 mod journal;
 
-mod echo;
+mod percent;
 
-mod hub;
+mod live;
+
+mod modes;
 
 mod board;
+
+mod files;
+
+mod visitor;
 
 mod console;
 
@@ -34,8 +49,7 @@ use hyper::service::service_fn;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use towline::topics::Topics;
-use towline::{CloseCode, Events, Request, Server, ServerBuilder, ServerEvent, TlsServer};
+use towline::{CloseCode, Events, Server, ServerBuilder, ServerEvent, TlsServer};
 use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
@@ -44,11 +58,14 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::say::{self, on_one_line};
 use crate::serve::board::Board;
-use crate::serve::echo::Echo;
-use crate::serve::hub::Hub;
+use crate::serve::console::Console;
+use crate::serve::files::Files;
+use crate::serve::handling::Access;
+use crate::serve::live::Live;
 use crate::serve::metrics::Metrics;
-use crate::serve::options::{Mode, in_options};
-use crate::serve::tally::{Tally, count};
+use crate::serve::modes::Service;
+use crate::serve::options::in_options;
+use crate::serve::tally::count;
 use crate::serve::tls::Identity;
 
 /// Connections end within the close timeout; this is extra time for those that don't.
@@ -75,8 +92,14 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     });
     let (options, identity) = reading.await.map_err(|error| unclean_end(&error))?;
     let identity = identity?;
-    let service = Service::new(&options).await?;
+    let handling = &options.handling;
+    let files = handling.files.as_deref().map(Files::of).transpose()?;
+    let live = Live::new(handling.console != Access::Off);
+    let service = Service::new(handling, &options.protocol, options.verbose, live.clone()).await?;
+    let _abandon = Abandon(service.clone());
     let builder = service.install(builder);
+    let console =
+        Console { board: Board::new(service.clone()), live, access: handling.console, files };
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.
@@ -86,7 +109,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         None => None,
     };
     // Scripts wait for these lines, so everything listens by now.
-    announce(&addresses, identity.as_ref());
+    announce(&addresses, identity.as_ref(), console.files.is_some());
     if let Some(serving) = &serving {
         serving.announce();
     }
@@ -98,8 +121,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     if let (Some(metrics), Some(topics)) = (&metrics, service.topics()) {
         metrics.observe_topics(topics.clone());
     }
-    let board = Board::new(service.topics().cloned());
-    let worker = Worker { options, builder, tls, service: service.clone(), board, metrics, tell };
+    let worker = Worker { options, builder, tls, service: service.clone(), console, metrics, tell };
     let mut workers = JoinSet::new();
     for sockets in sockets {
         let serving = worker.clone().serve(sockets, interrupts.clone());
@@ -157,57 +179,12 @@ fn on_a_thread(
     Ok(async { ended.await.unwrap_or_else(|error| Err(unclean_end(&error))) })
 }
 
-/// What is done with connections, on all threads.
-#[derive(Debug, Clone)]
-enum Service {
-    Echo(Arc<Echo>),
-    Topics(Arc<Hub>),
-}
+/// Ends what would outlive the program, when it ends without waiting for its connections.
+struct Abandon(Service);
 
-impl Service {
-    async fn new(options: &Options) -> Result<Self, Failure> {
-        let verbose = options.verbose;
-        if options.mode == Mode::Echo {
-            let protocols = options.protocol.clone();
-            return Ok(Self::Echo(Arc::new(Echo { protocols, verbose, tally: Tally::default() })));
-        }
-        let mut builder = hub::builder();
-        if let Some(url) = &options.relay {
-            builder = relay::connect(url, builder).await?;
-        }
-        let topics = builder.build();
-        relay::watch(&topics);
-        let max_subscriptions = options.max_subscriptions;
-        Ok(Self::Topics(Arc::new(Hub { topics, max_subscriptions, verbose })))
-    }
-
-    /// One set of topics is that of all workers.
-    fn install(&self, builder: ServerBuilder) -> ServerBuilder {
-        match self.topics() {
-            Some(topics) => builder.topics(topics.clone()),
-            None => builder,
-        }
-    }
-
-    fn topics(&self) -> Option<&Topics> {
-        match self {
-            Self::Echo(_) => None,
-            Self::Topics(hub) => Some(&hub.topics),
-        }
-    }
-
-    async fn serve(self, request: Request) -> bool {
-        match self {
-            Self::Echo(echo) => echo.serve(request).await,
-            Self::Topics(hub) => hub.serve(request).await,
-        }
-    }
-
-    fn summary(&self) -> String {
-        match self {
-            Self::Echo(echo) => echo.tally.to_string(),
-            Self::Topics(hub) => hub.summary(),
-        }
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 
@@ -218,7 +195,7 @@ struct Worker {
     builder: ServerBuilder,
     tls: Option<TlsServer>,
     service: Service,
-    board: Board,
+    console: Console,
     metrics: Option<Metrics>,
     /// Sends how many connections are open once no more are accepted.
     tell: mpsc::UnboundedSender<u64>,
@@ -240,10 +217,11 @@ impl Worker {
     ) -> Result<Ended, Failure> {
         let options = self.options;
         let mut server = self.builder.build();
-        let board = self.board;
+        self.console.live.observe(server.handle());
+        let console = self.console;
         let page = move |request| {
-            let answer = console::answer(&request, &board);
-            async move { Ok::<_, Infallible>(answer) }
+            let console = console.clone();
+            async move { Ok::<_, Infallible>(console.answer(&request).await) }
         };
         let mut http = HttpServer::new(mount(server.handle(), service_fn(page)))
             .header_timeout(options.handshake_timeout)
@@ -312,13 +290,16 @@ async fn turn_away(server: &mut Server) {
 }
 
 /// Prints where the server is. Scripts wait for these lines.
-fn announce(addresses: &[SocketAddr], identity: Option<&Identity>) {
+fn announce(addresses: &[SocketAddr], identity: Option<&Identity>, has_files: bool) {
     for address in addresses {
         say::out(format_args!("listening on {address}"));
     }
     let Some(first) = addresses.first().copied().map(reachable) else { return };
     let scheme = if identity.is_some() { "https" } else { "http" };
     say::out(format_args!("open {scheme}://{first}/ in a browser"));
+    if has_files {
+        say::out(format_args!("console on {scheme}://{first}/console"));
+    }
     if let Some(identity) = identity {
         identity.announce(first);
     }

@@ -11,36 +11,22 @@ use towline::{
 
 use crate::exit::{self, Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
+use crate::serve::handling::Handling;
+use crate::serve::help::DETAILS;
 use crate::serve::metrics::ADDRESS as METRICS_ADDRESS;
-use crate::serve::relay;
 use crate::serve::tls::TlsOptions;
 
-/// Echo messages on every path, or publish them to subscribers with --mode topics, and serve a console
-/// page for browsers on plain GET /.
+/// Echo messages on every path, or do something else with them: broadcast, a chat, topics, a proxy to TCP,
+/// a command for each connection. Beside it, serve a console page for browsers on plain GET /.
 ///
 /// Open the printed address in a browser for the console. Pages of other origins are refused unless
 /// --origin allows them. Programs other than browsers send no origin and are accepted.
 #[derive(Debug, Args)]
-#[command(after_help = SERVE_CODES)]
+#[command(after_help = SERVE_CODES, after_long_help = format!("{DETAILS}\n\n{SERVE_CODES}"))]
 pub(crate) struct Options {
     /// Listen on this address; port 0 chooses a free port. Repeat it for more addresses
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
     pub(crate) listen: Vec<String>,
-
-    /// What to do with messages: echo them, or topics: subscribe and publish by the subprotocol
-    /// towline.topics.v1, which clients have to offer
-    #[arg(long, value_name = "MODE", default_value = "echo")]
-    pub(crate) mode: Mode,
-
-    /// With --mode topics, connect the topics of several nodes by this broker, such as
-    /// nats://10.0.0.1:4222 or redis://10.0.0.1:6379
-    // Parsed later: clap's errors show the value, which may have a password.
-    #[arg(long, value_name = "URL")]
-    pub(crate) relay: Option<String>,
-
-    /// With --mode topics, the most topics that a connection can be subscribed to
-    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = above_zero)]
-    pub(crate) max_subscriptions: NonZeroUsize,
 
     /// Serve on this many threads that share only the port and the topics, each with the connections
     /// that it accepted [default: threads that share the work, one for each core]
@@ -168,7 +154,10 @@ pub(crate) struct Options {
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
-    // Last, since its heading applies to all options after it.
+    // Last, since their headings apply to all options after them.
+    #[command(flatten)]
+    pub(crate) handling: Handling,
+
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
 }
@@ -176,15 +165,7 @@ pub(crate) struct Options {
 impl Options {
     /// Refuses options that do not go together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let usage = |message: &str| Err(Failure::new(Exit::Usage, message));
-        match (self.mode, &self.relay) {
-            (Mode::Topics, _) if !self.protocol.is_empty() => usage(
-                "--protocol can't be combined with --mode topics, which speaks towline.topics.v1",
-            ),
-            (Mode::Echo, Some(_)) => usage("--relay needs --mode topics"),
-            (Mode::Topics, Some(url)) => relay::check(url),
-            _ => Ok(()),
-        }
+        self.handling.check(&self.protocol)
     }
 
     /// The server with these options, not yet listening.
@@ -256,13 +237,6 @@ impl Options {
             list => TrustedProxies::new(list).map_err(usage),
         }
     }
-}
-
-/// What the server does with messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    Echo,
-    Topics,
 }
 
 /// The library's [`WhenTooFast`], as a word.
@@ -504,22 +478,6 @@ mod tests {
             // Error messages must not mention Rust types.
             assert!(!error.contains("type") && !error.contains("non-zero"), "{error}");
         }
-    }
-
-    #[test]
-    fn options_of_topics_are_refused_without_them() {
-        let fails = |arguments: &[&str]| parse(arguments).check().unwrap_err();
-        for (arguments, words) in [
-            (&["--relay=nats://broker"][..], "--relay needs --mode topics"),
-            (&["--mode=topics", "--protocol=any"], "--protocol can't be combined"),
-            (&["--mode=topics", "--relay=amqp://user:secret@broker"], "nats://HOST:PORT"),
-        ] {
-            let failure = fails(arguments);
-            assert_eq!(failure.exit, Exit::Usage);
-            assert!(failure.message.contains(words), "{failure}");
-            assert!(!failure.message.contains("secret"), "{failure}");
-        }
-        assert!(parse(&["--mode=topics", "--relay=redis://broker"]).check().is_ok());
     }
 
     #[test]

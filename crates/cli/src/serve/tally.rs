@@ -1,6 +1,5 @@
-//! Counts what all connections have echoed.
+//! Counts what all connections have done.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::quantity::in_words;
@@ -18,18 +17,39 @@ impl Tally {
         self.messages.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(length as u64, Ordering::Relaxed);
     }
-}
 
-impl fmt::Display for Tally {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = in_words(self.bytes.load(Ordering::Relaxed));
-        write!(f, "{} echoed ({bytes})", count(self.messages.load(Ordering::Relaxed), "message"))
+    /// `2 messages echoed (10 B)`, with this word.
+    pub(crate) fn in_words(&self, done: &str) -> String {
+        format!("{} {done} ({})", count(self.messages(), "message"), self.size())
+    }
+
+    /// How many messages were counted.
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// The bytes, for people.
+    pub(crate) fn size(&self) -> String {
+        in_words(self.bytes.load(Ordering::Relaxed))
     }
 }
 
 /// `1 message`, `2 messages`.
 pub(crate) fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    let ending = match number {
+        1 => "",
+        _ if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{ending}")
+}
+
+/// `4 delivered, 1 skipped`: of messages to several connections.
+pub(crate) fn delivered(delivered: u64, skipped: u64) -> String {
+    match skipped {
+        0 => format!("{delivered} delivered"),
+        skipped => format!("{delivered} delivered, {skipped} skipped"),
+    }
 }
 
 #[cfg(test)]
@@ -39,8 +59,16 @@ mod tests {
     #[test]
     fn one_is_singular_and_none_is_not() {
         let tally = Tally::default();
-        assert_eq!(tally.to_string(), "0 messages echoed (0 B)");
+        assert_eq!(tally.in_words("echoed"), "0 messages echoed (0 B)");
         tally.add(2048);
-        assert_eq!(tally.to_string(), "1 message echoed (2 KiB)");
+        assert_eq!(tally.in_words("echoed"), "1 message echoed (2 KiB)");
+        assert_eq!(
+            (count(1, "process"), count(2, "process")),
+            ("1 process".into(), "2 processes".into())
+        );
+        assert_eq!(
+            (delivered(4, 0), delivered(4, 1)),
+            ("4 delivered".into(), "4 delivered, 1 skipped".into())
+        );
     }
 }

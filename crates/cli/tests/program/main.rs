@@ -7,6 +7,17 @@ mod support;
 
 mod serve;
 
+mod modes;
+
+#[cfg(unix)]
+mod exec;
+
+mod backends;
+
+mod files;
+
+mod live;
+
 mod topics;
 
 mod metrics;
@@ -17,8 +28,26 @@ mod bench;
 
 mod reconnect;
 
+mod flawed;
+
 mod certificates;
 
 mod tls;
 
 mod proxies;
+
+mod recordings;
+
+mod scripts;
+
+mod packaging;
+
+#[cfg(unix)]
+mod help;
+
+#[cfg(unix)]
+mod screen;
+
+mod check;
+#[cfg(unix)]
+mod terminal;

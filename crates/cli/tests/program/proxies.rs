@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 
-use crate::certificates::Authority;
+use crate::certificates::{Authority, file};
 use crate::support::{Ended, Program, Serve, peer, read_head, read_to_end};
 
 /// An HTTP proxy that lets one client through to where it wants, and tells what it was asked.
@@ -133,5 +133,76 @@ fn a_password_in_the_url_is_shown_nowhere() {
         let ended = echoed(&url, options);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(!format!("{ended:?}{}", ended.text()).contains("s3cret"), "{ended:?}");
+    }
+}
+
+/// A proxy that lets clients through one after the other, and cuts each off when it is told to.
+fn cutting_proxy() -> (SocketAddr, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (cut, is_cut) = mpsc::channel();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let head = String::from_utf8(read_head(&mut client)).unwrap();
+            let server = TcpStream::connect(head.split(' ').nth(1).unwrap()).unwrap();
+            client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                thread::spawn(move || std::io::copy(&mut from, &mut to));
+            }
+            if is_cut.recv().is_err() {
+                return;
+            }
+            for stream in [client, server] {
+                stream.shutdown(std::net::Shutdown::Both).unwrap();
+            }
+        }
+    });
+    (address, cut)
+}
+
+/// TLS through a proxy that fails, with compression, a subprotocol, first messages and a recording.
+#[test]
+fn a_lost_connection_comes_back_through_the_proxy_and_over_tls() {
+    let root = Authority::new("Test Root");
+    let signed = root.sign("127.0.0.1");
+    let options = ["--tls-cert", &signed.cert, "--tls-key", &signed.key];
+    let more = ["--protocol", "chat.v1", "--compress"];
+    let server = Serve::start_secure(&[options, [more[0], more[1], more[2], "-v"]].concat());
+    let (address, cut) = cutting_proxy();
+    let proxy = format!("http://{address}");
+    let init = file("hello.txt", "hello\n");
+    let record = file("twice.jsonl", "");
+    let url = server.secure_url();
+    let arguments = [
+        &url,
+        "--proxy",
+        &proxy,
+        "--ca",
+        &root.file,
+        "--reconnect",
+        "--wait",
+        "forever",
+        "--init",
+        &init,
+        "--record",
+        &record,
+        "-v",
+    ];
+    let mut client = Program::connect(&[&arguments[..], &more].concat());
+    assert_eq!(client.line(), "hello");
+    cut.send(()).unwrap();
+    assert_eq!(client.line(), "hello");
+    client.signal("INT");
+    let ended = client.end();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    let opened = format!("connected to {url} through the proxy {proxy}, speaking chat.v1, with ");
+    assert_eq!(ended.stderr.matches(&opened).count(), 2, "{ended:?}");
+    assert_eq!(ended.stderr.matches("connecting again in ").count(), 1, "{ended:?}");
+    let recorded = std::fs::read_to_string(record).unwrap();
+    for (kind, count) in [("open", 2), ("text", 4), ("close", 2)] {
+        let kind = format!("\"kind\":\"{kind}\"");
+        assert_eq!(recorded.matches(&kind).count(), count, "{recorded}");
     }
 }

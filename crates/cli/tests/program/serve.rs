@@ -3,26 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use crate::support::{Program, Serve, read_head};
-
-/// The head and the body of the answer to a request.
-fn ask(server: &Serve, request: &str) -> (String, Vec<u8>) {
-    let mut stream = TcpStream::connect(server.address).unwrap();
-    let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
-    let text = format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", server.address);
-    stream.write_all(text.as_bytes()).unwrap();
-    stream.write_all(headers.as_bytes()).unwrap();
-    stream.write_all(b"\r\n\r\n").unwrap();
-    let head = String::from_utf8(read_head(&mut stream)).unwrap().to_ascii_lowercase();
-    let mut body = Vec::new();
-    stream.read_to_end(&mut body).unwrap();
-    (head, body)
-}
-
-fn header<'a>(head: &'a str, name: &str) -> &'a str {
-    let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    line.unwrap_or_else(|| panic!("no {name} in {head}"))
-}
+use crate::support::{Program, Serve, ask, header, read_head};
 
 #[test]
 fn the_console_is_served_beside_the_websockets() {
@@ -73,7 +54,7 @@ fn head_has_the_length_and_no_body() {
 #[test]
 fn other_paths_are_not_found_and_other_methods_not_allowed() {
     let server = Serve::start(&[]);
-    for path in ["/nowhere", "/console/", "/console/../index.html"] {
+    for path in ["/nowhere", "/console/index.html", "/console/../index.html"] {
         let (head, _) = ask(&server, &format!("GET {path}"));
         assert!(head.starts_with("http/1.1 404"), "{head}");
     }

@@ -200,3 +200,51 @@ pub(crate) fn accept(stream: &mut TcpStream) {
 pub(crate) fn read_to_end(mut stream: TcpStream) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
+
+/// The head and the body of the answer to a request: its line, and headers after a line feed.
+pub(crate) fn ask(server: &Serve, request: &str) -> (String, Vec<u8>) {
+    let host = format!("Host: {}\r\n", server.address);
+    let (line, headers) = request.split_once('\n').unwrap_or((request, ""));
+    let host = if headers.starts_with("Host:") { "" } else { &host };
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let text = format!("{line} HTTP/1.1\r\n{host}Connection: close\r\n");
+    stream.write_all(text.as_bytes()).unwrap();
+    stream.write_all(headers.as_bytes()).unwrap();
+    stream.write_all(b"\r\n\r\n").unwrap();
+    let head = String::from_utf8(read_head(&mut stream)).unwrap().to_ascii_lowercase();
+    let mut body = Vec::new();
+    stream.read_to_end(&mut body).unwrap();
+    (head, body)
+}
+
+/// A header of an answer.
+pub(crate) fn header<'a>(head: &'a str, name: &str) -> &'a str {
+    let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    line.unwrap_or_else(|| panic!("no {name} in {head}"))
+}
+
+/// The next message, as text. A test that waits in vain fails.
+pub(crate) async fn next(connection: &mut towline::Connection) -> String {
+    within(connection.recv()).await.unwrap().expect("closed").as_text().unwrap().to_owned()
+}
+
+/// Waits for something that comes, or fails.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(std::time::Duration::from_secs(60), future).await.expect("waits in vain")
+}
+
+/// Waits until this is true, or fails.
+pub(crate) async fn until(what: &str, is_true: impl Fn() -> bool) {
+    for _ in 0..3000 {
+        if is_true() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("not {what}");
+}
+
+/// Connects to a server, in this test.
+pub(crate) async fn join(server: &Serve, path: &str) -> towline::Connection {
+    towline::Client::new().connect(&format!("ws://{}{path}", server.address)).await.unwrap()
+}

@@ -295,9 +295,16 @@ impl std::error::Error for HeadError {}
 /// Reads from a blocking stream until `parse` returns a head ([`parse_request`],
 /// [`parse_response`]). Leaves the bytes after it in `buffer`.
 ///
-/// The example [`blocking`] is a client and a server that use it.
+/// ```
+/// use towline_proto::ReadBuffer;
+/// use towline_proto::handshake::{HeadLimits, parse_request, read_head};
 ///
-/// [`blocking`]: https://docs.rs/crate/towline-proto/latest/source/examples/blocking.rs
+/// let mut stream = &b"GET /chat HTTP/1.1\r\nHost: example.com\r\n\r\n"[..];
+/// let mut buffer = ReadBuffer::new();
+/// let request = read_head(&mut stream, &mut buffer, &HeadLimits::default(), parse_request)?;
+/// assert_eq!(request.uri().path(), "/chat");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 ///

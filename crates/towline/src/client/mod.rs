@@ -112,6 +112,7 @@ pub(crate) struct Settings {
     head_limits: HeadLimits,
     connect_timeout: Duration,
     nodelay: bool,
+    keep_request: bool,
     resolver: Resolver,
     proxy: Proxy,
     follow_redirects: u8,
@@ -131,6 +132,7 @@ impl Default for Settings {
             head_limits: HeadLimits::default(),
             connect_timeout: Duration::from_secs(30),
             nodelay: true,
+            keep_request: false,
             resolver: Resolver::default(),
             proxy: Proxy::default(),
             follow_redirects: 0,
@@ -224,6 +226,23 @@ impl Client {
     #[doc(alias("disableNagleAlgorithm", "set_nodelay", "TCP_NODELAY"))]
     pub fn nodelay(mut self, on: bool) -> Self {
         self.settings().nodelay = on;
+        self
+    }
+
+    /// Sets whether a connection keeps the request of its handshake, for
+    /// [`Connection::request`](crate::Connection::request). It takes about 1 KiB for each connection.
+    /// Default: off.
+    ///
+    /// ```no_run
+    /// # async fn example() -> towline::Result<()> {
+    /// let client = towline::Client::new().keep_request(true);
+    /// let connection = client.connect("ws://localhost:9001/").await?;
+    /// println!("{:?}", connection.request());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn keep_request(mut self, on: bool) -> Self {
+        self.settings().keep_request = on;
         self
     }
 

@@ -101,7 +101,9 @@ impl Settings {
             http_version: Some(response.version()),
             request: Requested::new(opening.target().resource(), data),
         };
-        let answered = Answered { url: url(opening.target()).parse().ok(), proxy, response };
+        let url = url(opening.target()).parse().ok();
+        let request = self.keep_request.then(|| Box::new(opening.request().clone()));
+        let answered = Answered { url, proxy, request, response };
         let response = Some(Box::new(answered));
         let established = Established { stream, early, info, response };
         span.in_scope(|| Connection::establish(established, &self.config, None))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
-use http::Extensions;
+use http::{Extensions, Request, Response, Uri};
 use towline_proto::handshake::{Extension, Version};
 use towline_proto::{Negotiated, Role};
 
@@ -111,4 +111,15 @@ impl Info {
     pub fn extensions(&self) -> Vec<Extension> {
         self.compression.iter().map(Negotiated::extension).collect()
     }
+}
+
+/// The parts of the handshake that only a client's connection keeps.
+pub(crate) struct Answered {
+    /// The URL that was connected to, without user and password.
+    pub(crate) url: Option<Uri>,
+    /// The proxy's URL, without user and password.
+    pub(crate) proxy: Option<String>,
+    /// If the client keeps it.
+    pub(crate) request: Option<Box<Request<()>>>,
+    pub(crate) response: Response<()>,
 }

@@ -79,7 +79,7 @@ use towline_proto::{
 pub use byte_stream::{ByteReader, ByteStream, ByteWriter};
 pub use event::Event;
 pub use info::Info;
-pub(crate) use info::Requested;
+pub(crate) use info::{Answered, Requested};
 pub use message_reader::MessageReader;
 pub use message_writer::MessageWriter;
 pub use rate::Rate;
@@ -141,15 +141,6 @@ pub struct Connection {
     sender: Sender,
     receiver: Receiver,
     response: Option<Box<Answered>>,
-}
-
-/// The parts of the handshake that only a client's connection keeps.
-pub(crate) struct Answered {
-    /// The URL that was connected to, without user and password.
-    pub(crate) url: Option<Uri>,
-    /// The proxy's URL, without user and password.
-    pub(crate) proxy: Option<String>,
-    pub(crate) response: http::Response<()>,
 }
 
 /// The parts of a connection whose handshake is done.
@@ -544,6 +535,12 @@ impl Connection {
     /// secure](Self::is_secure).
     pub fn tls(&self) -> Option<&TlsInfo> {
         self.info().tls.as_deref()
+    }
+
+    /// Returns the request of the handshake as it was sent, after redirects, on the connection of a client
+    /// that [keeps it](crate::Client::keep_request). Its headers can have credentials.
+    pub fn request(&self) -> Option<&http::Request<()>> {
+        self.response.as_deref().and_then(|answered| answered.request.as_deref())
     }
 
     /// Returns the server's response to the handshake, on a client's connection.

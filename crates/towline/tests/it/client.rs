@@ -37,7 +37,8 @@ async fn the_request_says_what_was_asked_for() {
     let client = Client::new()
         .protocols(["chat.v2", "chat.v1"])
         .origin("https://app.example")
-        .header("authorization", "Bearer x");
+        .header("authorization", "Bearer x")
+        .keep_request(true);
     let (connection, request, _far) = answered(client, |request| {
         accepts(request, "Sec-WebSocket-Protocol: chat.v1\r\nX-Hi: 1\r\n")
     })
@@ -52,6 +53,15 @@ async fn the_request_says_what_was_asked_for() {
     assert_eq!(connection.protocol(), Some("chat.v1"));
     assert_eq!(connection.role(), Role::Client);
     assert_eq!(connection.response().unwrap().headers()["x-hi"], "1");
+    let sent = connection.request().unwrap();
+    assert_eq!(sent.uri().path_and_query().unwrap(), "/feed?a=b");
+    assert_eq!(
+        sent.headers().len(),
+        request.lines().skip(1).filter(|line| line.contains(':')).count()
+    );
+    for (name, value) in sent.headers() {
+        assert_eq!(header(name.as_str()), value.to_str().ok(), "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

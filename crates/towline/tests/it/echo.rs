@@ -1,7 +1,4 @@
-use bytes::Bytes;
-use towline::{
-    Client, CloseCause, CloseCode, Config, Connection, Initiator, Message, Role, Server,
-};
+use towline::{Client, CloseCause, CloseCode, Config, Initiator, Message, Server};
 
 use crate::support::pair;
 
@@ -53,6 +50,9 @@ async fn a_server_and_a_client_talk_over_tcp() {
 #[cfg(unix)]
 #[tokio::test]
 async fn the_socket_below_is_at_hand_while_there_is_something_to_receive() {
+    use bytes::Bytes;
+    use towline::{Connection, Role};
+
     let (near, _far) = tokio::net::UnixStream::pair().unwrap();
     let early = Bytes::new();
     let connection = Connection::from_stream(near, Role::Server, &Config::server(), early);

@@ -16,10 +16,11 @@ use crate::bench::stored::Stored;
 
 /// How `--compare` tells differences from noise, for `--help`.
 pub(crate) const METHOD: &str = "\
---compare asks how much each figure varies within a run: it draws the measured seconds of the run 1,000
-times, with repetition, and calculates the figure of each draw. From that follows the range in which
-the difference lies with 99 % confidence. A difference is noise if the range contains zero, or if it is
-below 1 %. Only what varies within a run is known: for what varies between runs, repeat both.";
+--compare asks how much each figure varies within a run: it draws the measured seconds of
+the run 1,000 times, with repetition, and calculates the figure of each draw. From that
+follows the range in which the difference lies with 99 % confidence. A difference is noise if
+the range contains zero, or if it is below 1 %. Only what varies within a run is known: for
+what varies between runs, repeat both.";
 
 /// Two runs side by side.
 #[derive(Debug)]
@@ -160,7 +161,7 @@ impl Figures<'_> {
             let seconds = run.generator.measured_cpu_s.filter(|_| messages > 0)?;
             Some(seconds * 1e9 / precise(messages))
         };
-        rows.push(self.time("generator's CPU per message", cost, None));
+        rows.push(self.time("CPU per message", cost, None));
         // What neither run has says nothing.
         rows.retain(|row| {
             [&row.before, &row.after].iter().any(|text| !matches!(text.as_str(), NOTHING | "0"))
@@ -254,7 +255,7 @@ impl Comparison {
     /// The result in a sentence.
     pub(crate) fn sentence(&self) -> String {
         if !self.differences.is_empty() {
-            return format!("Not comparable: the loads differ. {}.", self.differences.join("; "));
+            return format!("Not comparable: the loads differ in {}.", self.differences.join("; "));
         }
         let of = |verdict| {
             let rows = self.rows.iter().filter(|row| row.verdict == verdict);

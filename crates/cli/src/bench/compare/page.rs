@@ -43,13 +43,14 @@ pub(crate) fn html(comparison: &Comparison, runs: [&Results; 2]) -> String {
 fn table(comparison: &Comparison) -> String {
     let mut html = "<section class=\"card wide\"><h2>Figures</h2><div class=\"scroll\"><table><thead><tr><th></th>\
         <th class=\"n\">A</th><th class=\"n\">B</th><th class=\"n\">change</th>\
-        <th class=\"n\">range (99 %)</th><th>verdict</th></tr></thead><tbody>\n"
+        <th class=\"n range\">range (99 %)</th><th>verdict</th></tr></thead><tbody>\n"
         .to_owned();
     for row in &comparison.rows {
         let _ = write!(html, "<tr><th>{}</th>", escaped(row.name));
-        for value in [&row.before, &row.after, &row.change, &row.range_text()] {
+        for value in [&row.before, &row.after, &row.change] {
             let _ = write!(html, "<td class=\"n\">{}</td>", escaped(value));
         }
+        let _ = write!(html, "<td class=\"n range\">{}</td>", escaped(&row.range_text()));
         let class = match row.verdict {
             Verdict::Better => "better",
             Verdict::Worse => "worse",

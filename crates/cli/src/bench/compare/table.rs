@@ -132,7 +132,7 @@ mod tests {
             ),
         ] {
             let sentence = comparison.sentence();
-            assert!(sentence.starts_with("Not comparable: the loads differ."), "{sentence}");
+            assert!(sentence.starts_with("Not comparable: the loads differ in "), "{sentence}");
             assert!(sentence.contains(difference), "{difference:?} is not in {sentence:?}");
             assert!(comparison.rows.iter().all(|row| row.verdict == Verdict::Open));
         }

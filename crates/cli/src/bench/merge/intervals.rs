@@ -15,25 +15,40 @@ pub(crate) struct Track<'a> {
 const MOST: f64 = 100_000.0;
 
 /// Puts all on one clock. Counts are divided where an interval of a shard lies in two of the whole; their
-/// sums stay exact.
+/// sums stay exact. But what a shard measures while another does not yet is in no measured interval.
 pub(crate) fn aligned(tracks: &[Track<'_>]) -> Vec<Interval> {
-    let width = tracks.iter().map(|track| typical(track.intervals)).fold(0.0, f64::max);
-    let end = tracks.iter().map(|track| track.end()).fold(0.0, f64::max);
-    if width <= 0.0 || end <= 0.0 {
+    let mut cursors: Vec<Cursor<'_>> = tracks.iter().map(|&track| Cursor::new(track)).collect();
+    let times = times(tracks);
+    times.windows(2).map(|pair| one(&mut cursors, pair[0]..pair[1])).collect()
+}
+
+/// Where intervals of the whole begin and end: as those of the shard with the most, and evenly before and
+/// after.
+fn times(tracks: &[Track<'_>]) -> Vec<f64> {
+    let end = tracks.iter().map(Track::end).fold(0.0, f64::max);
+    let Some(model) = tracks.iter().rev().max_by_key(|track| track.intervals.len()) else {
+        return Vec::new();
+    };
+    // A file can have any length.
+    let width = typical(model.intervals).max(end / MOST);
+    if width <= 0.0 {
         return Vec::new();
     }
-    // A file can have any length.
-    let width = width.max(end / MOST);
-    let mut cursors: Vec<Cursor<'_>> = tracks.iter().map(|&track| Cursor::new(track)).collect();
-    let mut whole = Vec::new();
-    let mut start = 0.0;
-    while start < end {
-        // No crumb at the end: clocks are rounded.
-        let stop = if end - start < width * 1.25 { end } else { start + width };
-        whole.push(one(&mut cursors, start..stop));
-        start = stop;
+    let mut times = vec![0.0];
+    let mut advance = |until: f64, is_evenly: bool| {
+        while let Some(last) = times.last().copied().filter(|last| until - last > 1e-9) {
+            // No crumb at the end: clocks are rounded.
+            let is_step = is_evenly && until - last > width * 1.25;
+            times.push(if is_step { last + width } else { until });
+        }
+    };
+    advance(model.offset_s, true);
+    for interval in model.intervals {
+        advance(model.offset_s + interval.start_s, true);
+        advance(model.offset_s + interval.start_s + interval.length_s, false);
     }
-    whole
+    advance(end, true);
+    times
 }
 
 /// The whole's interval at this time.
@@ -82,14 +97,10 @@ fn one(cursors: &mut [Cursor<'_>], time: Range<f64>) -> Interval {
     interval
 }
 
-/// Measured if all shards measure all the time.
+/// Measured if all shards measure in the middle of it.
 fn phase_of(cursors: &[Cursor<'_>], time: &Range<f64>) -> Phase {
-    let grain = (time.end - time.start) * 0.01;
-    let phases = cursors.iter().flat_map(|cursor| {
-        let track = cursor.track;
-        [track.phase_at(time.start + grain), track.phase_at(time.end - grain)]
-    });
-    let phases: Vec<Phase> = phases.collect();
+    let middle = (time.start + time.end) / 2.0;
+    let phases: Vec<Phase> = cursors.iter().map(|cursor| cursor.track.phase_at(middle)).collect();
     [Phase::Ramp, Phase::WarmUp, Phase::Drain]
         .into_iter()
         .find(|phase| phases.contains(phase))

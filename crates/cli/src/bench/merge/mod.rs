@@ -147,7 +147,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::bench::results::{Pacing, Phase, Shard};
+    use crate::bench::results::{Pacing, Phase, Scenario, Shard};
     use crate::bench::sample;
 
     fn files(shards: Vec<Results>) -> Vec<Stored> {
@@ -217,6 +217,20 @@ mod tests {
     }
 
     #[test]
+    fn the_rate_of_a_broadcast_is_that_of_its_publisher() {
+        let (_, mut shards) = sample::divided(5, 3);
+        for results in &mut shards {
+            results.load.scenario = Scenario::Broadcast;
+            results.load.pacing = Pacing::Open { messages_per_s: 100.0 };
+            results.load.messages = Some(500);
+        }
+        shards[2].load.connections += 1;
+        let load = merge(&files(shards)).unwrap().load;
+        assert_eq!(load.pacing, Pacing::Open { messages_per_s: 100.0 });
+        assert_eq!((load.messages, load.connections), (Some(500), 181));
+    }
+
+    #[test]
     fn a_shard_that_is_missing_is_named() {
         let (_, mut shards) = sample::divided(5, 3);
         let last = shards.pop().unwrap();
@@ -256,6 +270,11 @@ mod tests {
                 other(|r| r.load.protocols = vec!["chat".to_owned()]),
                 "the subprotocol is none and chat",
             ),
+            (
+                other(|r| r.load.connections = 62),
+                "connections are 60 and 62, which are no even parts",
+            ),
+            (other(|r| r.load.messages = Some(9)), "messages are 0 and 9"),
             (other(|r| r.started = "2026-03-02T12:00:00Z".to_owned()), "not run at the same time"),
             (other(|r| r.started = "noon".to_owned()), "\"noon\" in 2.json is no time"),
             (
@@ -270,6 +289,10 @@ mod tests {
             assert!(message.contains(difference), "{difference:?} is not in {message:?}");
         }
         assert!(other(|r| r.shard = None).starts_with("2.json is a whole run"));
+        let open = |messages_per_s| Pacing::Open { messages_per_s };
+        let mut shards = shards.clone();
+        (shards[0].load.pacing, shards[1].load.pacing) = (open(600.0), open(900.0));
+        assert!(refusal(shards).contains("the rate of a connection is 10.000/s and 15.000/s"));
     }
 
     #[test]

@@ -112,6 +112,33 @@ fn of_loads(a: &Load, b: &Load) -> Option<String> {
             differ("the subprotocol", of(a), of(b))
         })
         .or_else(|| differ("the version of HTTP", a.http_version.clone(), b.http_version.clone()))
+        .or_else(|| parts(a, b))
+}
+
+/// Why two loads are not parts of one. Connections and messages are divided evenly, and the rate as the
+/// connections are.
+fn parts(a: &Load, b: &Load) -> Option<String> {
+    let uneven = |name: &str, a: u64, b: u64| {
+        (a.abs_diff(b) > 1).then(|| format!("{name} are {a} and {b}, which are no even parts"))
+    };
+    uneven("connections", a.connections, b.connections)
+        .or_else(|| {
+            uneven("messages", a.messages.unwrap_or_default(), b.messages.unwrap_or_default())
+        })
+        .or_else(|| {
+            let [one, other] = [a, b].map(rate_of_connection);
+            ((one - other).abs() > one.abs() * 1e-6)
+                .then(|| format!("the rate of a connection is {one:.3}/s and {other:.3}/s"))
+        })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates are compared with less precision")]
+fn rate_of_connection(load: &Load) -> f64 {
+    match load.pacing {
+        Pacing::Open { messages_per_s } if load.scenario == Scenario::Broadcast => messages_per_s,
+        Pacing::Open { messages_per_s } => messages_per_s / load.connections.max(1) as f64,
+        _ => 0.0,
+    }
 }
 
 /// The loop without what is divided.
@@ -130,9 +157,13 @@ pub(crate) fn whole_load(shards: &[&Results]) -> Option<Load> {
     let sum = |part: fn(&Load) -> u64| loads().map(part).fold(0, u64::saturating_add);
     whole.connections = sum(|load| load.connections);
     whole.threads = sum(|load| load.threads);
-    whole.messages = whole.messages.map(|_| sum(|load| load.messages.unwrap_or_default()));
     // A mean, as each of them is.
     whole.payload.bytes = sum(|load| load.payload.bytes) / (shards.len() as u64).max(1);
+    if whole.scenario == Scenario::Broadcast {
+        // One of them publishes, at the whole rate.
+        return Some(whole);
+    }
+    whole.messages = whole.messages.map(|_| sum(|load| load.messages.unwrap_or_default()));
     if let Pacing::Open { messages_per_s } = &mut whole.pacing {
         let rate_of = |load: &Load| match load.pacing {
             Pacing::Open { messages_per_s } => messages_per_s,

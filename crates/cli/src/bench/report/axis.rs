@@ -26,9 +26,9 @@ impl Axis {
 
     /// From zero to exactly this, in seconds, with ticks at times that people count in.
     pub(crate) fn of_time(high: f64) -> Self {
-        const STEPS: [f64; 19] = [
-            0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0,
-            1800.0, 3600.0, 7200.0, 14_400.0, 43_200.0,
+        const STEPS: [f64; 26] = [
+            0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0,
+            60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 21_600.0, 43_200.0,
         ];
         let high = if high.is_finite() && high > 0.0 { high } else { 1.0 };
         let fits = |step: &f64| high / step < 7.0;
@@ -129,7 +129,7 @@ pub(crate) fn time_label(seconds: f64, step: f64) -> String {
         small if small < 86_400.0 => (3600.0, "h"),
         _ => (86_400.0, "d"),
     };
-    let number = (seconds / size * 10.0).round() / 10.0;
+    let number = (seconds / size * 1000.0).round() / 1000.0;
     format!("{number} {unit}")
 }
 
@@ -170,6 +170,7 @@ mod tests {
         assert_eq!(time_label(90.0, 30.0), "90 s");
         assert_eq!(time_label(600.0, 300.0), "10 min");
         assert_eq!(time_label(0.5, 0.1), "0.5 s");
+        assert_eq!(time_label(0.02, 0.01), "0.02 s");
         assert_eq!(time_label(7200.0, 3600.0), "2 h");
     }
 }

@@ -2,19 +2,12 @@
 
 use crate::say::on_one_line;
 
-/// Longer texts are cut: an error message can have a whole response in it.
-const LONGEST: usize = 400;
-
 /// Text for an element or an attribute in double quotes. Control characters, and those that reorder text,
 /// are written out.
 pub(crate) fn escaped(text: &str) -> String {
     let line = on_one_line(text);
     let mut safe = String::with_capacity(line.len());
-    for (index, character) in line.chars().enumerate() {
-        if index == LONGEST {
-            safe.push('…');
-            break;
-        }
+    for character in line.chars() {
         match character {
             '&' => safe.push_str("&amp;"),
             '<' => safe.push_str("&lt;"),
@@ -25,6 +18,17 @@ pub(crate) fn escaped(text: &str) -> String {
         }
     }
     safe
+}
+
+/// The longest text of a server that is shown whole: an error message can have a response in it.
+const LONGEST: usize = 400;
+
+/// The same, cut if it is long.
+pub(crate) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => escaped(&text[..end]) + "…",
+        None => escaped(text),
+    }
 }
 
 #[cfg(test)]
@@ -41,8 +45,9 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut() {
-        assert_eq!(escaped(&"ä".repeat(1000)).chars().count(), LONGEST + 1);
-        assert_eq!(escaped(&"ä".repeat(LONGEST)).chars().count(), LONGEST);
+    fn long_texts_of_a_server_are_cut() {
+        assert_eq!(shortened(&"ä".repeat(1000)).chars().count(), LONGEST + 1);
+        assert_eq!(shortened(&"ä".repeat(LONGEST)).chars().count(), LONGEST);
+        assert_eq!(escaped(&"ä".repeat(1000)).chars().count(), 1000);
     }
 }

@@ -66,9 +66,10 @@ fn html(results: &Results) -> String {
     body.push_str(&distributions(results));
     // "There were none" needs no line of its own.
     let errors = tables::errors(results);
-    let (above, beside) = if results.errors.is_empty() { ("", errors.as_str()) } else { (&*errors, "") };
+    let (above, beside) =
+        if results.errors.is_empty() { ("", errors.as_str()) } else { (&*errors, "") };
     body.push_str(above);
-    body.push_str("<div class=\"pair\">\n");
+    body.push_str("<div class=\"pair loose\">\n");
     body.push_str(&tables::percentiles(results));
     body.push_str(beside);
     body.push_str(&tables::close_codes(results));
@@ -178,6 +179,7 @@ mod tests {
             assert!(html.ends_with("</html>\n"));
         }
         assert!(html(&sample::silent()).contains("No message was received."));
+        assert!(html(&sample::empty()).contains("None of 60 connections could be opened."));
     }
 
     fn one_interval() -> Results {
@@ -191,6 +193,43 @@ mod tests {
     fn a_single_interval_is_a_line() {
         let html = html(&one_interval());
         assert!(html.contains("<path class=\"line one\" d=\"M0 "), "{html}");
+    }
+
+    #[test]
+    fn each_scenario_has_the_plots_that_say_something() {
+        let titles = |results: &Results| -> Vec<String> {
+            let html = html(results);
+            let parts = html.split("<figcaption><h2>").skip(1);
+            parts.filter_map(|part| Some(part.split_once("</h2>")?.0.to_owned())).collect()
+        };
+        let storm = ["Handshakes", "Latency over time", "Distribution of handshakes"];
+        assert_eq!(titles(&sample::storm())[..3], storm);
+        assert_eq!(titles(&sample::idle())[..2], ["Connections", "Distribution of handshakes"]);
+        assert_eq!(titles(&sample::silent()), ["Throughput", "Connections"]);
+        let mut failing = sample::echo(10);
+        failing.intervals[5].errors = 3;
+        assert!(titles(&failing).contains(&"Errors over time".to_owned()));
+    }
+
+    #[test]
+    fn the_script_finds_a_time_and_a_value_for_each_column() {
+        let results = sample::troubled(3600);
+        let html = html(&results);
+        let list = |name: &str| -> Vec<serde_json::Value> {
+            let attribute = format!(" {name}=\"");
+            let parts = html.split(&attribute).skip(1);
+            let text = parts.map(|part| part.split('"').next().unwrap().replace("&quot;", "\""));
+            text.map(|text| serde_json::from_str(&text).unwrap()).collect()
+        };
+        let columns = Series::of(&results).columns.len();
+        let times = &list("data-times")[0];
+        assert_eq!(times[0].as_array().unwrap().len(), columns);
+        assert_eq!(times[1].as_array().unwrap().len(), columns);
+        let plots = list("data-values");
+        assert_eq!(plots.len(), 3);
+        for line in plots.iter().flat_map(|plot| plot.as_array().unwrap()) {
+            assert_eq!(line[2].as_array().unwrap().len(), columns, "{}", line[0]);
+        }
     }
 
     #[test]

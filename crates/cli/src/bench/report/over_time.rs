@@ -42,14 +42,18 @@ fn html(plot: &Plot<'_>, show: fn(f64) -> String) -> String {
     plot.html(show, |seconds| time_label(seconds, step))
 }
 
-/// A value of each column, in its middle. A single column is a line as long as it took.
+/// A value of each column, in its middle. The first begins and the last ends where its column does.
 fn points(series: &Series, of: impl Fn(&Column) -> Option<f64>) -> Vec<Point> {
-    if let [only] = series.columns.as_slice() {
-        return [only.start_s, only.end_s].map(|at| of(only).map(|value| (at, value))).to_vec();
-    }
-    let point =
-        |column: &Column| of(column).map(|value| ((column.start_s + column.end_s) / 2.0, value));
-    series.columns.iter().map(point).collect()
+    let at = |time: f64, column: &Column| of(column).map(|value| (time, value));
+    let (Some(first), Some(last)) = (series.columns.first(), series.columns.last()) else {
+        return Vec::new();
+    };
+    let mut points = vec![at(first.start_s, first)];
+    points.extend(
+        series.columns.iter().map(|column| at((column.start_s + column.end_s) / 2.0, column)),
+    );
+    points.push(at(last.end_s, last));
+    points
 }
 
 /// The last value before the drain, where the line's name stands.

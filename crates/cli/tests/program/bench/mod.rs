@@ -10,6 +10,8 @@ mod loops;
 
 mod usage;
 
+mod files;
+
 use std::time::Duration;
 
 use serde_json::Value;

@@ -173,3 +173,37 @@ fn ctrl_c_ends_a_ramp() {
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.text().contains("1 opened, 0 failed"), "{ended:?}");
 }
+
+#[test]
+fn a_number_of_messages_is_not_waited_for_if_no_answers_come() {
+    let url = server(|mut connection| async move {
+        // It answers the first ten.
+        for _ in 0..10 {
+            let Ok(Some(message)) = connection.recv().await else { return };
+            let _ = connection.send(message).await;
+        }
+        while let Ok(Some(_)) = connection.recv().await {}
+    });
+    let results = bench(1, &[&url, "-c", "2", "-n", "1000", "--drain", "200ms"]);
+    // Some of them may have been before the measured phase.
+    assert!(number(&results["totals"]["messages_received"]) <= 20, "{results:#}");
+    assert!(number(&results["totals"]["messages_sent"]) < 1000, "{results:#}");
+}
+
+#[test]
+fn a_certificate_that_is_not_accepted_is_counted() {
+    let server = crate::support::Serve::start_secure(&["--tls-self-signed"]);
+    let ended = run(&[&server.secure_url(), "-c", "3", "--json"]);
+    ended.failed(6, &["certificate", "--insecure"]);
+    let results: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
+    assert_eq!(number(&results["errors"]["certificate_untrusted"]["count"]), 3, "{results:#}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_the_handshake_is_given_up() {
+    let url = sockets(read_to_end);
+    let ended = run(&[&url, "-c", "3", "--connect-timeout", "300ms", "--json"]);
+    ended.failed(124, &["--connect-timeout"]);
+    let results: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
+    assert_eq!(number(&results["errors"]["handshake_timeout"]["count"]), 3, "{results:#}");
+}

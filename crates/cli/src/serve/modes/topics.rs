@@ -1,16 +1,15 @@
-//! Topics: from a request to the end of its connection, by the subprotocol `towline.topics.v1`.
+//! Topics: subscribe and publish by the subprotocol `towline.topics.v1`.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use http::StatusCode;
 use towline::topics::{Topic, TopicOptions, Topics, TopicsBuilder};
 use towline::{Accept, Connection, Error, Message, Request};
 
 use crate::say;
-use crate::serve::journal;
-use crate::serve::tally::count;
+use crate::serve::modes::visit::{Done, Mode};
+use crate::serve::tally::{count, delivered};
 use crate::topics::{self, Order, PROTOCOL, Verb};
 
 /// State shared by all connections, on all threads.
@@ -32,47 +31,32 @@ pub(crate) fn builder() -> TopicsBuilder {
 }
 
 /// A connection, and what it has done.
-struct Visit {
-    hub: Arc<Hub>,
+struct Visit<'h> {
+    hub: &'h Hub,
     connection: Connection,
-    peer: String,
+    peer: &'h str,
     subscriptions: HashMap<String, Topic>,
     published: u64,
 }
 
-impl Hub {
-    /// Accepts a request and does what its messages ask for. Returns whether the connection was closed
-    /// cleanly; a request that does not become a connection counts as clean.
-    pub(crate) async fn serve(self: Arc<Self>, request: Request) -> bool {
-        let peer = journal::peer(&request);
-        let resource = request.resource().to_owned();
-        // Refused requests are reported by an event of the server.
-        let Ok(Some(connection)) = accept(request).await else { return true };
-        if self.verbose > 0 {
-            journal::opened(&peer, &connection, &resource);
-        }
-        let sender = connection.sender();
-        let verbose = self.verbose;
+impl Mode for Hub {
+    type Seat = ();
+
+    async fn accept(&self, request: Request) -> Result<Option<(Connection, ())>, Error> {
+        Ok(accept(request).await?.map(|connection| (connection, ())))
+    }
+
+    async fn attend(&self, connection: Connection, (): (), peer: &str) -> Done {
         let mut visit =
             Visit { hub: self, connection, peer, subscriptions: HashMap::new(), published: 0 };
         let error = visit.run().await.err();
-        let closed = sender.wait_closed().await;
-        if verbose > 0 {
-            let done = format!("{} published", count(visit.published, "message"));
-            journal::ended(&visit.peer, &closed, error.as_ref(), &done);
-        }
-        closed.is_clean()
+        Done { what: format!("{} published", count(visit.published, "message")), error }
     }
 
-    /// What all connections have done.
-    pub(crate) fn summary(&self) -> String {
+    fn summary(&self) -> String {
         let stats = self.topics.stats();
-        let skipped = match stats.skipped {
-            0 => String::new(),
-            skipped => format!(", {skipped} skipped"),
-        };
         let published = count(stats.published, "message");
-        format!("{published} published, {} delivered{skipped}", stats.delivered)
+        format!("{published} published, {}", delivered(stats.delivered, stats.skipped))
     }
 }
 
@@ -90,7 +74,7 @@ async fn accept(request: Request) -> Result<Option<Connection>, Error> {
     Ok(None)
 }
 
-impl Visit {
+impl Visit<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         while let Some(message) = self.connection.recv().await? {
             if let Some(answer) = self.answer(&message).await {

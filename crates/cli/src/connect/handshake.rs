@@ -1,0 +1,74 @@
+//! Both sides of the opening handshake, for people.
+
+use std::fmt::Write as _;
+
+use http::{HeaderMap, Version};
+use towline::Connection;
+
+/// Stands for a value that is not shown.
+pub(crate) const HIDDEN: &str = "(hidden: --show-secrets shows it)";
+
+/// Whether a header has credentials, by its name.
+pub(crate) fn is_secret(name: &str) -> bool {
+    ["authorization", "proxy-authorization", "cookie", "set-cookie"]
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret))
+}
+
+/// The request and the response, with their headers. Empty for a connection without a handshake.
+pub(crate) fn text(connection: &Connection, shows_secrets: bool) -> String {
+    let mut text = String::new();
+    if let Some(request) = connection.request() {
+        let version = name(request.version());
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let _ = write!(text, "request: {} {target} {version}", request.method());
+        headers(&mut text, request.headers(), shows_secrets);
+        text.push('\n');
+    }
+    if let Some(response) = connection.response() {
+        let version = name(response.version());
+        let _ = write!(text, "response: {version} {}", response.status());
+        headers(&mut text, response.headers(), shows_secrets);
+    }
+    text
+}
+
+fn headers(text: &mut String, headers: &HeaderMap, shows_secrets: bool) {
+    for (name, value) in headers {
+        let value = match is_secret(name.as_str()) && !shows_secrets {
+            true => HIDDEN.into(),
+            false => String::from_utf8_lossy(value.as_bytes()),
+        };
+        let _ = write!(text, "\n  {name}: {value}");
+    }
+}
+
+fn name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden_unless_they_are_wanted() {
+        let mut map = HeaderMap::new();
+        map.insert("host", "a".parse().unwrap());
+        map.insert("authorization", "Bearer s3cret".parse().unwrap());
+        map.append("set-cookie", "a=s3cret".parse().unwrap());
+        let shown = |shows_secrets| {
+            let mut text = String::new();
+            headers(&mut text, &map, shows_secrets);
+            text
+        };
+        assert!(shown(true).contains("\n  authorization: Bearer s3cret"));
+        let hidden = shown(false);
+        assert!(hidden.contains("\n  host: a") && !hidden.contains("s3cret"), "{hidden}");
+        assert_eq!(hidden.matches(HIDDEN).count(), 2);
+    }
+}

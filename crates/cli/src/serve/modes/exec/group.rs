@@ -1,0 +1,114 @@
+//! The process group of a command: signals reach what the command has started, too.
+
+use std::collections::HashSet;
+use std::io;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::serve::modes::exec::signal::{Signal, is_alive, send};
+
+/// How long a command may take to end by itself, once its input has ended.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often to look whether a group has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The groups that are running. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Groups(Arc<Mutex<HashSet<u32>>>);
+
+/// A command that is running, and everything in its process group. Dropping it kills them.
+#[derive(Debug)]
+pub(crate) struct Group {
+    groups: Groups,
+    /// The id of the command's process and of the group.
+    id: u32,
+    pub(crate) child: Child,
+    grace: Duration,
+    is_over: bool,
+}
+
+impl Groups {
+    /// Starts a command in a group of its own, with pipes. It may take `grace` to end after SIGTERM.
+    pub(crate) fn start(&self, command: &mut Command, grace: Duration) -> io::Result<Group> {
+        #[cfg(unix)]
+        command.process_group(0);
+        let child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        // It has not been waited for, so it has an id.
+        let id = child.id().unwrap_or_default();
+        self.lock().insert(id);
+        Ok(Group { groups: self.clone(), id, child, grace, is_over: false })
+    }
+
+    /// Kills all of them, when there is no time to wait.
+    pub(crate) fn kill_all(&self) {
+        for id in self.lock().drain() {
+            send(id, Signal::Kill);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Group {
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Ends what the command has left behind when it ended, without waiting for it.
+    pub(crate) async fn end_stragglers(&self) {
+        sleep(PATIENCE).await;
+        send(self.id, Signal::Terminate);
+        sleep(self.grace).await;
+        send(self.id, Signal::Kill);
+    }
+
+    /// Ends the group: waits for a moment, as the end of its input is enough for most commands, then
+    /// sends SIGTERM, and SIGKILL after the grace. Returns when the command's process is gone.
+    pub(crate) async fn end(mut self) {
+        if !self.is_gone_within(PATIENCE).await {
+            send(self.id, Signal::Terminate);
+            if !self.is_gone_within(self.grace).await {
+                send(self.id, Signal::Kill);
+                // Elsewhere than on Unix, there is no group.
+                let _ = self.child.start_kill();
+                let _ = self.child.wait().await;
+            }
+        }
+        self.is_over = true;
+    }
+
+    /// Waits for the end of the command, and of all others in its group.
+    async fn is_gone_within(&mut self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        if timeout(limit, self.child.wait()).await.is_err() {
+            return false;
+        }
+        while is_alive(self.id) {
+            if Instant::now() >= until {
+                return false;
+            }
+            sleep(LOOK).await;
+        }
+        true
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if self.groups.lock().remove(&self.id) && !self.is_over {
+            send(self.id, Signal::Kill);
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! `towline serve --exec`.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use towline::{Client, CloseCode, Closed, Connection, Message};
+
+use crate::support::{Program, Serve, join, next, until, within};
+
+/// A server that runs this script for each connection.
+fn start(options: &[&str], script: &str) -> Serve {
+    Serve::start(&[options, &["--exec", "sh", "-c", script]].concat())
+}
+
+/// How the connection ends, with the messages before that dropped.
+async fn end(connection: &mut Connection) -> Closed {
+    while let Ok(Some(_)) = within(connection.recv()).await {}
+    within(connection.wait_closed()).await
+}
+
+fn is_running(id: &str) -> bool {
+    // A process that has ended and is not waited for has no command line.
+    let line = std::fs::read(Path::new("/proc").join(id).join("cmdline"));
+    match line {
+        Ok(line) => !line.is_empty(),
+        Err(_) if Path::new("/proc/self").exists() => false,
+        Err(_) => Command::new("kill").args(["-0", id]).status().unwrap().success(),
+    }
+}
+
+#[tokio::test]
+async fn lines_become_messages_and_messages_lines() {
+    let server =
+        start(&[], r#"echo ready; while read -r line; do echo "got $line"; done; echo bye"#);
+    let mut connection = join(&server, "/").await;
+    assert_eq!(next(&mut connection).await, "ready");
+    connection.send("one").await.unwrap();
+    assert_eq!(next(&mut connection).await, "got one");
+    connection.send("Ἑλλάς\r").await.unwrap();
+    assert_eq!(next(&mut connection).await, "got Ἑλλάς");
+    // No shell reads what is sent.
+    connection.send("$(touch /tmp/towline-was-here); `id` 'x").await.unwrap();
+    assert_eq!(next(&mut connection).await, "got $(touch /tmp/towline-was-here); `id` 'x");
+    assert!(!Path::new("/tmp/towline-was-here").exists());
+}
+
+#[tokio::test]
+async fn arguments_are_those_of_the_command_line() {
+    let server = Serve::start(&["--exec", "printf", "%s\n", "-n", "a b", "$HOME", "--nagle"]);
+    let mut connection = join(&server, "/").await;
+    for expected in ["-n", "a b", "$HOME", "--nagle"] {
+        assert_eq!(next(&mut connection).await, expected);
+    }
+    let closed = end(&mut connection).await;
+    assert_eq!((closed.code(), closed.reason()), (CloseCode::NORMAL, "the command has ended"));
+}
+
+#[tokio::test]
+async fn the_end_of_the_command_is_the_end_of_the_connection() {
+    for (script, code, reason) in [
+        ("exit 0", 1000, "the command has ended"),
+        ("exit 3", 1011, "the command has ended: exit status: 3"),
+        ("kill -SEGV $$", 1011, "the command has ended: signal: 11 (SIGSEGV)"),
+        ("printf 'no end of line'", 1000, "the command has ended"),
+    ] {
+        let server = start(&[], script);
+        let mut connection = join(&server, "/").await;
+        if script.starts_with("printf") {
+            assert_eq!(next(&mut connection).await, "no end of line");
+        }
+        let closed = end(&mut connection).await;
+        assert_eq!(closed.code().get(), code, "{script}: {closed}");
+        assert!(closed.reason().starts_with(reason), "{script}: {closed}");
+        assert!(closed.is_clean(), "{closed}");
+    }
+}
+
+#[tokio::test]
+async fn everything_that_was_written_goes_before_the_end() {
+    let server = start(&[], "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo $i; done; exit 7");
+    let mut connection = join(&server, "/").await;
+    for number in 1..=20_000 {
+        assert_eq!(next(&mut connection).await, number.to_string());
+    }
+    assert_eq!(end(&mut connection).await.code().get(), 1011);
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_there_is_said() {
+    let mut server = Serve::start(&["--exec", "/nowhere/towline-no-such-command", "secret"]);
+    let mut connection = join(&server, "/").await;
+    let closed = end(&mut connection).await;
+    assert_eq!(
+        (closed.code(), closed.reason()),
+        (CloseCode::INTERNAL_ERROR, "the command can't be started")
+    );
+    let line = server.program.error_line();
+    assert!(line.contains("/nowhere/towline-no-such-command") && line.contains("--exec"), "{line}");
+    assert!(!line.contains("secret"), "{line}");
+}
+
+#[tokio::test]
+async fn binary_messages_are_bytes() {
+    let server = Serve::start(&["--exec-binary", "--exec", "cat"]);
+    let mut connection = join(&server, "/").await;
+    let sent: Vec<u8> = (0..=255).collect::<Vec<u8>>().repeat(4000);
+    let sender = connection.sender();
+    let sending = sent.clone();
+    let task = tokio::spawn(async move {
+        for part in sending.chunks(70_001) {
+            sender.send(part).await.unwrap();
+        }
+    });
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        let message = within(connection.recv()).await.unwrap().unwrap();
+        assert!(!message.is_text());
+        received.extend_from_slice(message.as_bytes());
+    }
+    task.await.unwrap();
+    assert!(received == sent);
+    // Text is bytes, too.
+    connection.send("text").await.unwrap();
+    let message = within(connection.recv()).await.unwrap().unwrap();
+    assert_eq!(message, Message::binary(&b"text"[..]));
+}
+
+#[tokio::test]
+async fn what_is_no_text_line_is_refused() {
+    for (script, code, words) in [
+        ("printf 'a\\377b\\n'; cat", 1011, "not UTF-8 (--exec-binary"),
+        ("head -c 3000 /dev/zero | tr '\\0' x; cat", 1011, "longer than 1024 bytes (--max-line)"),
+        (
+            "head -c 1025 /dev/zero | tr '\\0' x; echo; cat",
+            1011,
+            "longer than 1024 bytes (--max-line)",
+        ),
+    ] {
+        let server = start(&["--max-line=1KiB"], script);
+        let closed = end(&mut join(&server, "/").await).await;
+        assert_eq!(closed.code().get(), code, "{script}: {closed}");
+        assert!(closed.reason().contains(words), "{script}: {closed}");
+    }
+    let server = start(&["--max-line=1KiB"], "head -c 1024 /dev/zero | tr '\\0' x; echo; cat");
+    let mut connection = join(&server, "/").await;
+    assert_eq!(next(&mut connection).await.len(), 1024);
+    connection.send(&b"binary"[..]).await.unwrap();
+    let closed = end(&mut connection).await;
+    assert_eq!(closed.code(), CloseCode::UNSUPPORTED_DATA, "{closed}");
+}
+
+/// Variables of this program and headers of clients do not get there.
+#[tokio::test]
+async fn the_environment_is_what_is_documented() {
+    let variables = [("SECRET_KEY", "hush"), ("PASSED", "on"), ("LANG", "C"), ("HTTP_PROXY", "x")];
+    let arguments = [
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--protocol=p",
+        "--exec-env=PASSED",
+        "--exec-env=SET=a=b",
+        "--exec-env=UNSET_HERE",
+        "--exec",
+        "env",
+    ];
+    let mut program = Program::start_with(&variables, &arguments);
+    let address = program.line().strip_prefix("listening on ").unwrap().to_owned();
+    let client = Client::new()
+        .protocols(["p"])
+        .header("proxy", "http://evil.example")
+        .header("authorization", "Bearer hush");
+    let mut connection = client.connect(&format!("ws://{address}/a%20b?c=d&e=()")).await.unwrap();
+    let mut lines = Vec::new();
+    while let Some(message) = within(connection.recv()).await.unwrap() {
+        lines.push(message.as_text().unwrap().to_owned());
+    }
+    let has =
+        |line: &str| assert!(lines.iter().any(|known| known == line), "no {line} in {lines:?}");
+    for line in [
+        "LANG=C",
+        "PASSED=on",
+        "SET=a=b",
+        "TOWLINE_PATH=/a%20b",
+        "TOWLINE_QUERY=c=d&e=()",
+        "TOWLINE_PROTOCOL=p",
+        "TOWLINE_REMOTE_ADDRESS=127.0.0.1",
+    ] {
+        has(line);
+    }
+    let known = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LC_ALL",
+        "LC_CTYPE",
+        "TZ",
+        "TMPDIR",
+        "PASSED",
+        "SET",
+        "TOWLINE_CONNECTION",
+        "TOWLINE_PATH",
+        "TOWLINE_QUERY",
+        "TOWLINE_PROTOCOL",
+        "TOWLINE_REMOTE_ADDRESS",
+    ];
+    for line in &lines {
+        let (name, value) = line.split_once('=').unwrap();
+        assert!(known.contains(&name), "{line}");
+        assert!(!value.contains("hush") && !value.contains("evil"), "{line}");
+    }
+}
+
+/// A command may ignore the end of its input, SIGTERM, or both, and have children.
+#[tokio::test]
+async fn the_command_ends_with_the_connection() {
+    for script in [
+        "echo $$; cat > /dev/null",
+        "echo $$; exec sleep 1000",
+        "trap '' TERM; echo $$; while :; do sleep 0.05; done",
+        "trap '' TERM HUP; sh -c 'echo $$; while :; do sleep 0.05; done'; true",
+        "trap '' PIPE TERM; echo $$; while :; do echo more 2>/dev/null; done",
+    ] {
+        let server = start(&["--exec-grace=100ms"], script);
+        let mut connection = join(&server, "/").await;
+        let id = next(&mut connection).await;
+        assert!(is_running(&id), "{script}");
+        // With a close frame, or without.
+        match script.len() % 2 {
+            0 => drop(connection),
+            _ => connection.abort(CloseCode::NORMAL, ""),
+        }
+        until(&format!("ended: {script}"), || !is_running(&id)).await;
+    }
+}
+
+#[tokio::test]
+async fn commands_end_with_the_server() {
+    for interrupts in [1, 2] {
+        let script = "trap '' TERM; echo $$; while :; do sleep 0.05; done";
+        let grace = if interrupts == 1 { "--exec-grace=100ms" } else { "--exec-grace=1h" };
+        let server = start(&[grace], script);
+        let mut connection = join(&server, "/").await;
+        let id = next(&mut connection).await;
+        server.program.signal("INT");
+        let closing = end(&mut connection).await;
+        assert_eq!(closing.code(), CloseCode::GOING_AWAY);
+        if interrupts == 2 {
+            server.program.signal("INT");
+        }
+        let ended = server.program.end();
+        assert_eq!(ended.code, Some(if interrupts == 1 { 0 } else { 130 }), "{ended:?}");
+        until("ended", || !is_running(&id)).await;
+        if interrupts == 1 {
+            assert!(ended.text().contains("1 process, 0 messages received"), "{ended:?}");
+        }
+    }
+}
+
+/// What a command has left behind, with the pipe in its hands, keeps nothing open.
+#[tokio::test]
+async fn a_child_that_is_left_behind_ends_too() {
+    let server = start(&["--exec-grace=100ms"], "trap '' TERM; sleep 1000 & echo $!; exit 0");
+    let mut connection = join(&server, "/").await;
+    let id = next(&mut connection).await;
+    assert_eq!(end(&mut connection).await.code(), CloseCode::NORMAL);
+    until("ended", || !is_running(&id)).await;
+}
+
+#[tokio::test]
+async fn what_was_sent_before_the_close_is_the_commands() {
+    let file = std::env::temp_dir().join(format!("towline-exec-{}", std::process::id()));
+    let script =
+        format!("echo ready; sleep 0.3; cat > '{0}.part'; mv '{0}.part' '{0}'", file.display());
+    let server = start(&[], &script);
+    let mut connection = join(&server, "/").await;
+    assert_eq!(next(&mut connection).await, "ready");
+    let line = "x".repeat(9_999);
+    // More than a pipe holds.
+    for _ in 0..30 {
+        connection.send(line.as_str()).await.unwrap();
+    }
+    within(connection.close(CloseCode::NORMAL, "")).await.unwrap();
+    until("written", || file.exists()).await;
+    let written = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(written.len(), 300_000);
+}
+
+/// A client that reads nothing stops the command, and costs no memory.
+#[tokio::test]
+async fn a_flood_waits_for_a_slow_client() {
+    let server =
+        start(&["--exec-grace=100ms"], "echo $$; exec yes 'a line that is written for ever'");
+    let mut slow = join(&server, "/").await;
+    let id = next(&mut slow).await;
+    // A second connection is served meanwhile.
+    let mut other = join(&server, "/").await;
+    for _ in 0..10_000 {
+        within(other.recv()).await.unwrap().unwrap();
+    }
+    let written = |id: &str| {
+        let mut text = String::new();
+        let file = std::fs::File::open(format!("/proc/{id}/io"));
+        file.and_then(|mut file| file.read_to_string(&mut text)).ok()?;
+        text.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<u64>().ok())
+    };
+    // Where the system can tell: once the buffers are full, nothing more is written.
+    if written(&id).is_some() {
+        let mut before = written(&id);
+        loop {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let now = written(&id);
+            if now == before {
+                break;
+            }
+            before = now;
+        }
+        assert!(before.unwrap() < 64 << 20, "{before:?}");
+    }
+    drop((slow, other));
+    until("ended", || !is_running(&id)).await;
+}
+
+/// A command that reads nothing stops the client, and ends with it.
+#[tokio::test]
+async fn a_command_that_reads_nothing_stops_its_client() {
+    let server = start(&["--exec-grace=100ms"], "echo $$; exec sleep 1000");
+    let mut connection = join(&server, "/").await;
+    let id = next(&mut connection).await;
+    let message = Message::binary(vec![b'x'; 1 << 20]);
+    let text = Message::text("x".repeat(1 << 20));
+    drop(message);
+    let sending = async {
+        for _ in 0..64 {
+            connection.send(text.clone()).await.unwrap();
+        }
+    };
+    let sent = tokio::time::timeout(Duration::from_secs(3), sending).await;
+    assert!(sent.is_err(), "64 MiB were taken by nobody");
+    connection.abort(CloseCode::NORMAL, "");
+    drop(connection);
+    until("ended", || !is_running(&id)).await;
+}
+
+#[tokio::test]
+async fn the_number_of_processes_is_limited() {
+    let server = start(&["--max-processes=2", "--exec-grace=100ms"], "echo $$; cat");
+    let mut open = Vec::new();
+    for _ in 0..2 {
+        let mut connection = join(&server, "/").await;
+        next(&mut connection).await;
+        open.push(connection);
+    }
+    let error = Client::new().connect(&server.url()).await.unwrap_err().to_string();
+    assert!(error.contains("503") && error.contains("(--max-processes)"), "{error}");
+    // A slot is free when its process is gone.
+    within(open.pop().unwrap().close(CloseCode::NORMAL, "")).await.unwrap();
+    let mut connection = loop {
+        match Client::new().connect(&server.url()).await {
+            Ok(connection) => break connection,
+            Err(error) => assert!(error.to_string().contains("503"), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    next(&mut connection).await;
+}
+
+/// Pages of other origins start nothing.
+#[tokio::test]
+async fn a_foreign_page_starts_no_command() {
+    let file = std::env::temp_dir().join(format!("towline-origin-{}", std::process::id()));
+    let server = start(&[], &format!("echo started > '{}'; echo done", file.display()));
+    let error =
+        Client::new().origin("https://evil.example").connect(&server.url()).await.unwrap_err();
+    assert!(error.to_string().contains("403"), "{error}");
+    assert!(!file.exists());
+    let mut own = join(&server, "/").await;
+    assert_eq!(next(&mut own).await, "done");
+    assert!(file.exists());
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
+async fn what_the_command_complains_about_is_in_the_log() {
+    let script = "printf 'first\\nse\\033[31mcond' >&2; exec 2>&-; cat";
+    let mut server = start(&[], script);
+    let connection = join(&server, "/").await;
+    let line = server.program.error_line();
+    assert!(line.starts_with("127.0.0.1:") && line.ends_with(" stderr: first"), "{line}");
+    // A terminal is not given orders.
+    let line = server.program.error_line();
+    assert!(line.ends_with(" stderr: se\\u{1b}[31mcond"), "{line}");
+    drop(connection);
+}
+
+#[tokio::test]
+async fn two_hundred_connections_have_two_hundred_commands() {
+    let server = start(&["--threads=2"], "while read -r line; do echo \"$line $$\"; done");
+    let mut all = Vec::new();
+    for _ in 0..200 {
+        all.push(join(&server, "/").await);
+    }
+    let mut ids = std::collections::BTreeSet::new();
+    for (number, connection) in all.iter().enumerate() {
+        connection.send(number.to_string()).await.unwrap();
+    }
+    for (number, connection) in all.iter_mut().enumerate() {
+        let text = next(connection).await;
+        let (echoed, id) = text.split_once(' ').unwrap();
+        assert_eq!(echoed, number.to_string());
+        ids.insert(id.to_owned());
+    }
+    assert_eq!(ids.len(), 200);
+    drop(all);
+    until("ended", || !ids.iter().any(|id| is_running(id))).await;
+}
+
+/// Neither the sockets of this program nor those of other connections are the command's.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_command_has_no_sockets() {
+    let server =
+        Serve::start(&["--metrics=127.0.0.1:0", "--exec", "sh", "-c", "ls -l /proc/$$/fd; cat"]);
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        others.push(join(&server, "/").await);
+    }
+    let mut connection = join(&server, "/").await;
+    connection.send("end").await.unwrap();
+    let mut pipes = 0;
+    loop {
+        let line = next(&mut connection).await;
+        if line == "end" {
+            break;
+        }
+        // Files that were there before this program are not its affair.
+        let is_ours = ["socket:", "anon_inode:"].iter().any(|kind| line.contains(kind));
+        assert!(!is_ours, "{line}");
+        pipes += usize::from(line.contains("pipe:"));
+    }
+    assert!(pipes >= 3, "{pipes}");
+}

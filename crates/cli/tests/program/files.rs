@@ -1,0 +1,189 @@
+//! `towline serve --static`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::support::{Program, Serve, ask, header, join, next};
+
+/// A directory of its own, with a neighbour that nobody may see.
+struct Site {
+    base: PathBuf,
+}
+
+impl Site {
+    fn new(name: &str) -> Self {
+        let base = std::env::temp_dir().join(format!("towline-{name}-{}", std::process::id()));
+        let site = Self { base };
+        for (file, text) in [
+            ("site/index.html", "<h1>ahoy</h1>"),
+            ("site/app.js", "export {}"),
+            ("site/docs/index.html", "docs"),
+            ("site/empty.txt", ""),
+            ("site/.env", "SECRET"),
+            ("site/.git/config", "SECRET"),
+            ("site/console/index.html", "not the console"),
+            ("site-private/secret.txt", "SECRET"),
+        ] {
+            let path = site.base.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        site
+    }
+
+    fn serve(&self) -> Serve {
+        let directory = self.base.join("site");
+        let mut server = Serve::start(&["--static", directory.to_str().unwrap()]);
+        let line = server.program.line();
+        assert_eq!(line, format!("console on http://{}/console", server.address));
+        server
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.base);
+    }
+}
+
+#[tokio::test]
+async fn files_are_served_beside_websockets_and_the_console() {
+    let site = Site::new("files");
+    let server = site.serve();
+    let (head, body) = ask(&server, "GET /");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(header(&head, "content-type"), "text/html; charset=utf-8");
+    assert_eq!(header(&head, "x-content-type-options"), "nosniff");
+    assert_eq!(body, b"<h1>ahoy</h1>");
+    let (head, body) = ask(&server, "GET /app.js?v=1");
+    assert_eq!(header(&head, "content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(body, b"export {}");
+    let (head, body) = ask(&server, "HEAD /app.js");
+    assert_eq!((header(&head, "content-length"), body.len()), ("9", 0));
+    let (head, body) = ask(&server, "GET /empty.txt");
+    assert_eq!((header(&head, "content-length"), body.len()), ("0", 0));
+    let (head, _) = ask(&server, "GET /docs");
+    assert!(head.starts_with("http/1.1 301"), "{head}");
+    assert_eq!(header(&head, "location"), "./docs/");
+    assert_eq!(ask(&server, "GET /docs/").1, b"docs");
+
+    let (_, body) = ask(&server, "GET /console");
+    assert!(body.starts_with(b"<!doctype html>"));
+    let (head, _) = ask(&server, "GET /console/");
+    assert_eq!(header(&head, "location"), "../console");
+    assert!(ask(&server, "GET /console/console.js").0.starts_with("http/1.1 200"));
+
+    let mut connection = join(&server, "/app.js").await;
+    connection.send("ahoy").await.unwrap();
+    assert_eq!(next(&mut connection).await, "ahoy");
+}
+
+#[test]
+fn nothing_else_is_served() {
+    let site = Site::new("paths");
+    let server = site.serve();
+    #[cfg(unix)]
+    {
+        let link = |target: &str, name: &str| {
+            std::os::unix::fs::symlink(target, site.base.join("site").join(name)).unwrap();
+        };
+        link("../site-private/secret.txt", "link.txt");
+        link("../site-private", "linked");
+        link(".env", "env.txt");
+        link("/etc/passwd", "passwd");
+        let made = std::process::Command::new("mkfifo").arg(site.base.join("site/pipe")).status();
+        assert!(made.unwrap().success());
+    }
+    for path in [
+        "/../site-private/secret.txt",
+        "/docs/../../site-private/secret.txt",
+        "/%2e%2e/site-private/secret.txt",
+        "/%2e%2e%2fsite-private/secret.txt",
+        "/..%2fsite-private%2fsecret.txt",
+        "/..%5csite-private%5csecret.txt",
+        "/%252e%252e/site-private/secret.txt",
+        "/%c0%ae%c0%ae/site-private/secret.txt",
+        "/.%2e/site-private/secret.txt",
+        "//etc/passwd",
+        "/%2fetc/passwd",
+        "/etc/passwd",
+        "/.env",
+        "/%2eenv",
+        "/.git/config",
+        "/index.html%00.txt",
+        "/index.html/",
+        "/app.js/..",
+        "/nowhere",
+        "/link.txt",
+        "/linked/secret.txt",
+        "/env.txt",
+        "/passwd",
+        "/pipe",
+        "/%",
+        "/%zz",
+    ] {
+        for method in ["GET", "HEAD"] {
+            let (head, body) = ask(&server, &format!("{method} {path}"));
+            assert!(head.starts_with("http/1.1 404"), "{method} {path}: {head}");
+            let body = String::from_utf8(body).unwrap();
+            assert!(!body.contains("SECRET") && !body.contains("root:"), "{path}: {body}");
+        }
+    }
+    let (head, _) = ask(&server, &format!("GET /{}", "a/".repeat(2000)));
+    assert!(head.starts_with("http/1.1 404"), "{head}");
+    let (head, _) = ask(&server, "POST /index.html");
+    assert!(head.starts_with("http/1.1 404"), "{head}");
+}
+
+#[test]
+fn a_file_that_is_known_is_not_sent_again_and_a_part_is_a_part() {
+    let site = Site::new("parts");
+    let long: Vec<u8> = (0..=255).collect::<Vec<u8>>().repeat(2000);
+    fs::write(site.base.join("site/long.bin"), &long).unwrap();
+    let server = site.serve();
+    let (head, body) = ask(&server, "GET /long.bin");
+    assert!(body == long);
+    assert_eq!(header(&head, "content-type"), "application/octet-stream");
+    let (tag, date) = (header(&head, "etag"), header(&head, "last-modified"));
+    for condition in [format!("If-None-Match: {tag}"), format!("If-Modified-Since: {date}")] {
+        let condition = condition.replace("gmt", "GMT");
+        let (head, body) = ask(&server, &format!("GET /long.bin\n{}", titled(&condition)));
+        assert!(head.starts_with("http/1.1 304"), "{condition}: {head}");
+        assert!(body.is_empty());
+    }
+    let (head, body) = ask(&server, "GET /long.bin\nRange: bytes=100000-100099");
+    assert!(head.starts_with("http/1.1 206"), "{head}");
+    assert_eq!(header(&head, "content-range"), "bytes 100000-100099/512000");
+    assert!(body == long[100_000..100_100]);
+    let (head, body) = ask(&server, "GET /long.bin\nRange: bytes=-1");
+    assert_eq!((header(&head, "content-length"), &body[..]), ("1", &long[511_999..]));
+    let (head, _) = ask(&server, "GET /long.bin\nRange: bytes=512000-");
+    assert!(head.starts_with("http/1.1 416"), "{head}");
+    assert_eq!(header(&head, "content-range"), "bytes */512000");
+
+    fs::write(site.base.join("site/long.bin"), b"other").unwrap();
+    let (head, body) = ask(&server, &format!("GET /long.bin\nIf-None-Match: {tag}"));
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(body, b"other");
+}
+
+/// Days and months as HTTP has them; the head was read in lower case.
+fn titled(text: &str) -> String {
+    let mut titled = String::new();
+    let mut before = ' ';
+    for character in text.chars() {
+        let is_first = before == ' ' && !text.starts_with("If-None");
+        titled.push(if is_first { character.to_ascii_uppercase() } else { character });
+        before = character;
+    }
+    titled
+}
+
+#[test]
+fn a_directory_that_is_none_is_an_error() {
+    let missing = std::env::temp_dir().join("towline-no-such-directory");
+    for path in [missing.to_str().unwrap(), env!("CARGO_BIN_EXE_towline")] {
+        let ended = Program::start(&["serve", "--listen=127.0.0.1:0", "--static", path]).end();
+        ended.failed(2, &["--static", path]);
+    }
+}

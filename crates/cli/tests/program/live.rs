@@ -1,0 +1,167 @@
+//! The list of connections in the console.
+
+use serde_json::Value;
+use towline::{Client, CloseCode};
+
+use crate::support::{Program, Serve, ask, header, join, next, until, within};
+
+fn list(server: &Serve, query: &str) -> Value {
+    let (head, body) = ask(server, &format!("GET /console/live.json{query}"));
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(header(&head, "cache-control"), "no-store");
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// A list is good for half a second.
+async fn list_with(server: &Serve, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+    until(what, || is_it(&list(server, ""))).await;
+    list(server, "")
+}
+
+#[tokio::test]
+async fn connections_are_listed_and_how_they_ended() {
+    let server = Serve::start(&["--threads=2", "--compress", "--protocol=chat.v1"]);
+    let client = Client::new().protocols(["chat.v1"]);
+    let mut ada =
+        client.connect(&format!("ws://{}/room?token=hush", server.address)).await.unwrap();
+    let mut bob = join(&server, "/").await;
+    for connection in [&mut ada, &mut bob] {
+        connection.send("ahoy").await.unwrap();
+        next(connection).await;
+    }
+    let now = list_with(&server, "two", |now| now["sent"]["messages"] == 2).await;
+    assert_eq!(
+        (&now["mode"], &now["connections"], &now["total"]),
+        (&"echo".into(), &2.into(), &2.into())
+    );
+    assert_eq!(now["received"], serde_json::json!({ "messages": 2, "bytes": 8 }));
+    let of = |path: &str| {
+        let rows = now["list"].as_array().unwrap();
+        rows.iter().find(|row| row["path"] == path).unwrap().clone()
+    };
+    let row = of("/room");
+    assert_eq!(row["protocol"], "chat.v1");
+    assert_eq!(row["sent"], serde_json::json!({ "messages": 1, "bytes": 4 }));
+    assert!(row["address"].as_str().unwrap().starts_with("127.0.0.1:"), "{row}");
+    // The query can have secrets.
+    assert!(!now.to_string().contains("hush"), "{now}");
+
+    ada.close(CloseCode::new(4001), "bye").await.unwrap();
+    let now = list_with(&server, "ended", |now| now["ends"][0].is_object()).await;
+    let end = &now["ends"][0];
+    assert_eq!(
+        (&end["code"], &end["reason"], &end["by"]),
+        (&4001.into(), &"bye".into(), &"client".into())
+    );
+    assert_eq!(now["closed"], serde_json::json!({ "4000": 1 }));
+    assert_eq!((&end["path"], &end["clean"]), (&"/room".into(), &true.into()));
+    assert_eq!(now["connections"], 1);
+}
+
+#[tokio::test]
+async fn the_list_is_sorted_by_what_is_asked_for() {
+    let server = Serve::start(&[]);
+    let mut all = Vec::new();
+    for number in 0..3 {
+        let mut connection = join(&server, &format!("/{number}")).await;
+        for _ in 0..=number {
+            connection.send("x").await.unwrap();
+            next(&mut connection).await;
+        }
+        all.push(connection);
+    }
+    for (sort, first) in [
+        ("path", "/0"),
+        ("-path", "/2"),
+        ("-messages_in", "/2"),
+        ("bytes_out", "/0"),
+        ("age", "/2"),
+        ("-age", "/0"),
+    ] {
+        let now = list(&server, &format!("?sort={sort}"));
+        assert_eq!(now["list"][0]["path"], first, "{sort}: {now}");
+    }
+    let (head, _) = ask(&server, "GET /console/live.json?sort=nonsense");
+    assert!(head.starts_with("http/1.1 400"), "{head}");
+    drop(all);
+}
+
+#[tokio::test]
+async fn the_console_closes_a_connection() {
+    let server = Serve::start(&[]);
+    let mut connection = join(&server, "/").await;
+    connection.send("x").await.unwrap();
+    next(&mut connection).await;
+    let id = list(&server, "")["list"][0]["id"].as_u64().unwrap();
+    // Pages of other origins can't send the header.
+    for request in [
+        format!("POST /console/close?id={id}\nContent-Length: 0"),
+        format!("POST /console/close?id={id}\nHost: evil.example\r\nX-Towline-Console: 1"),
+        format!("POST /console/close?id={id}\nX-Forwarded-For: 192.0.2.1\r\nX-Towline-Console: 1"),
+    ] {
+        let (head, _) = ask(&server, &request);
+        assert!(head.starts_with("http/1.1 403"), "{request}: {head}");
+    }
+    assert!(ask(&server, &format!("GET /console/close?id={id}")).0.starts_with("http/1.1 405"));
+    for (wrong, status) in [("?id=x", 400), ("", 400), ("?id=18446744073709551615", 404)] {
+        let (head, _) = ask(&server, &format!("POST /console/close{wrong}\nX-Towline-Console: 1"));
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{wrong}: {head}");
+    }
+    let preflight = "OPTIONS /console/close\nOrigin: https://evil.example\r\n\
+                     Access-Control-Request-Method: POST";
+    let (head, _) = ask(&server, preflight);
+    assert!(head.starts_with("http/1.1 405") && !head.contains("access-control"), "{head}");
+    assert!(connection.is_open());
+
+    let (head, _) = ask(&server, &format!("POST /console/close?id={id}\nX-Towline-Console: 1"));
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(within(connection.recv()).await.unwrap().is_none());
+    let closed = within(connection.wait_closed()).await;
+    assert_eq!((closed.code(), closed.reason()), (CloseCode::NORMAL, "closed in the console"));
+}
+
+/// The addresses of clients are not for everybody: a page whose name leads here, or the public behind a
+/// proxy on this machine.
+#[test]
+fn the_list_is_for_this_machine_unless_said_otherwise() {
+    let foreign =
+        ["Host: evil.example:9001", "X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1"];
+    for (option, local, others) in
+        [(&[][..], 200, 403), (&["--console=any"], 200, 200), (&["--console=off"], 403, 403)]
+    {
+        let server = Serve::start(option);
+        let status = |headers: &str| {
+            let (head, _) = ask(&server, &format!("GET /console/live.json{headers}"));
+            head[9..12].parse::<u16>().unwrap()
+        };
+        assert_eq!(status(""), local, "{option:?}");
+        for header in foreign {
+            assert_eq!(status(&format!("\n{header}")), others, "{option:?} {header}");
+        }
+        // Closing is for this machine in any case.
+        let (head, _) = ask(
+            &server,
+            "POST /console/close?id=1\nX-Forwarded-For: 192.0.2.1\r\nX-Towline-Console: 1",
+        );
+        assert!(head.starts_with("http/1.1 403"), "{head}");
+    }
+    let ended = Program::start(&["serve", "--console=everybody"]).end();
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+}
+
+/// The list is bounded, and the sums are not.
+#[tokio::test]
+async fn the_list_has_two_hundred_of_many() {
+    let server = Serve::start(&["--threads=2"]);
+    let mut all = Vec::new();
+    for _ in 0..205 {
+        all.push(join(&server, "/").await);
+    }
+    let now = list_with(&server, "all", |now| now["connections"] == 205).await;
+    assert_eq!(now["list"].as_array().unwrap().len(), 200);
+    drop(all);
+    let ends = |now: &Value| now["ends"].as_array().unwrap().len();
+    let is_over = |now: &Value| now["connections"] == 0 && ends(now) == 50;
+    let now = list_with(&server, "none", is_over).await;
+    assert_eq!(now["closed"]["1001"], 205, "{now}");
+}
