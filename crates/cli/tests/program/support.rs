@@ -81,6 +81,14 @@ impl Program {
         self.feed(Vec::new())
     }
 
+    /// Waits for the end, while standard input stays open: it is the peer that ends it.
+    pub(crate) fn end_by_peer(mut self) -> Ended {
+        let stdin = self.stdin.take();
+        let ended = self.end();
+        drop(stdin);
+        ended
+    }
+
     /// Waits for the end, with this on standard input.
     pub(crate) fn feed(mut self, input: Vec<u8>) -> Ended {
         let stdin = self.stdin.take();
