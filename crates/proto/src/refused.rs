@@ -120,8 +120,7 @@ mod tests {
 
     use super::*;
 
-    fn close_twice() -> Result<(), Box<dyn Error + Send + Sync>> {
-        let now = Instant::now();
+    fn close_twice(now: Instant) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut connection = Connection::new(Role::Client, &Config::client(), now);
         connection.session().close(now, CloseFrame::EMPTY)?;
         connection.session().close(now, CloseFrame::EMPTY)?;
@@ -130,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_refused_close_is_an_error_to_pass_on() {
-        let error = close_twice().unwrap_err();
+        let error = close_twice(crate::testing::start()).unwrap_err();
         assert_eq!(error.downcast_ref(), Some(&Refused::Closing));
         assert_eq!(error.to_string(), "the connection is closed");
     }
