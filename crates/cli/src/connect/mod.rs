@@ -4,6 +4,8 @@ mod screen;
 
 mod json;
 
+mod canonical;
+
 mod fold;
 
 mod binary;
@@ -15,6 +17,8 @@ mod kept;
 mod clock;
 
 mod printer;
+
+mod secrets;
 
 mod recording;
 

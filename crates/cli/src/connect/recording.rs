@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use towline::{Closed, Connection, Initiator, Message};
 
 use crate::connect::binary::{base64, from_base64};
+use crate::connect::secrets;
 use crate::exit::{Exit, Failure};
 use crate::network::read;
 
@@ -57,8 +58,10 @@ pub(crate) fn line(at: Duration, from: End, happened: &Happened) -> String {
 pub(crate) fn opened(at: Duration, started: &str, connection: &Connection) -> String {
     let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
     let mut members = members(at, "open");
-    members.insert("url".to_owned(), json!(connection.url().map(ToString::to_string)));
-    members.insert("protocol".to_owned(), json!(connection.protocol()));
+    // Recordings are kept, and given to others.
+    let url = connection.url().map(|url| secrets::url(&url.to_string()));
+    members.insert("url".to_owned(), json!(url));
+    members.insert("protocol".to_owned(), json!(connection.protocol().map(secrets::protocol)));
     members.insert("extensions".to_owned(), json!(extensions));
     members.insert("started".to_owned(), json!(started));
     finished(members)

@@ -29,11 +29,14 @@ fn a_recording_has_both_sides_and_the_times() {
         read_to_end(stream);
     });
     let path = file("both.jsonl", "");
-    let arguments = [&url, "--wait", "forever", "--record", &path];
+    let with_token = format!("{url}?token=s3cret");
+    let arguments = [&with_token, "--wait", "forever", "--record", &path];
     let ended = Program::connect(&arguments).feed(b"a\n\n".to_vec());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let lines = lines(&path);
-    assert_eq!((&lines[0]["kind"], &lines[0]["url"]), (&"open".into(), &url[..].into()));
+    // Recordings are given to others.
+    let shown = format!("{url}?token=(hidden)");
+    assert_eq!((&lines[0]["kind"], &lines[0]["url"]), (&"open".into(), &shown.into()));
     assert_eq!((&lines[0]["at"], &lines[0]["extensions"]), (&0.0.into(), &Value::Array(vec![])));
     let all: Vec<_> = lines[1..]
         .iter()
