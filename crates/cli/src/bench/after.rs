@@ -28,7 +28,8 @@ pub(crate) struct After {
     )]
     compare: Vec<PathBuf>,
 
-    /// With --compare, exit with 1 if a figure is worse by more than this, and not by chance
+    /// With --compare, exit with 1 if a figure is worse by more than this, and not by chance, or if nothing
+    /// can be judged
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     fail_if_worse: Option<f64>,
 
@@ -78,6 +79,8 @@ impl After {
             return Exit::Usage;
         }
         match self.fail_if_worse {
+            // What says nothing does not say that it is no worse.
+            Some(_) if !comparison.is_judged() => Exit::Unclean,
             Some(percent) if comparison.is_worse_by(percent / 100.0) => Exit::Unclean,
             _ => Exit::Success,
         }

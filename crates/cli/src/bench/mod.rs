@@ -53,6 +53,8 @@ mod display;
 
 mod plan;
 
+mod silence;
+
 mod engine;
 
 mod summary;

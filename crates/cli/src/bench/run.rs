@@ -155,6 +155,11 @@ impl Run {
         self.tickets.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0)
     }
 
+    /// How many messages are left to be sent, of `--messages`.
+    pub(crate) fn left(&self) -> u64 {
+        self.tickets.as_ref().map_or(0, |left| left.load(Ordering::Relaxed))
+    }
+
     /// Keeps the first failure.
     pub(crate) fn keep(&self, failure: Failure) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);

@@ -62,12 +62,53 @@ fn a_server_that_never_answers_does_not_hold_the_run_up() {
     let url =
         server(|mut connection| async move { while let Ok(Some(_)) = connection.recv().await {} });
     let results = bench(1, &[&url, "-c", "4", "-i", "3", "-d", "300ms", "--drain", "100ms"]);
-    // What was sent before the measured phase is not among them.
+    // All were sent before the measured phase.
     assert_eq!(number(&results["totals"]["messages_received"]), 0, "{results:#}");
+    assert_eq!(number(&results["errors"]["unanswered"]["count"]), 12, "{results:#}");
     let paced = ["-c", "4", "--rate", "200", "-d", "500ms", "--drain", "100ms"];
     let results = bench(1, &[&[&url[..]], &paced[..]].concat());
     let unanswered = number(&results["totals"]["unanswered"]);
     assert!((50..=110).contains(&unanswered), "{results:#}");
+}
+
+#[test]
+fn connections_that_never_answer_are_no_success_of_the_others() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let url = server(move |mut connection| {
+        let answers = count.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            while let Ok(Some(message)) = connection.recv().await {
+                if answers {
+                    let _ = connection.send(message).await;
+                }
+            }
+        }
+    });
+    let results = bench(1, &[&url, "-c", "4", "-d", "300ms", "--drain", "100ms"]);
+    assert!(number(&results["totals"]["messages_received"]) > 0, "{results:#}");
+    assert_eq!(number(&results["errors"]["unanswered"]["count"]), 3, "{results:#}");
+}
+
+#[test]
+fn a_rate_below_the_drain_is_no_silence() {
+    let server = crate::support::Serve::start(&[]);
+    let results =
+        bench(0, &[&server.url(), "-c", "1", "--rate", "0.7", "-n", "3", "--drain", "0s"]);
+    assert_eq!(number(&results["totals"]["messages_received"]), 3, "{results:#}");
+}
+
+#[test]
+fn a_server_that_stops_pushing_leaves_the_run_incomplete() {
+    let url = server(|mut connection| async move {
+        for _ in 0..5 {
+            let _ = connection.send("tick").await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        while let Ok(Some(_)) = connection.recv().await {}
+    });
+    let arguments = ["-c", "1", "--scenario", "push", "-n", "1000", "--drain", "500ms"];
+    let results = bench(1, &[&[&url[..]], &arguments[..]].concat());
+    assert_eq!(number(&results["errors"]["incomplete"]["count"]), 1, "{results:#}");
 }
 
 #[test]
