@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::bench::compare::{self, Comparison};
 use crate::bench::merge::merge;
-use crate::bench::report;
+use crate::bench::output::Output;
 use crate::bench::results::Results;
 use crate::bench::stored::read;
 use crate::exit::{Exit, Failure};
@@ -61,15 +61,13 @@ impl After {
 
     fn compare_files(&self, before: &Path, after: &Path) -> Result<Exit, Failure> {
         let (before, after) = (read(before)?, read(after)?);
+        let output = self.output()?;
         let comparison = compare::compare(&before, &after);
         for line in compare::table::lines(&comparison) {
             say::out(line);
         }
-        if let Some(path) = &self.report {
-            report::save(
-                path,
-                &compare::page::html(&comparison, [&before.results, &after.results]),
-            )?;
+        if let Some(output) = output {
+            output.write(&compare::page::html(&comparison, [&before.results, &after.results]))?;
         }
         Ok(self.verdict(&comparison))
     }
@@ -95,9 +93,9 @@ impl After {
         Some(files.and_then(|files| merge(&files)))
     }
 
-    /// Writes the report of a run, if it was asked for.
-    pub(crate) fn report(&self, results: &Results) -> Result<(), Failure> {
-        self.report.as_ref().map_or(Ok(()), |path| report::write(path, results))
+    /// Opens the file for the report, if one was asked for.
+    pub(crate) fn output(&self) -> Result<Option<Output>, Failure> {
+        self.report.as_ref().map(|path| Output::open("--report", path)).transpose()
     }
 }
 

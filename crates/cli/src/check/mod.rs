@@ -50,6 +50,7 @@ use crate::check::finding::Finding;
 use crate::check::report::Run;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
+use crate::network::shown;
 use crate::say;
 
 /// Makes the checks and shows the report.
@@ -71,7 +72,7 @@ async fn examine(options: &Options, interrupts: &mut Interrupts) -> Result<Exit,
         doctor = start::doctor(options) => doctor?,
         () = interrupts.first() => return Ok(Exit::Interrupted),
     };
-    let url = start::shown(&doctor.way.target);
+    let url = shown(&doctor.way.target);
     if !options.json {
         let how = if options.gentle { ", gently" } else { "" };
         say::out(format_args!("checking {url}{how}"));

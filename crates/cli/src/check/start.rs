@@ -13,6 +13,7 @@ use crate::check::report::{Report, View};
 use crate::check::way::Way;
 use crate::connect::options::headers;
 use crate::exit::{Exit, Failure};
+use crate::network::shown;
 
 /// The most connections with `--gentle`.
 const FEW_CONNECTIONS: usize = 30;
@@ -112,16 +113,6 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         is_late: false,
         oddities: Vec::new(),
     })
-}
-
-/// The URL without user, password and query.
-pub(crate) fn shown(target: &Target) -> String {
-    let scheme = if target.is_secure() { "wss" } else { "ws" };
-    let resource = match target.resource().split_once('?') {
-        Some((path, _)) => format!("{path}?..."),
-        None => target.resource().to_owned(),
-    };
-    format!("{scheme}://{}{resource}", target.authority())
 }
 
 /// The library's client, which knows the rules of proxies and redirects.
