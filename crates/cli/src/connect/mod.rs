@@ -14,7 +14,7 @@ mod look;
 
 mod kept;
 
-mod clock;
+pub(crate) mod clock;
 
 mod printer;
 

@@ -196,7 +196,12 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> Vec<u8> {
 /// Accepts a handshake as any server would.
 pub(crate) fn accept(stream: &mut TcpStream) {
     let head = read_head(stream);
-    let (request, _) = parse_request(&head, &HeadLimits::default()).unwrap().unwrap();
+    accept_head(stream, &head);
+}
+
+/// Accepts a handshake of which the request is read.
+pub(crate) fn accept_head(stream: &mut TcpStream, head: &[u8]) {
+    let (request, _) = parse_request(head, &HeadLimits::default()).unwrap().unwrap();
     let offer = Offer::from_request(&request).unwrap();
     let (response, _) = offer.accept(&Accept::new(), &OriginPolicy::Any).unwrap();
     let mut answer = Vec::new();
