@@ -1,6 +1,7 @@
 //! The console: the embedded files of its pages, their data, and the responses for them.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
@@ -13,6 +14,7 @@ use http_body_util::Full;
 use crate::serve::board::Board;
 use crate::serve::files::{Body, Files};
 use crate::serve::handling::Access;
+use crate::serve::hosts::{self, Hosts};
 use crate::serve::live::{Live, Order};
 use crate::serve::percent::parameter;
 use crate::serve::visitor::{is_from_console, is_local};
@@ -79,6 +81,7 @@ pub(crate) struct Console {
     pub(crate) board: Board,
     pub(crate) live: Live,
     pub(crate) access: Access,
+    pub(crate) hosts: Arc<Hosts>,
     pub(crate) files: Option<Files>,
 }
 
@@ -88,6 +91,9 @@ impl Console {
         let path = request.uri().path();
         let is_own = path == "/console" || path.starts_with("/console/");
         match &self.files {
+            Some(_) if !is_own && !self.is_known_host(request) => {
+                return self.unknown_host(request).map(Body::Left);
+            }
             Some(files) if !is_own => match files.answer(request).await {
                 Some(response) => return response,
                 None => return self.not_found(),
@@ -115,6 +121,15 @@ impl Console {
         }
     }
 
+    /// Whether the host of the request can't be that of another site.
+    fn is_known_host<B>(&self, request: &Request<B>) -> bool {
+        hosts::asked(request).is_some_and(|host| self.hosts.knows(host))
+    }
+
+    fn unknown_host<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        plain(StatusCode::FORBIDDEN, hosts::refusal(hosts::asked(request)) + "\n")
+    }
+
     fn not_found(&self) -> Response<Body> {
         plain(StatusCode::NOT_FOUND, self.directions()).map(Body::Left)
     }
@@ -131,6 +146,7 @@ impl Console {
     /// The connections now.
     async fn list<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let is_allowed = match self.access {
+            Access::Any if !self.is_known_host(request) => return self.unknown_host(request),
             Access::Any => true,
             Access::Local => is_local(request),
             Access::Off => false,
@@ -245,8 +261,8 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     tags.any(|known| known.trim().trim_start_matches("W/") == tag || known.trim() == "*")
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(text));
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));

@@ -19,6 +19,8 @@ mod orders;
 
 mod handling;
 
+mod hosts;
+
 mod options;
 
 mod journal;
@@ -95,11 +97,13 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let handling = &options.handling;
     let files = handling.files.as_deref().map(Files::of).transpose()?;
     let live = Live::new(handling.console != Access::Off);
-    let service = Service::new(handling, &options.protocol, options.verbose, live.clone()).await?;
+    let hosts = Arc::new(options.hosts());
+    let (protocols, verbose) = (&options.protocol, options.verbose);
+    let service = Service::new(handling, protocols, hosts.clone(), verbose, live.clone()).await?;
     let _abandon = Abandon(service.clone());
     let builder = service.install(builder);
-    let console =
-        Console { board: Board::new(service.clone()), live, access: handling.console, files };
+    let board = Board::new(service.clone());
+    let console = Console { board, live, access: handling.console, hosts, files };
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.

@@ -135,6 +135,37 @@ fn nothing_else_is_served() {
     assert!(head.starts_with("http/1.1 404"), "{head}");
 }
 
+/// A page can have the name of its site lead to this machine (DNS rebinding), and could then read files.
+#[test]
+fn a_page_of_a_rebound_name_reads_no_files() {
+    let site = Site::new("rebound");
+    let directory = site.base.join("site");
+    let directory = directory.to_str().unwrap();
+    let status = |server: &Serve, host: &str| {
+        let (head, body) = ask(server, &format!("GET /app.js\nHost: {host}"));
+        (head[9..12].to_owned(), String::from_utf8(body).unwrap())
+    };
+    let server = site.serve();
+    let (code, why) = status(&server, "evil.example:9001");
+    assert_eq!(code, "403");
+    assert!(why.contains("evil.example,") && why.contains("(--host)"), "{why}");
+    for host in ["localhost:1", "[::1]:9001", "192.0.2.1"] {
+        assert_eq!(status(&server, host).0, "200", "{host}");
+    }
+    let server = Serve::start(&[
+        "--host=*.app.example",
+        "--origin=https://other.example",
+        "--static",
+        directory,
+    ]);
+    for (host, code) in [("eu.app.example", "200"), ("other.example", "200"), ("a.example", "403")]
+    {
+        assert_eq!(status(&server, host).0, code, "{host}");
+    }
+    let server = Serve::start(&["--host=any", "--static", directory]);
+    assert_eq!(status(&server, "evil.example").0, "200");
+}
+
 #[test]
 fn a_file_that_is_known_is_not_sent_again_and_a_part_is_a_part() {
     let site = Site::new("parts");

@@ -217,6 +217,19 @@ pub(crate) fn ask(server: &Serve, request: &str) -> (String, Vec<u8>) {
     (head, body)
 }
 
+/// The answer to a handshake from a page of this host (`host[:port]`), which is also the host that it
+/// asks for.
+pub(crate) fn ask_from_page(server: &Serve, host: &str) -> (String, Vec<u8>) {
+    ask(
+        server,
+        &format!(
+            "GET /\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        ),
+    )
+}
+
 /// A header of an answer.
 pub(crate) fn header<'a>(head: &'a str, name: &str) -> &'a str {
     let line = head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
