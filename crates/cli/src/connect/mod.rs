@@ -44,6 +44,8 @@ mod wait;
 
 mod display;
 
+mod background;
+
 mod tape;
 
 pub(crate) mod options;
