@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use towline::{Client, Error, Proxy, Tls};
+use towline::{Client, Error, Proxy, Target, Tls};
 
 use crate::exit::{Exit, Failure};
 
@@ -95,6 +95,16 @@ impl Network {
         }
         Ok(Some(tls))
     }
+}
+
+/// The URL without user, password and query.
+pub(crate) fn shown(target: &Target) -> String {
+    let scheme = if target.is_secure() { "wss" } else { "ws" };
+    let resource = match target.resource().split_once('?') {
+        Some((path, _)) => format!("{path}?..."),
+        None => target.resource().to_owned(),
+    };
+    format!("{scheme}://{}{resource}", target.authority())
 }
 
 /// Reads the file that an option names.

@@ -22,6 +22,9 @@ pub mod graphql;
 
 pub mod graphql_client;
 
+#[cfg(doctest)]
+mod pages;
+
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpStream};

@@ -26,8 +26,9 @@ use crate::workspace::Workspace;
 use checking::GUIDE;
 use page::Page;
 
-/// The file that includes every page with Rust on it.
-const COMPILED: &str = "testing/guide/src/pages.rs";
+/// The files that include every page with Rust on it. Pages that have other libraries' programs are in the
+/// workspace that depends on those.
+const COMPILED: [&str; 2] = ["testing/guide/src/pages.rs", "testing/migrations/src/pages.rs"];
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -69,9 +70,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
 /// Prints what is wrong with the pages. Returns true if nothing is.
 pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     let pages = pages(workspace)?;
-    let compiled = workspace.root.join(COMPILED);
-    let compiled =
-        fs::read_to_string(&compiled).with_context(|| format!("cannot read {compiled:?}"))?;
+    let mut compiled = String::new();
+    for file in COMPILED {
+        let path = workspace.root.join(file);
+        compiled += &fs::read_to_string(&path).with_context(|| format!("cannot read {path:?}"))?;
+    }
     let mut findings = checking::links(&pages, &|path| workspace.root.join(path).exists());
     findings.extend(checking::contents(&pages));
     findings.extend(checking::code(&pages, &compiled));

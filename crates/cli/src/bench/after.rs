@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::bench::compare::{self, Comparison};
 use crate::bench::merge::merge;
-use crate::bench::report;
+use crate::bench::output::Output;
 use crate::bench::results::Results;
 use crate::bench::stored::read;
 use crate::exit::{Exit, Failure};
@@ -28,7 +28,8 @@ pub(crate) struct After {
     )]
     compare: Vec<PathBuf>,
 
-    /// With --compare, exit with 1 if a figure is worse by more than this, and not by chance
+    /// With --compare, exit with 1 if a figure is worse by more than this, and not by chance, or if nothing
+    /// can be judged
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     fail_if_worse: Option<f64>,
 
@@ -60,15 +61,13 @@ impl After {
 
     fn compare_files(&self, before: &Path, after: &Path) -> Result<Exit, Failure> {
         let (before, after) = (read(before)?, read(after)?);
+        let output = self.output()?;
         let comparison = compare::compare(&before, &after);
         for line in compare::table::lines(&comparison) {
             say::out(line);
         }
-        if let Some(path) = &self.report {
-            report::save(
-                path,
-                &compare::page::html(&comparison, [&before.results, &after.results]),
-            )?;
+        if let Some(output) = output {
+            output.write(&compare::page::html(&comparison, [&before.results, &after.results]))?;
         }
         Ok(self.verdict(&comparison))
     }
@@ -78,6 +77,8 @@ impl After {
             return Exit::Usage;
         }
         match self.fail_if_worse {
+            // What says nothing does not say that it is no worse.
+            Some(_) if !comparison.is_judged() => Exit::Unclean,
             Some(percent) if comparison.is_worse_by(percent / 100.0) => Exit::Unclean,
             _ => Exit::Success,
         }
@@ -92,9 +93,9 @@ impl After {
         Some(files.and_then(|files| merge(&files)))
     }
 
-    /// Writes the report of a run, if it was asked for.
-    pub(crate) fn report(&self, results: &Results) -> Result<(), Failure> {
-        self.report.as_ref().map_or(Ok(()), |path| report::write(path, results))
+    /// Opens the file for the report, if one was asked for.
+    pub(crate) fn output(&self) -> Result<Option<Output>, Failure> {
+        self.report.as_ref().map(|path| Output::open("--report", path)).transpose()
     }
 }
 

@@ -62,20 +62,28 @@ pub(crate) async fn run(worker: &Worker, number: u64, connection: Connection) {
 /// Publishes until nothing more is to be sent.
 async fn publish(worker: &Worker, sender: &Sender) -> std::io::Result<()> {
     let run = &*worker.run;
-    let mut seq = 0;
+    let mut seq = run.first_seq();
+    // Until when the server kept a message waiting.
+    let mut blocked = 0;
     if let Some(rate) = run.plan.rate {
         let mut pace = Pace::begin(run, rate, 0.0).await?;
         while let Some(due) = pace.next(run).await? {
             let late = run.now().saturating_sub(due);
-            if late > LATE {
+            // What was due meanwhile is late because of the server.
+            if late > LATE && due >= blocked {
                 let mut counts = worker.tally.lock();
                 if counts.is_measuring() {
                     counts.whole.late_sends += 1;
                     counts.whole.latest_send = counts.whole.latest_send.max(late);
                 }
             }
+            let begun = run.now();
             if !publish_one(worker, sender, seq, due).await {
                 return Ok(());
+            }
+            let now = run.now();
+            if now.saturating_sub(begun) > LATE {
+                blocked = now;
             }
             seq += 1;
         }

@@ -11,9 +11,6 @@ use crate::bench::run::Run;
 use crate::bench::tally::Counts;
 use crate::bench::worker::Worker;
 
-/// The most unanswered messages of a thread in an open loop.
-const MOST_UNANSWERED: u64 = 1_000_000;
-
 /// Messages are late if they are sent this much after they were due, in nanoseconds.
 pub(crate) const LATE: u64 = 1_000_000;
 
@@ -44,7 +41,7 @@ pub(crate) async fn run(
 ) {
     let run = &*worker.run;
     let (sender, mut receiver) = connection.split();
-    let flight = Mutex::new(Flight::new(number, run.plan.skip));
+    let flight = Mutex::new(Flight::new(number, run.first_seq(), run.plan.skip));
     let lane = Arc::new(Lane { sender, flight, is_open: AtomicBool::new(true) });
     match lanes {
         Some(lanes) => lanes.0.lock().unwrap_or_else(PoisonError::into_inner).push(lane.clone()),
@@ -59,9 +56,11 @@ pub(crate) async fn run(
         }
     };
     lane.is_open.store(false, Ordering::Relaxed);
+    // Never both locks in the other order.
+    let left = lane.flight().len() as u64;
     {
         let mut counts = worker.tally.lock();
-        counts.outstanding = counts.outstanding.saturating_sub(lane.flight().len() as u64);
+        counts.outstanding = counts.outstanding.saturating_sub(left);
     }
     worker.ended(receiver.closed().as_ref(), error.as_ref());
 }
@@ -135,11 +134,10 @@ pub(crate) async fn send(
             if !counts.is_sending() || counts.is_measuring() && !run.take_ticket() {
                 return Ok(());
             }
-            if counts.outstanding >= MOST_UNANSWERED {
+            let most = run.plan.most_unanswered;
+            if counts.outstanding >= most {
                 counts.failed("overload", || {
-                    format!(
-                        "a message was not sent, as {MOST_UNANSWERED} are unanswered on a thread"
-                    )
+                    format!("a message was not sent, as {most} are unanswered on a thread")
                 });
                 continue;
             }

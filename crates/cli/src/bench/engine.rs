@@ -12,6 +12,7 @@ use crate::bench::options::Options;
 use crate::bench::plan;
 use crate::bench::results::{Results, Scenario};
 use crate::bench::run::{Plan, Run, Stage};
+use crate::bench::silence::Silence;
 use crate::bench::tally::{Part, Whole};
 use crate::bench::threads::Threads;
 use crate::bench::timeline::Timeline;
@@ -63,8 +64,7 @@ struct Engine<'a> {
     measured: Option<Measured>,
     /// When all connections were open, or had failed.
     settled: Option<u64>,
-    /// When something was last received, and how much there was.
-    last_received: (u64, u64),
+    silence: Silence,
     is_interrupted: bool,
 }
 
@@ -99,7 +99,7 @@ pub(crate) async fn run(options: &Options, mut interrupts: Interrupts) -> Result
         since: 0,
         measured: None,
         settled: None,
-        last_received: (0, 0),
+        silence: Silence::default(),
         is_interrupted: false,
     };
     let conducted = engine.conduct(&mut interrupts).await;
@@ -196,12 +196,36 @@ impl Engine<'_> {
     }
 
     fn is_silent(&mut self, look: &Look, now: u64) -> bool {
-        let (since, received) = self.last_received;
-        if look.received != received || since < self.since {
-            self.last_received = (now, look.received);
+        let gap = self.run.plan.rate.map_or(0.0, |rate| 1e9 / rate);
+        let patience = self.options.drain.max(SILENCE);
+        let is_answered = self.is_answered(look);
+        self.silence.look(look.received, is_answered, self.since, now);
+        self.silence.is_over(patience, gap, now)
+    }
+
+    /// Counts what is missing at the end, whenever it was sent.
+    fn count_missing(&self) {
+        let plan = &self.run.plan;
+        let drain = self.options.drain;
+        if plan.scenario == Scenario::Echo {
+            for tally in &self.threads.tallies {
+                let mut counts = tally.lock();
+                let count = counts.outstanding;
+                counts.failed_times(count, "unanswered", || {
+                    format!("a message was not answered; --drain waits {drain:?} at the end")
+                });
+            }
         }
-        let silence = self.options.drain.max(SILENCE).as_nanos();
-        u128::from(now.saturating_sub(self.last_received.0)) > silence
+        // In the other shards of a broadcast nobody publishes.
+        let is_sender = plan.scenario != Scenario::Broadcast || plan.first == 0;
+        let left = self.run.left();
+        let is_to_end = self.options.duration.is_none() && !self.is_interrupted;
+        if left > 0 && is_sender && is_to_end && self.measured.is_some() {
+            let Some(tally) = self.threads.tallies.first() else { return };
+            tally.lock().failed("incomplete", || {
+                format!("the run ended with {left} of --messages left: see --drain")
+            });
+        }
     }
 
     fn look(&self) -> Look {
@@ -293,6 +317,7 @@ impl Engine<'_> {
     /// Has all connections closed, and waits for the threads.
     async fn close(&mut self) {
         let now = self.run.now();
+        self.count_missing();
         self.cut(now, Stage::Close);
         if let Some(measured) =
             self.measured.as_mut().filter(|measured| measured.end == measured.start)

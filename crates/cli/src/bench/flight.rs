@@ -29,8 +29,9 @@ struct Sent {
 }
 
 impl Flight {
-    pub(crate) fn new(connection: u64, skip: u64) -> Self {
-        Self { messages: VecDeque::new(), queued: 0, connection, seq: 0, skip }
+    /// `seq` is the number of the first message.
+    pub(crate) fn new(connection: u64, seq: u64, skip: u64) -> Self {
+        Self { messages: VecDeque::new(), queued: 0, connection, seq, skip }
     }
 
     /// How many messages are without an answer.
@@ -145,7 +146,7 @@ mod tests {
         let tally = Tally::new();
         let mut counts = tally.lock();
         counts.phase = Phase::Measured;
-        let mut flight = Flight::new(0, 0);
+        let mut flight = Flight::new(0, 0, 0);
         flight.add(&run, &mut counts, 1_000);
         flight.add(&run, &mut counts, 2_000);
         flight.queued_one();
@@ -162,12 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_numbered_after_those_that_open_the_connection() {
+        let run = run(&["-m", "{{id}}", "--on-open", "{{id}}", "--on-open", "{{id}}", "-c", "10"]);
+        let tally = Tally::new();
+        let mut flight = Flight::new(3, run.first_seq(), 0);
+        flight.add(&run, &mut tally.lock(), 1);
+        // Those before were 3 and 13.
+        assert_eq!(flight.waiting(&run).unwrap().as_text(), Some("23"));
+    }
+
+    #[test]
     fn an_answer_belongs_to_the_oldest_message_that_was_sent() {
         let run = run(&["-m", "{{seq}}"]);
         let tally = Tally::new();
         let mut counts = tally.lock();
         counts.phase = Phase::Measured;
-        let mut flight = Flight::new(0, 1);
+        let mut flight = Flight::new(0, 0, 1);
         // A greeting, which is ignored, and a message before any was sent.
         flight.answered(&run, &mut counts, MessageRef::text("welcome"), 1);
         flight.add(&run, &mut counts, 1);

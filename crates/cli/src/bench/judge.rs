@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::bench::figures::{count, time_of};
-use crate::bench::payload::unix_now;
 use crate::bench::results::{
     FORMAT, Failures, Generator, Interval, Latencies, Load, Pacing, Results, Scenario, Shard,
 };
 use crate::bench::tally::{Tally, Whole};
 use crate::bench::timeline::seconds;
 use crate::bench::usage::{self, Machine};
+use crate::connect::clock::rfc3339;
 
 /// What was used until a time.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +73,7 @@ pub(crate) fn results(run: Run) -> Results {
         shard: run.shard,
         elapsed_s: seconds(run.elapsed),
         measured_s: seconds(run.cost.measured),
+        together_s: None,
         interrupted: run.is_interrupted,
         totals,
         errors: run.whole.errors,
@@ -168,42 +169,5 @@ pub(crate) fn errors(tallies: &[Arc<Tally>]) -> BTreeMap<String, u64> {
 
 /// The time, as RFC 3339 has it.
 pub(crate) fn utc_now() -> String {
-    utc(unix_now() / 1_000_000)
-}
-
-/// A time in milliseconds since 1970, as RFC 3339 has it.
-fn utc(milliseconds: u64) -> String {
-    let (seconds, milliseconds) = (milliseconds / 1000, milliseconds % 1000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years begin in March here, so that leap days are at their end.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, year) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = year + year_of_era + era * 400;
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        for (milliseconds, text) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
-            (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
-            (1_764_259_200_123, "2025-11-27T16:00:00.123Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(utc(milliseconds), text);
-        }
-    }
+    rfc3339(SystemTime::now())
 }

@@ -9,6 +9,8 @@ mod figures;
 
 mod stored;
 
+mod output;
+
 mod merge;
 
 mod report;
@@ -53,6 +55,8 @@ mod display;
 
 mod plan;
 
+mod silence;
+
 mod engine;
 
 mod summary;
@@ -63,6 +67,7 @@ use std::path::Path;
 pub(crate) use options::Options;
 
 use crate::bench::engine::Outcome;
+use crate::bench::output::Output;
 use crate::bench::results::{Results, Scenario};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
@@ -75,30 +80,49 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     }
     if let Some(merged) = options.after.merged() {
         let results = merged?;
-        show(&options, &results)?;
-        return verdict(&results, None);
+        let outputs = Outputs::open(&options)?;
+        let exit = verdict(&results, None);
+        outputs.show(&options, &results)?;
+        return exit;
     }
+    let outputs = Outputs::open(&options)?;
     let interrupts = Interrupts::listen()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     if options.network.insecure && !options.quiet {
         say::note("warning: --insecure accepts any certificate: this may be any server");
     }
     let Outcome { results, failure } = engine::run(&options, interrupts).await?;
-    show(&options, &results)?;
-    verdict(&results, failure)
+    let exit = verdict(&results, failure);
+    outputs.show(&options, &results)?;
+    exit
 }
 
-/// Writes the results as the options say.
-fn show(options: &Options, results: &Results) -> Result<(), Failure> {
-    match &options.json {
-        Some(path) if path == Path::new("-") => say::out(json(results)?),
-        Some(path) => {
-            write(path, &json(results)?)?;
+/// The files that results are written to.
+struct Outputs {
+    json: Option<Output>,
+    report: Option<Output>,
+}
+
+impl Outputs {
+    fn open(options: &Options) -> Result<Self, Failure> {
+        let json = options.json.as_deref().filter(|path| *path != Path::new("-"));
+        let json = json.map(|path| Output::open("--json", path)).transpose()?;
+        Ok(Self { json, report: options.after.output()? })
+    }
+
+    /// Shows the results, and writes them as the options say. A file that fails keeps no other from being
+    /// written.
+    fn show(self, options: &Options, results: &Results) -> Result<(), Failure> {
+        let is_json = options.json.is_some() && self.json.is_none();
+        if is_json {
+            say::out(json(results)?);
+        } else {
             say::out(summary::table(results, width()).trim_end());
         }
-        None => say::out(summary::table(results, width()).trim_end()),
+        let written = self.json.map_or(Ok(()), |file| file.write(&json(results)?));
+        let reported = self.report.map_or(Ok(()), |file| file.write(&report::html(results)));
+        written.and(reported)
     }
-    options.after.report(results)
 }
 
 /// The columns of the terminal. What is no terminal has enough of them.
@@ -112,11 +136,12 @@ fn verdict(results: &Results, failure: Option<Failure>) -> Result<Exit, Failure>
     if results.interrupted {
         return Ok(Exit::Interrupted);
     }
-    let opened = results.intervals.iter().map(|interval| interval.opened).sum::<u64>();
+    let opened = results.intervals.iter().map(|interval| interval.opened);
+    let opened = opened.fold(0, u64::saturating_add);
     if let Some(failure) = failure.filter(|_| opened == 0) {
         return Err(failure);
     }
-    let errors: u64 = results.errors.values().map(|failures| failures.count).sum();
+    let has_errors = results.errors.values().any(|failures| failures.count > 0);
     let is_short = match results.load.scenario {
         Scenario::Echo => results.totals.unanswered > 0 || results.totals.messages_sent == 0,
         // The publisher can be in another shard.
@@ -126,7 +151,7 @@ fn verdict(results: &Results, failure: Option<Failure>) -> Result<Exit, Failure>
         Scenario::Push => results.totals.messages_received == 0,
         Scenario::Storm | Scenario::Idle => false,
     };
-    Ok(if errors > 0 || is_short { Exit::Unclean } else { Exit::Success })
+    Ok(if has_errors || is_short { Exit::Unclean } else { Exit::Success })
 }
 
 fn json(results: &Results) -> Result<String, Failure> {
@@ -134,8 +159,22 @@ fn json(results: &Results) -> Result<String, Failure> {
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't write the results: {error}")))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    std::fs::write(path, text).map_err(|error| {
-        Failure::new(Exit::Unclean, format!("--json: can't write {}: {error}", path.display()))
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::results::Failures;
+
+    #[test]
+    fn counts_of_a_file_can_be_anything() {
+        let mut results = sample::troubled(5);
+        for failures in results.errors.values_mut() {
+            failures.count = u64::MAX;
+        }
+        for interval in &mut results.intervals {
+            interval.opened = u64::MAX;
+        }
+        let other = Failures { count: u64::MAX, example: String::new() };
+        results.errors.insert("other".to_owned(), other);
+        assert_eq!(verdict(&results, None).unwrap(), Exit::Unclean);
+    }
 }

@@ -17,6 +17,10 @@ const CONNECTION: u64 = 64 << 10;
 /// Bytes that an unanswered message takes beside its payload.
 const MESSAGE: u64 = 96;
 
+/// The most bytes that unanswered messages of an open loop can take, and the most messages of a thread.
+const UNANSWERED: u64 = 512 << 20;
+const MOST_UNANSWERED: u64 = 1_000_000;
+
 impl Plan {
     /// The plan of these options.
     ///
@@ -57,6 +61,21 @@ impl Plan {
         #[allow(clippy::cast_precision_loss)]
         let part = if is_divided { connections as f64 / options.connections as f64 } else { 1.0 };
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        if options.skip > 0 && options.scenario == Scenario::Broadcast {
+            return usage(
+                "--skip has no meaning in the scenario broadcast: messages without a stamp are ignored"
+                    .into(),
+            );
+        }
+        let is_open = options.scenario == Scenario::Echo && options.rate.is_some();
+        let in_flight = if is_open { 1 } else { options.in_flight };
+        let room = Room { connections, in_flight, size: options.size.unwrap_or_default() as u64 };
+        // Messages of a size that does not fit are not even made.
+        room.left(0)?;
+        let source = Source::of(options)?;
+        let kept = (source.kept_bytes() as u64).saturating_add(MESSAGE);
+        let left = room.left(kept)?;
+        let threads = options.threads.unwrap_or(cores).min(connections);
         let plan = Self {
             url: options.url.clone(),
             scenario: options.scenario,
@@ -66,16 +85,16 @@ impl Plan {
             ramp: options.ramp,
             connecting: options.connecting,
             in_flight: usize::try_from(options.in_flight).unwrap_or(usize::MAX),
+            most_unanswered: most_unanswered(left, threads, kept),
             rate: options.rate.map(|rate| rate * part),
             messages,
-            source: Source::of(options)?,
+            source,
             on_open: Source::on_open(options)?,
             skip: options.skip,
             any_answer: options.any_answer,
             close_timeout: options.close_timeout,
-            threads: options.threads.unwrap_or(cores).min(connections),
+            threads,
         };
-        plan.check_memory(options.size.unwrap_or_default() as u64)?;
         if let Err((possible, limit)) = usage::allow_descriptors(connections) {
             return usage(format!(
                 "--connections {connections} takes more descriptors than this process may have: \
@@ -83,32 +102,6 @@ impl Plan {
             ));
         }
         Ok(plan)
-    }
-
-    /// Refuses a load that does not fit into the memory which is free, before the system ends the
-    /// program.
-    fn check_memory(&self, size: u64) -> Result<(), Failure> {
-        let kept = (self.source.kept_bytes() as u64).saturating_add(MESSAGE);
-        let unanswered = if self.rate.is_some() { 1 } else { self.in_flight as u64 };
-        let of_one = CONNECTION
-            .saturating_add(kept.saturating_mul(unanswered))
-            // One that is being sent, and one that is being received.
-            .saturating_add(size.saturating_mul(2));
-        let needed = of_one.saturating_mul(self.connections);
-        let Some(free) = usage::free_memory() else { return Ok(()) };
-        if needed <= free {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Exit::Usage,
-            format!(
-                "{} connections can take {} of memory, and {} are free: lower --connections, --in-flight or \
-                 --size",
-                self.connections,
-                in_words(needed),
-                in_words(free)
-            ),
-        ))
     }
 
     /// What is asked for, for the results.
@@ -140,6 +133,47 @@ impl Plan {
     }
 }
 
+/// What memory is needed for.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    connections: u64,
+    in_flight: u64,
+    size: u64,
+}
+
+impl Room {
+    /// Refuses a load that does not fit into the memory which is free, before the system ends the
+    /// program. Returns what is left, if that is known. `kept` are the bytes of an unanswered message.
+    fn left(&self, kept: u64) -> Result<Option<u64>, Failure> {
+        let of_one = CONNECTION
+            .saturating_add(kept.saturating_mul(self.in_flight))
+            // One that is being sent, and one that is being received.
+            .saturating_add(self.size.saturating_mul(2));
+        let needed = of_one.saturating_mul(self.connections).saturating_add(self.size);
+        let Some(free) = usage::free_memory() else { return Ok(None) };
+        if needed <= free {
+            return Ok(Some(free - needed));
+        }
+        Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "{} connections can take {} of memory, and {} are free: lower --connections, --in-flight or \
+                 --size",
+                self.connections,
+                in_words(needed),
+                in_words(free)
+            ),
+        ))
+    }
+}
+
+/// How many messages of a thread can be unanswered in an open loop, on any server: they take half of the
+/// memory that is left at most.
+fn most_unanswered(left: Option<u64>, threads: u64, kept: u64) -> u64 {
+    let budget = left.map_or(UNANSWERED, |left| (left / 2).min(UNANSWERED));
+    (budget / threads.max(1) / kept.max(1)).clamp(1, MOST_UNANSWERED)
+}
+
 /// How long to measure at most.
 pub(crate) fn duration(options: &Options) -> Option<std::time::Duration> {
     let default = options.messages.is_none().then_some(std::time::Duration::from_secs(10));
@@ -155,4 +189,21 @@ fn share(options: &Options, whole: u64) -> (u64, u64) {
     };
     let first = until(shard.index - 1);
     (first, until(shard.index) - first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unanswered_messages_fit_into_the_memory_that_is_left() {
+        let kept = 64 << 10;
+        for (left, threads) in [(None, 1), (Some(1 << 40), 2), (Some(100 << 20), 4), (Some(0), 1)] {
+            let most = most_unanswered(left, threads, kept);
+            let bytes = most * kept * threads;
+            let bound = left.map_or(UNANSWERED, |left| (left / 2).min(UNANSWERED));
+            assert!(bytes <= bound.max(kept * threads), "{most} with {left:?}");
+        }
+        assert_eq!(most_unanswered(None, 1, MESSAGE), MOST_UNANSWERED);
+    }
 }

@@ -40,6 +40,10 @@ pub(crate) struct Results {
     pub(crate) elapsed_s: f64,
     /// Seconds that the measured phase took. Rates are counts divided by this.
     pub(crate) measured_s: f64,
+    /// For results of shards: how many seconds of those all shards measured at the same time, if that is
+    /// less than nine tenths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) together_s: Option<f64>,
     /// Whether the user ended the run early.
     pub(crate) interrupted: bool,
     pub(crate) totals: Totals,
@@ -103,6 +107,19 @@ pub(crate) enum Scenario {
     Storm,
     /// Open all connections, and hold them
     Idle,
+}
+
+impl Scenario {
+    /// Its name, as `--scenario` has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Push => "push",
+            Self::Broadcast => "broadcast",
+            Self::Storm => "storm",
+            Self::Idle => "idle",
+        }
+    }
 }
 
 /// The messages to send.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::bench::payload::{Source, unix_now};
 use crate::bench::results::{Phase, Scenario};
@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) ramp: Duration,
     pub(crate) connecting: u64,
     pub(crate) in_flight: usize,
+    /// The most unanswered messages of a thread in an open loop.
+    pub(crate) most_unanswered: u64,
     /// Messages per second, or handshakes in the scenario storm.
     pub(crate) rate: Option<f64>,
     pub(crate) messages: Option<u64>,
@@ -63,6 +65,8 @@ pub(crate) struct Run {
     pub(crate) plan: Plan,
     pub(crate) stage: watch::Receiver<Stage>,
     pub(crate) deliveries: Deliveries,
+    /// Bounds how many connections are being opened.
+    pub(crate) gate: Semaphore,
     origin: Instant,
     origin_unix: u64,
     /// Messages that can still be sent.
@@ -106,7 +110,9 @@ impl Deliveries {
 impl Run {
     pub(crate) fn new(plan: Plan, stage: watch::Receiver<Stage>) -> Self {
         let tickets = plan.messages.map(AtomicU64::new);
+        let gate = usize::try_from(plan.connecting).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
+            gate: Semaphore::new(gate.min(Semaphore::MAX_PERMITS)),
             plan,
             stage,
             deliveries: Deliveries::default(),
@@ -136,6 +142,11 @@ impl Run {
         *self.stage.borrow()
     }
 
+    /// The number of a connection's first message after those of `--on-open`.
+    pub(crate) fn first_seq(&self) -> u64 {
+        self.plan.on_open.len() as u64
+    }
+
     /// Waits for a stage, or a later one.
     pub(crate) async fn reached(&self, stage: Stage) {
         // If the sender is gone, the run is over.
@@ -153,6 +164,11 @@ impl Run {
     /// Whether all messages were sent that are to be.
     pub(crate) fn is_sold_out(&self) -> bool {
         self.tickets.as_ref().is_some_and(|left| left.load(Ordering::Relaxed) == 0)
+    }
+
+    /// How many messages are left to be sent, of `--messages`.
+    pub(crate) fn left(&self) -> u64 {
+        self.tickets.as_ref().map_or(0, |left| left.load(Ordering::Relaxed))
     }
 
     /// Keeps the first failure.

@@ -282,6 +282,7 @@ impl Maker {
             shard: self.only.map(|index| Shard { index, count: self.shards }),
             elapsed_s,
             measured_s: f64::from(self.seconds),
+            together_s: None,
             interrupted: false,
             totals,
             errors: BTreeMap::new(),

@@ -11,8 +11,13 @@ use crate::say::on_one_line;
 pub(crate) fn table(results: &Results, width: usize) -> String {
     let mut text = String::new();
     let totals = &results.totals;
-    let _ =
-        writeln!(text, "{} on {}, {}", name(results.load.scenario), results.url, of(&results.load));
+    let _ = writeln!(
+        text,
+        "{} on {}, {}",
+        results.load.scenario.name(),
+        results.url,
+        of(&results.load)
+    );
     let early = if results.interrupted { ", ended early" } else { "" };
     let shard = results
         .shard
@@ -68,16 +73,6 @@ pub(crate) fn table(results: &Results, width: usize) -> String {
     }
     generator(&mut text, results);
     text
-}
-
-fn name(scenario: Scenario) -> &'static str {
-    match scenario {
-        Scenario::Echo => "echo",
-        Scenario::Push => "push",
-        Scenario::Broadcast => "broadcast",
-        Scenario::Storm => "storm",
-        Scenario::Idle => "idle",
-    }
 }
 
 /// The load in words.
@@ -169,6 +164,14 @@ fn generator(text: &mut String, results: &Results) {
             number => format!(", {} per {things}", time(cpu * 1e9 / number as f64)),
         };
         let _ = writeln!(text, "generator    {of}{each}");
+    }
+    if let Some(together) = results.together_s {
+        let _ = writeln!(
+            text,
+            "warning: the shards measured at the same time for {together:.1} s of {:.1} s: rates are those of \
+             parts of the load",
+            results.measured_s
+        );
     }
     match &generator.bottleneck {
         Some(reason) => {

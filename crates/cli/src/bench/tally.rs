@@ -214,8 +214,20 @@ impl Counts {
 
     /// Something failed.
     pub(crate) fn failed(&mut self, kind: &str, example: impl FnOnce() -> String) {
-        self.part.errors += 1;
-        note(&mut self.whole.errors, kind.to_owned(), 1, example);
+        self.failed_times(1, kind, example);
+    }
+
+    /// Something failed this often.
+    pub(crate) fn failed_times(
+        &mut self,
+        count: u64,
+        kind: &str,
+        example: impl FnOnce() -> String,
+    ) {
+        if count > 0 {
+            self.part.errors += count;
+            note(&mut self.whole.errors, kind.to_owned(), count, example);
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use towline::{Client, CloseCode, Closed, Connection, Error, ErrorKind, Sender};
 
 use crate::bench::payload::{Place, Source};
@@ -21,17 +20,13 @@ pub(crate) struct Worker {
     /// Which thread it is, from 0.
     pub(crate) index: u64,
     client: Client,
-    /// Bounds how many connections are being opened.
-    gate: Semaphore,
     /// Those of the open connections.
     senders: Mutex<Vec<Sender>>,
 }
 
 impl Worker {
     pub(crate) fn new(run: Arc<Run>, tally: Arc<Tally>, index: u64, client: Client) -> Self {
-        let share = run.plan.connecting.div_ceil(run.plan.threads);
-        let gate = Semaphore::new(usize::try_from(share).unwrap_or(Semaphore::MAX_PERMITS));
-        Self { run, tally, index, client, gate, senders: Mutex::default() }
+        Self { run, tally, index, client, senders: Mutex::default() }
     }
 
     /// The numbers of this thread's connections.
@@ -61,7 +56,7 @@ impl Worker {
     pub(crate) async fn connect(&self, due: Option<u64>) -> Option<(Connection, u64)> {
         let connecting = async {
             // It is never closed.
-            let permit = self.gate.acquire().await.ok();
+            let permit = self.run.gate.acquire().await.ok();
             let start = due.unwrap_or_else(|| self.run.now());
             let connected = self.client.connect(&self.run.plan.url).await;
             drop(permit);
@@ -101,8 +96,8 @@ impl Worker {
             // It came too late for the others' close.
             self.close();
         }
-        for source in &self.run.plan.on_open {
-            self.say(&connection, source, number);
+        for (seq, source) in (0..).zip(&self.run.plan.on_open) {
+            self.say(&connection, source, number, seq);
         }
         Some(connection)
     }
@@ -121,9 +116,9 @@ impl Worker {
     }
 
     /// Sends a message that is not counted.
-    fn say(&self, connection: &Connection, source: &Source, number: u64) {
+    fn say(&self, connection: &Connection, source: &Source, number: u64, seq: u64) {
         let connections = self.run.plan.all_connections;
-        let place = Place { connection: number, seq: 0, connections, stamp: "" };
+        let place = Place { connection: number, seq, connections, stamp: "" };
         let (made, _) = source.make(place);
         if let Err(error) = connection.try_send(source.message(&made)) {
             let example = || format!("--on-open can't be sent: {error}");

@@ -15,11 +15,15 @@ pub(crate) async fn handshake(doctor: &mut Doctor) -> Result<Talk, Exit> {
     let answer = match doctor.ask(|_| ()).await {
         Ok(answer) => answer,
         Err(trouble) => {
+            if doctor.is_late() {
+                doctor.add(trouble.of("handshake"));
+                return Err(Exit::TimedOut);
+            }
             let exit = match trouble {
                 Trouble::OutOfTime | Trouble::Silent(_) => Exit::TimedOut,
                 _ => Exit::Refused,
             };
-            doctor.report.add(
+            doctor.add(
                 Finding::fault("handshake", trouble.to_string())
                     .rfc("RFC 6455, section 4.2.2")
                     .advice("see whether the port is that of an HTTP server, and whether it waits for another"),
@@ -192,14 +196,14 @@ fn without_query(url: &str) -> String {
 /// What the server answers to other requests than the usual one.
 pub(crate) async fn variants(doctor: &mut Doctor) {
     let finding = plain_get(doctor).await.unwrap_or_else(|trouble| ended(trouble, "plain-get"));
-    doctor.report.add(finding);
+    doctor.add(finding);
     let finding = other_version(doctor).await.unwrap_or_else(|trouble| ended(trouble, "version"));
-    doctor.report.add(finding);
+    doctor.add(finding);
     let finding =
         as_firefox(doctor).await.unwrap_or_else(|trouble| trouble.of("connection-header"));
-    doctor.report.add(finding);
+    doctor.add(finding);
     let finding = without_key(doctor).await.unwrap_or_else(|trouble| ended(trouble, "key"));
-    doctor.report.add(finding);
+    doctor.add(finding);
 }
 
 /// The line for a request that is no handshake and gets no response.

@@ -67,7 +67,12 @@ async fn close(doctor: &mut Doctor, code: Option<u16>) -> Result<(Outcome, Durat
     let reaction = talk.answer(|_| false).await;
     let (took, step) = (begun.elapsed(), talk.step());
     doctor.drop(talk);
-    Ok((judged(code, &reaction, step), took))
+    let outcome = judged(code, &reaction, step);
+    // Codes share a line, which may be added later than its wait ended.
+    if outcome.level > Level::Ok && doctor.is_late() {
+        return Err(Trouble::OutOfTime);
+    }
+    Ok((outcome, took))
 }
 
 fn judged(code: Option<u16>, reaction: &Reaction, step: Duration) -> Outcome {
@@ -112,7 +117,7 @@ fn judged(code: Option<u16>, reaction: &Reaction, step: Duration) -> Outcome {
 /// Ends the client's half of TCP without a close frame, as a client does whose process is gone.
 pub(crate) async fn half_open(doctor: &mut Doctor) {
     let finding = half(doctor).await.unwrap_or_else(|trouble| trouble.of("half-open"));
-    doctor.report.add(finding);
+    doctor.add(finding);
 }
 
 async fn half(doctor: &mut Doctor) -> Result<Finding, Trouble> {

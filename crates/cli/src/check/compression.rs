@@ -61,12 +61,12 @@ pub(crate) async fn compression(doctor: &mut Doctor, breaks: bool) {
     for form in FORMS {
         match offered(doctor, &form, breaks).await {
             Ok(agreed) => is_agreed |= agreed,
-            Err(trouble) => doctor.report.add(trouble.of(form.check)),
+            Err(trouble) => doctor.add(trouble.of(form.check)),
         }
     }
     if is_agreed {
         let finding = echo(doctor).await.unwrap_or_else(|trouble| trouble.of("deflate-echo"));
-        doctor.report.add(finding);
+        doctor.add(finding);
     }
 }
 
@@ -79,7 +79,7 @@ async fn offered(doctor: &mut Doctor, form: &Form, breaks: bool) -> Result<bool,
     let status = answer.status();
     let extensions = parse_extensions(answer.response.headers()).map_err(|error| error.to_string());
     let Some(mut talk) = answer.talk else {
-        doctor.report.add(
+        doctor.add(
             Finding::warning(form.check, format!("{}: refused with {status}", form.offer))
                 .rfc("RFC 7692, section 5.1")
                 .advice("a server that can't meet an offer leaves Sec-WebSocket-Extensions out, and connects"),
@@ -87,7 +87,7 @@ async fn offered(doctor: &mut Doctor, form: &Form, breaks: bool) -> Result<bool,
         return Ok(false);
     };
     let (finding, is_agreed) = judged(form.offer, form.check, extensions);
-    doctor.report.add(finding);
+    doctor.add(finding);
     if is_agreed {
         let then = match form.then {
             Then::Hello => Some(hello(doctor.habit, &mut talk).await),
@@ -96,7 +96,7 @@ async fn offered(doctor: &mut Doctor, form: &Form, breaks: bool) -> Result<bool,
             _ => None,
         };
         if let Some(finding) = then {
-            doctor.report.add(finding);
+            doctor.add(finding);
         }
     }
     doctor.leave(talk).await;

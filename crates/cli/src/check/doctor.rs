@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use towline::{Client, Config, Connect, HeadLimits};
 use towline_proto::handshake::{encode_request, parse_response};
 
-use crate::check::finding::Finding;
+use crate::check::finding::{Finding, Level};
 use crate::check::report::Report;
 use crate::check::talk::{Stream, Talk};
 use crate::check::way::Way;
 
 /// The most connections of a run. `--idle` may take two more.
-pub(crate) const MOST_CONNECTIONS: usize = 44;
+pub(crate) const MOST_CONNECTIONS: usize = 50;
 
 /// The most bytes of a refusal's body that are read.
 const MOST_BODY: usize = 4096;
@@ -59,9 +59,9 @@ pub(crate) struct Doctor {
     pub(crate) most: usize,
     /// When the next connection may be opened.
     pub(crate) next: Instant,
-    /// What the server sent that no server may send.
     /// Whether a check could not be made for lack of time.
     pub(crate) is_late: bool,
+    /// What the server sent that no server may send.
     pub(crate) oddities: Vec<String>,
 }
 
@@ -69,7 +69,8 @@ pub(crate) struct Doctor {
 #[derive(Debug)]
 pub(crate) enum Trouble {
     OutOfTime,
-    OutOfConnections,
+    /// As many as these were opened before.
+    OutOfConnections(usize),
     /// The server did not answer in time.
     Silent(String),
     /// The server ended the connection without an answer.
@@ -81,11 +82,8 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfTime => f.write_str("there was no time left (--timeout)"),
-            Self::OutOfConnections => {
-                write!(
-                    f,
-                    "there were {MOST_CONNECTIONS} connections before, the most that check opens"
-                )
+            Self::OutOfConnections(most) => {
+                write!(f, "there were {most} connections before, the most that check opens")
             }
             Self::Silent(why) | Self::Ended(why) | Self::Failed(why) => f.write_str(why),
         }
@@ -147,7 +145,8 @@ impl Doctor {
         let mut request = opening.request().clone();
         change(&mut request);
         let stream = self.stream().await?;
-        self.exchange(stream, &request, opening.key().accept()).await
+        let answer = self.exchange(stream, &request, opening.key().accept()).await;
+        answer.map_err(|trouble| self.excused(trouble))
     }
 
     /// Opens a WebSocket as a usual client does.
@@ -179,17 +178,39 @@ impl Doctor {
     pub(crate) async fn stream(&mut self) -> Result<Stream, Trouble> {
         self.take_a_place().await?;
         let stream = self.way.open(self.deadline).await;
-        stream.map_err(|no_way| Trouble::Failed(no_way.to_string()))
+        stream.map_err(|no_way| self.excused(Trouble::Failed(no_way.to_string())))
+    }
+
+    /// Whether the time of the run is over. Waits are cut short then, so a server that did not react is
+    /// not to blame.
+    pub(crate) fn is_late(&mut self) -> bool {
+        let is_late = Instant::now() >= self.deadline;
+        self.is_late |= is_late;
+        is_late
+    }
+
+    /// Adds a line. One that speaks against the server is left out if the wait for it may have been cut
+    /// short.
+    pub(crate) fn add(&mut self, finding: Finding) {
+        let finding = match finding.level > Level::Ok && self.is_late() {
+            true => Trouble::OutOfTime.of(finding.check),
+            false => finding,
+        };
+        self.report.add(finding);
+    }
+
+    /// What kept a check from being made: the time, if that is over.
+    fn excused(&mut self, trouble: Trouble) -> Trouble {
+        if self.is_late() { Trouble::OutOfTime } else { trouble }
     }
 
     /// Waits until one more connection may be opened.
     pub(crate) async fn take_a_place(&mut self) -> Result<(), Trouble> {
         if self.opened >= self.most {
-            return Err(Trouble::OutOfConnections);
+            return Err(Trouble::OutOfConnections(self.most));
         }
         sleep_until(self.next.min(self.deadline)).await;
-        if Instant::now() >= self.deadline {
-            self.is_late = true;
+        if self.is_late() {
             return Err(Trouble::OutOfTime);
         }
         self.opened += 1;

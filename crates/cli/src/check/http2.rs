@@ -11,11 +11,11 @@ use crate::check::finding::Finding;
 pub(crate) async fn http2(doctor: &mut Doctor) {
     if !doctor.way.target.is_secure() {
         let why = "over ws:// a server has to know that HTTP/2 is meant; browsers use it over wss:// only";
-        doctor.report.add(Finding::unseen("http2", why));
+        doctor.add(Finding::unseen("http2", why));
         return;
     }
     let finding = extended(doctor).await.unwrap_or_else(|trouble| trouble.of("http2"));
-    doctor.report.add(finding);
+    doctor.add(finding);
 }
 
 async fn extended(doctor: &mut Doctor) -> Result<Finding, Trouble> {

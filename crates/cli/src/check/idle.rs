@@ -19,14 +19,14 @@ pub(crate) async fn idle(doctor: &mut Doctor, time: Duration) {
     let step = doctor.way.step;
     doctor.deadline = Instant::now() + time + 3 * step;
     match silent(doctor, time).await {
-        Err(trouble) => doctor.report.add(trouble.of("idle")),
+        Err(trouble) => doctor.add(trouble.of("idle")),
         Ok((finding, is_ended)) => {
-            doctor.report.add(finding);
+            doctor.add(finding);
             if is_ended {
                 doctor.deadline = Instant::now() + time + 3 * step;
                 let finding =
                     pinged(doctor, time).await.unwrap_or_else(|trouble| trouble.of("idle-pings"));
-                doctor.report.add(finding);
+                doctor.add(finding);
             }
         }
     }

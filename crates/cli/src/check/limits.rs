@@ -18,27 +18,23 @@ const HUGE: usize = 16 << 20;
 /// Finds the limit, and looks at whether it holds for fragments and for compressed messages.
 pub(crate) async fn limits(doctor: &mut Doctor, most: usize) {
     if let Habit::Closes(_) = doctor.habit {
-        doctor.report.add(Finding::unseen("limit", "the server closes after any text message"));
+        doctor.add(Finding::unseen("limit", "the server closes after any text message"));
     } else {
         match doubled(doctor, most).await {
-            Err(trouble) => doctor.report.add(trouble.of("limit")),
+            Err(trouble) => doctor.add(trouble.of("limit")),
             Ok((finding, refused)) => {
-                doctor.report.add(finding);
+                doctor.add(finding);
                 if let Some((accepted, refused)) = refused {
                     let finding = in_fragments(doctor, accepted, refused, most).await;
-                    doctor
-                        .report
-                        .add(finding.unwrap_or_else(|trouble| trouble.of("limit-fragments")));
+                    doctor.add(finding.unwrap_or_else(|trouble| trouble.of("limit-fragments")));
                     let finding = inflated(doctor, refused).await;
-                    doctor
-                        .report
-                        .add(finding.unwrap_or_else(|trouble| trouble.of("limit-inflated")));
+                    doctor.add(finding.unwrap_or_else(|trouble| trouble.of("limit-inflated")));
                 }
             }
         }
     }
     let finding = declared(doctor).await.unwrap_or_else(|trouble| trouble.of("limit-declared"));
-    doctor.report.add(finding);
+    doctor.add(finding);
 }
 
 /// Sends messages in one frame each. The second has the largest size that was accepted, and the one that was

@@ -19,18 +19,18 @@ const WORDS: &str = "a\u{e9}\u{20ac}\u{1f6a2}";
 /// Looks at the first connection.
 pub(crate) async fn messages(doctor: &mut Doctor, mut talk: Talk) {
     let finding = pings(&mut talk).await;
-    doctor.report.add(finding);
+    doctor.add(finding);
     let finding = message(doctor, &mut talk).await;
-    doctor.report.add(finding);
+    doctor.add(finding);
     if let Habit::Closes(_) = doctor.habit {
         doctor.drop(talk);
         let why =
             "the server closes when it gets a text message: --message TEXT sends one that it knows";
-        doctor.report.add(Finding::unseen("fragments", why));
+        doctor.add(Finding::unseen("fragments", why));
         return;
     }
     let finding = fragments(doctor.habit, &mut talk).await;
-    doctor.report.add(finding);
+    doctor.add(finding);
     doctor.leave(talk).await;
 }
 

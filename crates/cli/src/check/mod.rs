@@ -50,6 +50,7 @@ use crate::check::finding::Finding;
 use crate::check::report::Run;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
+use crate::network::shown;
 use crate::say;
 
 /// Makes the checks and shows the report.
@@ -59,18 +60,19 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     // Every wait has a deadline of its own. This is for what takes processor time.
     let idle = options.idle.unwrap_or_default();
     let most = options.timeout + 2 * idle + 20 * options.step_timeout;
-    tokio::select! {
-        outcome = tokio::time::timeout(most, examine(&options)) => outcome.unwrap_or_else(|_| {
-            Err(Failure::new(Exit::TimedOut, format!("not finished within {most:?}")))
-        }),
-        () = interrupts.first() => Ok(Exit::Interrupted),
-    }
+    let examining = examine(&options, &mut interrupts);
+    tokio::time::timeout(most, examining).await.unwrap_or_else(|_| {
+        Err(Failure::new(Exit::TimedOut, format!("not finished within {most:?}")))
+    })
 }
 
-async fn examine(options: &Options) -> Result<Exit, Failure> {
+async fn examine(options: &Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
     let begun = Instant::now();
-    let mut doctor = start::doctor(options).await?;
-    let url = start::shown(&doctor.way.target);
+    let mut doctor = tokio::select! {
+        doctor = start::doctor(options) => doctor?,
+        () = interrupts.first() => return Ok(Exit::Interrupted),
+    };
+    let url = shown(&doctor.way.target);
     if !options.json {
         let how = if options.gentle { ", gently" } else { "" };
         say::out(format_args!("checking {url}{how}"));
@@ -78,7 +80,10 @@ async fn examine(options: &Options) -> Result<Exit, Failure> {
     if options.network.insecure && !options.json {
         say::note("warning: --insecure accepts any certificate: this may be any server");
     }
-    let no_way = all(&mut doctor, options).await.err();
+    let (no_way, is_interrupted) = tokio::select! {
+        made = all(&mut doctor, options) => (made.err(), false),
+        () = interrupts.first() => (None, true),
+    };
     if !doctor.oddities.is_empty() {
         doctor.report.heading("What the server sent");
         let sent = std::mem::take(&mut doctor.oddities);
@@ -96,6 +101,7 @@ async fn examine(options: &Options) -> Result<Exit, Failure> {
         took: begun.elapsed(),
         is_strict: options.strict,
         is_late: doctor.is_late,
+        is_interrupted,
         no_way,
     }))
 }

@@ -26,12 +26,12 @@ pub(crate) async fn subprotocols(doctor: &mut Doctor) {
     if !asked.is_empty() {
         let finding =
             given(doctor, &asked).await.unwrap_or_else(|trouble| trouble.of("subprotocol"));
-        doctor.report.add(finding);
+        doctor.add(finding);
     }
     let finding = none(doctor).await.unwrap_or_else(|trouble| trouble.of("subprotocol-none"));
-    doctor.report.add(finding);
+    doctor.add(finding);
     let finding = unknown(doctor).await.unwrap_or_else(|trouble| trouble.of("subprotocol-unknown"));
-    doctor.report.add(finding);
+    doctor.add(finding);
 }
 
 fn chosen(answer: &Answer) -> Option<String> {
@@ -102,11 +102,11 @@ async fn unknown(doctor: &mut Doctor) -> Result<Finding, Trouble> {
 /// Asks as pages of other sites would, and as a program.
 pub(crate) async fn origins(doctor: &mut Doctor) {
     let finding = foreign(doctor).await.unwrap_or_else(|trouble| trouble.of("origin-foreign"));
-    doctor.report.add(finding);
+    doctor.add(finding);
     let finding = null(doctor).await.unwrap_or_else(|trouble| trouble.of("origin-null"));
-    doctor.report.add(finding);
+    doctor.add(finding);
     let finding = absent(doctor).await.unwrap_or_else(|trouble| trouble.of("origin-absent"));
-    doctor.report.add(finding);
+    doctor.add(finding);
 }
 
 const CSWSH: &str = "if the handshake is authenticated by a cookie or by the network, any page that a user \

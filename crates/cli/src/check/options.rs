@@ -18,9 +18,9 @@ Each line is ok, a note, a warning or a fault: what was seen, the section of the
 right, and what to do. \"not seen\" means that the check could not be made, and why: whether a message was
 understood is seen only if the server echoes it. The documentation has a page on the checks: docs/doctor.md.
 
-It opens at most 44 connections, one at a time, with a pause of 50 ms between them, and sends the server
+It opens at most 50 connections, one at a time, with a pause of 50 ms between them, and sends the server
 what clients must not send: a server may log that, or block the address for a while. Do not check a
-server that is not yours without asking. With --gentle it pauses for a second, opens at most 24
+server that is not yours without asking. With --gentle it pauses for a second, opens at most 30
 connections, and sends nothing that breaks the protocol.
 
 The URL's query, user and password, and the values of --header are never shown.

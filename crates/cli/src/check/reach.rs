@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use towline::{ErrorKind, TlsInfo};
 
 use crate::certificate::Certificate;
-use crate::check::doctor::Doctor;
+use crate::check::doctor::{Doctor, Trouble};
 use crate::check::finding::{Finding, milliseconds};
 use crate::check::report::counted;
 use crate::check::way::NoWay;
@@ -24,6 +24,7 @@ const FEW_DAYS: i64 = 21;
 pub(crate) async fn reach(doctor: &mut Doctor) -> Result<(), Exit> {
     let addresses = match doctor.way.look_up(doctor.deadline).await {
         Ok(addresses) => addresses,
+        Err(_) if doctor.is_late() => return Err(out_of_time(doctor, "address")),
         Err(no_way) => {
             doctor.report.add(Finding::fault("address", no_way.to_string()).advice(
                 "look at the host's spelling, at the DNS records of it (A, AAAA), and at the resolver \
@@ -68,6 +69,15 @@ async fn tcp(doctor: &mut Doctor, addresses: &[std::net::SocketAddr]) -> Result<
     let mut last = Exit::NoConnection;
     let mut fastest = None;
     for address in addresses.iter().take(MOST_ADDRESSES) {
+        match doctor.take_a_place().await {
+            Ok(()) => {}
+            // Checks of one that was found come to the same end.
+            Err(_) if !good.is_empty() => break,
+            Err(trouble) => {
+                doctor.report.add(trouble.of("tcp"));
+                return Err(Exit::TimedOut);
+            }
+        }
         let begun = Instant::now();
         match doctor.way.dial(*address, doctor.deadline).await {
             Ok(_tcp) => {
@@ -75,6 +85,7 @@ async fn tcp(doctor: &mut Doctor, addresses: &[std::net::SocketAddr]) -> Result<
                 fastest = Some(fastest.map_or(took, |fastest| took.min(fastest)));
                 good.push(*address);
             }
+            Err(_) if doctor.is_late() => return Err(out_of_time(doctor, "tcp")),
             Err(no_way) => {
                 last = exit_of(&no_way);
                 bad.push(no_way.to_string());
@@ -123,6 +134,7 @@ async fn tls(doctor: &mut Doctor) -> Result<(), Exit> {
             }
             return Ok(());
         }
+        Err(_) if doctor.is_late() => return Err(out_of_time(doctor, "tls")),
         Err(no_way) => no_way,
     };
     let exit = exit_of(&trouble);
@@ -239,6 +251,12 @@ fn certificate(info: &TlsInfo, host: &str) -> Vec<Finding> {
 
 fn counted_days(days: i64) -> String {
     counted(usize::try_from(days).unwrap_or_default(), "day")
+}
+
+/// The time was over before there was a way to the server.
+fn out_of_time(doctor: &mut Doctor, check: &'static str) -> Exit {
+    doctor.report.add(Trouble::OutOfTime.of(check));
+    Exit::TimedOut
 }
 
 fn exit_of(no_way: &NoWay) -> Exit {

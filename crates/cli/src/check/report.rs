@@ -64,6 +64,8 @@ pub(crate) struct Run<'a> {
     pub(crate) is_strict: bool,
     /// Whether there was no time left for some checks.
     pub(crate) is_late: bool,
+    /// Whether the user ended the run.
+    pub(crate) is_interrupted: bool,
     /// The exit code if no handshake was accepted.
     pub(crate) no_way: Option<Exit>,
 }
@@ -113,7 +115,8 @@ impl Report {
     pub(crate) fn finish(&self, run: Run<'_>) -> Exit {
         let (faults, warnings) = (self.count(Level::Fault), self.count(Level::Warning));
         let (verdict, exit) = match (run.no_way, faults, warnings) {
-            (Some(exit), ..) => ("no connection", exit),
+            _ if run.is_interrupted => ("interrupted", Exit::Interrupted),
+            (Some(exit), ..) if faults > 0 || !run.is_late => ("no connection", exit),
             (_, 1.., _) => ("faulty", Exit::Fault),
             _ if run.is_late => ("incomplete", Exit::TimedOut),
             (_, _, 1..) if run.is_strict => ("warnings", Exit::Unclean),
@@ -239,6 +242,7 @@ mod tests {
             took: Duration::ZERO,
             is_strict: false,
             is_late: false,
+            is_interrupted: false,
             no_way: None,
         };
         let strict = Run { is_strict: true, ..run };
@@ -256,5 +260,9 @@ mod tests {
         assert_eq!(report.finish(Run { is_late: true, ..run }), Exit::TimedOut);
         let lost = Run { no_way: Some(Exit::NoConnection), ..run };
         assert_eq!(report.finish(lost), Exit::NoConnection);
+        let late = Run { no_way: Some(Exit::TimedOut), is_late: true, ..run };
+        assert_eq!(report.finish(late), Exit::TimedOut);
+        report.add(Finding::fault("b", ""));
+        assert_eq!(report.finish(Run { is_interrupted: true, ..run }), Exit::Interrupted);
     }
 }

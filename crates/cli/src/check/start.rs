@@ -13,9 +13,10 @@ use crate::check::report::{Report, View};
 use crate::check::way::Way;
 use crate::connect::options::headers;
 use crate::exit::{Exit, Failure};
+use crate::network::shown;
 
 /// The most connections with `--gentle`.
-const FEW_CONNECTIONS: usize = 24;
+const FEW_CONNECTIONS: usize = 30;
 
 const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
@@ -44,12 +45,14 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
     let from_environment = proxy_url.is_none() && !options.network.no_proxy && names_a_proxy();
     if options.network.follow_redirects > 0 || from_environment {
         opened += 1;
-        let connected = client.connect(without_fragment).await;
-        let (hop, end) = match &connected {
-            Ok(connection) => {
-                (connection.proxy().map(ToOwned::to_owned), connection.url().cloned())
-            }
-            Err(error) => (named_in(&error.to_string()), None),
+        let connected = client.clone().keep_request(true).connect(without_fragment).await;
+        let (hop, end, sent) = match &connected {
+            Ok(connection) => (
+                connection.proxy().map(ToOwned::to_owned),
+                connection.url().cloned(),
+                connection.request().map(|request| request.headers().clone()),
+            ),
+            Err(error) => (named_in(&error.to_string()), None, None),
         };
         if let Err(error) = connected
             && matches!(
@@ -72,10 +75,10 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
                 Finding::note("redirect", format!("redirected to {}; that is what is checked", shown(&end)))
                     .advice("browsers and most clients follow no redirect of a handshake: give them this URL"),
             );
-            if end.authority() != target.authority() {
-                // They are for the server that the user named.
-                asked.headers.clear();
-            }
+            // The library leaves out those that are for the server which the user named.
+            asked
+                .headers
+                .retain(|(name, _)| sent.as_ref().is_some_and(|sent| sent.contains_key(name)));
             (asked.uri, target) = (uri, end);
         }
     }
@@ -110,16 +113,6 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         is_late: false,
         oddities: Vec::new(),
     })
-}
-
-/// The URL without user, password and query.
-pub(crate) fn shown(target: &Target) -> String {
-    let scheme = if target.is_secure() { "wss" } else { "ws" };
-    let resource = match target.resource().split_once('?') {
-        Some((path, _)) => format!("{path}?..."),
-        None => target.resource().to_owned(),
-    };
-    format!("{scheme}://{}{resource}", target.authority())
 }
 
 /// The library's client, which knows the rules of proxies and redirects.

@@ -130,12 +130,12 @@ pub(crate) async fn violations(doctor: &mut Doctor) {
     for wrong in all() {
         let finding =
             violation(doctor, &wrong).await.unwrap_or_else(|trouble| trouble.of(wrong.check));
-        doctor.report.add(finding);
+        doctor.add(finding);
     }
     for wrong in closes() {
         let finding =
             invalid_close(doctor, &wrong).await.unwrap_or_else(|trouble| trouble.of(wrong.check));
-        doctor.report.add(finding);
+        doctor.add(finding);
     }
 }
 

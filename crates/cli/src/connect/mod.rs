@@ -14,7 +14,7 @@ mod look;
 
 mod kept;
 
-mod clock;
+pub(crate) mod clock;
 
 mod printer;
 
@@ -43,6 +43,8 @@ mod replay;
 mod wait;
 
 mod display;
+
+mod background;
 
 mod tape;
 

@@ -167,8 +167,11 @@ impl<'a> Talk<'a> {
             Event::Pong(payload) => view.pong(&payload, self.pings.answered(&payload)),
             _ => return Ok(()),
         };
-        if let Some(Why::OutputGone) = self.why {
-            return Ok(());
+        match self.why {
+            Some(Why::OutputGone) => return Ok(()),
+            // The user waits for the end, which a flood of messages would delay.
+            Some(Why::Interrupted) if matches!(view, View::Prompt(_)) => return Ok(()),
+            _ => {}
         }
         self.output.show(shown).await
     }

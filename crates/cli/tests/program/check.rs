@@ -26,11 +26,11 @@ fn examined(arguments: &[&str]) -> (Value, Vec<String>) {
     (report, found)
 }
 
-fn lines(report: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn lines(report: &Value) -> impl Iterator<Item = &Value> {
     report["checks"].as_array().unwrap().iter()
 }
 
-fn word<'a>(line: &'a Value, name: &str) -> &'a str {
+pub(crate) fn word<'a>(line: &'a Value, name: &str) -> &'a str {
     line[name].as_str().unwrap_or_default()
 }
 
@@ -66,7 +66,7 @@ fn a_server_that_does_all_right_is_fine() {
     let report = finds(Flaw::None, &[]);
     assert_eq!((word(&report, "verdict"), &report["exit"]), ("fine", &Value::from(0)));
     assert_eq!(line(&report, "limit")["values"]["accepted"], 65_536);
-    assert!(report["connections"].as_u64().unwrap() <= 44, "{report:#}");
+    assert!(report["connections"].as_u64().unwrap() <= 50, "{report:#}");
     for at in lines(&report) {
         assert!(!word(at, "seen").is_empty(), "{at}");
         let is_ok = ["ok", "not seen", "note"].contains(&word(at, "level"));
@@ -208,7 +208,10 @@ fn no_server_keeps_it_longer_than_its_time() {
     for flaw in [Flaw::Floods, Flaw::Hangs, Flaw::NoPong] {
         let (report, found) = examined(&[&server(flaw), "--timeout", "1s"]);
         let verdict = word(&report, "verdict");
-        assert!(["faulty", "incomplete"].contains(&verdict), "{found:?}: {report:#}");
+        // A flood is seen before the time is over; that a server hangs is not.
+        let is_seen = flaw == Flaw::Floods && !found.is_empty();
+        let expected = if is_seen { "faulty" } else { "incomplete" };
+        assert_eq!(verdict, expected, "{found:?}: {report:#}");
         let late = lines(&report).filter(|at| word(at, "seen").contains("--timeout"));
         assert!(late.count() > 0, "{report:#}");
     }
@@ -225,7 +228,7 @@ fn only_strict_makes_warnings_count() {
 fn gently_nothing_is_broken() {
     let (report, found) = examined(&[&server(Flaw::Unmasked), "--gentle"]);
     assert_eq!(found, [""; 0], "{report:#}");
-    assert!(report["connections"].as_u64().unwrap() <= 24, "{report:#}");
+    assert!(report["connections"].as_u64().unwrap() <= 30, "{report:#}");
     assert!(lines(&report).all(|at| word(at, "check") != "unmasked"), "{report:#}");
 }
 

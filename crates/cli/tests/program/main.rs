@@ -49,5 +49,8 @@ mod help;
 mod screen;
 
 mod check;
+
+mod distance;
+
 #[cfg(unix)]
 mod terminal;

@@ -209,3 +209,41 @@ fn verbose_shows_both_sides_of_the_handshake() {
     assert_eq!(open["request_headers"]["x-room"], "7", "{open}");
     assert!(!ended.text().contains("s3cret"), "{ended:?}");
 }
+
+/// Runs a line of a shell in which `$T` is the program.
+#[cfg(target_os = "linux")]
+fn shell(line: &str) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", line]).env("T", env!("CARGO_BIN_EXE_towline"));
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_can_not_be_written_is_an_error() {
+    let server = Serve::start(&[]);
+    let url = server.url();
+    for line in [
+        format!("connect {url} -m x -1"),
+        format!("connect {url} -m x --wait 1"),
+        format!("connect {url} -m x -1 --json"),
+        format!("connect {url} -m x -1 -b"),
+        "--help".to_owned(),
+        "connect --help".to_owned(),
+        "--version".to_owned(),
+        "completions bash".to_owned(),
+        "man".to_owned(),
+    ] {
+        let (code, error) = shell(&format!("exec \"$T\" {line} > /dev/full"));
+        assert_eq!(code, Some(1), "{line}: {error}");
+        assert!(
+            error.contains("error: can't write to standard output: No space"),
+            "{line}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{line}: {error}");
+        // A reader that goes is none.
+        let (code, error) = shell(&format!("{{ \"$T\" {line}; echo \"rc $?\" >&2; }} | :"));
+        assert_eq!((code, &error[..]), (Some(0), "rc 0\n"), "{line}");
+    }
+}

@@ -81,6 +81,14 @@ impl Program {
         self.feed(Vec::new())
     }
 
+    /// Waits for the end, while standard input stays open: it is the peer that ends it.
+    pub(crate) fn end_by_peer(mut self) -> Ended {
+        let stdin = self.stdin.take();
+        let ended = self.end();
+        drop(stdin);
+        ended
+    }
+
     /// Waits for the end, with this on standard input.
     pub(crate) fn feed(mut self, input: Vec<u8>) -> Ended {
         let stdin = self.stdin.take();
@@ -188,7 +196,12 @@ pub(crate) fn read_head(stream: &mut TcpStream) -> Vec<u8> {
 /// Accepts a handshake as any server would.
 pub(crate) fn accept(stream: &mut TcpStream) {
     let head = read_head(stream);
-    let (request, _) = parse_request(&head, &HeadLimits::default()).unwrap().unwrap();
+    accept_head(stream, &head);
+}
+
+/// Accepts a handshake of which the request is read.
+pub(crate) fn accept_head(stream: &mut TcpStream, head: &[u8]) {
+    let (request, _) = parse_request(head, &HeadLimits::default()).unwrap().unwrap();
     let offer = Offer::from_request(&request).unwrap();
     let (response, _) = offer.accept(&Accept::new(), &OriginPolicy::Any).unwrap();
     let mut answer = Vec::new();

@@ -18,7 +18,7 @@ pub(crate) fn differences(a: &Results, b: &Results) -> Vec<String> {
     };
     differ("part of the run", of(a), of(b));
     let (a, b) = (&a.load, &b.load);
-    let scenario = |load: &Load| format!("{:?}", load.scenario).to_lowercase();
+    let scenario = |load: &Load| load.scenario.name().to_owned();
     differ("scenario", scenario(a), scenario(b));
     differ("connections", count(a.connections), count(b.connections));
     differ("pacing", pacing(a.pacing), pacing(b.pacing));

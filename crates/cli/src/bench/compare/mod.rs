@@ -19,7 +19,8 @@ pub(crate) const METHOD: &str = "\
 --compare asks how much each figure varies within a run: it draws the measured seconds of
 the run 1,000 times, with repetition, and calculates the figure of each draw. From that
 follows the range in which the difference lies with 99 % confidence. A difference is noise if
-the range contains zero, or if it is below 1 %. Only what varies within a run is known: for
+the range contains zero, or if it is below 1 %. A figure that is gone, and more failures in
+the same time, are always a difference. Only what varies within a run is known: for
 what varies between runs, repeat both.";
 
 /// Two runs side by side.
@@ -31,6 +32,8 @@ pub(crate) struct Comparison {
     /// What limits the worth of the comparison.
     pub(crate) reservations: Vec<String>,
     pub(crate) rows: Vec<Row>,
+    /// Whether the load is one of which counts alone say how it went.
+    is_counted: bool,
 }
 
 #[derive(Debug)]
@@ -89,6 +92,7 @@ pub(crate) fn compare(before: &Stored, after: &Stored) -> Comparison {
         sides: [side(before), side(after)],
         reservations: reservations(["A", "B"], [a, b], intervals),
         rows: figures.rows(),
+        is_counted: a.load.scenario == Scenario::Idle,
         differences,
     }
 }
@@ -161,7 +165,7 @@ impl Figures<'_> {
             let seconds = run.generator.measured_cpu_s.filter(|_| messages > 0)?;
             Some(seconds * 1e9 / precise(messages))
         };
-        rows.push(self.time("CPU per message", cost, None));
+        rows.push(row("CPU per message", self.runs.map(cost), time, Direction::LessIsBetter, None));
         // What neither run has says nothing.
         rows.retain(|row| {
             [&row.before, &row.after].iter().any(|text| !matches!(text.as_str(), NOTHING | "0"))
@@ -176,7 +180,7 @@ impl Figures<'_> {
         spread: Option<(Spread, Spread)>,
     ) -> Row {
         let values = self.runs.map(|run| Some(of(run)));
-        row(name, values, rate, Direction::MoreIsBetter, spread)
+        self.unless_gone(row(name, values, rate, Direction::MoreIsBetter, spread), values)
     }
 
     fn time(
@@ -185,14 +189,29 @@ impl Figures<'_> {
         of: impl Fn(&Results) -> Option<f64>,
         spread: Option<(Spread, Spread)>,
     ) -> Row {
-        row(name, self.runs.map(of), time, Direction::LessIsBetter, spread)
+        let values = self.runs.map(of);
+        self.unless_gone(row(name, values, time, Direction::LessIsBetter, spread), values)
+    }
+
+    /// A server that does nothing any more is worse, and that is not by chance.
+    fn unless_gone(&self, row: Row, [before, after]: [Option<f64>; 2]) -> Row {
+        let is_there = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
+        match self.is_judged && is_there(before) && !is_there(after) {
+            true => Row { change: "gone".to_owned(), share: None, verdict: Verdict::Worse, ..row },
+            false => row,
+        }
     }
 
     fn count(&self, name: &'static str, of: impl Fn(&Results) -> u64) -> Row {
-        let [before, after] = self.runs.map(of);
+        let [before, after] = self.runs.map(&of);
+        // A longer run has more of them.
+        let [often, oftener] = self.runs.map(|run| run.per_s(of(run)));
+        let is_worse = after > before && (before == 0 || oftener > often * (1.0 + LEAST_CHANGE));
         let values = [Some(precise(before)), Some(precise(after))];
         let row = row(name, values, rate, Direction::LessIsBetter, None);
-        Row { before: count(before), after: count(after), ..row }
+        let verdict = if self.is_judged && is_worse { Verdict::Worse } else { row.verdict };
+        let change = if before == 0 && after > 0 { "new".to_owned() } else { row.change };
+        Row { before: count(before), after: count(after), change, verdict, ..row }
     }
 }
 
@@ -246,10 +265,16 @@ impl Row {
 }
 
 impl Comparison {
-    /// Whether a figure is worse by more than this share, and not by chance.
+    /// Whether a figure is worse by more than this share, and not by chance. A figure that is gone, and
+    /// failures where there were none, are worse by any share.
     pub(crate) fn is_worse_by(&self, share: f64) -> bool {
-        let worse = self.rows.iter().filter(|row| row.verdict == Verdict::Worse);
-        worse.filter_map(|row| row.share).any(|change| change.abs() > share)
+        let mut worse = self.rows.iter().filter(|row| row.verdict == Verdict::Worse);
+        worse.any(|row| row.share.is_none_or(|change| change.abs() > share))
+    }
+
+    /// Whether the runs say anything about which is better.
+    pub(crate) fn is_judged(&self) -> bool {
+        self.is_counted || self.rows.iter().any(|row| row.verdict != Verdict::Open)
     }
 
     /// The result in a sentence.

@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
     use crate::bench::compare::{Verdict, compare};
-    use crate::bench::results::{Pacing, Results, Scenario, Shard};
+    use crate::bench::results::{Pacing, Results, Scenario, Shard, Totals};
     use crate::bench::sample;
     use crate::bench::stored::Stored;
 
@@ -135,6 +135,41 @@ mod tests {
             assert!(sentence.starts_with("Not comparable: the loads differ in "), "{sentence}");
             assert!(sentence.contains(difference), "{difference:?} is not in {sentence:?}");
             assert!(comparison.rows.iter().all(|row| row.verdict == Verdict::Open));
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_worse_by_any_share() {
+        let dead = of(sample::echo(10), sample::silent());
+        assert!(dead.is_worse_by(10.0), "{}", dead.sentence());
+        assert_eq!(verdict(&dead, "messages/s"), Verdict::Worse);
+        assert_eq!(verdict(&dead, "p99"), Verdict::Worse);
+        assert!(dead.sentence().starts_with("B is worse: messages/s gone"), "{}", dead.sentence());
+        // There was nothing to lose.
+        assert!(!of(sample::silent(), sample::silent()).is_judged());
+    }
+
+    #[test]
+    fn more_failures_are_worse() {
+        for (name, change) in [
+            ("connections failed", (|totals, count| totals.failed = count) as fn(&mut Totals, u64)),
+            ("connections lost", |totals, count| totals.lost = count),
+            ("unanswered", |totals, count| totals.unanswered = count),
+            ("answers that differ", |totals, count| totals.mismatched = count),
+        ] {
+            let with = |seconds, count| {
+                let mut results = sample::echo(seconds);
+                change(&mut results.totals, count);
+                results
+            };
+            let first = of(with(10, 0), with(10, 1));
+            assert_eq!(verdict(&first, name), Verdict::Worse);
+            assert!(first.is_worse_by(10.0), "{name}");
+            let more = of(with(10, 100), with(10, 120));
+            assert_eq!((more.is_worse_by(0.1), more.is_worse_by(0.3)), (true, false), "{name}");
+            assert_eq!(verdict(&of(with(10, 100), with(10, 80)), name), Verdict::Open);
+            // As many in the same time.
+            assert_eq!(verdict(&of(with(10, 100), with(20, 200)), name), Verdict::Open);
         }
     }
 

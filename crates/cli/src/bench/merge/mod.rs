@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::bench::merge::clock::seconds_of;
 use crate::bench::merge::intervals::{Track, aligned};
 use crate::bench::merge::shards::{in_order, whole_load};
-use crate::bench::results::{Failures, Generator, Latencies, Results, Totals, add, precise};
+use crate::bench::results::{Failures, Generator, Latencies, Phase, Results, Totals, add, precise};
 use crate::bench::stored::Stored;
 use crate::exit::{Exit, Failure};
 
@@ -57,6 +57,7 @@ fn whole(shards: &[&Results]) -> Option<Results> {
         elapsed_s: ends.fold(0.0, f64::max),
         // They measure side by side, not one after the other.
         measured_s: longest(|results| results.measured_s),
+        together_s: together(shards, &tracks),
         interrupted: shards.iter().any(|results| results.interrupted),
         totals: totals(shards),
         errors: errors(shards),
@@ -66,6 +67,21 @@ fn whole(shards: &[&Results]) -> Option<Results> {
         intervals: aligned(&tracks),
         generator: generator(shards),
     })
+}
+
+/// How long all shards measured at the same time, if that is less than nine tenths of the longest.
+fn together(shards: &[&Results], tracks: &[Track<'_>]) -> Option<f64> {
+    let longest = shards.iter().map(|results| results.measured_s).fold(0.0, f64::max);
+    let spans = shards.iter().zip(tracks).filter_map(|(results, track)| {
+        let first = track.intervals.iter().find(|interval| interval.phase == Phase::Measured)?;
+        let start = track.offset_s + first.start_s;
+        Some((start, start + results.measured_s))
+    });
+    let (from, to) = spans.fold((f64::NEG_INFINITY, f64::INFINITY), |(from, to), (start, end)| {
+        (from.max(start), to.min(end))
+    });
+    let together = (to - from).max(0.0);
+    (together < 0.9 * longest).then_some(together)
 }
 
 fn totals(shards: &[&Results]) -> Totals {
@@ -147,7 +163,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::bench::results::{Pacing, Phase, Scenario, Shard};
+    use crate::bench::results::{Pacing, Scenario, Shard};
     use crate::bench::sample;
 
     fn files(shards: Vec<Results>) -> Vec<Stored> {
@@ -214,6 +230,19 @@ mod tests {
         let whole = &whole.intervals[10];
         assert_eq!(middle.phase, Phase::Measured);
         assert!(middle.messages_received.abs_diff(whole.messages_received) < 2_000);
+    }
+
+    #[test]
+    fn shards_that_hardly_measured_together_are_warned_of() {
+        let (_, mut shards) = sample::divided(20, 2);
+        shards[1].started = "2026-03-01T12:00:01.000Z".to_owned();
+        assert_eq!(merge(&files(shards.clone())).unwrap().together_s, None);
+        shards[1].started = "2026-03-01T12:00:12.000Z".to_owned();
+        let merged = merge(&files(shards)).unwrap();
+        assert!((merged.together_s.unwrap() - 8.0).abs() < 0.1, "{:?}", merged.together_s);
+        let table = crate::bench::summary::table(&merged, 200);
+        assert!(table.contains("at the same time for 8.0 s of 20.0 s"), "{table}");
+        assert!(crate::bench::report::html(&merged).contains("8.0 s of 20.0 s"));
     }
 
     #[test]

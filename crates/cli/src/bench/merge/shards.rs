@@ -81,7 +81,7 @@ fn difference(one: &Stored, other: &Stored) -> Option<String> {
 fn of_loads(a: &Load, b: &Load) -> Option<String> {
     let differ =
         |name: &str, a: String, b: String| (a != b).then(|| format!("{name} is {a} and {b}"));
-    let name = |scenario: Scenario| format!("{scenario:?}").to_lowercase();
+    let name = |scenario: Scenario| scenario.name().to_owned();
     let seconds = |seconds: f64| format!("{seconds} s");
     let or_none = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
     differ("the scenario", name(a.scenario), name(b.scenario))

@@ -20,36 +20,14 @@ mod tables;
 pub(crate) mod frame;
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use crate::bench::report::frame::page;
 use crate::bench::report::markup::escaped;
 use crate::bench::report::series::Series;
 use crate::bench::results::{Results, Scenario};
-use crate::exit::{Exit, Failure};
-
-/// Writes the report to a file.
-///
-/// # Errors
-///
-/// The file can't be written.
-pub(crate) fn write(path: &Path, results: &Results) -> Result<(), Failure> {
-    save(path, &html(results))
-}
-
-/// Writes a page to a file.
-///
-/// # Errors
-///
-/// The file can't be written.
-pub(crate) fn save(path: &Path, page: &str) -> Result<(), Failure> {
-    std::fs::write(path, page).map_err(|error| {
-        Failure::new(Exit::Unclean, format!("can't write {}: {error}", path.display()))
-    })
-}
 
 /// The page.
-fn html(results: &Results) -> String {
+pub(crate) fn html(results: &Results) -> String {
     let series = Series::of(results);
     let mut body = String::new();
     for (title, text) in words::warnings(results) {

@@ -91,6 +91,13 @@ pub(crate) fn warnings(results: &Results) -> Vec<(&'static str, String)> {
         );
         warnings.push(("The generator may have been the bottleneck", text));
     }
+    if let Some(together) = results.together_s {
+        let text = format!(
+            "They measured at the same time for {together:.1} s of {:.1} s: rates are those of parts of the load.",
+            results.measured_s
+        );
+        warnings.push(("The shards did not run together", text));
+    }
     if results.interrupted {
         let text = format!("It measured {}.", seconds(results.measured_s));
         warnings.push(("The run was ended early", text));

@@ -81,11 +81,38 @@ fn a_run_that_failed_has_a_report_too_and_it_is_no_markup_of_the_server() {
 }
 
 #[test]
-fn a_report_that_cant_be_written_is_an_error_after_the_table() {
+fn a_report_that_cant_be_written_is_an_error_before_the_run() {
     let server = Serve::start(&[]);
     let ended = run(&[&server.url(), "-c", "1", "-n", "1", "--report", "/nowhere/at/all.html"]);
-    assert!(ended.text().contains("1 messages"), "{ended:?}");
-    ended.failed(1, &["/nowhere/at/all.html"]);
+    assert!(ended.text().is_empty(), "{ended:?}");
+    ended.failed(1, &["--report", "/nowhere/at/all.html"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_costs_neither_the_table_nor_the_other_file() {
+    let directory = Directory::new("full");
+    let server = Serve::start(&[]);
+    let report = directory.file("report.html");
+    let files = ["--json=/dev/full", "--report", &report];
+    let ended = run(&[&[&*server.url(), "-c", "1", "-n", "10"], &files[..]].concat());
+    assert!(ended.text().contains("10 messages"), "{ended:?}");
+    assert!(directory.read("report.html").ends_with("</html>\n"));
+    ended.failed(1, &["--json", "/dev/full"]);
+}
+
+#[test]
+fn a_file_has_its_old_contents_until_there_are_new_ones() {
+    let directory = Directory::new("old");
+    fs::write(directory.file("a.json"), "x".repeat(1 << 20)).unwrap();
+    let option = format!("--json={}", directory.file("a.json"));
+    assert_eq!(
+        run(&["ws://127.0.0.1:1/", "--scenario", "push", "--rate", "5", &option]).code,
+        Some(2)
+    );
+    assert_eq!(directory.read("a.json").len(), 1 << 20);
+    let server = Serve::start(&[]);
+    directory.bench("a.json", &[&server.url(), "-c", "1", "-n", "1"]);
 }
 
 #[test]
@@ -153,9 +180,10 @@ fn two_runs_are_compared_and_other_loads_are_not() {
     directory.bench("c.json", &[&server.url(), "-c", "3", "-n", "100"]);
     let [a, b, c] = ["a.json", "b.json", "c.json"].map(|name| directory.file(name));
     let page = directory.file("compare.html");
-    let ended = run(&["--compare", &a, &b, "--report", &page, "--fail-if-worse", "5"]);
+    let ended = run(&["--compare", &a, &b, "--report", &page]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    // So short a run says nothing about noise.
+    // So short a run says nothing about noise, and so not that nothing is worse.
+    assert_eq!(run(&["--compare", &a, &b, "--fail-if-worse", "5"]).code, Some(1));
     assert!(ended.text().contains("Nothing can be judged."), "{ended:?}");
     assert!(directory.read("compare.html").contains("b.json compared with"));
     let ended = run(&["--compare", &a, &c]);
