@@ -9,33 +9,40 @@
 //! its side, the tunnel ends as well: that suits SSH and HTTP, and not a protocol whose answer comes
 //! after the end of the question.
 
-use std::env;
+use std::env::{self, VarError};
 use std::io;
 
+use subtle::ConstantTimeEq as _;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use towline::http::{StatusCode, header};
-use towline::{Client, Compress, Request, Server};
+use towline::{Client, CloseCode, Compress, Request, Server};
 
-/// Connects to the target first, so that the client learns of a failure from the response.
-async fn serve_one(request: Request, target: &str, token: Option<&str>) -> io::Result<()> {
+/// Whether the request has the token. The time that this takes tells nothing about a wrong one but its length.
+fn has_token(request: &Request, token: &str) -> bool {
     let given = request.headers().get(header::AUTHORIZATION).map(|value| value.as_bytes());
-    let wanted = token.map(|token| format!("Bearer {token}"));
-    if wanted.as_ref().is_some_and(|wanted| given != Some(wanted.as_bytes())) {
+    let wanted = format!("Bearer {token}");
+    given.is_some_and(|given| given.ct_eq(wanted.as_bytes()).into())
+}
+
+async fn serve_one(request: Request, target: &str, token: Option<&str>) -> io::Result<()> {
+    if token.is_some_and(|token| !has_token(&request, token)) {
         return Ok(request.reject(StatusCode::UNAUTHORIZED, "the token is wrong").await?);
     }
+    // Before the service hears of it: this refuses pages of other sites.
+    let mut connection = request.accept().await?;
     // The target is the server's choice: one that the client could name would be an open proxy.
     let mut service = match TcpStream::connect(target).await {
         Ok(service) => service,
         Err(error) => {
             eprintln!("cannot connect to {target}: {error}");
-            return Ok(request.reject(StatusCode::BAD_GATEWAY, "the service is down").await?);
+            connection.close(CloseCode::BAD_GATEWAY, "the service is down").await?;
+            return Ok(());
         }
     };
     service.set_nodelay(true)?;
-    let tunnel = request.accept().await?.into_byte_stream();
     // Encrypted bytes do not get shorter.
-    let mut tunnel = tunnel.compress(Compress::Never);
+    let mut tunnel = connection.into_byte_stream().compress(Compress::Never);
     // While one end does not read, nothing is read from the other. So memory is bounded.
     copy_bidirectional(&mut tunnel, &mut service).await?;
     Ok(())
@@ -79,9 +86,19 @@ async fn listen(address: &str, url: &str, token: Option<String>) -> io::Result<(
     }
 }
 
+/// The token, or `None` if it is not set. One that is no token is an error: without it, anybody would get in.
+fn token() -> io::Result<Option<String>> {
+    match env::var("TUNNEL_TOKEN") {
+        Ok(token) if token.is_empty() => Err(io::Error::other("TUNNEL_TOKEN is empty")),
+        Ok(token) => Ok(Some(token)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(io::Error::other("TUNNEL_TOKEN is not UTF-8")),
+    }
+}
+
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let token = env::var("TUNNEL_TOKEN").ok();
+    let token = token()?;
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {

@@ -1,8 +1,10 @@
 //! A chat with rooms, and the page to use it: `cargo example chat`, then open the address it prints in
 //! two windows.
 //!
-//! Each path below `/rooms/` is a room, and `?name=` is who speaks. Messages are JSON, made by the server,
-//! so that nobody can speak in another's name.
+//! Each path below `/rooms/` is a room, and `?name=` is who speaks. Messages are JSON, made by the server, and
+//! a name belongs to one client of a room as long as that is there. So nobody can speak in another's name.
+
+mod names;
 
 mod page;
 
@@ -17,6 +19,8 @@ use towline::{
     CloseCode, Config, Connection, Message, Rate, Request, Result, Server, ServerHandle,
 };
 use towline_hyper::{HttpServer, mount};
+
+use crate::names::{Claim, Names};
 
 /// What the server says to a room.
 #[derive(Serialize)]
@@ -46,13 +50,9 @@ impl Say<'_> {
     }
 }
 
-/// The user's name, kept with the connection.
-#[derive(Clone)]
-struct Name(String);
-
-/// Accepts the request if it names a room and a user. A real chat asks a session for the name: the
-/// examples `rooms` and `jwt` do.
-async fn admit(mut request: Request) -> Result<Option<(Connection, String)>> {
+/// Accepts the request if it names a room and a user who is not there yet. A real chat asks a session for the
+/// name: the examples `rooms` and `jwt` do.
+async fn admit(request: Request, names: &Names) -> Result<Option<(Connection, Claim)>> {
     let room = request.path().strip_prefix("/rooms/").filter(|room| is_word(room));
     let Some(room) = room.map(str::to_owned) else {
         let reason = "rooms are /rooms/NAME, with 1 to 32 letters, digits and hyphens";
@@ -66,8 +66,11 @@ async fn admit(mut request: Request) -> Result<Option<(Connection, String)>> {
         request.reject(StatusCode::BAD_REQUEST, reason).await?;
         return Ok(None);
     };
-    request.data_mut().insert(Name(name));
-    Ok(Some((request.accept().await?, room)))
+    let Some(claim) = names.claim(room, name) else {
+        request.reject(StatusCode::CONFLICT, "somebody in this room has this name").await?;
+        return Ok(None);
+    };
+    Ok(Some((request.accept().await?, claim)))
 }
 
 fn is_word(word: &str) -> bool {
@@ -75,16 +78,16 @@ fn is_word(word: &str) -> bool {
     (1..=32).contains(&word.len()) && word.bytes().all(allowed)
 }
 
-async fn talk(request: Request, server: ServerHandle) -> Result<()> {
-    let Some((connection, room)) = admit(request).await? else { return Ok(()) };
-    let name = connection.data().get::<Name>().cloned().unwrap_or_else(|| Name("?".into()));
-    let room = server.topics().topic(room)?;
+async fn talk(request: Request, server: ServerHandle, names: Names) -> Result<()> {
+    let Some((connection, claim)) = admit(request, &names).await? else { return Ok(()) };
+    let name = claim.name();
+    let room = server.topics().topic(claim.room())?;
     room.join(&connection).await?;
-    room.publish(Say::Joined { name: &name.0, here: room.len() }.message()).await;
+    room.publish(Say::Joined { name, here: room.len() }.message()).await;
 
-    let ended = pass_on(connection, &room, &name.0).await;
+    let ended = pass_on(connection, &room, name).await;
     // However the connection ended, it has left the topic by itself. Now the others learn of it.
-    room.publish(Say::Left { name: &name.0, here: room.len() }.message()).await;
+    room.publish(Say::Left { name, here: room.len() }.message()).await;
     ended
 }
 
@@ -125,10 +128,11 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
     let handle = server.handle();
     tokio::spawn(async move {
+        let names = Names::default();
         while let Some(request) = server.next_request().await {
-            let handle = server.handle();
+            let (handle, names) = (server.handle(), names.clone());
             tokio::spawn(async move {
-                if let Err(error) = talk(request, handle).await {
+                if let Err(error) = talk(request, handle, names).await {
                     eprintln!("{error}");
                 }
             });

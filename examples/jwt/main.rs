@@ -5,8 +5,8 @@
 //! so a page offers it among the subprotocols, as `bearer.TOKEN`. Not in the URL: URLs are written into
 //! logs.
 //!
-//! `JWT_SECRET=31d4d96e407aad42 cargo example jwt --features jwt`, then open the address it prints. It also
-//! prints a line to connect from a terminal.
+//! `JWT_SECRET=$(openssl rand -hex 32) cargo example jwt --features jwt`, then open the address it prints. It
+//! also prints a line to connect from a terminal.
 
 mod tokens;
 
@@ -28,8 +28,10 @@ use crate::tokens::Tokens;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let secret = env::var("JWT_SECRET").map_err(|_| "set JWT_SECRET to a secret of the server")?;
-    let tokens = Arc::new(Tokens::new(secret.as_bytes()));
+    let secret = env::var("JWT_SECRET").map_err(
+        |_| "set JWT_SECRET to a secret of the server, made with `openssl rand -hex 32`",
+    )?;
+    let tokens = Arc::new(Tokens::new(secret.as_bytes())?);
 
     let mut server = Server::builder().build();
     let for_pages = tokens.clone();

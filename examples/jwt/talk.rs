@@ -2,9 +2,10 @@
 
 use std::pin::pin;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use towline::http::{StatusCode, header};
-use towline::{Accept, CloseCode, Rejection, Request, Result};
+use towline::{Accept, CloseCode, Connection, Rejection, Request, Result};
 
 use crate::tokens::{Claims, Tokens};
 
@@ -15,19 +16,23 @@ const CHAT: &str = "chat.v1";
 const UNAUTHORIZED: CloseCode = CloseCode::new(3000);
 
 pub(crate) async fn run(request: Request, tokens: &Tokens) -> Result<()> {
-    let checked = match token_of(&request) {
-        Some(token) => tokens.check(token),
-        None => Err("a token is needed, in Authorization or in the subprotocol bearer.TOKEN"),
+    let Some(token) = token_of(&request) else {
+        let reason = "a token is needed, in Authorization or in the subprotocol bearer.TOKEN";
+        // RFC 6750, section 3.1: no error code for a request without a token.
+        return reject(request, reason, "Bearer realm=\"chat\"").await;
     };
-    match checked {
+    match tokens.check(token) {
         Ok(claims) => talk(request, claims, tokens).await,
         Err(reason) => {
-            // A browser shows a page none of this, but the reason is in the developer tools.
-            let rejection = Rejection::new(StatusCode::UNAUTHORIZED, reason)
-                .header(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"");
-            request.reject_with(rejection).await
+            reject(request, reason, "Bearer realm=\"chat\", error=\"invalid_token\"").await
         }
     }
+}
+
+/// Refuses the request. A browser shows a page none of this, but the reason is in the developer tools.
+async fn reject(request: Request, reason: &'static str, challenge: &str) -> Result<()> {
+    let rejection = Rejection::new(StatusCode::UNAUTHORIZED, reason);
+    request.reject_with(rejection.header(header::WWW_AUTHENTICATE, challenge)).await
 }
 
 fn token_of(request: &Request) -> Option<&str> {
@@ -47,31 +52,57 @@ async fn talk(request: Request, claims: Claims, tokens: &Tokens) -> Result<()> {
         // it has offered, so pages offer this one too.
         accept = accept.protocol(CHAT);
     }
-    let mut connection = request.accept_with(accept).await?;
-    let mut expiry = pin!(sleep_until(Instant::now() + claims.time_left()));
+    let connection = request.accept_with(accept).await?;
+    let sender = connection.sender();
+    let (renew, expiry) = watch::channel(Instant::now() + claims.time_left());
+    let conversation = pin!(converse(connection, &claims.sub, tokens, renew));
+    tokio::select! {
+        // The expiry first: no message is answered after it.
+        biased;
+        // The conversation can't watch for it: while a client reads nothing, it waits in `send`.
+        () = expired(expiry) => {
+            println!("a token of {} has expired", claims.sub);
+            // It fails if the connection is closing already. The close completes after the return.
+            let _ = sender.start_close(UNAUTHORIZED, "the token has expired");
+            Ok(())
+        }
+        ended = conversation => ended,
+    }
+}
+
+/// Waits until the newest token expires.
+async fn expired(mut expiry: watch::Receiver<Instant>) {
     loop {
-        // The message is not lost if the token expires at the same time: `recv` is cancel safe.
-        let message = tokio::select! {
-            message = connection.recv() => message?,
-            () = &mut expiry => {
-                connection.close(UNAUTHORIZED, "the token has expired").await?;
-                return Ok(());
-            }
-        };
-        let Some(message) = message else { return Ok(()) };
+        let at = *expiry.borrow_and_update();
+        tokio::select! {
+            biased;
+            Ok(()) = expiry.changed() => {}
+            () = sleep_until(at) => return,
+        }
+    }
+}
+
+async fn converse(
+    mut connection: Connection,
+    user: &str,
+    tokens: &Tokens,
+    renew: watch::Sender<Instant>,
+) -> Result<()> {
+    while let Some(message) = connection.recv().await? {
         let text = message.as_text().unwrap_or_default();
         let Some(token) = text.strip_prefix("token ") else {
-            connection.send(format!("{}: {text}", claims.sub)).await?;
+            connection.send(format!("{user}: {text}")).await?;
             continue;
         };
         // A fresh token for the same user: the connection may stay.
         match tokens.check(token) {
-            Ok(fresh) if fresh.sub == claims.sub => {
-                expiry.as_mut().reset(Instant::now() + fresh.time_left());
+            Ok(fresh) if fresh.sub == user => {
+                renew.send_replace(Instant::now() + fresh.time_left());
                 connection.send("renewed").await?;
             }
             Ok(_) => drop(connection.close(UNAUTHORIZED, "that is another user's token").await?),
             Err(reason) => drop(connection.close(UNAUTHORIZED, reason).await?),
         }
     }
+    Ok(())
 }

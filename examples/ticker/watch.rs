@@ -23,13 +23,15 @@ pub(crate) async fn run(url: &str) -> Result<(), Box<dyn Error>> {
     let stream = socket.connect(host.parse()?).await?;
     let mut connection = Client::new().connect_via(stream, url).await?;
 
-    let (mut last, mut told, mut passed) = (None, 0, 0);
-    for received in 1.. {
+    // The numbers are the server's: any sum or difference of them can overflow.
+    let (mut last, mut told, mut passed) = (None, 0_u64, 0_u64);
+    for received in 1_u64.. {
         let Some(message) = connection.recv().await? else { return Ok(()) };
         match serde_json::from_str(message.as_text().unwrap_or_default())? {
-            Says::Missed { missed } => told += missed,
+            Says::Missed { missed } => told = told.saturating_add(missed),
             Says::Price { number, price, at } => {
-                passed += number - last.replace(number).unwrap_or(number - 1) - 1;
+                let expected = last.replace(number).map_or(number, |last| last.saturating_add(1));
+                passed = passed.saturating_add(number.saturating_sub(expected));
                 if received % 100 == 1 {
                     let age = since_1970().saturating_sub(Duration::from_millis(at));
                     println!(

@@ -5,9 +5,12 @@
 //! `cargo example upload send ws://127.0.0.1:9001/ FILE`. Kill the client in the middle, and start it
 //! again.
 //!
-//! The protocol: the client asks for `/NAME`. The server says how much of that file it has, `have 0` at
-//! first. The client sends the rest in one binary message. The server says `have N` now and then, and at
-//! the end `stored N`.
+//! The protocol: the client asks for `/NAME?size=BYTES&sha256=HEX`. The server says how much of that file it
+//! has, `have 0` at first. The client sends the rest in one binary message. The server says `have N` now and
+//! then, and at the end `stored N`, if all bytes together have that hash. So an upload never goes on with the
+//! bytes of another file that has the same name.
+
+mod offer;
 
 mod receive;
 

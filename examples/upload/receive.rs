@@ -1,4 +1,4 @@
-//! The server: writes what arrives to `NAME.part`, and renames it when it is whole.
+//! The server: writes what arrives to `NAME.HASH.part`, and renames it when it is whole.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -6,10 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sha2::{Digest as _, Sha256};
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 use towline::http::StatusCode;
 use towline::{CloseCode, Connection, MessageKind, MessageReader, Request, Sender, Server};
+
+use crate::offer::{Offer, hex, measure};
 
 /// The longest file.
 const MAX_SIZE: u64 = 10 << 30;
@@ -42,7 +45,7 @@ struct Uploads {
 /// The right to write a file, given back when it is dropped.
 struct Claim {
     uploads: Arc<Uploads>,
-    name: String,
+    offer: Offer,
 }
 
 impl Uploads {
@@ -52,42 +55,38 @@ impl Uploads {
 }
 
 impl Claim {
-    fn new(uploads: Arc<Uploads>, name: &str) -> Option<Self> {
-        let is_free = uploads.active().insert(name.to_owned());
-        is_free.then(|| Self { uploads, name: name.to_owned() })
+    fn new(uploads: Arc<Uploads>, offer: Offer) -> Option<Self> {
+        let is_free = uploads.active().insert(offer.name.clone());
+        is_free.then(|| Self { uploads, offer })
     }
 
     fn whole(&self) -> PathBuf {
-        self.uploads.directory.join(&self.name)
+        self.uploads.directory.join(&self.offer.name)
     }
 
+    /// Each version of a file has a part of its own.
     fn part(&self) -> PathBuf {
-        self.uploads.directory.join(format!("{}.part", self.name))
+        let Offer { name, sha256, .. } = &self.offer;
+        self.uploads.directory.join(format!("{name}.{sha256}.part"))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.uploads.active().remove(&self.name);
+        self.uploads.active().remove(&self.offer.name);
     }
-}
-
-/// A name comes from the peer: it must not leave the directory.
-fn is_file_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    (1..=100).contains(&name.len())
-        && name.bytes().all(allowed)
-        && !name.starts_with('.')
-        && !name.ends_with(".part")
 }
 
 async fn upload(request: Request, uploads: Arc<Uploads>) -> io::Result<()> {
-    let name = request.path().trim_start_matches('/').to_owned();
-    if !is_file_name(&name) {
-        let reason = "a name has letters, digits, dots, hyphens and underscores";
-        return Ok(request.reject(StatusCode::BAD_REQUEST, reason).await?);
+    let offer = match Offer::parse(request.path(), request.query().unwrap_or_default()) {
+        Ok(offer) => offer,
+        Err(reason) => return Ok(request.reject(StatusCode::BAD_REQUEST, reason).await?),
+    };
+    if offer.size > MAX_SIZE {
+        let reason = format!("the file has {} bytes; the limit is {MAX_SIZE}", offer.size);
+        return Ok(request.reject(StatusCode::PAYLOAD_TOO_LARGE, reason).await?);
     }
-    let Some(claim) = Claim::new(uploads, &name) else {
+    let Some(claim) = Claim::new(uploads, offer) else {
         return Ok(request.reject(StatusCode::CONFLICT, "this file is being uploaded").await?);
     };
     if fs::try_exists(claim.whole()).await? {
@@ -97,8 +96,9 @@ async fn upload(request: Request, uploads: Arc<Uploads>) -> io::Result<()> {
 }
 
 async fn store(mut connection: Connection, claim: &Claim) -> io::Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(claim.part()).await?;
-    let offset = file.metadata().await?.len();
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).read(true).append(true).open(claim.part()).await?;
+    let (offset, mut hash) = measure(&mut file).await?;
     connection.send(format!("have {offset}")).await?;
 
     let sender = connection.sender();
@@ -110,15 +110,23 @@ async fn store(mut connection: Connection, claim: &Claim) -> io::Result<()> {
         return Ok(());
     }
     // A longer message closes the connection with 1009.
-    let message = message.max_size(MAX_SIZE.saturating_sub(offset));
+    let message = message.max_size(claim.offer.size.saturating_sub(offset));
     // If the client vanishes in the middle, this is an error. What was written stays, for the next time.
-    let written = copy(message, &mut file, offset, &sender).await;
+    let written = copy(message, &mut file, &mut hash, offset, &sender).await;
     file.flush().await?;
     let size = written?;
+    if size != claim.offer.size || hex(hash) != claim.offer.sha256 {
+        // The next upload begins anew.
+        fs::remove_file(claim.part()).await?;
+        connection
+            .close(CloseCode::POLICY, "these are not the bytes of ?size= and &sha256=")
+            .await?;
+        return Ok(());
+    }
     // On the disk before the client is told so.
     file.sync_all().await?;
     fs::rename(claim.part(), claim.whole()).await?;
-    println!("stored {} with {size} bytes", claim.name);
+    println!("stored {} with {size} bytes", claim.offer.name);
     connection.send(format!("stored {size}")).await?;
     // The client closes. Waiting for it means that it has received the last message.
     while connection.recv().await?.is_some() {}
@@ -130,6 +138,7 @@ async fn store(mut connection: Connection, claim: &Claim) -> io::Result<()> {
 async fn copy(
     mut message: MessageReader<'_>,
     file: &mut File,
+    hash: &mut Sha256,
     mut size: u64,
     sender: &Sender,
 ) -> io::Result<u64> {
@@ -141,6 +150,7 @@ async fn copy(
             return Ok(size);
         }
         file.write_all(bytes).await?;
+        hash.update(bytes);
         let count = bytes.len();
         message.consume(count);
         size += count as u64;

@@ -4,6 +4,8 @@ mod workspace;
 
 mod licences;
 
+mod workflows;
+
 mod supply;
 
 mod promises;

@@ -1,6 +1,6 @@
 //! Checks what Towline depends on, as far as that goes without cargo-deny: where packages come from,
-//! which are banned, whether there are two versions of one, and whether `docs/dependencies.md` has a
-//! reason for each.
+//! which are banned, whether there are two versions of one, whether `docs/dependencies.md` has a reason
+//! for each, and which actions the workflows that publish use.
 //!
 //! Yanked versions and advisories need the registry and a database, so they are left to `cargo deny`.
 
@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::workflows;
 use crate::workspace::{Package, Workspace, cargo};
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -63,6 +64,7 @@ pub(crate) fn report(workspace: &Workspace) -> Result<bool> {
     let used: BTreeSet<_> = used.map(|dependency| dependency.name.as_str()).collect();
     let theirs: Vec<_> = used.difference(&ours).copied().collect();
     findings.extend(unexplained(&theirs, &read(REASONS)?));
+    findings.extend(workflows::findings(&workspace.root)?);
     for finding in &findings {
         println!("error: {finding}");
     }

@@ -1,11 +1,10 @@
 //! `towline completions`: scripts that complete options in a shell.
 
-use std::io::{self, Write as _};
-
 use clap::{Args, Command};
 use clap_complete::Shell;
 
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// Commands that can be tried, for `--help`.
 const EXAMPLES: &str = "\
@@ -33,7 +32,6 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, mut command: Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut command, "towline", &mut script);
-    let written = io::stdout().lock().write_all(&script);
-    written.map_err(|error| Failure::new(Exit::Unclean, format!("can't write: {error}")))?;
+    say::print(&script);
     Ok(Exit::Success)
 }

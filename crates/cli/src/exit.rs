@@ -15,7 +15,7 @@ Exit codes:
   0    closed cleanly
   1    the server closed with an error code; the connection was lost, timed out, or did not close
        cleanly; fewer messages than --wait, --count or --once were received; --compare found
-       differences; the input can't be read, or a file can't be written
+       differences; the input can't be read, or a file or standard output can't be written
   2    wrong usage: an option, its file, the URL, or a variable that names a proxy
   3    no connection: the host is unknown, refuses or can't be reached, or the proxy refuses
   4    the handshake was refused, or the response is not a WebSocket handshake

@@ -32,6 +32,7 @@ mod completions;
 mod manual;
 
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -68,7 +69,15 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = with_command(std::env::args_os().collect());
-    let outcome = match Arguments::parse_from(arguments).command {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => error.exit(),
+        // The help or the version.
+        Err(error) => {
+            return ended(say::written(error.print().and_then(|()| io::stdout().flush())));
+        }
+    };
+    let outcome = match arguments.command {
         Some(Command::Serve(options)) => serve(options),
         Some(Command::Connect(options)) => connect(options),
         Some(Command::Check(options)) => check(options),
@@ -78,11 +87,23 @@ fn main() -> ExitCode {
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     match outcome {
+        Ok(Exit::Success) => ended(Ok(())),
         Ok(exit) => exit.into(),
         Err(failure) => {
             say::error(&failure);
             failure.exit.into()
         }
+    }
+}
+
+/// The exit code of a program that did all it was to do, if its output could be written.
+fn ended(_written: io::Result<()>) -> ExitCode {
+    match say::trouble() {
+        Some(why) => {
+            say::error(format_args!("can't write to standard output: {why}"));
+            Exit::Unclean.into()
+        }
+        None => Exit::Success.into(),
     }
 }
 

@@ -1,12 +1,13 @@
 //! `towline man`: manual pages.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 use clap_mangen::Man;
 
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// Commands that can be tried, for `--help`.
 const EXAMPLES: &str = "\
@@ -28,11 +29,15 @@ pub(crate) fn run(options: &Options, command: Command) -> Result<Exit, Failure> 
     let mut command = command.disable_help_subcommand(true);
     command.build();
     let written = match &options.directory {
+        Some(directory) if directory.exists() && !directory.is_dir() => {
+            let message = format!("{} is not a directory", directory.display());
+            return Err(Failure::new(Exit::Usage, message));
+        }
         Some(directory) => write_all(&command, directory)
             .map_err(|error| format!("can't write to {}: {error}", directory.display())),
         None => page(&Man::new(command))
-            .and_then(|page| io::stdout().lock().write_all(page.as_bytes()))
-            .map_err(|error| format!("can't write: {error}")),
+            .map(|page| say::print(page.as_bytes()))
+            .map_err(|error| format!("can't render the page: {error}")),
     };
     written.map_err(|why| Failure::new(Exit::Unclean, why))?;
     Ok(Exit::Success)

@@ -1,25 +1,50 @@
-//! Lines for the user. If standard output or error is closed, they are dropped without an error.
+//! Lines for the user. If the reader of standard output is gone, they are dropped without an error. Any other
+//! failure of standard output is remembered for the end of the program.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::OnceLock;
+
+/// Why standard output could not be written.
+static TROUBLE: OnceLock<String> = OnceLock::new();
+
+/// Remembers why standard output could not be written, unless its reader has just gone, as `head` does.
+pub(crate) fn written(result: io::Result<()>) -> io::Result<()> {
+    result.inspect_err(|error| {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            // The first trouble is the cause of the others.
+            let _ = TROUBLE.set(error.to_string());
+        }
+    })
+}
+
+/// Why standard output could not be written, if it could not.
+pub(crate) fn trouble() -> Option<&'static str> {
+    TROUBLE.get().map(String::as_str)
+}
+
+/// Writes a text of this program to standard output, as it is.
+pub(crate) fn print(text: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    // It is told at the end.
+    let _ = written(stdout.write_all(text).and_then(|()| stdout.flush()));
+}
 
 /// Writes a line to standard output and flushes it. Control characters are escaped.
 pub(crate) fn out(line: impl Display) {
     let line = harmless(&line.to_string(), "");
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    print(format!("{line}\n").as_bytes());
 }
 
 /// Writes a line to standard output and flushes it. The caller has escaped what a peer sent; colours are
 /// kept.
 pub(crate) fn raw(line: impl Display) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    print(format!("{line}\n").as_bytes());
 }
 
 /// Writes a line to standard error. Control characters are escaped.
 pub(crate) fn note(line: impl Display) {
-    let _ = writeln!(std::io::stderr(), "{}", harmless(&line.to_string(), ""));
+    let _ = writeln!(io::stderr(), "{}", harmless(&line.to_string(), ""));
 }
 
 /// Writes a line to standard error that says why the program ends.

@@ -57,6 +57,9 @@ impl fmt::Display for Refused {
     }
 }
 
+// Without a source: the texts above contain those of the reasons that they hold.
+impl std::error::Error for Refused {}
+
 /// A message or frame that was refused for sending, and why.
 ///
 /// ```
@@ -104,3 +107,30 @@ impl<T> fmt::Display for SendError<T> {
 }
 
 impl<T: fmt::Debug> std::error::Error for SendError<T> {}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::time::Instant;
+
+    use crate::config::Config;
+    use crate::connection::Connection;
+    use crate::role::Role;
+    use crate::wire::close::CloseFrame;
+
+    use super::*;
+
+    fn close_twice(now: Instant) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut connection = Connection::new(Role::Client, &Config::client(), now);
+        connection.session().close(now, CloseFrame::EMPTY)?;
+        connection.session().close(now, CloseFrame::EMPTY)?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_refused_close_is_an_error_to_pass_on() {
+        let error = close_twice(crate::testing::start()).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Refused::Closing));
+        assert_eq!(error.to_string(), "the connection is closed");
+    }
+}

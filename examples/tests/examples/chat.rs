@@ -39,6 +39,31 @@ async fn the_chat_parts_rooms_and_says_who_speaks_comes_and_goes() {
 }
 
 #[tokio::test]
+async fn nobody_takes_the_name_of_another_in_the_room() {
+    let chat = start().await;
+    let mut ada = enter(&chat, "harbour", "ada").await;
+    let url = chat.url("/rooms/harbour?name=ada");
+    let refused = (409, "somebody in this room has this name".to_owned());
+    assert_eq!(refusal(&client(), &url).await, refused);
+    // Another name in this room, or this name in another one.
+    let mut bea = enter(&chat, "harbour", "bea").await;
+    enter(&chat, "sea", "ada").await;
+    assert_eq!(hears(&mut ada).await["joined"]["name"], "bea");
+    soon(ada.close(CloseCode::NORMAL, "")).await.unwrap();
+    assert_eq!(hears(&mut bea).await["left"]["name"], "ada");
+    // The name is free soon after that was said.
+    let again = soon(async {
+        loop {
+            match client().connect(&url).await {
+                Ok(connection) => break connection,
+                Err(error) => assert_eq!(error.response().unwrap().status(), 409),
+            }
+        }
+    });
+    assert_eq!(hears(&mut again.await).await["joined"]["name"], "ada");
+}
+
+#[tokio::test]
 async fn the_chat_refuses_what_makes_no_sense() {
     let chat = start().await;
     let url = |resource| chat.url(resource);

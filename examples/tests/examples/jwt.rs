@@ -4,9 +4,9 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 use towline::{Client, CloseCode, Connection};
 
-use crate::program::{Program, client, example, hear, refusal, soon};
+use crate::program::{Program, client, example, hear, refusal, run_with, soon};
 
-const SECRET: &str = "31d4d96e407aad42";
+const SECRET: &str = "31d4d96e407aad42c9b4fc1b6a0d6b86";
 
 async fn start() -> Program {
     Program::start_with(example!("jwt"), &["127.0.0.1:0"], ("JWT_SECRET", SECRET)).await
@@ -14,7 +14,10 @@ async fn start() -> Program {
 
 fn token_by(secret: &str, algorithm: Algorithm, sub: &str, seconds: i64) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let exp = i64::try_from(now.as_secs()).unwrap() + seconds;
+    token_until(secret, algorithm, sub, now.as_secs().checked_add_signed(seconds).unwrap())
+}
+
+fn token_until(secret: &str, algorithm: Algorithm, sub: &str, exp: u64) -> String {
     let claims = json!({ "sub": sub, "exp": exp });
     let key = EncodingKey::from_secret(secret.as_bytes());
     encode(&Header::new(algorithm), &claims, &key).unwrap()
@@ -77,22 +80,79 @@ async fn any_other_token_is_refused_with_401_and_a_reason() {
         assert_eq!(status, 401);
         assert!(said.contains(reason), "{said} instead of {reason}");
     }
-    let error = soon(client().connect(jwt.url("/"))).await.unwrap_err();
-    let challenge = &error.response().unwrap().headers()["www-authenticate"];
-    assert_eq!(challenge, "Bearer error=\"invalid_token\"");
+    // RFC 6750, section 3.1: an error code only for a request with a token.
+    for (client, challenge) in [
+        (client(), "Bearer realm=\"chat\""),
+        (bearer("no.token.this"), "Bearer realm=\"chat\", error=\"invalid_token\""),
+    ] {
+        let error = soon(client.connect(jwt.url("/"))).await.unwrap_err();
+        assert_eq!(error.response().unwrap().headers()["www-authenticate"], challenge);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_can_be_guessed_is_refused() {
+    for secret in ["", "31d4d96e407aad42", &SECRET[1..]] {
+        let output = run_with(example!("jwt"), &["127.0.0.1:0"], ("JWT_SECRET", secret)).await;
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(&format!("{} bytes", secret.len())), "{error}");
+        assert!(error.contains("openssl rand -hex 32"), "{error}");
+    }
+}
+
+/// Two connections, if the machine is fast enough to make them while a token of so many seconds is valid. The
+/// first has a fresh one since.
+async fn begin(jwt: &Program, seconds: i64) -> Option<(Connection, Connection)> {
+    let brief = bearer(&token("ada", seconds));
+    let mut kept = soon(brief.connect(jwt.url("/"))).await.ok()?;
+    kept.send(format!("token {}", token("ada", 600))).await.ok()?;
+    let renewed = soon(kept.recv()).await.ok()??;
+    assert_eq!(renewed.as_text(), Some("renewed"));
+    Some((kept, soon(brief.connect(jwt.url("/"))).await.ok()?))
 }
 
 #[tokio::test]
 async fn a_connection_ends_with_its_token_unless_it_gets_a_fresh_one() {
     let jwt = start().await;
-    let mut kept = enter(&jwt, &bearer(&token("ada", 3))).await;
-    let ended = enter(&jwt, &bearer(&token("ada", 3))).await;
-    kept.send(format!("token {}", token("ada", 600))).await.unwrap();
-    assert_eq!(hear(&mut kept).await, "renewed");
+    let mut begun = None;
+    for seconds in [2, 4, 8, 16, 32] {
+        begun = begin(&jwt, seconds).await;
+        if begun.is_some() {
+            break;
+        }
+    }
+    let (mut kept, ended) = begun.expect("32 seconds are enough");
     assert_eq!(end(ended).await, (CloseCode::new(3000), "the token has expired".into()));
-    // The other token had expired before that.
+    // Its own token had expired by then.
     kept.send("still here").await.unwrap();
     assert_eq!(hear(&mut kept).await, "ada: still here");
+}
+
+/// The server waits until the client reads. It must not wait for that when the token expires.
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_with_its_token_too() {
+    let mut jwt = start().await;
+    let connection = enter(&jwt, &bearer(&token("ada", 600))).await;
+    connection.send(format!("token {}", token("ada", 2))).await.unwrap();
+    // More than all buffers hold, so the server is stuck in the middle of it.
+    let flood = async {
+        let long = "x".repeat(1 << 20);
+        while connection.send(long.as_str()).await.is_ok() {}
+        std::future::pending().await
+    };
+    tokio::select! {
+        () = flood => {}
+        line = jwt.line_with("expired") => assert_eq!(line, "a token of ada has expired"),
+    }
+}
+
+#[tokio::test]
+async fn a_token_may_expire_at_any_time() {
+    let jwt = start().await;
+    for exp in [u64::MAX, u64::from(u32::MAX), 1 << 40, 1 << 62] {
+        enter(&jwt, &bearer(&token_until(SECRET, Algorithm::HS256, "ada", exp))).await;
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! An example in a process of its own, as a user starts it.
 
+use std::ffi::OsStr;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -58,6 +59,16 @@ fn command(path: &str, arguments: &[&str]) -> Command {
 /// Runs an example until its end.
 pub(crate) async fn run(path: &str, arguments: &[&str]) -> Output {
     soon(command(path, arguments).output()).await.unwrap()
+}
+
+/// Runs an example until its end, with a variable in its environment.
+pub(crate) async fn run_with(
+    path: &str,
+    arguments: &[&str],
+    variable: (&str, impl AsRef<OsStr>),
+) -> Output {
+    let mut command = command(path, arguments);
+    soon(command.env(variable.0, variable.1).output()).await.unwrap()
 }
 
 /// Runs an example that succeeds, and returns what it printed.

@@ -1,6 +1,6 @@
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpSocket;
-use towline::Connection;
+use towline::{CloseCode, Connection, Server};
 
 use crate::program::{Program, client, connect, example, hear, refusal, soon};
 
@@ -82,4 +82,21 @@ async fn the_ticker_has_a_client_that_is_slow() {
     assert!(line.starts_with("price ") && line.ends_with("; 0 missed, told of 0"), "{line}");
     while watch.line().await.contains("; 0 missed") {}
     assert_eq!(refusal(&client(), &ticker.url("/elsewhere")).await.0, 404);
+}
+
+/// The same number twice, a lower one, and sums that no integer holds.
+#[tokio::test]
+async fn the_client_survives_any_numbers() {
+    let mut server = Server::bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap().to_string();
+    let mut watch = Program::client(example!("ticker"), &["watch", "every", &address]);
+    let mut connection = soon(server.next_request()).await.unwrap().accept().await.unwrap();
+    for number in [0, 7, 7, 3, u64::MAX, u64::MAX, 0, u64::MAX] {
+        let price = json!({ "number": number, "price": 100, "at": u64::MAX });
+        connection.send(price.to_string()).await.unwrap();
+        connection.send(json!({ "missed": number }).to_string()).await.unwrap();
+    }
+    soon(connection.close(CloseCode::NORMAL, "")).await.unwrap();
+    let status = soon(watch.process.wait()).await.unwrap();
+    assert!(status.success(), "{}", watch.errors().await);
 }

@@ -1,6 +1,13 @@
+#[cfg(unix)]
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use towline::{Client, CloseCode};
 
+#[cfg(unix)]
+use crate::program::run_with;
 use crate::program::{Program, client, example, refusal, soon};
 
 /// A service that echoes bytes, and its address.
@@ -30,6 +37,10 @@ async fn listen(server: &Program, token: &str) -> Program {
 
 async fn call(near: &Program) -> TcpStream {
     soon(TcpStream::connect(&near.address)).await.unwrap()
+}
+
+fn with_token() -> Client {
+    client().header("authorization", "Bearer 31d4d96e")
 }
 
 /// Whether the other end has ended the connection, in whatever way.
@@ -67,8 +78,10 @@ async fn a_caller_sees_that_the_service_is_down() {
     let target = listener.local_addr().unwrap().to_string();
     drop(listener);
     let far = serve(&target).await;
-    let with_token = client().header("authorization", "Bearer 31d4d96e");
-    assert_eq!(refusal(&with_token, &far.url("/")).await, (502, "the service is down".to_owned()));
+    let mut connection = soon(with_token().connect(far.url("/"))).await.unwrap();
+    assert!(soon(connection.recv()).await.is_err());
+    let closed = connection.closed().unwrap();
+    assert_eq!((closed.code(), closed.reason()), (CloseCode::BAD_GATEWAY, "the service is down"));
     let near = listen(&far, "31d4d96e").await;
     assert!(is_over(&mut call(&near).await).await);
 }
@@ -76,9 +89,40 @@ async fn a_caller_sees_that_the_service_is_down() {
 #[tokio::test]
 async fn a_wrong_token_gets_nowhere() {
     let far = serve(&service().await).await;
+    for wrong in ["", "Bearer", "Bearer 31d4d96", "Bearer 31d4d96e0", "31d4d96e"] {
+        let client = client().header("authorization", wrong);
+        assert_eq!(refusal(&client, &far.url("/")).await.0, 401, "{wrong}");
+    }
     assert_eq!(refusal(&client(), &far.url("/")).await.0, 401);
     let near = listen(&far, "31d4d96f").await;
     assert!(is_over(&mut call(&near).await).await);
+}
+
+/// Even one that has the token, since it could connect to any service in the network of its visitor.
+#[tokio::test]
+async fn a_page_of_another_site_reaches_no_service() {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap().into_std().unwrap();
+    let far = serve(&service.local_addr().unwrap().to_string()).await;
+    let page = with_token().origin("https://evil.example");
+    assert_eq!(refusal(&page, &far.url("/")).await.0, 403);
+    // The listener does not block.
+    assert_eq!(service.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+/// It must not be taken for no token, with which everybody gets in.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_token_that_cannot_be_one_is_an_error() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    for (token, reason) in [(&b"\xff31d4d96e"[..], "not UTF-8"), (b"", "empty")] {
+        let token = ("TUNNEL_TOKEN", OsStr::from_bytes(token));
+        let arguments = ["serve", "127.0.0.1:0", "127.0.0.1:22"];
+        let output = run_with(example!("tunnel"), &arguments, token).await;
+        assert!(!output.status.success());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(reason) && !error.contains("31d4d96e"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-use serde_json::Value;
 use towline::Message;
+
+use crate::connect::canonical::canonical;
 
 /// What the server is expected to say, and how much of it was different.
 #[derive(Debug)]
@@ -70,10 +71,7 @@ fn is_same(one: &Message, other: &Message) -> bool {
     if one == other {
         return true;
     }
-    let json = |message: &Message| {
-        message.as_text().and_then(|text| serde_json::from_str::<Value>(text).ok())
-    };
-    // `preserve_order` keeps the order of members, and `Value` does not compare it.
+    let json = |message: &Message| message.as_text().and_then(canonical);
     json(one).is_some_and(|one| json(other) == Some(one))
 }
 
@@ -94,6 +92,14 @@ mod tests {
         let surplus = Difference { number: 4, expected: None };
         assert_eq!(comparison.check(&"d".into()), Some(surplus));
         assert!(comparison.result().unwrap_err().starts_with("2 of 4 messages differ ("));
+    }
+
+    #[test]
+    fn long_numbers_are_not_rounded() {
+        let expected = "[123456789012345678901234567890]";
+        let comparison = Comparison::with(vec![expected.into(), expected.into()]);
+        assert_eq!(comparison.check(&"[ 123456789012345678901234567890 ]".into()), None);
+        assert!(comparison.check(&"[123456789012345678901234567891]".into()).is_some());
     }
 
     #[test]

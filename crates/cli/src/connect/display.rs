@@ -42,7 +42,8 @@ pub(crate) struct Display {
     #[arg(long, value_name = "DIR", conflicts_with = "binary")]
     pub(crate) save: Option<PathBuf>,
 
-    /// Show credentials and cookies in the headers of --verbose
+    /// Show credentials and cookies in the headers of --verbose and --json, tokens in the place of
+    /// subprotocols, and the values in the URL's query
     #[arg(long)]
     pub(crate) show_secrets: bool,
 }

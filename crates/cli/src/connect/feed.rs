@@ -1,6 +1,7 @@
 //! Sends the input, as fast as the server takes it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use towline::{CloseFrame, Message, Sender};
@@ -32,6 +33,8 @@ pub(crate) struct Feed {
     pub(crate) sender: Sender,
     pub(crate) output: Output,
     pub(crate) pings: Arc<Pings>,
+    /// How many messages of the input the connection has taken.
+    pub(crate) taken: Arc<AtomicUsize>,
 }
 
 /// The result of a line typed at the prompt.
@@ -80,6 +83,7 @@ impl Feed {
             }
             // Without an await in between, since the message would be sent twice.
             queue.done();
+            self.taken.fetch_add(1, Ordering::Relaxed);
             self.record(&message).await;
             if let Some(note) = note {
                 self.note(&note).await;

@@ -5,15 +5,7 @@ use std::fmt::Write as _;
 use http::{HeaderMap, Version};
 use towline::Connection;
 
-/// Stands for a value that is not shown.
-pub(crate) const HIDDEN: &str = "(hidden: --show-secrets shows it)";
-
-/// Whether a header has credentials, by its name.
-pub(crate) fn is_secret(name: &str) -> bool {
-    ["authorization", "proxy-authorization", "cookie", "set-cookie"]
-        .iter()
-        .any(|secret| name.eq_ignore_ascii_case(secret))
-}
+use crate::connect::secrets;
 
 /// The request and the response, with their headers. Empty for a connection without a handshake.
 pub(crate) fn text(connection: &Connection, shows_secrets: bool) -> String {
@@ -21,6 +13,7 @@ pub(crate) fn text(connection: &Connection, shows_secrets: bool) -> String {
     if let Some(request) = connection.request() {
         let version = name(request.version());
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let target = if shows_secrets { target.into() } else { secrets::url(target) };
         let _ = write!(text, "request: {} {target} {version}", request.method());
         headers(&mut text, request.headers(), shows_secrets);
         text.push('\n');
@@ -35,10 +28,7 @@ pub(crate) fn text(connection: &Connection, shows_secrets: bool) -> String {
 
 fn headers(text: &mut String, headers: &HeaderMap, shows_secrets: bool) {
     for (name, value) in headers {
-        let value = match is_secret(name.as_str()) && !shows_secrets {
-            true => HIDDEN.into(),
-            false => String::from_utf8_lossy(value.as_bytes()),
-        };
+        let value = secrets::shown(name.as_str(), value, shows_secrets);
         let _ = write!(text, "\n  {name}: {value}");
     }
 }
@@ -69,6 +59,6 @@ mod tests {
         assert!(shown(true).contains("\n  authorization: Bearer s3cret"));
         let hidden = shown(false);
         assert!(hidden.contains("\n  host: a") && !hidden.contains("s3cret"), "{hidden}");
-        assert_eq!(hidden.matches(HIDDEN).count(), 2);
+        assert_eq!(hidden.matches("(hidden").count(), 2);
     }
 }

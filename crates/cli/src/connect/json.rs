@@ -32,7 +32,7 @@ impl Layout {
             return None;
         }
         serde_json::from_str::<&RawValue>(text).ok()?;
-        Some(self.write(Lexer { rest: text }))
+        Some(self.write(Lexer::new(text)))
     }
 
     fn write(self, mut tokens: Lexer<'_>) -> String {
@@ -119,7 +119,7 @@ fn line(out: &mut String, depth: usize) -> usize {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token<'t> {
+pub(crate) enum Token<'t> {
     Open(&'t str),
     Close(&'t str),
     Comma,
@@ -132,11 +132,15 @@ enum Token<'t> {
 
 /// Takes valid JSON apart.
 #[derive(Debug, Clone)]
-struct Lexer<'t> {
+pub(crate) struct Lexer<'t> {
     rest: &'t str,
 }
 
 impl<'t> Lexer<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self { rest: text }
+    }
+
     /// Whether the bracket that was opened last closes within this width, with a comma behind it.
     fn closes_within(&self, width: usize, layout: Layout) -> bool {
         let mut open = 1_usize;

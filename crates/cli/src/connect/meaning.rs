@@ -2,10 +2,12 @@
 
 use towline::{CloseCode, Closed, Initiator};
 
+use crate::exit::in_options;
+
 /// How a connection ended, for people: which end closed, the code, and its meaning.
 pub(crate) fn explain(closed: &Closed) -> String {
     if !closed.is_clean() {
-        return format!("connection ended: {}", closed.cause());
+        return in_options(format!("connection ended: {}", closed.cause()));
     }
     let who = match closed.initiator() {
         Initiator::Local => "closed",

@@ -4,6 +4,8 @@ mod screen;
 
 mod json;
 
+mod canonical;
+
 mod fold;
 
 mod binary;
@@ -15,6 +17,8 @@ mod kept;
 pub(crate) mod clock;
 
 mod printer;
+
+mod secrets;
 
 mod recording;
 
@@ -39,6 +43,8 @@ mod replay;
 mod wait;
 
 mod display;
+
+mod background;
 
 mod tape;
 

@@ -9,6 +9,7 @@ use clap::Args;
 use http::{HeaderName, HeaderValue};
 use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive};
 
+use crate::connect::background::is_in_background;
 use crate::connect::display::Display;
 use crate::connect::tape::Tape;
 use crate::connect::wait::Wait;
@@ -22,6 +23,8 @@ const DETAILS: &str = "\
 On a terminal it is interactive: each line is sent as a text message, and received messages appear
 above the prompt, JSON in colours. /help lists the commands, such as /ping, /close 4001 bye,
 /binary FILE and /show.
+
+In the background of a shell (towline connect … &) it only prints messages, until it is ended.
 
 Otherwise it is a filter: each line of the input is sent as a text message, and each received message
 becomes a line of the output. At the end of the input it closes the connection, and prints messages
@@ -229,13 +232,17 @@ impl Options {
             || !self.message.is_empty()
             || self.only_waits()
             || self.tape.replay.is_some();
-        !is_script && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+        !is_script
+            && std::io::stdin().is_terminal()
+            && std::io::stdout().is_terminal()
+            && !is_in_background()
     }
 
-    /// Whether to read the input. Waiting for messages at a terminal needs no input.
+    /// Whether to read the input. Waiting for messages at a terminal needs no input, and a program in the
+    /// background that reads from its terminal is stopped.
     pub(crate) fn reads_input(&self) -> bool {
         let waits_at_terminal = self.only_waits() && std::io::stdin().is_terminal();
-        self.message.is_empty() && !waits_at_terminal
+        self.message.is_empty() && !waits_at_terminal && !is_in_background()
     }
 
     /// Whether an option says what to wait for.
@@ -264,7 +271,9 @@ impl Options {
             return Wait { silence, ..wait(Switch::On(recorded), None) };
         }
         // A subscriber that publishes nothing is there to receive.
-        let only_receives = !self.subscribe.is_empty() && self.publish.is_none();
+        let subscribes = !self.subscribe.is_empty() && self.publish.is_none();
+        // So is a program in the background, unless it has something to send.
+        let only_receives = subscribes || self.message.is_empty() && is_in_background();
         match only_receives || silence.is_some() {
             true => wait(Switch::Off, None),
             false => wait(Switch::On(0), None),

@@ -30,9 +30,12 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads and creates files, before anything is sent.
     pub(crate) fn new(options: &Options) -> Result<Self, Failure> {
+        let (record, replay) = (options.tape.record.as_deref(), options.tape.replay.as_deref());
+        let read = [("--replay", replay), ("--init", options.init.as_deref())];
+        // Its file is emptied only later, with the first line of the recording.
+        let recorder = record.map(|path| Recorder::create(path, &read)).transpose()?;
         let first = options.init.as_deref().map(prelude::open).transpose()?.unwrap_or_default();
-        // Before the recorder overwrites it.
-        let replay = options.tape.replay.as_deref().map(Recording::open).transpose()?;
+        let replay = replay.map(Recording::open).transpose()?;
         let comparison = replay.as_ref().filter(|_| options.tape.compare);
         let saving = options.display.save.as_deref().map(|directory| {
             Saving::to(directory).map_err(|error| {
@@ -45,7 +48,7 @@ impl Plan {
             comparison: comparison.map(|replay| Comparison::with(replay.received.clone()).into()),
             replay,
             saving: saving.transpose()?,
-            recorder: options.tape.record.as_deref().map(Recorder::create).transpose()?,
+            recorder,
             times: options.display.time.map(Times::from_now),
         })
     }

@@ -6,6 +6,8 @@ use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::say;
+
 /// How many writes can be queued before printing waits.
 const WAITING: usize = 64;
 
@@ -85,11 +87,11 @@ impl Stdout {
 
 impl Paper for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.0.write_all(bytes)
+        say::written(self.0.write_all(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        say::written(self.0.flush())
     }
 }
 

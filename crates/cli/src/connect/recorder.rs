@@ -1,6 +1,6 @@
 //! `--record`: writes what happens on the connection to a file.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -25,14 +25,24 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Starts a recording in this file. What was in it is overwritten.
-    pub(crate) fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(|error| {
+    /// Starts a recording in this file. What was in it is overwritten once there is something to record.
+    /// The file can't be one of those that are read, each with its option.
+    pub(crate) fn create(path: &Path, read: &[(&str, Option<&Path>)]) -> Result<Self, Failure> {
+        for (option, other) in read {
+            if other.is_some_and(|other| is_same(path, other)) {
+                let file = path.display();
+                let message = format!("--record {file} would overwrite the file of {option}");
+                return Err(Failure::new(Exit::Usage, message));
+            }
+        }
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| {
             let message = format!("--record: can't write {}: {error}", path.display());
             Failure::new(Exit::Usage, message)
         })?;
         let trouble = Arc::default();
-        let tape = Tape { file: BufWriter::new(file), trouble: Arc::clone(&trouble) };
+        let is_old = file.metadata().is_ok_and(|file| file.is_file() && file.len() > 0);
+        let tape = Tape { file: BufWriter::new(file), is_old, trouble: Arc::clone(&trouble) };
         Ok(Self { printer: Printer::new(tape), start: Arc::default(), trouble })
     }
 
@@ -95,6 +105,8 @@ impl Recorder {
 /// A file that remembers why writing to it failed.
 struct Tape {
     file: BufWriter<File>,
+    /// Whether there is something of before in it.
+    is_old: bool,
     trouble: Arc<OnceLock<String>>,
 }
 
@@ -109,6 +121,11 @@ impl Tape {
 
 impl Paper for Tape {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.is_old {
+            let emptied = self.file.get_ref().set_len(0);
+            self.told(emptied)?;
+            self.is_old = false;
+        }
         let written = self.file.write_all(bytes);
         self.told(written)
     }
@@ -117,4 +134,18 @@ impl Paper for Tape {
         let flushed = self.file.flush();
         self.told(flushed)
     }
+}
+
+/// Whether both are the same file, by whatever names.
+#[cfg(unix)]
+fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let id = |path: &Path| fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    id(one).is_some_and(|one| id(other) == Some(one))
+}
+
+/// Whether both are the same file, by names that differ only in the way to it.
+#[cfg(not(unix))]
+fn is_same(one: &Path, other: &Path) -> bool {
+    fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
 }

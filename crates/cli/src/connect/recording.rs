@@ -9,8 +9,12 @@ use serde_json::{Map, Value, json};
 use towline::{Closed, Connection, Initiator, Message};
 
 use crate::connect::binary::{base64, from_base64};
+use crate::connect::secrets;
 use crate::exit::{Exit, Failure};
 use crate::network::read;
+
+/// The longest payload of a ping or pong (RFC 6455, section 5.5).
+const MAX_CONTROL: usize = 125;
 
 /// An end of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +61,10 @@ pub(crate) fn line(at: Duration, from: End, happened: &Happened) -> String {
 pub(crate) fn opened(at: Duration, started: &str, connection: &Connection) -> String {
     let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
     let mut members = members(at, "open");
-    members.insert("url".to_owned(), json!(connection.url().map(ToString::to_string)));
-    members.insert("protocol".to_owned(), json!(connection.protocol()));
+    // Recordings are kept, and given to others.
+    let url = connection.url().map(|url| secrets::url(&url.to_string()));
+    members.insert("url".to_owned(), json!(url));
+    members.insert("protocol".to_owned(), json!(connection.protocol().map(secrets::protocol)));
     members.insert("extensions".to_owned(), json!(extensions));
     members.insert("started".to_owned(), json!(started));
     finished(members)
@@ -141,6 +147,10 @@ impl Recording {
             (None, Some(base64)) => from_base64(base64)?.into(),
             _ => return Err("it has not one of the members \"text\" and \"base64\"".to_owned()),
         };
+        if matches!(kind, "ping" | "pong") && payload.len() > MAX_CONTROL {
+            let length = payload.len();
+            return Err(format!("a {kind} of {length} bytes: the limit is {MAX_CONTROL}"));
+        }
         let happened = match kind {
             "text" => Happened::Message(Message::text(
                 String::from_utf8(payload.into()).map_err(|_| "the text is not UTF-8")?,
@@ -216,6 +226,13 @@ mod tests {
             let why = Recording::parse(&format!("{fine}\n\n{wrong}\n")).unwrap_err();
             assert!(why.starts_with("line 3: ") && why.contains(word), "{why}");
         }
+        let ping = |length| {
+            let text = "p".repeat(length);
+            format!(r#"{{"at":0,"kind":"ping","from":"client","text":"{text}"}}"#)
+        };
+        assert!(Recording::parse(&ping(125)).is_ok());
+        let why = Recording::parse(&ping(126)).unwrap_err();
+        assert_eq!(why, "line 1: a ping of 126 bytes: the limit is 125");
         assert_eq!(Recording::parse("").unwrap(), Recording::default());
     }
 }

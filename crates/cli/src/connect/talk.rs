@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -74,10 +75,12 @@ impl<'a> Talk<'a> {
     /// Runs until the connection has ended. Returns how it ended, and the exit code. Messages that
     /// were not sent go back to the input.
     pub(crate) async fn run(mut self, inputs: Inputs) -> (Closed, Result<Exit, Failure>) {
+        let taken = Arc::new(AtomicUsize::new(0));
         let feed = Feed {
             sender: self.connection.sender(),
             output: self.output.clone(),
             pings: self.pings.clone(),
+            taken: taken.clone(),
         };
         let mut feeding = tokio::spawn(feed.run(inputs.clone()));
         self.converse(&mut feeding).await;
@@ -86,8 +89,9 @@ impl<'a> Talk<'a> {
         // Free once the aborted task is gone.
         let mut queue = inputs.lock().await;
         let mut unsent = self.connection.take_unsent();
-        // Every connection begins with these.
-        unsent.retain(|message| !self.output.topical.first().contains(message));
+        // Every connection begins with its own messages, which are before those of the input.
+        let own = unsent.len().saturating_sub(taken.load(Ordering::Relaxed));
+        unsent.drain(..own);
         queue.put_back(unsent);
         let outcome = self.outcome(&closed, queue.is_sending());
         (closed, outcome)
@@ -163,8 +167,11 @@ impl<'a> Talk<'a> {
             Event::Pong(payload) => view.pong(&payload, self.pings.answered(&payload)),
             _ => return Ok(()),
         };
-        if let Some(Why::OutputGone) = self.why {
-            return Ok(());
+        match self.why {
+            Some(Why::OutputGone) => return Ok(()),
+            // The user waits for the end, which a flood of messages would delay.
+            Some(Why::Interrupted) if matches!(view, View::Prompt(_)) => return Ok(()),
+            _ => {}
         }
         self.output.show(shown).await
     }
@@ -181,6 +188,7 @@ impl<'a> Talk<'a> {
     /// Saves a binary message to a file.
     async fn save(&mut self, message: Message, number: u64) -> Shown {
         self.wait.received += 1;
+        let count = self.wait.received;
         let view = self.output.view;
         let Some(saving) = self.output.saving.clone() else {
             return view.message(&message, number);
@@ -192,7 +200,7 @@ impl<'a> Talk<'a> {
         match saved.await.unwrap_or_else(|error| Err(error.into())) {
             Ok(path) => view.saved(message.as_bytes(), &path, number),
             Err(error) => {
-                let why = format!("--save: can't write message {number}: {error}");
+                let why = format!("--save: can't write message {count}: {error}");
                 self.close(Why::Failed(why), &CloseFrame::EMPTY);
                 view.message(&message, number)
             }

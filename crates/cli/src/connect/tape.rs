@@ -11,7 +11,7 @@ use crate::connect::replay::Speed;
 #[command(next_help_heading = "Recordings")]
 pub(crate) struct Tape {
     /// Record both sides of the conversation in this file, as lines of JSON. What was in it is
-    /// overwritten
+    /// overwritten once a connection is open
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
 

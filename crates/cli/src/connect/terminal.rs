@@ -42,6 +42,9 @@ const BRACKETED_PASTE: [&str; 2] = ["\u{1b}[?2004h", "\u{1b}[?2004l"];
 /// Rings if the server takes no more for now; the line stays.
 const BELL: &str = "\u{7}";
 
+/// Stands in place of the prompt once nothing can be sent any more.
+const CLOSING: &str = "closing; press Ctrl-C again to end at once ";
+
 /// A terminal with a prompt.
 pub(crate) struct Terminal {
     end: Arc<AtomicBool>,
@@ -187,6 +190,10 @@ impl Editor {
     }
 
     fn press(&mut self, key: Key) -> io::Result<()> {
+        // Nothing is sent any more, so nothing can be typed.
+        if self.interrupts.is_asked() && !matches!(key, Key::Interrupt | Key::Suspend) {
+            return Ok(());
+        }
         if let Some(search) = self.search.take() {
             let found = self.search(search, &key)?;
             let label = self.search.as_ref().map(|search| format!("search {:?}: ", search.text));
@@ -234,7 +241,13 @@ impl Editor {
             }
             // The input has ended, so the connection is closing already.
             Key::Interrupt if self.input.is_none() => self.interrupts.insist(),
-            Key::Interrupt => self.interrupts.ask(),
+            Key::Interrupt if self.interrupts.is_asked() => self.interrupts.ask(),
+            Key::Interrupt => {
+                self.interrupts.ask();
+                // A server that sends much may take long to answer.
+                self.line.take();
+                self.prompt.set_label(Some(CLOSING.to_owned()));
+            }
             Key::Suspend if IS_POSSIBLE => self.suspend()?,
             Key::Suspend => {}
             Key::Enter => return self.enter(),

@@ -12,11 +12,11 @@ use towline::{Closed, Connection, Initiator, Message, TlsInfo};
 use crate::connect::binary::{Form, base64, glimpse, hex_dump};
 use crate::connect::clock::Times;
 use crate::connect::comparison::Difference;
-use crate::connect::handshake::{self, HIDDEN, is_secret};
+use crate::connect::handshake;
 use crate::connect::look::{Look, Shape};
 use crate::connect::meaning::{explain, meaning};
 use crate::connect::screen::{Ink, width};
-use crate::connect::secured;
+use crate::connect::{secrets, secured};
 use crate::exit::Failure;
 use crate::say::{is_obeyed, on_one_line};
 use crate::topics::{self, Said, readable};
@@ -51,20 +51,24 @@ pub(crate) enum Shown {
 }
 
 impl View {
-    /// The connection is open. Only with `shows_secrets`, JSON has credentials of the request.
+    /// The connection is open. Credentials are shown only with `shows_secrets`.
     pub(crate) fn opened(self, connection: &Connection, shows_secrets: bool) -> Shown {
         let protocol = connection.protocol();
+        let protocol = if shows_secrets { protocol } else { protocol.map(secrets::protocol) };
         let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
         // The URL after redirects, without the password.
         let url = connection.url().map(ToString::to_string).unwrap_or_default();
+        let url = if shows_secrets { url } else { secrets::url(&url) };
         if self == Self::Json {
-            let headers = connection.response().map(|response| headers(response.headers()));
-            let asked = connection.request().map(|request| asked(request, shows_secrets));
+            let answered =
+                connection.response().map(|response| headers(response.headers(), shows_secrets));
+            let asked =
+                connection.request().map(|request| headers(request.headers(), shows_secrets));
             let address = connection.peer_addr().map(|address| address.to_string());
             return line(&json!({
                 "event": "open", "url": url, "address": address, "proxy": connection.proxy(),
                 "protocol": protocol, "extensions": extensions, "request_headers": asked,
-                "headers": headers, "tls": connection.tls().map(secured::json),
+                "headers": answered, "tls": connection.tls().map(secured::json),
             }));
         }
         let is_prompt = matches!(self, Self::Prompt(_));
@@ -317,24 +321,13 @@ fn line(event: &dyn Display) -> Shown {
     Shown::Always(line.into_bytes())
 }
 
-/// The headers of the request.
-fn asked(request: &http::Request<()>, shows_secrets: bool) -> Map<String, Value> {
-    let mut asked = headers(request.headers());
-    for (name, value) in &mut asked {
-        if !shows_secrets && is_secret(name) {
-            *value = json!(HIDDEN);
-        }
-    }
-    asked
-}
-
 /// Several headers with one name become a list.
-fn headers(headers: &HeaderMap) -> Map<String, Value> {
+fn headers(headers: &HeaderMap, shows_secrets: bool) -> Map<String, Value> {
     let mut map = Map::new();
     for name in headers.keys() {
         let values = headers.get_all(name).into_iter();
         let values: Vec<_> =
-            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+            values.map(|value| secrets::shown(name.as_str(), value, shows_secrets)).collect();
         let value = if let [value] = &values[..] { json!(value) } else { json!(values) };
         map.insert(name.to_string(), value);
     }

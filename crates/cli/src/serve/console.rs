@@ -1,11 +1,12 @@
 //! The console: the embedded files of its pages, their data, and the responses for them.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_NONE_MATCH, LOCATION, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -13,7 +14,9 @@ use http_body_util::Full;
 use crate::serve::board::Board;
 use crate::serve::files::{Body, Files};
 use crate::serve::handling::Access;
+use crate::serve::hosts::{self, Hosts};
 use crate::serve::live::{Live, Order};
+use crate::serve::pages::{self, for_method, is_known, is_read};
 use crate::serve::percent::parameter;
 use crate::serve::visitor::{is_from_console, is_local};
 
@@ -26,7 +29,6 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
-const TEXT: &str = "text/plain; charset=utf-8";
 
 macro_rules! assets {
     ($($path:literal, $kind:ident, $file:literal;)*) => {
@@ -79,15 +81,24 @@ pub(crate) struct Console {
     pub(crate) board: Board,
     pub(crate) live: Live,
     pub(crate) access: Access,
+    pub(crate) hosts: Arc<Hosts>,
     pub(crate) files: Option<Files>,
 }
 
 impl Console {
     /// Answers a request that is not a handshake.
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
+        let response = self.page(request).await;
+        for_method(request.method(), response, || Body::Left(Full::default()))
+    }
+
+    async fn page<B>(&self, request: &Request<B>) -> Response<Body> {
         let path = request.uri().path();
         let is_own = path == "/console" || path.starts_with("/console/");
         match &self.files {
+            Some(_) if !is_own && !self.is_known_host(request) => {
+                return self.unknown_host(request).map(Body::Left);
+            }
             Some(files) if !is_own => match files.answer(request).await {
                 Some(response) => return response,
                 None => return self.not_found(),
@@ -95,24 +106,33 @@ impl Console {
             _ => {}
         }
         let response = match request.uri().path() {
-            LIVE if *request.method() == Method::GET => self.list(request).await,
+            LIVE if is_read(request) => self.list(request).await,
             _ => self.own(request),
         };
         response.map(Body::Left)
     }
 
     fn own<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        let is_get = *request.method() == Method::GET;
         match request.uri().path() {
-            BOARD if is_get => json(self.board.json()),
+            BOARD if is_read(request) => json(self.board.json()),
             CLOSE => self.close(request),
-            "/" if is_get && self.board.mode() == "chat" => redirect("console/chat"),
+            "/" if is_read(request) && self.board.mode() == "chat" => redirect("console/chat"),
+            BOARD | LIVE => secured(pages::only_read()),
             "/console/" => redirect("../console"),
             path => match ASSETS.iter().find(|asset| asset.path == path) {
                 Some(asset) => show(asset, request),
                 None => plain(StatusCode::NOT_FOUND, self.directions()),
             },
         }
+    }
+
+    /// Whether the host of the request can't be that of another site.
+    fn is_known_host<B>(&self, request: &Request<B>) -> bool {
+        hosts::asked(request).is_some_and(|host| self.hosts.knows(host))
+    }
+
+    fn unknown_host<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+        plain(StatusCode::FORBIDDEN, hosts::refusal(hosts::asked(request)) + "\n")
     }
 
     fn not_found(&self) -> Response<Body> {
@@ -131,6 +151,7 @@ impl Console {
     /// The connections now.
     async fn list<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let is_allowed = match self.access {
+            Access::Any if !self.is_known_host(request) => return self.unknown_host(request),
             Access::Any => true,
             Access::Local => is_local(request),
             Access::Off => false,
@@ -162,7 +183,7 @@ impl Console {
 
     fn close<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         if *request.method() != Method::POST {
-            return not_allowed("POST");
+            return secured(pages::only_post());
         }
         let is_allowed = self.access != Access::Off && is_local(request);
         if !is_allowed || !is_from_console(request.headers()) {
@@ -180,18 +201,14 @@ impl Console {
 }
 
 fn show<B>(asset: &Asset, request: &Request<B>) -> Response<Full<Bytes>> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return not_allowed("GET, HEAD");
+    if !is_read(request) {
+        return secured(pages::only_read());
     }
     let tag = asset.tag();
-    let mut response = if is_known(request.headers(), &tag) {
-        Response::new(Full::default())
-    } else {
-        // hyper omits the body of a response to HEAD and keeps its length.
-        Response::new(Full::from(asset.bytes))
-    };
-    if is_known(request.headers(), &tag) {
+    let mut response = Response::new(Full::from(asset.bytes));
+    if is_known(request.headers(), &tag) == Some(true) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Full::default();
     }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
@@ -220,16 +237,6 @@ fn redirect(location: &'static str) -> Response<Full<Bytes>> {
     response
 }
 
-fn not_allowed(methods: &'static str) -> Response<Full<Bytes>> {
-    let text = match methods {
-        "POST" => "Only POST is allowed here.\n",
-        _ => "Only GET and HEAD are allowed here.\n",
-    };
-    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, text);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    response
-}
-
 impl Asset {
     fn tag(&self) -> String {
         let mut hasher = DefaultHasher::new();
@@ -238,19 +245,12 @@ impl Asset {
     }
 }
 
-/// Whether the browser has this version already.
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let lines = headers.get_all(IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
-    let mut tags = lines.flat_map(|line| line.split(','));
-    tags.any(|known| known.trim().trim_start_matches("W/") == tag || known.trim() == "*")
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    secured(pages::plain(status, text))
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(text));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
-    secure(headers);
+fn secured(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    secure(response.headers_mut());
     response
 }
 

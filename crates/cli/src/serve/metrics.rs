@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::service::service_fn;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -20,6 +20,7 @@ use towline_metrics::{Observer, TopicsObserver};
 use crate::exit::{Exit, Failure};
 use crate::say;
 use crate::serve::listening;
+use crate::serve::pages::{for_method, is_read, only_read, plain};
 
 /// The address without a value: the port that OpenTelemetry's exporters for Prometheus have.
 pub(crate) const ADDRESS: &str = "127.0.0.1:9464";
@@ -93,9 +94,13 @@ impl Metrics {
         let metrics = Self { prometheus, observers: Arc::default(), topics: Arc::default() };
         let page = {
             let metrics = metrics.clone();
-            move |request| {
+            move |request: Request<hyper::body::Incoming>| {
                 let metrics = metrics.clone();
-                async move { Ok::<_, Infallible>(metrics.answer(&request)) }
+                async move {
+                    let response = metrics.answer(&request);
+                    let response = for_method(request.method(), response, Full::default);
+                    Ok::<_, Infallible>(response)
+                }
             }
         };
         let http = HttpServer::new(service_fn(page));
@@ -141,20 +146,12 @@ impl Metrics {
         if request.uri().path() != "/metrics" {
             return plain(StatusCode::NOT_FOUND, "Not found. The metrics are at /metrics.\n");
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response =
-                plain(StatusCode::METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed here.\n");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+        if !is_read(request) {
+            return only_read();
         }
         self.collect();
-        plain(StatusCode::OK, self.prometheus.render())
+        let mut response = plain(StatusCode::OK, self.prometheus.render());
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
+        response
     }
-}
-
-fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(text.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
-    response
 }

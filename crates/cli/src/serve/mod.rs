@@ -1,6 +1,8 @@
 //! `towline serve`: a server that echoes, or does something else with messages, with a console for the
 //! browser.
 
+mod pages;
+
 mod tls;
 
 mod listening;
@@ -18,6 +20,8 @@ mod backend;
 mod orders;
 
 mod handling;
+
+mod hosts;
 
 mod options;
 
@@ -95,11 +99,13 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let handling = &options.handling;
     let files = handling.files.as_deref().map(Files::of).transpose()?;
     let live = Live::new(handling.console != Access::Off);
-    let service = Service::new(handling, &options.protocol, options.verbose, live.clone()).await?;
+    let hosts = Arc::new(options.hosts());
+    let (protocols, verbose) = (&options.protocol, options.verbose);
+    let service = Service::new(handling, protocols, hosts.clone(), verbose, live.clone()).await?;
     let _abandon = Abandon(service.clone());
     let builder = service.install(builder);
-    let console =
-        Console { board: Board::new(service.clone()), live, access: handling.console, files };
+    let board = Board::new(service.clone());
+    let console = Console { board, live, access: handling.console, hosts, files };
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.
@@ -148,12 +154,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         ended.closed += closed;
         ended.unclean += unclean;
     }
-    let closed = count(ended.closed, "connection");
-    let silent = match ended.unclean {
-        0 => String::new(),
-        unclean => format!(", {unclean} of them not cleanly"),
-    };
-    say::out(format_args!("shut down: {closed} closed{silent}; {}", service.summary()));
+    say::out(format_args!("shut down: {}; {}", ended.in_words(), service.summary()));
     Ok(Exit::Success)
 }
 
@@ -207,6 +208,17 @@ struct Ended {
     closed: u64,
     /// How many of them were not closed cleanly.
     unclean: u64,
+}
+
+impl Ended {
+    fn in_words(&self) -> String {
+        // A connection that was lost just before the shutdown is not among those that it closed.
+        let closed = count(self.closed.max(self.unclean), "connection");
+        match self.unclean {
+            0 => format!("{closed} closed"),
+            unclean => format!("{closed} closed, {unclean} of them not cleanly"),
+        }
+    }
 }
 
 impl Worker {
@@ -338,6 +350,14 @@ async fn report_rejections(mut events: Events) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_are_unclean_than_closed() {
+        let words = |closed, unclean| Ended { closed, unclean }.in_words();
+        assert_eq!(words(2, 0), "2 connections closed");
+        assert_eq!(words(2, 1), "2 connections closed, 1 of them not cleanly");
+        assert_eq!(words(0, 1), "1 connection closed, 1 of them not cleanly");
+    }
 
     #[test]
     fn the_address_to_open_is_never_the_unspecified_one() {

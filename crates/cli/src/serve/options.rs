@@ -13,6 +13,7 @@ use crate::exit::{self, Exit, Failure, SERVE_CODES};
 use crate::quantity::{Switch, duration, duration_or_off, size};
 use crate::serve::handling::Handling;
 use crate::serve::help::DETAILS;
+use crate::serve::hosts::{self, Hosts};
 use crate::serve::metrics::ADDRESS as METRICS_ADDRESS;
 use crate::serve::tls::TlsOptions;
 
@@ -37,6 +38,13 @@ pub(crate) struct Options {
     /// Repeat it for more [default: pages from the server's own host and port]
     #[arg(long, value_name = "ORIGIN|any", value_parser = origin)]
     origin: Vec<String>,
+
+    /// Browsers may ask for this server by this name, such as app.example or *.app.example, or by any.
+    /// A name of another site can be made to lead here, so files, the list of connections, and pages
+    /// with --exec or --proxy need it. Repeat it for more [default: addresses, localhost, and the names
+    /// in --listen and --origin]
+    #[arg(long, value_name = "NAME|any", value_parser = hosts::read)]
+    host: Vec<String>,
 
     /// Speak this subprotocol if a client offers it, or any: the first one offered. Repeat it for
     /// more, most preferred first [default: none]
@@ -224,6 +232,11 @@ impl Options {
             )),
             list => OriginPolicy::list(list).map_err(usage),
         }
+    }
+
+    /// The names by which browsers may ask for this server.
+    pub(crate) fn hosts(&self) -> Hosts {
+        Hosts::new(&self.host, &self.origin, &self.listen)
     }
 
     fn trusted_proxies(&self) -> Result<TrustedProxies, Failure> {
@@ -448,6 +461,7 @@ mod tests {
             ("--listen", "::1:9001"),
             ("--metrics", "9464"),
             ("--origin", "app.example/path"),
+            ("--host", "app.example:80"),
             ("--protocol", "two words"),
             ("--trust-proxy", "10.1.0.0/8"),
             ("--max-control-rate", "0"),

@@ -1,10 +1,10 @@
 //! Who asks for the list of connections: a browser on this machine, or anybody.
 
-use std::net::IpAddr;
-
-use http::header::{FORWARDED, HOST, HeaderName, VIA};
+use http::header::{FORWARDED, HeaderName, VIA};
 use http::{HeaderMap, Request};
 use towline_hyper::PeerAddr;
+
+use crate::serve::hosts::{asked, is_this_machine};
 
 /// Headers that proxies add. Behind one, the other end of the transport is not the client.
 const FORWARDING: [HeaderName; 6] = [
@@ -27,7 +27,7 @@ pub(crate) fn is_local<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
     peer.is_some_and(|peer| peer.0.ip().to_canonical().is_loopback())
         && !FORWARDING.iter().any(|name| headers.contains_key(name))
-        && host(request).is_some_and(is_this_machine)
+        && asked(request).is_some_and(is_this_machine)
 }
 
 /// Whether a request comes from the console, and not from a page of another origin.
@@ -35,36 +35,10 @@ pub(crate) fn is_from_console(headers: &HeaderMap) -> bool {
     headers.contains_key(OWN)
 }
 
-/// The host that is asked, with its port. HTTP/2 has it in the URI.
-fn host<B>(request: &Request<B>) -> Option<&str> {
-    if let Some(authority) = request.uri().authority() {
-        return Some(authority.as_str());
-    }
-    let mut hosts = request.headers().get_all(HOST).into_iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        _ => None,
-    }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let without_port = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = without_port.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
-    match name.unwrap_or(without_port).parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => {
-            let name = without_port.to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::HOST;
 
     fn request(peer: &str, host: &str) -> Request<()> {
         let mut request = Request::get("/").header(HOST, host).body(()).unwrap();

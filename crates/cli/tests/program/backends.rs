@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use towline::{Client, CloseCode, Closed, Connection, Message};
 
-use crate::support::{Serve, within};
+use crate::support::{Serve, ask_from_page, within};
 
 async fn backend() -> (TcpListener, Serve) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -238,4 +238,19 @@ async fn a_backend_can_be_a_unix_socket() {
     stream.write_all(&received).await.unwrap();
     assert_eq!(bytes(&mut connection, 4).await, b"ahoy");
     std::fs::remove_file(&path).unwrap();
+}
+
+/// A page can have the name of its site lead to this machine (DNS rebinding).
+#[tokio::test]
+async fn a_page_of_a_rebound_name_reaches_no_backend() {
+    let backend = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    backend.set_nonblocking(true).unwrap();
+    let address = format!("tcp://{}", backend.local_addr().unwrap());
+    let server = Serve::start(&["--proxy", &address]);
+    let (head, body) = ask_from_page(&server, "evil.example:9001");
+    assert!(head.starts_with("http/1.1 403"), "{head}");
+    assert!(String::from_utf8(body).unwrap().contains("(--host)"));
+    assert_eq!(backend.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    let named = Serve::start(&["--host=app.example", "--proxy", &address]);
+    assert!(ask_from_page(&named, "app.example:9001").0.starts_with("http/1.1 101"));
 }

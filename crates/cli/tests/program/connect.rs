@@ -169,10 +169,10 @@ fn what_turns_text_around_is_written_out() {
         })
     };
     let words = ["to \\u{202e}exe.\\u{2066}gpj\\u{200f}"];
-    let ended = Program::connect(&[&closes(), "--verbose"]).end();
+    let ended = Program::connect(&[&closes(), "--verbose"]).end_by_peer();
     assert!(ended.stderr.contains(words[0]) && ended.stderr.is_ascii(), "{ended:?}");
-    Program::connect(&[&closes()]).end().failed(1, &words);
-    let ended = Program::connect(&[&closes(), "--json"]).end();
+    Program::connect(&[&closes()]).end_by_peer().failed(1, &words);
+    let ended = Program::connect(&[&closes(), "--json"]).end_by_peer();
     assert!(ended.text().is_ascii(), "{ended:?}");
     let close = ended.text().lines().find(|line| line.contains(r#""event":"close""#)).unwrap();
     assert!(close.contains(r"to \u202eexe.\u2066gpj\u200f"), "{close}");

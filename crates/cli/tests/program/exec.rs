@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use towline::{Client, CloseCode, Closed, Connection, Message};
 
-use crate::support::{Program, Serve, join, next, until, within};
+use crate::support::{Program, Serve, ask_from_page, join, next, until, within};
 
 /// A server that runs this script for each connection.
 fn start(options: &[&str], script: &str) -> Serve {
@@ -382,6 +382,35 @@ async fn a_foreign_page_starts_no_command() {
     let mut own = join(&server, "/").await;
     assert_eq!(next(&mut own).await, "done");
     assert!(file.exists());
+    std::fs::remove_file(&file).unwrap();
+}
+
+/// A page can have the name of its site lead to this machine (DNS rebinding). It then has the server's
+/// host and port.
+#[tokio::test]
+async fn a_page_of_a_rebound_name_starts_no_command() {
+    let file = std::env::temp_dir().join(format!("towline-rebound-{}", std::process::id()));
+    let script = format!("echo started > '{}'; echo done", file.display());
+    let mut server = start(&["-v"], &script);
+    let (head, body) = ask_from_page(&server, "evil.example:9001");
+    assert!(head.starts_with("http/1.1 403"), "{head}");
+    let why = String::from_utf8(body).unwrap();
+    assert!(why.contains("evil.example,") && why.contains("(--host)"), "{why}");
+    assert!(server.program.error_line().contains("(--host)"));
+    assert!(!file.exists());
+    // Nor does one of a server that says which pages may connect.
+    let listed = start(&["--origin=https://app.example"], &script);
+    assert!(ask_from_page(&listed, "evil.example:9001").0.starts_with("http/1.1 403"));
+    assert!(!file.exists());
+    // Programs have no origin, and pages of known names are the server's own.
+    next(&mut join(&server, "/").await).await;
+    for host in ["localhost:9001", "192.0.2.1"] {
+        let (head, _) = ask_from_page(&server, host);
+        assert!(head.starts_with("http/1.1 101"), "{host}: {head}");
+    }
+    let named = start(&["--host=app.example"], &script);
+    assert!(ask_from_page(&named, "app.example").0.starts_with("http/1.1 101"));
+    assert!(ask_from_page(&named, "evil.example").0.starts_with("http/1.1 403"));
     std::fs::remove_file(&file).unwrap();
 }
 

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
 
-use crate::support::{Program, Serve, ask, header, join, next};
+use crate::support::{Program, Serve, ask, header, join, next, within};
 
 /// A directory of its own, with a neighbour that nobody may see.
 struct Site {
@@ -65,6 +66,8 @@ async fn files_are_served_beside_websockets_and_the_console() {
     let (head, _) = ask(&server, "GET /docs");
     assert!(head.starts_with("http/1.1 301"), "{head}");
     assert_eq!(header(&head, "location"), "./docs/");
+    let (head, _) = ask(&server, "GET /docs?page=2&x");
+    assert_eq!(header(&head, "location"), "./docs/?page=2&x");
     assert_eq!(ask(&server, "GET /docs/").1, b"docs");
 
     let (_, body) = ask(&server, "GET /console");
@@ -131,8 +134,42 @@ fn nothing_else_is_served() {
     }
     let (head, _) = ask(&server, &format!("GET /{}", "a/".repeat(2000)));
     assert!(head.starts_with("http/1.1 404"), "{head}");
-    let (head, _) = ask(&server, "POST /index.html");
-    assert!(head.starts_with("http/1.1 404"), "{head}");
+    for (request, status) in [("POST /index.html", 405), ("DELETE /docs", 405), ("POST /x", 404)] {
+        let (head, _) = ask(&server, request);
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{request}: {head}");
+        assert!(status == 404 || header(&head, "allow") == "get, head");
+    }
+}
+
+/// A page can have the name of its site lead to this machine (DNS rebinding), and could then read files.
+#[test]
+fn a_page_of_a_rebound_name_reads_no_files() {
+    let site = Site::new("rebound");
+    let directory = site.base.join("site");
+    let directory = directory.to_str().unwrap();
+    let status = |server: &Serve, host: &str| {
+        let (head, body) = ask(server, &format!("GET /app.js\nHost: {host}"));
+        (head[9..12].to_owned(), String::from_utf8(body).unwrap())
+    };
+    let server = site.serve();
+    let (code, why) = status(&server, "evil.example:9001");
+    assert_eq!(code, "403");
+    assert!(why.contains("evil.example,") && why.contains("(--host)"), "{why}");
+    for host in ["localhost:1", "[::1]:9001", "192.0.2.1"] {
+        assert_eq!(status(&server, host).0, "200", "{host}");
+    }
+    let server = Serve::start(&[
+        "--host=*.app.example",
+        "--origin=https://other.example",
+        "--static",
+        directory,
+    ]);
+    for (host, code) in [("eu.app.example", "200"), ("other.example", "200"), ("a.example", "403")]
+    {
+        assert_eq!(status(&server, host).0, code, "{host}");
+    }
+    let server = Serve::start(&["--host=any", "--static", directory]);
+    assert_eq!(status(&server, "evil.example").0, "200");
 }
 
 #[test]
@@ -157,6 +194,9 @@ fn a_file_that_is_known_is_not_sent_again_and_a_part_is_a_part() {
     assert!(body == long[100_000..100_100]);
     let (head, body) = ask(&server, "GET /long.bin\nRange: bytes=-1");
     assert_eq!((header(&head, "content-length"), &body[..]), ("1", &long[511_999..]));
+    let (head, _) = ask(&server, "HEAD /long.bin\nRange: bytes=0-9");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(header(&head, "content-length"), "512000");
     let (head, _) = ask(&server, "GET /long.bin\nRange: bytes=512000-");
     assert!(head.starts_with("http/1.1 416"), "{head}");
     assert_eq!(header(&head, "content-range"), "bytes */512000");
@@ -165,6 +205,75 @@ fn a_file_that_is_known_is_not_sent_again_and_a_part_is_a_part() {
     let (head, body) = ask(&server, &format!("GET /long.bin\nIf-None-Match: {tag}"));
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert_eq!(body, b"other");
+}
+
+#[test]
+fn a_file_of_any_time_is_served() {
+    let site = Site::new("times");
+    let server = site.serve();
+    let path = site.base.join("site/app.js");
+    let since_2001 = "GET /app.js\nIf-Modified-Since: Mon, 01 Jan 2001 00:00:00 GMT";
+    // Neither has a form in HTTP. The first is in the year 10000, which not every file system has.
+    for (time, is_known) in [
+        (UNIX_EPOCH + Duration::from_secs(253_402_300_800), false),
+        (UNIX_EPOCH - Duration::from_secs(60), true),
+    ] {
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let is_set = file.set_modified(time).is_ok()
+            && file.metadata().unwrap().modified().is_ok_and(|modified| modified == time);
+        assert!(is_set || !is_known, "{time:?}");
+        if !is_set {
+            continue;
+        }
+        for request in ["GET /app.js", since_2001] {
+            let (head, body) = ask(&server, request);
+            assert!(head.starts_with("http/1.1 200"), "{time:?} {request}: {head}");
+            assert!(!head.contains("last-modified"), "{head}");
+            assert_eq!(body, b"export {}");
+        }
+    }
+}
+
+/// Over HTTP/2, a body after the head would be a fault.
+#[tokio::test]
+async fn head_has_a_length_and_no_body_over_http2() {
+    let site = Site::new("head");
+    let directory = site.base.join("site");
+    let server = Serve::start(&[
+        "--mode=chat",
+        "--static",
+        directory.to_str().unwrap(),
+        "--metrics",
+        "127.0.0.1:0",
+    ]);
+    let mut program = server.program;
+    program.line();
+    let metrics = program.line();
+    let metrics = metrics.strip_prefix("metrics on http://").unwrap();
+    let metrics = metrics.strip_suffix("/metrics").unwrap().to_owned();
+    let main = server.address.to_string();
+    for (address, path, status) in [
+        (&main, "/app.js", 200),
+        (&main, "/nowhere", 404),
+        (&main, "/console/console.js", 200),
+        (&main, "/console/topics.json", 200),
+        (&main, "/console/live.json", 200),
+        (&metrics, "/metrics", 200),
+    ] {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (client, connection) = h2::client::handshake(stream).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut client = client.ready().await.unwrap();
+        let request = http::Request::head(format!("http://{address}{path}")).body(()).unwrap();
+        let (response, _) = client.send_request(request, true).unwrap();
+        let response = within(response).await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        let length = &response.headers()["content-length"];
+        assert!(length.to_str().unwrap().parse::<u64>().unwrap() > 0, "{path}");
+        let mut body = response.into_body();
+        assert!(within(body.data()).await.is_none(), "{path}");
+        connection.abort();
+    }
 }
 
 /// Days and months as HTTP has them; the head was read in lower case.

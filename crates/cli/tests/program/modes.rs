@@ -230,5 +230,10 @@ async fn a_crowd_comes_talks_and_goes() {
     }
     let (head, _) = ask(&server, "GET /");
     assert!(head.starts_with("http/1.1 307"), "{head}");
+    assert!(ask(&server, "HEAD /").0.starts_with("http/1.1 307"));
+    for page in ["topics.json", "live.json"] {
+        let (head, _) = ask(&server, &format!("POST /console/{page}\nContent-Length: 0"));
+        assert!(head.starts_with("http/1.1 405"), "{page}: {head}");
+    }
     assert_eq!(header(&head, "location"), "console/chat");
 }

@@ -84,6 +84,17 @@ fn wait_counts_the_messages_of_all_connections() {
 /// Every line arrives on one of the connections, in order and once, but for the one that was cut off.
 #[test]
 fn what_was_not_sent_is_sent_on_the_next_connection() {
+    over_two_connections(None);
+}
+
+/// A message that is the same as one of `--init` is the user's all the same.
+#[test]
+fn what_was_not_sent_can_be_what_a_connection_begins_with() {
+    over_two_connections(Some(99));
+}
+
+/// With this line as the first message of each connection, besides.
+fn over_two_connections(init: Option<usize>) {
     const LINES: usize = 100;
     const LENGTH: usize = 256 << 10;
 
@@ -94,6 +105,9 @@ fn what_was_not_sent_is_sent_on_the_next_connection() {
         accept(&mut first);
         // More than the sockets hold follows, so that messages wait when the connection ends.
         let mut arrived = vec![message(&mut first).unwrap()];
+        if init.is_some() {
+            arrived = vec![message(&mut first).unwrap()];
+        }
         std::thread::sleep(Duration::from_millis(300));
         first.shutdown(Shutdown::Write).unwrap();
         let (mut second, _) = listener.accept().unwrap();
@@ -102,6 +116,10 @@ fn what_was_not_sent_is_sent_on_the_next_connection() {
             arrived.push(message);
         }
         let whole = arrived.len();
+        if let Some(number) = init {
+            let (_, payload) = message(&mut second).unwrap();
+            assert!(payload.ends_with(format!("-{number:03}").as_bytes()));
+        }
         loop {
             match message(&mut second).unwrap() {
                 (8, _) => break,
@@ -114,7 +132,17 @@ fn what_was_not_sent_is_sent_on_the_next_connection() {
     });
     let line = |number: usize| format!("{}{number:03}\n", "-".repeat(LENGTH - 3));
     let input = (0..LINES).map(line).collect::<String>();
-    let ended = Program::connect(&[&url, "--reconnect"]).feed(input.into_bytes());
+    let mut arguments = vec![url, "--reconnect".to_owned()];
+    let path = std::env::temp_dir().join(format!("towline-init-{}", std::process::id()));
+    if let Some(number) = init {
+        std::fs::write(&path, line(number)).unwrap();
+        arguments.extend(["--init".to_owned(), path.to_str().unwrap().to_owned()]);
+    }
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let ended = Program::connect(&arguments).feed(input.into_bytes());
+    if init.is_some() {
+        std::fs::remove_file(&path).unwrap();
+    }
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let (arrived, whole) = serving.join().unwrap();
     assert!(whole < LINES, "all of them fit into the sockets");

@@ -29,11 +29,14 @@ fn a_recording_has_both_sides_and_the_times() {
         read_to_end(stream);
     });
     let path = file("both.jsonl", "");
-    let arguments = [&url, "--wait", "forever", "--record", &path];
+    let with_token = format!("{url}?token=s3cret");
+    let arguments = [&with_token, "--wait", "forever", "--record", &path];
     let ended = Program::connect(&arguments).feed(b"a\n\n".to_vec());
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let lines = lines(&path);
-    assert_eq!((&lines[0]["kind"], &lines[0]["url"]), (&"open".into(), &url[..].into()));
+    // Recordings are given to others.
+    let shown = format!("{url}?token=(hidden)");
+    assert_eq!((&lines[0]["kind"], &lines[0]["url"]), (&"open".into(), &shown.into()));
     assert_eq!((&lines[0]["at"], &lines[0]["extensions"]), (&0.0.into(), &Value::Array(vec![])));
     let all: Vec<_> = lines[1..]
         .iter()
@@ -151,4 +154,43 @@ fn a_full_disk_is_told() {
     let ended = Program::connect(&arguments).end();
     assert_eq!((ended.code, ended.text()), (Some(1), "a\n"), "{ended:?}");
     assert!(ended.stderr.starts_with("error: --record: can't write"), "{ended:?}");
+}
+
+#[test]
+fn a_recording_is_not_lost() {
+    let line = r#"{"at":0,"kind":"text","from":"client","text":"a"}"#;
+    let path = recording("kept.jsonl", &[line]);
+    let kept = || assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{line}\n"));
+    let server = Serve::start(&[]);
+    // The same file by other names.
+    let (directory, name) = path.rsplit_once('/').unwrap();
+    let mut names = vec![path.clone(), format!("{directory}/./{name}")];
+    if cfg!(unix) {
+        let links = tempfile_names(directory);
+        let _ = links.iter().map(std::fs::remove_file).count();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(&path, &links[0]).unwrap();
+        std::fs::hard_link(&path, &links[1]).unwrap();
+        names.extend(links);
+    }
+    for name in &names {
+        let ended = Program::connect(&[&server.url(), "--replay", &path, "--record", name]).end();
+        ended.failed(2, &["--record", name, "overwrite", "--replay"]);
+        kept();
+    }
+    let ended = Program::connect(&[&server.url(), "--init", &path, "--record", &path]).end();
+    ended.failed(2, &["--init"]);
+    kept();
+    // Without a connection there is nothing to record.
+    let ended = Program::connect(&["ws://127.0.0.1:1", "--record", &path]).end();
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    kept();
+    let ended = Program::connect(&[&server.url(), "--record", &path]).end();
+    assert_eq!((ended.code, &lines(&path)[0]["kind"]), (Some(0), &"open".into()));
+    assert_eq!(lines(&path).last().unwrap()["kind"], "close");
+}
+
+/// Names for links to a file.
+fn tempfile_names(directory: &str) -> [String; 2] {
+    ["soft", "hard"].map(|kind| format!("{directory}/{kind}-{}.jsonl", std::process::id()))
 }

@@ -156,19 +156,20 @@ fn colours_are_for_terminals_unless_they_are_wanted() {
 #[test]
 fn verbose_shows_both_sides_of_the_handshake() {
     let server = Serve::start(&["--protocol", "chat.v1", "--compress"]);
-    let url = server.url().replace("ws://", "ws://deckhand:s3cret@");
+    let url = server.url().replace("ws://", "ws://deckhand:s3cret@") + "?token=s3cret";
     let arguments = [&url, "-1", "-m", "a", "-H", "Cookie: id=s3cret", "-H", "X-Room: 7"];
+    let token = ["--protocol", "bearer.s3cret"];
     let options = ["--protocol", "chat.v1", "--compress", "--verbose"];
-    let arguments = [&arguments[..], &options].concat();
+    let arguments = [&arguments[..], &options, &token].concat();
     let ended = Program::connect(&arguments).end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for line in [
-        "request: GET / HTTP/1.1",
+        "request: GET /?token=(hidden) HTTP/1.1",
         &format!("  host: {}", server.address),
         "  x-room: 7",
         "  cookie: (hidden: --show-secrets shows it)",
         "  authorization: (hidden: --show-secrets shows it)",
-        "  sec-websocket-protocol: chat.v1",
+        "  sec-websocket-protocol: chat.v1, (hidden: --show-secrets shows it)",
         "response: HTTP/1.1 101 Switching Protocols",
         "  upgrade: websocket",
     ] {
@@ -178,9 +179,49 @@ fn verbose_shows_both_sides_of_the_handshake() {
     assert!(!ended.stderr.contains("s3cret"), "{ended:?}");
 
     let ended = Program::connect(&[&arguments[..], &["--show-secrets"]].concat()).end();
-    assert!(ended.stderr.contains("\n  cookie: id=s3cret\n"), "{ended:?}");
+    for shown in ["\n  cookie: id=s3cret\n", "/?token=s3cret at ", "chat.v1,", "bearer.s3cret\n"] {
+        assert!(ended.stderr.contains(shown), "{shown}: {ended:?}");
+    }
     let ended = Program::connect(&[&arguments[..], &["--json"]].concat()).end();
     let open: Value = serde_json::from_str(ended.text().lines().next().unwrap()).unwrap();
     assert_eq!(open["request_headers"]["x-room"], "7", "{open}");
     assert!(!ended.text().contains("s3cret"), "{ended:?}");
+}
+
+/// Runs a line of a shell in which `$T` is the program.
+#[cfg(target_os = "linux")]
+fn shell(line: &str) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", line]).env("T", env!("CARGO_BIN_EXE_towline"));
+    let output = command.stdin(std::process::Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_can_not_be_written_is_an_error() {
+    let server = Serve::start(&[]);
+    let url = server.url();
+    for line in [
+        format!("connect {url} -m x -1"),
+        format!("connect {url} -m x --wait 1"),
+        format!("connect {url} -m x -1 --json"),
+        format!("connect {url} -m x -1 -b"),
+        "--help".to_owned(),
+        "connect --help".to_owned(),
+        "--version".to_owned(),
+        "completions bash".to_owned(),
+        "man".to_owned(),
+    ] {
+        let (code, error) = shell(&format!("exec \"$T\" {line} > /dev/full"));
+        assert_eq!(code, Some(1), "{line}: {error}");
+        assert!(
+            error.contains("error: can't write to standard output: No space"),
+            "{line}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{line}: {error}");
+        // A reader that goes is none.
+        let (code, error) = shell(&format!("{{ \"$T\" {line}; echo \"rc $?\" >&2; }} | :"));
+        assert_eq!((code, &error[..]), (Some(0), "rc 0\n"), "{line}");
+    }
 }

@@ -156,11 +156,13 @@ fn a_message_above_the_limit_closes_with_1009() {
 fn an_interrupt_closes_all_connections_and_says_so() {
     for signal in ["INT", "TERM"] {
         let mut server = Serve::start(&["-v"]);
-        let mut client = Program::connect(&[&server.url(), "--json", "-w", "forever"]);
+        let url = server.url() + "?token=s3cret";
+        let mut client = Program::connect(&[&url, "--json", "-w", "forever"]);
         assert!(client.line().contains("\"event\":\"open\""));
         client.stdin.as_mut().unwrap().write_all(b"ahoy\n").unwrap();
         assert!(client.line().contains("\"text\":\"ahoy\""));
-        assert!(server.program.error_line().contains("connected to /"));
+        let line = server.program.error_line();
+        assert!(line.contains("connected to /?...") && !line.contains("s3cret"), "{line}");
 
         server.program.signal(signal);
         let closed = client.line();

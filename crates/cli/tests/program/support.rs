@@ -81,6 +81,14 @@ impl Program {
         self.feed(Vec::new())
     }
 
+    /// Waits for the end, while standard input stays open: it is the peer that ends it.
+    pub(crate) fn end_by_peer(mut self) -> Ended {
+        let stdin = self.stdin.take();
+        let ended = self.end();
+        drop(stdin);
+        ended
+    }
+
     /// Waits for the end, with this on standard input.
     pub(crate) fn feed(mut self, input: Vec<u8>) -> Ended {
         let stdin = self.stdin.take();
@@ -220,6 +228,19 @@ pub(crate) fn ask(server: &Serve, request: &str) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     stream.read_to_end(&mut body).unwrap();
     (head, body)
+}
+
+/// The answer to a handshake from a page of this host (`host[:port]`), which is also the host that it
+/// asks for.
+pub(crate) fn ask_from_page(server: &Serve, host: &str) -> (String, Vec<u8>) {
+    ask(
+        server,
+        &format!(
+            "GET /\nHost: {host}\r\nOrigin: http://{host}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        ),
+    )
 }
 
 /// A header of an answer.

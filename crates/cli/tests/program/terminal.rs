@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::sync::mpsc;
 
 use crate::screen::Screen;
-use crate::support::{Serve, accept, peer, read_to_end};
+use crate::support::{Program, Serve, accept, peer, read_to_end};
 
 const CONTROL_C: &str = "\u{3}";
 const CONTROL_D: &str = "\u{4}";
@@ -263,4 +263,51 @@ fn the_server_takes_the_prompt_away() {
     assert_eq!((code, is_pasting_told), (Some(0), false), "{rows:?}");
     assert!(rows.last().unwrap().starts_with("closed by the server with 1001"), "{rows:?}");
     assert!(!rows.iter().any(|row| row.contains("half")), "{rows:?}");
+}
+
+#[test]
+fn a_job_in_the_background_leaves_the_terminal_alone() {
+    let server = Serve::start(&["--mode", "topics"]);
+    let (url, program) = (server.url(), env!("CARGO_BIN_EXE_towline"));
+    let line = format!("set -m; '{program}' connect {url} --subscribe room/7 & wait");
+    let screen = Screen::program("bash", 80, &[], &["-c", &line]);
+    // Until the subscription stands, nothing is delivered.
+    let publish = || {
+        let arguments = [&url, "--publish", "room/7", "--message", "ship ahoy"];
+        let ended = Program::connect(&arguments).end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    };
+    for _ in 0..600 {
+        publish();
+        let is_there = screen.wait(|seen| Some(seen.begins("room/7: ship ahoy")));
+        if is_there {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    screen.wait_for_start("room/7: ship ahoy");
+    let rows = screen.wait(|seen| Some(seen.text()));
+    assert!(!rows.iter().any(|row| row.starts_with('>')), "{rows:?}");
+    server.program.signal("TERM");
+    let (_, rows, _) = screen.end();
+    assert!(!rows.iter().any(|row| row.contains("Stopped")), "{rows:?}");
+}
+
+#[test]
+fn control_c_in_a_flood_says_how_to_end_at_once() {
+    let url = peer(|mut stream| {
+        accept(&mut stream);
+        let frame = text_frame("flood").repeat(100);
+        while stream.write_all(&frame).is_ok() {}
+    });
+    let screen = Screen::start(80, &[], &["connect", &url, "--close-timeout=300s"]);
+    screen.wait_for("< flood");
+    screen.keys("half a line");
+    screen.keys(CONTROL_C);
+    screen.wait_for_start("closing; press Ctrl-C again to end at once");
+    screen.keys("typed");
+    screen.keys(CONTROL_C);
+    let (code, rows, _) = screen.end();
+    assert_eq!(code, Some(130), "{rows:?}");
+    assert!(!rows.iter().any(|row| row.contains("typed")), "{rows:?}");
 }

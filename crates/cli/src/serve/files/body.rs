@@ -84,7 +84,7 @@ impl Body for FileBody {
 /// length is in the head of the response already.
 fn read(mut file: File, at: u64, length: u64) -> io::Result<(File, Bytes)> {
     file.seek(SeekFrom::Start(at))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     (&mut file).take(length).read_to_end(&mut bytes)?;
     match bytes.is_empty() {
         true => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has become shorter")),

@@ -10,13 +10,12 @@ mod body;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, HeaderValue,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
-    X_CONTENT_TYPE_OPTIONS,
+    IF_MODIFIED_SINCE, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{Either, Full};
@@ -25,6 +24,7 @@ use crate::exit::{Exit, Failure};
 use crate::serve::files::body::FileBody;
 use crate::serve::files::place::{Place, Segments};
 use crate::serve::files::range::Wanted;
+use crate::serve::pages::{is_known, is_read, only_read};
 
 /// The body of a page: in memory, or a file.
 pub(crate) type Body = Either<Full<Bytes>, FileBody>;
@@ -40,6 +40,7 @@ pub(crate) struct Files {
 struct Opened {
     file: File,
     length: u64,
+    /// If HTTP has a form for it.
     modified: Option<SystemTime>,
     kind: &'static str,
 }
@@ -59,17 +60,19 @@ impl Files {
 
     /// Answers a request, or returns `None` if there is no such file.
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Option<Response<Body>> {
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return None;
-        }
         let segments = Segments::of(request.uri().path())?;
         let root = self.root.clone();
         // File systems can be slow.
         let opening = tokio::task::spawn_blocking(move || open(&root, &segments));
-        match opening.await.ok()?? {
-            Ok(opened) => Some(respond(opened, request.headers())),
-            Err(location) => Some(redirect(&location)),
+        let opened = opening.await.ok()??;
+        if !is_read(request) {
+            return Some(only_read().map(Body::Left));
         }
+        Some(match (opened, request.uri().query()) {
+            (Ok(opened), _) => respond(opened, request.method(), request.headers()),
+            (Err(location), Some(query)) => redirect(&format!("{location}?{query}")),
+            (Err(location), None) => redirect(&location),
+        })
     }
 }
 
@@ -83,9 +86,17 @@ fn open(root: &Path, segments: &Segments) -> Option<Result<Opened, String>> {
     let about = file.metadata().ok()?;
     // It may have been replaced meanwhile.
     about.is_file().then(|| {
-        let modified = about.modified().ok();
+        let modified = about.modified().ok().filter(|time| is_date(*time));
         Ok(Opened { file, length: about.len(), modified, kind: kind::of(&path) })
     })
+}
+
+/// The seconds since 1970 at the end of the year 9999. Later times have no form in HTTP.
+const LATEST: u64 = 253_402_300_799;
+
+/// Whether HTTP has a form for a time, which a file can have from before 1970, too.
+fn is_date(time: SystemTime) -> bool {
+    time.duration_since(UNIX_EPOCH).is_ok_and(|since| since.as_secs() <= LATEST)
 }
 
 impl Opened {
@@ -96,10 +107,12 @@ impl Opened {
     }
 }
 
-fn respond(opened: Opened, asked: &HeaderMap) -> Response<Body> {
+fn respond(opened: Opened, method: &Method, asked: &HeaderMap) -> Response<Body> {
     let tag = opened.tag();
     let wanted = match is_current(asked, &tag, opened.modified) {
         true => None,
+        // Parts are for GET alone (RFC 9110, section 14.2).
+        false if *method == Method::HEAD => Some(Wanted::All),
         false => Some(wanted(asked, &tag, opened.length)),
     };
     let mut response = Response::new(Body::Left(Full::default()));
@@ -148,18 +161,16 @@ fn wanted(asked: &HeaderMap, tag: &str, length: u64) -> Wanted {
 
 /// Whether the client has this version already (RFC 9110, section 13.2.2).
 fn is_current(asked: &HeaderMap, tag: &str, modified: Option<SystemTime>) -> bool {
-    if asked.contains_key(IF_NONE_MATCH) {
-        let lines = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|line| line.to_str().ok());
-        let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
-        return tags.any(|known| known.trim_start_matches("W/") == tag || known == "*");
+    if let Some(is_known) = is_known(asked, tag) {
+        return is_known;
     }
     let since = asked.get(IF_MODIFIED_SINCE).and_then(|line| line.to_str().ok());
     let since = since.and_then(|date| httpdate::parse_http_date(date).ok());
     // The header has whole seconds.
     let whole =
-        |time: SystemTime| time.duration_since(UNIX_EPOCH).as_ref().map(Duration::as_secs).ok();
-    match (since, modified) {
-        (Some(since), Some(modified)) => whole(modified) <= whole(since),
+        |time: SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs());
+    match (since.and_then(whole), modified.and_then(whole)) {
+        (Some(since), Some(modified)) => modified <= since,
         _ => false,
     }
 }
@@ -175,6 +186,10 @@ fn redirect(location: &str) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use http::header::IF_NONE_MATCH;
+
     use super::*;
 
     fn headers(list: &[(HeaderName, &str)]) -> HeaderMap {
@@ -195,6 +210,19 @@ mod tests {
         let before = "Thu, 01 Jan 1970 00:00:00 GMT";
         assert!(!is_current(&[(IF_MODIFIED_SINCE, before)]));
         assert!(!is_current(&[(IF_MODIFIED_SINCE, "yesterday")]));
+        // A file without a date, or from before 1970, has changed for all that is known.
+        let asked = headers(&[(IF_MODIFIED_SINCE, date)]);
+        for odd in [None, Some(UNIX_EPOCH - Duration::from_secs(1))] {
+            assert!(!super::is_current(&asked, tag, odd));
+        }
+    }
+
+    #[test]
+    fn a_time_outside_of_http_is_no_date() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert!(is_date(at(0)) && is_date(at(LATEST)));
+        assert_eq!(httpdate::fmt_http_date(at(LATEST)), "Fri, 31 Dec 9999 23:59:59 GMT");
+        assert!(!is_date(at(LATEST + 1)) && !is_date(at(0) - Duration::from_nanos(1)));
     }
 
     #[test]

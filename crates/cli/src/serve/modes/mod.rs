@@ -25,6 +25,7 @@ use towline::{Request, ServerBuilder};
 
 use crate::exit::Failure;
 use crate::serve::handling::{Handling, Target};
+use crate::serve::hosts::Hosts;
 use crate::serve::live::Live;
 use crate::serve::modes::broadcast::Broadcast;
 use crate::serve::modes::chat::{Chat, RoomStats};
@@ -57,6 +58,7 @@ impl Service {
     pub(crate) async fn new(
         handling: &Handling,
         protocols: &[String],
+        hosts: Arc<Hosts>,
         verbose: u8,
         live: Live,
     ) -> Result<Self, Failure> {
@@ -77,9 +79,9 @@ impl Service {
             }
             Target::Proxy(backend) => {
                 let timeout = handling.connect_timeout;
-                Way::Proxy(Arc::new(Proxy::new(backend, protocols, timeout, verbose)))
+                Way::Proxy(Arc::new(Proxy::new(backend, protocols, hosts, timeout, verbose)))
             }
-            Target::Exec(orders) => Way::Exec(Arc::new(Exec::new(orders, protocols))),
+            Target::Exec(orders) => Way::Exec(Arc::new(Exec::new(orders, protocols, hosts))),
         };
         Ok(Self { way, host: Host { verbose, live } })
     }

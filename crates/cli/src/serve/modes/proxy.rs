@@ -1,6 +1,7 @@
 //! Carries the bytes of binary messages to a TCP connection or a Unix socket, and back.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{
@@ -12,6 +13,7 @@ use towline::{ByteReader, CloseCode, Connection, Request, Result, Sender};
 use crate::quantity::in_words;
 use crate::say;
 use crate::serve::backend::{Backend, Stream};
+use crate::serve::hosts::{self, Hosts};
 use crate::serve::modes::agreed;
 use crate::serve::modes::visit::{Done, Mode};
 use crate::serve::tally::{Tally, count};
@@ -30,6 +32,7 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(crate) struct Proxy {
     backend: Backend,
     protocols: Vec<String>,
+    hosts: Arc<Hosts>,
     connect_timeout: Duration,
     verbose: u8,
     /// A message for each connection.
@@ -50,12 +53,13 @@ impl Proxy {
     pub(crate) fn new(
         backend: Backend,
         protocols: Vec<String>,
+        hosts: Arc<Hosts>,
         connect_timeout: Duration,
         verbose: u8,
     ) -> Self {
         let protocols = if protocols.is_empty() { vec![PROTOCOL.to_owned()] } else { protocols };
         let (up, down) = (Tally::default(), Tally::default());
-        Self { backend, protocols, connect_timeout, verbose, up, down }
+        Self { backend, protocols, hosts, connect_timeout, verbose, up, down }
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {
@@ -159,6 +163,10 @@ impl Mode for Proxy {
     type Seat = ();
 
     async fn accept(&self, request: Request) -> Result<Option<(Connection, ())>> {
+        if !self.hosts.admits(&request) {
+            hosts::refuse(request).await?;
+            return Ok(None);
+        }
         Ok(Some((agreed::accept(request, &self.protocols).await?, ())))
     }
 

@@ -49,7 +49,11 @@ pub(crate) struct Host {
 /// does not become a connection counts as clean.
 pub(crate) async fn visit<M: Mode>(mode: &M, request: Request, host: &Host) -> bool {
     let peer = journal::peer(&request);
-    let resource = (host.verbose > 0).then(|| request.resource().to_owned());
+    // The query can have secrets.
+    let resource = (host.verbose > 0).then(|| match request.query() {
+        Some(_) => format!("{}?...", request.path()),
+        None => request.path().to_owned(),
+    });
     // Refused requests are reported by an event of the server.
     let Ok(Some((connection, seat))) = mode.accept(request).await else { return true };
     if let Some(resource) = resource {

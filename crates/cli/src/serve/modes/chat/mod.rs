@@ -2,6 +2,8 @@
 
 mod words;
 
+mod taken;
+
 mod room;
 
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! A room of a chat: who is in it, and the last that was said.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use towline::topics::{Topic, Topics};
 use towline::{Connection, Error};
 
+use crate::serve::modes::chat::taken::Names;
 use crate::serve::modes::chat::words::{News, Said, Welcome};
 
 /// How much of what was said is kept for those who join later.
@@ -34,8 +35,7 @@ pub(crate) struct Room {
 
 #[derive(Default)]
 struct State {
-    /// The names, by the ids of connections.
-    names: BTreeMap<u64, String>,
+    names: Names,
     said: VecDeque<Said>,
     said_total: u64,
     /// The last person has left, and the next needs another room of the same name.
@@ -70,8 +70,7 @@ impl Room {
         if state.is_over {
             return Ok(None);
         }
-        let name = state.free_name(wanted);
-        state.names.insert(connection.id(), name.clone());
+        let name = state.names.add(connection.id(), wanted);
         self.people.store(state.names.len(), Ordering::Relaxed);
         let topic = if is_detailed { &self.detailed } else { &self.plain };
         topic.join(connection).await?;
@@ -79,7 +78,7 @@ impl Room {
         let welcome = Welcome {
             room: &self.name,
             you: &name,
-            names: state.names.values().take(NAMED).map(String::as_str).collect(),
+            names: state.names.all().take(NAMED).collect(),
             people: state.names.len(),
             said: &said,
         };
@@ -92,7 +91,7 @@ impl Room {
     /// Lets somebody out. Returns whether the room is no longer used.
     pub(crate) async fn leave(&self, connection: &Connection) -> bool {
         let mut state = self.state.lock().await;
-        if let Some(name) = state.names.remove(&connection.id()) {
+        if let Some(name) = state.names.remove(connection.id()) {
             let people = state.names.len();
             self.people.store(people, Ordering::Relaxed);
             self.tell(connection, &News::Left(&name), people, true).await;
@@ -105,7 +104,7 @@ impl Room {
     /// receipt.
     pub(crate) async fn say(&self, connection: &Connection, text: String) {
         let mut state = self.state.lock().await;
-        let Some(from) = state.names.get(&connection.id()).cloned() else { return };
+        let Some(from) = state.names.get(connection.id()).map(str::to_owned) else { return };
         state.said_total += 1;
         let said = Said { number: state.said_total, from, text, at: now() };
         self.tell(connection, &News::Said(&said), state.names.len(), false).await;
@@ -118,21 +117,16 @@ impl Room {
     /// Changes a name, unless it is taken.
     pub(crate) async fn rename(&self, connection: &Connection, to: String) -> Result<(), String> {
         let mut state = self.state.lock().await;
-        if state.is_taken(&to, Some(connection.id())) {
-            return Err(format!("the name {to} is taken"));
-        }
         let people = state.names.len();
-        let Some(name) = state.names.get_mut(&connection.id()) else { return Ok(()) };
-        let from = std::mem::replace(name, to);
-        let news = News::Renamed { from: &from, to: name };
-        self.tell(connection, &news, people, false).await;
+        let Some(from) = state.names.rename(connection.id(), &to)? else { return Ok(()) };
+        self.tell(connection, &News::Renamed { from: &from, to: &to }, people, false).await;
         Ok(())
     }
 
     /// The names of those who are here, and how many there are.
     pub(crate) async fn names(&self) -> (Vec<String>, usize) {
         let state = self.state.lock().await;
-        (state.names.values().take(NAMED).cloned().collect(), state.names.len())
+        (state.names.all().take(NAMED).map(str::to_owned).collect(), state.names.len())
     }
 
     /// Tells all. `author` is told if it reads JSON, unless `is_known`.
@@ -150,41 +144,7 @@ impl Room {
     }
 }
 
-impl State {
-    /// The name that is wanted, or that with a number.
-    fn free_name(&self, wanted: &str) -> String {
-        let numbered = (2..).map(|number| format!("{wanted}-{number}"));
-        let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
-        names.find(|name| !self.is_taken(name, None)).unwrap_or_default()
-    }
-
-    fn is_taken(&self, name: &str, except: Option<u64>) -> bool {
-        let name = name.to_lowercase();
-        let mut others = self.names.iter().filter(|(id, _)| Some(**id) != except);
-        others.any(|(_, taken)| taken.to_lowercase() == name)
-    }
-}
-
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_is_taken_gets_a_number() {
-        let mut state = State::default();
-        for (id, wanted, expected) in
-            [(1, "Ada", "Ada"), (2, "ada", "ada-2"), (3, "ADA", "ADA-3"), (4, "bob", "bob")]
-        {
-            let name = state.free_name(wanted);
-            assert_eq!(name, expected);
-            state.names.insert(id, name);
-        }
-        assert!(state.is_taken("BOB", Some(1)));
-        assert!(!state.is_taken("BOB", Some(4)));
-    }
 }

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use towline::{CloseCode, Connection, Error, Request, Result, Sender};
 
 use crate::say;
+use crate::serve::hosts::{self, Hosts};
 use crate::serve::modes::agreed;
 use crate::serve::modes::exec::group::{Group, Groups};
 use crate::serve::modes::exec::pipes::{Fed, Form, Pumped, feed, log, pump};
@@ -36,6 +37,7 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(crate) struct Exec {
     orders: Orders,
     protocols: Vec<String>,
+    hosts: Arc<Hosts>,
     /// One for each process that may run.
     slots: Arc<Semaphore>,
     groups: Groups,
@@ -53,10 +55,11 @@ enum End {
 }
 
 impl Exec {
-    pub(crate) fn new(orders: Orders, protocols: Vec<String>) -> Self {
+    pub(crate) fn new(orders: Orders, protocols: Vec<String>, hosts: Arc<Hosts>) -> Self {
         let slots = Arc::new(Semaphore::new(orders.max_processes.get()));
         let [started, received, sent] = [(); 3].map(|()| Tally::default());
-        Self { orders, protocols, slots, groups: Groups::default(), started, received, sent }
+        let groups = Groups::default();
+        Self { orders, protocols, hosts, slots, groups, started, received, sent }
     }
 
     /// Kills all commands that are running.
@@ -174,6 +177,10 @@ impl Mode for Exec {
     type Seat = OwnedSemaphorePermit;
 
     async fn accept(&self, request: Request) -> Result<Option<(Connection, OwnedSemaphorePermit)>> {
+        if !self.hosts.admits(&request) {
+            hosts::refuse(request).await?;
+            return Ok(None);
+        }
         let Ok(slot) = self.slots.clone().try_acquire_owned() else {
             let limit = self.orders.max_processes;
             let reason =

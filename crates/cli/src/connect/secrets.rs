@@ -1,0 +1,91 @@
+//! What is not shown of a handshake unless `--show-secrets` is given.
+
+use std::borrow::Cow;
+
+use http::HeaderValue;
+
+/// Stands for a value that is not shown.
+const HIDDEN: &str = "(hidden: --show-secrets shows it)";
+
+/// Stands for a value in a URL.
+const SHORT: &str = "(hidden)";
+
+/// A header's value, without its credentials unless `shows_secrets`.
+pub(crate) fn shown(name: &str, value: &HeaderValue, shows_secrets: bool) -> String {
+    match shows_secrets {
+        true => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        false => header(name, value).into_owned(),
+    }
+}
+
+fn header<'v>(name: &str, value: &'v HeaderValue) -> Cow<'v, str> {
+    let is_secret = ["authorization", "proxy-authorization", "cookie", "set-cookie"]
+        .iter()
+        .any(|secret| name.eq_ignore_ascii_case(secret));
+    let text = String::from_utf8_lossy(value.as_bytes());
+    match name.eq_ignore_ascii_case("sec-websocket-protocol") {
+        _ if is_secret => HIDDEN.into(),
+        true if text.split(',').any(|name| is_token(name.trim())) => {
+            text.split(',').map(|name| protocol(name.trim())).collect::<Vec<_>>().join(", ").into()
+        }
+        _ => text,
+    }
+}
+
+/// A subprotocol, unless a token is in its place: browsers can't set headers, so pages offer it as one.
+pub(crate) fn protocol(name: &str) -> &str {
+    if is_token(name) { HIDDEN } else { name }
+}
+
+/// A URL, or its path and query, without the values in the query.
+pub(crate) fn url(url: &str) -> String {
+    let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) => format!("{name}={SHORT}"),
+        None if pair.is_empty() => String::new(),
+        None => SHORT.to_owned(),
+    });
+    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+/// Whether a subprotocol is a token: `bearer.…`, that of Kubernetes, or a JWT.
+fn is_token(name: &str) -> bool {
+    let is_jwt = |text: &str| text.starts_with("eyJ") && text.matches('.').count() >= 2;
+    let jwts = name.match_indices("eyJ").any(|(at, _)| is_jwt(&name[at..]));
+    jwts || name.to_ascii_lowercase().contains("bearer.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_hidden() {
+        let shown = |name, value: &str| header(name, &value.parse().unwrap()).into_owned();
+        assert_eq!(shown("Authorization", "Bearer s3cret"), HIDDEN);
+        assert_eq!(shown("set-cookie", "a=s3cret"), HIDDEN);
+        assert_eq!(shown("host", "a"), "a");
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.e30.s3cret";
+        for token in ["bearer.s3cret", "Bearer.s3cret", jwt, &format!("access-token-{jwt}")] {
+            let value = format!("chat.v1,{token}");
+            assert_eq!(shown("sec-websocket-protocol", &value), format!("chat.v1, {HIDDEN}"));
+            assert_eq!(protocol(token), HIDDEN);
+        }
+        let kubernetes = "base64url.bearer.authorization.k8s.io.s3cret";
+        assert!(!shown("Sec-WebSocket-Protocol", kubernetes).contains("s3cret"));
+        assert_eq!(shown("sec-websocket-protocol", "chat.v1,mqtt"), "chat.v1,mqtt");
+    }
+
+    #[test]
+    fn values_in_a_query_are_hidden() {
+        for (text, expected) in [
+            ("wss://a/b", "wss://a/b"),
+            ("wss://a/b?token=s3cret&room=1", "wss://a/b?token=(hidden)&room=(hidden)"),
+            ("/?s3cret", "/?(hidden)"),
+            ("/?", "/?"),
+            ("/?a==s3cret&&", "/?a=(hidden)&&"),
+        ] {
+            assert_eq!(url(text), expected);
+        }
+    }
+}
