@@ -59,18 +59,34 @@ pub(crate) async fn run(worker: &Worker, number: u64, connection: Connection) {
     worker.ended(sender.closed().as_ref(), error.as_ref());
 }
 
+/// Until when the server last kept a message waiting.
+#[derive(Debug, Default)]
+struct Blocked(u64);
+
+impl Blocked {
+    /// A message was to be sent then, and was sent now.
+    fn sent(&mut self, begun: u64, now: u64) {
+        if now.saturating_sub(begun) > LATE {
+            self.0 = now;
+        }
+    }
+
+    /// How late the generator is with a message. What was due while another one waited is late because of
+    /// the server.
+    fn late(&self, due: u64, now: u64) -> Option<u64> {
+        Some(now.saturating_sub(due)).filter(|late| *late > LATE && due >= self.0)
+    }
+}
+
 /// Publishes until nothing more is to be sent.
 async fn publish(worker: &Worker, sender: &Sender) -> std::io::Result<()> {
     let run = &*worker.run;
     let mut seq = run.first_seq();
-    // Until when the server kept a message waiting.
-    let mut blocked = 0;
     if let Some(rate) = run.plan.rate {
         let mut pace = Pace::begin(run, rate, 0.0).await?;
+        let mut blocked = Blocked::default();
         while let Some(due) = pace.next(run).await? {
-            let late = run.now().saturating_sub(due);
-            // What was due meanwhile is late because of the server.
-            if late > LATE && due >= blocked {
+            if let Some(late) = blocked.late(due, run.now()) {
                 let mut counts = worker.tally.lock();
                 if counts.is_measuring() {
                     counts.whole.late_sends += 1;
@@ -81,10 +97,7 @@ async fn publish(worker: &Worker, sender: &Sender) -> std::io::Result<()> {
             if !publish_one(worker, sender, seq, due).await {
                 return Ok(());
             }
-            let now = run.now();
-            if now.saturating_sub(begun) > LATE {
-                blocked = now;
-            }
+            blocked.sent(begun, run.now());
             seq += 1;
         }
         return Ok(());
@@ -134,4 +147,20 @@ async fn publish_one(worker: &Worker, sender: &Sender, seq: u64, due: u64) -> bo
         run.plan.source.message(&made).to_message()
     };
     sender.send(message).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_reads_slowly_does_not_make_the_generator_late() {
+        let mut blocked = Blocked::default();
+        assert_eq!(blocked.late(10 * LATE, 12 * LATE), Some(2 * LATE));
+        blocked.sent(12 * LATE, 12 * LATE + 1);
+        blocked.sent(13 * LATE, 90 * LATE);
+        assert_eq!(blocked.late(14 * LATE, 90 * LATE), None);
+        assert_eq!(blocked.late(89 * LATE, 95 * LATE), None);
+        assert_eq!(blocked.late(91 * LATE, 95 * LATE), Some(4 * LATE));
+    }
 }

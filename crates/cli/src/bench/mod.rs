@@ -2,6 +2,8 @@
 
 mod results;
 
+mod random;
+
 #[cfg(test)]
 mod sample;
 

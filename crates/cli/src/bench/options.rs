@@ -30,7 +30,7 @@ slows the load down. With --rate it is open: messages are due at a constant rate
 does, and their latency counts from when they were due, so that a pause of the server shows in full.
 
 In --message, --file and --on-open, these are replaced, unless there is --literal:
-  {{seq}}         the number of the message on its connection, from 0
+  {{seq}}         the number of the message on its connection, from 0, with those of --on-open
   {{connection}}  the number of the connection, from 0
   {{id}}          a number that no other message of the load has
   {{random}}      16 random hexadecimal digits

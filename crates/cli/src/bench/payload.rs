@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use towline::{Message, MessageRef};
 
 use crate::bench::options::Options;
+use crate::bench::random::{Random, STEP};
 use crate::bench::results::{Payload, Scenario};
 use crate::exit::{Exit, Failure};
 use crate::network;
@@ -283,7 +284,7 @@ fn message(is_text: bool, bytes: Vec<u8>) -> Message {
 fn random_payload(is_text: bool, size: usize) -> Vec<u8> {
     const LETTERS: &[u8; 64] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     let byte = |index: usize| {
-        let byte = random_of(index as u64).to_le_bytes()[0];
+        let byte = Random((index as u64).wrapping_mul(STEP)).next().to_le_bytes()[0];
         if is_text { LETTERS[usize::from(byte % 64)] } else { byte }
     };
     (0..size).map(byte).collect()
@@ -296,14 +297,6 @@ fn random(connection: u64, seq: u64) -> u64 {
     static KEY: std::sync::LazyLock<std::hash::RandomState> =
         std::sync::LazyLock::new(Default::default);
     KEY.hash_one((connection, seq))
-}
-
-/// The same number for the same seed, by splitmix64.
-fn random_of(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// Nanoseconds since 1970.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
+use crate::bench::random::Random;
 use crate::bench::results::{
     FORMAT, Failures, Generator, Interval, Latencies, Load, Pacing, Payload, Phase, Results,
     Scenario, Shard, Totals, coarse, pairs, precise,
@@ -299,18 +300,7 @@ fn exact(histogram: &Histogram<u64>, min_ns: u64, max_ns: u64) -> Latencies {
     Latencies { min_ns, max_ns, ..Latencies::of(histogram) }
 }
 
-/// Numbers that look random, and are the same each time.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
     /// From 0 to 1.
     fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64

@@ -1,5 +1,6 @@
 //! The scenario storm: connect, close, and connect again.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,18 +12,27 @@ use crate::bench::worker::{Worker, lost};
 /// How long a task waits after a failure, so that a server which refuses is not asked in a busy loop.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// When handshakes are due, if there is a rate.
+/// When handshakes are due, if there is a rate. It begins anew after the ramp, during which there were too
+/// few tasks to keep it.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
+    /// How many were due during the ramp, and how many after it.
+    ramp: AtomicU64,
     next: AtomicU64,
+    /// When the ramp was over.
+    begun: OnceLock<u64>,
 }
 
 impl Schedule {
     /// When the next handshake is due, in nanoseconds since the beginning of the run.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-    fn next(&self, rate: f64) -> u64 {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        (number as f64 * 1e9 / rate) as u64
+    fn next(&self, is_ramp: bool, now: u64, rate: f64) -> u64 {
+        let (start, next) = match is_ramp {
+            true => (0, &self.ramp),
+            false => (*self.begun.get_or_init(|| now), &self.next),
+        };
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        start.saturating_add((number as f64 * 1e9 / rate) as u64)
     }
 }
 
@@ -59,9 +69,17 @@ pub(crate) async fn run(worker: &Worker, schedule: &Schedule) {
 /// Waits until a handshake is due. Returns when that was, if it is to be measured from then.
 async fn turn(worker: &Worker, schedule: &Schedule) -> Option<Option<u64>> {
     let Some(rate) = worker.run.plan.rate else { return Some(None) };
-    let due = schedule.next(rate);
+    let is_ramp = || worker.run.stage() == Stage::Ramp;
+    let draw = |is_ramp| schedule.next(is_ramp, worker.run.now(), rate);
+    let mut is_of_ramp = is_ramp();
+    let mut due = draw(is_of_ramp);
     let mut is_late = true;
     while worker.run.now() < due {
+        if is_of_ramp && !is_ramp() {
+            is_of_ramp = false;
+            due = draw(is_of_ramp);
+            continue;
+        }
         is_late = false;
         if worker.run.stage() >= Stage::Drain {
             return None;
@@ -106,4 +124,20 @@ async fn once(worker: &Worker, due: Option<u64>, is_measured: bool) -> bool {
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_ramp_could_not_do_is_not_due_after_it() {
+        const SECOND: u64 = 1_000_000_000;
+        let schedule = Schedule::default();
+        // One task alone makes two of them in ten seconds.
+        assert_eq!(schedule.next(true, 0, 10.0), 0);
+        assert_eq!(schedule.next(true, 5 * SECOND, 10.0), SECOND / 10);
+        assert_eq!(schedule.next(false, 10 * SECOND, 10.0), 10 * SECOND);
+        assert_eq!(schedule.next(false, 11 * SECOND, 10.0), 10 * SECOND + SECOND / 10);
+    }
 }

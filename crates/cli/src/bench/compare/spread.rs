@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::bench::random::Random;
 use crate::bench::results::{Interval, Phase, Results, Scenario};
 
 /// A figure of which the spread is known.
@@ -89,6 +90,7 @@ impl Blocks {
         if self.intervals < LEAST_INTERVALS {
             return [None; N];
         }
+        // The same numbers each time, so that a comparison can be repeated.
         let mut random = Random(0x7077_6c69_6e65);
         let mut logarithms: [Vec<f64>; N] = std::array::from_fn(|_| Vec::with_capacity(DRAWS));
         let mut counts = vec![0; self.values.len()];
@@ -181,22 +183,6 @@ fn deviation(values: &[f64]) -> Option<f64> {
 #[expect(clippy::cast_precision_loss, reason = "figures are shown with three digits")]
 fn precise(count: u64) -> f64 {
     count as f64
-}
-
-/// The same numbers each time, so that a comparison can be repeated (splitmix64).
-struct Random(u64);
-
-impl Random {
-    /// A number below this.
-    #[expect(clippy::cast_possible_truncation, reason = "the result is below a usize")]
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        ((u128::from(mixed) * limit as u128) >> 64) as usize
-    }
 }
 
 #[cfg(test)]

@@ -147,6 +147,8 @@ mod tests {
         assert!(dead.sentence().starts_with("B is worse: messages/s gone"), "{}", dead.sentence());
         // There was nothing to lose.
         assert!(!of(sample::silent(), sample::silent()).is_judged());
+        // Connections that are held have counts only.
+        assert!(of(sample::idle(), sample::idle()).is_judged());
     }
 
     #[test]
