@@ -72,6 +72,12 @@ export class Topics {
       list = null; // the server is gone, or this page is a file
     }
     if (list?.mode !== "topics") return false;
+    // The names of topics are not for everybody (--console); any topic can be typed.
+    if (list.list === undefined) {
+      this.#view.totals.textContent = "The list is for browsers on the server's machine";
+      this.#view.empty.hidden = true;
+      return true;
+    }
     this.#rate({ ...list, at: performance.now() });
     this.#showRows();
     return true;

@@ -145,6 +145,9 @@ impl Handling {
     pub(crate) fn check(&self, protocols: &[String]) -> Result<(), Failure> {
         let usage = |message: &str| Err(Failure::new(Exit::Usage, message));
         let target = self.target();
+        if let Target::Exec(orders) = &target {
+            orders.check().map_err(|why| Failure::new(Exit::Usage, why))?;
+        }
         if let Some(url) = &self.relay {
             return match target {
                 Target::Topics => relay::check(url),

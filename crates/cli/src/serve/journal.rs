@@ -1,6 +1,6 @@
 //! `--verbose`: lines about connections.
 
-use towline::{Closed, Connection, Error, Request, TlsInfo};
+use towline::{CloseFrame, Closed, Connection, Error, Request, TlsInfo};
 
 use crate::certificate::Certificate;
 use crate::say;
@@ -29,7 +29,12 @@ pub(crate) fn opened(peer: &str, connection: &Connection, resource: &str) {
 
 /// Says how a connection has ended, and what it has done.
 pub(crate) fn ended(peer: &str, closed: &Closed, error: Option<&Error>, done: &str) {
-    let end = error.map_or_else(|| closed.to_string(), ToString::to_string);
+    let mut end = error.map_or_else(|| closed.to_string(), ToString::to_string);
+    // Such as the quota that this client was closed for.
+    let told = closed.sent().map(CloseFrame::reason).filter(|reason| !end.contains(reason));
+    if let Some(reason) = told {
+        end = format!("{end}: {reason}");
+    }
     say::note(format_args!("{peer} {}; {done}", in_options(end)));
 }
 

@@ -474,3 +474,14 @@ async fn the_command_has_no_sockets() {
     }
     assert!(pipes >= 3, "{pipes}");
 }
+
+#[test]
+fn a_command_that_can_not_be_started_is_told_at_once() {
+    for (command, word) in
+        [("no-such-command", "PATH"), ("/", "directory"), ("./nowhere", "no such file"), ("", "empty")]
+    {
+        let ended = Program::start(&["serve", "--listen=127.0.0.1:0", "--exec", command]).end();
+        ended.failed(2, &["--exec", command, word]);
+        assert_eq!(ended.text(), "");
+    }
+}
