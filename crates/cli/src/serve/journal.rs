@@ -24,7 +24,7 @@ pub(crate) fn opened(peer: &str, connection: &Connection, resource: &str) {
     let with: String =
         connection.extensions().iter().map(|extension| format!(", with {extension}")).collect();
     let over = connection.tls().map(over).unwrap_or_default();
-    say::note(format_args!("{peer} connected to {resource}{over}{protocol}{with}"));
+    say::log(format_args!("{peer} connected to {resource}{over}{protocol}{with}"));
 }
 
 /// Says how a connection has ended, and what it has done.
@@ -35,7 +35,7 @@ pub(crate) fn ended(peer: &str, closed: &Closed, error: Option<&Error>, done: &s
     if let Some(reason) = told {
         end = format!("{end}: {reason}");
     }
-    say::note(format_args!("{peer} {}; {done}", in_options(end)));
+    say::log(format_args!("{peer} {}; {done}", in_options(end)));
 }
 
 /// TLS for the log: its version, whether the WebSocket is on HTTP/2, and the client's certificate.

@@ -93,6 +93,9 @@ impl Variable {
         if name.is_empty() || !name.bytes().all(is_name) {
             return Err("write NAME or NAME=VALUE, such as DATABASE_URL or DEBUG=1".to_owned());
         }
+        if name.starts_with("TOWLINE_") {
+            return Err("the variables TOWLINE_… are about the connection".to_owned());
+        }
         Ok(Self { name: name.to_owned(), value })
     }
 }
