@@ -63,7 +63,9 @@ fn completed(command: Command) -> Command {
     let own: Vec<_> =
         serve.map(|serve| serve.get_arguments().cloned().collect()).unwrap_or_default();
     let no_file = |argument: Arg| match argument.get_value_hint() {
-        ValueHint::Unknown if argument.get_action().takes_values() => argument.value_hint(ValueHint::Other),
+        ValueHint::Unknown if argument.get_action().takes_values() => {
+            argument.value_hint(ValueHint::Other)
+        }
         _ => argument,
     };
     command.args(own).mut_args(no_file).mut_subcommands(|command| command.mut_args(no_file))
