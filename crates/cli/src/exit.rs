@@ -192,12 +192,24 @@ impl From<Error> for Failure {
             ErrorKind::PeerViolation | ErrorKind::LimitExceeded => Exit::Fault,
             _ => Exit::Unclean,
         };
-        let mut message = in_options(error.to_string());
+        let mut message = said_once(in_options(error.to_string()));
         if let Some(body) = body(&error) {
             message += &format!(", {body:?}");
         }
         message += advice(&error).unwrap_or_default();
         Self { exit, message, code: Some(error.code()), refusal: Refusal::of(&error) }
+    }
+}
+
+/// `can't connect to A: A: why` without the second address.
+fn said_once(message: String) -> String {
+    let again = message.strip_prefix("can't connect to ").and_then(|rest| {
+        let (address, why) = rest.split_once(": ")?;
+        why.strip_prefix(address)?.strip_prefix(": ").map(|why| (address, why))
+    });
+    match again {
+        Some((address, why)) => format!("can't connect to {address}: {why}"),
+        None => message,
     }
 }
 
@@ -256,6 +268,20 @@ mod tests {
         assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
         let message = in_options("(twice max_received_message_size, and 64 KiB)".to_owned());
         assert_eq!(message, "(twice --max-message, and 64 KiB)");
+    }
+
+    #[test]
+    fn an_address_is_said_once() {
+        for (said, once) in [
+            ("can't connect to [::1]:1: [::1]:1: refused", "can't connect to [::1]:1: refused"),
+            (
+                "can't connect to a:1: 127.0.0.1:1: refused",
+                "can't connect to a:1: 127.0.0.1:1: refused",
+            ),
+            ("closed", "closed"),
+        ] {
+            assert_eq!(said_once(said.to_owned()), once);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Sizes and durations as people write them: `64MiB`, `20s`, `off`.
 
+use std::num::{IntErrorKind, NonZeroU64};
 use std::time::Duration;
 
 /// Reads a size in bytes: `65536`, `64KiB`, `64k`, `1MB`.
@@ -23,7 +24,9 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         return Err(format!("not a size: write {SIZES}"));
     }
     let count: Option<usize> = number.parse().ok();
-    count.and_then(|count| count.checked_mul(factor)).ok_or_else(|| "too large".to_owned())
+    count
+        .and_then(|count| count.checked_mul(factor))
+        .ok_or_else(|| format!("too large: the limit is {} bytes", usize::MAX))
 }
 
 const SIZES: &str = "a whole number with B, KiB, MiB or GiB, such as 64KiB";
@@ -105,10 +108,32 @@ impl<T> Switch<T> {
 
 /// Parses a duration above zero, or `off`.
 pub(crate) fn duration_or_off(text: &str) -> Result<Switch<Duration>, String> {
-    Switch::read(text, |text| match duration(text)? {
+    Switch::read(text, some_duration)
+}
+
+/// Parses a duration above zero.
+pub(crate) fn some_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
         Duration::ZERO => Err("must be above zero".to_owned()),
         duration => Ok(duration),
-    })
+    }
+}
+
+/// Parses a level of compression.
+pub(crate) fn level(text: &str) -> Result<u8, String> {
+    let level = text.parse().ok().filter(|level| (1..=9).contains(level));
+    level.ok_or_else(|| "write a level from 1 (fast) to 9 (small)".to_owned())
+}
+
+/// Parses a whole number above zero.
+pub(crate) fn some(text: &str) -> Result<NonZeroU64, String> {
+    match text.parse::<NonZeroU64>() {
+        Ok(number) => Ok(number),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
+            Err(format!("too large: the limit is {}", u64::MAX))
+        }
+        Err(_) => Err("write a whole number above zero, such as 4".to_owned()),
+    }
 }
 
 /// Formats a size for people: `12 B`, `1.5 KiB`, `64 MiB`.
@@ -155,8 +180,11 @@ mod tests {
         for text in ["", "MiB", "-1", "1.5MiB", "64 pebbles", "12x"] {
             assert!(size(text).unwrap_err().contains("64KiB"), "{text}");
         }
-        assert_eq!(size("99999999999999999999"), Err("too large".to_owned()));
-        assert_eq!(size("99999999999GiB"), Err("too large".to_owned()));
+        for text in ["99999999999999999999", "99999999999GiB"] {
+            assert!(
+                size(text).unwrap_err().ends_with(&format!("the limit is {} bytes", usize::MAX))
+            );
+        }
     }
 
     #[test]

@@ -47,6 +47,19 @@ pub(crate) fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "{}", harmless(&line.to_string(), ""));
 }
 
+/// Writes a line of the log to standard error. Clients choose parts of it, so it is one line and has an end.
+pub(crate) fn log(line: impl Display) {
+    let mut line = on_one_line(&line.to_string());
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.truncate(end);
+        line.push('…');
+    }
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The most characters of a line of the log.
+const LONGEST: usize = 1000;
+
 /// Writes a line to standard error that says why the program ends.
 pub(crate) fn error(line: impl Display) {
     note(format_args!("error: {line}"));

@@ -12,7 +12,7 @@ use crate::bench::results::{Scenario, Shard};
 use crate::connect::options as parse;
 use crate::exit::{BENCH_CODES, Failure};
 use crate::network::{self, Network};
-use crate::quantity::{Switch, duration, duration_or_off, size};
+use crate::quantity::{Switch, duration, duration_or_off, level, size};
 
 /// How a load is described, for `--help`.
 const DETAILS: &str = "\
@@ -192,7 +192,7 @@ pub(crate) struct Options {
     /// Compress messages if the server agrees, at this level from 1 (fast) to 9 (small)
     #[arg(
         long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "3",
-        value_parser = clap::value_parser!(u8).range(1..=9),
+        value_parser = level,
     )]
     pub(crate) compress: Option<u8>,
 

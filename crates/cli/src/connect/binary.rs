@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 
 use crate::quantity::in_words;
+use crate::say::on_one_line;
 
 /// How many bytes of a binary message to show.
 const GLIMPSE: usize = 16;
@@ -124,9 +125,10 @@ fn digit(character: u8) -> Option<u8> {
 pub(crate) fn from_base64(text: &str) -> Result<Vec<u8>, String> {
     let text = text.trim();
     let padding = "=".repeat((4 - text.len() % 4) % 4);
-    STANDARD
-        .decode(format!("{text}{padding}"))
-        .map_err(|error| format!("{text:?} is not base64: {error}"))
+    STANDARD.decode(format!("{text}{padding}")).map_err(|_| {
+        let shown = on_one_line(text);
+        format!("\"{shown}\" is not base64: write letters, digits, + and /, such as AP8Q")
+    })
 }
 
 /// Saves binary messages to a directory, each in its own file.

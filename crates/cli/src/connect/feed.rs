@@ -144,10 +144,14 @@ impl Feed {
         let length = in_words(message.as_bytes().len() as u64);
         let written = tokio::task::spawn_blocking({
             let path = path.clone();
-            move || std::fs::write(path, message.as_bytes())
+            move || {
+                let is_there = std::fs::metadata(&path).is_ok_and(|file| file.is_file());
+                std::fs::write(path, message.as_bytes()).map(|()| is_there)
+            }
         });
         let text = match written.await.unwrap_or_else(|error| Err(error.into())) {
-            Ok(()) => format!("saved message {number} to {path}, {length}"),
+            Ok(false) => format!("saved message {number} to {path}, {length}"),
+            Ok(true) => format!("saved message {number} over what was in {path}, {length}"),
             Err(error) => format!("can't write {path}: {error}"),
         };
         self.note(&text).await;

@@ -15,7 +15,7 @@ use crate::connect::tape::Tape;
 use crate::connect::wait::Wait;
 use crate::exit::{CONNECT_CODES, Exit, Failure};
 use crate::network::Network;
-use crate::quantity::{Switch, duration, duration_or_off, size};
+use crate::quantity::{Switch, duration, duration_or_off, level, size, some, some_duration};
 use crate::topics::{MAX_NAME, PROTOCOL};
 
 /// How the input is used, for `--help`.
@@ -85,7 +85,7 @@ pub(crate) struct Options {
     pub(crate) once: bool,
 
     /// Close after receiving this many messages, and print no more, even if the input goes on
-    #[arg(short = 'n', long, value_name = "COUNT", conflicts_with = "wait")]
+    #[arg(short = 'n', long, value_name = "COUNT", value_parser = some, conflicts_with = "wait")]
     pub(crate) count: Option<NonZeroU64>,
 
     /// Close when the input has been sent and nothing was received for this long
@@ -144,7 +144,7 @@ pub(crate) struct Options {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "3",
-        value_parser = clap::value_parser!(u8).range(1..=9),
+        value_parser = level,
     )]
     compress: Option<u8>,
 
@@ -162,7 +162,7 @@ pub(crate) struct Options {
     close_timeout: Duration,
 
     /// Give up with exit code 124 if not finished within this time
-    #[arg(short, long, value_name = "TIME", value_parser = duration)]
+    #[arg(short, long, value_name = "TIME", value_parser = some_duration)]
     pub(crate) timeout: Option<Duration>,
 
     /// Print only messages and errors

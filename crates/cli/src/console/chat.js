@@ -1,7 +1,7 @@
 // The chat of `towline serve --mode chat`, by the subprotocol towline.chat.v1 of docs/serve.md.
 
 import { explainClose } from "./codes.js";
-import { formatCount } from "./format.js";
+import { formatCount, harmless } from "./format.js";
 import { beginNav, fetchMode } from "./nav.js";
 
 const PROTOCOL = "towline.chat.v1";
@@ -139,14 +139,14 @@ function renamed({ renamed: from, to }) {
 function part(style, text) {
   const made = document.createElement("span");
   made.className = style;
-  made.textContent = text;
+  made.textContent = harmless(text);
   return made;
 }
 
 function news(text) {
   const item = document.createElement("li");
   item.className = "news";
-  item.textContent = text;
+  item.textContent = harmless(text);
   append(item);
 }
 
@@ -174,7 +174,7 @@ async function pollRooms() {
   const mode = document.hidden ? null : await fetchMode();
   if (mode?.mode !== "chat") return;
   const here = me === null ? null : $("where").textContent;
-  $("rooms").replaceChildren(...mode.list.map(({ name, people: count }) => {
+  $("rooms").replaceChildren(...(mode.list ?? []).map(({ name, people: count }) => {
     const button = document.createElement("button");
     button.type = "button";
     button.dataset.name = name;
@@ -182,7 +182,7 @@ async function pollRooms() {
     button.append(part("", name), part("", formatCount(count)));
     return button;
   }));
-  $("rooms-empty").hidden = mode.list.length > 0;
+  $("rooms-empty").hidden = mode.list?.length !== 0;
 }
 
 function setState(state) {

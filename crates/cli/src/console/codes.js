@@ -1,5 +1,7 @@
 // Close codes in words: RFC 6455 section 7.4 and the IANA registry.
 
+import { harmless } from "./format.js";
+
 // In the order of the reference. A code comes before its range.
 export const CODES = [
   { code: 1000, name: "Normal closure", means: "The conversation is complete; both ends are done." },
@@ -48,6 +50,6 @@ export function explainClose({ code, reason, wasClean }, { opened, ours }) {
   if (!opened) sentences.push(ours ? "Cancelled before the connection opened." : NEVER_OPENED);
   else if (wasClean) sentences.push(`Closed cleanly, ${ours ? "by this page" : "by the other end"}.`, means);
   else sentences.push("Not closed cleanly.", means);
-  if (reason) sentences.push(`Reason: “${reason}”`);
+  if (reason) sentences.push(`Reason: “${harmless(reason)}”`);
   return { title: `${code} ${name}`, text: sentences.join(" "), good: wasClean && (ours || code === 1000 || code === 1001) };
 }

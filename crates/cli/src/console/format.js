@@ -44,9 +44,19 @@ export function formatClock(date) {
   return `${pad(date.getHours(), 2)}:${pad(date.getMinutes(), 2)}:${pad(date.getSeconds(), 2)}.${pad(date.getMilliseconds(), 3)}`;
 }
 
+// What would reorder a text or hide in it, as in `towline connect`: controls except tabs and line ends, and
+// the marks of bidirectional text.
+// eslint-disable-next-line no-control-regex
+const OBEYED = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+// The text with these written out: `\u{202e}`.
+export function harmless(text) {
+  return text.replace(OBEYED, (character) => `\\u{${character.charCodeAt(0).toString(16)}}`);
+}
+
 // The start of a text on one line.
 export function previewText(text, length) {
-  const start = text.slice(0, length).replace(/\r\n|\r|\n/g, " ⏎ ").replaceAll("\t", " ");
+  const start = harmless(text.slice(0, length)).replace(/\r\n|\r|\n/g, " ⏎ ").replaceAll("\t", " ");
   return text.length > length ? `${start}…` : start;
 }
 

@@ -2,9 +2,10 @@
 //
 // Data from peers is only ever assigned to `textContent`.
 
-import { deflatedSize, formatClock, formatMilliseconds, formatSize, hexDump, previewBytes, previewText } from "./format.js";
+import { deflatedSize, formatClock, formatCount, formatMilliseconds, formatSize, harmless, hexDump, previewBytes, previewText } from "./format.js";
 
 const MAX_ROWS = 500;
+const MAX_DRAWN = 50; // rows that are new in a frame: more would make the page slow in a flood
 const MAX_PAYLOAD_BYTES = 64 * 1024 * 1024;
 const MAX_TEXT_SHOWN = 64 * 1024;
 const MAX_BYTES_DUMPED = 4 * 1024;
@@ -22,6 +23,7 @@ export class Log {
   #settling = 0; // the frame that looks for the bottom again
   #following = true;
   #unseen = 0;
+  #skipped = 0; // messages that came too fast to be drawn
   #top = 0; // where the list was last known to be scrolled to
   #filter = { text: "", show: "all" };
   #bodies = new WeakMap();
@@ -57,6 +59,7 @@ export class Log {
     this.#entries = [];
     this.#stale = [];
     this.#payloadBytes = 0;
+    this.#skipped = 0;
     this.#view.list.replaceChildren();
     this.#follow(true);
   }
@@ -69,15 +72,19 @@ export class Log {
       if (this.#payloadBytes <= MAX_PAYLOAD_BYTES) break;
       this.#forget(old);
     }
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      requestAnimationFrame(() => this.#draw());
-    }
+    this.#schedule();
+  }
+
+  #schedule() {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    requestAnimationFrame(() => this.#draw());
   }
 
   #drop(entry) {
     this.#forget(entry);
     if (entry.row) this.#stale.push(entry.row);
+    else this.#skipped += 1;
   }
 
   #forget(entry) {
@@ -95,7 +102,7 @@ export class Log {
     let first = this.#entries.length;
     while (first > 0 && !this.#entries[first - 1].row) first -= 1;
     const fresh = document.createDocumentFragment();
-    for (const entry of this.#entries.slice(first)) {
+    for (const entry of this.#entries.slice(first, first + MAX_DRAWN)) {
       entry.row = entry.direction === "system" ? systemRow(entry) : messageRow(entry);
       entry.row.hidden = !this.#matches(entry);
       this.#bodies.set(entry.row, entry);
@@ -103,7 +110,19 @@ export class Log {
       if (!this.#following && !entry.row.hidden) this.#unseen += 1;
     }
     this.#view.list.append(fresh);
+    this.#showSkipped();
     this.#settle();
+    if (first + MAX_DRAWN < this.#entries.length) this.#schedule();
+  }
+
+  #showSkipped() {
+    const { list } = this.#view;
+    if (this.#skipped === 0) return;
+    const first = list.firstElementChild;
+    const note = first?.matches(".skipped") ? first : element(list.matches("ol, ul") ? "li" : "p", "hint skipped");
+    const [count, were] = this.#skipped === 1 ? ["1 message", "was"] : [`${formatCount(this.#skipped)} messages`, "were"];
+    note.textContent = `${count} came too fast and ${were} not shown`;
+    if (note !== first) list.prepend(note);
   }
 
   #settle() {
@@ -185,7 +204,7 @@ function systemRow(entry) {
   if (entry.good !== undefined) row.dataset.good = entry.good;
   setTime(row, entry.time);
   row.querySelector("strong").textContent = entry.title ?? "";
-  row.querySelector("p > span").textContent = entry.text;
+  row.querySelector("p > span").textContent = harmless(entry.text);
   return row;
 }
 
@@ -221,7 +240,7 @@ function messageBody(entry, width) {
   }
   const isText = typeof payload === "string";
   const shown = isText ? MAX_TEXT_SHOWN : MAX_BYTES_DUMPED;
-  body.append(element("pre", "", isText ? payload.slice(0, shown) : hexDump(payload.subarray(0, shown), width < 560 ? 8 : 16)));
+  body.append(element("pre", "", isText ? harmless(payload.slice(0, shown)) : hexDump(payload.subarray(0, shown), width < 560 ? 8 : 16)));
   const actions = element("div", "actions");
   if (payload.length > shown) actions.append(element("span", "hint", `The first ${formatSize(shown)} of ${formatSize(entry.size)}`));
   if (isText && navigator.clipboard) actions.append(button("Copy", () => navigator.clipboard.writeText(payload)));

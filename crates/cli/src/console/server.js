@@ -1,7 +1,7 @@
 // The server's page: asks for the connections once a second.
 
 import { describeCode } from "./codes.js";
-import { formatCount, formatMilliseconds, formatRate, formatSize } from "./format.js";
+import { formatCount, formatMilliseconds, formatRate, formatSize, harmless } from "./format.js";
 import { beginNav } from "./nav.js";
 import { Series } from "./series.js";
 
@@ -173,7 +173,7 @@ function showEnds(ends) {
       part.textContent = text;
     };
     say("code", code);
-    say("name", reason || describeCode(code).name);
+    say("name", harmless(reason) || describeCode(code).name);
     say("who", `${address} ${path}, by the ${by} after ${formatAge(lasted)}`);
     say("ago", `${formatAge(ago)} ago`);
     return item;

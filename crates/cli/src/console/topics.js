@@ -72,6 +72,12 @@ export class Topics {
       list = null; // the server is gone, or this page is a file
     }
     if (list?.mode !== "topics") return false;
+    // The names of topics are not for everybody (--console); any topic can be typed.
+    if (list.list === undefined) {
+      this.#view.totals.textContent = "The list is for browsers on the server's machine";
+      this.#view.empty.hidden = true;
+      return true;
+    }
     this.#rate({ ...list, at: performance.now() });
     this.#showRows();
     return true;
@@ -99,7 +105,7 @@ export class Topics {
     const list = this.#last;
     if (list === null) return;
     const { totals, rows, empty } = this.#view;
-    totals.textContent = `${formatCount(list.topics)} with ${formatCount(list.members)} members · ${formatRate(list.incoming)} in, ${formatRate(list.outgoing)} out`;
+    totals.textContent = `${formatCount(list.topics)} with ${formatCount(list.members)} ${list.members === 1 ? "member" : "members"} · ${formatRate(list.incoming)} in, ${formatRate(list.outgoing)} out`;
     empty.hidden = list.list.length > 0;
     // Rows stay the same elements, so that a click or the focus is not lost to a new list.
     const known = new Map([...rows.children].map((row) => [row.dataset.name, row]));

@@ -35,6 +35,11 @@ impl Board {
         self.service.name()
     }
 
+    /// The mode alone, as JSON: what a client that may not see the list has to know.
+    pub(crate) fn only_mode(&self) -> Bytes {
+        json!({ "mode": self.mode() }).to_string().into()
+    }
+
     /// The list, as JSON.
     pub(crate) fn json(&self) -> Bytes {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

@@ -114,7 +114,8 @@ impl Console {
 
     fn own<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         match request.uri().path() {
-            BOARD if is_read(request) => json(self.board.json()),
+            BOARD if is_read(request) && self.shows(request) => json(self.board.json()),
+            BOARD if is_read(request) => json(self.board.only_mode()),
             CLOSE => self.close(request),
             "/" if is_read(request) && self.board.mode() == "chat" => redirect("console/chat"),
             BOARD | LIVE => secured(pages::only_read()),
@@ -123,6 +124,15 @@ impl Console {
                 Some(asset) => show(asset, request),
                 None => plain(StatusCode::NOT_FOUND, self.directions()),
             },
+        }
+    }
+
+    /// Whether the client may see connections, topics and rooms.
+    fn shows<B>(&self, request: &Request<B>) -> bool {
+        match self.access {
+            Access::Any => self.is_known_host(request),
+            Access::Local => is_local(request),
+            Access::Off => false,
         }
     }
 
@@ -150,16 +160,11 @@ impl Console {
 
     /// The connections now.
     async fn list<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        let is_allowed = match self.access {
-            Access::Any if !self.is_known_host(request) => return self.unknown_host(request),
-            Access::Any => true,
-            Access::Local => is_local(request),
-            Access::Off => false,
-        };
-        if !is_allowed {
+        if !self.shows(request) {
             return plain(
                 StatusCode::FORBIDDEN,
                 match self.access {
+                    Access::Any => return self.unknown_host(request),
                     Access::Off => "The list of connections is off (--console off).\n",
                     _ => {
                         "The list of connections is for browsers on the server's machine, by localhost or \

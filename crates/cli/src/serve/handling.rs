@@ -30,9 +30,9 @@ pub(crate) struct Handling {
     #[arg(long, value_name = "URL")]
     pub(crate) relay: Option<String>,
 
-    /// With --mode topics, the most topics that a connection can be subscribed to
-    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = above_zero)]
-    pub(crate) max_subscriptions: NonZeroUsize,
+    /// With --mode topics, the most topics that a connection can be subscribed to [default: 1000]
+    #[arg(long, value_name = "COUNT", value_parser = above_zero)]
+    max_subscriptions: Option<NonZeroUsize>,
 
     /// Carry the bytes of binary messages to a TCP connection or a Unix socket, and back, such as
     /// tcp://127.0.0.1:5900 or unix:/run/app.sock. Speaks the subprotocol binary unless --protocol
@@ -41,7 +41,7 @@ pub(crate) struct Handling {
     proxy: Option<Backend>,
 
     /// With --proxy, how long the backend may take to accept a connection
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, requires = "proxy")]
     pub(crate) connect_timeout: Duration,
 
     /// Run this command for each connection: a text message is a line of its input, or several if it has
@@ -68,15 +68,15 @@ pub(crate) struct Handling {
     exec_env: Vec<Variable>,
 
     /// With --exec, how long a command may take to end after SIGTERM, before SIGKILL
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration, requires = "exec")]
     exec_grace: Duration,
 
     /// With --exec, the most commands that run at a time; more connections get 503
-    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = processes)]
+    #[arg(long, value_name = "COUNT", default_value = "256", value_parser = processes, requires = "exec")]
     max_processes: NonZeroUsize,
 
     /// With --exec, the longest line of a command's output
-    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size)]
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = size, requires = "exec")]
     max_line: usize,
 
     /// Serve the files in this directory to browsers. The console is then at /console. Files with
@@ -142,10 +142,21 @@ impl Handling {
         }
     }
 
+    /// The most topics that a connection can be subscribed to.
+    pub(crate) fn max_subscriptions(&self) -> NonZeroUsize {
+        self.max_subscriptions.or(NonZeroUsize::new(1000)).unwrap_or(NonZeroUsize::MIN)
+    }
+
     /// Refuses options that do not go together. `protocols` are those of `--protocol`.
     pub(crate) fn check(&self, protocols: &[String]) -> Result<(), Failure> {
         let usage = |message: &str| Err(Failure::new(Exit::Usage, message));
         let target = self.target();
+        if let Target::Exec(orders) = &target {
+            orders.check().map_err(|why| Failure::new(Exit::Usage, why))?;
+        }
+        if self.max_subscriptions.is_some() && !matches!(target, Target::Topics) {
+            return usage("--max-subscriptions needs --mode topics");
+        }
         if let Some(url) = &self.relay {
             return match target {
                 Target::Topics => relay::check(url),

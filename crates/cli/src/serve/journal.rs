@@ -1,6 +1,6 @@
 //! `--verbose`: lines about connections.
 
-use towline::{Closed, Connection, Error, Request, TlsInfo};
+use towline::{CloseFrame, Closed, Connection, Error, Request, TlsInfo};
 
 use crate::certificate::Certificate;
 use crate::say;
@@ -24,13 +24,18 @@ pub(crate) fn opened(peer: &str, connection: &Connection, resource: &str) {
     let with: String =
         connection.extensions().iter().map(|extension| format!(", with {extension}")).collect();
     let over = connection.tls().map(over).unwrap_or_default();
-    say::note(format_args!("{peer} connected to {resource}{over}{protocol}{with}"));
+    say::log(format_args!("{peer} connected to {resource}{over}{protocol}{with}"));
 }
 
 /// Says how a connection has ended, and what it has done.
 pub(crate) fn ended(peer: &str, closed: &Closed, error: Option<&Error>, done: &str) {
-    let end = error.map_or_else(|| closed.to_string(), ToString::to_string);
-    say::note(format_args!("{peer} {}; {done}", in_options(end)));
+    let mut end = error.map_or_else(|| closed.to_string(), ToString::to_string);
+    // Such as the quota that this client was closed for.
+    let told = closed.sent().map(CloseFrame::reason).filter(|reason| !end.contains(reason));
+    if let Some(reason) = told {
+        end = format!("{end}: {reason}");
+    }
+    say::log(format_args!("{peer} {}; {done}", in_options(end)));
 }
 
 /// TLS for the log: its version, whether the WebSocket is on HTTP/2, and the client's certificate.

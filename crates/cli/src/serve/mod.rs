@@ -336,11 +336,11 @@ async fn report_rejections(mut events: Events) {
         match event {
             ServerEvent::Rejected { status, reason, peer_addr, .. } => {
                 let why = in_options(reason);
-                say::note(format_args!("{} refused with {status}: {why}", name(peer_addr)));
+                say::log(format_args!("{} refused with {status}: {why}", name(peer_addr)));
             }
             ServerEvent::TlsFailed { reason, peer_addr, .. } => {
                 let why = on_one_line(&in_options(reason));
-                say::note(format_args!("{} failed: {why}", name(peer_addr)));
+                say::log(format_args!("{} failed: {why}", name(peer_addr)));
             }
             _ => {}
         }

@@ -10,7 +10,7 @@ use towline::{
 };
 
 use crate::exit::{self, Exit, Failure, SERVE_CODES};
-use crate::quantity::{Switch, duration, duration_or_off, size};
+use crate::quantity::{Switch, duration, duration_or_off, level, size};
 use crate::serve::handling::Handling;
 use crate::serve::help::DETAILS;
 use crate::serve::hosts::{self, Hosts};
@@ -77,8 +77,9 @@ pub(crate) struct Options {
     max_byte_rate: Switch<NonZeroU64>,
 
     /// What to do about a client that sends faster: slow-down stops reading, close closes with 1008
-    #[arg(long, value_name = "WHAT", default_value = "slow-down")]
-    when_too_fast: TooFast,
+    /// [default: slow-down]
+    #[arg(long, value_name = "WHAT")]
+    when_too_fast: Option<TooFast>,
 
     /// The most connections of all clients; more get 503. With --threads, on each thread
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
@@ -110,7 +111,7 @@ pub(crate) struct Options {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "3",
-        value_parser = clap::value_parser!(u8).range(1..=9),
+        value_parser = level,
     )]
     compress: Option<u8>,
 
@@ -173,6 +174,20 @@ pub(crate) struct Options {
 impl Options {
     /// Refuses options that do not go together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.when_too_fast.is_some()
+            && self.max_message_rate.on().is_none()
+            && self.max_byte_rate.on().is_none()
+        {
+            return Err(usage("--when-too-fast needs --max-message-rate or --max-byte-rate"));
+        }
+        // Port 0 is another one each time.
+        let mut listen = self.listen.iter().enumerate();
+        let again = listen.find(|(index, address)| {
+            !address.ends_with(":0") && self.listen[..*index].contains(address)
+        });
+        if let Some((_, address)) = again {
+            return Err(usage(format!("--listen {address} is given twice")));
+        }
         self.handling.check(&self.protocol)
     }
 
@@ -194,8 +209,8 @@ impl Options {
             .max_message_rate(self.max_message_rate.on().map(per_second))
             .max_byte_rate(self.max_byte_rate.on().map(per_second))
             .when_too_fast(match self.when_too_fast {
-                TooFast::SlowDown => WhenTooFast::SlowDown,
-                TooFast::Close => WhenTooFast::Close,
+                Some(TooFast::Close) => WhenTooFast::Close,
+                Some(TooFast::SlowDown) | None => WhenTooFast::SlowDown,
             }))
     }
 
@@ -491,6 +506,38 @@ mod tests {
             assert!(says.iter().any(|words| error.contains(words)), "{error}");
             // Error messages must not mention Rust types.
             assert!(!error.contains("type") && !error.contains("non-zero"), "{error}");
+        }
+    }
+
+    #[test]
+    fn options_without_effect_are_refused() {
+        for (line, words) in [
+            (&["--when-too-fast=close"][..], "--when-too-fast needs"),
+            (&["--max-subscriptions=5"], "--max-subscriptions needs"),
+            (
+                &["--listen=[::1]:1", "--listen=a:2", "--listen=[::1]:1"],
+                "--listen [::1]:1 is given twice",
+            ),
+        ] {
+            let failure = parse(line).check().unwrap_err();
+            assert!(failure.exit == Exit::Usage && failure.message.contains(words), "{failure}");
+        }
+        for line in [
+            &["--when-too-fast=close", "--max-byte-rate=1MB"][..],
+            &["--max-subscriptions=5", "--mode=topics"],
+            &["--listen=a:0", "--listen=a:0"],
+        ] {
+            assert!(parse(line).check().is_ok(), "{line:?}");
+        }
+        for line in [
+            &["--max-processes=5"][..],
+            &["--exec-grace=5s"],
+            &["--max-line=5"],
+            &["--connect-timeout=5s"],
+            &["--exec-env=TOWLINE_PATH=x", "--exec", "cat"],
+        ] {
+            let refused = Command::try_parse_from([&["serve"], line].concat()).map(|_| ());
+            assert_eq!(refused.unwrap_err().exit_code(), 2, "{line:?}");
         }
     }
 

@@ -91,7 +91,12 @@ async fn everything_that_was_written_goes_before_the_end() {
 
 #[tokio::test]
 async fn a_command_that_is_not_there_is_said() {
-    let mut server = Serve::start(&["--exec", "/nowhere/towline-no-such-command", "secret"]);
+    use std::os::unix::fs::PermissionsExt as _;
+    let program = crate::certificates::file("towline-no-such-command", "#!/bin/sh\n");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut server = Serve::start(&["--exec", &program, "secret"]);
+    // It was there when the server started.
+    std::fs::remove_file(&program).unwrap();
     let mut connection = join(&server, "/").await;
     let closed = end(&mut connection).await;
     assert_eq!(
@@ -99,7 +104,7 @@ async fn a_command_that_is_not_there_is_said() {
         (CloseCode::INTERNAL_ERROR, "the command can't be started")
     );
     let line = server.program.error_line();
-    assert!(line.contains("/nowhere/towline-no-such-command") && line.contains("--exec"), "{line}");
+    assert!(line.contains(&program) && line.contains("--exec"), "{line}");
     assert!(!line.contains("secret"), "{line}");
 }
 
@@ -474,4 +479,18 @@ async fn the_command_has_no_sockets() {
         pipes += usize::from(line.contains("pipe:"));
     }
     assert!(pipes >= 3, "{pipes}");
+}
+
+#[test]
+fn a_command_that_can_not_be_started_is_told_at_once() {
+    for (command, word) in [
+        ("no-such-command", "PATH"),
+        ("/", "directory"),
+        ("./nowhere", "no such file"),
+        ("", "empty"),
+    ] {
+        let ended = Program::start(&["serve", "--listen=127.0.0.1:0", "--exec", command]).end();
+        ended.failed(2, &["--exec", command, word]);
+        assert_eq!(ended.text(), "");
+    }
 }

@@ -19,14 +19,28 @@ fn every_shell_can_complete_every_command() {
 #[test]
 fn bash_understands_its_script() {
     let script = Program::start(&["completions", "bash"]).end();
-    let check = format!(
-        "{}\nCOMP_WORDS=(towline connect --repl); COMP_CWORD=2; _towline towline --repl connect\n\
-         echo \"${{COMPREPLY[@]}}\"",
-        script.text()
-    );
-    let ended = std::process::Command::new("bash").args(["-c", &check]).output().unwrap();
-    let text = String::from_utf8(ended.stdout).unwrap();
-    assert_eq!(text.trim(), "--replay", "{}", String::from_utf8_lossy(&ended.stderr));
+    let completed = |words: &[&str]| {
+        let line = words.join(" ");
+        let [.., before, current] = words else { panic!("{line}") };
+        let at = words.len() - 1;
+        let check = format!(
+            "{}\ncompopt() {{ :; }}\nCOMP_WORDS=({line} ''); COMP_CWORD={at}; _towline towline '{current}' {before}\n\
+             echo \"${{COMPREPLY[@]}}\"",
+            script.text()
+        );
+        let ended = std::process::Command::new("bash").args(["-c", &check]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+        String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(completed(&["towline", "connect", "--repl"]), "--replay");
+    // Those of serve, which needs no name.
+    assert_eq!(completed(&["towline", "--expo"]), "");
+    assert_eq!(completed(&["towline", "--exec-g"]), "--exec-grace");
+    assert!(completed(&["towline", "--h"]).contains("--handshake-timeout"));
+    // The options of another program.
+    assert_eq!(completed(&["towline", "serve", "--exec", "cat", "--exec-g"]), "");
+    // An address is no file.
+    assert_eq!(completed(&["towline", "serve", "--listen", "src"]), "src");
 }
 
 #[test]
@@ -45,5 +59,7 @@ fn each_command_has_a_page() {
         assert!(connect.contains(text), "{text} is not in {connect}");
     }
     page("towline-serve.1");
+    let file = directory.join("towline.1").display().to_string();
+    Program::start(&["man", &file]).end().failed(2, &[&file, "not a directory"]);
     std::fs::remove_dir_all(&directory).unwrap();
 }

@@ -33,6 +33,28 @@ fn the_console_can_ask_for_the_topics() {
 }
 
 #[test]
+fn topics_and_rooms_are_not_for_everybody() {
+    let shown = |server: &Serve, headers: &str| {
+        let (head, body) = ask(server, &format!("GET /console/topics.json{headers}"));
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        String::from_utf8(body).unwrap()
+    };
+    for mode in ["topics", "chat"] {
+        let only_mode = format!("{{\"mode\":\"{mode}\"}}");
+        let server = Serve::start(&["--mode", mode]);
+        assert!(shown(&server, "").contains("\"list\""));
+        for headers in ["\nHost: evil.example", "\nX-Forwarded-For: 192.0.2.1"] {
+            assert_eq!(shown(&server, headers), only_mode);
+        }
+        let server = Serve::start(&["--mode", mode, "--console=off"]);
+        assert_eq!(shown(&server, ""), only_mode);
+        let server = Serve::start(&["--mode", mode, "--console=any"]);
+        assert!(shown(&server, "\nX-Forwarded-For: 192.0.2.1").contains("\"list\""));
+        assert_eq!(shown(&server, "\nHost: evil.example"), only_mode);
+    }
+}
+
+#[test]
 fn a_browser_does_not_fetch_twice_what_it_has() {
     let server = Serve::start(&[]);
     let (head, _) = ask(&server, "GET /");

@@ -1,6 +1,5 @@
 //! The code and the reason in a close frame.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use bytestring::ByteString;
@@ -324,8 +323,8 @@ impl fmt::Display for CloseFrame {
         write!(f, "{}", self.code)?;
         if !self.reason.is_empty() {
             // The reason comes from the peer; escape it to keep log lines intact.
-            let reason: Cow<'_, str> = self.reason.escape_debug().collect();
-            write!(f, " \"{reason}\"")?;
+            let reason: &str = &self.reason;
+            write!(f, " {reason:?}")?;
         }
         Ok(())
     }
@@ -335,6 +334,12 @@ impl fmt::Display for CloseFrame {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_reason_is_shown_on_one_line_and_as_it_is_otherwise() {
+        let frame = CloseFrame::new(CloseCode::NORMAL, "can't\nsay \"no\"").unwrap();
+        assert!(frame.to_string().ends_with(r#" "can't\nsay \"no\"""#), "{frame}");
+    }
 
     #[test]
     fn no_peer_can_make_many_classes_of_codes() {

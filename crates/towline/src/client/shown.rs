@@ -7,7 +7,7 @@ const LONGEST_PART: usize = 64;
 
 /// The URL in quotes, redacted. The text need not be a valid URL.
 pub(crate) fn shown(url: &str) -> String {
-    format!("\"{}\"", redacted(url).escape_debug())
+    format!("{:?}", redacted(url))
 }
 
 /// Quotes a part of a URL that is neither a user nor a password.
@@ -16,7 +16,7 @@ pub(crate) fn in_quotes(part: &str) -> String {
     if text.len() < part.len() {
         text.push_str("...");
     }
-    format!("\"{}\"", text.escape_debug())
+    format!("{text:?}")
 }
 
 /// The URL without user and password.

@@ -74,7 +74,7 @@ impl Service {
                 }
                 let topics = builder.build();
                 relay::watch(&topics);
-                let max_subscriptions = handling.max_subscriptions;
+                let max_subscriptions = handling.max_subscriptions();
                 Way::Topics(Arc::new(Hub { topics, max_subscriptions, verbose }))
             }
             Target::Proxy(backend) => {

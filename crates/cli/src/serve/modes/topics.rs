@@ -150,7 +150,7 @@ impl Visit<'_> {
         }
         self.published += 1;
         if self.hub.verbose > 1 {
-            say::note(format_args!(
+            say::log(format_args!(
                 "{} published {} B to {:?}",
                 self.peer,
                 order.data.len(),
@@ -166,7 +166,7 @@ impl Visit<'_> {
 
     fn log(&self, line: impl FnOnce() -> String) {
         if self.hub.verbose > 0 {
-            say::note(format_args!("{} {}", self.peer, line()));
+            say::log(format_args!("{} {}", self.peer, line()));
         }
     }
 }

@@ -17,6 +17,7 @@ mod redis;
 use towline::topics::{Topics, TopicsBuilder, TopicsEvent, TopicsEvents};
 
 use crate::exit::{Exit, Failure, in_full};
+use crate::refusal::without_credentials;
 use crate::say;
 use crate::serve::tally::count;
 
@@ -27,11 +28,20 @@ type Connected = Result<TopicsBuilder, Box<dyn std::error::Error + Send + Sync>>
 pub(crate) fn check(url: &str) -> Result<(), Failure> {
     match broker(url) {
         Some(_) => Ok(()),
-        None => Err(Failure::new(
-            Exit::Usage,
-            "--relay: write nats://HOST:PORT, tls://HOST:PORT, redis://HOST:PORT or \
-             rediss://HOST:PORT",
-        )),
+        None => {
+            let broker = url.split_once("://").filter(|(scheme, rest)| {
+                !rest.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            });
+            let why = broker.map(|(scheme, _)| format!("{scheme}:// is not a broker: "));
+            let why = why.unwrap_or_default();
+            Err(Failure::new(
+                Exit::Usage,
+                format!(
+                    "--relay: {why}write nats://HOST:PORT, tls://HOST:PORT, redis://HOST:PORT or \
+                     rediss://HOST:PORT"
+                ),
+            ))
+        }
     }
 }
 
@@ -59,9 +69,10 @@ pub(crate) async fn connect(url: &str, builder: TopicsBuilder) -> Result<TopicsB
         Some(Broker::Redis) => redis::connect(url, builder).await,
         None => return Ok(builder),
     };
-    // The URL is not shown: it may have a password.
-    connected
-        .map_err(|error| Failure::new(Exit::NoConnection, format!("--relay: {}", in_full(&*error))))
+    connected.map_err(|error| {
+        let shown = without_credentials(url.to_owned());
+        Failure::new(Exit::NoConnection, format!("--relay {shown}: {}", in_full(&*error)))
+    })
 }
 
 /// Says when the broker is lost, and when it is back.
