@@ -191,6 +191,10 @@ async function visit(page, { name, colorScheme }) {
   await page.click('#send');
   await row(page, 'out', TEXT).waitFor();
   await row(page, 'in', TEXT).waitFor();
+  // A mark that reorders the text behind it is written out.
+  await page.fill('#message', 'pay \u202e001 to');
+  await page.click('#send');
+  await row(page, 'in', 'pay \\u{202e}001 to').waitFor();
   await grows(page, 'the plot', '#plot', 'data-samples', before + 1);
   if (compressed) {
     await row(page, 'in', TEXT).locator('summary').click();

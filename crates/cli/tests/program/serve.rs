@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use crate::support::{Program, Serve, ask, header, read_head};
+use crate::support::{Program, Serve, ask, header, join, read_head, within};
 
 #[test]
 fn the_console_is_served_beside_the_websockets() {
@@ -326,4 +326,16 @@ fn quotas_refuse_what_is_too_much_and_name_the_option() {
     let mut frames = [0; 6];
     stream.read_exact(&mut frames).unwrap();
     assert_eq!((frames[2], u16::from_be_bytes([frames[4], frames[5]])), (0x88, 1008));
+}
+
+#[tokio::test]
+async fn the_log_names_the_quota_that_ended_a_connection() {
+    let mut server = Serve::start(&["--verbose", "--max-buffered-bytes", "100KiB"]);
+    let mut connection = join(&server, "/").await;
+    server.program.error_line();
+    // If sending fails, it is closed.
+    let _ = connection.send(vec![0; 3_000_000]).await;
+    while let Ok(Some(_)) = within(connection.recv()).await {}
+    let line = server.program.error_line();
+    assert!(line.contains("102400 bytes") && line.contains("(--max-buffered-bytes)"), "{line}");
 }
