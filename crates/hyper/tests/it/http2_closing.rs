@@ -1,26 +1,20 @@
 //! A WebSocket closes at once over HTTP/2, whatever its neighbours on the connection do.
 
-use std::time::Duration;
-
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
 use towline::{Client, CloseCode, Connection, HttpVersion, Message, Proxy, Server};
 
-use crate::support::{Front, echo_messages, serve};
+use crate::support::{Front, echo_messages, serve, soon};
 
 /// How many WebSockets are on the connection: as many as hyper's server allows.
 const MANY: usize = 200;
 
-/// How late some of them are read. The clock is paused, so that it moves when nothing else can be done.
-const LATE: Duration = Duration::from_secs(20);
-
-/// Less than any timer that a close could wait for by mistake: seconds. Those that are part of it, such
-/// as the ones of `h2_stream`, take some milliseconds.
-const AT_ONCE: Duration = Duration::from_secs(1);
-
 /// Some windows of a stream.
 const MESSAGES: usize = 10;
 const LEN: usize = 50_000;
+
+/// Whether those that are read late may be read.
+type Gate = watch::Receiver<bool>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Late {
@@ -37,8 +31,8 @@ fn late(number: usize) -> Late {
     }
 }
 
-/// Sends and receives at a time, and closes. Returns when that was done.
-async fn talk(connection: Connection, late: Late) -> Instant {
+/// Sends and receives at a time, and closes.
+async fn talk(connection: Connection, gate: Option<Gate>) {
     let (sender, mut receiver) = connection.split();
     let message = Message::binary(vec![7; LEN]);
     let sending = tokio::spawn({
@@ -50,8 +44,8 @@ async fn talk(connection: Connection, late: Late) -> Instant {
             sender
         }
     });
-    if late == Late::Client {
-        sleep(LATE).await;
+    if let Some(mut gate) = gate {
+        gate.wait_for(|is_open| *is_open).await.unwrap();
     }
     for _ in 0..MESSAGES {
         assert_eq!(receiver.recv().await.unwrap(), Some(message.clone()));
@@ -60,19 +54,21 @@ async fn talk(connection: Connection, late: Late) -> Instant {
     sender.start_close(CloseCode::NORMAL, "bye").unwrap();
     assert_eq!(receiver.recv().await.unwrap(), None);
     assert!(sender.wait_closed().await.is_clean());
-    Instant::now()
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_close_waits_for_no_neighbour_that_is_read_late() {
+    let (opens, gate) = watch::channel(false);
     let mut server = Server::builder().build();
     let address = serve(&server, Front::HttpServer).await;
+    let late_server = gate.clone();
     tokio::spawn(async move {
         for number in 0.. {
             let mut connection = server.next_request().await.unwrap().accept().await.unwrap();
+            let mut gate = late_server.clone();
             tokio::spawn(async move {
                 if late(number) == Late::Server {
-                    sleep(LATE).await;
+                    gate.wait_for(|is_open| *is_open).await.unwrap();
                 }
                 echo_messages(&mut connection).await;
             });
@@ -83,16 +79,15 @@ async fn a_close_waits_for_no_neighbour_that_is_read_late() {
     for _ in 0..MANY {
         connections.push(client.connect(format!("ws://{address}/")).await.unwrap());
     }
-    let mut talking = JoinSet::new();
-    let begin = Instant::now();
+    let (mut at_once, mut later) = (JoinSet::new(), JoinSet::new());
     for (number, connection) in connections.into_iter().enumerate() {
-        talking.spawn(async move { (late(number), talk(connection, late(number)).await - begin) });
-    }
-    for (late, took) in talking.join_all().await {
-        let (least, most) = match late {
-            Late::Nobody => (Duration::ZERO, AT_ONCE),
-            _ => (LATE, LATE + AT_ONCE),
+        match late(number) {
+            Late::Nobody => at_once.spawn(talk(connection, None)),
+            Late::Server => later.spawn(talk(connection, None)),
+            Late::Client => later.spawn(talk(connection, Some(gate.clone()))),
         };
-        assert!((least..most).contains(&took), "it took {took:?}");
     }
+    soon(at_once.join_all()).await;
+    opens.send(true).unwrap();
+    soon(later.join_all()).await;
 }
