@@ -92,10 +92,10 @@ async fn upload(request: Request, uploads: Arc<Uploads>) -> io::Result<()> {
     if fs::try_exists(claim.whole()).await? {
         return Ok(request.reject(StatusCode::CONFLICT, "there is a file of this name").await?);
     }
-    store(request.accept().await?, &claim).await
+    store(request.accept().await?, claim).await
 }
 
-async fn store(mut connection: Connection, claim: &Claim) -> io::Result<()> {
+async fn store(mut connection: Connection, claim: Claim) -> io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.create(true).read(true).append(true).open(claim.part()).await?;
     let (offset, mut hash) = measure(&mut file).await?;
@@ -116,8 +116,9 @@ async fn store(mut connection: Connection, claim: &Claim) -> io::Result<()> {
     file.flush().await?;
     let size = written?;
     if size != claim.offer.size || hex(hash) != claim.offer.sha256 {
-        // The next upload begins anew.
+        // The next upload begins anew, and may come as soon as the client hears of this.
         fs::remove_file(claim.part()).await?;
+        drop(claim);
         connection
             .close(CloseCode::POLICY, "these are not the bytes of ?size= and &sha256=")
             .await?;
