@@ -69,8 +69,12 @@ fn features(context: &Context) -> Result<Outcome> {
                 lint
             });
             let mut test = context.cargo(&["test"]);
-            let tests =
-                if package != "towline" || WHOLE.contains(features) { "--tests" } else { "--lib" };
+            let tests = match package {
+                "towline" if !WHOLE.contains(features) => "--lib",
+                // A relay adds an option. The tests of the program take minutes.
+                "towline-cli" if !features.is_empty() => "--bins",
+                _ => "--tests",
+            };
             test.args(chosen).args([tests, "--no-fail-fast", "--quiet"]);
             for mut command in lint.into_iter().chain([test]) {
                 let outcome = run(&mut command)?;
