@@ -31,8 +31,8 @@ impl Pace {
     }
 
     pub(crate) fn new(rounds: usize, quick: bool, seconds: Option<f64>) -> Self {
-        let (warm_up, default) = if quick { (0.3, 1.0) } else { (1.0, 3.0) };
-        Self { rounds, warm_up, seconds: seconds.unwrap_or(default).clamp(0.1, 600.0) }
+        let seconds = seconds.unwrap_or(if quick { 1.0 } else { 3.0 }).clamp(0.1, 600.0);
+        Self { rounds, warm_up: (seconds / 3.0).min(1.0), seconds }
     }
 }
 
