@@ -25,8 +25,7 @@ tokio::task_local! {
     static OPENING: Cell<Option<Opening>>;
 }
 
-/// An executor for hyper's HTTP/2 servers, on tokio. It ends the streams of WebSockets that have
-/// ended.
+/// An executor for hyper's HTTP/2 servers, on tokio. It resets the streams that WebSockets leave behind.
 ///
 /// hyper keeps the bytes that it has taken for a stream until the client gives window for them, even
 /// after the WebSocket has ended. With this executor, the client has five seconds for them. Then the
