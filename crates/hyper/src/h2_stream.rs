@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use tokio::time::Sleep;
 
 use crate::h2_error::{copy, explain};
+use crate::http2_executor::InUse;
 
 /// How many DATA frames are read at once, so that other tasks run.
 const FRAMES: usize = 512;
@@ -23,9 +24,12 @@ const FRAMES: usize = 512;
 /// socket.
 const AHEAD: usize = 64 << 10;
 
-/// How many bytes of several slices one call writes at most. A write is a copy that waits in hyper, and
-/// each makes a DATA frame at the least, so that a frame's header and its payload are written together.
+/// How many bytes one call writes at most. A write is a copy that waits in hyper, and each makes a DATA
+/// frame at the least, so that a frame's header and its payload are written together.
 const AT_ONCE: usize = 64 << 10;
+
+/// The longest write whose last byte is written with the others: see [`portion`].
+const WHOLE: usize = 4 << 10;
 
 /// How long a woken reader may take to read before its stream is read ahead: it possibly waits for
 /// something else meanwhile.
@@ -50,6 +54,7 @@ struct Stream {
     is_blocked: bool,
     /// The error of writing, which hyper reports once.
     write_error: Option<io::Error>,
+    _in_use: InUse,
 }
 
 enum Reading {
@@ -77,7 +82,7 @@ struct Arrival {
 }
 
 impl H2Stream {
-    pub(crate) fn new(upgraded: Upgraded) -> Self {
+    pub(crate) fn new(upgraded: Upgraded, in_use: InUse) -> Self {
         let arrival = Arc::new(Arrival {
             reader: Mutex::default(),
             is_awaited: AtomicBool::new(false),
@@ -92,6 +97,7 @@ impl H2Stream {
             reading: Reading::Open,
             is_blocked: false,
             write_error: None,
+            _in_use: in_use,
         }));
         let _ = arrival.stream.set(Arc::downgrade(&stream));
         lock(&stream).keep_reading();
@@ -268,7 +274,7 @@ impl Stream {
             bytes.extend_from_slice(part);
             room -= part.len();
         }
-        Pin::new(&mut self.upgraded).poll_write(cx, &bytes)
+        Pin::new(&mut self.upgraded).poll_write(cx, portion(&bytes))
     }
 
     /// Explains the error of a write, and keeps it for reading.
@@ -292,6 +298,16 @@ impl Stream {
     }
 }
 
+/// Returns how many of these bytes to write: of many, all but the last one, which then follows alone.
+///
+/// h2 takes a whole write once the client has given window for one byte of it, and hyper ends the stream
+/// once h2 has taken the last write. After that nothing can reset the stream, and what the client gives
+/// no window for stays in h2. If the last write is a single byte, that is nothing.
+fn portion(bytes: &[u8]) -> &[u8] {
+    let bytes = &bytes[..bytes.len().min(AT_ONCE)];
+    if bytes.len() > WHOLE { &bytes[..bytes.len() - 1] } else { bytes }
+}
+
 impl AsyncRead for H2Stream {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -312,7 +328,7 @@ impl AsyncWrite for H2Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut stream = self.lock();
-        let result = Pin::new(&mut stream.upgraded).poll_write(cx, bytes);
+        let result = Pin::new(&mut stream.upgraded).poll_write(cx, portion(bytes));
         stream.written(result)
     }
 

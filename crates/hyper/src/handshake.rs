@@ -8,6 +8,7 @@ use http::{Method, Request, Response, Version, header};
 use hyper::ext::Protocol;
 use towline::{Rejection, Responding, ServerHandle, Upgraded};
 
+use crate::http2_executor::{InUse, Opening};
 use crate::peer_addr::PeerAddr;
 use crate::upgraded::upgraded;
 
@@ -88,7 +89,10 @@ pub fn request<B>(
     request: Request<B>,
     peer_addr: Option<SocketAddr>,
 ) -> Result<(towline::Request, Responding), Rejection> {
-    let (request, told, upgraded) = apart(request);
+    let (request, told, opening, upgraded) = apart(request);
+    if let Some(opening) = opening {
+        opening.announce();
+    }
     server.request(request, peer_addr.or(told), upgraded)
 }
 
@@ -97,19 +101,28 @@ pub(crate) fn hand_over<B>(
     server: ServerHandle,
     request: Request<B>,
 ) -> impl Future<Output = Response<Bytes>> + Send + 'static {
-    let (request, peer_addr, upgraded) = apart(request);
-    async move { server.upgrade(request, peer_addr, upgraded).await }
+    let (request, peer_addr, opening, upgraded) = apart(request);
+    async move {
+        if let Some(opening) = opening {
+            opening.announce();
+        }
+        server.upgrade(request, peer_addr, upgraded).await
+    }
 }
 
-/// Returns a request as `towline` takes it, with the peer's address and the stream.
+/// Returns a request as `towline` takes it, with the peer's address, what to announce over HTTP/2, and
+/// the stream.
 fn apart<B>(
     mut request: Request<B>,
 ) -> (
     Request<()>,
     Option<SocketAddr>,
+    Option<Opening>,
     impl Future<Output = io::Result<Upgraded>> + Send + 'static + use<B>,
 ) {
-    let upgraded = upgraded(hyper::upgrade::on(&mut request), request.version());
+    let is_http2 = request.version() == Version::HTTP_2;
+    let (in_use, opening) = is_http2.then(InUse::new).unzip();
+    let upgraded = upgraded(hyper::upgrade::on(&mut request), in_use);
     let (mut parts, _) = request.into_parts();
     if let Some(protocol) = parts.extensions.get::<Protocol>() {
         let protocol = towline::Protocol::new(protocol.as_str());
@@ -118,5 +131,5 @@ fn apart<B>(
     // The other extensions become the connection's data; these are no longer needed.
     parts.extensions.remove::<Protocol>();
     let peer_addr = parts.extensions.remove::<PeerAddr>().map(|peer| peer.0);
-    (Request::from_parts(parts, ()), peer_addr, upgraded)
+    (Request::from_parts(parts, ()), peer_addr, opening, upgraded)
 }

@@ -4,7 +4,6 @@
 mod tls;
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +13,10 @@ use hyper::body::{Body, Incoming};
 use hyper::service::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use towline::{Seldom, ServerHandle};
+use towline::{ServerHandle, accept_one};
 
 use crate::place::{Place, places};
-use crate::serving::{BoxError, Http, Phase, Windows};
-
-/// How long to wait when the process is out of sockets: an immediate retry would fail as well.
-const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+use crate::serving::{BoxError, Http, Lines, Phase, Windows};
 
 /// The default limit of handshakes at once, as in `towline::Server`.
 const MAX_HANDSHAKES: usize = 16 << 10;
@@ -225,9 +221,7 @@ impl<S> HttpServer<S> {
         let (http, mut phase) = (self.http.clone(), self.phase.subscribe());
         tokio::spawn(async move {
             let lines = http.lines.clone();
-            while let Some((stream, peer)) =
-                accept(&listener, &lines.accept_failed, &mut phase).await
-            {
+            while let Some((stream, peer)) = accept(&listener, &lines, &mut phase).await {
                 // Further clients wait in the socket's backlog.
                 let place = tokio::select! {
                     biased;
@@ -284,35 +278,12 @@ async fn reached_or_gone(phase: &mut watch::Receiver<Phase>) {
 /// The next connection, or `None` once the server accepts no more.
 async fn accept(
     listener: &TcpListener,
-    lines: &Seldom,
+    lines: &Lines,
     phase: &mut watch::Receiver<Phase>,
 ) -> Option<(TcpStream, SocketAddr)> {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = reached_or_gone(phase) => return None,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok(accepted) => return Some(accepted),
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                if let Some(left_out) = lines.turn() {
-                    let left_out = left_out.count();
-                    tracing::warn!(%error, left_out, "accepting connections failed; retrying");
-                }
-                tokio::time::sleep(OUT_OF_SOCKETS).await;
-            }
-        }
+    tokio::select! {
+        biased;
+        () = reached_or_gone(phase) => None,
+        accepted = accept_one(listener, &lines.accept_failed) => Some(accepted),
     }
-}
-
-/// Whether an error of `accept` is about the connection to be accepted, not the listening socket.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
 }

@@ -18,10 +18,10 @@
 //!
 //! # In an accept loop of your own
 //!
-//! A [`Mount`] is an ordinary service. Four things are up to your loop: serve the connection *with
-//! upgrades*, set [the peer's address](Mount::peer_addr), turn Nagle's algorithm off, and set two
-//! windows of HTTP/2. With hyper's default windows, one WebSocket that does not receive can end all
-//! WebSockets of its connection; see [HTTP/2](#http2).
+//! A [`Mount`] is an ordinary service. Five things are up to your loop: serve the connection *with
+//! upgrades*, set [the peer's address](Mount::peer_addr), turn Nagle's algorithm off, and for HTTP/2, pass
+//! an [`Http2Executor`] and set two windows. With hyper's default windows, one WebSocket that does not
+//! receive can end all WebSockets of its connection; see [HTTP/2](#http2).
 //!
 //! ```no_run
 //! # use std::convert::Infallible;
@@ -32,8 +32,9 @@
 //! #     Ok(Response::new("a page".into()))
 //! # }
 //! # async fn example() -> std::io::Result<()> {
-//! use hyper_util::rt::{TokioExecutor, TokioIo};
+//! use hyper_util::rt::TokioIo;
 //! use hyper_util::server::conn::auto;
+//! use towline_hyper::Http2Executor;
 //!
 //! let server = towline::Server::builder().build();
 //! let service = towline_hyper::mount(server.handle(), service_fn(page));
@@ -43,7 +44,7 @@
 //!     stream.set_nodelay(true)?;
 //!     let service = service.clone().peer_addr(peer);
 //!     tokio::spawn(async move {
-//!         let mut builder = auto::Builder::new(TokioExecutor::new());
+//!         let mut builder = auto::Builder::new(Http2Executor::new());
 //!         builder.http2().enable_connect_protocol();
 //!         builder.http2().initial_connection_window_size(16 << 20);
 //!         builder.http2().initial_stream_window_size(64 << 10);
@@ -63,8 +64,9 @@
 //! # use http_body_util::Full;
 //! # use hyper::body::{Bytes, Incoming};
 //! # use hyper::{Request, Response, service::service_fn};
-//! # use hyper_util::rt::{TokioExecutor, TokioIo};
+//! # use hyper_util::rt::TokioIo;
 //! # use hyper_util::server::conn::auto;
+//! # use towline_hyper::Http2Executor;
 //! # async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
 //! #     Ok(Response::new("a page".into()))
 //! # }
@@ -82,7 +84,7 @@
 //!         let handshake = tokio::time::timeout(Duration::from_secs(10), tls.accept_http2(stream));
 //!         let stream = handshake.await??;
 //!         let service = service.tls(stream.info());
-//!         let mut builder = auto::Builder::new(TokioExecutor::new());
+//!         let mut builder = auto::Builder::new(Http2Executor::new());
 //!         builder.http2().enable_connect_protocol();
 //!         builder.http2().initial_connection_window_size(16 << 20);
 //!         builder.http2().initial_stream_window_size(64 << 10);
@@ -102,9 +104,8 @@
 //! lines give the connection enough, and each stream little:
 //!
 //! ```
-//! # use hyper_util::rt::TokioExecutor;
 //! # use hyper_util::server::conn::auto;
-//! # let mut builder = auto::Builder::new(TokioExecutor::new());
+//! # let mut builder = auto::Builder::new(towline_hyper::Http2Executor::new());
 //! builder.http2().initial_connection_window_size(16 << 20);
 //! builder.http2().initial_stream_window_size(64 << 10);
 //! ```
@@ -112,7 +113,8 @@
 //! A stream then receives at most 64 KiB for each round trip. [`HttpServer`] has these windows by
 //! default; [`http2_connection_window`](HttpServer::http2_connection_window) says how many stalled
 //! WebSockets they allow. hyper ends no connection whose client does not read its answers;
-//! [`HttpServer`] does.
+//! [`HttpServer`] does. hyper also keeps the stream of a WebSocket that has ended, with its last bytes, for a
+//! client that gives no window for them; [`Http2Executor`] resets it.
 //!
 //! If the client resets the stream, [`recv`](towline::Connection::recv) returns an error of the kind
 //! [`ConnectionLost`](towline::ErrorKind::ConnectionLost) that names the error code: `the peer reset
@@ -156,6 +158,8 @@ mod place;
 
 mod write_deadline;
 
+mod http2_executor;
+
 mod h2_error;
 
 mod h2_stream;
@@ -176,6 +180,7 @@ pub use agreed::from_agreed;
 pub use body::MountBody;
 pub use handshake::{is_handshake, request};
 pub use http_server::HttpServer;
+pub use http2_executor::Http2Executor;
 pub use mount::{Mount, MountFuture, MountLayer, mount};
 pub use peer_addr::PeerAddr;
 

@@ -11,7 +11,7 @@ use http::{Request, Response};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use towline::{ErrorKind, Seldom, ServerHandle, TlsInfo};
 
 use crate::greeting::{Greeted, Secure, greet, greet_secure};
+use crate::http2_executor::Http2Executor;
 use crate::peer_addr::PeerAddr;
 use crate::place::Place;
 use crate::write_deadline::WriteDeadline;
@@ -27,6 +28,10 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The largest head of a request. A larger one is answered with 431.
 const BUFFER: usize = 64 << 10;
+
+/// How many bytes of a stream h2 takes before the socket has room, and one write more. hyper's default of 400
+/// KiB is for each stream, and outside of all quotas.
+const STREAM_BUFFER: usize = 64 << 10;
 
 /// The lines of the log that clients can cause, each at most once a second.
 #[derive(Default)]
@@ -253,12 +258,13 @@ where
         // As long as the ping that a silent client gets and its answer may take. If the client takes
         // nothing, hyper can't send the ping, and not end the connection either.
         let stream = WriteDeadline::new(stream, header_timeout.saturating_mul(2));
-        let connection = http2::Builder::new(TokioExecutor::new())
+        let connection = http2::Builder::new(Http2Executor::new())
             .timer(TokioTimer::new())
             .keep_alive_interval(header_timeout)
             .keep_alive_timeout(header_timeout)
             .initial_connection_window_size(windows.connection)
             .initial_stream_window_size(windows.stream)
+            .max_send_buf_size(STREAM_BUFFER)
             .enable_connect_protocol()
             .serve_connection(TokioIo::new(stream), self);
         drive(connection, |connection| connection.graceful_shutdown(), phase).await

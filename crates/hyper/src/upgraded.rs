@@ -2,7 +2,6 @@
 
 use std::io;
 
-use http::Version;
 use hyper::rt::{Read, Write};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -14,17 +13,19 @@ use towline::TlsStream;
 
 use crate::ahead::Ahead;
 use crate::h2_stream::H2Stream;
+use crate::http2_executor::InUse;
 
-/// Waits for hyper to release the stream, and returns it with the bytes read after the request.
+/// Waits for hyper to release the stream, and returns it with the bytes read after the request. A stream
+/// of HTTP/2 gets an `InUse`.
 pub(crate) async fn upgraded(
     on_upgrade: OnUpgrade,
-    version: Version,
+    in_use: Option<InUse>,
 ) -> io::Result<towline::Upgraded> {
     match on_upgrade.await {
-        Ok(upgraded) if version == Version::HTTP_2 => {
-            Ok(towline::Upgraded::new(H2Stream::new(upgraded), Vec::new()))
-        }
-        Ok(upgraded) => Ok(take_out(upgraded)),
+        Ok(upgraded) => Ok(match in_use {
+            Some(in_use) => towline::Upgraded::new(H2Stream::new(upgraded, in_use), Vec::new()),
+            None => take_out(upgraded),
+        }),
         Err(error) if error.is_user() => Err(io::Error::other(format!(
             "{error}; hyper must serve the connection with upgrades (`with_upgrades`, \
              `serve_connection_with_upgrades`)"

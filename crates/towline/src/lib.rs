@@ -72,9 +72,10 @@ pub use server::{
     Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Request, Responding,
     Server, ServerBuilder, ServerEvent, ServerHandle, ServerStats, Shutdown, Upgraded,
 };
-// For the adapters to HTTP libraries, which log what clients can cause. Not a part of the API.
+// For the adapters to HTTP libraries, which accept connections, and log what clients can cause. Not a part
+// of the API.
 #[doc(hidden)]
-pub use server::{LeftOut, Seldom};
+pub use server::{LeftOut, Seldom, accept_one};
 #[cfg(feature = "rustls")]
 pub use tls::{ClientAuth, Tls, TlsServer};
 #[cfg(feature = "deflate")]

@@ -2,7 +2,8 @@
 //!
 //! - [`frame`](frame::frame) builds the bytes of any frame, valid or not.
 //! - [`Heard`] is a frame parsed from bytes on the wire, for assertions.
-//! - [`http2`] builds and parses the frames of HTTP/2.
+//! - [`http2`] builds and parses the frames of HTTP/2. With the feature `http2`, `http2_io` sends and receives
+//!   them, and turns a stream of h2 into one of bytes.
 //! - [`event`] has short constructors of received events, to compare with.
 //! - [`negotiate`](negotiate::negotiate) returns the compression that a handshake negotiates.
 //! - [`Peer`] is a mock peer: it sends raw bytes to one connection and reads the answer.
@@ -20,6 +21,9 @@ pub mod frame;
 pub mod heard;
 
 pub mod http2;
+
+#[cfg(feature = "http2")]
+pub mod http2_io;
 
 pub mod negotiate;
 

@@ -3,14 +3,18 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{any, get};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::ext::Protocol;
 use http::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use towline::{CloseCode, Server};
-use towline_axum::{layer, shutdown_on};
+use towline::{CloseCode, Connection, Server};
+use towline_axum::{Upgrade, layer, shutdown_on};
+use towline_hyper::Http2Executor;
 
 use crate::support::{LONG, app, echoing, serve, soon};
 
@@ -127,4 +131,39 @@ async fn a_shutdown_ends_websockets_with_1001_and_then_their_connection() {
     drop((send, receive, requests));
     soon(serving).await.unwrap().unwrap();
     assert!(server.connections().is_empty());
+}
+
+/// The client gives no window for its last bytes.
+#[tokio::test(start_paused = true)]
+async fn the_stream_of_a_websocket_that_has_ended_is_reset() {
+    let flood = async |upgrade: Upgrade| {
+        upgrade.on_connection(async |connection: Connection| {
+            connection.send(vec![7; 10_000]).await?;
+            connection.abort(CloseCode::POLICY, "spam");
+            towline::Result::Ok(())
+        })
+    };
+    let app = Router::new().route("/ws", any(flood));
+    let (at_server, at_client) = tokio::io::duplex(1 << 16);
+    tokio::spawn(async move {
+        let mut builder = auto::Builder::new(Http2Executor::new());
+        builder.http2().enable_connect_protocol();
+        let service = TowerToHyperService::new(app);
+        drop(builder.serve_connection_with_upgrades(TokioIo::new(at_server), service).await);
+    });
+    let mut builder = h2::client::Builder::new();
+    builder.initial_window_size(0);
+    let (mut requests, connection) = builder.handshake::<_, Bytes>(at_client).await.unwrap();
+    tokio::spawn(connection);
+    soon(async {
+        while !requests.is_extended_connect_protocol_enabled() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let request = request("CONNECT", "/ws", Some("websocket"));
+    let (response, _send) = requests.send_request(request, false).unwrap();
+    let mut receive = soon(response).await.unwrap().into_body();
+    let error = soon(receive.data()).await.unwrap().unwrap_err();
+    assert_eq!((error.is_reset(), error.reason()), (true, Some(h2::Reason::CANCEL)));
 }

@@ -1,11 +1,8 @@
 //! Extended CONNECT (RFC 8441): a WebSocket as a stream of an HTTP/2 connection.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::ext::Protocol;
 use h2::{RecvStream, SendStream};
@@ -14,10 +11,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use towline::{CloseCode, Config, Connection, Message, Role, Server};
 use towline_hyper::{HttpServer, mount};
+use towline_kit::http2_io::Tunnel;
 
 use crate::support::{Front, LONG, echo, page, serve, soon};
 
@@ -55,66 +53,12 @@ pub(crate) fn extended(
     requests.send_request(request, false).unwrap()
 }
 
-/// A stream of HTTP/2 as a stream of bytes.
-struct Tunnel {
-    send: SendStream<Bytes>,
-    receive: RecvStream,
-    received: Bytes,
-}
-
-impl AsyncRead for Tunnel {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        while self.received.is_empty() {
-            match ready!(self.receive.poll_data(cx)) {
-                None => return Poll::Ready(Ok(())),
-                Some(data) => self.received = data.map_err(io::Error::other)?,
-            }
-        }
-        let count = self.received.len().min(buffer.remaining());
-        buffer.put_slice(&self.received[..count]);
-        self.received.advance(count);
-        let released = self.receive.flow_control().release_capacity(count);
-        Poll::Ready(released.map_err(io::Error::other))
-    }
-}
-
-impl AsyncWrite for Tunnel {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.send.reserve_capacity(bytes.len());
-        while self.send.capacity() == 0 {
-            match ready!(self.send.poll_capacity(cx)) {
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-                Some(capacity) => capacity.map_err(io::Error::other)?,
-            };
-        }
-        let count = bytes.len().min(self.send.capacity());
-        let data = Bytes::copy_from_slice(&bytes[..count]);
-        Poll::Ready(self.send.send_data(data, false).map(|()| count).map_err(io::Error::other))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.send.send_data(Bytes::new(), true).map_err(io::Error::other))
-    }
-}
-
 pub(crate) async fn open(requests: &mut SendRequest<Bytes>) -> Connection {
     let (response, send) = extended(requests, "websocket");
     let response = soon(response).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(!response.headers().contains_key("sec-websocket-accept"));
-    let tunnel = Tunnel { send, receive: response.into_body(), received: Bytes::new() };
+    let tunnel = Tunnel::new(send, response.into_body());
     Connection::from_stream(tunnel, Role::Client, &Config::client(), Bytes::new())
 }
 

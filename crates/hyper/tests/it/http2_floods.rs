@@ -1,17 +1,19 @@
 //! Clients that flood an HTTP/2 connection. Each is ended, at a bounded cost, and alone.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use towline::{Connection, ErrorKind, Server};
+use towline::{Config, Connection, ErrorKind, Server};
 use towline_hyper::{HttpServer, mount};
 
 use crate::raw_http2::{
     CANCEL, CONTINUATION, DATA, ENHANCE_YOUR_CALM, EXTENDED, GOAWAY, HEADERS, PING, RawHttp2,
-    SETTINGS, block, extended_connect, frame, neighbour_lives, reset, status,
+    SETTINGS, WINDOW_UPDATE, block, extended_connect, frame, neighbour_lives, reset, status,
 };
 use crate::support::{Front, echo_messages, page, serve, soon};
 
@@ -39,7 +41,7 @@ fn echo_from_now_on(mut server: Server) {
 }
 
 /// Waits until no more tasks are left than this.
-async fn few_tasks(most: usize) {
+pub(crate) async fn few_tasks(most: usize) {
     let metrics = Handle::current().metrics();
     soon(async {
         while metrics.num_alive_tasks() > most {
@@ -203,4 +205,41 @@ async fn a_flood_of_pings_whose_answers_are_not_read_is_ended() {
 #[tokio::test]
 async fn a_flood_of_settings_whose_answers_are_not_read_is_ended() {
     is_held_and_ended(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 255, 255])).await;
+}
+
+/// It opens all windows, and takes nothing from the socket.
+#[tokio::test]
+async fn a_client_that_takes_nothing_fills_little_memory() {
+    const STREAMS: u32 = 100;
+    const MESSAGE: usize = 16 << 10;
+    // h2 takes 64 KiB of each stream and one write, hyper three writes, and the queue two messages.
+    const EACH: usize = (64 << 10) + 6 * MESSAGE;
+    // What the kernel has for the socket.
+    const KERNEL: usize = 16 << 20;
+
+    let config = Config::server().send_high_water_mark(1);
+    let mut server = Server::builder().config(config).build();
+    let address = serve(&server, Front::HttpServer).await;
+    let mut client = RawHttp2::connect(address).await;
+    let window = (1u32 << 30).to_be_bytes();
+    client.send(&frame(WINDOW_UPDATE, 0, 0, &window)).await;
+    let taken = Arc::new(AtomicUsize::new(0));
+    for stream in (0..STREAMS).map(|number| 2 * number + 1) {
+        client.send(&extended_connect(stream)).await;
+        client.send(&frame(WINDOW_UPDATE, 0, stream, &window)).await;
+        let connection = soon(server.next_request()).await.unwrap().accept().await.unwrap();
+        let taken = taken.clone();
+        tokio::spawn(async move {
+            while connection.send(vec![7; MESSAGE]).await.is_ok() {
+                taken.fetch_add(MESSAGE, Ordering::Relaxed);
+            }
+        });
+    }
+    let mut before = usize::MAX;
+    while before != taken.load(Ordering::Relaxed) {
+        before = taken.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(before <= STREAMS as usize * EACH + KERNEL, "{before} bytes");
+    drop(client);
 }

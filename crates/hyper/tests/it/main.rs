@@ -12,6 +12,7 @@ mod http2_closing;
 mod http2_endings;
 mod http2_floods;
 mod http2_handshakes;
+mod http2_lingering;
 mod http2_stalled;
 mod layers;
 mod load;

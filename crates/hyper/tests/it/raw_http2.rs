@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use towline::{Client, Message};
 
-use towline_kit::http2::{HEAD, PREFACE, WINDOW_UPDATE};
+use towline_kit::http2_io::Frames;
 
 pub(crate) use towline_kit::http2::{
     ACK, CANCEL, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Frame, GOAWAY,
-    HEADERS, PING, PROTOCOL_ERROR, RST_STREAM, SETTINGS, block, frame,
+    HEADERS, INITIAL_WINDOW_SIZE, PING, PROTOCOL_ERROR, RST_STREAM, SETTINGS, WINDOW_UPDATE, block,
+    frame,
 };
 
 use crate::support::soon;
@@ -44,8 +45,8 @@ pub(crate) fn reset(stream: u32, error_code: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &error_code.to_be_bytes())
 }
 
-pub(crate) struct RawHttp2 {
-    stream: TcpStream,
+pub(crate) struct RawHttp2<S = TcpStream> {
+    frames: Frames<S>,
     /// How much the server has added to the window of stream 1.
     pub(crate) more_window: u32,
 }
@@ -55,27 +56,31 @@ impl RawHttp2 {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut client = Self { stream, more_window: 0 };
-        client.send(PREFACE).await;
-        client.send(&frame(SETTINGS, 0, 0, &[])).await;
+        Self::over(stream, &[]).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> RawHttp2<S> {
+    /// Sends the preface and settings.
+    pub(crate) async fn over(stream: S, settings: &[u8]) -> Self {
+        let frames = soon(Frames::client(stream)).await.unwrap();
+        let mut client = Self { frames, more_window: 0 };
+        client.send(&frame(SETTINGS, 0, 0, settings)).await;
         client
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
-        soon(self.stream.write_all(bytes)).await.unwrap();
+        soon(self.frames.send(bytes)).await.unwrap();
     }
 
     /// Sends bytes for as long as the server takes them or is there.
     pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        self.stream.write_all(bytes).await
+        self.frames.send(bytes).await
     }
 
     /// Reads a frame, or `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
-        let mut head = [0; HEAD];
-        soon(self.stream.read_exact(&mut head)).await.ok()?;
-        let mut frame = Frame::of_head(head);
-        soon(self.stream.read_exact(&mut frame.payload)).await.ok()?;
+        let frame = soon(self.frames.next()).await?;
         if (frame.kind, frame.stream) == (WINDOW_UPDATE, 1) {
             self.more_window += u32::from_be_bytes(frame.payload[..].try_into().unwrap());
         }

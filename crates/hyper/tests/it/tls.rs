@@ -26,6 +26,7 @@ use towline::{
 use towline_hyper::{HttpServer, mount};
 
 use crate::http2::{connect_over, extended, open};
+use crate::http2_lingering::{Ending, check, talk_to_all};
 use crate::support::{HANDSHAKE, LONG, echo, read, request, soon};
 
 /// A certificate of its own for each test.
@@ -495,4 +496,12 @@ async fn an_accept_loop_of_one_s_own_will_do() {
     let mut client = open(&mut requests).await;
     client.send("ship ahoy").await.unwrap();
     assert_eq!(soon(client.recv()).await.unwrap(), Some(Message::text("ship ahoy")));
+}
+
+#[tokio::test]
+async fn streams_that_linger_are_reset() {
+    let (certificate, server) = (Certificate::new(), Server::builder().build());
+    let address = serve(&server, &certificate).await;
+    talk_to_all(server, Ending::Aborted);
+    check(certificate.connect(address, &["h2"]).await, 0, Ending::Aborted).await;
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use towline_proto::handshake::Mechanism;
 
 use crate::server::answer::Answer;
+use crate::server::seldom::Seldom;
 use crate::server::standing::Term;
 use crate::server::way::{Entry, Way, drop_unseen, refuse, turn_away};
 use crate::transport::AnyStream;
@@ -68,56 +69,61 @@ pub(crate) async fn accept(
     mut stopped: oneshot::Receiver<()>,
 ) {
     let mut no_delay = NoDelay::of(&listener, way.hub.options.nodelay);
-    while let Some(accepted) = unless(&mut stopped, listener.accept()).await {
-        match accepted {
-            Ok((stream, peer)) => {
-                let is_set_up = no_delay.is_inherited_by(&stream);
-                let (stream, peer) = (AnyStream::Tcp(stream), Some(peer));
-                // Further clients wait in the socket's backlog.
-                let Some(permit) = unless(&mut stopped, way.hub.place()).await else {
-                    let answer = Answer::on(stream);
-                    let hub = way.hub.clone();
-                    drop((way, listener));
-                    return refuse(&hub, answer, Mechanism::Http1Upgrade, peer).await;
-                };
-                let admission = match way.hub.arrive(peer) {
-                    Ok(admission) => admission,
-                    Err(rejection) => {
-                        let hub = way.hub.clone();
-                        match hub.options.tls {
-                            // A TLS handshake to say no would cost as much as one that is allowed.
-                            Some(_) => drop_unseen(&hub, &rejection, peer),
-                            None => {
-                                drop(tokio::spawn(turn_away(hub, stream, rejection, peer, permit)))
-                            }
-                        }
-                        continue;
-                    }
-                };
-                let entry = Entry { term, permit, admission };
-                let way = way.clone();
-                match way.hub.options.tls.clone() {
-                    Some(tls) => {
-                        if !is_set_up {
-                            stream.set_nodelay(way.hub.options.nodelay);
-                        }
-                        tokio::spawn(way.secure(tls, stream, peer, entry));
-                    }
-                    None => {
-                        let deadline = way.deadline();
-                        tokio::spawn(way.handshake(stream, is_set_up, peer, entry, deadline));
-                    }
+    while let Some((stream, peer)) =
+        unless(&mut stopped, accept_one(&listener, &way.hub.lines().accept_failed)).await
+    {
+        let is_set_up = no_delay.is_inherited_by(&stream);
+        let (stream, peer) = (AnyStream::Tcp(stream), Some(peer));
+        // Further clients wait in the socket's backlog.
+        let Some(permit) = unless(&mut stopped, way.hub.place()).await else {
+            let answer = Answer::on(stream);
+            let hub = way.hub.clone();
+            drop((way, listener));
+            return refuse(&hub, answer, Mechanism::Http1Upgrade, peer).await;
+        };
+        let admission = match way.hub.arrive(peer) {
+            Ok(admission) => admission,
+            Err(rejection) => {
+                let hub = way.hub.clone();
+                match hub.options.tls {
+                    // A TLS handshake to say no would cost as much as one that is allowed.
+                    Some(_) => drop_unseen(&hub, &rejection, peer),
+                    None => drop(tokio::spawn(turn_away(hub, stream, rejection, peer, permit))),
                 }
+                continue;
             }
+        };
+        let entry = Entry { term, permit, admission };
+        let way = way.clone();
+        match way.hub.options.tls.clone() {
+            Some(tls) => {
+                if !is_set_up {
+                    stream.set_nodelay(way.hub.options.nodelay);
+                }
+                tokio::spawn(way.secure(tls, stream, peer, entry));
+            }
+            None => {
+                let deadline = way.deadline();
+                tokio::spawn(way.handshake(stream, is_set_up, peer, entry, deadline));
+            }
+        }
+    }
+}
+
+/// Waits for the next connection. Errors are logged, and do not end the wait.
+///
+/// Cancel safe.
+pub async fn accept_one(listener: &TcpListener, failed: &Seldom) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                if let Some(left_out) = way.hub.lines().accept_failed.turn() {
+                if let Some(left_out) = failed.turn() {
                     let left_out = left_out.count();
                     tracing::warn!(%error, left_out, "accepting connections failed; retrying");
                 }
-                if unless(&mut stopped, tokio::time::sleep(OUT_OF_SOCKETS)).await.is_none() {
-                    return;
-                }
+                tokio::time::sleep(OUT_OF_SOCKETS).await;
             }
         }
     }

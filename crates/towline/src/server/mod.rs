@@ -64,6 +64,7 @@ pub use builder::ServerBuilder;
 pub use connections::Connections;
 pub use event::{Events, ServerEvent};
 pub use handle::{ServerHandle, Shutdown};
+pub use listening::accept_one;
 pub use measurement::{Measurement, Measurements};
 pub use request::Request;
 pub use responding::Responding;

@@ -1,9 +1,9 @@
 //! A server that speaks frames of HTTP/2 (RFC 9113), and does with them what a test wants.
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-
-use towline_kit::http2::{END_HEADERS, HEAD, PREFACE};
+use towline_kit::http2::END_HEADERS;
+use towline_kit::http2_io::Frames;
 
 pub(crate) use towline_kit::http2::{
     ACK, DATA, ENABLE_CONNECT_PROTOCOL, END_STREAM, Frame, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE,
@@ -17,7 +17,7 @@ pub(crate) const OK: &[u8] = &[0x88];
 pub(crate) const NOT_FOUND: &[u8] = &[0x8d];
 
 /// The server's end of a connection.
-pub(crate) struct Raw<S = TcpStream>(S);
+pub(crate) struct Raw<S = TcpStream>(Frames<S>);
 
 impl Raw<TcpStream> {
     /// The next client's preface.
@@ -35,11 +35,8 @@ impl Raw<TcpStream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
-    pub(crate) async fn on(mut stream: S) -> Self {
-        let mut preface = [0; 24];
-        soon(stream.read_exact(&mut preface)).await.unwrap();
-        assert_eq!(&preface, PREFACE);
-        Self(stream)
+    pub(crate) async fn on(stream: S) -> Self {
+        Self(soon(Frames::server(stream)).await.unwrap())
     }
 
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) {
@@ -49,16 +46,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
     /// Sends frames in one piece.
     pub(crate) async fn send_bytes(&mut self, frames: &[u8]) {
         // Fails if the client has gone, which the test then sees.
-        let _ = self.0.write_all(frames).await;
+        let _ = self.0.send(frames).await;
     }
 
     /// The next frame, or `None` at the end.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
-        let mut head = [0; HEAD];
-        soon(self.0.read_exact(&mut head)).await.ok()?;
-        let mut frame = Frame::of_head(head);
-        soon(self.0.read_exact(&mut frame.payload)).await.ok()?;
-        Some(frame)
+        soon(self.0.next()).await
     }
 
     /// The next frame of this type. Others are skipped.

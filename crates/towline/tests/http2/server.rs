@@ -1,20 +1,17 @@
 //! A server of HTTP/2 that behaves: its WebSockets echo, or flood.
 
 use std::future::poll_fn;
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
+use h2::RecvStream;
 use h2::server::SendResponse;
-use h2::{RecvStream, SendStream};
 use http::{Request, Response};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use towline::{Config, Connection, Io, Role};
+use towline_kit::http2_io::Tunnel;
 
 /// How many messages of one byte a flood has.
 pub(crate) const FLOOD: usize = 60_000;
@@ -102,7 +99,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) 
         return;
     }
     let send = respond.send_response(response, false).unwrap();
-    let tunnel = Tunnel { send, receive: request.into_body(), received: Bytes::new() };
+    let tunnel = Tunnel::new(send, request.into_body());
     match &*path {
         "/flood" => flood(tunnel).await,
         "/torrent" => torrent(tunnel).await,
@@ -140,60 +137,5 @@ async fn torrent(mut tunnel: Tunnel) {
     let mut bytes = head;
     while tokio::io::AsyncWriteExt::write_all(&mut tunnel, &bytes).await.is_ok() {
         bytes = vec![7; 16 << 10];
-    }
-}
-
-/// A stream of HTTP/2 as a stream of bytes.
-struct Tunnel {
-    send: SendStream<Bytes>,
-    receive: RecvStream,
-    received: Bytes,
-}
-
-impl AsyncRead for Tunnel {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        while self.received.is_empty() {
-            match ready!(self.receive.poll_data(cx)) {
-                None => return Poll::Ready(Ok(())),
-                Some(data) => self.received = data.map_err(io::Error::other)?,
-            }
-        }
-        let count = self.received.len().min(buffer.remaining());
-        buffer.put_slice(&self.received[..count]);
-        self.received.advance(count);
-        let released = self.receive.flow_control().release_capacity(count);
-        Poll::Ready(released.map_err(io::Error::other))
-    }
-}
-
-impl AsyncWrite for Tunnel {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.send.reserve_capacity(bytes.len());
-        // A part of a frame would be more frames than the test has in mind.
-        while self.send.capacity() < bytes.len().min(3) {
-            match ready!(self.send.poll_capacity(cx)) {
-                None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-                Some(capacity) => capacity.map_err(io::Error::other)?,
-            };
-        }
-        let count = bytes.len().min(self.send.capacity());
-        let data = Bytes::copy_from_slice(&bytes[..count]);
-        Poll::Ready(self.send.send_data(data, false).map(|()| count).map_err(io::Error::other))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.send.send_data(Bytes::new(), true).map_err(io::Error::other))
     }
 }
