@@ -74,12 +74,15 @@ pub fn send_and_flush(
 /// [`flush`] has written all of it.
 #[napi(catch_unwind)]
 pub fn send_lent(hub: &mut External<Hub>, id: u32, is_text: bool, payload: Buffer) {
+    queue_lent(hub, id, is_text, Bytes::from_owner(payload));
+}
+
+pub(crate) fn queue_lent(hub: &mut Hub, id: u32, is_text: bool, payload: Bytes) {
     let Some(session) = hub.session(id) else { return };
     // One that is held back behind a message made of frames is not written soon.
     if session.outbound().is_message_unfinished() {
         return send_ref(session, is_text, &payload);
     }
-    let payload = Bytes::from_owner(payload);
     let message = if is_text {
         Text::try_from(payload).map(Message::Text).ok()
     } else {

@@ -1,0 +1,141 @@
+'use strict';
+
+// Writes to the kernel without Node's stream between: that costs several times what the kernel takes for a
+// short message. The addon writes to the descriptor of the socket, and what the kernel does not take goes to
+// the stream as ever. So this is done only where a program can't tell the difference: the socket is one of
+// Node's own, as it was made, and idle; and nobody waits for a callback. What Node keeps account of, it is
+// told: bytes, `drain`, errors.
+
+const net = require('net');
+const os = require('os');
+
+const { _write, _writeGeneric, _writev, write } = net.Socket.prototype;
+
+/** How Node counts what it has written, for `socket.bytesWritten`. */
+const { get: dispatched } = Object.getOwnPropertyDescriptor(net.Socket.prototype, '_bytesDispatched') ?? {};
+
+/** Bun and Deno have other sockets, and other systems have other rules. */
+const isPossible = process.platform === 'linux' && !process.versions.bun && !process.versions.deno && isAsKnown();
+
+/** Whether this Node's sockets keep account as those that this was written for. */
+function isAsKnown() {
+  if (dispatched === undefined) return false;
+  const socket = new net.Socket();
+  Object.defineProperty(socket, '_bytesDispatched', { value: 7 });
+  const state = socket._writableState;
+  return socket.bytesWritten === 7 && state.needDrain === false;
+}
+
+/** Methods of ours that sockets may have in place of `write`. */
+const ours = new Set([write]);
+
+/** Node's classes for sockets: not those for TLS, files and terminals. */
+const NAMES = new Set(['TCP', 'Pipe']);
+const known = new Set();
+
+function isKnown({ constructor }) {
+  if (known.has(constructor)) return true;
+  const isNative = /\[native code\]/.test(Function.prototype.toString.call(constructor));
+  if (!isNative || !NAMES.has(constructor.name)) return false;
+  known.add(constructor);
+  return true;
+}
+
+/** Whether a socket may ever be written to in this way. */
+function isDirect(socket) {
+  return isPossible && Object.getPrototypeOf(socket) === net.Socket.prototype;
+}
+
+/** The descriptor to write to now; negative if Node has to write. It is good until Node's next turn. */
+function descriptorOf(socket) {
+  const { _handle: handle } = socket;
+  if (!handle || !isKnown(handle)) return -1;
+  const isIdle =
+    socket.writable &&
+    !socket.connecting &&
+    socket.writableLength === 0 &&
+    socket.writableCorked === 0 &&
+    handle.writeQueueSize === 0;
+  // Each write puts a timeout off.
+  if (!isIdle || socket.timeout) return -1;
+  const isUntouched =
+    ours.has(socket.write) &&
+    socket._write === _write &&
+    socket._writev === _writev &&
+    socket._writeGeneric === _writeGeneric;
+  return isUntouched ? handle.fd : -1;
+}
+
+// ---- what Node keeps account of
+
+/** Where a socket has how many bytes of it were written here. */
+const kPassed = Symbol('passed');
+
+const counted = {
+  configurable: true,
+  get() {
+    return dispatched.call(this) + this[kPassed];
+  },
+};
+
+/** Counts bytes that were written. */
+function count(socket, bytes) {
+  if (socket[kPassed] === undefined) {
+    socket[kPassed] = 0;
+    Object.defineProperty(socket, '_bytesDispatched', counted);
+  }
+  socket[kPassed] += bytes;
+}
+
+/** As `write` of a stream does, after it was given so many bytes: returns whether it takes more. */
+function settle(socket, bytes) {
+  if (bytes < socket.writableHighWaterMark) return true;
+  const state = socket._writableState;
+  if (!state.needDrain) {
+    state.needDrain = true;
+    // What Node has to write, it drains.
+    if (socket.writableLength === 0) process.nextTick(drain, socket);
+  }
+  return false;
+}
+
+function drain(socket) {
+  const state = socket._writableState;
+  if (!state.needDrain || socket.writableLength > 0 || socket.writableEnded || socket.destroyed) return;
+  state.needDrain = false;
+  socket.emit('drain');
+}
+
+// ---- errors
+
+/** What `pass` of the addon returns, if something is left: bytes, and a number of the system's. */
+const ERRNOS = 4096;
+
+function left(outcome) {
+  const errno = -outcome % ERRNOS;
+  return { bytes: (-outcome - errno) / ERRNOS, errno };
+}
+
+const numbers = (...names) => new Set(names.map((name) => os.constants.errno[name]));
+
+/** Errors of what is no socket. */
+const FOREIGN = numbers('EBADF', 'EINVAL', 'ENOTSOCK', 'EOPNOTSUPP');
+/** Errors that the next write has as well. All others are of the connection, and reported once. */
+const REPEATED = numbers('EAGAIN', 'EINTR', 'ENOBUFS', 'ENOMEM', 'EPIPE');
+
+/** Calls `writes`, which writes to the socket. If the kernel has reported an error, Node gets it there. */
+function report(socket, errno, writes) {
+  if (REPEATED.has(errno) || FOREIGN.has(errno)) {
+    writes();
+    return;
+  }
+  const { _handle: handle } = socket;
+  handle.writeBuffer = () => -errno;
+  try {
+    writes();
+  } finally {
+    delete handle.writeBuffer;
+  }
+}
+
+module.exports = { FOREIGN, count, descriptorOf, isDirect, left, ours, report, settle };
