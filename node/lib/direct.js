@@ -8,6 +8,7 @@
 
 const net = require('net');
 const os = require('os');
+const { Writable } = require('stream');
 
 const { _write, _writeGeneric, _writev, write } = net.Socket.prototype;
 
@@ -87,14 +88,23 @@ function count(socket, bytes) {
   socket[kPassed] += bytes;
 }
 
-/** As `write` of a stream does, after it was given so many bytes: returns whether it takes more. */
+/** What `write` of a stream returns for what has been written when it returns: few bytes, and many. */
+const probe = new Writable({ highWaterMark: 2, write: (chunk, encoding, callback) => callback() });
+const TAKES_MORE = { few: probe.write('a'), many: probe.write('abc') };
+
+/**
+ * Sees to it that a stream drains, as `write` does, after it was given so many bytes; returns whether it takes
+ * more.
+ */
 function settle(socket, bytes) {
-  if (bytes < socket.writableHighWaterMark) return true;
+  const isMany = bytes >= socket.writableHighWaterMark;
+  const isWritten = socket.writableLength === 0;
+  if (isWritten ? TAKES_MORE[isMany ? 'many' : 'few'] : !isMany) return true;
   const state = socket._writableState;
   if (!state.needDrain) {
     state.needDrain = true;
     // What Node has to write, it drains.
-    if (socket.writableLength === 0) process.nextTick(drain, socket);
+    if (isWritten) process.nextTick(drain, socket);
   }
   return false;
 }

@@ -1,22 +1,32 @@
-//! Messages in, bytes to a socket of Node's without Node. `lib/direct.js` knows when that can't be noticed.
+//! Bytes to and from a socket of Node's without Node. `lib/direct.js` knows when that can't be noticed.
 //!
 //! What the kernel does not take at once stays in the core, for [`flush`](crate::sending::flush).
 
 use std::io::IoSlice;
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use napi::bindgen_prelude::{Buffer, External};
 use napi_derive::napi;
+use towline_proto::Input;
 
 use crate::arrays;
 use crate::hub::Hub;
 use crate::sending::{queue_lent, send_staged};
+use crate::table::{State, Writer};
 
 /// How many pieces are written with one call of the kernel.
 const SLICES: usize = 64;
 
-/// Stands for no error: the kernel took less than it was given.
+/// Not an error: the kernel took less than it was given, or has nothing more.
 const IS_FULL: i32 = 11;
+
+/// At most so much is read with one call of the kernel: what is read into is cleared before, which is cheap
+/// while it stays in the cache.
+const READ: usize = 128 << 10;
+
+/// At most so much is read in one go, so that other sockets have their turn.
+const READ_MAX: usize = 1 << 20;
 
 /// A number of the system's is less than this.
 const ERRNOS: f64 = 4096.0;
@@ -76,6 +86,53 @@ pub fn send_lent_and_pass(
     pass(hub, id, fd)
 }
 
+/// Reads the rest of a long message from the socket `fd` to its place, as far as it has come, and writes
+/// `table` if that ends the message: its first word is then how many events there are.
+///
+/// Returns how many bytes were read, if there was no error. If there was one, returns
+/// `-(bytes * 4096 + errno)`.
+#[napi(catch_unwind)]
+pub fn read_on(
+    hub: &mut External<Hub>,
+    id: u32,
+    fd: i32,
+    table: arrays::WordsMut<'_>,
+    flags: u32,
+) -> f64 {
+    let mut writer = Writer::new(table);
+    let Some(connection) = hub.get(id) else { return 0.0 };
+    let now = Instant::now();
+    let (mut bytes, mut errno) = (0, None);
+    while bytes < READ_MAX
+        && let Some(mut room) = connection.inbound.payload_room()
+    {
+        let most = room.limit().min(READ);
+        let body = room.get_mut();
+        let start = body.len();
+        body.resize(start + most, 0);
+        let read = recv(fd, &mut body[start..]);
+        let count = read.unwrap_or(0);
+        body.truncate(start + count);
+        bytes += count;
+        if count > 0 {
+            connection.session.handle_received(now);
+            connection.decode(&mut Input::new(&mut []), 0, now, flags, &mut writer);
+        }
+        errno = read.err().filter(|errno| *errno != IS_FULL);
+        if count < most {
+            break;
+        }
+    }
+    let state = State {
+        has_output: !connection.session.outbound().is_empty(),
+        is_sooner: hub.schedule(id),
+        ..State::default()
+    };
+    let count = writer.len();
+    writer.finish(count, state);
+    outcome(bytes, errno)
+}
+
 fn outcome(passed: usize, errno: Option<i32>) -> f64 {
     match errno {
         None => passed as f64,
@@ -92,8 +149,21 @@ fn send(fd: i32, slices: &[IoSlice<'_>]) -> Result<usize, i32> {
     sendmsg::<()>(fd, slices, &[], flags, None).map_err(|error| error as i32)
 }
 
+/// Reads what has come, which is nothing at the end.
+#[cfg(target_os = "linux")]
+fn recv(fd: i32, bytes: &mut [u8]) -> Result<usize, i32> {
+    use nix::sys::socket::{MsgFlags, recv};
+
+    recv(fd, bytes, MsgFlags::MSG_DONTWAIT).map_err(|error| error as i32)
+}
+
 /// Elsewhere, JavaScript does not ask for it.
 #[cfg(not(target_os = "linux"))]
 fn send(_: i32, _: &[IoSlice<'_>]) -> Result<usize, i32> {
+    Err(IS_FULL)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn recv(_: i32, _: &mut [u8]) -> Result<usize, i32> {
     Err(IS_FULL)
 }

@@ -90,7 +90,7 @@ pub fn taken(hub: &mut Hub, id: u32) -> Option<Vec<u8>> {
 
 impl Connection {
     /// Decodes until the input or the table ends; returns whether it was the input.
-    fn decode(
+    pub(crate) fn decode(
         &mut self,
         input: &mut Input<'_>,
         len: usize,
