@@ -197,7 +197,10 @@ test('what the kernel does not take, Node writes, in order and as it was', { ski
   }
   // Headers of 10 bytes for the long ones, of 2 for the others.
   const sizes = expected.map(({ length }) => length + (length > 100 ? 10 : 2));
-  assert.equal(socket.bytesWritten - bytesWritten, sizes.reduce((sum, size) => sum + size));
+  assert.equal(
+    socket.bytesWritten - bytesWritten,
+    sizes.reduce((sum, size) => sum + size),
+  );
   while (socket.writableLength > 0) await turn();
   await turn();
   assert.ok(drains.length > 0 && drains.every((length) => length === 0), `${drains}`);
