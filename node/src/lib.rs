@@ -9,7 +9,7 @@
 //!  socket ◀─ bytes ─ flush ◀─ staged messages: connection, kind, offset, length
 //! ```
 //!
-//! Where the program can't tell, the bytes go [straight](direct) to the kernel instead.
+//! Where a program can't tell, bytes pass [straight](direct) between the core and the kernel instead.
 //!
 //! Everything is a function that takes the [`Hub`](hub::Hub) and the number of a connection: that
 //! costs a third of what a method of a native class does. Tables are arrays of words that
