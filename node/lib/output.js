@@ -51,6 +51,15 @@ let handedOut = 0;
  * at most.
  */
 function sendShort(connection, isText, data, most, callback) {
+  if (!isText && batches === 0 && callback === undefined) {
+    const descriptor = descriptorOf(connection);
+    if (descriptor >= 0) {
+      sendStaged();
+      const { _id } = connection;
+      passed(connection, native.sendAndPassBytes(hub, _id, descriptor, data));
+      return;
+    }
+  }
   if (stagedLen + most > staged.length || (entryCount + 1) * ENTRY_LEN > entries.length) {
     sendStaged();
   }

@@ -12,7 +12,7 @@ use towline_proto::Input;
 
 use crate::arrays;
 use crate::hub::Hub;
-use crate::sending::{queue_lent, send_staged};
+use crate::sending::{queue_lent, send_ref, send_staged};
 use crate::table::{State, Writer};
 
 /// How many pieces are written with one call of the kernel.
@@ -70,6 +70,20 @@ pub fn send_and_pass(
     count: u32,
 ) -> f64 {
     send_staged(hub, staged, entries, count);
+    pass(hub, id, fd)
+}
+
+/// Sends a short binary message from where it is, and then the same as [`pass`].
+#[napi(catch_unwind)]
+pub fn send_and_pass_bytes(
+    hub: &mut External<Hub>,
+    id: u32,
+    fd: i32,
+    payload: arrays::Bytes<'_>,
+) -> f64 {
+    if let Some(session) = hub.session(id) {
+        send_ref(session, false, payload);
+    }
     pass(hub, id, fd)
 }
 

@@ -158,7 +158,7 @@ pub fn random_mask() -> u32 {
     u32::from_be_bytes(mask::random_key())
 }
 
-fn send_ref(session: &mut Session, is_text: bool, payload: &[u8]) {
+pub(crate) fn send_ref(session: &mut Session, is_text: bool, payload: &[u8]) {
     let message = if is_text {
         // JavaScript's encoder makes nothing else.
         validate(payload).ok().map(MessageRef::text)
