@@ -5,10 +5,11 @@
 //!   decoder, with the same payloads.
 //! - Offsets and lengths are within the chunk, and every event that has something to be taken has it.
 //! - Whatever the tables of messages say, nothing panics. The messages that they hold are what the peer
-//!   receives, once and in order, through JavaScript's buffer or straight to a socket.
+//!   receives, once and in order, through JavaScript's buffer or straight to a socket. The rest of long messages
+//!   is read from a socket as well.
 
 use std::cell::RefCell;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
@@ -39,6 +40,9 @@ const ENTRY_LEN: usize = 4;
 /// As in `node/src/direct.rs`.
 const ERRNOS: f64 = 4096.0;
 
+/// A socket takes so many bytes at once.
+const SOCKET: usize = 64 << 10;
+
 thread_local! {
     /// All connections of a program share one.
     static HUB: RefCell<External<Hub>> = RefCell::new(create_hub());
@@ -55,7 +59,8 @@ fn check(hub: &mut External<Hub>, input: &mut Unstructured<'_>) -> Result<()> {
     let (options, config) = options(input)?;
     let client = Config::client().compression(settings::deflate(input)?.map(Into::into));
     let server = Config::server().compression(settings::deflate(input)?.map(Into::into));
-    let mut agreed = if options.assemble_fragments { negotiate(&client, &server) } else { [None, None] };
+    let mut agreed =
+        if options.assemble_fragments { negotiate(&client, &server) } else { [None, None] };
     if role == Role::Server {
         agreed.reverse();
     }
@@ -116,7 +121,8 @@ impl End<'_> {
         let room = input.int_in_range(1..=6)?;
         let flags = input.int_in_range(0..=PINGS_BY_HAND | CONTROL_FRAMES)?;
         let way = input.arbitrary()?;
-        let (staged, entries): (&[u8], Vec<[u32; ENTRY_LEN]>) = (input.arbitrary()?, input.arbitrary()?);
+        let (staged, entries): (&[u8], Vec<[u32; ENTRY_LEN]>) =
+            (input.arbitrary()?, input.arbitrary()?);
         let bytes = said(other(self.role), self.compression.is_some(), input)?;
         let entries = self.plausible(entries);
 
@@ -131,6 +137,9 @@ impl End<'_> {
             let (now, later) = rest.split_at((*piece).min(rest.len()));
             rest = later;
             self.receive(hub, &mut now.to_vec(), room, flags, &mut events);
+            if way == Way::Socket {
+                rest = self.read_on(hub, rest, flags, &mut events);
+            }
             if rest.is_empty() {
                 break;
             }
@@ -235,26 +244,7 @@ impl End<'_> {
             let mut table = vec![u32::MAX; EVENTS + room * EVENT_LEN];
             let count = receiving::receive(hub, self.id, chunk, from, &mut table, flags) as usize;
             assert!(count <= room, "{count} events in a table for {room}");
-            for event in table[EVENTS..].chunks_exact(EVENT_LEN).take(count) {
-                let &[kind, first, second] = event else { unreachable!("three words") };
-                let within = || chunk[first as usize..][..second as usize].to_vec();
-                let mut taken = || receiving::taken(hub, self.id).expect("something to be taken");
-                events.push(match kind {
-                    1 | 2 => {
-                        assert_eq!(within().is_ascii(), kind == 1);
-                        Described(TEXT, 0, 0, within())
-                    }
-                    3 => Described(BINARY, 0, 0, within()),
-                    4 => Described(TEXT, 0, 0, taken()),
-                    5 => Described(BINARY, 0, 0, taken()),
-                    6..=9 => Described(kind, first, second, taken()),
-                    10 => {
-                        assert!(!taken().is_empty(), "a fault without words");
-                        Described(FAULT, first, second, Vec::new())
-                    }
-                    _ => panic!("an event of the kind {kind}"),
-                });
-            }
+            self.take(hub, &table[EVENTS..][..count * EVENT_LEN], chunk, events);
             let &[next, is_full, has_output, is_sooner, ..] = &table[..] else {
                 unreachable!("a table")
             };
@@ -267,9 +257,50 @@ impl End<'_> {
             from = next;
         }
     }
+
+    /// Has the addon read from a socket with the next bytes, and returns those behind what it has read.
+    fn read_on<'b>(
+        &self,
+        hub: &mut External<Hub>,
+        rest: &'b [u8],
+        flags: u32,
+        events: &mut Vec<Described>,
+    ) -> &'b [u8] {
+        let (socket, mut peer) = UnixStream::pair().expect("two sockets");
+        peer.write_all(&rest[..rest.len().min(SOCKET)]).expect("room in a socket");
+        let mut table = [u32::MAX; EVENTS + EVENT_LEN];
+        let read = direct::read_on(hub, self.id, socket.as_raw_fd(), &mut table, flags);
+        assert!(read >= 0.0 && table[0] <= 1 && table[1] == 0, "{read} {table:?}");
+        self.take(hub, &table[EVENTS..][..table[0] as usize * EVENT_LEN], &[], events);
+        &rest[read as usize..]
+    }
+
+    /// Takes what the events of a table are about.
+    fn take(&self, hub: &mut Hub, table: &[u32], chunk: &[u8], events: &mut Vec<Described>) {
+        for event in table.chunks_exact(EVENT_LEN) {
+            let &[kind, first, second] = event else { unreachable!("three words") };
+            let within = || chunk[first as usize..][..second as usize].to_vec();
+            let mut taken = || receiving::taken(hub, self.id).expect("something to be taken");
+            events.push(match kind {
+                1 | 2 => {
+                    assert_eq!(within().is_ascii(), kind == 1);
+                    Described(TEXT, 0, 0, within())
+                }
+                3 => Described(BINARY, 0, 0, within()),
+                4 => Described(TEXT, 0, 0, taken()),
+                5 => Described(BINARY, 0, 0, taken()),
+                6..=9 => Described(kind, first, second, taken()),
+                10 => {
+                    assert!(!taken().is_empty(), "a fault without words");
+                    Described(FAULT, first, second, Vec::new())
+                }
+                _ => panic!("an event of the kind {kind}"),
+            });
+        }
+    }
 }
 
-/// How bytes are written.
+/// How bytes are written, and read where that is possible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, arbitrary::Arbitrary)]
 enum Way {
     Buffer,
