@@ -96,12 +96,13 @@ the number of connections.
 
 ## Where the time goes
 
-One message at a time costs one read and one write of the kernel, and Node's code around them. *Bare* is most
-of that cost, and no library on Node's sockets can take less. Long binary messages are copied out of the
-kernel, once or twice while they are assembled, once when they are sent, and into the kernel. \`ws\` passes its
-caller's memory to the kernel and saves one of these copies, but the caller must not change that memory. Long
-texts are V8 strings in between: half of their time is spent creating the string, in newly allocated pages,
-and converting it back to UTF-8.
+One message at a time costs one read and one write of the kernel, and Node's code around them. *Bare* is an echo
+by Node's stream; Towline writes to the kernel itself where a program can't tell, and so takes less for what Node
+does around a write. Long binary messages are copied out of the kernel and into it: Towline reads all but the
+first 64 KiB straight to their place, and sends them from there. \`ws\` assembles them from what Node has read,
+which is a copy more, and passes its caller's memory to the kernel, which the caller must not change. Long texts
+are V8 strings in between: half of their time is spent creating the string, in newly allocated pages, and
+converting it back to UTF-8.
 
 ## Machine and versions
 

@@ -5,6 +5,7 @@ const { EventEmitter } = require('events');
 
 const { DESCRIPTIONS, REASONS } = require('./close-codes');
 const Closing = require('./closing');
+const direct = require('./direct');
 const hub = require('./hub');
 const inherit = require('./inherit');
 const { checkKeepalive, optionsOf } = require('./options');
@@ -47,6 +48,7 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   /** The asynchronous context of events that a timer causes. */
   this._context = new AsyncResource('TowlineConnection');
   this._isPlain = output.isPlain(socket);
+  this._isDirect = direct.isDirect(socket);
   /** Whether messages are staged, their bytes, and the event whose handler sent last. */
   this._isDirty = false;
   this._stagedLen = 0;

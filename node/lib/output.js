@@ -11,6 +11,7 @@ const net = require('net');
 
 const callbacks = require('./callbacks');
 const { now } = require('./clock');
+const direct = require('./direct');
 const { hub, native } = require('./hub');
 
 const EMPTY = Buffer.alloc(0);
@@ -50,6 +51,15 @@ let handedOut = 0;
  * at most.
  */
 function sendShort(connection, isText, data, most, callback) {
+  if (!isText && batches === 0 && callback === undefined) {
+    const descriptor = descriptorOf(connection);
+    if (descriptor >= 0) {
+      sendStaged();
+      const { _id } = connection;
+      passed(connection, native.sendAndPassBytes(hub, _id, descriptor, data));
+      return;
+    }
+  }
   if (stagedLen + most > staged.length || (entryCount + 1) * ENTRY_LEN > entries.length) {
     sendStaged();
   }
@@ -73,6 +83,12 @@ function sendShort(connection, isText, data, most, callback) {
 /** Sends a longer one. Whatever the program does with `payload` afterwards has no effect. */
 function sendLong(connection, isText, payload, callback) {
   sendStaged();
+  const descriptor = callback === undefined ? descriptorOf(connection) : -1;
+  if (descriptor >= 0) {
+    const { _id } = connection;
+    passed(connection, native.sendLentAndPass(hub, _id, descriptor, isText, payload));
+    return;
+  }
   native.sendLent(hub, connection._id, isText, payload);
   flush(connection, callback && connection._forLength(callback, payload.length));
 }
@@ -145,6 +161,48 @@ function flushAll() {
 
 /** Writes everything that is to be written of a connection. */
 function flush(connection, callback) {
+  const descriptor = callback === undefined ? descriptorOf(connection) : -1;
+  if (descriptor >= 0) pass(connection, descriptor);
+  else flushByNode(connection, callback);
+}
+
+/** The descriptor to write to; negative if Node has to, for a callback, say. */
+function descriptorOf(connection) {
+  const { _callbacks, _id, _isDirect, socket } = connection;
+  return _isDirect && _id >= 0 && _callbacks === null ? direct.descriptorOf(socket) : -1;
+}
+
+/** Has the addon write to the kernel. */
+function pass(connection, descriptor) {
+  if (entryCount === 0) {
+    passed(connection, native.pass(hub, connection._id, descriptor));
+    return;
+  }
+  const count = entryCount;
+  entryCount = 0;
+  stagedLen = 0;
+  passed(connection, native.sendAndPass(hub, connection._id, descriptor, staged, entries, count));
+}
+
+/** The addon has written to the kernel. Node writes what is left. */
+function passed(connection, outcome) {
+  connection._isDirty = false;
+  connection._stagedLen = 0;
+  const { socket } = connection;
+  if (outcome >= 0) {
+    if (outcome === 0) return;
+    direct.count(socket, outcome);
+    connection._isFull = !direct.settle(socket, outcome);
+    return;
+  }
+  const { bytes, errno } = direct.left(outcome);
+  if (direct.FOREIGN.has(errno)) connection._isDirect = false;
+  if (bytes > 0) direct.count(socket, bytes);
+  direct.report(socket, errno, () => flushByNode(connection));
+  if (!direct.settle(socket, bytes + socket.writableLength)) connection._isFull = true;
+}
+
+function flushByNode(connection, callback) {
   connection._isDirty = false;
   connection._stagedLen = 0;
   if (connection._callbacks !== null) {
@@ -231,6 +289,8 @@ for (const name of ['write', 'end', 'destroy']) {
     },
   };
 }
+
+direct.ours.add(guards.write.value);
 
 function guard(socket) {
   for (const name of Object.keys(guards)) {

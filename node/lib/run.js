@@ -6,6 +6,7 @@
 // loop.
 
 const { now } = require('./clock');
+const direct = require('./direct');
 const hub = require('./hub');
 const output = require('./output');
 
@@ -29,9 +30,14 @@ const settled = Promise.resolve();
 function decode(connection, chunk, from, table) {
   const flags = connection._flags();
   const count = native.receive(hub.hub, connection._id, chunk, from, table, flags);
+  heed(connection, table);
+  return HEADER + EVENT_LEN * count;
+}
+
+/** Takes note of what a table says of the whole. */
+function heed(connection, table) {
   if (table[HAS_OUTPUT] !== 0) output.settle(connection, 0);
   if (table[IS_SOONER] !== 0) hub.arm();
-  return HEADER + EVENT_LEN * count;
 }
 
 /** Runs that are not in use: most are for a single message. */
@@ -45,12 +51,34 @@ const MOST_SPARES = 64;
 function receive(connection, chunk) {
   const table = hub.takeTable();
   const end = decode(connection, chunk, 0, table);
-  if (end === HEADER && table[IS_FULL] === 0) {
-    hub.giveTable(table);
-    return;
-  }
+  if (end === HEADER && table[IS_FULL] === 0) hub.giveTable(table);
+  else start(connection, chunk, table, end);
+}
+
+function start(connection, chunk, table, end) {
   connection._run = (spares.pop() ?? new Run()).of(connection, chunk, table, end);
   process.nextTick(connection._run.step);
+}
+
+/** Reads on in a long message, of which the last chunk was a part. */
+function readOn(connection) {
+  const { _backlog, _id, _isDeaf, _isDirect, _run, inputPaused, socket } = connection;
+  if (!_isDirect || _run !== null || _backlog !== null || inputPaused || _isDeaf || _id < 0) return;
+  const descriptor = direct.descriptorToRead(socket);
+  if (descriptor < 0) return;
+  // A program may have put a method of its own there, to see every chunk.
+  if (Object.hasOwn(connection, 'handleSocketData')) return;
+  const table = hub.takeTable();
+  let bytes = native.readOn(hub.hub, _id, descriptor, table, connection._flags());
+  let errno = 0;
+  if (bytes < 0) ({ bytes, errno } = direct.left(bytes));
+  if (bytes > 0) direct.countRead(socket, bytes);
+  heed(connection, table);
+  const count = table[NEXT];
+  if (count === 0) hub.giveTable(table);
+  else start(connection, null, table, HEADER + EVENT_LEN * count);
+  if (direct.FOREIGN.has(errno)) connection._isDirect = false;
+  else if (errno !== 0) direct.fail(socket, errno);
 }
 
 /** Begins with what was received while the program had paused. */
@@ -225,4 +253,4 @@ class Run {
   }
 }
 
-module.exports = { goOn, receive, receiveLater };
+module.exports = { goOn, readOn, receive, receiveLater };

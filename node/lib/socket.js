@@ -5,8 +5,11 @@
 
 const { REASONS } = require('./close-codes');
 const { kConnection } = require('./output');
-const { goOn } = require('./run');
+const { goOn, readOn } = require('./run');
 const State = require('./state');
+
+/** What Node reads at once. */
+const LONG = 64 << 10;
 
 /** Prepares the socket of a new connection. Other streams than sockets may lack what is set here. */
 function prepare(socket, config) {
@@ -55,7 +58,10 @@ function finish(socket, isAtOnce, patience) {
 }
 
 function onData(chunk) {
-  this[kConnection].handleSocketData(chunk);
+  const connection = this[kConnection];
+  connection.handleSocketData(chunk);
+  // Of a long message, there may be more.
+  if (chunk.length >= LONG) readOn(connection);
 }
 
 function onError(error) {

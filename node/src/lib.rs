@@ -9,6 +9,8 @@
 //!  socket ◀─ bytes ─ flush ◀─ staged messages: connection, kind, offset, length
 //! ```
 //!
+//! Where a program can't tell, bytes pass [straight](direct) between the core and the kernel instead.
+//!
 //! Everything is a function that takes the [`Hub`](hub::Hub) and the number of a connection: that
 //! costs a third of what a method of a native class does. Tables are arrays of words that
 //! JavaScript owns and uses again.
@@ -32,6 +34,8 @@ pub mod hub;
 pub mod receiving;
 
 pub mod sending;
+
+pub mod direct;
 
 pub mod closing;
 

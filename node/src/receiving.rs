@@ -79,9 +79,18 @@ pub fn take_bytes<'env>(
     }
 }
 
+/// What the next event is about, as bytes. For tests, which have no JavaScript to take it.
+pub fn taken(hub: &mut Hub, id: u32) -> Option<Vec<u8>> {
+    Some(match hub.get(id)?.take_owned()? {
+        Owned::Text(text) => text.into_bytes(),
+        Owned::Binary(bytes) => bytes,
+        Owned::Shared(bytes) => bytes.into(),
+    })
+}
+
 impl Connection {
     /// Decodes until the input or the table ends; returns whether it was the input.
-    fn decode(
+    pub(crate) fn decode(
         &mut self,
         input: &mut Input<'_>,
         len: usize,

@@ -74,12 +74,15 @@ pub fn send_and_flush(
 /// [`flush`] has written all of it.
 #[napi(catch_unwind)]
 pub fn send_lent(hub: &mut External<Hub>, id: u32, is_text: bool, payload: Buffer) {
+    queue_lent(hub, id, is_text, Bytes::from_owner(payload));
+}
+
+pub(crate) fn queue_lent(hub: &mut Hub, id: u32, is_text: bool, payload: Bytes) {
     let Some(session) = hub.session(id) else { return };
     // One that is held back behind a message made of frames is not written soon.
     if session.outbound().is_message_unfinished() {
         return send_ref(session, is_text, &payload);
     }
-    let payload = Bytes::from_owner(payload);
     let message = if is_text {
         Text::try_from(payload).map(Message::Text).ok()
     } else {
@@ -155,7 +158,7 @@ pub fn random_mask() -> u32 {
     u32::from_be_bytes(mask::random_key())
 }
 
-fn send_ref(session: &mut Session, is_text: bool, payload: &[u8]) {
+pub(crate) fn send_ref(session: &mut Session, is_text: bool, payload: &[u8]) {
     let message = if is_text {
         // JavaScript's encoder makes nothing else.
         validate(payload).ok().map(MessageRef::text)

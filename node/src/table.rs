@@ -65,6 +65,11 @@ impl<'t> Writer<'t> {
         EVENTS + (self.count + 1) * EVENT_LEN <= self.words.len()
     }
 
+    /// How many events there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
     /// Only while there is [room](Self::has_room).
     pub(crate) fn push(&mut self, kind: Kind, first: usize, second: usize) {
         let at = EVENTS + self.count * EVENT_LEN;

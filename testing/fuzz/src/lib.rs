@@ -32,11 +32,13 @@ pub mod streams;
 
 pub mod serve;
 
+pub mod border;
+
 /// A target: its name, and what takes its inputs.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, by the names of their programs and of their folders in `corpus`.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("frames", frames::run),
     ("pieces", pieces::run),
     ("differential", differential::run),
@@ -49,4 +51,5 @@ pub const TARGETS: [Target; 12] = [
     ("connection", connection::run),
     ("streams", streams::run),
     ("serve", serve::run),
+    ("border", border::run),
 ];
