@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,7 +14,8 @@ use crate::workspace::{Workspace, cargo};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The packages; towline-proto and towline if none is named
+    /// A package; towline-proto and towline if none is named. Repeat it for more
+    #[arg(short, long = "package", value_name = "NAME")]
     packages: Vec<String>,
     /// Show the lines that no test reaches
     #[arg(long)]
@@ -37,10 +39,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<bool> {
     Ok(passed)
 }
 
+/// Cargo passes the compiler and its arguments.
+const COMPILER: &str = "#!/bin/sh\nexec \"$@\" -Cinstrument-coverage\n";
+
 /// One package's tests, compiled to count.
 struct Measured {
     root: PathBuf,
-    target: PathBuf,
+    /// Calls the compiler for the packages of this workspace. Their dependencies are not counted, so they are
+    /// those of other builds.
+    compiler: PathBuf,
     profiles: PathBuf,
     programs: Vec<PathBuf>,
 }
@@ -48,14 +55,16 @@ struct Measured {
 impl Measured {
     /// Builds the tests, with all features.
     fn new(workspace: &Workspace, package: &str) -> Result<Self> {
-        let target = workspace.target_directory.join("coverage");
-        let profiles = target.join("profiles").join(package);
+        let coverage = workspace.target_directory.join("coverage");
+        let profiles = coverage.join("profiles").join(package);
         if profiles.exists() {
             fs::remove_dir_all(&profiles)?;
         }
         fs::create_dir_all(&profiles)?;
+        let compiler = coverage.join("compiler.sh");
+        write_program(&compiler, COMPILER)?;
         let root = workspace.root.clone();
-        let mut measured = Self { root, target, profiles, programs: Vec::new() };
+        let mut measured = Self { root, compiler, profiles, programs: Vec::new() };
         let mut build = measured.cargo(package);
         build.args(["--no-run", "--message-format=json"]).stdout(Stdio::piped());
         let output = build.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
@@ -82,8 +91,7 @@ impl Measured {
         command
             .current_dir(&self.root)
             .args(["test", "--locked", "--all-features", "--tests", "--package", package])
-            .env("CARGO_TARGET_DIR", &self.target)
-            .env("RUSTFLAGS", "-Cinstrument-coverage")
+            .env("RUSTC_WORKSPACE_WRAPPER", &self.compiler)
             // One file for each program, whatever processes it starts.
             .env("LLVM_PROFILE_FILE", self.profiles.join("%m.profraw"));
         command
@@ -142,6 +150,16 @@ impl Measured {
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     }
+}
+
+/// Writes a program, unless it is there: cargo would build everything again.
+fn write_program(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    fs::write(path, text).with_context(|| format!("cannot write {path:?}"))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
 }
 
 /// The tools of LLVM, of the compiler's version or newer.

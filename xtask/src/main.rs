@@ -2,6 +2,8 @@
 
 mod workspace;
 
+mod guard;
+
 mod licences;
 
 mod workflows;

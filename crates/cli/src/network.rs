@@ -1,11 +1,16 @@
 //! What lies between client and server, for every command that connects: TLS, proxies, redirects.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
-use towline::{Client, Error, Proxy, Target, Tls};
+use http::{HeaderName, HeaderValue};
+use towline::{
+    Client, Compression, Config, Deflate, Error, HttpVersion, Keepalive, Proxy, Target, Tls,
+};
 
 use crate::exit::{Exit, Failure};
+use crate::quantity::Switch;
 
 /// The options for TLS, proxies and redirects.
 #[derive(Debug, Args)]
@@ -47,7 +52,47 @@ pub(crate) struct Network {
     pub(crate) follow_redirects: u8,
 }
 
+/// What a client asks for when it connects, from the options of a command.
+#[derive(Debug)]
+pub(crate) struct Opening<'a> {
+    pub(crate) protocols: Vec<&'a str>,
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) http_version: HttpVersion,
+    pub(crate) timeout: Duration,
+}
+
+/// The options of a command that hold for all that a client receives and sends.
+pub(crate) fn config(
+    max_message: usize,
+    keepalive: Switch<Duration>,
+    close_timeout: Duration,
+    compress: Option<u8>,
+) -> Config {
+    Config::client()
+        .max_received_message_size(max_message)
+        .keepalive(keepalive.on().map(Keepalive::every))
+        .close_timeout(close_timeout)
+        .compression(compress.map(|level| Compression::from(Deflate::client().level(level))))
+}
+
 impl Network {
+    /// The client that connects so.
+    pub(crate) fn client(&self, config: Config, opening: Opening<'_>) -> Result<Client, Failure> {
+        let mut client = Client::new()
+            .config(config)
+            .connect_timeout(opening.timeout)
+            .http_version(opening.http_version)
+            .protocols(opening.protocols);
+        if let Some(origin) = opening.origin {
+            client = client.origin(origin);
+        }
+        for (name, value) in opening.headers {
+            client = client.header(name, value);
+        }
+        self.apply(client)
+    }
+
     /// Applies these options to the client.
     pub(crate) fn apply(&self, mut client: Client) -> Result<Client, Failure> {
         if let Some(tls) = self.tls()? {

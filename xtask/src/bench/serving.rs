@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::bench::peer::{Peer, Source};
 use crate::bench::scenario::Compression;
 use crate::bench::threads::Threads;
+use crate::guard::Guard;
 
 /// The program of all clients and of their peers.
 pub(crate) const CLIENT: &str = "towline-bench-client";
@@ -39,6 +40,7 @@ pub(crate) struct Bench {
 /// A running server, which ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
+    _guard: Guard,
     address: String,
     /// The address of its probe, if it was started with one.
     probe: Option<String>,
@@ -183,11 +185,13 @@ impl Server {
     fn start(mut command: Command, raw: bool) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().context("cannot be started")?;
+        let guard = Guard::of(&child).inspect_err(|_| drop(child.kill()))?;
         let stdout = child.stdout.take();
         // Ends the process in every case.
         let (address, probe) = (String::new(), None);
         let (is_tls, is_http2) = (false, false);
-        let mut server = Self { child, address, probe, raw, is_tls, is_http2, load_cores: "1" };
+        let mut server =
+            Self { child, _guard: guard, address, probe, raw, is_tls, is_http2, load_cores: "1" };
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let mut line = String::new();

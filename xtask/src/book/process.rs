@@ -9,6 +9,8 @@ use std::{io, thread};
 
 use anyhow::{Context, Result};
 
+use crate::guard::Guard;
+
 /// How often it is looked at.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -17,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(crate) struct Process {
     child: Child,
+    /// Until the child has ended.
+    guard: Option<Guard>,
     printed: Arc<Mutex<Vec<String>>>,
     readers: Vec<thread::JoinHandle<()>>,
 }
@@ -35,17 +39,23 @@ impl Process {
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|from| collect(from, &printed)));
         readers.extend(child.stderr.take().map(|from| collect(from, &printed)));
-        Ok(Self { child, printed, readers })
+        let mut process = Self { child, guard: None, printed, readers };
+        process.guard = Some(Guard::of_group(&process.child).context("cannot run sh")?);
+        Ok(process)
     }
 
     pub(crate) fn printed(&self) -> Vec<String> {
         self.printed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns the status if it has ended, and then everything that it has printed is known.
+    /// Returns the status if it has ended. Then everything that it has printed is known, and what it has left
+    /// behind in its group has ended, too: it would keep the output and its ports.
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.child.try_wait()?;
         if status.is_some() {
+            if self.guard.take().is_some() {
+                self.signal("-KILL")?;
+            }
             for reader in self.readers.drain(..) {
                 let _ = reader.join();
             }
@@ -124,6 +134,13 @@ mod tests {
         let mut printed = process.printed();
         printed.sort();
         assert_eq!((status.code(), printed), (Some(3), vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn what_it_has_left_behind_ends_with_it() {
+        let mut process = sh("sleep 600 & echo $!");
+        assert!(process.wait(PATIENCE, |_| false).unwrap().unwrap().success());
+        assert_eq!(process.printed().len(), 1);
     }
 
     #[test]

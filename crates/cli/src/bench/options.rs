@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive, Target};
+use towline::{Client, HttpVersion, Target};
 
 use crate::bench::after::After;
 use crate::bench::compare::METHOD;
 use crate::bench::results::{Scenario, Shard};
 use crate::connect::options as parse;
 use crate::exit::{BENCH_CODES, Failure};
-use crate::network::{self, Network};
+use crate::network::{self, Network, Opening};
 use crate::quantity::{Switch, duration, duration_or_off, level, size};
 
 /// How a load is described, for `--help`.
@@ -219,25 +219,16 @@ pub(crate) struct Options {
 impl Options {
     /// A client with these options.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let config = Config::client()
-            .max_received_message_size(self.max_message)
-            .keepalive(self.keepalive.on().map(Keepalive::every))
-            .close_timeout(self.close_timeout)
-            .compression(
-                self.compress.map(|level| Compression::from(Deflate::client().level(level))),
-            );
-        let mut client = Client::new()
-            .config(config)
-            .connect_timeout(self.connect_timeout)
-            .http_version(self.http_version)
-            .protocols(self.protocol.iter().map(String::as_str));
-        if let Some(origin) = &self.origin {
-            client = client.origin(origin);
-        }
-        for (name, value) in parse::headers(&self.header)? {
-            client = client.header(name, value);
-        }
-        self.network.apply(client)
+        let config =
+            network::config(self.max_message, self.keepalive, self.close_timeout, self.compress);
+        let opening = Opening {
+            protocols: self.protocol.iter().map(String::as_str).collect(),
+            origin: self.origin.as_deref(),
+            headers: parse::headers(&self.header)?,
+            http_version: self.http_version,
+            timeout: self.connect_timeout,
+        };
+        self.network.client(config, opening)
     }
 
     /// The URL without user, password, query and fragment, which can have secrets.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderName, HeaderValue};
-use towline::{Client, Compression, Config, Deflate, HttpVersion, Keepalive};
+use towline::{Client, HttpVersion};
 
 use crate::connect::background::is_in_background;
 use crate::connect::display::Display;
 use crate::connect::tape::Tape;
 use crate::connect::wait::Wait;
 use crate::exit::{CONNECT_CODES, Exit, Failure};
-use crate::network::Network;
+use crate::network::{self, Network, Opening};
 use crate::quantity::{Switch, duration, duration_or_off, level, size, some, some_duration};
 use crate::topics::{MAX_NAME, PROTOCOL};
 
@@ -188,30 +188,20 @@ pub(crate) struct Options {
 impl Options {
     /// The client with these options.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let config = Config::client()
-            .max_received_message_size(self.max_message)
-            .keepalive(self.keepalive.on().map(Keepalive::every))
-            .close_timeout(self.close_timeout)
-            .compression(
-                self.compress.map(|level| Compression::from(Deflate::client().level(level))),
-            );
+        let config =
+            network::config(self.max_message, self.keepalive, self.close_timeout, self.compress);
         let config = match self.max_frame {
             Some(frame) => config.max_received_frame_size(frame),
             None => config,
         };
-        let mut client = Client::new()
-            .config(config)
-            .connect_timeout(self.connect_timeout)
-            .keep_request(self.verbose || self.json)
-            .http_version(self.http_version)
-            .protocols(self.protocols());
-        if let Some(origin) = &self.origin {
-            client = client.origin(origin);
-        }
-        for (name, value) in headers(&self.header)? {
-            client = client.header(name, value);
-        }
-        self.network.apply(client)
+        let opening = Opening {
+            protocols: self.protocols(),
+            origin: self.origin.as_deref(),
+            headers: headers(&self.header)?,
+            http_version: self.http_version,
+            timeout: self.connect_timeout,
+        };
+        Ok(self.network.client(config, opening)?.keep_request(self.verbose || self.json))
     }
 
     /// The subprotocols to offer.

@@ -2,6 +2,8 @@
 
 mod signal;
 
+mod ending;
+
 mod group;
 
 mod lines;
@@ -101,7 +103,7 @@ impl Exec {
                     None => has_output = false,
                 },
                 fed = &mut input => return fed_up(fed),
-                status = group.child.wait() => break status,
+                status = group.exited() => break status,
                 _ = sender.wait_closed() => {
                     // What was received before is the command's, unless it does not read.
                     let fed = timeout(self.orders.grace, &mut input).await;
