@@ -140,7 +140,9 @@ async fn serve_responding(server: &ServerHandle) -> SocketAddr {
 async fn a_handler_of_requests_serves_the_connection() {
     let server = Server::builder().build_handle();
     let address = serve_responding(&server).await;
-    let connect = |client: Client, path: &str| client.connect(format!("ws://{address}{path}"));
+    let connect = async |client: Client, path: &str| {
+        soon(client.connect(format!("ws://{address}{path}"))).await
+    };
     let mut client = connect(Client::new().protocols(["chat.v1"]), "/echo").await.unwrap();
     assert_eq!(client.protocol(), Some("chat.v1"));
     client.send("ship ahoy").await.unwrap();
