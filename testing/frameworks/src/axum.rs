@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use towline::{Connection, ServerHandle};
 use towline_axum::{Upgrade, layer, shutdown_on};
 
-use crate::chat::PAGE;
+use crate::chat::{PAGE, greeting};
 
 /// The routes of the chat, for a router with any state.
 pub fn rooms<S: Clone + Send + Sync + 'static>(server: ServerHandle) -> Router<S> {
@@ -30,7 +30,7 @@ async fn room(upgrade: Upgrade) -> Response {
 }
 
 async fn echo(mut connection: Connection) -> towline::Result<()> {
-    connection.send(connection.resource().to_owned()).await?;
+    connection.send(greeting(&connection)).await?;
     while let Some(message) = connection.recv().await? {
         connection.send(message).await?;
     }

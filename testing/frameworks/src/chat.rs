@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use towline::http::StatusCode;
-use towline::{Accept, CloseCode, Config, Deflate, Request, Result, Server, ServerHandle};
+use towline::{
+    Accept, CloseCode, Config, Connection, Deflate, Request, Result, Server, ServerHandle,
+};
 
 /// What `/` answers, which is the framework's own page.
 pub const PAGE: &str = "ship ahoy";
@@ -25,11 +27,17 @@ pub async fn chat(request: Request) -> Result<()> {
     }
     let accept = Accept::new().protocols(["chat.v2", "chat.v1"]);
     let mut connection = request.accept_with(accept).await?;
-    connection.send(connection.resource().to_owned()).await?;
+    connection.send(greeting(&connection)).await?;
     while let Some(message) = connection.recv().await? {
         connection.send(message).await?;
     }
     Ok(())
+}
+
+/// The first message: the target of the request, and whether the socket was taken out of the framework.
+pub fn greeting(connection: &Connection) -> String {
+    let socket = if connection.tcp_stream().is_some() { "bare" } else { "wrapped" };
+    format!("{} {socket}", connection.resource())
 }
 
 /// Waits for `stop`, and then closes the connections with 1001 and waits until they have ended. It is the

@@ -33,7 +33,7 @@ async fn a_connection_of_reqwest_goes_on_as_a_websocket() {
     assert_eq!(connection.protocol(), Some("chat.v1"));
     assert_eq!(connection.extensions().len(), 1);
     let hello = soon(connection.recv()).await.unwrap();
-    assert_eq!(hello, Some(Message::text("/chat/harbour")));
+    assert_eq!(hello, Some(Message::text("/chat/harbour bare")));
     // The echo is compressed: without the agreement it could not be read.
     for message in [Message::text("ship ahoy ".repeat(1000)), Message::binary(vec![7; 200_000])] {
         connection.send(message.clone()).await.unwrap();

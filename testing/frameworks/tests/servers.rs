@@ -30,10 +30,12 @@ struct Served {
     server: JoinHandle<()>,
     /// Whether the framework tells the address of its clients.
     knows_peers: bool,
+    /// Whether the socket can be taken out of the framework: "bare" or "wrapped".
+    socket: &'static str,
 }
 
 macro_rules! serves {
-    ($name:ident, $serve:path, knows_peers: $knows_peers:literal) => {
+    ($name:ident, $serve:path, knows_peers: $knows_peers:literal, socket: $socket:literal) => {
         #[tokio::test]
         async fn $name() {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -44,21 +46,21 @@ macro_rules! serves {
             let server = tokio::spawn(async move {
                 let _ = serving.await;
             });
-            let knows_peers = $knows_peers;
-            check(Served { address, handle, stop, server, knows_peers }).await;
+            let (knows_peers, socket) = ($knows_peers, $socket);
+            check(Served { address, handle, stop, server, knows_peers, socket }).await;
         }
     };
 }
 
-serves!(warp_serves_websockets, warp::serve, knows_peers: true);
-serves!(poem_serves_websockets, poem::serve, knows_peers: true);
-serves!(salvo_serves_websockets, salvo::serve, knows_peers: true);
-serves!(a_router_as_of_loco_serves_websockets, axum::loco, knows_peers: true);
-serves!(a_router_as_of_leptos_serves_websockets, axum::leptos, knows_peers: true);
-serves!(a_router_as_of_dioxus_serves_websockets, axum::dioxus, knows_peers: false);
+serves!(warp_serves_websockets, warp::serve, knows_peers: true, socket: "bare");
+serves!(poem_serves_websockets, poem::serve, knows_peers: true, socket: "wrapped");
+serves!(salvo_serves_websockets, salvo::serve, knows_peers: true, socket: "wrapped");
+serves!(a_router_as_of_loco_serves_websockets, axum::loco, knows_peers: true, socket: "bare");
+serves!(a_router_as_of_leptos_serves_websockets, axum::leptos, knows_peers: true, socket: "bare");
+serves!(a_router_as_of_dioxus_serves_websockets, axum::dioxus, knows_peers: false, socket: "bare");
 
 async fn check(served: Served) {
-    let Served { address, handle, stop, server, knows_peers } = served;
+    let Served { address, handle, stop, server, knows_peers, socket } = served;
     let base = format!("ws://{address}");
     let client = Client::new()
         .protocols(["chat.v0", "chat.v1"])
@@ -67,8 +69,9 @@ async fn check(served: Served) {
     assert_eq!((ours.protocol(), ours.extensions().len()), (Some("chat.v1"), 1));
     let mut theirs = connect_theirs(&format!("{base}/chat/harbour?berth=8")).await;
     // The target is the whole one.
-    assert_eq!(hear(&mut ours).await, Message::text("/chat/harbour?berth=7"));
-    assert_eq!(hear_theirs(&mut theirs).await, "/chat/harbour?berth=8");
+    let greeting = |berth: u8| format!("/chat/harbour?berth={berth} {socket}");
+    assert_eq!(hear(&mut ours).await, Message::text(greeting(7)));
+    assert_eq!(hear_theirs(&mut theirs).await, greeting(8));
     for message in [Message::text("ship ahoy ".repeat(1000)), Message::binary(vec![7; 200_000])] {
         ours.send(message.clone()).await.unwrap();
         assert_eq!(hear(&mut ours).await, message);
