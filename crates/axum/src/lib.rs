@@ -56,8 +56,6 @@ mod from_axum;
 
 mod once;
 
-mod outcome;
-
 mod rejection;
 
 mod upgrade;
@@ -70,7 +68,8 @@ pub mod test;
 
 pub use default_server::default_server;
 pub use layer::{ServerLayer, WithServer, layer};
-pub use outcome::Outcome;
 pub use rejection::{RejectionKind, UpgradeRejection};
 pub use shutdown::{ShutdownOn, shutdown_on};
+#[doc(inline)]
+pub use towline::Outcome;
 pub use upgrade::Upgrade;

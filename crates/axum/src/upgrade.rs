@@ -5,10 +5,9 @@ use std::fmt;
 use axum_core::body::Body;
 use axum_core::response::Response;
 use http::StatusCode;
-use towline::{Accept, Connection, Rejection, Request, Responding};
+use towline::{Accept, Connection, Outcome, Rejection, Request, Responding, log_outcome as log};
 
 use crate::once::once;
-use crate::outcome::{Outcome, log};
 
 /// An extractor for a WebSocket request.
 ///

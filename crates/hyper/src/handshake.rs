@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::{Method, Request, Response, Version, header};
 use hyper::ext::Protocol;
-use towline::{Rejection, Responding, ServerHandle, Upgraded};
+use towline::{Outcome, Rejection, Responding, ServerHandle, Upgraded};
 
 use crate::http2_executor::{InUse, Opening};
 use crate::peer_addr::PeerAddr;
@@ -36,9 +36,8 @@ fn is_websocket(protocol: &[u8]) -> bool {
 }
 
 /// Takes a handshake for the handler that has it, without the queue of
-/// [`Server::next_request`](towline::Server::next_request): see [`ServerHandle::request`]. For
-/// handlers that see hyper's requests, such as those of hyper itself and, by its
-/// `Request::strip_to_hyper`, salvo. For axum, `towline-axum` has an extractor.
+/// [`Server::next_request`](towline::Server::next_request): see [`ServerHandle::request`].
+/// [`respond`] does it in one call. For axum, `towline-axum` has an extractor.
 ///
 /// `peer_addr` is the address at the other end of the transport; if it is `None`, that of a
 /// [`PeerAddr`] among the request's extensions is used. The connection must be served with
@@ -94,6 +93,63 @@ pub fn request<B>(
         opening.announce();
     }
     server.request(request, peer_addr.or(told), upgraded)
+}
+
+/// Answers a handshake by a handler that accepts or rejects it: [`ServerHandle::respond`] for hyper, in
+/// the handlers of web frameworks. For axum, `towline-axum` has an extractor.
+///
+/// The arguments are those of [`request()`]. `handle` runs in a task of its own, and is not called for
+/// requests that are no valid handshake. Return the response to the framework.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use http_body_util::Full;
+/// use hyper::body::{Bytes, Incoming};
+/// use hyper::{Request, Response};
+/// use towline::ServerHandle;
+/// use towline_hyper::respond;
+///
+/// async fn chat(request: towline::Request) -> towline::Result<()> {
+///     let mut connection = request.accept().await?;
+///     while let Some(message) = connection.recv().await? {
+///         connection.send(message).await?;
+///     }
+///     Ok(())
+/// }
+///
+/// // In a service of hyper's:
+/// async fn serve(
+///     server: ServerHandle,
+///     request: Request<Incoming>,
+/// ) -> Result<Response<Full<Bytes>>, Infallible> {
+///     match request.uri().path() {
+///         "/chat" => Ok(respond(&server, request, None, chat).await.map(Full::new)),
+///         _ => Ok(Response::new("<h1>Ship ahoy</h1>".into())),
+///     }
+/// }
+/// ```
+///
+/// # Cancel safety
+///
+/// As [`ServerHandle::respond`]: not cancel safe, since the future has the response.
+///
+/// # Panics
+///
+/// Panics outside of a tokio runtime, or in one without time.
+pub fn respond<B, F, Fut>(
+    server: &ServerHandle,
+    request: Request<B>,
+    peer_addr: Option<SocketAddr>,
+    handle: F,
+) -> impl Future<Output = Response<Bytes>> + Send + 'static + use<B, F, Fut>
+where
+    F: FnOnce(towline::Request) -> Fut + Send + 'static,
+    Fut: Future<Output: Outcome> + Send + 'static,
+{
+    let server = server.clone();
+    let (request, told, upgraded) = apart(request);
+    async move { server.respond(request, peer_addr.or(told), upgraded, handle).await }
 }
 
 /// Hands a handshake to the server, and resolves to the response.

@@ -2,7 +2,7 @@
 // items, and rustdoc checks them.
 //! [`HttpServer`]: HttpServer
 //! [`mount`]: mount()
-//! [`request`]: request()
+//! [`respond`]: respond()
 //! [`towline`]: towline
 #![doc = include_str!("../README.md")]
 //!
@@ -128,8 +128,8 @@
 //!
 //! # In a handler of your own
 //!
-//! [`request()`] takes a handshake for the handler that has the HTTP request: there is no queue and no
-//! [`Server`](towline::Server). It serves the web frameworks on hyper. For axum there is `towline-axum`.
+//! [`respond`] answers the HTTP request of a web framework's handler: there is no queue and no
+//! [`Server`](towline::Server). [`request()`] is its first step alone. For axum there is `towline-axum`.
 //!
 //! # The client's side
 //!
@@ -178,7 +178,7 @@ mod http_server;
 
 pub use agreed::from_agreed;
 pub use body::MountBody;
-pub use handshake::{is_handshake, request};
+pub use handshake::{is_handshake, request, respond};
 pub use http_server::HttpServer;
 pub use http2_executor::Http2Executor;
 pub use mount::{Mount, MountFuture, MountLayer, mount};

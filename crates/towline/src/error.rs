@@ -528,6 +528,21 @@ impl From<Error> for io::Error {
     }
 }
 
+/// For a request that is built where it is used:
+/// `client.connect_request(Request::get(url).body(())?)`. The kind is [`ErrorKind::InvalidUrl`] or
+/// [`ErrorKind::InvalidHandshakeOption`].
+impl From<http::Error> for Error {
+    fn from(error: http::Error) -> Self {
+        let is_of_url =
+            error.is::<http::uri::InvalidUri>() || error.is::<http::uri::InvalidUriParts>();
+        let kind = match is_of_url {
+            true => ErrorKind::InvalidUrl,
+            false => ErrorKind::InvalidHandshakeOption,
+        };
+        Self::new(kind, format!("the request can't be built: {error}")).with_source(error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};

@@ -24,9 +24,9 @@
 //!
 //! # Adapters
 //!
-//! Adapters to HTTP libraries use [`ServerHandle::request`], [`ServerHandle::upgrade`], [`Upgraded`],
-//! [`Mechanism`] and [`Protocol`]. HTTP clients use [`Connect`], [`Opening`] and
-//! [`Connection::from_agreed`].
+//! Adapters to HTTP libraries use [`ServerHandle::respond`], [`ServerHandle::request`],
+//! [`ServerHandle::upgrade`], [`Upgraded`], [`Mechanism`] and [`Protocol`]. HTTP clients use [`Connect`],
+//! [`Opening`], [`Handshake`] and [`Connection::from_agreed`].
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -69,21 +69,21 @@ pub use error::{Blame, Error, ErrorKind, Result};
 /// The crate of requests, headers and status codes, in the version that this API uses.
 pub use http;
 pub use server::{
-    Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Request, Responding,
-    Server, ServerBuilder, ServerEvent, ServerHandle, ServerStats, Shutdown, Upgraded,
+    Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Outcome, Request,
+    Responding, Server, ServerBuilder, ServerEvent, ServerHandle, ServerStats, Shutdown, Upgraded,
 };
 // For the adapters to HTTP libraries, which accept connections, and log what clients can cause. Not a part
 // of the API.
 #[doc(hidden)]
-pub use server::{LeftOut, Seldom, accept_one};
+pub use server::{LeftOut, Seldom, accept_one, log_outcome};
 #[cfg(feature = "rustls")]
 pub use tls::{ClientAuth, Tls, TlsServer};
 #[cfg(feature = "deflate")]
 pub use towline_proto::Deflate;
 pub use towline_proto::handshake::{
     Accept, AcceptError, Agreed, CidrError, Connect, Cookie, CookieError, Extension,
-    ExtensionError, ForwardedHeader, HandshakeError, HeadError, HeadLimits, HeaderError, Mechanism,
-    Opening, Origin, OriginError, OriginList, OriginPolicy, Param, Protocol, Rejection,
+    ExtensionError, ForwardedHeader, Handshake, HandshakeError, HeadError, HeadLimits, HeaderError,
+    Mechanism, Opening, Origin, OriginError, OriginList, OriginPolicy, Param, Protocol, Rejection,
     RequestError, SameSite, SetCookie, Subprotocol, SubprotocolError, Target, TrustedProxies,
     Version,
 };

@@ -28,7 +28,11 @@ use page::Page;
 
 /// The files that include every page with Rust on it. Pages that have other libraries' programs are in the
 /// workspace that depends on those.
-const COMPILED: [&str; 2] = ["testing/guide/src/pages.rs", "testing/migrations/src/pages.rs"];
+const COMPILED: [&str; 3] = [
+    "testing/guide/src/pages.rs",
+    "testing/migrations/src/pages.rs",
+    "testing/frameworks/src/pages.rs",
+];
 
 #[derive(Args)]
 pub(crate) struct Options {

@@ -7,6 +7,7 @@ pub(crate) mod step;
 
 mod checks;
 mod features;
+mod frameworks;
 mod fuzzing;
 mod guide;
 mod instructions;
@@ -75,6 +76,7 @@ fn select(options: &Options) -> Result<Vec<Step>> {
         soaking::STEP,
         fuzzing::STEP,
         migrations::STEP,
+        frameworks::STEP,
         networks::STEP,
         relays::STEP,
     ];

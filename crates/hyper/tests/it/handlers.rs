@@ -13,7 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
-use towline::{Client, CloseCode, Mechanism, Message, Server, ServerHandle};
+use towline::{Accept, Client, CloseCode, Mechanism, Message, Server, ServerHandle};
 
 use crate::http2;
 use crate::support::{HANDSHAKE, LONG, Raw, echo_messages, soon};
@@ -101,4 +101,68 @@ async fn what_is_no_handshake_is_the_handler_s_to_answer() {
     let mut client = Raw::connect(address).await;
     client.request("POST /", &HANDSHAKE).await;
     assert_eq!(client.response().await.status(), 405);
+}
+
+/// Serves `respond` with hyper. The handler echoes at `/echo`, refuses `/refused`, forgets `/forgotten`.
+async fn serve_responding(server: &ServerHandle) -> SocketAddr {
+    async fn talk(request: towline::Request) -> towline::Result<()> {
+        match request.path() {
+            "/echo" => {
+                assert!(request.peer_addr().is_some());
+                let accept = Accept::new().protocols(["chat.v2", "chat.v1"]);
+                let mut connection = request.accept_with(accept).await?;
+                assert!(connection.tcp_stream().is_some());
+                echo_messages(&mut connection).await;
+                Ok(())
+            }
+            "/refused" => request.reject(http::StatusCode::IM_A_TEAPOT, "no coffee").await,
+            _ => Ok(()),
+        }
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = server.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, peer)) = listener.accept().await {
+            let server = server.clone();
+            let service = service_fn(move |request| {
+                let answer = towline_hyper::respond(&server, request, Some(peer), talk);
+                async { Ok::<_, Infallible>(answer.await.map(Full::new)) }
+            });
+            let http = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_handler_of_requests_serves_the_connection() {
+    let server = Server::builder().build_handle();
+    let address = serve_responding(&server).await;
+    let connect = async |client: Client, path: &str| {
+        soon(client.connect(format!("ws://{address}{path}"))).await
+    };
+    let mut client = connect(Client::new().protocols(["chat.v1"]), "/echo").await.unwrap();
+    assert_eq!(client.protocol(), Some("chat.v1"));
+    client.send("ship ahoy").await.unwrap();
+    assert_eq!(soon(client.recv()).await.unwrap(), Some(Message::text("ship ahoy")));
+
+    let refusal = |error: towline::Error| error.response().unwrap().status();
+    for (path, status) in [("/refused", 418), ("/forgotten", 500)] {
+        let error = connect(Client::new(), path).await.unwrap_err();
+        assert_eq!(refusal(error), status, "{path}");
+    }
+    let foreign = Client::new().origin("https://other.example");
+    assert_eq!(refusal(connect(foreign, "/echo").await.unwrap_err()), 403);
+    let mut plain = Raw::connect(address).await;
+    plain.request("GET /echo", &[]).await;
+    assert_eq!(plain.response().await.status(), 426);
+
+    let shutdown = server.shutdown(CloseCode::GOING_AWAY, LONG);
+    let (shutdown, received) = soon(async { tokio::join!(shutdown, client.recv()) }).await;
+    let shutdown = shutdown.unwrap();
+    assert_eq!((shutdown.connections, shutdown.aborted, received.unwrap()), (1, 0, None));
+    assert_eq!(client.closed().unwrap().code(), CloseCode::GOING_AWAY);
+    assert_eq!(refusal(connect(Client::new(), "/echo").await.unwrap_err()), 503);
 }

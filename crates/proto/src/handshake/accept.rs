@@ -10,6 +10,17 @@ use crate::handshake::excerpt::excerpt;
 use crate::handshake::extra_headers::{ExtraHeaders, HeaderError};
 use crate::handshake::rejection::Rejection;
 
+/// The subprotocols that a server accepts.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Protocols {
+    #[default]
+    None,
+    /// The client must have offered it.
+    One(String),
+    /// In order of preference.
+    FirstOf(Vec<String>),
+}
+
 /// The options with which a server accepts a request.
 ///
 /// The default is no subprotocol, no cookies and no extra headers; the server's policy decides on
@@ -28,7 +39,7 @@ use crate::handshake::rejection::Rejection;
 #[derive(Debug, Clone, Default)]
 #[doc(alias = "accept")]
 pub struct Accept {
-    pub(crate) protocol: Option<String>,
+    pub(crate) protocols: Protocols,
     pub(crate) origin: Option<String>,
     pub(crate) cookies: Vec<SetCookie>,
     pub(crate) headers: ExtraHeaders,
@@ -44,11 +55,34 @@ impl Accept {
     }
 
     /// Selects this subprotocol, which the client must have offered; ASCII case is ignored. The
-    /// response uses the client's spelling. Default: none.
+    /// response uses the client's spelling. Default: none. Replaces [`protocols`](Self::protocols).
     #[doc(alias = "acceptedProtocol")]
     #[must_use]
     pub fn protocol(mut self, name: impl Into<String>) -> Self {
-        self.protocol = Some(name.into());
+        self.protocols = Protocols::One(name.into());
+        self
+    }
+
+    /// Selects the first of these subprotocols that the client offers; ASCII case is ignored. Pass them
+    /// in the server's order of preference. If the client offers none of them, none is selected, and the
+    /// connection is accepted without one. Replaces [`protocol`](Self::protocol).
+    ///
+    /// Browsers fail a connection for which they offered subprotocols and the server selected none. To
+    /// refuse such a request instead, use [`Offer::choose_protocol`].
+    ///
+    /// [`Offer::choose_protocol`]: crate::handshake::Offer::choose_protocol
+    ///
+    /// ```
+    /// let accept = towline_proto::handshake::Accept::new().protocols(["chat.v2", "chat.v1"]);
+    /// ```
+    #[doc(alias = "handleProtocols")]
+    #[must_use]
+    pub fn protocols<I>(mut self, supported: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.protocols = Protocols::FirstOf(supported.into_iter().map(Into::into).collect());
         self
     }
 

@@ -1,24 +1,16 @@
 //! The client side of the opening handshake (RFC 6455, section 4.1).
 
-use std::fmt;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-
-use crate::compression::{Compression, Negotiated};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::authority::Authority;
 use crate::handshake::connect::{Connect, RequestError};
-use crate::handshake::excerpt::{excerpt, excerpt_up_to};
-use crate::handshake::extension::{Extension, ExtensionError, parse_extensions};
-use crate::handshake::header::{FieldError, X_WEBSOCKET_REJECT_REASON, lists, single};
+use crate::handshake::extra_headers::HeaderError;
 use crate::handshake::key::Key;
 use crate::handshake::mechanism::{Mechanism, Protocol};
 use crate::handshake::subprotocol::Subprotocol;
 use crate::handshake::target::Target;
-use crate::handshake::version::Version;
-
-/// The most bytes of a refusal's reason that are kept.
-const LONGEST_REASON: usize = 256;
+use crate::handshake::verifying::{Handshake, HandshakeError};
 
 /// A client's opening handshake in progress: the request to send, and the data needed to verify the
 /// response.
@@ -38,12 +30,8 @@ const LONGEST_REASON: usize = 256;
 /// ```
 #[derive(Debug)]
 pub struct Opening {
-    mechanism: Mechanism,
-    version: Version,
-    key: Key,
+    handshake: Handshake,
     target: Target,
-    protocols: Vec<Subprotocol>,
-    compression: Option<Compression>,
     request: Request<()>,
 }
 
@@ -73,34 +61,85 @@ impl Connect {
             };
             RequestError::Uri { uri: shown }
         })?;
-        let protocols = self.checked_protocols()?;
-        let extensions = self.offered_extensions();
+        let handshake = self.handshake(key)?;
         let mut request = match self.mechanism {
-            Mechanism::Http1Upgrade => upgrade(&target, &key),
+            // RFC 6455, section 4.1, items 2 to 4. The rest is in the headers.
+            Mechanism::Http1Upgrade => {
+                Request::get(target.resource()).header(header::HOST, target.authority()).body(())
+            }
             Mechanism::ExtendedConnect => extended_connect(&target),
         }
         .map_err(|_| RequestError::Uri { uri: target.authority().to_owned() })?;
-        self.write_headers(request.headers_mut(), &target, &protocols, &extensions)?;
+        self.write_headers(request.headers_mut(), &handshake)?;
+        if let Some(credentials) = target.credentials() {
+            let headers = request.headers_mut();
+            headers.entry(header::AUTHORIZATION).or_insert_with(|| credentials.clone());
+        }
         if self.mechanism == Mechanism::ExtendedConnect {
             replace_authority(&mut request)?;
         }
+        Ok(Opening { handshake, target, request })
+    }
+
+    /// Starts a handshake, with a new key, in a request of another HTTP client: adds the headers. The
+    /// client chooses the server, and sets the URL and `Host`.
+    ///
+    /// The request is a GET of HTTP/1.1. With [`Mechanism::ExtendedConnect`] it is a CONNECT of HTTP/2,
+    /// whose `:protocol` the client sets to `websocket`. Headers of the same name are replaced. If this
+    /// fails, no header has been added.
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use towline_proto::handshake::Connect;
+    /// # let send = |_: Request<()>| Response::new(());
+    ///
+    /// let mut request = Request::get("https://example.com/feed").body(())?;
+    /// let handshake = Connect::new().protocols(["chat.v2"]).add_to(request.headers_mut())?;
+    /// assert_eq!(request.headers()["upgrade"], "websocket");
+    /// let response = send(request);
+    /// match handshake.verify(&response) {
+    ///     Ok(agreed) => println!("the subprotocol is {:?}", agreed.protocol),
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open), except for those about the URI.
+    pub fn add_to(&self, headers: &mut HeaderMap) -> Result<Handshake, RequestError> {
+        let handshake = self.handshake(Key::generate()?)?;
+        let mut own = HeaderMap::new();
+        self.write_headers(&mut own, &handshake)?;
+        headers.try_reserve(own.len()).map_err(|_| HeaderError::TooMany)?;
+        headers.extend(own);
+        Ok(handshake)
+    }
+
+    fn handshake(&self, key: Key) -> Result<Handshake, RequestError> {
+        let protocols = self.checked_protocols()?;
         let (mechanism, version, compression) = (self.mechanism, self.version, self.compression);
-        Ok(Opening { mechanism, version, key, target, protocols, compression, request })
+        Ok(Handshake { mechanism, version, key, protocols, compression })
     }
 
     fn write_headers(
         &self,
         headers: &mut HeaderMap,
-        target: &Target,
-        protocols: &[Subprotocol],
-        extensions: &[Extension],
+        handshake: &Handshake,
     ) -> Result<(), RequestError> {
+        // RFC 6455, section 4.1, items 5 to 7. RFC 8441, section 5, has neither of them.
+        if self.mechanism == Mechanism::Http1Upgrade {
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(header::SEC_WEBSOCKET_KEY, tokens(handshake.key.as_str()));
+        }
         let version = HeaderValue::from(u16::from(self.version.number()));
         headers.insert(header::SEC_WEBSOCKET_VERSION, version);
-        if !protocols.is_empty() {
-            let names: Vec<_> = protocols.iter().map(Subprotocol::as_str).collect();
+        if !handshake.protocols.is_empty() {
+            let names: Vec<_> = handshake.protocols.iter().map(Subprotocol::as_str).collect();
             headers.insert(header::SEC_WEBSOCKET_PROTOCOL, tokens(&names.join(", ")));
         }
+        let extensions = self.offered_extensions();
         if !extensions.is_empty() {
             // On one line: some servers read only the first.
             let offers: Vec<_> = extensions.iter().map(ToString::to_string).collect();
@@ -117,23 +156,23 @@ impl Connect {
         // The application's `Host` replaces that of the URI, which was inserted first to come
         // first.
         let has_own = self.headers.contains(&header::HOST);
-        let own_host = if has_own { headers.remove(header::HOST) } else { None };
-        self.headers.append_to(headers)?;
-        if own_host.is_some() && headers.get_all(header::HOST).iter().count() > 1 {
-            return Err(RequestError::RepeatedHost);
+        if has_own {
+            headers.remove(header::HOST);
         }
+        self.headers.append_to(headers)?;
         if has_own {
             check_host(headers)?;
-        }
-        if let Some(credentials) = target.credentials() {
-            headers.entry(header::AUTHORIZATION).or_insert_with(|| credentials.clone());
         }
         Ok(())
     }
 }
 
-/// Checks that a server can parse the application's `Host`. The URI's is already checked.
+/// Checks that there is one `Host` of the application's, which a server can parse. The URI's is already
+/// checked.
 fn check_host(headers: &HeaderMap) -> Result<(), RequestError> {
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        return Err(RequestError::RepeatedHost);
+    }
     let Some(host) = headers.get(header::HOST) else { return Ok(()) };
     match host.to_str().ok().and_then(Authority::parse) {
         Some(_) => Ok(()),
@@ -142,16 +181,6 @@ fn check_host(headers: &HeaderMap) -> Result<(), RequestError> {
             Err(RequestError::Host { host })
         }
     }
-}
-
-/// RFC 6455, section 4.1, items 2 to 7.
-fn upgrade(target: &Target, key: &Key) -> Result<Request<()>, http::Error> {
-    Request::get(target.resource())
-        .header(header::HOST, target.authority())
-        .header(header::UPGRADE, "websocket")
-        .header(header::CONNECTION, "Upgrade")
-        .header(header::SEC_WEBSOCKET_KEY, key.as_str())
-        .body(())
 }
 
 /// RFC 8441, section 5: "the scheme of the target URI … MUST be "https" for "wss"-schemed
@@ -181,7 +210,7 @@ fn replace_authority(request: &mut Request<()>) -> Result<(), RequestError> {
     Ok(())
 }
 
-/// Converts a value made of tokens, which is always a valid header value.
+/// Converts a value made of tokens or base64, which is always a valid header value.
 fn tokens(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -199,250 +228,26 @@ impl Opening {
 
     /// Returns the key that the server must answer. An extended CONNECT does not send it.
     pub fn key(&self) -> &Key {
-        &self.key
+        &self.handshake.key
     }
 
     /// Verifies the server's response. May be called more than once.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError`] for the first violation of RFC 6455, section 4.1, or RFC 8441. The
-    /// connection cannot be used after it.
+    /// As [`Handshake::verify`].
     pub fn verify<B>(&self, response: &Response<B>) -> Result<Agreed, HandshakeError> {
-        let headers = response.headers();
-        match self.mechanism {
-            Mechanism::Http1Upgrade => {
-                check_status(response.status(), headers, |status| status == 101)?;
-                if response.version() < http::Version::HTTP_11 {
-                    return Err(HandshakeError::HttpVersion(response.version()));
-                }
-                check_upgrade(headers)?;
-                self.check_accept(headers)?;
-            }
-            Mechanism::ExtendedConnect => {
-                check_status(response.status(), headers, |status| status.is_success())?;
-            }
-        }
-        let protocol = self.agreed_protocol(headers)?;
-        let extensions = parse_extensions(headers).map_err(HandshakeError::Extensions)?;
-        let compression = agreed_compression(self.compression.as_ref(), &extensions)?;
-        Ok(Agreed { protocol, extensions, compression, version: self.version })
-    }
-
-    fn check_accept(&self, headers: &HeaderMap) -> Result<(), HandshakeError> {
-        let expected = self.key.accept();
-        let found = single(headers, &header::SEC_WEBSOCKET_ACCEPT);
-        if found == Ok(Some(expected.as_str())) {
-            return Ok(());
-        }
-        Err(HandshakeError::Accept { found: describe(found), expected })
-    }
-
-    /// "If … this header field indicates the use of a subprotocol that was not present in the
-    /// client's handshake …, the client MUST _Fail the WebSocket Connection_."
-    fn agreed_protocol(&self, headers: &HeaderMap) -> Result<Option<Subprotocol>, HandshakeError> {
-        let found = single(headers, &header::SEC_WEBSOCKET_PROTOCOL);
-        let offered = match found {
-            Ok(None) => return Ok(None),
-            Ok(Some(name)) => self.protocols.iter().find(|protocol| protocol.as_str() == name),
-            Err(_) => None,
-        };
-        match offered {
-            Some(protocol) => Ok(Some(protocol.clone())),
-            None => Err(HandshakeError::Protocol {
-                found: describe(found),
-                offered: self.protocols.iter().map(ToString::to_string).collect(),
-            }),
-        }
+        self.handshake.verify(response)
     }
 }
-
-impl Compression {
-    /// Verifies the extensions in a server's response to [`offers`](Self::offers), as the client.
-    /// Returns `None` if the server declined compression.
-    ///
-    /// Needed only if something else does the handshake: [`Opening::verify`] includes it.
-    ///
-    /// # Errors
-    ///
-    /// [`HandshakeError`] for an extension that was not offered, or for parameters that do not
-    /// answer this offer.
-    pub fn verify(&self, answered: &[Extension]) -> Result<Option<Negotiated>, HandshakeError> {
-        agreed_compression(Some(self), answered)
-    }
-}
-
-/// "If … this header field indicates the use of an extension that was not present in the client's
-/// handshake …, the client MUST _Fail the WebSocket Connection_."
-fn agreed_compression(
-    offered: Option<&Compression>,
-    answered: &[Extension],
-) -> Result<Option<Negotiated>, HandshakeError> {
-    let mut agreed = None;
-    for extension in answered {
-        let Some(wanted) = offered.filter(|offered| offered.method.name() == extension.name())
-        else {
-            return Err(HandshakeError::ExtensionNotOffered { extension: extension.to_string() });
-        };
-        let broken =
-            |reason| HandshakeError::ExtensionAnswer { extension: extension.to_string(), reason };
-        let negotiated = wanted.method.accept(wanted, &extension.pairs()).map_err(broken)?;
-        if agreed.replace(negotiated).is_some() {
-            return Err(broken("the extension is repeated".to_owned()));
-        }
-    }
-    Ok(agreed)
-}
-
-fn check_status(
-    status: StatusCode,
-    headers: &HeaderMap,
-    accepts: impl Fn(StatusCode) -> bool,
-) -> Result<(), HandshakeError> {
-    if accepts(status) {
-        return Ok(());
-    }
-    let reason = headers.get(&X_WEBSOCKET_REJECT_REASON).map(|reason| {
-        let reason = reason.as_bytes();
-        String::from_utf8_lossy(reason.get(..LONGEST_REASON).unwrap_or(reason)).into_owned()
-    });
-    Err(HandshakeError::Status { status, reason })
-}
-
-fn check_upgrade(headers: &HeaderMap) -> Result<(), HandshakeError> {
-    // "… contains a value that is not an ASCII case-insensitive match for the value "websocket"":
-    // the value, not one of a list.
-    let found = single(headers, &header::UPGRADE);
-    match found {
-        Ok(Some(value)) if value.eq_ignore_ascii_case("websocket") => {}
-        _ => return Err(HandshakeError::Upgrade { found: describe(found) }),
-    }
-    // "… doesn't contain a token that is an ASCII case-insensitive match for the value "Upgrade"".
-    if lists(headers, &header::CONNECTION, "upgrade") {
-        return Ok(());
-    }
-    let all = headers.get_all(header::CONNECTION).iter().next();
-    let found = all.map_or("is missing".to_owned(), |value| format!("is {}", excerpt(value)));
-    Err(HandshakeError::Connection { found })
-}
-
-/// Describes the value found, to follow the name of its header.
-fn describe(found: Result<Option<&str>, FieldError>) -> String {
-    match found {
-        Ok(Some(value)) => format!("is {}", excerpt(value)),
-        Ok(None) => "is missing".to_owned(),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// The error for a server's response that does not open a WebSocket.
-///
-/// Each `found` describes the value in the response: `is "…"`, `is missing`, `appears more than
-/// once`.
-///
-/// [`Opening`] has an example.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// The server refuses, redirects, or is no WebSocket server.
-    Status {
-        /// The status of the response: not 101, or not of the class 2xx to an extended CONNECT.
-        status: StatusCode,
-        /// The `X-WebSocket-Reject-Reason`, if there is one.
-        reason: Option<String>,
-    },
-    /// The response is HTTP/1.0, which has no upgrade.
-    HttpVersion(http::Version),
-    /// `Upgrade` is not `websocket`.
-    Upgrade {
-        /// What the response has instead.
-        found: String,
-    },
-    /// `Connection` does not list `Upgrade`.
-    Connection {
-        /// What the response has instead.
-        found: String,
-    },
-    /// `Sec-WebSocket-Accept` does not answer the key: the response is not from a WebSocket server,
-    /// or answers another request.
-    Accept {
-        /// What the response has instead.
-        found: String,
-        /// The answer to the key.
-        expected: String,
-    },
-    /// `Sec-WebSocket-Protocol` is not one of the protocols offered, in the same spelling.
-    Protocol {
-        /// What the response has instead.
-        found: String,
-        /// The protocols offered.
-        offered: Vec<String>,
-    },
-    /// `Sec-WebSocket-Extensions` has an extension that was not offered.
-    ExtensionNotOffered {
-        /// The extension.
-        extension: String,
-    },
-    /// `Sec-WebSocket-Extensions` has parameters that do not answer the offer.
-    ExtensionAnswer {
-        /// The extension.
-        extension: String,
-        /// What is wrong with them.
-        reason: String,
-    },
-    /// `Sec-WebSocket-Extensions` cannot be parsed.
-    Extensions(ExtensionError),
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server's handshake: ")?;
-        match self {
-            Self::Status { status, reason } => {
-                write!(f, "the status is {status}")?;
-                // It is a sentence, of which the end may be what matters.
-                let shown = reason.as_ref().map(|reason| excerpt_up_to(LONGEST_REASON, reason));
-                shown.map_or(Ok(()), |reason| write!(f, ", {reason}"))
-            }
-            Self::HttpVersion(version) => write!(f, "{version:?} has no upgrade"),
-            Self::Upgrade { found } => write!(f, "Upgrade {found}, not \"websocket\""),
-            Self::Connection { found } => {
-                write!(f, "Connection {found}, without \"Upgrade\"")
-            }
-            Self::Accept { found, expected } => {
-                write!(f, "Sec-WebSocket-Accept {found}, not \"{expected}\"")
-            }
-            Self::Protocol { found, offered } if offered.is_empty() => {
-                write!(f, "Sec-WebSocket-Protocol {found}, but none was offered")
-            }
-            Self::Protocol { found, offered } => write!(
-                f,
-                "Sec-WebSocket-Protocol {found}, which is not one of those offered: {}",
-                excerpt(offered.join(", "))
-            ),
-            Self::ExtensionNotOffered { extension } => {
-                write!(f, "the extension {} was not offered", excerpt(extension))
-            }
-            Self::ExtensionAnswer { extension, reason } => {
-                write!(
-                    f,
-                    "the extension {} does not answer the offer: {reason}",
-                    excerpt(extension)
-                )
-            }
-            Self::Extensions(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for HandshakeError {}
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::handshake::extra_headers::HeaderError;
+    use crate::handshake::version::Version;
+    use http::StatusCode;
     use proptest::prelude::*;
 
     fn open(connect: &Connect, uri: &str) -> Result<Opening, RequestError> {
@@ -666,6 +471,74 @@ mod tests {
         );
         *response.status_mut() = StatusCode::OK;
         assert!(opening(&Connect::new()).verify(&response).is_err());
+    }
+
+    #[test]
+    fn a_handshake_in_the_request_of_another_client_leaves_the_rest_of_it() {
+        let mut request = Request::get("https://example.com/feed")
+            .header("Host", "example.com")
+            .header("Authorization", "Bearer x")
+            .header("Connection", "keep-alive")
+            .header("Sec-WebSocket-Protocol", "other")
+            .body(())
+            .unwrap();
+        let connect = Connect::new().protocols(["chat"]).header("Cookie", "a=b");
+        let handshake = connect.add_to(request.headers_mut()).unwrap();
+        let value = |name: &str| {
+            let mut values = request.headers().get_all(name).iter();
+            let value = values.next().unwrap().to_str().unwrap();
+            assert_eq!(values.next(), None, "{name}");
+            value
+        };
+        for (name, expected) in [
+            ("host", "example.com"),
+            ("authorization", "Bearer x"),
+            ("connection", "Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-protocol", "chat"),
+            ("cookie", "a=b"),
+        ] {
+            assert_eq!(value(name), expected);
+        }
+        assert_eq!(value("sec-websocket-key"), handshake.key.as_str());
+
+        let accept = handshake.key.accept();
+        let answer = |accept: &str| {
+            let mut response = response(&[("sec-websocket-protocol", "chat")]);
+            let accept = HeaderValue::from_str(accept).unwrap();
+            response.headers_mut().insert("sec-websocket-accept", accept);
+            handshake.verify(&response)
+        };
+        assert_eq!(answer(&accept).unwrap().protocol.unwrap().as_str(), "chat");
+        let other = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+        assert!(matches!(answer(other), Err(HandshakeError::Accept { .. })));
+    }
+
+    #[test]
+    fn a_handshake_that_cannot_be_added_adds_nothing() {
+        for connect in [
+            Connect::new().protocols(["no token"]),
+            Connect::new().origin("http://\u{e9}"),
+            Connect::new().header("Upgrade", "h2c"),
+            Connect::new().header("Host", "a b"),
+            Connect::new().header("Host", "a").header("Host", "b"),
+        ] {
+            let mut headers = HeaderMap::new();
+            assert!(connect.add_to(&mut headers).is_err(), "{connect:?}");
+            assert!(headers.is_empty(), "{headers:?}");
+        }
+        let mut headers = HeaderMap::new();
+        let connect = Connect::new().header("Host", "virtual.example");
+        headers.insert("host", HeaderValue::from_static("example.com"));
+        connect.add_to(&mut headers).unwrap();
+        assert_eq!(headers["host"], "virtual.example");
+
+        let connect = connect.mechanism(Mechanism::ExtendedConnect);
+        let mut headers = HeaderMap::new();
+        connect.add_to(&mut headers).unwrap();
+        assert!(!headers.contains_key("upgrade") && !headers.contains_key("sec-websocket-key"));
+        assert_eq!(headers["sec-websocket-version"], "13");
     }
 
     #[test]

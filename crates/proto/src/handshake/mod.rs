@@ -71,11 +71,13 @@ pub(crate) mod target;
 
 pub(crate) mod connect;
 
+pub(crate) mod verifying;
+
 pub(crate) mod client;
 
 pub use accept::{Accept, AcceptError};
 pub use agreed::Agreed;
-pub use client::{HandshakeError, Opening};
+pub use client::Opening;
 pub use connect::{Connect, RequestError};
 pub use cookie::{Cookie, CookieError, SameSite, SetCookie, parse_cookies};
 pub use credentials::Credentials;
@@ -93,4 +95,5 @@ pub use rejection::Rejection;
 pub use server::Offer;
 pub use subprotocol::{Subprotocol, SubprotocolError, parse_subprotocols};
 pub use target::Target;
+pub use verifying::{Handshake, HandshakeError};
 pub use version::Version;

@@ -3,7 +3,7 @@
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 
 use crate::compression::Negotiated;
-use crate::handshake::accept::{Accept, AcceptError};
+use crate::handshake::accept::{Accept, AcceptError, Protocols};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::cookie::{Cookie, parse_cookies};
 use crate::handshake::extension::{Extension, parse_extensions};
@@ -266,7 +266,11 @@ impl Offer {
     }
 
     fn agree_on_protocol(&self, accept: &Accept) -> Result<Option<&Subprotocol>, AcceptError> {
-        let Some(name) = &accept.protocol else { return Ok(None) };
+        let name = match &accept.protocols {
+            Protocols::None => return Ok(None),
+            Protocols::One(name) => name,
+            Protocols::FirstOf(names) => return Ok(self.choose_protocol(names)),
+        };
         match find(&self.protocols, name) {
             Some(protocol) => Ok(Some(protocol)),
             None => Err(AcceptError::ProtocolNotOffered {
@@ -494,6 +498,28 @@ mod tests {
         assert_eq!(agreed.protocol, None);
         assert_eq!(offer.choose_protocol(["mqtt", "SOAP"]).unwrap().as_str(), "soap");
         assert_eq!(offer.choose_protocol(["mqtt"]), None);
+    }
+
+    #[test]
+    fn the_first_supported_protocol_that_is_offered_is_accepted() {
+        let offer = offer(&[("Sec-WebSocket-Protocol", "chat.v1, Chat.V2")]);
+        let agreed = |accept: Accept| {
+            let (response, agreed) = offer.accept(&accept, &OriginPolicy::Any).unwrap();
+            let header = response.headers().get("sec-websocket-protocol");
+            let protocol = agreed.protocol.map(|protocol| protocol.as_str().to_owned());
+            assert_eq!(header.map(|header| header.to_str().unwrap()), protocol.as_deref());
+            protocol
+        };
+        let both = Accept::new().protocols(["chat.v3", "chat.v2", "chat.v1"]);
+        assert_eq!(agreed(both.clone()).as_deref(), Some("Chat.V2"));
+        assert_eq!(agreed(Accept::new().protocols(["mqtt"])), None);
+        assert_eq!(agreed(Accept::new().protocols(Vec::<String>::new())), None);
+        // The last choice counts.
+        assert_eq!(agreed(both.clone().protocol("chat.v1")).as_deref(), Some("chat.v1"));
+        assert_eq!(
+            agreed(Accept::new().protocol("mqtt").protocols(["chat.v1"])).as_deref(),
+            Some("chat.v1")
+        );
     }
 
     #[test]

@@ -348,7 +348,7 @@ impl Client {
     /// The extensions of the request become the connection's [data](Connection::data).
     ///
     /// ```no_run
-    /// # async fn example(client: towline::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(client: towline::Client) -> towline::Result<()> {
     /// let request = http::Request::get("ws://example.com/feed")
     ///     .header("authorization", "Bearer …")
     ///     .header("sec-websocket-protocol", "chat.v2, chat.v1")

@@ -12,8 +12,8 @@ impl Connection {
     /// Creates a client's connection on a stream whose opening handshake was done by an HTTP client
     /// of the program, with the subprotocol and the compression that were agreed on.
     ///
-    /// [`Connect::open`] makes the request to send, and [`Opening::verify`] checks the response.
-    /// Offer the [compression][`Connect::compression`] that `config` has. A server uses
+    /// [`Connect::add_to`] adds the handshake to a request of the HTTP client, and
+    /// [`Handshake::verify`] checks the response. [`Connect::open`] makes a whole request instead. Offer the [compression][`Connect::compression`] that `config` has. A server uses
     /// [`ServerHandle::request`](crate::ServerHandle::request) or
     /// [`Request::from_http`](crate::Request::from_http) instead.
     ///
@@ -26,22 +26,24 @@ impl Connection {
     /// /// `send` stands for an HTTP client: it sends a request, and returns the response and the
     /// /// stream of the upgrade.
     /// async fn connect<S: Io>(
-    ///     send: impl AsyncFnOnce(&http::Request<()>) -> (http::Response<()>, S),
+    ///     send: impl AsyncFnOnce(http::Request<()>) -> (http::Response<()>, S),
     /// ) -> Result<Connection, Box<dyn std::error::Error>> {
     ///     let config = Config::client();
-    ///     let opening = Connect::new()
+    ///     let mut request = http::Request::get("https://example.com/feed").body(())?;
+    ///     let handshake = Connect::new()
     ///         .protocols(["chat.v2"])
     ///         .compression(config.negotiable_compression())
-    ///         .open(&"ws://example.com/feed".parse()?)?;
-    ///     let (response, stream) = send(opening.request()).await;
-    ///     let agreed = opening.verify(&response)?;
+    ///         .add_to(request.headers_mut())?;
+    ///     let (response, stream) = send(request).await;
+    ///     let agreed = handshake.verify(&response)?;
     ///     Ok(Connection::from_agreed(stream, agreed, &config, Bytes::new()))
     /// }
     /// ```
     ///
     /// [`Connect::open`]: towline_proto::handshake::Connect::open
     /// [`Connect::compression`]: towline_proto::handshake::Connect::compression
-    /// [`Opening::verify`]: towline_proto::handshake::Opening::verify
+    /// [`Connect::add_to`]: towline_proto::handshake::Connect::add_to
+    /// [`Handshake::verify`]: towline_proto::handshake::Handshake::verify
     ///
     /// # Panics
     ///

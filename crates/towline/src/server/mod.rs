@@ -4,7 +4,7 @@
 //!   listener ─▶ handshake ─┐                              ┌─▶ connections ─▶ broadcast, close_all
 //!   stream ───▶ handshake ─┼─▶ next_request ─▶ accept ────┤
 //!   HTTP library ──────────┘         └───────▶ reject     └─▶ events
-//!   HTTP library ─▶ ServerHandle::request ─▶ accept, reject: without a queue
+//!   HTTP library ─▶ ServerHandle::request, respond ─▶ accept, reject: without a queue
 //! ```
 
 mod event;
@@ -47,7 +47,11 @@ mod listening;
 
 mod gate;
 
+mod outcome;
+
 mod handle;
+
+mod respond;
 
 mod builder;
 
@@ -66,6 +70,7 @@ pub use event::{Events, ServerEvent};
 pub use handle::{ServerHandle, Shutdown};
 pub use listening::accept_one;
 pub use measurement::{Measurement, Measurements};
+pub use outcome::{Outcome, log_outcome};
 pub use request::Request;
 pub use responding::Responding;
 pub use seldom::{LeftOut, Seldom};

@@ -50,11 +50,7 @@ use crate::transport::{AnyStream, Io, TlsInfo};
 ///         request.reject(StatusCode::NOT_FOUND, "no such room").await?;
 ///         return Ok(None);
 ///     }
-///     let accept = match request.choose_protocol(["chat.v2", "chat.v1"]) {
-///         Some(protocol) => Accept::new().protocol(protocol.as_str()),
-///         None => Accept::new(),
-///     };
-///     request.accept_with(accept).await.map(Some)
+///     request.accept_with(Accept::new().protocols(["chat.v2", "chat.v1"])).await.map(Some)
 /// }
 /// ```
 #[doc(alias = "WebSocketRequest")]

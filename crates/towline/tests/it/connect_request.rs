@@ -111,6 +111,23 @@ async fn a_request_that_is_none_for_a_websocket_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_that_cannot_be_built_is_an_error_of_connecting() {
+    async fn connect(request: http::request::Builder) -> towline::Result<towline::Connection> {
+        direct().connect_request(request.body(())?).await
+    }
+    for (request, kind, told) in [
+        (Request::get("ws://a b/"), ErrorKind::InvalidUrl, "uri"),
+        (Request::get("ws://h/").header("x", "a\nb"), ErrorKind::InvalidHandshakeOption, "value"),
+        (Request::get("ws://h/").header("a b", "x"), ErrorKind::InvalidHandshakeOption, "name"),
+    ] {
+        let error = connect(request).await.unwrap_err();
+        assert_eq!((error.kind(), error.blame()), (kind, Blame::Local), "{error}");
+        assert!(error.to_string().contains(told), "{error}");
+        assert!(!error.is_transient());
+    }
+}
+
+#[tokio::test]
 async fn draft_8_has_its_own_version() {
     let client = direct().version(towline::Version::Draft8);
     let request = || Request::get("/").header("sec-websocket-version", "8");

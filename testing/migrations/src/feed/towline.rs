@@ -36,7 +36,7 @@ pub async fn receive(url: &str, key: &str) -> Result<Vec<u64>> {
 async fn connect(client: &Client, url: &str, key: &str) -> towline::Result<Connection> {
     let nonce = nonce();
     let request = Request::get(url).header(NONCE, nonce).header(SIGNATURE, sign(key, nonce));
-    client.connect_request(request.body(()).unwrap_or_default()).await
+    client.connect_request(request.body(())?).await
 }
 
 fn is_fatal(error: &Error) -> bool {

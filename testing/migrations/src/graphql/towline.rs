@@ -26,11 +26,7 @@ pub async fn serve(init: Duration) -> Result<SocketAddr> {
 }
 
 async fn converse(request: Request, init: Duration) -> Result<()> {
-    let accept = match request.choose_protocol([PROTOCOL]) {
-        Some(protocol) => Accept::new().protocol(protocol.as_str()),
-        None => Accept::new(),
-    };
-    let mut connection = request.accept_with(accept).await?;
+    let mut connection = request.accept_with(Accept::new().protocols([PROTOCOL])).await?;
     if connection.protocol().is_none() {
         connection.close(CloseCode::new(4406), "Subprotocol not acceptable").await?;
         return Ok(());
