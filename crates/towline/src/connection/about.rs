@@ -9,7 +9,8 @@ use tokio::net::UnixStream;
 use towline_proto::Role;
 use towline_proto::handshake::{Extension, Version};
 
-use crate::connection::{Connection, Info};
+use crate::connection::Connection;
+use crate::connection::info::Info;
 use crate::transport::TlsInfo;
 
 impl Connection {
