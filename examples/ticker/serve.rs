@@ -10,8 +10,8 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{MissedTickBehavior, interval};
 use towline::http::StatusCode;
-use towline::topics::{SlowMember, TopicOptions, Topics};
-use towline::{Config, Message, Request, Result as Towline, Server};
+use towline::topics::{TopicOptions, Topics};
+use towline::{Config, Message, Request, Result as Towline, Server, WhenFull};
 
 pub(crate) async fn run(address: &str, rate: u32) -> Result<(), Box<dyn Error>> {
     let topics = Topics::builder().options(options).build();
@@ -49,10 +49,10 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 fn options(topic: &str) -> TopicOptions {
     let options = TopicOptions::default();
     match topic {
-        "newest" => options.slow(SlowMember::KeepNewest(NonZeroUsize::MIN)),
+        "newest" => options.when_full(WhenFull::KeepNewest(NonZeroUsize::MIN)),
         // Sent ahead of the next price after a gap.
         _ => options
-            .slow(SlowMember::Skip)
+            .when_full(WhenFull::Skip)
             .notice(|missed| Message::text(json!({ "missed": missed }).to_string())),
     }
 }

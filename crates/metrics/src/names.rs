@@ -31,12 +31,15 @@ pub(crate) const TOPICS_PUBLISHED: &str = "websocket.topics.published";
 pub(crate) const TOPICS_RELAYED: &str = "websocket.topics.relayed";
 pub(crate) const TOPICS_DELIVERED: &str = "websocket.topics.delivered";
 pub(crate) const TOPICS_SKIPPED: &str = "websocket.topics.skipped";
+pub(crate) const TOPICS_RELAY_LOST: &str = "websocket.topics.relay.lost";
 
 /// Describes the metrics of topics to the recorder.
 pub(crate) fn describe_topics() {
-    for (name, description) in
-        [(TOPICS, "Topics that exist"), (TOPICS_MEMBERS, "Memberships of connections in topics")]
-    {
+    for (name, description) in [
+        (TOPICS, "Topics that exist"),
+        (TOPICS_MEMBERS, "Memberships of connections in topics"),
+        (TOPICS_RELAY_LOST, "1 while the relay is without its broker"),
+    ] {
         describe_gauge!(name, Unit::Count, description);
     }
     for (name, description) in [

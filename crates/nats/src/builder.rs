@@ -1,14 +1,12 @@
 //! The options of a relay.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, ServerAddr, ToServerAddrs};
 use percent_encoding::percent_decode_str;
-use towline::relaying::{NodeId, Outbox};
+use towline::relaying::{Mailbox, Node, NodeOptions};
 
-use crate::barrier::Barrier;
 use crate::core::Core;
 use crate::error::Error;
 use crate::events::Events;
@@ -61,33 +59,18 @@ impl NatsRelay {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use]
 pub struct Builder {
-    prefix: String,
+    node: NodeOptions,
     options: Option<ConnectOptions>,
-    interest_timeout: Duration,
-    max_outbox_bytes: usize,
-    max_inbox_bytes: usize,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            prefix: "towline.".to_owned(),
-            options: None,
-            interest_timeout: Duration::from_secs(5),
-            max_outbox_bytes: 8 << 20,
-            max_inbox_bytes: 64 << 20,
-        }
-    }
 }
 
 impl Builder {
     /// Sets what the subjects of all topics begin with. Nodes with different prefixes share no
     /// topics. Default: `towline.`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.node = self.node.prefix(prefix);
         self
     }
 
@@ -102,7 +85,7 @@ impl Builder {
     /// Sets how long the broker may take to confirm a subscription. While the broker is lost, the
     /// first join of a topic on this node waits for that long, and then fails. Default: 5 s.
     pub fn interest_timeout(mut self, limit: Duration) -> Self {
-        self.interest_timeout = limit;
+        self.node = self.node.interest_timeout(limit);
         self
     }
 
@@ -111,14 +94,14 @@ impl Builder {
     /// to 1 MiB and one message more, whatever its
     /// [`client_capacity`](ConnectOptions::client_capacity) is. Default: 8 MiB.
     pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
-        self.max_outbox_bytes = bytes;
+        self.node = self.node.max_outbox_bytes(bytes);
         self
     }
 
     /// Sets how many bytes can be queued on their way from the broker to members on this node, when
     /// the delivery is behind. Messages that have no room are lost. Default: 64 MiB.
     pub fn max_inbox_bytes(mut self, bytes: usize) -> Self {
-        self.max_inbox_bytes = bytes;
+        self.node = self.node.max_inbox_bytes(bytes);
         self
     }
 
@@ -136,19 +119,20 @@ impl Builder {
     /// # Cancel safety
     ///
     /// Cancel safe: if it is dropped, the connection is closed.
-    pub async fn connect(mut self, addresses: impl ToServerAddrs) -> Result<NatsRelay, Error> {
-        subject::check(&self.prefix)?;
-        let events = Arc::new(Events::default());
+    pub async fn connect(self, addresses: impl ToServerAddrs) -> Result<NatsRelay, Error> {
+        let mailbox = self.mailbox()?;
+        let events = Arc::new(Events::new(mailbox.clone()));
         let addresses = addresses.to_server_addrs().map_err(|error| Error::Client(error.into()))?;
         let addresses: Vec<ServerAddr> = addresses.collect();
-        let options = self.options.take().unwrap_or_else(|| default_options(&addresses));
+        let options = self.options.unwrap_or_else(|| default_options(&addresses));
         let told = events.clone();
         let options = options.event_callback(move |event| {
             told.handle(event);
             std::future::ready(())
         });
         let client = options.connect(addresses).await.map_err(Error::Connect)?;
-        self.build(client, events, RARE_POLL).await
+        let core = Core::new(client, mailbox, events, RARE_POLL).await?;
+        Ok(NatsRelay(Node::new(core)))
     }
 
     /// Makes a relay of a client that the program has already. The client's connection can be shared.
@@ -166,31 +150,15 @@ impl Builder {
     ///
     /// Cancel safe.
     pub async fn client(self, client: Client) -> Result<NatsRelay, Error> {
-        subject::check(&self.prefix)?;
-        self.build(client, Arc::new(Events::default()), POLL).await
+        let mailbox = self.mailbox()?;
+        let events = Arc::new(Events::new(mailbox.clone()));
+        let core = Core::new(client, mailbox, events, POLL).await?;
+        Ok(NatsRelay(Node::new(core)))
     }
 
-    async fn build(
-        self,
-        client: Client,
-        events: Arc<Events>,
-        poll: Duration,
-    ) -> Result<NatsRelay, Error> {
-        let (barrier, returning) = Barrier::new(client.clone()).await?;
-        let core = Core {
-            client,
-            prefix: self.prefix,
-            node: NodeId::random(),
-            interest_timeout: self.interest_timeout,
-            barrier,
-            events,
-            poll,
-            outbox: Outbox::new(self.max_outbox_bytes),
-            inbox: OnceLock::new(),
-            max_inbox_bytes: self.max_inbox_bytes,
-            subscriptions: Mutex::new(HashMap::new()),
-        };
-        Ok(NatsRelay::new(core, returning))
+    fn mailbox(&self) -> Result<Mailbox, Error> {
+        subject::check(&self.node.prefix)?;
+        Ok(Mailbox::new(self.node.clone()))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::time::Duration;
 
 /// An error of this crate.
 ///
@@ -16,8 +15,6 @@ pub enum Error {
     Connect(async_nats::ConnectError),
     /// The client is closed, or refuses the subject.
     Client(Box<dyn StdError + Send + Sync>),
-    /// The broker did not confirm a subscription in [time](crate::Builder::interest_timeout).
-    Timeout(Duration),
     /// The broker refuses a subscription to this subject.
     Denied(String),
 }
@@ -32,10 +29,6 @@ impl fmt::Display for Error {
             ),
             Self::Connect(_) => f.write_str("cannot connect to NATS"),
             Self::Client(error) => write!(f, "the NATS client failed: {error}"),
-            Self::Timeout(limit) => write!(
-                f,
-                "NATS has not confirmed the subscription within {limit:?} (option interest_timeout)"
-            ),
             Self::Denied(subject) => {
                 write!(f, "NATS refuses a subscription to the subject {subject:?}")
             }

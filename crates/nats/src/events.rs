@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::Event;
 use tokio::sync::Notify;
-use towline::relaying::Losses;
+use towline::relaying::Mailbox;
 
 /// How many refused subjects are kept.
 const MOST_DENIED: usize = 1024;
 
-#[derive(Default)]
 pub(crate) struct Events {
-    pub(crate) losses: Arc<Losses>,
+    mailbox: Mailbox,
     /// The connection has changed.
     pub(crate) changed: Notify,
     state: Mutex<State>,
@@ -27,11 +26,15 @@ struct State {
 }
 
 impl Events {
+    pub(crate) fn new(mailbox: Mailbox) -> Self {
+        Self { mailbox, changed: Notify::new(), state: Mutex::default() }
+    }
+
     pub(crate) fn handle(&self, event: Event) {
         match event {
             Event::Connected | Event::Disconnected | Event::Closed => self.changed.notify_one(),
             // The client has dropped one message.
-            Event::SlowConsumer(_) => self.losses.add(1),
+            Event::SlowConsumer(_) => self.mailbox.losses().add(1),
             Event::ServerError(error) => {
                 let error = error.to_string();
                 let mut state = self.lock();

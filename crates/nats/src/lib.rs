@@ -50,6 +50,8 @@ mod events;
 
 mod barrier;
 
+mod link;
+
 mod core;
 
 mod relay;

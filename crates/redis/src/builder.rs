@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use redis::{Client, IntoConnectionInfo};
+use towline::relaying::{Mailbox, NodeOptions};
 
-use crate::core::{Core, Options};
+use crate::core::Core;
 use crate::error::Error;
 use crate::relay::RedisRelay;
 use crate::session::Session;
@@ -42,52 +43,38 @@ impl RedisRelay {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use]
 pub struct Builder {
-    prefix: String,
-    interest_timeout: Duration,
-    max_outbox_bytes: usize,
-    max_inbox_bytes: usize,
-}
-
-impl Default for Builder {
-    fn default() -> Self {
-        Self {
-            prefix: "towline.".to_owned(),
-            interest_timeout: Duration::from_secs(5),
-            max_outbox_bytes: 8 << 20,
-            max_inbox_bytes: 64 << 20,
-        }
-    }
+    node: NodeOptions,
 }
 
 impl Builder {
     /// Sets what the channels of all topics begin with. Nodes with different prefixes share no
     /// topics. Default: `towline.`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.node = self.node.prefix(prefix);
         self
     }
 
     /// Sets how long the broker may take to confirm a subscription. While the broker is lost, the
     /// first join of a topic on this node waits for that long, and then fails. Default: 5 s.
     pub fn interest_timeout(mut self, limit: Duration) -> Self {
-        self.interest_timeout = limit;
+        self.node = self.node.interest_timeout(limit);
         self
     }
 
     /// Sets how many bytes can be queued on their way to the broker. When half of it is in use,
     /// publishers wait, at most a second each. Messages that have no room are lost. Default: 8 MiB.
     pub fn max_outbox_bytes(mut self, bytes: usize) -> Self {
-        self.max_outbox_bytes = bytes;
+        self.node = self.node.max_outbox_bytes(bytes);
         self
     }
 
     /// Sets how many bytes can be queued on their way from the broker to members on this node, when
     /// the delivery is behind. Messages that have no room are lost. Default: 64 MiB.
     pub fn max_inbox_bytes(mut self, bytes: usize) -> Self {
-        self.max_inbox_bytes = bytes;
+        self.node = self.node.max_inbox_bytes(bytes);
         self
     }
 
@@ -117,15 +104,6 @@ impl Builder {
     /// Cancel safe: if it is dropped, the connections are closed.
     pub async fn client(self, client: Client) -> Result<RedisRelay, Error> {
         let first = Session::new(&client).await.map_err(Error::Connect)?;
-        let core = Core::new(
-            client,
-            Options {
-                prefix: self.prefix,
-                interest_timeout: self.interest_timeout,
-                max_outbox_bytes: self.max_outbox_bytes,
-                max_inbox_bytes: self.max_inbox_bytes,
-            },
-        );
-        Ok(RedisRelay::new(core, first))
+        Ok(RedisRelay::new(Core::new(client, Mailbox::new(self.node)), first))
     }
 }

@@ -1,27 +1,19 @@
-//! What the relay and its tasks share.
+//! What the tasks of a relay share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use redis::Msg;
 use redis::aio::PubSubSink;
 use tokio::sync::watch;
-use tokio::time::timeout;
-use towline::relaying::{Envelope, Inbox, Losses, NodeId, Outbox};
+use towline::relaying::Mailbox;
 
 use crate::error::Error;
 
 pub(crate) struct Core {
     pub(crate) client: redis::Client,
-    pub(crate) prefix: String,
-    pub(crate) node: NodeId,
-    pub(crate) interest_timeout: Duration,
-    pub(crate) outbox: Outbox,
-    pub(crate) losses: Arc<Losses>,
-    pub(crate) inbox: OnceLock<Inbox>,
-    pub(crate) max_inbox_bytes: usize,
+    pub(crate) mailbox: Mailbox,
     /// The channels that this node wants, and their topics.
     wanted: Mutex<HashMap<String, Arc<str>>>,
     /// Where to subscribe, while there is a connection. All that was wanted before it came is
@@ -29,32 +21,10 @@ pub(crate) struct Core {
     pub(crate) session: watch::Sender<Option<PubSubSink>>,
 }
 
-/// The options that it keeps.
-pub(crate) struct Options {
-    pub(crate) prefix: String,
-    pub(crate) interest_timeout: Duration,
-    pub(crate) max_outbox_bytes: usize,
-    pub(crate) max_inbox_bytes: usize,
-}
-
 impl Core {
-    pub(crate) fn new(client: redis::Client, options: Options) -> Self {
-        Self {
-            client,
-            prefix: options.prefix,
-            node: NodeId::random(),
-            interest_timeout: options.interest_timeout,
-            outbox: Outbox::new(options.max_outbox_bytes),
-            losses: Arc::new(Losses::new()),
-            inbox: OnceLock::new(),
-            max_inbox_bytes: options.max_inbox_bytes,
-            wanted: Mutex::new(HashMap::new()),
-            session: watch::Sender::new(None),
-        }
-    }
-
-    pub(crate) fn channel(&self, topic: &str) -> String {
-        [&self.prefix, topic].concat()
+    pub(crate) fn new(client: redis::Client, mailbox: Mailbox) -> Self {
+        let (wanted, session) = (Mutex::default(), watch::Sender::new(None));
+        Self { client, mailbox, wanted, session }
     }
 
     fn wanted(&self) -> MutexGuard<'_, HashMap<String, Arc<str>>> {
@@ -78,59 +48,38 @@ impl Core {
         stale
     }
 
-    /// Subscribes to a topic. When this has returned, the broker knows.
-    pub(crate) async fn subscribe(&self, topic: &str) -> Result<(), Error> {
-        let channel = self.channel(topic);
+    /// Subscribes to the channel of a topic. When this has returned, the broker knows: it waits for the
+    /// reply, over as many connections as it takes.
+    pub(crate) async fn subscribe(&self, topic: &str, channel: String) -> Result<(), Error> {
         self.wanted().insert(channel.clone(), topic.into());
-        let limit = self.interest_timeout;
-        let subscribed = timeout(limit, self.confirm(&channel)).await;
-        let subscribed = subscribed.unwrap_or(Err(Error::Timeout(limit)));
-        if subscribed.is_err() {
-            self.unsubscribe(topic).await;
-        }
-        subscribed
-    }
-
-    /// Waits for the broker's reply, over as many connections as it takes.
-    async fn confirm(&self, channel: &str) -> Result<(), Error> {
         let mut sessions = self.session.subscribe();
         loop {
             let session = sessions.borrow_and_update().clone();
             if let Some(mut session) = session {
-                match session.subscribe(channel).await {
+                match session.subscribe(&channel).await {
                     Ok(()) => return Ok(()),
                     Err(error) if !is_over(&error) => return Err(Error::Refused(error)),
                     Err(_) => {}
                 }
             }
-            if sessions.changed().await.is_err() {
-                // Only while the relay is dropped.
-                return Err(Error::Timeout(self.interest_timeout));
-            }
+            // The sender is in `self`, so there is a next one.
+            let _ = sessions.changed().await;
         }
     }
 
-    pub(crate) async fn unsubscribe(&self, topic: &str) {
-        let channel = self.channel(topic);
+    pub(crate) async fn unsubscribe(&self, channel: String) {
         self.wanted().remove(&channel);
         let session = self.session.borrow().clone();
         if let Some(mut session) = session {
             // Without a reply, the connection is lost, or about to be.
-            let _ = timeout(self.interest_timeout, session.unsubscribe(channel)).await;
+            let _ = session.unsubscribe(channel).await;
         }
     }
 
     pub(crate) fn received(&self, message: &Msg) {
-        let Some(inbox) = self.inbox.get() else { return };
-        let Some(topic) = self.wanted().get(message.get_channel_name()).cloned() else { return };
-        let bytes = message.get_payload_bytes();
-        match Envelope::decode(Bytes::copy_from_slice(bytes)) {
-            Ok(envelope) if envelope.node == Some(self.node) => {}
-            Ok(envelope) => inbox.push(&topic, envelope.message, envelope.compress),
-            Err(error) => {
-                tracing::debug!(topic = &*topic, %error, "a message from Redis is dropped");
-                self.losses.add(1);
-            }
+        let topic = self.wanted().get(message.get_channel_name()).cloned();
+        if let Some(topic) = topic {
+            self.mailbox.received(&topic, Bytes::copy_from_slice(message.get_payload_bytes()));
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::time::Duration;
 
 use redis::RedisError;
 
@@ -16,8 +15,6 @@ pub enum Error {
     Connect(RedisError),
     /// The broker refuses a subscription.
     Refused(RedisError),
-    /// The broker did not confirm a subscription in [time](crate::Builder::interest_timeout).
-    Timeout(Duration),
 }
 
 impl fmt::Display for Error {
@@ -25,10 +22,6 @@ impl fmt::Display for Error {
         match self {
             Self::Connect(_) => f.write_str("cannot connect to Redis"),
             Self::Refused(error) => write!(f, "Redis refuses the subscription: {error}"),
-            Self::Timeout(limit) => write!(
-                f,
-                "Redis has not confirmed the subscription within {limit:?} (option interest_timeout)"
-            ),
         }
     }
 }
@@ -37,7 +30,6 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Connect(error) | Self::Refused(error) => Some(error),
-            Self::Timeout(_) => None,
         }
     }
 }

@@ -11,8 +11,7 @@ use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::{AsyncConnectionConfig, RedisError, RedisResult, Value};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use towline::relaying::Losses;
-use towline::topics::Incoming;
+use towline::relaying::Mailbox;
 
 use crate::core::{Core, is_over};
 
@@ -96,28 +95,16 @@ impl Session {
 }
 
 /// The task of a relay: from one session to the next.
-pub(crate) async fn drive(core: Arc<Core>, incoming: Incoming, first: Session) {
+pub(crate) async fn drive(core: Arc<Core>, first: Session) {
     core.begin(&first.sink, &[]);
-    let mut next = Some(first);
-    let mut is_first = true;
+    let mut session = first;
     loop {
-        let session = match next.take() {
-            Some(session) => session,
-            None => connect(&core).await,
-        };
-        core.outbox.open();
-        if !std::mem::take(&mut is_first) {
-            core.losses.report_now(&incoming);
-            tracing::info!("the relay has Redis back");
-            incoming.back();
-        }
         let end = session.run(&core).await;
         core.session.send_replace(None);
         let End::Lost(reason) = end else { return };
-        core.losses.add(core.outbox.shut());
-        core.losses.report_now(&incoming);
-        tracing::warn!(reason, "the relay has lost Redis");
-        incoming.lost(reason);
+        core.mailbox.lost(reason);
+        session = connect(&core).await;
+        core.mailbox.back();
     }
 }
 
@@ -171,7 +158,7 @@ async fn ping(mut sink: PubSubSink, mut publisher: MultiplexedConnection) -> End
 
 /// Publishes what is queued, many messages in one round trip.
 async fn write(core: Arc<Core>, mut publisher: MultiplexedConnection) -> End {
-    while let Some(first) = core.outbox.next().await {
+    while let Some(first) = core.mailbox.outbox().next().await {
         let batch = Batch::new(&core, first);
         let publishing = batch.pipeline.query_async::<Vec<RedisResult<Value>>>(&mut publisher);
         match within(publishing).await {
@@ -185,7 +172,7 @@ async fn write(core: Arc<Core>, mut publisher: MultiplexedConnection) -> End {
 
 /// Messages that are published together. They count as lost until the broker has replied.
 struct Batch {
-    losses: Arc<Losses>,
+    mailbox: Mailbox,
     pipeline: redis::Pipeline,
     unconfirmed: u64,
 }
@@ -201,9 +188,10 @@ impl Batch {
             bytes += payload.len();
             count += 1;
             pipeline.cmd("PUBLISH").arg(channel).arg(&payload[..]);
-            next = if bytes < BATCH && count < MOST { core.outbox.try_next() } else { None };
+            next =
+                if bytes < BATCH && count < MOST { core.mailbox.outbox().try_next() } else { None };
         }
-        Self { losses: core.losses.clone(), pipeline, unconfirmed: count as u64 }
+        Self { mailbox: core.mailbox.clone(), pipeline, unconfirmed: count as u64 }
     }
 
     fn confirm(mut self, replies: &[RedisResult<Value>]) {
@@ -221,7 +209,7 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.losses.add(self.unconfirmed);
+        self.mailbox.losses().add(self.unconfirmed);
     }
 }
 

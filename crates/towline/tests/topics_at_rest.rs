@@ -111,3 +111,24 @@ fn a_topic_is_small_and_keeps_nothing_after_a_delivery() {
     runtime.block_on(settle());
     assert!(topics.is_empty());
 }
+
+#[test]
+fn many_topics_that_were_made_and_left_leave_no_memory() {
+    const MANY: usize = 100_000;
+    /// Of all topics together.
+    const LEFT: i64 = 128 << 10;
+    let runtime = runtime();
+    let _enter = runtime.enter();
+    let topics = Topics::new();
+    let stays: Vec<_> = (0..10).map(|name| topics.topic(format!("{name}")).unwrap()).collect();
+    let left = each(&runtime, 1, async {
+        let all: Vec<_> =
+            (0..MANY).map(|name| topics.topic(format!("room/{name}")).unwrap()).collect();
+        assert_eq!(topics.len(), MANY + stays.len());
+        drop(all);
+    });
+    println!("{left} bytes");
+    assert!(left <= LEFT, "{left}");
+    assert_eq!(topics.len(), stays.len());
+    assert!(stays.iter().all(|topic| topics.get(topic.name()).is_some()));
+}

@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::future::poll_fn;
+use std::sync::PoisonError;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::connection::sync::{Mutex, MutexGuard};
+use crate::relaying::waiters::Waiters;
 use crate::topics::RelayFuture;
 
 /// What a message counts beside its payload and its topic's name.
@@ -45,8 +48,6 @@ pub struct Outbox {
     state: Mutex<State>,
     /// For the task that takes.
     pushed: Notify,
-    /// For the publishers that wait.
-    taken: Notify,
 }
 
 #[derive(Debug)]
@@ -54,12 +55,45 @@ struct State {
     /// Topics or what a relay made of them, and payloads.
     messages: VecDeque<(String, Bytes)>,
     bytes: usize,
+    /// Publishers wait while there are more bytes.
+    half: usize,
     is_open: bool,
     is_ended: bool,
     /// How many messages were taken.
     taken: u64,
+    /// What the last of them counted.
+    last_cost: usize,
     /// Nothing was taken for too long.
     is_stuck: bool,
+    waiters: Waiters,
+}
+
+impl State {
+    /// Whether messages leave, so that room comes to those who wait for it.
+    fn is_taken_from(&self) -> bool {
+        self.is_open && !self.is_ended && !self.is_stuck
+    }
+
+    /// Whether a publisher has to wait. A new one has no number.
+    fn must_wait(&self, number: Option<u64>) -> bool {
+        let may_go = || self.bytes <= self.half && self.waiters.is_next(number);
+        self.is_taken_from() && !may_go()
+    }
+
+    /// Returns the wakers of publishers that there is room for, in the order in which they came. There
+    /// is room for as many messages like the last one as fit in the half, less those that were woken
+    /// already; and for `more` than those, which a publisher that does not come cannot prevent.
+    ///
+    /// Whenever there is room and somebody waits, somebody is woken and has not left. So call this when
+    /// room comes and when a publisher leaves.
+    fn wake(&mut self, more: usize) -> Vec<Waker> {
+        if !self.is_taken_from() {
+            return self.waiters.wake_until(usize::MAX);
+        }
+        let Some(room) = self.half.checked_sub(self.bytes) else { return Vec::new() };
+        let fitting = 1 + room / self.last_cost.max(OVERHEAD);
+        self.waiters.wake_until(fitting.max(self.waiters.woken() + more))
+    }
 }
 
 /// The error for a message that an [`Outbox`] does not take.
@@ -92,12 +126,15 @@ impl Outbox {
         let state = State {
             messages: VecDeque::new(),
             bytes: 0,
+            half: max_bytes / 2,
             is_open: true,
             is_ended: false,
             taken: 0,
+            last_cost: 0,
             is_stuck: false,
+            waiters: Waiters::default(),
         };
-        Self { max_bytes, state: Mutex::new(state), pushed: Notify::new(), taken: Notify::new() }
+        Self { max_bytes, state: Mutex::new(state), pushed: Notify::new() }
     }
 
     /// Queues a message.
@@ -125,34 +162,26 @@ impl Outbox {
 
     /// Returns a future to wait for room with, or `None` if there is no reason to wait.
     ///
+    /// Publishers go on in the order in which they came, and as many are woken as there is room for: one
+    /// for each message that was taken, and more if there is room for more messages of that length.
+    ///
     /// # Cancel safety
     ///
-    /// The future is cancel safe.
+    /// The future is cancel safe: if it is dropped after it was woken, the next publisher is woken.
     pub fn room(&self) -> Option<RelayFuture<'_, ()>> {
-        self.has_to_wait().then(|| -> RelayFuture<'_, ()> { Box::pin(self.wait_for_room()) })
+        let must_wait = self.lock().must_wait(None);
+        must_wait.then(|| -> RelayFuture<'_, ()> { Box::pin(self.wait_for_room()) })
     }
 
     async fn wait_for_room(&self) {
         let deadline = Instant::now() + PATIENCE;
         let before = self.lock().taken;
-        loop {
-            let mut taken = pin!(self.taken.notified());
-            taken.as_mut().enable();
-            if !self.has_to_wait() {
-                return;
-            }
-            if timeout_at(deadline, taken).await.is_err() {
-                let mut state = self.lock();
-                state.is_stuck |= state.taken == before;
-                return;
-            }
+        let mut publisher = Publisher { outbox: self, number: None };
+        let going = timeout_at(deadline, poll_fn(|cx| publisher.poll(cx))).await;
+        if going.is_err() {
+            let mut state = self.lock();
+            state.is_stuck |= state.taken == before;
         }
-    }
-
-    fn has_to_wait(&self) -> bool {
-        let state = self.lock();
-        let is_taken_from = state.is_open && !state.is_ended && !state.is_stuck;
-        is_taken_from && state.bytes > self.max_bytes / 2
     }
 
     /// Waits for the next message and takes it. Returns `None` when the queue has [ended](Self::end)
@@ -176,31 +205,23 @@ impl Outbox {
 
     /// Takes the next message, if there is one.
     pub fn try_next(&self) -> Option<(String, Bytes)> {
-        let (message, has_room_again) = {
-            let mut state = self.lock();
+        self.change(|state| {
             let (topic, payload) = state.messages.pop_front()?;
-            let half = self.max_bytes / 2;
-            let had_room = state.bytes <= half;
-            state.bytes = state.bytes.saturating_sub(cost(&topic, &payload));
+            state.last_cost = cost(&topic, &payload);
+            state.bytes = state.bytes.saturating_sub(state.last_cost);
             state.taken += 1;
             state.is_stuck = false;
-            ((topic, payload), !had_room && state.bytes <= half)
-        };
-        if has_room_again {
-            self.taken.notify_waiters();
-        }
-        Some(message)
+            Some((topic, payload))
+        })
     }
 
     /// Shuts the queue, since the broker is lost: it refuses messages, nobody waits for room, and
     /// what is queued is dropped. Returns how many messages were dropped.
     pub fn shut(&self) -> u64 {
-        let dropped = {
-            let mut state = self.lock();
+        let dropped = self.change(|state| {
             (state.is_open, state.bytes, state.is_stuck) = (false, 0, false);
             std::mem::take(&mut state.messages)
-        };
-        self.taken.notify_waiters();
+        });
         dropped.len() as u64
     }
 
@@ -212,13 +233,52 @@ impl Outbox {
     /// Ends the queue, since the relay is dropped: [`next`](Self::next) returns what is queued, and
     /// then `None`.
     pub fn end(&self) {
-        self.lock().is_ended = true;
-        self.taken.notify_waiters();
+        self.change(|state| state.is_ended = true);
         self.pushed.notify_one();
+    }
+
+    /// Changes the state so that room can come, and wakes publishers.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let (result, wake) = {
+            let mut state = self.lock();
+            (change(&mut state), state.wake(1))
+        };
+        wake.into_iter().for_each(Waker::wake);
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A publisher that waits for room. When it is dropped, it leaves its turn to the next one.
+struct Publisher<'o> {
+    outbox: &'o Outbox,
+    /// Its place, once it waits.
+    number: Option<u64>,
+}
+
+impl Publisher<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.outbox.lock();
+        if !state.must_wait(self.number) {
+            return Poll::Ready(());
+        }
+        state.waiters.wait(&mut self.number, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Publisher<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let wake = {
+            let mut state = self.outbox.lock();
+            state.waiters.leave(number);
+            state.wake(0)
+        };
+        wake.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -45,11 +45,12 @@ impl Connections {
     ///
     /// ```
     /// # async fn example(server: towline::ServerHandle) {
+    /// use std::num::NonZeroUsize;
     /// use towline::WhenFull;
     ///
     /// server.connections().broadcast("ship ahoy").await;
-    /// let prices = server.connections().broadcast("{\"rum\": 7}").when_full(WhenFull::KeepNewest);
-    /// let delivery = prices.await;
+    /// let newest = WhenFull::KeepNewest(NonZeroUsize::MIN);
+    /// let delivery = server.connections().broadcast("{\"rum\": 7}").when_full(newest).await;
     /// println!("{} sent, {} are slow", delivery.sent, delivery.full.len());
     /// # }
     /// ```

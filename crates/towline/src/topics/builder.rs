@@ -12,12 +12,12 @@ use crate::topics::state::{Hub, Options};
 ///
 /// ```
 /// use std::num::NonZeroUsize;
-/// use towline::Server;
-/// use towline::topics::{SlowMember, TopicOptions, Topics};
+/// use towline::{Server, WhenFull};
+/// use towline::topics::{TopicOptions, Topics};
 ///
 /// let topics = Topics::builder()
 ///     .options(|name| match name.starts_with("price/") {
-///         true => TopicOptions::default().slow(SlowMember::KeepNewest(NonZeroUsize::MIN)),
+///         true => TopicOptions::default().when_full(WhenFull::KeepNewest(NonZeroUsize::MIN)),
 ///         false => TopicOptions::default(),
 ///     })
 ///     .build();

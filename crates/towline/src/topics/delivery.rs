@@ -140,7 +140,7 @@ impl State {
             batch: &mut batch.messages,
             runs,
             moment,
-            if_slow: self.options.slow.policy(),
+            when_full: self.options.when_full,
             tells: self.options.notice.is_some(),
             is_taken: false,
         }

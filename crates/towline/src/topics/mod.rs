@@ -27,7 +27,7 @@
 //! - **From the join on.** A member gets everything that is published after
 //!   [`join`](Topic::join) has returned, and nothing that was published before it was called. After
 //!   [`leave`](Topic::leave) has returned, nothing more is queued for it.
-//! - **At most once.** A member that is slow misses messages, as [`SlowMember`] says. They are counted
+//! - **At most once.** A member that is slow misses messages, as [`WhenFull`] says. They are counted
 //!   for each [member](Topic::skipped) and each [topic](Topic::stats), and the member can be
 //!   [told](TopicOptions::notice). Nothing else is skipped. What is queued at a connection that is then
 //!   lost is lost with it.
@@ -87,11 +87,13 @@ use std::sync::Arc;
 
 pub use builder::TopicsBuilder;
 pub use event::{TopicsEvent, TopicsEvents};
-pub use options::{SlowMember, TopicOptions};
+pub use options::TopicOptions;
 pub use relay::{Incoming, Relay, RelayError, RelayFuture};
 pub use stats::{TopicStats, TopicsStats};
 pub use topic::Topic;
 
+#[cfg(doc)]
+use crate::connection::WhenFull;
 #[cfg(doc)]
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -165,6 +167,21 @@ impl Topics {
     /// oldest are dropped, and [`TopicsEvent::Missed`] says how many.
     pub fn events(&self) -> TopicsEvents {
         TopicsEvents(self.0.subscribe())
+    }
+
+    /// Returns whether the [relay](Relay) is without its broker, so that messages reach the members on
+    /// this node only: for a health check. It is `true` from [`TopicsEvent::RelayLost`] to
+    /// [`TopicsEvent::RelayBack`], and always `false` without a relay.
+    ///
+    /// To miss no change, subscribe to [`events`](Self::events) before asking.
+    ///
+    /// ```
+    /// # fn example(topics: &towline::topics::Topics) {
+    /// let status = if topics.is_relay_lost() { 503 } else { 200 };
+    /// # }
+    /// ```
+    pub fn is_relay_lost(&self) -> bool {
+        self.0.is_relay_lost()
     }
 }
 

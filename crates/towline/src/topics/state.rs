@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore, broadcast};
 use towline_proto::{Compress, Message};
 
 use crate::connection::sync::{
-    AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, RandomState, Runtime,
+    AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, RandomState, Runtime,
 };
 use crate::connection::{Group, GroupKey, Shared};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +24,9 @@ pub(crate) const MAX_NAME: usize = 512;
 /// The topics are kept in this many parts, so that threads rarely contend for a lock.
 const PARTS: usize = 32;
 
+/// A map of topics with room for four times as many does not get smaller.
+const SPARE: usize = 32;
+
 /// How many events a subscriber can be behind by.
 const EVENTS: usize = 256;
 
@@ -36,6 +39,8 @@ pub(crate) struct Hub {
     parts: Box<[Mutex<Part>]>,
     options: Option<Options>,
     pub(crate) relayed: Option<Relayed>,
+    /// Between the events that say so.
+    is_relay_lost: AtomicBool,
     /// Made for the first subscriber.
     events: OnceLock<broadcast::Sender<TopicsEvent>>,
 }
@@ -45,6 +50,18 @@ struct Part {
     topics: HashMap<Arc<str>, Weak<State>>,
     /// Of the topics that are gone.
     past: TopicsStats,
+}
+
+impl Part {
+    /// Removes a topic. After a time with many topics, the map gets smaller with them: when a quarter of
+    /// it is in use, half of it is freed, so each removal costs the same on average.
+    fn remove(&mut self, name: &str) {
+        self.topics.remove(name);
+        let len = self.topics.len();
+        if self.topics.capacity() > 4 * len.max(SPARE) {
+            self.topics.shrink_to(2 * len);
+        }
+    }
 }
 
 /// The relay, and the runtime that its futures are polled on.
@@ -99,6 +116,7 @@ impl Hub {
             parts: (0..PARTS).map(|_| Mutex::default()).collect(),
             options,
             relayed,
+            is_relay_lost: AtomicBool::new(false),
             events: OnceLock::new(),
         })
     }
@@ -166,9 +184,18 @@ impl Hub {
     }
 
     pub(crate) fn event(&self, event: TopicsEvent) {
+        match event {
+            TopicsEvent::RelayLost { .. } => self.is_relay_lost.store(true, Ordering::Release),
+            TopicsEvent::RelayBack => self.is_relay_lost.store(false, Ordering::Release),
+            _ => {}
+        }
         if let Some(events) = self.events.get() {
             let _ = events.send(event);
         }
+    }
+
+    pub(crate) fn is_relay_lost(&self) -> bool {
+        self.is_relay_lost.load(Ordering::Acquire)
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<TopicsEvent> {
@@ -180,7 +207,7 @@ impl Hub {
         let is_own = |known: &Weak<State>| std::ptr::eq(known.as_ptr(), state);
         // Another topic of this name may have been made meanwhile.
         if part.topics.get(&state.name).is_some_and(is_own) {
-            part.topics.remove(&state.name);
+            part.remove(&state.name);
         }
         part.past.add_past(&state.stats());
     }

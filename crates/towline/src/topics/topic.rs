@@ -82,7 +82,7 @@ impl Topic {
     /// members is behind by more than
     /// [`max_queued_bytes`](crate::topics::TopicOptions::max_queued_bytes): then it waits for
     /// that, which only needs the processor. Members that are slow are skipped, or whatever
-    /// [`slow`](crate::topics::TopicOptions::slow) says.
+    /// [`when_full`](crate::topics::TopicOptions::when_full) says.
     ///
     /// If the relay has no [room](crate::topics::Relay::room) for another message, it returns when
     /// there is room, or when the relay stops waiting for the broker: after a second with `towline-nats`

@@ -1,5 +1,6 @@
 //! One message to all connections of a server, none of which holds up another.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,6 +15,7 @@ use crate::http::{arrives, head, request};
 use crate::wire::{settle, wire};
 
 const MARK: usize = 1000;
+const NEWEST: WhenFull = WhenFull::KeepNewest(NonZeroUsize::MIN);
 
 /// A server with so many connections, and the clients at their other ends.
 async fn connected(count: usize) -> (Server, Vec<Connection>, Vec<Connection>) {
@@ -69,7 +71,7 @@ async fn the_newest_of_the_broadcasts_that_found_no_room_comes_when_there_is_som
     let all = server.connections();
     connections[0].send(long()).await.unwrap();
     for round in 0..100 {
-        let broadcast = all.broadcast(format!("{round}")).when_full(WhenFull::KeepNewest);
+        let broadcast = all.broadcast(format!("{round}")).when_full(NEWEST);
         let delivery = broadcast.await;
         assert_eq!((delivery.sent, delivery.full.len()), (1, 1));
         assert_eq!(hears(&mut clients[1]).await, Message::text(format!("{round}")));
@@ -78,7 +80,7 @@ async fn the_newest_of_the_broadcasts_that_found_no_room_comes_when_there_is_som
     assert_eq!(hears(&mut clients[0]).await, Message::text("99"));
     // Nothing is kept that is older than what was sent.
     connections[0].send(long()).await.unwrap();
-    let _ = all.broadcast("older").when_full(WhenFull::KeepNewest).await;
+    let _ = all.broadcast("older").when_full(NEWEST).await;
     assert_eq!(hears(&mut clients[0]).await, long());
     assert_eq!(hears(&mut clients[0]).await, Message::text("older"));
     let _ = all.broadcast("newer").await;
@@ -89,9 +91,7 @@ async fn the_newest_of_the_broadcasts_that_found_no_room_comes_when_there_is_som
 /// There is room again, and nobody has seen that yet.
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_room_comes_before_another_broadcast_that_finds_some() {
-    for (when_full, expected) in
-        [(WhenFull::Skip, 2), (WhenFull::Close, 2), (WhenFull::KeepNewest, 1)]
-    {
+    for (when_full, expected) in [(WhenFull::Skip, 2), (WhenFull::Close, 2), (NEWEST, 1)] {
         let config = Config::server().send_high_water_mark(MARK).keepalive(None::<Keepalive>);
         let mut server = Server::builder().config(config).auto_accept(true).build();
         let (near, far) = wire();
@@ -103,7 +103,7 @@ async fn what_waits_for_room_comes_before_another_broadcast_that_finds_some() {
         far.stalls();
         connection.send(vec![0; 5 * MARK]).await.unwrap();
         let all = server.connections();
-        let kept = all.broadcast("price").when_full(WhenFull::KeepNewest).await;
+        let kept = all.broadcast("price").when_full(NEWEST).await;
         assert_eq!((kept.sent, kept.full.len()), (0, 1));
         far.flows();
         let chat = all.broadcast("chat").when_full(when_full).await;
@@ -125,7 +125,7 @@ async fn a_peer_that_can_not_keep_up_is_closed_where_that_is_asked_for() {
     assert_eq!((delivery.sent, delivery.full.len()), (1, 1));
     assert_eq!(hears(&mut clients[1]).await, Message::text("all of it"));
     let closed = connections[0].closed().expect("at once");
-    assert_eq!((closed.code(), closed.cause()), (CloseCode::POLICY, CloseCause::Aborted));
+    assert_eq!((closed.code(), closed.cause()), (CloseCode::TRY_AGAIN_LATER, CloseCause::Aborted));
     assert_eq!(connections[0].recv().await.unwrap(), None);
     assert_eq!(all.len(), 1);
 }
@@ -157,7 +157,7 @@ async fn a_broadcast_does_not_keep_a_connection_that_the_program_has_dropped() {
     let (server, mut connections, mut clients) = connected(1).await;
     let all = server.connections();
     connections[0].send(long()).await.unwrap();
-    let _ = all.broadcast("kept").when_full(WhenFull::KeepNewest).await;
+    let _ = all.broadcast("kept").when_full(NEWEST).await;
     connections.clear();
     // The close timeout passes, in virtual time.
     tokio::time::sleep(std::time::Duration::from_secs(10)).await;

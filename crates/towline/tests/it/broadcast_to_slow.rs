@@ -1,5 +1,6 @@
 //! Broadcasts to connections that can't keep up, that are closing, and that others send to.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,7 +14,8 @@ use crate::http::{arrives, head};
 use crate::wire::settle;
 
 const MARK: usize = 1000;
-const POLICIES: [WhenFull; 3] = [WhenFull::Skip, WhenFull::KeepNewest, WhenFull::Close];
+const NEWEST: WhenFull = WhenFull::KeepNewest(NonZeroUsize::MIN);
+const POLICIES: [WhenFull; 3] = [WhenFull::Skip, NEWEST, WhenFull::Close];
 
 fn quiet(config: Config) -> Config {
     config.keepalive(None::<Keepalive>).send_timeout(None)
@@ -67,10 +69,10 @@ async fn a_broadcast_passes_over_connections_that_are_closing() {
             assert_eq!((closed.cause(), closed.code()), (CloseCause::Handshake, CloseCode::NORMAL));
         }
         if when_full == WhenFull::Close {
-            assert_eq!(connections[2].closed().unwrap().code(), CloseCode::POLICY);
+            assert_eq!(connections[2].closed().unwrap().code(), CloseCode::TRY_AGAIN_LATER);
         } else {
             assert_eq!(hears(&mut clients[2]).await, Some(long()));
-            let kept = (when_full == WhenFull::KeepNewest).then(|| "news".into());
+            let kept = (when_full == NEWEST).then(|| "news".into());
             assert_eq!(hears(&mut clients[2]).await, kept);
         }
         assert_eq!(all.len(), if when_full == WhenFull::Close { 1 } else { 2 });
@@ -104,7 +106,7 @@ async fn many_that_are_full_hold_up_nobody() {
         }
         for client in &mut clients[..50] {
             assert_eq!(hears(client).await, Some(long()));
-            let kept = (when_full == WhenFull::KeepNewest).then(|| "4".into());
+            let kept = (when_full == NEWEST).then(|| "4".into());
             assert_eq!(hears(client).await, kept, "{when_full:?}");
         }
     }
@@ -126,7 +128,7 @@ async fn the_newest_that_is_kept_and_those_who_wait_in_line_starve_neither() {
     let broadcasting = tokio::spawn(async move {
         for round in 0..2000 {
             let broadcast = all.broadcast(format!("{round:0MARK$}"));
-            let _ = broadcast.when_full(WhenFull::KeepNewest).await;
+            let _ = broadcast.when_full(NEWEST).await;
             tokio::task::yield_now().await;
         }
     });
@@ -150,4 +152,24 @@ async fn the_newest_that_is_kept_and_those_who_wait_in_line_starve_neither() {
         task.now_or_never().expect("sent").unwrap();
     }
     broadcasting.await.unwrap();
+}
+
+/// They come in order, although there is room for one of them at a time.
+#[tokio::test(start_paused = true)]
+async fn as_many_of_the_newest_are_kept_as_are_asked_for() {
+    let (server, connections, mut clients) = connected(1).await;
+    let all = server.connections();
+    let newest = WhenFull::KeepNewest(NonZeroUsize::new(3).unwrap());
+    connections[0].send(long()).await.unwrap();
+    for round in 0..10 {
+        let delivery = all.broadcast(format!("{round:0MARK$}")).when_full(newest).await;
+        assert_eq!((delivery.sent, delivery.full.len()), (0, 1));
+    }
+    assert_eq!(hears(&mut clients[0]).await, Some(long()));
+    for round in 7..10 {
+        assert_eq!(hears(&mut clients[0]).await, Some(format!("{round:0MARK$}").into()));
+    }
+    assert_eq!(all.broadcast("now").when_full(newest).await.sent, 1);
+    assert_eq!(hears(&mut clients[0]).await, Some("now".into()));
+    assert_eq!(hears(&mut clients[0]).await, None);
 }

@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 
 use tokio::task::JoinHandle;
-use towline::topics::{SlowMember, TopicOptions, Topics};
+use towline::topics::{TopicOptions, Topics};
 use towline::{
-    Client, CloseCause, CloseCode, Config, Connection, Frame, Rate, Server, ServerHandle,
+    Client, CloseCause, CloseCode, Config, Connection, Frame, Rate, Server, ServerHandle, WhenFull,
 };
 
 use crate::wire::settle;
@@ -311,7 +311,7 @@ async fn slowed_down_clients_that_hold_too_much_are_closed() {
 #[tokio::test(start_paused = true)]
 async fn what_is_kept_of_a_topic_counts() {
     let most = NonZeroUsize::new(3).unwrap();
-    let options = move |_: &str| TopicOptions::default().slow(SlowMember::KeepNewest(most));
+    let options = move |_: &str| TopicOptions::default().when_full(WhenFull::KeepNewest(most));
     let topics = Topics::builder().options(options).build();
     let topic = topics.topic("room/7").unwrap();
     let mut server = limited(8 * MIB);

@@ -23,6 +23,10 @@ mod broadcast_to_slow;
 
 mod topics;
 
+mod relay_node;
+
+mod relay_room;
+
 mod relaying;
 
 #[cfg(feature = "deflate")]

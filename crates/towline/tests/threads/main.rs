@@ -20,3 +20,5 @@ mod ending;
 mod panicking;
 
 mod topics;
+
+mod relaying;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use shuttle::future::yield_now;
-use towline::topics::{Incoming, Relay, RelayError, RelayFuture, SlowMember, TopicOptions, Topics};
-use towline::{CloseCode, Config, Connection, Outgoing};
+use towline::topics::{Incoming, Relay, RelayError, RelayFuture, TopicOptions, Topics};
+use towline::{CloseCode, Config, Connection, Outgoing, WhenFull};
 
 use crate::model::{any, check, join, spawn};
 use crate::sending::{assert_in_order, message};
@@ -93,11 +93,11 @@ fn in_order(heard: &[String]) {
 #[test]
 fn what_is_kept_comes_when_there_is_room() {
     check(|| async {
-        let newest = SlowMember::KeepNewest(NonZeroUsize::new(2).unwrap());
+        let newest = WhenFull::KeepNewest(NonZeroUsize::new(2).unwrap());
         let topics = Topics::builder()
             .options(move |_| {
                 let notice = |skipped| format!("-{skipped}").into();
-                TopicOptions::default().slow(newest).notice(notice)
+                TopicOptions::default().when_full(newest).notice(notice)
             })
             .build();
         let (connection, far) = connect(&config().send_high_water_mark(20));

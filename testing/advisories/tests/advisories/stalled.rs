@@ -1,5 +1,7 @@
 //! Peers that stop reading.
 
+use std::num::NonZeroUsize;
+
 use tokio::time::Instant;
 use towline::{Client, Message, Server, WhenFull};
 use towline_kit::frame;
@@ -29,7 +31,7 @@ fn cve_2020_35896_an_echo_that_is_not_read() {
 /// A server that broadcasts holds no more for a peer that stops reading, and others get each message.
 #[test]
 fn cve_2020_35896_a_broadcast_to_a_peer_that_stops_reading() {
-    for when_full in [WhenFull::Skip, WhenFull::KeepNewest, WhenFull::Close] {
+    for when_full in [WhenFull::Skip, WhenFull::KeepNewest(NonZeroUsize::MIN), WhenFull::Close] {
         let most = peak(async {
             let server = echo(Server::builder());
             let _attacker = Attacker::client(&server).await;

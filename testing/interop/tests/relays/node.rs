@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use towline::bytes::Bytes;
-use towline::topics::{SlowMember, TopicOptions, Topics, TopicsBuilder, TopicsEvent, TopicsEvents};
-use towline::{Config, Connection, Keepalive, Message, Role};
+use towline::topics::{TopicOptions, Topics, TopicsBuilder, TopicsEvent, TopicsEvents};
+use towline::{Config, Connection, Keepalive, Message, Role, WhenFull};
 
 use crate::server::{LOOK, Server, Start, soon};
 
@@ -48,7 +48,7 @@ impl Node {
 
     pub(crate) async fn with<B: Broker>(server: &Server, settings: Settings) -> Self {
         // Nothing is skipped: a member that is slow loses its connection, and the test fails.
-        let options = |_: &str| TopicOptions::default().slow(SlowMember::Close);
+        let options = |_: &str| TopicOptions::default().when_full(WhenFull::Close);
         let builder = Topics::builder().options(options);
         let topics = soon("connecting", B::topics(builder, &settings, server)).await;
         let events = topics.events();

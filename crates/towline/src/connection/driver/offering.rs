@@ -1,12 +1,14 @@
 //! Messages of topics, and messages for many that wait for room.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use towline_proto::{CloseCode, CloseFrame, Message, Outgoing, Refused};
+use towline_proto::{Message, Outgoing, Refused};
 
-use crate::connection::groups::{Group, GroupKey, IfSlow, Offer, Offered};
+use crate::connection::groups::{Group, GroupKey, Offer, Offered};
 use crate::connection::shared::{Core, Shared};
 use crate::connection::waiting::Until;
+use crate::connection::when_full::WhenFull;
 use crate::connection::work::Work;
 
 impl Shared {
@@ -48,7 +50,7 @@ impl Shared {
             let receiver = self.heard.position();
             let Core { session, writer, groups, waiting, .. } = core;
             // A sender that waits goes first, as before kept messages. That is no reason to close.
-            offer.is_taken = offer.if_slow != IfSlow::Close && waiting.has_first(Until::Room);
+            offer.is_taken = offer.when_full != WhenFull::Close && waiting.has_first(Until::Room);
             let offered = match groups {
                 Some(groups) if session.is_open() => groups.offer(session, writer, receiver, offer),
                 _ => Offered::default(),
@@ -57,9 +59,7 @@ impl Shared {
                 writer.queued(session, is_first, receiver, offer.moment);
             }
             if offered.is_too_slow {
-                let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too slow");
-                session.abort(frame.unwrap_or(CloseFrame::EMPTY));
-                writer.write_last(session);
+                core.end_as_too_slow();
             }
             work.add(std::mem::replace(&mut core.writer.work, before));
             work.add_call();
@@ -84,24 +84,36 @@ impl Shared {
 
 /// Messages for many that wait for room.
 impl Core {
-    /// Sends the broadcast that found the queue full, if there is room now.
-    pub(crate) fn send_newest(&mut self) {
-        if self.groups.as_ref().is_some_and(|groups| groups.newest.is_some())
-            && !self.is_full(Until::Room)
-            && let Some(mut newest) = self.take_newest()
-            && self.session.is_open()
-        {
-            self.writer.prepare(&mut self.session);
-            let _ = self.session.send_from(&mut newest);
-            self.writer.see_to(&mut self.session);
-        }
+    /// Keeps a broadcast that found the queue full, and drops older ones if there are more than `most`.
+    pub(crate) fn keep_newest(&mut self, newest: Outgoing<'static>, most: NonZeroUsize) {
+        let kept = &mut self.groups.get_or_insert_default().newest;
+        kept.push(newest);
+        kept.truncate(most.get());
     }
 
-    /// Takes the broadcast that found the queue full.
-    pub(crate) fn take_newest(&mut self) -> Option<Box<Outgoing<'static>>> {
-        let newest = self.groups.as_mut()?.newest.take();
+    /// Whether broadcasts are kept that found the queue full.
+    pub(crate) fn keeps_newest(&self) -> bool {
+        self.groups.as_ref().is_some_and(|groups| !groups.newest.is_empty())
+    }
+
+    /// Sends the broadcasts that found the queue full, while there is room.
+    pub(crate) fn send_newest(&mut self) {
+        if !self.keeps_newest() {
+            return;
+        }
+        let Self { session, writer, groups, .. } = self;
+        if groups.as_mut().is_some_and(|groups| groups.send_newest(session, writer)) {
+            writer.see_to(session);
+        }
         self.drop_idle_groups();
-        newest
+    }
+
+    /// Drops the broadcasts that found the queue full, but for the newest ones, so many.
+    pub(crate) fn drop_older_than_newest(&mut self, most: usize) {
+        if let Some(groups) = &mut self.groups {
+            groups.newest.truncate(most);
+        }
+        self.drop_idle_groups();
     }
 
     /// Frees the list of topics, if it is empty.

@@ -230,16 +230,22 @@ impl Shared {
                 core.have_no_room_for(outgoing, when_full);
                 return Delivered::Full;
             }
-            // A broadcast that was kept is older. It is sent first, unless this one replaces it.
-            if when_full == WhenFull::KeepNewest {
-                drop(core.take_newest());
+            let before = std::mem::take(&mut core.writer.work);
+            // Broadcasts that were kept are older. They are sent first, unless this one replaces them.
+            if let WhenFull::KeepNewest(most) = when_full {
+                core.drop_older_than_newest(most.get() - 1);
             }
             core.send_newest();
-            let before = std::mem::take(&mut core.writer.work);
-            let sent = self.queue(core, outgoing);
+            let delivered = if core.keeps_newest() {
+                core.have_no_room_for(outgoing, when_full);
+                Delivered::Full
+            } else {
+                let sent = self.queue(core, outgoing);
+                if sent.is_ok() { Delivered::Sent } else { Delivered::Closing }
+            };
             work.add(std::mem::replace(&mut core.writer.work, before));
             work.add_call();
-            if sent.is_ok() { Delivered::Sent } else { Delivered::Closing }
+            delivered
         })
     }
 
@@ -317,16 +323,16 @@ impl Core {
     fn have_no_room_for(&mut self, outgoing: &Outgoing<'_>, when_full: WhenFull) {
         match when_full {
             WhenFull::Skip => {}
-            WhenFull::KeepNewest => {
-                let newest = Box::new(outgoing.to_owned());
-                self.groups.get_or_insert_default().newest = Some(newest);
-            }
-            WhenFull::Close => {
-                let frame = CloseFrame::new(CloseCode::POLICY, "too slow");
-                self.session.abort(frame.unwrap_or(CloseFrame::EMPTY));
-                self.writer.write_last(&mut self.session);
-            }
+            WhenFull::KeepNewest(most) => self.keep_newest(outgoing.to_owned(), most),
+            WhenFull::Close => self.end_as_too_slow(),
         }
+    }
+
+    /// Ends a connection that cannot keep up.
+    pub(crate) fn end_as_too_slow(&mut self) {
+        let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, "too slow");
+        self.session.abort(frame.unwrap_or(CloseFrame::EMPTY));
+        self.writer.write_last(&mut self.session);
     }
 
     /// Charges the work for senders to the task's budget, so that a loop that sends lets other

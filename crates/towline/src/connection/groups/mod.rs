@@ -4,17 +4,20 @@
 //! Both change under the group's lock and then the connection's, so they agree. The list is dropped
 //! when the connection begins to close, with no lock held: then the connection leaves all groups.
 
+mod newest;
+
 mod prepared;
 
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 
 use towline_proto::{Message, Outgoing, Session};
 
 use crate::connection::timekeeper::Moment;
+use crate::connection::when_full::WhenFull;
 use crate::connection::writer::{Receiving, Writer};
+use newest::Newest;
 use prepared::{Kept, send};
 
 pub(crate) use prepared::{Prepared, Run};
@@ -38,12 +41,12 @@ impl GroupKey {
     }
 }
 
-/// The groups of one connection, and the broadcast that is kept for it.
+/// The groups of one connection, and the broadcasts that are kept for it.
 #[derive(Default)]
 pub(crate) struct Groups {
-    /// A broadcast to all connections that found the queue full, to be sent when there is room. It is
+    /// Broadcasts to all connections that found the queue full, to be sent when there is room. They are
     /// here to keep connections without any of this small.
-    pub(crate) newest: Option<Box<Outgoing<'static>>>,
+    pub(crate) newest: Newest,
     /// The connection's number, once it is in a group.
     id: u64,
     /// Sorted by key.
@@ -79,14 +82,6 @@ struct Slow {
     kept: VecDeque<Kept>,
 }
 
-/// What happens to a message for a member that has no room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IfSlow {
-    Skip,
-    KeepNewest(NonZeroUsize),
-    Close,
-}
-
 /// Messages of a group, offered to one member after the other.
 pub(crate) struct Offer<'b> {
     pub(crate) key: GroupKey,
@@ -96,7 +91,7 @@ pub(crate) struct Offer<'b> {
     /// All of the messages.
     pub(crate) runs: &'b [Run],
     pub(crate) moment: &'b mut Moment,
-    pub(crate) if_slow: IfSlow,
+    pub(crate) when_full: WhenFull,
     /// Whether members are told what they have missed.
     pub(crate) tells: bool,
     /// Whether a sender of the member waits for room, so that there is none for these messages. Set for
@@ -217,13 +212,13 @@ impl Groups {
 
     /// Whether there is nothing here.
     pub(crate) fn is_idle(&self) -> bool {
-        self.entries.is_empty() && self.newest.is_none()
+        self.entries.is_empty() && self.newest.is_empty()
     }
 
     /// Whether no message waits for room.
     #[inline]
     pub(crate) fn is_calm(&self) -> bool {
-        self.kept.messages == 0 && self.newest.is_none()
+        self.kept.messages == 0 && self.newest.is_empty()
     }
 
     /// Whether messages of groups are kept.
@@ -234,7 +229,7 @@ impl Groups {
     /// How many bytes are kept until there is room. Connections share the memory of a message, and it
     /// counts for each.
     pub(crate) fn held(&self) -> usize {
-        self.newest.as_ref().map_or(0, |newest| newest.len()).saturating_add(self.kept.bytes)
+        self.newest.bytes().saturating_add(self.kept.bytes)
     }
 
     /// How many messages of the group the member has missed.
@@ -245,6 +240,18 @@ impl Groups {
 
     pub(crate) fn contains(&self, key: GroupKey) -> bool {
         self.position(key).is_ok()
+    }
+
+    /// Sends kept broadcasts while there is room. Returns whether any were sent.
+    pub(crate) fn send_newest(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
+        let mut is_any = false;
+        while session.is_open()
+            && !session.is_full()
+            && let Some(oldest) = self.newest.pop()
+        {
+            is_any |= send(oldest, session, writer);
+        }
+        is_any
     }
 
     /// Sends kept messages while there is room. Returns whether any were sent.
@@ -342,12 +349,12 @@ impl Groups {
                 continue;
             }
             let slow = entry.slow.get_or_insert_default();
-            match offer.if_slow {
-                IfSlow::Skip => {
+            match offer.when_full {
+                WhenFull::Skip => {
                     slow.skip(1);
                     offered.skipped += 1;
                 }
-                IfSlow::KeepNewest(most) => {
+                WhenFull::KeepNewest(most) => {
                     if slow.kept.len() >= most.get() {
                         if let Some(oldest) = slow.kept.pop_front() {
                             kept.remove(&oldest);
@@ -359,7 +366,7 @@ impl Groups {
                     kept.add(&newest);
                     slow.kept.push_back(newest);
                 }
-                IfSlow::Close => {
+                WhenFull::Close => {
                     offered.skipped += 1;
                     offered.is_too_slow = true;
                     break;

@@ -12,8 +12,8 @@ use futures_util::FutureExt as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, yield_now};
-use towline::topics::{Incoming, Relay, RelayError, RelayFuture, SlowMember, TopicOptions, Topics};
-use towline::{CloseCode, Config, Connection, Keepalive, Message, Outgoing, Role};
+use towline::topics::{Incoming, Relay, RelayError, RelayFuture, TopicOptions, Topics};
+use towline::{CloseCode, Config, Connection, Keepalive, Message, Outgoing, Role, WhenFull};
 
 const PUBLISHERS: usize = 6;
 const ROOMS: usize = 3;
@@ -335,10 +335,10 @@ fn on_several_nodes() {
 /// One member is slow, and is told each time what it has missed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn what_a_slow_member_is_told_adds_up() {
-    for slow in [SlowMember::Skip, SlowMember::KeepNewest(NonZeroUsize::new(7).unwrap())] {
+    for slow in [WhenFull::Skip, WhenFull::KeepNewest(NonZeroUsize::new(7).unwrap())] {
         let options = move |_: &str| {
             let notice = |skipped| Message::text(format!("-{skipped}"));
-            TopicOptions::default().slow(slow).notice(notice).max_queued_bytes(3000)
+            TopicOptions::default().when_full(slow).notice(notice).max_queued_bytes(3000)
         };
         let topics = Topics::builder().options(options).build();
         let topic = topics.topic("busy").unwrap();

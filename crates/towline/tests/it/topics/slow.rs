@@ -3,15 +3,15 @@
 use std::num::NonZeroUsize;
 
 use futures_util::FutureExt as _;
-use towline::topics::{SlowMember, Topic, TopicOptions, Topics};
-use towline::{CloseCause, CloseCode, Connection, Message};
+use towline::topics::{Topic, TopicOptions, Topics};
+use towline::{CloseCause, CloseCode, Connection, Message, WhenFull};
 
 use crate::topics::{MARK, member, texts, topic};
 use crate::wire::{Far, settle};
 
-fn topics(slow: SlowMember, tells: bool) -> Topics {
+fn topics(slow: WhenFull, tells: bool) -> Topics {
     let options = move |_: &str| {
-        let options = TopicOptions::default().slow(slow);
+        let options = TopicOptions::default().when_full(slow);
         match tells {
             true => options.notice(|skipped| Message::text(format!("-{skipped}"))),
             false => options,
@@ -20,8 +20,8 @@ fn topics(slow: SlowMember, tells: bool) -> Topics {
     Topics::builder().options(options).build()
 }
 
-fn newest(count: usize) -> SlowMember {
-    SlowMember::KeepNewest(NonZeroUsize::new(count).unwrap())
+fn newest(count: usize) -> WhenFull {
+    WhenFull::KeepNewest(NonZeroUsize::new(count).unwrap())
 }
 
 /// A member whose queue is full.
@@ -55,7 +55,7 @@ fn strings(numbers: std::ops::Range<usize>) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_slow_member_is_skipped_and_told_how_much() {
     for tells in [false, true] {
-        let topics = topics(SlowMember::Skip, tells);
+        let topics = topics(WhenFull::Skip, tells);
         let topic = topic(&topics);
         let (slow, at_slow) = stalled(&topic).await;
         let (other, at_other) = member(&topic).await;
@@ -105,7 +105,7 @@ async fn a_slow_member_gets_the_newest_when_it_has_room() {
 /// A burst, of which the queue has room for a part.
 #[tokio::test(start_paused = true)]
 async fn a_burst_that_has_no_room_is_kept_or_skipped_in_part() {
-    for (slow, kept) in [(SlowMember::Skip, 0), (newest(3), 3)] {
+    for (slow, kept) in [(WhenFull::Skip, 0), (newest(3), 3)] {
         let topics = topics(slow, true);
         let topic = topic(&topics);
         let (connection, far) = member(&topic).await;
@@ -133,7 +133,7 @@ async fn a_burst_that_has_no_room_is_kept_or_skipped_in_part() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_member_is_closed_where_that_is_asked_for() {
-    let topics = topics(SlowMember::Close, false);
+    let topics = topics(WhenFull::Close, false);
     let topic = topic(&topics);
     let (mut slow, at_slow) = stalled(&topic).await;
     let (_other, at_other) = member(&topic).await;
@@ -162,7 +162,7 @@ async fn what_is_kept_is_dropped_when_the_member_leaves() {
 /// A notice that panics is not sent, and nothing else is lost.
 #[tokio::test(start_paused = true)]
 async fn a_notice_that_panics_harms_nobody() {
-    let options = |_: &str| TopicOptions::default().slow(newest(2)).notice(|_| panic!("mine"));
+    let options = |_: &str| TopicOptions::default().when_full(newest(2)).notice(|_| panic!("mine"));
     let topics = Topics::builder().options(options).build();
     let topic = topic(&topics);
     let (_slow, at_slow) = stalled(&topic).await;
@@ -200,7 +200,7 @@ async fn what_is_kept_gives_way_to_a_sender_that_waits() {
 /// A sender that waits has the room that it was woken for.
 #[tokio::test(start_paused = true)]
 async fn a_message_of_a_topic_does_not_go_before_a_sender_that_waits() {
-    for slow in [newest(1), SlowMember::Skip] {
+    for slow in [newest(1), WhenFull::Skip] {
         let topics = topics(slow, false);
         let topic = topic(&topics);
         let (slow, at_slow) = stalled(&topic).await;
@@ -239,7 +239,7 @@ async fn what_is_kept_does_not_wait_for_a_sender_that_does_not_come() {
 /// A stream that panics takes down its own connection.
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_panics_harms_no_other_member() {
-    let topics = topics(SlowMember::Skip, false);
+    let topics = topics(WhenFull::Skip, false);
     let topic = topic(&topics);
     let mut all = Vec::new();
     for _ in 0..3 {
