@@ -20,6 +20,9 @@ mod live;
 
 mod topics;
 
+#[cfg(all(unix, any(feature = "nats", feature = "redis")))]
+mod relays;
+
 mod metrics;
 
 mod connect;
