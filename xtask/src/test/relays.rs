@@ -14,8 +14,8 @@ pub(crate) const STEP: Step = Step {
     run: relays,
 };
 
-/// The modules of the tests called `relays`, in `testing/interop` and `crates/nats`, and of those in the module `relays` of
-/// the program's tests, and the brokers that they need.
+/// The modules of the tests called `relays`, in `testing/interop` and `crates/nats`, and in the module
+/// `relays` of the program's tests, and the brokers that they need.
 const NEEDS: [(&str, &str); 2] = [("nats::", "nats-server"), ("redis::", "redis-server")];
 
 /// Runs the tests whose brokers are installed, and skips the others.

@@ -18,6 +18,8 @@ mod files;
 
 mod live;
 
+mod token;
+
 mod topics;
 
 #[cfg(all(unix, any(feature = "nats", feature = "redis")))]
