@@ -1,6 +1,6 @@
 //! Sizes and durations as people write them: `64MiB`, `20s`, `off`.
 
-use std::num::{IntErrorKind, NonZeroU64};
+use std::num::{IntErrorKind, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 /// Reads a size in bytes: `65536`, `64KiB`, `64k`, `1MB`.
@@ -106,6 +106,13 @@ impl<T> Switch<T> {
     }
 }
 
+/// Parses a size above zero, or `off`.
+pub(crate) fn size_or_off(text: &str) -> Result<Switch<NonZeroUsize>, String> {
+    Switch::read(text, |text| {
+        NonZeroUsize::new(size(text)?).ok_or_else(|| "write a size above zero".to_owned())
+    })
+}
+
 /// Parses a duration above zero, or `off`.
 pub(crate) fn duration_or_off(text: &str) -> Result<Switch<Duration>, String> {
     Switch::read(text, some_duration)
@@ -134,6 +141,11 @@ pub(crate) fn some(text: &str) -> Result<NonZeroU64, String> {
         }
         Err(_) => Err("write a whole number above zero, such as 4".to_owned()),
     }
+}
+
+/// Parses a count above zero.
+pub(crate) fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write a whole number above zero, such as 4".to_owned())
 }
 
 /// Formats a size for people: `12 B`, `1.5 KiB`, `64 MiB`.

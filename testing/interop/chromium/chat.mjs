@@ -1,25 +1,6 @@
-// The page of `towline serve --mode chat` in a real browser: chat.mjs --url http://HOST:PORT/ --chromium
-// PATH --out DIR
-//
-// Run by chromium.py. Prints a line for each look of the page, saves screenshots in DIR, and exits with 0
-// if everything was as expected, else 1.
+// The page of `towline serve --mode chat` in a real browser.
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
-
-const LOOKS = [
-  { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
-  { name: 'dark', colorScheme: 'dark', viewport: { width: 1200, height: 800 } },
-  { name: 'narrow-light', colorScheme: 'light', viewport: { width: 360, height: 740 } },
-  { name: 'narrow-dark', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
-];
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-
-const { values: { url, out, chromium: executablePath } } = parseArgs({
-  options: { url: { type: 'string' }, out: { type: 'string' }, chromium: { type: 'string' } },
-});
+import { run, url } from './pages.mjs';
 
 const said = (page, from, text) =>
   page.locator(`#said .said[data-from=${JSON.stringify(from)}]`).filter({ hasText: text }).first().waitFor();
@@ -39,16 +20,10 @@ async function say(page, text) {
   await page.keyboard.press('Enter');
 }
 
-async function use(browser, look) {
+async function chat(visit) {
+  const { look } = visit;
   // Each person has a browser, as their names are kept there.
-  const contexts = [await browser.newContext(look), await browser.newContext(look)];
-  const [ada, bob] = [await contexts[0].newPage(), await contexts[1].newPage()];
-  const faults = [];
-  for (const one of [ada, bob]) {
-    one.setDefaultTimeout(20_000);
-    one.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
-    one.on('pageerror', (error) => faults.push(error.message));
-  }
+  const [ada, bob] = [await visit.page(await visit.person()), await visit.page(await visit.person())];
   const room = `pier/${look.name} é<b>`;
   await enter(ada, 'Ada <i>', room);
   await enter(bob, 'ada <I>', room);
@@ -67,9 +42,8 @@ async function use(browser, look) {
   await said(ada, 'Bob', 'A longer text');
   await ada.locator('#rooms button').filter({ hasText: room }).filter({ hasText: '2' }).waitFor();
 
-  await ada.screenshot({ path: `${out}/chat-${look.name}.png`, fullPage: true });
-  const width = await ada.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(width <= look.viewport.width, `the page is ${width} px wide`);
+  await visit.shoot(ada, 'chat');
+  await visit.fits(ada);
 
   // The last that was said is in sight, unless somebody reads further up.
   for (let number = 0; number < 40; number += 1) await say(bob, `message ${number}`);
@@ -94,21 +68,6 @@ async function use(browser, look) {
   await bob.locator('#rooms button').filter({ hasText: room }).click();
   await said(bob, 'Ada <i>', 'Ahoy');
   await news(ada, 'Bob has joined.');
-  assert.deepEqual(faults, []);
-  for (const context of contexts) await context.close();
 }
 
-await mkdir(out, { recursive: true });
-const browser = await chromium.launch({ executablePath, args: FLAGS });
-let failed = false;
-for (const look of LOOKS) {
-  try {
-    await use(browser, look);
-    console.log(`chat, ${look.name}: ok`);
-  } catch (error) {
-    failed = true;
-    console.log(`chat, ${look.name}: ${error.stack}`);
-  }
-}
-await browser.close();
-process.exit(failed ? 1 : 0);
+await run({ chat });

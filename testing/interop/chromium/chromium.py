@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Uses the console page of `towline serve` in a headless Chromium, and saves screenshots.
 
-  chromium.py --url http://127.0.0.1:PORT/    of a running server
-  chromium.py -- COMMAND...                   start a server, which prints the 127.0.0.1:PORT it
-                                              listens on; end it afterwards
+  chromium.py --url 'http://127.0.0.1:PORT/#token=…'    of a running server
+  chromium.py -- COMMAND...                            start a server, which prints its address for
+                                                       a browser; end it afterwards
 
 With --program PROGRAM, the one of testing/interop, messages are also exchanged with compression, each
 parameter in turn, and over TLS. With --towline PROGRAM, the one that users have, they are exchanged with
@@ -49,14 +49,18 @@ def browser():
     raise Missing(f"no Chromium: CHROMIUM is not set, and none of {', '.join(NAMES)} is installed")
 
 
+def printed(server):
+    """Returns the address for a browser, with the token of the console."""
+    return server.line(r"\bopen (https?://\S+) in a browser", 60)[1]
+
+
 def run(options):
     chromium, javascript = browser(), node()
     with contextlib.ExitStack() as stack:
         url = options.url
         if options.command:
             server = stack.enter_context(child(options.command))
-            scheme = "https" if options.secure else "http"
-            url = f"{scheme}://{server.address()}/"
+            url = printed(server)
         test = stack.enter_context(child([javascript, HERE / "console.mjs", "--url", url,
                                           "--chromium", chromium, "--out", options.out]))
         status = test.wait(options.timeout)
@@ -119,7 +123,7 @@ def run_page(options, chromium, javascript, page, *serving):
         server = stack.enter_context(child(
             [options.towline, "serve", "--listen", "127.0.0.1:0", *serving]))
         test = stack.enter_context(child(
-            [javascript, HERE / f"{page}.mjs", "--url", f"http://{server.address()}/",
+            [javascript, HERE / f"{page}.mjs", "--url", printed(server),
              "--chromium", chromium, "--out", options.out]))
         status = test.wait(options.timeout)
         print("\n".join(test.output))
@@ -133,8 +137,6 @@ def arguments():
     parser.add_argument("--url", help="URL of a running server")
     parser.add_argument("--out", type=Path, default=HERE.parent / "out" / "chromium",
                         help="directory for the screenshots (default: %(default)s)")
-    parser.add_argument("--secure", action="store_true",
-                        help="the command's server uses TLS, with any certificate")
     parser.add_argument("--program", type=Path, help="the program for exchanging compressed messages")
     parser.add_argument("--towline", type=Path, help="the program for exchanging messages over HTTPS")
     parser.add_argument("--timeout", type=int, default=180, help="seconds for the whole run")

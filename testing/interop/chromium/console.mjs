@@ -1,46 +1,10 @@
-// The console page in a real browser: console.mjs --url http://HOST:PORT/ --chromium PATH --out DIR
-//
-// Run by chromium.py. Prints a line for each variant of the page, saves screenshots in DIR, and exits
-// with 0 if everything was as expected, else 1.
+// The console page in a real browser.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
+import { LOOKS, run, socketBase, url } from './pages.mjs';
 
-const LOOKS = [
-  { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
-  { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
-  { name: 'short', colorScheme: 'light', viewport: { width: 1200, height: 800 } },
-  { name: 'narrow-light', colorScheme: 'light', viewport: { width: 360, height: 740 } },
-  { name: 'narrow-dark', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
-];
+const SHORT = { name: 'short', colorScheme: 'light', viewport: { width: 1200, height: 800 } };
 const TEXT = 'Ahoy, Ἑλλάς, 世界 🚢';
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-
-// The certificate of the test's server is self-signed.
-const SECURE = ['--ignore-certificate-errors'];
-
-const { values: { url, out, chromium: executablePath } } = parseArgs({
-  options: { url: { type: 'string' }, out: { type: 'string' }, chromium: { type: 'string' } },
-});
-
-/** Collects what must not happen on the page: errors, and requests to anyone but its server. */
-function watch(page) {
-  const faults = [];
-  const own = new URL(url).host;
-  const leaves = (address) => /^(https?|wss?):/.test(address) && new URL(address).host !== own;
-  page.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) faults.push(`console: ${message.text()}`);
-  });
-  page.on('pageerror', (error) => faults.push(`exception: ${error.message}`));
-  page.on('request', (r) => leaves(r.url()) && faults.push(`request to ${r.url()}`));
-  page.on('requestfailed', (r) => faults.push(`${r.url()}: ${r.failure().errorText}`));
-  page.on('response', (r) => r.status() >= 400 && faults.push(`${r.url()}: HTTP ${r.status()}`));
-  page.on('websocket', (w) => leaves(w.url()) && faults.push(`WebSocket to ${w.url()}`));
-  return faults;
-}
 
 const state = (page, wanted) => page.locator(`#state[data-state="${wanted}"]`).waitFor();
 
@@ -76,12 +40,6 @@ function brightness(page) {
     const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
     return (red + green + blue) / 3;
   });
-}
-
-async function fits(page) {
-  const [content, window] = await page.evaluate(
-    () => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
-  assert.ok(content <= window, `the page is ${content} px wide in a window of ${window} px`);
 }
 
 /** The colours may be on their way: a change of theme can be animated. */
@@ -124,8 +82,9 @@ async function endIsInSight(page, text) {
 }
 
 /** A page beside a server of the test's own, which closes with a reason after some messages. */
-async function isTold(page, { name, viewport }) {
-  const shoot = (what) => page.screenshot({ path: `${out}/${name}-${what}.png` });
+async function told(visit) {
+  const page = await visit.page();
+  const shoot = (what) => visit.shoot(page, what, {});
   const reason = 'the berth is needed for a ship that is on its way, and no other is free before the day after tomorrow';
   await page.routeWebSocket(/\/told\//, (socket) => {
     socket.onMessage((said) => {
@@ -137,9 +96,9 @@ async function isTold(page, { name, viewport }) {
   // Before any attempt, the page does not say "closed".
   await state(page, 'idle');
   assert.equal(await page.locator('#state').textContent(), 'not connected');
-  const isWide = viewport.width >= 900;
+  const isWide = visit.look.viewport.width >= 900;
   for (const many of [3, 40, 600]) {
-    await page.fill('#url', `${url.replace(/^http/, 'ws')}told/`);
+    await page.fill('#url', `${socketBase}told/`);
     await page.click('#connect');
     await state(page, 'open');
     if (isWide) await isInSight(page, '#send');
@@ -154,7 +113,7 @@ async function isTold(page, { name, viewport }) {
     await endIsInSight(page, reason);
     assert.equal(await page.locator('#follow').getAttribute('aria-pressed'), 'true');
     if (isWide) await isInSight(page, '#send');
-    await fits(page);
+    await visit.fits(page);
     await page.locator('#log').scrollIntoViewIfNeeded();
     await shoot(`told-after-${many}`);
     await page.click('#clear');
@@ -176,11 +135,12 @@ async function isTold(page, { name, viewport }) {
   await shoot('told-while-reading');
 }
 
-async function visit(page, { name, colorScheme }) {
-  const shoot = (what) => page.screenshot({ path: `${out}/${name}-${what}.png`, fullPage: true });
+async function use(visit) {
+  const { colorScheme } = visit.look;
+  const page = await visit.page();
   await page.goto(url);
   await rightColours(page, colorScheme);
-  await fits(page);
+  await visit.fits(page);
 
   if (await page.locator('#connect').isVisible()) await page.click('#connect');
   await state(page, 'open');
@@ -199,7 +159,7 @@ async function visit(page, { name, colorScheme }) {
   if (compressed) {
     await row(page, 'in', TEXT).locator('summary').click();
     await row(page, 'in', TEXT).locator('.ratio').filter({ hasText: / %$/ }).waitFor();
-    await shoot('ratio');
+    await visit.shoot(page, 'ratio');
   }
   await page.click('#ping');
   await grows(page, 'the plot after a ping', '#plot', 'data-samples', before + 2);
@@ -210,8 +170,8 @@ async function visit(page, { name, colorScheme }) {
   });
   await row(page, 'out', 'cargo.bin').waitFor();
   await grows(page, 'the received messages', '#log .row[data-direction="in"]', null, received + 1);
-  await fits(page);
-  await shoot('open');
+  await visit.fits(page);
+  await visit.shoot(page, 'open');
 
   const other = colorScheme === 'dark' ? 'light' : 'dark';
   await page.click('#theme');
@@ -223,35 +183,8 @@ async function visit(page, { name, colorScheme }) {
   await page.click('#disconnect');
   await state(page, 'closed');
   await row(page, 'system', '4001').waitFor();
-  await fits(page);
-  await shoot('closed');
+  await visit.fits(page);
+  await visit.shoot(page, 'closed');
 }
 
-await mkdir(out, { recursive: true });
-const browser = await chromium.launch({ executablePath, headless: true,
-  args: url.startsWith('https:') ? [...FLAGS, ...SECURE] : FLAGS });
-let failures = 0;
-try {
-  for (const look of LOOKS) {
-    const context = await browser.newContext(look);
-    context.setDefaultTimeout(10_000);
-    for (const [what, use] of [['', visit], [' told', isTold]]) {
-      const page = await context.newPage();
-      const faults = watch(page);
-      try {
-        await use(page, look);
-        assert.deepEqual(faults, []);
-        console.log(`ok ${look.name}${what}`);
-      } catch (error) {
-        failures += 1;
-        await page.screenshot({ path: `${out}/${look.name}${what}-failed.png` }).catch(() => {});
-        console.log(`FAIL ${look.name}${what}: ${error.message}`);
-        for (const fault of faults) console.log(`  ${fault}`);
-      }
-    }
-    await context.close();
-  }
-} finally {
-  await browser.close();
-}
-process.exit(failures ? 1 : 0);
+await run({ console: use, told }, [...LOOKS, SHORT]);

@@ -1,25 +1,6 @@
-// The server's page of the console in a real browser: server.mjs --url http://HOST:PORT/ --chromium PATH
-// --out DIR
-//
-// Run by chromium.py. Prints a line for each look of the page, saves screenshots in DIR, and exits with 0
-// if everything was as expected, else 1.
+// The server's page of the console in a real browser.
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
-
-const LOOKS = [
-  { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
-  { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
-  { name: 'narrow-light', colorScheme: 'light', viewport: { width: 360, height: 740 } },
-  { name: 'narrow-dark', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
-];
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-
-const { values: { url, out, chromium: executablePath } } = parseArgs({
-  options: { url: { type: 'string' }, out: { type: 'string' }, chromium: { type: 'string' } },
-});
+import { base, run, socketBase, url } from './pages.mjs';
 
 /** Opens connections in a page, of which each sends again and again. */
 function traffic(page, paths) {
@@ -31,20 +12,14 @@ function traffic(page, paths) {
       }, 50 * (index + 1));
       return socket;
     });
-  }, [url.replace(/^http/, 'ws'), paths]);
+  }, [socketBase, paths]);
 }
 
 const row = (page, path) => page.locator('#rows tr').filter({ hasText: path });
 
-async function use(browser, look) {
-  const context = await browser.newContext(look);
-  const [page, other] = [await context.newPage(), await context.newPage()];
-  const faults = [];
-  for (const one of [page, other]) {
-    one.setDefaultTimeout(20_000);
-    one.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
-    one.on('pageerror', (error) => faults.push(error.message));
-  }
+async function server(visit) {
+  const { look } = visit;
+  const [page, other] = [await visit.page(), await visit.page()];
   await other.goto(url);
   const paths = [1, 2, 3, 4].map((number) => `${look.name}/<b>${number}`);
   const shown = (number) => `${look.name}/%3Cb%3E${number}`;
@@ -93,26 +68,43 @@ async function use(browser, look) {
   await page.click('#pause');
   await row(page, shown(4)).waitFor({ state: 'detached' });
 
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(width <= look.viewport.width, `the page is ${width} px wide`);
-  await page.screenshot({ path: `${out}/server-${look.name}.png`, fullPage: true });
-  assert.deepEqual(faults, []);
+  await visit.fits(page);
+  await visit.shoot(page, 'server');
   await page.click('#nav a:has-text("Client")');
   await page.locator('#state[data-state="idle"]').waitFor();
-  await context.close();
 }
 
-await mkdir(out, { recursive: true });
-const browser = await chromium.launch({ executablePath, args: FLAGS });
-let failed = false;
-for (const look of LOOKS) {
-  try {
-    await use(browser, look);
-    console.log(`server, ${look.name}: ok`);
-  } catch (error) {
-    failed = true;
-    console.log(`server, ${look.name}: ${error.stack}`);
-  }
+/** A browser without the token sees nothing until it is given it. */
+async function token(visit) {
+  // Refusals are in the log of a page. This one is not watched.
+  const stranger = await (await visit.person()).newPage();
+  await stranger.goto(`${base}console/server`);
+  await stranger.locator('#refusal').filter({ hasText: 'have the token' }).waitFor();
+  assert.equal(await stranger.textContent('[data-figure="connections"]'), '–');
+  await visit.fits(stranger);
+  await visit.shoot(stranger, 'server-token');
+  await stranger.fill('#token', 'hush');
+  await stranger.keyboard.press('Enter');
+  await stranger.locator('#token-error').waitFor();
+  // Another one is refused by the server.
+  await stranger.fill('#token', 'x'.repeat(32));
+  await stranger.keyboard.press('Enter');
+  await stranger.locator('#token-error').waitFor({ state: 'hidden' });
+  await stranger.locator('#token-form').waitFor();
+  await stranger.fill('#token', url);
+  await stranger.keyboard.press('Enter');
+  await stranger.locator('[data-figure="connections"]').filter({ hasText: /^[0-9]/ }).waitFor();
+  assert.ok(await stranger.locator('#token-form').isHidden());
+
+  // The address that is printed is enough, and the token does not stay in it. Other pages have it, too.
+  const person = await visit.person();
+  const page = await visit.page(person);
+  await page.goto(url);
+  await page.locator('#nav').waitFor();
+  assert.equal(page.url(), base);
+  const second = await visit.page(person);
+  await second.goto(`${base}console/server`);
+  await second.locator('[data-figure="connections"]').filter({ hasText: /^[0-9]/ }).waitFor();
 }
-await browser.close();
-process.exit(failed ? 1 : 0);
+
+await run({ server, token });

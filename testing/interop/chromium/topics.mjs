@@ -1,25 +1,6 @@
-// The console of `towline serve --mode topics` in a real browser: topics.mjs --url http://HOST:PORT/
-// --chromium PATH --out DIR
-//
-// Run by chromium.py. Prints a line for each look of the page, saves screenshots in DIR, and exits with 0
-// if everything was as expected, else 1.
+// The console of `towline serve --mode topics` in a real browser.
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
-import { parseArgs } from 'node:util';
-import { chromium } from 'playwright-core';
-
-const LOOKS = [
-  { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
-  { name: 'dark', colorScheme: 'dark', viewport: { width: 1200, height: 800 } },
-  { name: 'narrow-light', colorScheme: 'light', viewport: { width: 360, height: 740 } },
-  { name: 'narrow-dark', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
-];
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-
-const { values: { url, out, chromium: executablePath } } = parseArgs({
-  options: { url: { type: 'string' }, out: { type: 'string' }, chromium: { type: 'string' } },
-});
+import { run, url } from './pages.mjs';
 
 const topic = (page, name) => page.locator(`#topic-rows tr[data-name=${JSON.stringify(name)}]`);
 
@@ -48,15 +29,9 @@ async function publish(page, name, data) {
   await page.click('#publish');
 }
 
-async function use(browser, look) {
-  const context = await browser.newContext(look);
-  const [page, other] = [await context.newPage(), await context.newPage()];
-  const faults = [];
-  for (const one of [page, other]) {
-    one.setDefaultTimeout(20_000);
-    one.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
-    one.on('pageerror', (error) => faults.push(error.message));
-  }
+async function topics(visit) {
+  const { look } = visit;
+  const [page, other] = [await visit.page(), await visit.page()];
   await connect(page);
   await connect(other);
   const [room, price] = [`room/${look.name}`, 'price/<b>&"rope"'];
@@ -71,7 +46,7 @@ async function use(browser, look) {
   await publish(page, room, 'ship "ahoy"');
   await received(other, `{"topic":"${room}","data":"ship \\"ahoy\\""}`);
   await page.locator('#topic-totals').filter({ hasText: /· .*[1-9]/ }).waitFor();
-  await page.screenshot({ path: `${out}/topics-${look.name}.png`, fullPage: true });
+  await visit.shoot(page, 'topics');
 
   // The server's word is shown, and the next success takes it away.
   await publish(page, 'é'.repeat(300), '1');
@@ -82,26 +57,10 @@ async function use(browser, look) {
   await page.locator('#topics-error').waitFor({ state: 'hidden' });
   await topic(page, price).waitFor({ state: 'detached' });
 
-  const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(width <= look.viewport.width, `the page is ${width} px wide`);
+  await visit.fits(page);
   await page.click('#disconnect');
   await page.locator('#state[data-state="closed"]').waitFor();
   assert.ok(await page.locator('#publish').isDisabled());
-  assert.deepEqual(faults, []);
-  await context.close();
 }
 
-await mkdir(out, { recursive: true });
-const browser = await chromium.launch({ executablePath, args: FLAGS });
-let failed = false;
-for (const look of LOOKS) {
-  try {
-    await use(browser, look);
-    console.log(`topics, ${look.name}: ok`);
-  } catch (error) {
-    failed = true;
-    console.log(`topics, ${look.name}: ${error.stack}`);
-  }
-}
-await browser.close();
-process.exit(failed ? 1 : 0);
+await run({ topics });

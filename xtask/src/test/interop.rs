@@ -143,7 +143,7 @@ fn console(context: &Context) -> Result<Outcome> {
     }
     // The same over TLS, where Chromium opens the WebSocket over HTTP/2.
     let mut command = suite(context, "chromium/chromium.py");
-    command.args(["--secure", "--"]).arg(context.program("towline"));
+    command.arg("--").arg(context.program("towline"));
     judge(context, command.args(ON_ANY_PORT).args(["--compress", "--tls-self-signed"]))
 }
 

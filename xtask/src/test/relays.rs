@@ -14,7 +14,8 @@ pub(crate) const STEP: Step = Step {
     run: relays,
 };
 
-/// The modules of the tests called `relays`, in `testing/interop` and `crates/nats`, and the brokers that they need.
+/// The modules of the tests called `relays`, in `testing/interop` and `crates/nats`, and in the module
+/// `relays` of the program's tests, and the brokers that they need.
 const NEEDS: [(&str, &str); 2] = [("nats::", "nats-server"), ("redis::", "redis-server")];
 
 /// Runs the tests whose brokers are installed, and skips the others.
@@ -24,7 +25,8 @@ fn relays(context: &Context) -> Result<Outcome> {
     }
     let path = networks::path()?;
     // The same flags as in the step `tests`, so that nothing is built twice.
-    let mut command = context.cargo(&["test", "--workspace", "--all-features", "--test", "relays"]);
+    let mut command = context.cargo(&["test", "--workspace", "--all-features"]);
+    command.args(["--test", "relays", "--test", "program"]);
     command.args(["--", "--ignored"]).env("PATH", &path);
     let mut missing = Vec::new();
     for (module, program) in NEEDS {

@@ -2,7 +2,7 @@
 
 import { explainClose } from "./codes.js";
 import { formatCount, harmless } from "./format.js";
-import { beginNav, fetchMode } from "./nav.js";
+import { beginNav, fetchMode, whyHidden } from "./nav.js";
 
 const PROTOCOL = "towline.chat.v1";
 const POLL_MS = 3000;
@@ -182,7 +182,8 @@ async function pollRooms() {
     button.append(part("", name), part("", formatCount(count)));
     return button;
   }));
-  $("rooms-empty").hidden = mode.list?.length !== 0;
+  $("rooms-empty").hidden = mode.list === undefined ? mode.needs !== "token" : mode.list.length > 0;
+  $("rooms-empty").textContent = mode.list === undefined ? whyHidden(mode) : "Nobody is here yet.";
 }
 
 function setState(state) {

@@ -1,5 +1,6 @@
 // The server's page: asks for the connections once a second.
 
+import { ask, giveToken } from "./access.js";
 import { describeCode } from "./codes.js";
 import { formatCount, formatMilliseconds, formatRate, formatSize, harmless } from "./format.js";
 import { beginNav } from "./nav.js";
@@ -9,6 +10,9 @@ const POLL_MS = 1000;
 const LEAST = 0.8; // seconds between two lists that make a rate
 const LIVE = new URL("live.json", import.meta.url);
 const CLOSE = new URL("close", import.meta.url);
+
+const NO_TOKEN = "The connections are shown to browsers that have the token of this server. "
+  + "Open the address that it has printed, or enter the token.";
 
 const $ = (id) => document.getElementById(id);
 
@@ -32,10 +36,11 @@ async function poll() {
   clearTimeout(timer);
   const wanted = sort;
   try {
-    const response = await fetch(`${LIVE}?sort=${encodeURIComponent(wanted)}`);
+    const response = await ask(`${LIVE}?sort=${encodeURIComponent(wanted)}`);
+    $("token-form").hidden = response.status !== 401;
     if (!response.ok) {
-      refuse((await response.text()).trim());
-      if (response.status === 403) return; // asking again does not help
+      refuse(response.status === 401 ? NO_TOKEN : (await response.text()).trim());
+      if ([401, 403].includes(response.status)) return; // asking again does not help
     } else {
       const list = await response.json();
       refuse(null);
@@ -237,10 +242,19 @@ function sortByHead(name) {
   sortBy(sort === first ? other : first);
 }
 
+function enterToken() {
+  const isToken = giveToken($("token").value);
+  $("token-error").hidden = isToken;
+  $("token-error").textContent = isToken ? "" : "This is no token: it has 16 to 256 letters, digits and characters of -._~";
+  if (!isToken) return;
+  $("token").value = "";
+  poll();
+}
+
 async function close(id) {
   let problem = null;
   try {
-    const response = await fetch(`${CLOSE}?id=${id}`, { method: "POST", headers: { "X-Towline-Console": "1" } });
+    const response = await ask(`${CLOSE}?id=${id}`, { method: "POST" });
     if (response.status === 403) mayClose = false;
     if (!response.ok) problem = (await response.text()).trim();
   } catch {
@@ -267,6 +281,11 @@ function start() {
     $("pause").textContent = paused ? "Continue" : "Pause";
     if (!paused) poll();
   });
+  $("token-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    enterToken();
+  });
+  for (const event of ["hashchange", "storage"]) addEventListener(event, poll); // with another token
   document.addEventListener("visibilitychange", () => document.hidden || paused || poll());
   beginNav();
   sortBy("age");

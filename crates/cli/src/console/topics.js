@@ -2,9 +2,9 @@
 // subprotocol of docs/topics-protocol.md.
 
 import { formatCount, formatRate } from "./format.js";
+import { fetchMode, whyHidden } from "./nav.js";
 
 const PROTOCOL = "towline.topics.v1";
-const LIST = "console/topics.json";
 const POLL_MS = 1000;
 
 export class Topics {
@@ -64,17 +64,11 @@ export class Topics {
   }
 
   async #poll() {
-    let list;
-    try {
-      const response = await fetch(LIST);
-      list = response.ok ? await response.json() : null;
-    } catch {
-      list = null; // the server is gone, or this page is a file
-    }
+    const list = await fetchMode();
     if (list?.mode !== "topics") return false;
     // The names of topics are not for everybody (--console); any topic can be typed.
     if (list.list === undefined) {
-      this.#view.totals.textContent = "The list is for browsers on the server's machine";
+      this.#view.totals.textContent = whyHidden(list);
       this.#view.empty.hidden = true;
       return true;
     }

@@ -35,9 +35,14 @@ impl Board {
         self.service.name()
     }
 
-    /// The mode alone, as JSON: what a client that may not see the list has to know.
-    pub(crate) fn only_mode(&self) -> Bytes {
-        json!({ "mode": self.mode() }).to_string().into()
+    /// The mode alone, as JSON: what a client that may not see the list has to know. `needs_token` says that
+    /// the token would show it.
+    pub(crate) fn only_mode(&self, needs_token: bool) -> Bytes {
+        let mut mode = json!({ "mode": self.mode() });
+        if needs_token {
+            mode["needs"] = json!("token");
+        }
+        mode.to_string().into()
     }
 
     /// The list, as JSON.

@@ -1,70 +1,28 @@
-//! The console: the embedded files of its pages, their data, and the responses for them.
-
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
+//! The console: its pages, their data, and the responses for them.
 
 use bytes::Bytes;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 
+use crate::serve::assets::{self, Asset};
 use crate::serve::board::Board;
 use crate::serve::files::{Body, Files};
-use crate::serve::handling::Access;
-use crate::serve::hosts::{self, Hosts};
+use crate::serve::hosts;
 use crate::serve::live::{Live, Order};
 use crate::serve::pages::{self, for_method, is_known, is_read};
 use crate::serve::percent::parameter;
-use crate::serve::visitor::{is_from_console, is_local};
+use crate::serve::visitor::{Refused, Visitors};
 
 /// What the pages are allowed to do: run their own scripts and styles, show their icon, and connect to
 /// any WebSocket.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const JS: &str = "text/javascript; charset=utf-8";
 const JSON: &str = "application/json";
-
-macro_rules! assets {
-    ($($path:literal, $kind:ident, $file:literal;)*) => {
-        &[$(Asset { path: $path, kind: $kind, bytes: include_bytes!($file) }),*]
-    };
-}
-
-struct Asset {
-    path: &'static str,
-    kind: &'static str,
-    bytes: &'static [u8],
-}
-
-/// The pages name each other and their files relative to themselves, so that they work behind a proxy
-/// that adds to the path. `/console` is the same page as `/`, for a server that has files of its own.
-const ASSETS: &[Asset] = assets! {
-    "/", HTML, "../console/index.html";
-    "/console", HTML, "../console/index.html";
-    "/console/server", HTML, "../console/server.html";
-    "/console/chat", HTML, "../console/chat.html";
-    "/console/console.css", CSS, "../console/console.css";
-    "/console/server.css", CSS, "../console/server.css";
-    "/console/chat.css", CSS, "../console/chat.css";
-    "/console/theme.js", JS, "../console/theme.js";
-    "/console/console.js", JS, "../console/console.js";
-    "/console/codes.js", JS, "../console/codes.js";
-    "/console/echo.js", JS, "../console/echo.js";
-    "/console/format.js", JS, "../console/format.js";
-    "/console/log.js", JS, "../console/log.js";
-    "/console/plot.js", JS, "../console/plot.js";
-    "/console/topics.js", JS, "../console/topics.js";
-    "/console/nav.js", JS, "../console/nav.js";
-    "/console/server.js", JS, "../console/server.js";
-    "/console/series.js", JS, "../console/series.js";
-    "/console/chat.js", JS, "../console/chat.js";
-};
 
 /// Where the pages ask for the mode, with its topics or rooms.
 const BOARD: &str = "/console/topics.json";
@@ -80,8 +38,7 @@ const CLOSE: &str = "/console/close";
 pub(crate) struct Console {
     pub(crate) board: Board,
     pub(crate) live: Live,
-    pub(crate) access: Access,
-    pub(crate) hosts: Arc<Hosts>,
+    pub(crate) visitors: Visitors,
     pub(crate) files: Option<Files>,
 }
 
@@ -96,8 +53,8 @@ impl Console {
         let path = request.uri().path();
         let is_own = path == "/console" || path.starts_with("/console/");
         match &self.files {
-            Some(_) if !is_own && !self.is_known_host(request) => {
-                return self.unknown_host(request).map(Body::Left);
+            Some(_) if !is_own && !self.visitors.is_known_host(request) => {
+                return unknown_host(request).map(Body::Left);
             }
             Some(files) if !is_own => match files.answer(request).await {
                 Some(response) => return response,
@@ -114,35 +71,19 @@ impl Console {
 
     fn own<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         match request.uri().path() {
-            BOARD if is_read(request) && self.shows(request) => json(self.board.json()),
-            BOARD if is_read(request) => json(self.board.only_mode()),
+            BOARD if is_read(request) => json(match self.visitors.admit(request) {
+                Ok(()) => self.board.json(),
+                Err(why) => self.board.only_mode(why == Refused::NoToken),
+            }),
             CLOSE => self.close(request),
             "/" if is_read(request) && self.board.mode() == "chat" => redirect("console/chat"),
             BOARD | LIVE => secured(pages::only_read()),
             "/console/" => redirect("../console"),
-            path => match ASSETS.iter().find(|asset| asset.path == path) {
+            path => match assets::at(path) {
                 Some(asset) => show(asset, request),
                 None => plain(StatusCode::NOT_FOUND, self.directions()),
             },
         }
-    }
-
-    /// Whether the client may see connections, topics and rooms.
-    fn shows<B>(&self, request: &Request<B>) -> bool {
-        match self.access {
-            Access::Any => self.is_known_host(request),
-            Access::Local => is_local(request),
-            Access::Off => false,
-        }
-    }
-
-    /// Whether the host of the request can't be that of another site.
-    fn is_known_host<B>(&self, request: &Request<B>) -> bool {
-        hosts::asked(request).is_some_and(|host| self.hosts.knows(host))
-    }
-
-    fn unknown_host<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        plain(StatusCode::FORBIDDEN, hosts::refusal(hosts::asked(request)) + "\n")
     }
 
     fn not_found(&self) -> Response<Body> {
@@ -160,17 +101,12 @@ impl Console {
 
     /// The connections now.
     async fn list<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
-        if !self.shows(request) {
-            return plain(
-                StatusCode::FORBIDDEN,
-                match self.access {
-                    Access::Any => return self.unknown_host(request),
-                    Access::Off => "The list of connections is off (--console off).\n",
-                    _ => {
-                        "The list of connections is for browsers on the server's machine, by localhost or \
-                      a loopback address and without a proxy (--console any shows it to everybody).\n"
-                    }
-                },
+        if let Err(why) = self.visitors.admit(request) {
+            return refused(
+                why,
+                request,
+                "The list of connections is for browsers on the server's machine, by localhost or \
+                 a loopback address and without a proxy (--console any shows it elsewhere, too).\n",
             );
         }
         let order = match parameter(request.uri().query(), "sort") {
@@ -188,11 +124,10 @@ impl Console {
         if *request.method() != Method::POST {
             return secured(pages::only_post());
         }
-        let is_allowed = self.access != Access::Off && is_local(request);
-        if !is_allowed || !is_from_console(request.headers()) {
+        if let Err(why) = self.visitors.admit_to_close(request) {
             let text =
                 "Connections are closed by the console of a browser on the server's machine.\n";
-            return plain(StatusCode::FORBIDDEN, text);
+            return refused(why, request, text);
         }
         let id = parameter(request.uri().query(), "id").and_then(|id| id.parse().ok());
         match id.map(|id| self.live.close(id)) {
@@ -203,13 +138,43 @@ impl Console {
     }
 }
 
+/// The response to a client that may not see the list, or not close a connection; `elsewhere` is for one
+/// that may not since it is not on this machine.
+fn refused<B>(
+    why: Refused,
+    request: &Request<B>,
+    elsewhere: &'static str,
+) -> Response<Full<Bytes>> {
+    let text = match why {
+        Refused::NoToken => return no_token(),
+        Refused::UnknownHost => return unknown_host(request),
+        Refused::Off => "The list of connections is off (--console off).\n",
+        Refused::Elsewhere | Refused::Foreign => elsewhere,
+    };
+    plain(StatusCode::FORBIDDEN, text)
+}
+
+/// By this status, the page knows that a token helps.
+fn no_token() -> Response<Full<Bytes>> {
+    let text = "The list of connections needs the token that the server has printed, in the header \
+                X-Towline-Console (--console-token).\n";
+    let mut response = plain(StatusCode::UNAUTHORIZED, text);
+    // RFC 9110, section 15.5.2, wants one. Browsers ask for a password only by schemes that they know.
+    let scheme = HeaderValue::from_static("X-Towline-Console");
+    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    response
+}
+
+fn unknown_host<B>(request: &Request<B>) -> Response<Full<Bytes>> {
+    plain(StatusCode::FORBIDDEN, hosts::refusal(hosts::asked(request)) + "\n")
+}
+
 fn show<B>(asset: &Asset, request: &Request<B>) -> Response<Full<Bytes>> {
     if !is_read(request) {
         return secured(pages::only_read());
     }
-    let tag = asset.tag();
-    let mut response = Response::new(Full::from(asset.bytes));
-    if is_known(request.headers(), &tag) == Some(true) {
+    let mut response = Response::new(Full::new(asset.bytes.clone()));
+    if is_known(request.headers(), &asset.tag) == Some(true) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         *response.body_mut() = Full::default();
     }
@@ -217,7 +182,7 @@ fn show<B>(asset: &Asset, request: &Request<B>) -> Response<Full<Bytes>> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.kind));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
+    if let Ok(tag) = HeaderValue::from_str(&asset.tag) {
         headers.insert(ETAG, tag);
     }
     secure(headers);
@@ -234,18 +199,11 @@ fn json(text: Bytes) -> Response<Full<Bytes>> {
     response
 }
 
+/// The browser keeps the fragment, which may have the token.
 fn redirect(location: &'static str) -> Response<Full<Bytes>> {
     let mut response = plain(StatusCode::TEMPORARY_REDIRECT, "");
     response.headers_mut().insert(LOCATION, HeaderValue::from_static(location));
     response
-}
-
-impl Asset {
-    fn tag(&self) -> String {
-        let mut hasher = DefaultHasher::new();
-        self.bytes.hash(&mut hasher);
-        format!("\"{:016x}\"", hasher.finish())
-    }
 }
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -262,30 +220,5 @@ fn secure(headers: &mut HeaderMap) {
         [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (REFERRER_POLICY, "no-referrer")];
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_file_that_the_page_names_is_there() {
-        let names = |text: &str| -> Vec<String> {
-            let parts = text.split('"');
-            let parts = parts.filter(|part| part.ends_with(".js") || part.ends_with(".css"));
-            parts
-                .map(|part| part.trim_start_matches("console/").trim_start_matches("./").into())
-                .collect()
-        };
-        let mut named = 0;
-        for asset in ASSETS {
-            for name in names(std::str::from_utf8(asset.bytes).unwrap()) {
-                let path = format!("/console/{name}");
-                assert!(ASSETS.iter().any(|asset| asset.path == path), "{path}");
-                named += 1;
-            }
-        }
-        assert!(named >= ASSETS.len() - 1);
     }
 }

@@ -9,10 +9,11 @@ use clap::{Args, ValueEnum};
 use tokio::sync::Semaphore;
 
 use crate::exit::{Exit, Failure};
-use crate::quantity::{duration, size};
+use crate::quantity::{above_zero, duration, size};
 use crate::serve::backend::Backend;
 use crate::serve::orders::{Orders, Variable};
 use crate::serve::relay;
+use crate::serve::token::Token;
 
 /// What to do with connections, and which files to serve beside them.
 #[derive(Debug, Args)]
@@ -84,11 +85,18 @@ pub(crate) struct Handling {
     #[arg(long = "static", value_name = "DIR")]
     pub(crate) files: Option<PathBuf>,
 
-    /// Who may see the list of connections in the console. local: browsers on this machine, and they
-    /// can close connections. any: everybody, but only local browsers close them. off: nobody. A proxy
-    /// on this machine has to send X-Forwarded-For or Forwarded, or its clients are local, too
-    #[arg(long, value_name = "WHO", default_value = "local")]
+    /// Where the list of connections in the console can be seen, with its token. local: in browsers on this
+    /// machine, and they can close connections. any: in all browsers, but only local ones close
+    /// connections. off: nowhere
+    #[arg(long, value_name = "WHERE", default_value = "local")]
     pub(crate) console: Access,
+
+    /// The token that browsers need to see the list of connections, of at least 16 characters, or off: none
+    /// is needed. TOWLINE_CONSOLE_TOKEN in the environment does the same, and is not in the list of
+    /// processes [default: a new one each time, in the address that is printed]
+    // Parsed later: clap's errors show the value.
+    #[arg(long, value_name = "TOKEN|off")]
+    console_token: Option<String>,
 }
 
 /// What the server does with messages.
@@ -100,7 +108,7 @@ enum Mode {
     Topics,
 }
 
-/// Who may see the list of connections.
+/// Where the list of connections can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Access {
     Local,
@@ -147,12 +155,23 @@ impl Handling {
         self.max_subscriptions.or(NonZeroUsize::new(1000)).unwrap_or(NonZeroUsize::MIN)
     }
 
+    /// The token of the console. Where the list can't be seen, there is none.
+    pub(crate) fn token(&self) -> Result<Token, Failure> {
+        match self.console {
+            Access::Off => Ok(Token::Off),
+            Access::Local | Access::Any => Token::new(self.console_token.as_deref()),
+        }
+    }
+
     /// Refuses options that do not go together. `protocols` are those of `--protocol`.
     pub(crate) fn check(&self, protocols: &[String]) -> Result<(), Failure> {
         let usage = |message: &str| Err(Failure::new(Exit::Usage, message));
         let target = self.target();
         if let Target::Exec(orders) = &target {
             orders.check().map_err(|why| Failure::new(Exit::Usage, why))?;
+        }
+        if self.console_token.is_some() && self.console == Access::Off {
+            return usage("--console-token can't be combined with --console off");
         }
         if self.max_subscriptions.is_some() && !matches!(target, Target::Topics) {
             return usage("--max-subscriptions needs --mode topics");
@@ -182,10 +201,6 @@ fn processes(text: &str) -> Result<NonZeroUsize, String> {
         true => Ok(processes),
         false => Err(format!("write a whole number up to {}", Semaphore::MAX_PERMITS)),
     }
-}
-
-fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "write a whole number above zero, such as 4".to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use towline::{CloseFrame, Closed, Connection, Error, Request, TlsInfo};
 
 use crate::certificate::Certificate;
 use crate::say;
-use crate::serve::options::in_options;
+use crate::serve::options::limits::in_options;
 
 /// The client for the log, and the proxy in between, if there is one.
 pub(crate) fn peer(request: &Request) -> String {

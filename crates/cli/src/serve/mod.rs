@@ -19,6 +19,8 @@ mod backend;
 
 mod orders;
 
+mod token;
+
 mod handling;
 
 mod hosts;
@@ -38,6 +40,8 @@ mod board;
 mod files;
 
 mod visitor;
+
+mod assets;
 
 mod console;
 
@@ -68,9 +72,11 @@ use crate::serve::handling::Access;
 use crate::serve::live::Live;
 use crate::serve::metrics::Metrics;
 use crate::serve::modes::Service;
-use crate::serve::options::in_options;
+use crate::serve::options::limits::in_options;
 use crate::serve::tally::count;
 use crate::serve::tls::Identity;
+use crate::serve::token::Token;
+use crate::serve::visitor::Visitors;
 
 /// Connections end within the close timeout; this is extra time for those that don't.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -89,6 +95,7 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
     options.check()?;
     let builder = options.server()?;
+    let token = Arc::new(options.handling.token()?);
     // Files can be pipes, and must not delay an interrupt.
     let reading = tokio::task::spawn_blocking(move || {
         let identity = options.tls.identity(&options.listen);
@@ -105,7 +112,8 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let _abandon = Abandon(service.clone());
     let builder = service.install(builder);
     let board = Board::new(service.clone());
-    let console = Console { board, live, access: handling.console, hosts, files };
+    let visitors = Visitors { access: handling.console, token, hosts };
+    let console = Console { board, live, visitors, files };
     let threads = options.threads.map(NonZeroUsize::get);
     let (addresses, sockets) = listening::bind(&options.listen, threads, "--listen").await?;
     // Set up before anybody can know of the process.
@@ -115,7 +123,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         None => None,
     };
     // Scripts wait for these lines, so everything listens by now.
-    announce(&addresses, identity.as_ref(), console.files.is_some());
+    announce(&addresses, identity.as_ref(), console.files.is_some(), &console.visitors.token);
     if let Some(serving) = &serving {
         serving.announce();
     }
@@ -302,15 +310,19 @@ async fn turn_away(server: &mut Server) {
 }
 
 /// Prints where the server is. Scripts wait for these lines.
-fn announce(addresses: &[SocketAddr], identity: Option<&Identity>, has_files: bool) {
+fn announce(addresses: &[SocketAddr], identity: Option<&Identity>, has_files: bool, token: &Token) {
     for address in addresses {
         say::out(format_args!("listening on {address}"));
     }
     let Some(first) = addresses.first().copied().map(reachable) else { return };
     let scheme = if identity.is_some() { "https" } else { "http" };
-    say::out(format_args!("open {scheme}://{first}/ in a browser"));
-    if has_files {
-        say::out(format_args!("console on {scheme}://{first}/console"));
+    let fragment = token.fragment();
+    match has_files {
+        false => say::out(format_args!("open {scheme}://{first}/{fragment} in a browser")),
+        true => {
+            say::out(format_args!("open {scheme}://{first}/ in a browser"));
+            say::out(format_args!("console on {scheme}://{first}/console{fragment}"));
+        }
     }
     if let Some(identity) = identity {
         identity.announce(first);

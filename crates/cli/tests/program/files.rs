@@ -36,7 +36,8 @@ impl Site {
         let directory = self.base.join("site");
         let mut server = Serve::start(&["--static", directory.to_str().unwrap()]);
         let line = server.program.line();
-        assert_eq!(line, format!("console on http://{}/console", server.address));
+        let console = format!("console on http://{}/console#token=", server.address);
+        server.token = line.strip_prefix(&console).unwrap_or_else(|| panic!("{line}")).to_owned();
         server
     }
 }
@@ -74,7 +75,7 @@ async fn files_are_served_beside_websockets_and_the_console() {
     assert!(body.starts_with(b"<!doctype html>"));
     let (head, _) = ask(&server, "GET /console/");
     assert_eq!(header(&head, "location"), "../console");
-    assert!(ask(&server, "GET /console/console.js").0.starts_with("http/1.1 200"));
+    assert!(ask(&server, "GET /console/client.js").0.starts_with("http/1.1 200"));
 
     let mut connection = join(&server, "/app.js").await;
     connection.send("ahoy").await.unwrap();
@@ -243,6 +244,7 @@ async fn head_has_a_length_and_no_body_over_http2() {
         "--mode=chat",
         "--static",
         directory.to_str().unwrap(),
+        "--console-token=off",
         "--metrics",
         "127.0.0.1:0",
     ]);
@@ -255,7 +257,7 @@ async fn head_has_a_length_and_no_body_over_http2() {
     for (address, path, status) in [
         (&main, "/app.js", 200),
         (&main, "/nowhere", 404),
-        (&main, "/console/console.js", 200),
+        (&main, "/console/client.js", 200),
         (&main, "/console/topics.json", 200),
         (&main, "/console/live.json", 200),
         (&metrics, "/metrics", 200),

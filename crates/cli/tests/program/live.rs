@@ -3,10 +3,10 @@
 use serde_json::Value;
 use towline::{Client, CloseCode};
 
-use crate::support::{Program, Serve, ask, header, join, next, until, within};
+use crate::support::{Program, Serve, ask, ask_with_token, header, join, next, until, within};
 
 fn list(server: &Serve, query: &str) -> Value {
-    let (head, body) = ask(server, &format!("GET /console/live.json{query}"));
+    let (head, body) = ask_with_token(server, &format!("GET /console/live.json{query}"));
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert_eq!(header(&head, "cache-control"), "no-store");
     serde_json::from_slice(&body).unwrap()
@@ -83,7 +83,7 @@ async fn the_list_is_sorted_by_what_is_asked_for() {
         let now = list(&server, &format!("?sort={sort}"));
         assert_eq!(now["list"][0]["path"], first, "{sort}: {now}");
     }
-    let (head, _) = ask(&server, "GET /console/live.json?sort=nonsense");
+    let (head, _) = ask_with_token(&server, "GET /console/live.json?sort=nonsense");
     assert!(head.starts_with("http/1.1 400"), "{head}");
     drop(all);
 }
@@ -96,17 +96,15 @@ async fn the_console_closes_a_connection() {
     next(&mut connection).await;
     let id = list(&server, "")["list"][0]["id"].as_u64().unwrap();
     // Pages of other origins can't send the header.
-    for request in [
-        format!("POST /console/close?id={id}\nContent-Length: 0"),
-        format!("POST /console/close?id={id}\nHost: evil.example\r\nX-Towline-Console: 1"),
-        format!("POST /console/close?id={id}\nX-Forwarded-For: 192.0.2.1\r\nX-Towline-Console: 1"),
-    ] {
-        let (head, _) = ask(&server, &request);
-        assert!(head.starts_with("http/1.1 403"), "{request}: {head}");
+    let plain = format!("POST /console/close?id={id}\nContent-Length: 0");
+    assert!(ask(&server, &plain).0.starts_with("http/1.1 401"));
+    for more in ["Host: evil.example", "X-Forwarded-For: 192.0.2.1"] {
+        let (head, _) = ask_with_token(&server, &format!("POST /console/close?id={id}\n{more}"));
+        assert!(head.starts_with("http/1.1 403"), "{more}: {head}");
     }
     assert!(ask(&server, &format!("GET /console/close?id={id}")).0.starts_with("http/1.1 405"));
     for (wrong, status) in [("?id=x", 400), ("", 400), ("?id=18446744073709551615", 404)] {
-        let (head, _) = ask(&server, &format!("POST /console/close{wrong}\nX-Towline-Console: 1"));
+        let (head, _) = ask_with_token(&server, &format!("POST /console/close{wrong}"));
         assert!(head.starts_with(&format!("http/1.1 {status}")), "{wrong}: {head}");
     }
     let preflight = "OPTIONS /console/close\nOrigin: https://evil.example\r\n\
@@ -115,7 +113,7 @@ async fn the_console_closes_a_connection() {
     assert!(head.starts_with("http/1.1 405") && !head.contains("access-control"), "{head}");
     assert!(connection.is_open());
 
-    let (head, _) = ask(&server, &format!("POST /console/close?id={id}\nX-Towline-Console: 1"));
+    let (head, _) = ask_with_token(&server, &format!("POST /console/close?id={id}"));
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(within(connection.recv()).await.unwrap().is_none());
     let closed = within(connection.wait_closed()).await;
@@ -132,7 +130,7 @@ fn the_list_is_for_this_machine_unless_said_otherwise() {
     {
         let server = Serve::start(option);
         let status = |headers: &str| {
-            let (head, _) = ask(&server, &format!("GET /console/live.json{headers}"));
+            let (head, _) = ask_with_token(&server, &format!("GET /console/live.json{headers}"));
             head[9..12].parse::<u16>().unwrap()
         };
         assert_eq!(status(""), local, "{option:?}");
@@ -142,10 +140,8 @@ fn the_list_is_for_this_machine_unless_said_otherwise() {
         // A page of another site can have its name lead here.
         assert_eq!(status("\nHost: evil.example:9001"), 403, "{option:?}");
         // Closing is for this machine in any case.
-        let (head, _) = ask(
-            &server,
-            "POST /console/close?id=1\nX-Forwarded-For: 192.0.2.1\r\nX-Towline-Console: 1",
-        );
+        let far = "POST /console/close?id=1\nX-Forwarded-For: 192.0.2.1";
+        let (head, _) = ask_with_token(&server, far);
         assert!(head.starts_with("http/1.1 403"), "{head}");
     }
     let ended = Program::start(&["serve", "--console=everybody"]).end();

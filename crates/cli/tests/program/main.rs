@@ -18,7 +18,12 @@ mod files;
 
 mod live;
 
+mod token;
+
 mod topics;
+
+#[cfg(all(unix, any(feature = "nats", feature = "redis")))]
+mod relays;
 
 mod metrics;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use towline::{Client, Connection, Message};
 
-use crate::support::{Program, Serve, ask, header, join, next, within};
+use crate::support::{Program, Serve, ask, ask_with_token, header, join, next, within};
 
 const CHAT: &str = "towline.chat.v1";
 
@@ -150,7 +150,7 @@ async fn a_room_is_forgotten_with_its_last_person() {
     let (mut ada, _) = enter(&server, "/quay?name=ada").await;
     ada.send(r#"{"say":"a secret"}"#).await.unwrap();
     json(&mut ada).await;
-    let (head, body) = ask(&server, "GET /console/topics.json");
+    let (head, body) = ask_with_token(&server, "GET /console/topics.json");
     assert_eq!(header(&head, "content-type"), "application/json");
     assert_eq!(body, br#"{"mode":"chat","rooms":1,"list":[{"name":"quay","people":1}]}"#);
     ada.close(towline::CloseCode::NORMAL, "").await.unwrap();

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
-use crate::support::{Program, Serve, ask, header, join, read_head, within};
+use crate::support::{Program, Serve, ask, ask_with_token, header, join, read_head, within};
 
 #[test]
 fn the_console_is_served_beside_the_websockets() {
@@ -13,7 +13,7 @@ fn the_console_is_served_beside_the_websockets() {
     assert_eq!(header(&head, "content-type"), "text/html; charset=utf-8");
     assert!(header(&head, "content-security-policy").contains("default-src 'none'"));
     assert!(body.starts_with(b"<!doctype html>"));
-    for (path, kind) in [("console.js", "text/javascript"), ("console.css", "text/css")] {
+    for (path, kind) in [("client.js", "text/javascript"), ("console.css", "text/css")] {
         let (head, body) = ask(&server, &format!("GET /console/{path}"));
         assert_eq!(header(&head, "content-type"), format!("{kind}; charset=utf-8"));
         assert!(!body.is_empty());
@@ -24,7 +24,7 @@ fn the_console_is_served_beside_the_websockets() {
 fn the_console_can_ask_for_the_topics() {
     for (mode, begin) in [("echo", "{\"mode\":\"echo\"}"), ("topics", "{\"mode\":\"topics\",")] {
         let server = Serve::start(&["--mode", mode]);
-        let (head, body) = ask(&server, "GET /console/topics.json");
+        let (head, body) = ask_with_token(&server, "GET /console/topics.json");
         assert!(head.starts_with("http/1.1 200"), "{head}");
         assert_eq!(header(&head, "content-type"), "application/json");
         assert_eq!(header(&head, "cache-control"), "no-store");
@@ -35,7 +35,7 @@ fn the_console_can_ask_for_the_topics() {
 #[test]
 fn topics_and_rooms_are_not_for_everybody() {
     let shown = |server: &Serve, headers: &str| {
-        let (head, body) = ask(server, &format!("GET /console/topics.json{headers}"));
+        let (head, body) = ask_with_token(server, &format!("GET /console/topics.json{headers}"));
         assert!(head.starts_with("http/1.1 200"), "{head}");
         String::from_utf8(body).unwrap()
     };

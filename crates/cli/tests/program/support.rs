@@ -40,6 +40,7 @@ impl Program {
             command.env_remove(name).env_remove(name.to_ascii_uppercase());
         }
         let mut child = command
+            .env_remove("TOWLINE_CONSOLE_TOKEN")
             .envs(variables.iter().copied())
             .args(arguments)
             .stdin(Stdio::piped())
@@ -143,6 +144,8 @@ impl Ended {
 pub(crate) struct Serve {
     pub(crate) program: Program,
     pub(crate) address: SocketAddr,
+    /// That of the console, if it has printed one.
+    pub(crate) token: String,
 }
 
 impl Serve {
@@ -161,8 +164,12 @@ impl Serve {
         let line = program.line();
         let address = line.strip_prefix("listening on ").and_then(|text| text.parse().ok());
         let address = address.unwrap_or_else(|| panic!("{line:?}: {}", program.error_line()));
-        assert_eq!(program.line(), format!("open {scheme}://{address}/ in a browser"));
-        Self { program, address }
+        let line = program.line();
+        let open = format!("open {scheme}://{address}/");
+        let fragment = line.strip_prefix(&open).and_then(|rest| rest.strip_suffix(" in a browser"));
+        let fragment = fragment.unwrap_or_else(|| panic!("{line:?}"));
+        let token = fragment.strip_prefix("#token=").unwrap_or(fragment).to_owned();
+        Self { program, address, token }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -228,6 +235,12 @@ pub(crate) fn ask(server: &Serve, request: &str) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     stream.read_to_end(&mut body).unwrap();
     (head, body)
+}
+
+/// As [`ask`], with the token of the console.
+pub(crate) fn ask_with_token(server: &Serve, request: &str) -> (String, Vec<u8>) {
+    let between = if request.contains('\n') { "\r\n" } else { "\n" };
+    ask(server, &format!("{request}{between}X-Towline-Console: {}", server.token))
 }
 
 /// The answer to a handshake from a page of this host (`host[:port]`), which is also the host that it

@@ -2,25 +2,22 @@
 
 import { CODES, describeCode, explainClose, pageMaySend } from "./codes.js";
 import { Echoes } from "./echo.js";
-import { formatCount, formatMilliseconds, formatSize, utf8Length } from "./format.js";
+import { formatCount, formatSize, utf8Length } from "./format.js";
+import { oncePerFrame } from "./frames.js";
 import { Log } from "./log.js";
 import { beginNav } from "./nav.js";
-import { Plot, Samples } from "./plot.js";
+import { RoundTrips } from "./round-trips.js";
 import { Topics } from "./topics.js";
 
 const MAX_REASON_BYTES = 123; // the room in a close frame after the code
 const MAX_RECALLED = 50;
-const PATIENCE_MS = 5_000; // until a missing echo is mentioned
-const SLIDE_MS = 100; // how often the plot moves while nothing happens
-const FIGURES_MS = 250;
 const DRAIN_MS = 60;
 
 const $ = (id) => document.getElementById(id);
 
 const log = new Log({ list: $("log"), empty: $("log-empty"), newest: $("newest"), follow: $("follow") });
 const echoes = new Echoes();
-const samples = new Samples();
-const plot = new Plot($("plot"), () => schedulePlot());
+const roundTrips = new RoundTrips({ echoes, isOpen, send });
 const topics = new Topics({
   card: $("topics"), totals: $("topic-totals"), form: $("topics-form"), topic: $("topic"), data: $("data"),
   subscribe: $("subscribe"), publish: $("publish"), error: $("topics-error"), rows: $("topic-rows"), empty: $("topics-empty"),
@@ -29,7 +26,6 @@ const topics = new Topics({
 let socket = null; // from connect() to its close event
 let opened = false;
 let closeAsked = false;
-let sampledUrl = null; // whose round trips the plot shows
 const totals = { out: { messages: 0, bytes: 0 }, in: { messages: 0, bytes: 0 } };
 
 // ---- the connection --------------------------------------------------------------------------
@@ -52,7 +48,8 @@ function connect() {
   socket.addEventListener("message", handleMessage);
   socket.addEventListener("close", handleClose);
   log.system({ kind: "note", title: "Connecting", text: `to ${socket.url}` });
-  samplesFor(socket.url);
+  roundTrips.begin(socket.url);
+  $("too-big").hidden = true;
   $("far-end").textContent = new URL(socket.url).host;
   $("detail").textContent = "";
   setState("connecting");
@@ -63,15 +60,6 @@ function completeUrl(typed) {
   const secure = location.protocol === "https:";
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(typed)) return `${secure ? "wss" : "ws"}://${typed}`;
   return typed.replace(/^http/i, "ws");
-}
-
-// Figures that mix two servers would be meaningless.
-function samplesFor(url) {
-  if (sampledUrl !== null && sampledUrl !== url) samples.reset();
-  else samples.interrupt();
-  sampledUrl = url;
-  $("too-big").hidden = true;
-  schedulePlot();
 }
 
 function handleOpen() {
@@ -92,7 +80,7 @@ function handleMessage({ data }) {
   const size = isText ? utf8Length(data) : payload.length;
   count("in", size);
   if (isText) topics.received(data);
-  if (sent) addSample(now, now - sent.at);
+  if (sent) roundTrips.add(now, now - sent.at);
   if (sent?.unlogged) return;
   log.message({
     direction: "in",
@@ -158,11 +146,10 @@ function setState(state) {
   $("open-form").hidden = !isClosed;
   $("close-form").hidden = isClosed;
   $("disconnect").textContent = state === "connecting" ? "Cancel" : "Disconnect";
-  for (const id of ["close-code", "close-reason", "send", "ping", "file"]) $(id).disabled = !isOpen;
+  for (const id of ["close-code", "close-reason", "send", "file"]) $(id).disabled = !isOpen;
   if (hadFocus) $(isClosed ? "connect" : "disconnect").focus(); // its form may just have been hidden
   drawRope(state);
-  restartAutoPing();
-  showUnanswered();
+  roundTrips.changed();
 }
 
 // Two halves, so that the shapes can animate: slack while connecting, taut when open, parted otherwise.
@@ -285,80 +272,7 @@ const scheduleTotals = oncePerFrame(() => {
   $("totals").textContent = `${say("↑", totals.out)} ${say("↓", totals.in)}`;
 });
 
-// ---- round trips -----------------------------------------------------------------------------
-
-// Tells the pings of two consoles on one chat server apart.
-const pageTag = Math.random().toString(36).slice(2, 6);
-let pings = 0;
-let autoPingTimer = null;
-
-function ping({ unlogged = false } = {}) {
-  if (!isOpen()) return;
-  pings += 1;
-  send(`ping ${pings} ${pageTag}`, { kind: "ping", ping: true, unlogged });
-}
-
-function restartAutoPing() {
-  clearInterval(autoPingTimer);
-  if (!$("auto-ping").checked || !isOpen()) return;
-  const automatic = () => ping({ unlogged: !$("auto-ping-log").checked });
-  automatic();
-  autoPingTimer = setInterval(automatic, Number($("auto-ping-interval").value));
-}
-
-function addSample(at, ms) {
-  samples.add(at, ms);
-  schedulePlot();
-}
-
-const schedulePlot = oncePerFrame(drawPlot);
-let slideTimer = null;
-let figures = null;
-let figuresAt = -Infinity;
-
-function drawPlot() {
-  const now = performance.now();
-  // Sorting all samples for every frame of a flood would be wasteful: a few times a second is enough,
-  // and the slide below updates the last ones.
-  if (now - figuresAt > FIGURES_MS || samples.total <= 1) {
-    figuresAt = now;
-    showFigures();
-  }
-  const visible = plot.draw(samples, figures, now, Number($("span").value) * 1000);
-  $("plot-empty").hidden = visible;
-  clearTimeout(slideTimer);
-  if (visible) slideTimer = setTimeout(schedulePlot, SLIDE_MS);
-}
-
-function showFigures() {
-  figures = samples.figures();
-  for (const id of ["last", "min", "median", "p95"]) $(id).textContent = figures ? formatMilliseconds(figures[id]) : "–";
-  const said = figures
-    ? `last ${formatMilliseconds(figures.last)}, median ${formatMilliseconds(figures.median)}, ${formatCount(samples.total)} samples`
-    : "no samples yet";
-  $("plot").setAttribute("aria-label", `Round-trip times: ${said}`);
-}
-
-// Explains an empty plot: a server need not echo.
-function showUnanswered() {
-  const overdue = isOpen() && echoes.oldest !== null && performance.now() - echoes.oldest > PATIENCE_MS;
-  $("unanswered").hidden = !overdue;
-  if (overdue) $("unanswered").textContent = `${formatCount(echoes.waiting)} sent and no echo so far: this server may not echo.`;
-}
-
 // ---- the page --------------------------------------------------------------------------------
-
-function oncePerFrame(action) {
-  let scheduled = false;
-  return () => {
-    if (scheduled) return;
-    scheduled = true;
-    requestAnimationFrame(() => {
-      scheduled = false;
-      action();
-    });
-  };
-}
 
 function showError(id, text) {
   $(id).hidden = text === null;
@@ -409,7 +323,7 @@ function submits(form, action) {
 async function beginTopics() {
   const protocol = await topics.begin();
   if (protocol === null) return;
-  $("round-trips").hidden = true;
+  roundTrips.hide();
   if ($("protocols").value === "") $("protocols").value = protocol;
 }
 
@@ -430,15 +344,10 @@ function start() {
     sendFiles([...$("file").files]);
     $("file").value = ""; // so that the same file can be chosen again
   });
-  $("ping").addEventListener("click", () => ping());
-  $("auto-ping").addEventListener("change", restartAutoPing);
-  $("auto-ping-interval").addEventListener("change", restartAutoPing);
-  $("span").addEventListener("change", schedulePlot);
   $("clear").addEventListener("click", () => log.clear());
   const filter = () => log.filter($("filter").value, $("show").value);
   $("filter").addEventListener("input", filter);
   $("show").addEventListener("change", filter);
-  setInterval(showUnanswered, 1000);
   beginNav();
   beginTopics();
 }

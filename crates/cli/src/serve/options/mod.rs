@@ -1,20 +1,23 @@
 //! The options of `towline serve`, and the server they describe.
 
-use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+mod admission;
+
+pub(crate) mod limits;
+
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use towline::{
-    Compression, Config, Deflate, Keepalive, OriginPolicy, Rate, Server, ServerBuilder,
-    TrustedProxies, Version, WhenTooFast,
-};
+use clap::Args;
+use towline::{Compression, Config, Deflate, Keepalive, Server, ServerBuilder};
 
-use crate::exit::{self, Exit, Failure, SERVE_CODES};
-use crate::quantity::{Switch, duration, duration_or_off, level, size};
+use crate::exit::{Exit, Failure, SERVE_CODES};
+use crate::quantity::{Switch, above_zero, duration, duration_or_off, level, size, size_or_off};
 use crate::serve::handling::Handling;
 use crate::serve::help::DETAILS;
-use crate::serve::hosts::{self, Hosts};
+use crate::serve::hosts::Hosts;
 use crate::serve::metrics::ADDRESS as METRICS_ADDRESS;
+use crate::serve::options::admission::Admission;
+use crate::serve::options::limits::Limits;
 use crate::serve::tls::TlsOptions;
 
 /// Echo messages on every path, or do something else with them: broadcast, a chat, topics, a proxy to TCP,
@@ -34,71 +37,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "COUNT", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Allow pages of this origin, such as https://app.example or https://*.app.example, or any.
-    /// Repeat it for more [default: pages from the server's own host and port]
-    #[arg(long, value_name = "ORIGIN|any", value_parser = origin)]
-    origin: Vec<String>,
-
-    /// Browsers may ask for this server by this name, such as app.example or *.app.example, or by any.
-    /// A name of another site can be made to lead here, so files, the list of connections, and pages
-    /// with --exec or --proxy need it. Repeat it for more [default: addresses, localhost, and the names
-    /// in --listen and --origin]
-    #[arg(long, value_name = "NAME|any", value_parser = hosts::read)]
-    host: Vec<String>,
+    #[command(flatten)]
+    admission: Admission,
 
     /// Speak this subprotocol if a client offers it, or any: the first one offered. Repeat it for
     /// more, most preferred first [default: none]
     #[arg(long, value_name = "NAME|any", value_parser = protocol)]
     pub(crate) protocol: Vec<String>,
 
-    /// The largest message to receive
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
-    max_message: usize,
-
-    /// The largest frame to receive; browsers send each message in one [default: the --max-message
-    /// size]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    max_frame: Option<usize>,
-
-    /// The most frames in a message to receive
-    #[arg(long, value_name = "COUNT", default_value = "65536", value_parser = above_zero)]
-    max_fragments: NonZeroUsize,
-
-    /// The most pings and pongs to receive per second
-    #[arg(long, value_name = "COUNT|off", default_value = "10000", value_parser = rate)]
-    max_control_rate: Switch<NonZeroU32>,
-
-    /// The most messages to receive per second on a connection
-    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
-    max_message_rate: Switch<NonZeroU64>,
-
-    /// The most bytes to receive per second on a connection
-    #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = bytes)]
-    max_byte_rate: Switch<NonZeroU64>,
-
-    /// What to do about a client that sends faster: slow-down stops reading, close closes with 1008
-    /// [default: slow-down]
-    #[arg(long, value_name = "WHAT")]
-    when_too_fast: Option<TooFast>,
-
-    /// The most connections of all clients; more get 503. With --threads, on each thread
-    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
-    max_connections: Switch<NonZeroUsize>,
-
-    /// The most connections of one IPv4 address or IPv6 /64 network; more get 429. With --threads,
-    /// on each thread
-    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
-    max_connections_per_address: Switch<NonZeroUsize>,
-
-    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429. With
-    /// --threads, on each thread
-    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
-    max_handshake_rate: Switch<NonZeroU64>,
-
-    /// The most memory to hold for the messages of all clients; those that hold most are closed with
-    /// 1013. With --threads, on each thread
-    #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = size_or_off)]
-    max_buffered_bytes: Switch<NonZeroUsize>,
+    #[command(flatten)]
+    limits: Limits,
 
     /// Send messages in frames of at most this size
     #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = size_or_off)]
@@ -131,18 +79,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub(crate) handshake_timeout: Duration,
 
-    /// Refuse clients of draft 8, a version from before RFC 6455
-    #[arg(long)]
-    no_draft_8: bool,
-
     /// Use Nagle's algorithm, which delays small writes to combine them
     #[arg(long)]
     pub(crate) nagle: bool,
-
-    /// Trust X-Forwarded-For and X-Forwarded-Proto from this address or network, such as
-    /// 10.1.4.0/24. Repeat it for more [default: loopback only]
-    #[arg(long, value_name = "CIDR|none", value_parser = proxy)]
-    trust_proxy: Vec<String>,
 
     /// Stop reading from a client while this much is queued to be sent to it
     #[arg(long, value_name = "SIZE", default_value = "256KiB", value_parser = size)]
@@ -174,112 +113,49 @@ pub(crate) struct Options {
 impl Options {
     /// Refuses options that do not go together.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.when_too_fast.is_some()
-            && self.max_message_rate.on().is_none()
-            && self.max_byte_rate.on().is_none()
-        {
-            return Err(usage("--when-too-fast needs --max-message-rate or --max-byte-rate"));
-        }
+        self.limits.check()?;
         // Port 0 is another one each time.
         let mut listen = self.listen.iter().enumerate();
         let again = listen.find(|(index, address)| {
             !address.ends_with(":0") && self.listen[..*index].contains(address)
         });
         if let Some((_, address)) = again {
-            return Err(usage(format!("--listen {address} is given twice")));
+            let message = format!("--listen {address} is given twice");
+            return Err(Failure::new(Exit::Usage, message));
         }
         self.handling.check(&self.protocol)
     }
 
     /// The server with these options, not yet listening.
     pub(crate) fn server(&self) -> Result<ServerBuilder, Failure> {
-        Ok(Server::builder()
+        let server = Server::builder()
             .config(self.config())
-            .origins(self.origins()?)
-            .trusted_proxies(self.trusted_proxies()?)
-            .oldest_version(if self.no_draft_8 { Version::Rfc6455 } else { Version::Draft8 })
             .handshake_timeout(self.handshake_timeout)
-            .nodelay(!self.nagle)
-            .max_connections(self.max_connections.on().map(NonZeroUsize::get))
-            .max_connections_per_address(
-                self.max_connections_per_address.on().map(NonZeroUsize::get),
-            )
-            .max_handshake_rate(self.max_handshake_rate.on().map(per_second))
-            .max_buffered_bytes(self.max_buffered_bytes.on().map(NonZeroUsize::get))
-            .max_message_rate(self.max_message_rate.on().map(per_second))
-            .max_byte_rate(self.max_byte_rate.on().map(per_second))
-            .when_too_fast(match self.when_too_fast {
-                Some(TooFast::Close) => WhenTooFast::Close,
-                Some(TooFast::SlowDown) | None => WhenTooFast::SlowDown,
-            }))
+            .nodelay(!self.nagle);
+        self.admission.of_server(self.limits.of_server(server))
     }
 
     fn config(&self) -> Config {
         let keepalive =
             self.keepalive.on().map(|interval| Keepalive::every(interval).grace(self.grace.on()));
         let config = Config::server()
-            .max_received_message_size(self.max_message)
-            .max_received_fragments(self.max_fragments)
-            .max_received_control_rate(self.max_control_rate.on())
             .keepalive(keepalive)
             .close_timeout(self.close_timeout)
             .send_high_water_mark(self.high_water_mark)
             .compression(
                 self.compress.map(|level| Compression::from(Deflate::server().level(level))),
             );
-        let config = match self.max_frame {
-            Some(frame) => config.max_received_frame_size(frame),
-            None => config,
-        };
+        let config = self.limits.of_connection(config);
         match self.fragment {
             Switch::Off => config.fragment_outgoing_messages(false),
             Switch::On(threshold) => config.fragmentation_threshold(threshold),
         }
     }
 
-    fn origins(&self) -> Result<OriginPolicy, Failure> {
-        match &self.origin[..] {
-            [] => Ok(OriginPolicy::SameOrigin),
-            [any] if any == "any" => Ok(OriginPolicy::Any),
-            list if list.iter().any(|entry| entry == "any") => Err(Failure::new(
-                Exit::Usage,
-                "--origin any can't be combined with another --origin",
-            )),
-            list => OriginPolicy::list(list).map_err(usage),
-        }
-    }
-
     /// The names by which browsers may ask for this server.
     pub(crate) fn hosts(&self) -> Hosts {
-        Hosts::new(&self.host, &self.origin, &self.listen)
+        self.admission.hosts(&self.listen)
     }
-
-    fn trusted_proxies(&self) -> Result<TrustedProxies, Failure> {
-        match &self.trust_proxy[..] {
-            [] => Ok(TrustedProxies::default()),
-            [none] if none == "none" => Ok(TrustedProxies::none()),
-            list if list.iter().any(|entry| entry == "none") => {
-                let message = "--trust-proxy none can't be combined with another --trust-proxy";
-                Err(Failure::new(Exit::Usage, message))
-            }
-            list => TrustedProxies::new(list).map_err(usage),
-        }
-    }
-}
-
-/// The library's [`WhenTooFast`], as a word.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum TooFast {
-    SlowDown,
-    Close,
-}
-
-fn per_second(count: NonZeroU64) -> Rate {
-    Rate::per_second(count.get())
-}
-
-fn usage(error: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Usage, error.to_string())
 }
 
 fn address(text: &str) -> Result<String, String> {
@@ -292,27 +168,9 @@ fn address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn origin(text: &str) -> Result<String, String> {
-    if text != "any" {
-        OriginPolicy::list([text]).map_err(|error| error.to_string())?;
-    }
-    Ok(text.to_owned())
-}
-
 fn protocol(text: &str) -> Result<String, String> {
     towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
-}
-
-fn proxy(text: &str) -> Result<String, String> {
-    if text != "none" {
-        TrustedProxies::new([text]).map_err(|error| error.to_string())?;
-    }
-    Ok(text.to_owned())
-}
-
-fn above_zero(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "write a whole number above zero, such as 4".to_owned())
 }
 
 /// More threads than this are a mistake rather than a machine.
@@ -324,53 +182,6 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
         true => Ok(threads),
         false => Err(format!("write a whole number up to {THREADS_MAX}")),
     }
-}
-
-fn rate(text: &str) -> Result<Switch<NonZeroU32>, String> {
-    Switch::read(text, |text| {
-        text.parse().map_err(|_| "write a whole number above zero, such as 10000".to_owned())
-    })
-}
-
-/// The message, with the options of `towline serve` in place of the library's.
-pub(crate) fn in_options(message: String) -> String {
-    let mut message = exit::in_options(message);
-    for (field, option) in [
-        ("max_received_fragments", "--max-fragments"),
-        ("max_received_control_rate", "--max-control-rate"),
-        ("max_message_rate", "--max-message-rate"),
-        ("max_byte_rate", "--max-byte-rate"),
-        ("max_connections", "--max-connections"),
-        ("max_connections_per_address", "--max-connections-per-address"),
-        ("max_handshake_rate", "--max-handshake-rate"),
-        ("max_buffered_bytes", "--max-buffered-bytes"),
-    ] {
-        message = message.replace(&format!("({field})"), &format!("({option})"));
-    }
-    message
-}
-
-fn many(text: &str) -> Result<Switch<NonZeroU64>, String> {
-    Switch::read(text, |text| {
-        text.parse().map_err(|_| "write a whole number above zero, such as 100".to_owned())
-    })
-}
-
-fn count(text: &str) -> Result<Switch<NonZeroUsize>, String> {
-    Switch::read(text, above_zero)
-}
-
-fn bytes(text: &str) -> Result<Switch<NonZeroU64>, String> {
-    Switch::read(text, |text| {
-        let bytes = u64::try_from(size(text)?).unwrap_or(u64::MAX);
-        NonZeroU64::new(bytes).ok_or_else(|| "write a size above zero".to_owned())
-    })
-}
-
-fn size_or_off(text: &str) -> Result<Switch<NonZeroUsize>, String> {
-    Switch::read(text, |text| {
-        NonZeroUsize::new(size(text)?).ok_or_else(|| "write a size above zero".to_owned())
-    })
 }
 
 #[cfg(test)]
@@ -436,35 +247,6 @@ mod tests {
         assert_eq!(parse(&["--metrics", "--nagle"]).metrics.as_deref(), Some("127.0.0.1:9464"));
         let chosen = ["--metrics", "[::1]:0"];
         assert_eq!(parse(&chosen).metrics.as_deref(), Some("[::1]:0"));
-    }
-
-    #[test]
-    fn what_the_server_says_names_options_that_can_be_given() {
-        for (library, program) in [
-            ("(max_connections)", "(--max-connections)"),
-            ("(max_connections_per_address)", "(--max-connections-per-address)"),
-            ("(max_handshake_rate)", "(--max-handshake-rate)"),
-            ("(max_message_rate)", "(--max-message-rate)"),
-            ("(max_byte_rate)", "(--max-byte-rate)"),
-            ("(max_buffered_bytes)", "(--max-buffered-bytes)"),
-            ("(max_received_fragments)", "(--max-fragments)"),
-            ("(max_received_control_rate)", "(--max-control-rate)"),
-            ("(max_received_message_size)", "(--max-message)"),
-        ] {
-            let said = in_options(format!("more than 5 things {library}"));
-            assert_eq!(said, format!("more than 5 things {program}"));
-            let option = program.trim_matches(['(', ')']);
-            assert!(Command::try_parse_from(["serve", option, "5"]).is_ok(), "{option}");
-        }
-    }
-
-    #[test]
-    fn memory_is_limited_if_asked() {
-        assert_eq!(parse(&[]).max_buffered_bytes.on(), None);
-        let asked = parse(&["--max-buffered-bytes=256MiB"]);
-        assert_eq!(asked.max_buffered_bytes.on().map(NonZeroUsize::get), Some(256 << 20));
-        let server = asked.server().unwrap().build();
-        assert_eq!(server.stats().buffered_bytes, Some(0));
     }
 
     #[test]
@@ -539,14 +321,5 @@ mod tests {
             let refused = Command::try_parse_from([&["serve"], line].concat()).map(|_| ());
             assert_eq!(refused.unwrap_err().exit_code(), 2, "{line:?}");
         }
-    }
-
-    #[test]
-    fn all_and_some_exclude_each_other() {
-        assert_eq!(parse(&["--origin=any"]).origins().unwrap(), OriginPolicy::Any);
-        let both = parse(&["--origin=any", "--origin=https://app.example"]);
-        assert_eq!(both.origins().unwrap_err().exit, Exit::Usage);
-        let both = parse(&["--trust-proxy=none", "--trust-proxy=10.0.0.0/8"]);
-        assert_eq!(both.trusted_proxies().unwrap_err().exit, Exit::Usage);
     }
 }

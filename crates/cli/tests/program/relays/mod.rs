@@ -1,0 +1,126 @@
+//! `towline serve --mode topics --relay`, by real brokers.
+//!
+//! Each test starts a broker of its own on loopback, and ends it. `cargo xtask test --only relays` runs the
+//! tests whose brokers are installed. A module is named after the broker that it needs.
+
+#[cfg(feature = "nats")]
+mod nats;
+
+#[cfg(feature = "redis")]
+mod redis;
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+use towline::{Client, Connection};
+
+use crate::support::{Serve, next, until};
+
+const PROTOCOL: &str = "towline.topics.v1";
+
+/// How a broker is started on a port of loopback.
+type Start = fn(port: &str) -> Command;
+
+/// A broker's process, which is killed when this is dropped.
+struct Broker {
+    start: Start,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Broker {
+    async fn start(start: Start) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let broker = Self { start, address, child: spawn(start, address) };
+        broker.wait_until_it_listens().await;
+        broker
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    async fn start_again(&mut self) {
+        self.child = spawn(self.start, self.address);
+        self.wait_until_it_listens().await;
+    }
+
+    async fn wait_until_it_listens(&self) {
+        until("listening", || TcpStream::connect(self.address).is_ok()).await;
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(start: Start, address: SocketAddr) -> Child {
+    let mut command = start(&address.port().to_string());
+    // Debian shows servers to root alone.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+async fn subscribe(server: &Serve) -> Connection {
+    let mut member = Client::new().protocols([PROTOCOL]).connect(&server.url()).await.unwrap();
+    member.send(r#"{"subscribe":"room/7"}"#).await.unwrap();
+    assert_eq!(next(&mut member).await, r#"{"subscribed":"room/7","members":1}"#);
+    member
+}
+
+/// Publishes by one of the members, and asserts that each of them gets it, and nothing else before.
+async fn publish(members: &mut [Connection], by: usize, data: &str) {
+    let message = format!(r#"{{"publish":"room/7","data":{data}}}"#);
+    members[by].send(message).await.unwrap();
+    for member in members {
+        assert_eq!(next(member).await, format!(r#"{{"topic":"room/7","data":{data}}}"#));
+    }
+}
+
+/// Reads what a server says until this is in a line.
+fn wait_for_note(server: &mut Serve, words: &str) {
+    loop {
+        let line = server.program.error_line();
+        assert!(!line.is_empty(), "the server has ended");
+        if line.contains(words) {
+            return;
+        }
+    }
+}
+
+/// What is published on one server arrives on the other, also after the broker was away.
+async fn topics_of_two_servers_are_one(scheme: &str, start: Start) {
+    let mut broker = Broker::start(start).await;
+    let url = format!("{scheme}://{}", broker.address);
+    let arguments = ["--mode=topics", "--relay", &url];
+    let mut servers = [Serve::start(&arguments), Serve::start(&arguments)];
+    let mut members = [subscribe(&servers[0]).await, subscribe(&servers[1]).await];
+    publish(&mut members, 0, "[1.50]").await;
+    publish(&mut members, 1, r#"{"n":2}"#).await;
+
+    broker.kill();
+    for server in &mut servers {
+        wait_for_note(server, "the relay has lost its broker");
+    }
+    broker.start_again().await;
+    for server in &mut servers {
+        wait_for_note(server, "the relay has its broker back");
+    }
+    publish(&mut members, 0, "3").await;
+    publish(&mut members, 1, "4").await;
+
+    drop(members);
+    for server in servers {
+        server.program.signal("INT");
+        let ended = server.program.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.text().contains("2 messages published"), "{ended:?}");
+    }
+}
