@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use towline::{
-    Compression, Config, Deflate, Keepalive, OriginPolicy, Rate, Server, ServerBuilder,
+    Compression, Config, Deflate, Keepalive, OriginPolicy, Quotas, Rate, Server, ServerBuilder,
     TrustedProxies, Version, WhenTooFast,
 };
 
@@ -29,8 +29,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
     pub(crate) listen: Vec<String>,
 
-    /// Serve on this many threads that share only the port and the topics, each with the connections
-    /// that it accepted [default: threads that share the work, one for each core]
+    /// Serve on this many threads that share only the port, the topics and the limits for all clients,
+    /// each with the connections that it accepted [default: threads that share the work, one for each core]
     #[arg(long, value_name = "COUNT", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 
@@ -81,22 +81,20 @@ pub(crate) struct Options {
     #[arg(long, value_name = "WHAT")]
     when_too_fast: Option<TooFast>,
 
-    /// The most connections of all clients; more get 503. With --threads, on each thread
+    /// The most connections of all clients; more get 503
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
     max_connections: Switch<NonZeroUsize>,
 
-    /// The most connections of one IPv4 address or IPv6 /64 network; more get 429. With --threads,
-    /// on each thread
+    /// The most connections of one IPv4 address or IPv6 /64 network; more get 429
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
     max_connections_per_address: Switch<NonZeroUsize>,
 
-    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429. With
-    /// --threads, on each thread
+    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
     max_handshake_rate: Switch<NonZeroU64>,
 
     /// The most memory to hold for the messages of all clients; those that hold most are closed with
-    /// 1013. With --threads, on each thread
+    /// 1013
     #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = size_or_off)]
     max_buffered_bytes: Switch<NonZeroUsize>,
 
@@ -200,6 +198,8 @@ impl Options {
             .oldest_version(if self.no_draft_8 { Version::Rfc6455 } else { Version::Draft8 })
             .handshake_timeout(self.handshake_timeout)
             .nodelay(!self.nagle)
+            // Clones of the builder, one for each thread, have these limits together.
+            .quotas(Quotas::new())
             .max_connections(self.max_connections.on().map(NonZeroUsize::get))
             .max_connections_per_address(
                 self.max_connections_per_address.on().map(NonZeroUsize::get),

@@ -23,6 +23,7 @@ use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
     AtomicU64, AtomicUsize, Mutex, MutexGuard, Runtime, ThreadId, this_thread, yield_now,
 };
+use crate::connection::throttle::TooFast;
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
 use crate::connection::writer::{Writer, Wrote};
@@ -60,6 +61,10 @@ pub(crate) trait Observer: Send + Sync {
     fn hold(&self, _bytes: usize) -> bool {
         false
     }
+
+    /// The receiver stops reading for a while, since the peer has sent too fast. Called without a
+    /// lock.
+    fn slowed_down(&self, _by: TooFast) {}
 
     /// All connections together hold too many bytes. Called without a lock.
     fn relieve(&self, _runtime: &Runtime) {}
@@ -307,6 +312,13 @@ impl Shared {
     fn spawn_flusher(self: &Arc<Self>) {
         let flusher = Flusher(self.clone());
         self.timekeeper.runtime().spawn(flusher.run(this_thread()));
+    }
+
+    /// The receiver stops reading for a while.
+    pub(crate) fn slowed_down(&self, by: TooFast) {
+        if let Some(observer) = &self.observer {
+            observer.slowed_down(by);
+        }
     }
 
     /// Whether the memory that is held for this connection counts.

@@ -25,6 +25,9 @@ const AT_ONCE: usize = 32;
 #[derive(Clone)]
 pub struct Connections(Arc<Inner>);
 
+/// The connections of a server that may be gone.
+pub(crate) struct WeakConnections(Weak<Inner>);
+
 struct Inner {
     parts: Box<[Mutex<Part>]>,
     len: AtomicUsize,
@@ -239,6 +242,10 @@ impl Connections {
         }
     }
 
+    pub(crate) fn downgrade(&self) -> WeakConnections {
+        WeakConnections(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Shared>> {
         let mut all = Vec::with_capacity(self.len());
         for part in &self.0.parts {
@@ -250,6 +257,12 @@ impl Connections {
     fn part(&self, id: u64) -> MutexGuard<'_, Part> {
         let parts = &self.0.parts;
         lock(&parts[usize::try_from(id % parts.len() as u64).unwrap_or(0)])
+    }
+}
+
+impl WeakConnections {
+    pub(crate) fn upgrade(&self) -> Option<Connections> {
+        self.0.upgrade().map(Connections)
     }
 }
 

@@ -11,6 +11,8 @@ mod event;
 
 mod measurement;
 
+mod quota_stats;
+
 mod stats;
 
 mod connections;
@@ -65,6 +67,8 @@ pub use connections::Connections;
 pub use event::{Events, ServerEvent};
 pub use handle::{ServerHandle, Shutdown};
 pub use measurement::{Measurement, Measurements};
+pub use quota::Quotas;
+pub use quota_stats::{Quota, QuotaStats};
 pub use request::Request;
 pub use responding::Responding;
 pub use seldom::{LeftOut, Seldom};
