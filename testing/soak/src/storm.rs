@@ -122,7 +122,7 @@ async fn one(
     let after = start.elapsed();
     all_have_come.wait().await;
     all_may_go.wait().await;
-    let (connection, echo) = match connected {
+    let (mut connection, echo) = match connected {
         Ok(connected) => connected,
         Err(error) if error.kind() == ErrorKind::HttpResponse => {
             let status = error.response().map(|response| response.status().as_u16());
@@ -133,7 +133,7 @@ async fn one(
         }
         Err(error) => return Became::Fault(format!("lost: {error}")),
     };
-    if echo.as_ref().and_then(|echo| echo.as_text()).map(|text| &**text) != Some("ahoy") {
+    if echo.as_ref().and_then(|echo| echo.as_text()) != Some("ahoy") {
         return Became::Fault(format!("not the echo: {echo:?}"));
     }
     count(&tally.received);

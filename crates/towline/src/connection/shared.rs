@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -50,6 +50,9 @@ pub(crate) trait Observer: Send + Sync {
     /// The receiver of a connection that has ended hands in these counts, which were not in the
     /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
     fn counted_late(&self, info: &Info, received: &Traffic);
+
+    /// A connection is dropped that has not ended: its runtime was shut down.
+    fn gone(&self, _info: &Info) {}
 
     /// Whether it has to be told how much memory a connection holds.
     fn is_accounting(&self) -> bool {
@@ -151,6 +154,18 @@ struct Aftermath {
     remains: Option<Remains>,
     /// Dropping them leaves the topics, which have locks of their own.
     groups: Option<Box<Groups>>,
+}
+
+/// A connection whose runtime was shut down does not end, but is gone.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !core.is_ended
+            && let Some(observer) = &self.observer
+        {
+            observer.gone(&self.info);
+        }
+    }
 }
 
 /// The queues of those that wait for room.

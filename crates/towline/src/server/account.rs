@@ -42,6 +42,10 @@ impl Observer for Account {
         self.hub.counted_late(info, received);
     }
 
+    fn gone(&self, info: &Info) {
+        self.hub.gone(info);
+    }
+
     fn slowed_down(&self, by: TooFast) {
         self.hub.slowed_down(by);
     }

@@ -132,9 +132,21 @@ impl Connections {
             is_known
         };
         if is_known {
-            self.0.len.fetch_sub(1, Ordering::AcqRel);
-            self.0.fewer.notify_waiters();
+            self.note_fewer();
         }
+    }
+
+    /// Removes a connection that is gone without an end.
+    pub(crate) fn forget(&self, id: u64) {
+        let is_known = self.part(id).open.remove(&id).is_some();
+        if is_known {
+            self.note_fewer();
+        }
+    }
+
+    fn note_fewer(&self) {
+        self.0.len.fetch_sub(1, Ordering::AcqRel);
+        self.0.fewer.notify_waiters();
     }
 
     /// Adds what a connection has received that is not in the stats of its end. Its live counts have

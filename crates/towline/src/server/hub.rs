@@ -313,6 +313,13 @@ impl Observer for Hub {
         self.connections.add_late(info.id, received);
     }
 
+    fn gone(&self, info: &Info) {
+        self.connections.forget(info.id);
+        if let Some(admissions) = &self.admissions {
+            admissions.release(info.remote_address);
+        }
+    }
+
     fn slowed_down(&self, by: TooFast) {
         self.tally.applied.slow_down(match by {
             TooFast::Messages => Quota::MessageRate,

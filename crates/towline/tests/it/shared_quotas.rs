@@ -205,7 +205,7 @@ fn who_holds_most_memory_is_closed_on_whichever_thread() {
     assert!(most.is_open() && less.is_open());
     // The third has less than either, and exceeds the limit.
     let (third, [least, _c]) = holding(&runtimes[2], builder, 250 * KIB);
-    let closed = runtimes[0].block_on(timeout(LONG, most.sender().wait_closed()));
+    let closed = runtimes[0].block_on(async { timeout(LONG, most.sender().wait_closed()).await });
     let closed = closed.expect("an end");
     assert_eq!(closed.cause(), CloseCause::Aborted);
     assert_eq!(closed.sent().unwrap().code(), CloseCode::TRY_AGAIN_LATER);
