@@ -49,7 +49,7 @@ impl Options {
     pub(crate) fn quick() -> Self {
         Self {
             minutes: None,
-            seconds: Some(15),
+            seconds: Some(10),
             connections: 300,
             shutdown: Some(2_000),
             idle: Some(1_000),

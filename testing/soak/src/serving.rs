@@ -23,6 +23,9 @@ pub(crate) struct Options {
     /// The seconds of silence before a ping
     #[arg(long, default_value_t = 10)]
     pub(crate) keepalive: u64,
+    /// How long a client may take to answer a close frame, in seconds
+    #[arg(long, default_value_t = 3)]
+    pub(crate) close_timeout: u64,
     /// How many connections there can be
     #[arg(long)]
     pub(crate) max_connections: Option<usize>,
@@ -30,14 +33,16 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { keepalive: 10, max_connections: None }
+        Self { keepalive: 10, close_timeout: 3, max_connections: None }
     }
 }
 
 impl Options {
     /// The arguments of the server's process.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let mut arguments = vec![format!("--keepalive={}", self.keepalive)];
+        let Self { keepalive, close_timeout, .. } = self;
+        let mut arguments =
+            vec![format!("--keepalive={keepalive}"), format!("--close-timeout={close_timeout}")];
         arguments.extend(self.max_connections.map(|most| format!("--max-connections={most}")));
         arguments
     }
@@ -52,7 +57,7 @@ pub(crate) async fn run(options: &Options) -> Result<()> {
     let keepalive = Keepalive::every(Duration::from_secs(options.keepalive));
     let config = Config::server()
         .keepalive(keepalive.grace(Duration::from_secs(30)))
-        .close_timeout(Duration::from_secs(3))
+        .close_timeout(Duration::from_secs(options.close_timeout))
         .compression(Deflate::server());
     let server = Server::builder()
         .config(config)

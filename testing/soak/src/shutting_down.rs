@@ -17,6 +17,9 @@ use crate::tally::Tally;
 /// How long a shutdown may take, in seconds.
 const DEADLINE: u64 = 20;
 
+/// How long a client may take to answer in the run of its own, in seconds.
+const CLOSE_TIMEOUT: u64 = 15;
+
 /// How many connections are opened at a time. A storm is another run.
 const AT_ONCE: usize = 200;
 
@@ -30,7 +33,9 @@ pub(crate) async fn run(connections: usize) -> Result<bool> {
     if shares.len() > 1 {
         return in_processes("--shutdown", &shares, &[]).await;
     }
-    let mut server = Server::start(&Options::default()).await?;
+    // On a busy machine so many clients take long to answer, and none is to be given up.
+    let options = Options { close_timeout: CLOSE_TIMEOUT, ..Options::default() };
+    let mut server = Server::start(&options).await?;
     let nginx = Nginx::before(server.plain).await?;
     let ways = Arc::new(Ways::to(&server, nginx.as_ref()));
     let tally = Arc::new(Tally::default());

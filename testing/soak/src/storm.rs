@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use towline::{Client, CloseCode, Config, ErrorKind, Proxy};
 
 use crate::descriptors::{in_processes, shares};
+use crate::figures::Figures;
 use crate::server::{Server, check};
 use crate::serving::Options;
 use crate::tally::{Tally, count};
@@ -38,22 +39,40 @@ pub(crate) async fn run(connections: usize) -> Result<bool> {
         return in_processes("--storm", &shares, &[]).await;
     }
     let tally = Arc::new(Tally::default());
-    for most in [None, Some(connections / 2)] {
-        storm(connections, most, &tally).await?;
+    let half = Some(connections / 2);
+    let (takes_all, takes_half) = tokio::try_join!(ready(None), ready(half))?;
+    for (ready, most) in [(takes_all, None), (takes_half, half)] {
+        storm(ready, connections, most, &tally).await?;
     }
     Ok(tally.report())
 }
 
-async fn storm(connections: usize, most: Option<usize>, tally: &Arc<Tally>) -> Result<()> {
+fn client() -> Client {
+    let config = Config::client().close_timeout(LONG);
+    Client::new().config(config).proxy(Proxy::none()).connect_timeout(LONG)
+}
+
+fn url(server: &Server) -> String {
+    format!("ws://127.0.0.1:{}/", server.plain)
+}
+
+/// Starts a server, and returns what it has after its first connection.
+async fn ready(most: Option<usize>) -> Result<(Server, Figures)> {
     let options = Options { max_connections: most, ..Options::default() };
     let mut server = Server::start(&options).await?;
-    let config = Config::client().close_timeout(LONG);
-    let client = Client::new().config(config).proxy(Proxy::none()).connect_timeout(LONG);
-    let url = format!("ws://127.0.0.1:{}/", server.plain);
-    // What is made with the first connection, and stays.
-    client.connect(&url).await?.close(CloseCode::NORMAL, "").await?;
+    client().connect(url(&server)).await?.close(CloseCode::NORMAL, "").await?;
     let before = server.settled(None).await?;
+    Ok((server, before))
+}
+
+async fn storm(
+    (mut server, before): (Server, Figures),
+    connections: usize,
+    most: Option<usize>,
+    tally: &Arc<Tally>,
+) -> Result<()> {
     println!("before: {before:?}");
+    let (client, url) = (client(), url(&server));
 
     let all_have_come = Arc::new(Barrier::new(connections + 1));
     let all_may_go = Arc::new(Barrier::new(connections + 1));
