@@ -38,11 +38,16 @@
 //! | `websocket.send.waited` | counter | microseconds | |
 //! | `websocket.broadcasts` | counter | broadcasts | |
 //! | `websocket.measurements.missed` | counter | measurements | |
+//! | `websocket.quota.limit`, `websocket.quota.used` | gauge | handshakes, connections, bytes | `quota` |
+//! | `websocket.quota.refused` | counter | handshakes | `quota` |
+//! | `websocket.quota.slowed` | counter | pauses | `quota` |
+//! | `websocket.quota.closed` | counter | connections | `quota` |
 //!
 //! `direction` is `sent` or `received`. `code` is the close code, as in [`ServerStats::closed`]:
 //! the codes that peers can choose are counted together, as `3000` and `4000`. So no peer can make
 //! many time series. `websocket.closes` is 0 for 1000, 1001 and 1006 from the first reading on; other
-//! codes are there once they have occurred.
+//! codes are there once they have occurred. `quota` is the [option](towline::Quota::option) that sets the
+//! quota. Rates have no limit and no use, only counts.
 //!
 //! # What it costs
 //!
@@ -52,7 +57,9 @@
 //! for a connection that ends. If these come faster than they are recorded,
 //! `websocket.measurements.missed` counts those that are lost.
 //!
-//! Several servers of a process add up. To tell them apart, give each a [label](Observer::label).
+//! Several servers of a process add up. To tell them apart, give each a [label](Observer::label). The use
+//! and the limit of quotas do not add up, since servers can [share](towline::Quotas) them: without labels
+//! they are those of the server that was read last.
 //!
 //! [OpenTelemetry]: https://opentelemetry.io/docs/specs/semconv/http/http-metrics/
 

@@ -25,6 +25,11 @@ pub(crate) const SEND_WAITS: &str = "websocket.send.waits";
 pub(crate) const SEND_WAITED: &str = "websocket.send.waited";
 pub(crate) const BROADCASTS: &str = "websocket.broadcasts";
 pub(crate) const MISSED: &str = "websocket.measurements.missed";
+pub(crate) const QUOTA_LIMIT: &str = "websocket.quota.limit";
+pub(crate) const QUOTA_USED: &str = "websocket.quota.used";
+pub(crate) const QUOTA_REFUSED: &str = "websocket.quota.refused";
+pub(crate) const QUOTA_SLOWED: &str = "websocket.quota.slowed";
+pub(crate) const QUOTA_CLOSED: &str = "websocket.quota.closed";
 pub(crate) const TOPICS: &str = "websocket.topics.active";
 pub(crate) const TOPICS_MEMBERS: &str = "websocket.topics.members";
 pub(crate) const TOPICS_PUBLISHED: &str = "websocket.topics.published";
@@ -70,6 +75,9 @@ pub(crate) fn describe() {
         (SEND_WAITED, Unit::Microseconds, "Time of senders that waited for room in a queue"),
         (BROADCASTS, Unit::Count, "Broadcasts to all connections"),
         (MISSED, Unit::Count, "Measurements that are missing in the histograms"),
+        (QUOTA_REFUSED, Unit::Count, "Handshakes that were refused, by quota"),
+        (QUOTA_SLOWED, Unit::Count, "Pauses in reading from clients that sent too fast, by quota"),
+        (QUOTA_CLOSED, Unit::Count, "Connections that were closed, by quota"),
     ] {
         describe_counter!(name, unit, description);
     }
@@ -80,6 +88,8 @@ pub(crate) fn describe() {
         (ROUND_TRIP_MAX, Unit::Seconds, "Longest smoothed round trip of an open connection"),
         (QUEUE_MESSAGES, Unit::Count, "Messages that wait to be written"),
         (QUEUE_BYTES, Unit::Bytes, "Bytes that wait to be written"),
+        (QUOTA_LIMIT, Unit::Count, "Limits of quotas: handshakes, connections, or bytes"),
+        (QUOTA_USED, Unit::Count, "Use of quotas: handshakes, connections, or bytes"),
     ] {
         describe_gauge!(name, unit, description);
     }

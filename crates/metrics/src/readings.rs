@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Counter, Label, SharedString, counter, gauge, histogram};
-use towline::{CloseCode, Measurement, Mechanism, ServerStats, Traffic};
+use towline::{CloseCode, Measurement, Mechanism, Quota, ServerStats, Traffic};
 
 use crate::names;
 
@@ -52,7 +52,33 @@ impl Readings {
         self.read_traffic("received", &last.received, &now.received);
         self.pings("sent").increment(now.pings_sent - last.pings_sent);
         self.pings("received").increment(now.pings_received - last.pings_received);
+        self.read_quotas(&last, now);
         self.read_gauges(&last, now);
+    }
+
+    /// The use is that of all servers that share a quota, and so is the limit: they do not add up.
+    fn read_quotas(&self, last: &ServerStats, now: &ServerStats) {
+        for (quota, now) in &now.quotas {
+            let before = last.quotas.get(quota).copied().unwrap_or_default();
+            let label = [("quota", quota.option().into())];
+            for (name, now) in [(names::QUOTA_LIMIT, now.limit), (names::QUOTA_USED, now.used)] {
+                if let Some(now) = now {
+                    gauge!(name, self.labels(&label)).set(now as f64);
+                }
+            }
+            let add = |name, before: u64, now: u64| {
+                self.counter(name, &label).increment(now - before);
+            };
+            // Those that a quota can count are there before the first one.
+            match quota {
+                Quota::MessageRate | Quota::ByteRate => {
+                    add(names::QUOTA_SLOWED, before.slowed, now.slowed);
+                    add(names::QUOTA_CLOSED, before.closed, now.closed);
+                }
+                Quota::BufferedBytes => add(names::QUOTA_CLOSED, before.closed, now.closed),
+                _ => add(names::QUOTA_REFUSED, before.refused, now.refused),
+            }
+        }
     }
 
     fn read_traffic(&self, direction: &'static str, last: &Traffic, now: &Traffic) {

@@ -9,7 +9,7 @@ use http::StatusCode;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use towline::topics::{Incoming, Relay, RelayError, RelayFuture, Topics};
-use towline::{CloseCode, Connection, Outgoing, Server};
+use towline::{CloseCode, Connection, Outgoing, Quotas, Rate, Server};
 use towline_metrics::{Observer, TopicsObserver};
 
 const REQUEST: &[u8] = b"GET /?token=s3cret HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
@@ -286,5 +286,51 @@ fn a_broker_that_is_lost_is_there() {
         assert_eq!(lost(), 1.0);
         drop(observer);
         assert_eq!(value(&prometheus.render(), "websocket_topics_relay_lost"), 0.0);
+    });
+}
+
+#[test]
+fn quotas_that_servers_share_are_there_once_and_what_they_do_adds_up() {
+    with_prometheus(|prometheus| async move {
+        let builder = Server::builder()
+            .quotas(Quotas::new())
+            .max_connections(2)
+            .max_message_rate(Rate::per_second(10).burst(1))
+            .max_buffered_bytes(1 << 20);
+        let (mut one, mut two) = (builder.clone().build(), builder.build());
+        let mut observers = [Observer::new(one.handle()), Observer::new(two.handle())];
+        let (mut first, mut at_first) = connects(&mut one).await;
+        let _second = connects(&mut two).await;
+        for server in [&one, &two] {
+            let (near, mut far) = tokio::io::duplex(64 << 10);
+            server.serve(near, None);
+            far.write_all(REQUEST).await.unwrap();
+            let mut answer = [0; 12];
+            far.read_exact(&mut answer).await.unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 503");
+        }
+        at_first.write_all(&[0x81, 0x80, 0, 0, 0, 0].repeat(2)).await.unwrap();
+        for _ in 0..2 {
+            first.recv().await.unwrap().unwrap();
+        }
+        for _ in 0..2 {
+            observers.iter_mut().for_each(Observer::collect);
+        }
+        let text = prometheus.render();
+        for (series, expected) in [
+            ("limit{quota=\"max_connections\"}", 2.0),
+            ("used{quota=\"max_connections\"}", 2.0),
+            ("refused{quota=\"max_connections\"}", 2.0),
+            ("slowed{quota=\"max_message_rate\"}", 1.0),
+            ("closed{quota=\"max_message_rate\"}", 0.0),
+            ("limit{quota=\"max_buffered_bytes\"}", 1_048_576.0),
+            ("used{quota=\"max_buffered_bytes\"}", 0.0),
+            ("closed{quota=\"max_buffered_bytes\"}", 0.0),
+            ("refused{quota=\"max_handshakes\"}", 0.0),
+        ] {
+            assert_eq!(value(&text, &format!("websocket_quota_{series}")), expected, "{series}");
+        }
+        assert!(!text.contains("used{quota=\"max_message_rate\"}"), "{text}");
+        assert!(!text.contains("max_byte_rate"), "{text}");
     });
 }

@@ -69,8 +69,9 @@ pub use error::{Blame, Error, ErrorKind, Result};
 /// The crate of requests, headers and status codes, in the version that this API uses.
 pub use http;
 pub use server::{
-    Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Outcome, Request,
-    Responding, Server, ServerBuilder, ServerEvent, ServerHandle, ServerStats, Shutdown, Upgraded,
+    Broadcasting, Connections, Delivery, Events, Measurement, Measurements, Outcome, Quota,
+    QuotaStats, Quotas, Request, Responding, Server, ServerBuilder, ServerEvent, ServerHandle,
+    ServerStats, Shutdown, Upgraded,
 };
 // For the adapters to HTTP libraries, which accept connections, and log what clients can cause. Not a part
 // of the API.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::{Context, Error, Result};
 
 /// The figures of the server's process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
     pub(crate) connections: usize,
     pub(crate) tasks: usize,
@@ -16,6 +16,13 @@ pub(crate) struct Figures {
     pub(crate) memory: usize,
     /// The messages that the server has received.
     pub(crate) messages: u64,
+    /// The pings that it has sent.
+    pub(crate) pings: u64,
+    /// The handshakes that it has accepted and rejected.
+    pub(crate) accepted: u64,
+    pub(crate) rejected: u64,
+    /// The connections that have ended.
+    pub(crate) ended: u64,
 }
 
 impl Figures {
@@ -25,25 +32,40 @@ impl Figures {
     ///
     /// If there is no `/proc`.
     pub(crate) fn read(server: &towline::ServerHandle) -> Result<Self> {
-        let status = fs::read_to_string("/proc/self/status").context("cannot read /proc")?;
-        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let memory = memory.and_then(|rest| rest.split_whitespace().next()).context("no VmRSS")?;
         let stats = server.stats();
         Ok(Self {
             connections: stats.connections,
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
             // One of them is that of the directory.
             descriptors: fs::read_dir("/proc/self/fd")?.count() - 1,
-            memory: memory.parse()?,
+            memory: memory()?,
             messages: stats.received.messages,
+            pings: stats.pings_sent,
+            accepted: stats.accepted,
+            rejected: stats.rejected.values().sum(),
+            ended: stats.closed.values().sum(),
         })
     }
 }
 
+/// Returns the resident memory of this process, in KiB.
+///
+/// # Errors
+///
+/// If there is no `/proc`.
+pub(crate) fn memory() -> Result<usize> {
+    let status = fs::read_to_string("/proc/self/status").context("cannot read /proc")?;
+    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let memory = memory.and_then(|rest| rest.split_whitespace().next()).context("no VmRSS")?;
+    Ok(memory.parse()?)
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { connections, tasks, descriptors, memory, messages } = self;
-        write!(f, "{connections} {tasks} {descriptors} {memory} {messages}")
+        let Self { connections, tasks, descriptors, memory, messages, .. } = self;
+        let Self { pings, accepted, rejected, ended, .. } = self;
+        write!(f, "{connections} {tasks} {descriptors} {memory} {messages} ")?;
+        write!(f, "{pings} {accepted} {rejected} {ended}")
     }
 }
 
@@ -59,6 +81,10 @@ impl FromStr for Figures {
             descriptors: next()?.parse()?,
             memory: next()?.parse()?,
             messages: next()?.parse()?,
+            pings: next()?.parse()?,
+            accepted: next()?.parse()?,
+            rejected: next()?.parse()?,
+            ended: next()?.parse()?,
         })
     }
 }

@@ -34,6 +34,16 @@ impl Processor {
     }
 }
 
+impl Processor {
+    /// What the process has had since then.
+    pub(crate) fn since(self, then: Self) -> Self {
+        Self {
+            ran: self.ran.saturating_sub(then.ran),
+            waited: self.waited.saturating_sub(then.waited),
+        }
+    }
+}
+
 impl fmt::Display for Processor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { ran, waited } = self;

@@ -13,13 +13,13 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// Connects and misbehaves, in one of many ways. Errors are the answer to that.
-pub(crate) async fn misbehave(plain: u16, secure: u16, dice: &mut Dice) {
-    let _ = timeout(Duration::from_secs(20), act(plain, secure, dice)).await;
+/// Connects to one of these ports and misbehaves, in one of many ways. Errors are the answer to that.
+pub(crate) async fn misbehave(ports: &[u16], dice: &mut Dice) {
+    let _ = timeout(Duration::from_secs(20), act(ports, dice)).await;
 }
 
-async fn act(plain: u16, secure: u16, dice: &mut Dice) -> io::Result<()> {
-    let port = if dice.below(4) == 0 { secure } else { plain };
+async fn act(ports: &[u16], dice: &mut Dice) -> io::Result<()> {
+    let port = ports[usize::try_from(dice.below(ports.len() as u64)).unwrap_or(0)];
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let act = dice.below(9);
     if act == 0 {

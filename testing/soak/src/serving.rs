@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::Args;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
@@ -16,22 +17,53 @@ use towline_hyper::{HttpServer, mount};
 
 use crate::figures::Figures;
 
+/// What differs between the servers of the runs.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The seconds of silence before a ping
+    #[arg(long, default_value_t = 10)]
+    pub(crate) keepalive: u64,
+    /// How long a client may take to answer a close frame, in seconds
+    #[arg(long, default_value_t = 3)]
+    pub(crate) close_timeout: u64,
+    /// How many connections there can be
+    #[arg(long)]
+    pub(crate) max_connections: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { keepalive: 10, close_timeout: 3, max_connections: None }
+    }
+}
+
+impl Options {
+    /// The arguments of the server's process.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let Self { keepalive, close_timeout, .. } = self;
+        let mut arguments =
+            vec![format!("--keepalive={keepalive}"), format!("--close-timeout={close_timeout}")];
+        arguments.extend(self.max_connections.map(|most| format!("--max-connections={most}")));
+        arguments
+    }
+}
+
 /// Serves until its standard input ends.
 ///
 /// # Errors
 ///
 /// If it cannot listen, or a question cannot be answered.
-pub(crate) async fn run() -> Result<()> {
-    let keepalive = Keepalive::every(Duration::from_secs(10)).grace(Duration::from_secs(30));
+pub(crate) async fn run(options: &Options) -> Result<()> {
+    let keepalive = Keepalive::every(Duration::from_secs(options.keepalive));
     let config = Config::server()
-        .keepalive(keepalive)
-        .close_timeout(Duration::from_secs(3))
+        .keepalive(keepalive.grace(Duration::from_secs(30)))
+        .close_timeout(Duration::from_secs(options.close_timeout))
         .compression(Deflate::server());
     let server = Server::builder()
         .config(config)
+        .max_connections(options.max_connections)
         // Clients that share a busy machine with the server are slow, and polite nevertheless.
         .handshake_timeout(Duration::from_secs(30))
-        .max_handshakes(10_000)
         .bind("127.0.0.1:0")
         .await?;
     let handle = server.handle();

@@ -12,6 +12,8 @@ use towline::{
 };
 
 use crate::dice::Dice;
+use crate::nginx::Nginx;
+use crate::server::Server;
 use crate::tally::{Tally, count};
 
 /// Far longer than anything takes, on a busy machine too.
@@ -22,44 +24,66 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// The ways to connect.
 pub(crate) struct Ways {
-    clients: Vec<(Client, String)>,
+    clients: Vec<Way>,
+}
+
+struct Way {
+    client: Client,
+    url: String,
+    is_through_nginx: bool,
 }
 
 impl Ways {
-    /// Returns the ways to the server at these ports: plain and TLS, HTTP/1.1 and HTTP/2, with and
-    /// without compression.
-    pub(crate) fn to(plain: u16, secure: u16) -> Self {
+    /// Returns the ways to this server: plain and TLS, HTTP/1.1 and HTTP/2, directly and through
+    /// nginx, with and without compression.
+    pub(crate) fn to(server: &Server, nginx: Option<&Nginx>) -> Self {
         let mut clients = Vec::new();
         for compression in [None, Some(Deflate::client().threshold(1))] {
             let compression = compression.map(towline::Compression::from);
             let config = Config::client().compression(compression).close_timeout(CLOSING);
             let client = Client::new().config(config).proxy(Proxy::none()).connect_timeout(LONG);
             let tls = Tls::new().dangerously_accept_any_certificate();
-            clients.push((client.clone(), format!("ws://127.0.0.1:{plain}/")));
-            clients.push((client.clone(), format!("ws://127.0.0.1:{plain}/")));
-            let client = client.tls(tls);
-            let secure = format!("wss://127.0.0.1:{secure}/");
-            clients.push((client.clone().http_version(HttpVersion::Http1), secure.clone()));
-            clients.push((client.http_version(HttpVersion::Http2), secure));
+            let secure = client.clone().tls(tls);
+            let mut add = |client: &Client, scheme, port, is_through_nginx| {
+                let url = format!("{scheme}://127.0.0.1:{port}/");
+                clients.push(Way { client: client.clone(), url, is_through_nginx });
+            };
+            let over_http1 = secure.clone().http_version(HttpVersion::Http1);
+            add(&client, "ws", server.plain, false);
+            add(&client, "ws", server.plain, false);
+            add(&over_http1, "wss", server.secure, false);
+            add(&secure.http_version(HttpVersion::Http2), "wss", server.secure, false);
+            if let Some(nginx) = nginx {
+                add(&client, "ws", nginx.plain, true);
+                add(&over_http1, "wss", nginx.secure, true);
+            }
         }
         Self { clients }
     }
 
-    /// Connects in one of the ways.
-    pub(crate) async fn connect(&self, dice: &mut Dice) -> towline::Result<Connection> {
+    /// Connects in one of the ways, and counts it.
+    pub(crate) async fn connect(
+        &self,
+        dice: &mut Dice,
+        tally: &Tally,
+    ) -> towline::Result<Connection> {
         let at = usize::try_from(dice.below(self.clients.len() as u64)).unwrap_or(0);
-        let (client, url) = &self.clients[at];
-        client.connect(url).await
+        let Way { client, url, is_through_nginx } = &self.clients[at];
+        let connection = client.connect(url).await?;
+        count(&tally.connections);
+        if *is_through_nginx {
+            count(&tally.through_nginx);
+        }
+        Ok(connection)
     }
 }
 
 /// Connects, talks, and ends it in one of several ways.
 pub(crate) async fn talk(ways: &Ways, dice: &mut Dice, tally: &Arc<Tally>) {
-    let connection = match ways.connect(dice).await {
+    let connection = match ways.connect(dice, tally).await {
         Ok(connection) => connection,
         Err(error) => return tally.fault(format!("cannot connect: {error}")),
     };
-    count(&tally.connections);
     if dice.below(8) == 0 {
         sleep(Duration::from_millis(dice.below(3_000))).await;
     }

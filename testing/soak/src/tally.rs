@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) connections: AtomicU64,
+    /// Those of all connections that went through nginx.
+    pub(crate) through_nginx: AtomicU64,
     pub(crate) rude: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
@@ -23,9 +25,22 @@ impl Tally {
         }
     }
 
-    pub(crate) fn faults(&self) -> (u64, Vec<String>) {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.faults.load(Relaxed), first.clone())
+    /// Prints the counts. Returns whether there was no fault.
+    pub(crate) fn report(&self) -> bool {
+        let faults = self.faults.load(Relaxed);
+        println!(
+            "{} connections, {} of them through nginx, {} rude ones, {} messages sent, {} of them \
+             back, {faults} faults",
+            self.connections.load(Relaxed),
+            self.through_nginx.load(Relaxed),
+            self.rude.load(Relaxed),
+            self.sent.load(Relaxed),
+            self.received.load(Relaxed),
+        );
+        for fault in self.first.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            println!("    {fault}");
+        }
+        faults == 0
     }
 }
 

@@ -59,6 +59,40 @@ fn what_is_echoed_is_in_the_metrics_at_once() {
     }
 }
 
+/// Quotas are those of all threads, and what they refuse is counted.
+#[test]
+fn threads_have_one_quota_and_say_how_much_of_it_is_used() {
+    let (server, address) =
+        start(&["--threads=3", "--max-connections=4", "--max-buffered-bytes=1MiB"]);
+    let mut open: Vec<_> = (0..4)
+        .map(|_| {
+            let mut client = Program::connect(&[&server.url(), "--json", "-w", "forever"]);
+            assert!(client.line().contains("\"event\":\"open\""));
+            client
+        })
+        .collect();
+    for _ in 0..6 {
+        let refused = Program::connect(&[&server.url()]).end();
+        assert!(refused.stderr.contains("503"), "{refused:?}");
+    }
+    let (_, body) = ask(&address, "GET /metrics");
+    has(
+        &body,
+        &[
+            "websocket_quota_limit{quota=\"max_connections\"} 4",
+            "websocket_quota_used{quota=\"max_connections\"} 4",
+            "websocket_quota_refused_total{quota=\"max_connections\"} 6",
+            "websocket_quota_limit{quota=\"max_buffered_bytes\"} 1048576",
+            "websocket_quota_used{quota=\"max_buffered_bytes\"} 0",
+            "websocket_quota_closed_total{quota=\"max_buffered_bytes\"} 0",
+        ],
+    );
+    server.program.signal("INT");
+    for client in &mut open {
+        assert!(client.line().contains("\"code\":1001"));
+    }
+}
+
 /// Topics are those of all threads, and are counted once.
 #[tokio::test]
 async fn what_topics_do_is_in_the_metrics() {

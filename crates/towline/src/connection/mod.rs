@@ -101,7 +101,7 @@ pub(crate) use sender::close_frame;
 pub(crate) use shared::{Observer, Shared};
 pub(crate) use spans::{answered, handshake};
 pub(crate) use sync::Runtime;
-pub(crate) use throttle::{Throttle, Throttling};
+pub(crate) use throttle::{Throttle, Throttling, TooFast};
 pub(crate) use timekeeper::{Moment, Timekeeper};
 pub(crate) use watch::{Closer, Watch};
 pub(crate) use work::Work;

@@ -9,7 +9,7 @@ use std::future::poll_fn;
 use std::io;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
     AtomicU64, AtomicUsize, Mutex, MutexGuard, Runtime, ThreadId, this_thread, yield_now,
 };
+use crate::connection::throttle::TooFast;
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
 use crate::connection::writer::{Writer, Wrote};
@@ -50,6 +51,9 @@ pub(crate) trait Observer: Send + Sync {
     /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
     fn counted_late(&self, info: &Info, received: &Traffic);
 
+    /// A connection is dropped that has not ended: its runtime was shut down.
+    fn gone(&self, _info: &Info) {}
+
     /// Whether it has to be told how much memory a connection holds.
     fn is_accounting(&self) -> bool {
         false
@@ -60,6 +64,10 @@ pub(crate) trait Observer: Send + Sync {
     fn hold(&self, _bytes: usize) -> bool {
         false
     }
+
+    /// The receiver stops reading for a while, since the peer has sent too fast. Called without a
+    /// lock.
+    fn slowed_down(&self, _by: TooFast) {}
 
     /// All connections together hold too many bytes. Called without a lock.
     fn relieve(&self, _runtime: &Runtime) {}
@@ -146,6 +154,18 @@ struct Aftermath {
     remains: Option<Remains>,
     /// Dropping them leaves the topics, which have locks of their own.
     groups: Option<Box<Groups>>,
+}
+
+/// A connection whose runtime was shut down does not end, but is gone.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if !core.is_ended
+            && let Some(observer) = &self.observer
+        {
+            observer.gone(&self.info);
+        }
+    }
 }
 
 /// The queues of those that wait for room.
@@ -307,6 +327,13 @@ impl Shared {
     fn spawn_flusher(self: &Arc<Self>) {
         let flusher = Flusher(self.clone());
         self.timekeeper.runtime().spawn(flusher.run(this_thread()));
+    }
+
+    /// The receiver stops reading for a while.
+    pub(crate) fn slowed_down(&self, by: TooFast) {
+        if let Some(observer) = &self.observer {
+            observer.slowed_down(by);
+        }
     }
 
     /// Whether the memory that is held for this connection counts.

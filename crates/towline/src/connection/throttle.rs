@@ -29,6 +29,13 @@ pub enum WhenTooFast {
     Close,
 }
 
+/// What a peer sends too many of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TooFast {
+    Messages,
+    Bytes,
+}
+
 /// The options of a throttle.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Throttling {
@@ -76,8 +83,8 @@ impl Throttle {
         }
     }
 
-    /// Returns for how long to stop reading, or `None` to go on.
-    pub(crate) fn rest(&self) -> Option<Duration> {
+    /// Returns for how long to stop reading and for what, or `None` to go on.
+    pub(crate) fn rest(&self) -> Option<(Duration, TooFast)> {
         if self.options.when_too_fast == WhenTooFast::Close {
             return None;
         }
@@ -86,7 +93,7 @@ impl Throttle {
             let rate = rate?;
             Some(meter.wait(rate, now)?.max(SHORTEST.min(rate.time_of_burst())))
         };
-        let messages = rest(self.options.messages, self.messages);
-        messages.max(rest(self.options.bytes, self.bytes))
+        let messages = rest(self.options.messages, self.messages).map(|it| (it, TooFast::Messages));
+        messages.max(rest(self.options.bytes, self.bytes).map(|it| (it, TooFast::Bytes)))
     }
 }

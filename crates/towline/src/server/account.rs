@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use towline_proto::{CloseCode, CloseFrame, Closed, Stats, Traffic};
 
-use crate::connection::{Info, Observer, Runtime, Work, alone};
+use crate::connection::{Info, Observer, Runtime, TooFast, Work, alone};
 use crate::server::hub::Hub;
 use crate::server::memory::Memory;
+use crate::server::quota_stats::Quota;
 
 /// The observer of a connection of a server with `max_buffered_bytes`.
 pub(crate) struct Account {
@@ -39,6 +40,14 @@ impl Observer for Account {
 
     fn counted_late(&self, info: &Info, received: &Traffic) {
         self.hub.counted_late(info, received);
+    }
+
+    fn gone(&self, info: &Info) {
+        self.hub.gone(info);
+    }
+
+    fn slowed_down(&self, by: TooFast) {
+        self.hub.slowed_down(by);
     }
 
     fn is_accounting(&self) -> bool {
@@ -73,10 +82,14 @@ impl Drop for Account {
     }
 }
 
-/// Aborts the connections that hold most, until the rest is within the limit. Returns `false` if no
+/// Aborts the connections that hold most, of all servers that share the limit, until the rest is
+/// within it. Returns `false` if no
 /// connection holds memory.
 async fn relieve(hub: &Arc<Hub>, memory: &Memory) -> bool {
-    let mut holders = hub.connections.holders().await;
+    let mut holders = Vec::new();
+    for connections in memory.connections() {
+        holders.extend(connections.holders().await);
+    }
     holders.sort_unstable_by_key(|(held, _)| Reverse(*held));
     let had_holders = !holders.is_empty();
     let mut closed: u64 = 0;
@@ -88,6 +101,7 @@ async fn relieve(hub: &Arc<Hub>, memory: &Memory) -> bool {
         }
         alone(|| shared.abort(reason(memory.most())));
         drop(shared);
+        hub.tally.applied.close(Quota::BufferedBytes);
         closed += 1;
         work.add_call();
         poll_fn(|cx| work.poll_pay(cx)).await;

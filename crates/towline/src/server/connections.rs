@@ -25,6 +25,9 @@ const AT_ONCE: usize = 32;
 #[derive(Clone)]
 pub struct Connections(Arc<Inner>);
 
+/// The connections of a server that may be gone.
+pub(crate) struct WeakConnections(Weak<Inner>);
+
 struct Inner {
     parts: Box<[Mutex<Part>]>,
     len: AtomicUsize,
@@ -129,9 +132,21 @@ impl Connections {
             is_known
         };
         if is_known {
-            self.0.len.fetch_sub(1, Ordering::AcqRel);
-            self.0.fewer.notify_waiters();
+            self.note_fewer();
         }
+    }
+
+    /// Removes a connection that is gone without an end.
+    pub(crate) fn forget(&self, id: u64) {
+        let is_known = self.part(id).open.remove(&id).is_some();
+        if is_known {
+            self.note_fewer();
+        }
+    }
+
+    fn note_fewer(&self) {
+        self.0.len.fetch_sub(1, Ordering::AcqRel);
+        self.0.fewer.notify_waiters();
     }
 
     /// Adds what a connection has received that is not in the stats of its end. Its live counts have
@@ -239,6 +254,10 @@ impl Connections {
         }
     }
 
+    pub(crate) fn downgrade(&self) -> WeakConnections {
+        WeakConnections(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Shared>> {
         let mut all = Vec::with_capacity(self.len());
         for part in &self.0.parts {
@@ -250,6 +269,12 @@ impl Connections {
     fn part(&self, id: u64) -> MutexGuard<'_, Part> {
         let parts = &self.0.parts;
         lock(&parts[usize::try_from(id % parts.len() as u64).unwrap_or(0)])
+    }
+}
+
+impl WeakConnections {
+    pub(crate) fn upgrade(&self) -> Option<Connections> {
+        self.0.upgrade().map(Connections)
     }
 }
 

@@ -267,7 +267,8 @@ impl ServerHandle {
     /// received on all of them, those that have ended included.
     ///
     /// Each open connection is locked for a moment, one after the other: some milliseconds for
-    /// 10,000 of them. Call it every few seconds rather than for each request.
+    /// 10,000 of them. With [`max_connections_per_address`](crate::ServerBuilder::max_connections_per_address)
+    /// each address is looked at. Call it every few seconds rather than for each request.
     ///
     /// What was received is counted up to the last read of each receiver.
     ///

@@ -1,21 +1,23 @@
 //! State shared by a server's listeners, requests and connections.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
-use towline_proto::{Closed, Config, Stats, Traffic};
+use towline_proto::{CloseCause, Closed, Config, LimitExceeded, Stats, Traffic};
 
-use crate::connection::{Info, Observer, Throttling};
+use crate::connection::{Info, Observer, Throttling, TooFast};
 use crate::error::ErrorKind;
 use crate::server::accepting::{Accepting, OnItsWay};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
 use crate::server::measurement::{Measured, Measurement};
 use crate::server::memory::Memory;
-use crate::server::quota::{Admission, Limits, Quotas};
+use crate::server::quota::{Admission, Admissions, Limits, Quotas, Refused};
+use crate::server::quota_stats::{Quota, QuotaStats};
 use crate::server::rejections::{no_place, no_requests};
 use crate::server::seldom::Seldom;
 use crate::server::standing::{Standing, Term};
@@ -47,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) topics: Option<Topics>,
     /// Boxed, as the request of a program with its own HTTP server has options of its own.
     pub(crate) limits: Option<Box<Limits>>,
+    /// What several servers count together for these limits.
+    pub(crate) quotas: Option<Quotas>,
     pub(crate) throttling: Option<Arc<Throttling>>,
     /// If set, listening sockets speak TLS.
     pub(crate) tls: Option<Arc<dyn SecureServer>>,
@@ -67,6 +71,7 @@ impl Default for Options {
             auto_accept: false,
             topics: None,
             limits: None,
+            quotas: None,
             throttling: None,
             tls: None,
         }
@@ -102,7 +107,7 @@ pub(crate) struct Hub {
     topics: OnceLock<Topics>,
     pub(crate) measured: Measured,
     /// Present if there is anything to count.
-    quotas: Option<Arc<Quotas>>,
+    admissions: Option<Arc<Admissions>>,
     /// Present if it is limited.
     pub(crate) memory: Option<Arc<Memory>>,
     /// Made for the first line.
@@ -112,6 +117,10 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn new(options: Options, connections: Connections) -> Arc<Self> {
+        let (limits, quotas) = (options.limits.as_deref().copied(), options.quotas.clone());
+        let memory = limits
+            .and_then(|limits| limits.buffered_bytes)
+            .map(|most| Memory::new(most, &connections, quotas.as_ref().map(Quotas::memory)));
         Arc::new(Self {
             standing: Standing::mounted(),
             accepting: Accepting::default(),
@@ -122,8 +131,8 @@ impl Hub {
             events: OnceLock::new(),
             topics: options.topics.clone().map_or_else(OnceLock::new, OnceLock::from),
             measured: Measured::default(),
-            quotas: options.limits.as_deref().copied().map(Quotas::new),
-            memory: options.limits.as_ref().and_then(|it| it.buffered_bytes).map(Memory::new),
+            admissions: limits.map(|limits| Admissions::new(limits, quotas)),
+            memory,
             lines: OnceLock::new(),
             tally: Tally::default(),
             options,
@@ -174,8 +183,9 @@ impl Hub {
     /// Admits a stream before its head is read, as far as its peer's address is known to be the
     /// client's.
     pub(crate) fn arrive(&self, peer: Option<SocketAddr>) -> Result<Admission, Rejection> {
-        let Some(quotas) = &self.quotas else { return Ok(None) };
-        quotas.arrive(peer, &self.options.trusted_proxies)
+        let Some(admissions) = &self.admissions else { return Ok(None) };
+        let proxies = &self.options.trusted_proxies;
+        admissions.arrive(peer, proxies).map_err(|refused| self.refused(refused))
     }
 
     /// Admits the request of a client.
@@ -184,8 +194,13 @@ impl Hub {
         admission: Admission,
         client: Option<IpAddr>,
     ) -> Result<Admission, Rejection> {
-        let Some(quotas) = &self.quotas else { return Ok(None) };
-        quotas.request(admission, client)
+        let Some(admissions) = &self.admissions else { return Ok(None) };
+        admissions.request(admission, client).map_err(|refused| self.refused(refused))
+    }
+
+    fn refused(&self, Refused { quota, rejection }: Refused) -> Rejection {
+        self.tally.applied.refuse(quota);
+        rejection
     }
 
     pub(crate) fn lines(&self) -> &Lines {
@@ -201,7 +216,30 @@ impl Hub {
         self.tally.add_to(&mut stats);
         self.connections.add_to(&mut stats);
         stats.buffered_bytes = self.memory.as_ref().map(|memory| memory.held());
+        self.add_quotas(&mut stats.quotas);
         stats
+    }
+
+    /// Adds the quotas that are set.
+    fn add_quotas(&self, quotas: &mut BTreeMap<Quota, QuotaStats>) {
+        let most = self.options.max_handshakes;
+        let free = self.handshakes.available_permits();
+        quotas.insert(Quota::Handshakes, QuotaStats::of(most, most.saturating_sub(free)));
+        if let Some(admissions) = &self.admissions {
+            admissions.add_to(quotas);
+        }
+        if let Some(memory) = &self.memory {
+            let stats = QuotaStats::of(memory.most(), memory.held_by_all());
+            quotas.insert(Quota::BufferedBytes, stats);
+        }
+        let Throttling { messages, bytes, .. } =
+            self.options.throttling.as_deref().cloned().unwrap_or_default();
+        for (quota, rate) in [(Quota::MessageRate, messages), (Quota::ByteRate, bytes)] {
+            if rate.is_some() {
+                quotas.insert(quota, QuotaStats::default());
+            }
+        }
+        self.tally.applied.add_to(quotas);
     }
 
     /// Waits for a place among the handshakes.
@@ -226,7 +264,10 @@ impl Hub {
         }
         match self.handshakes.clone().try_acquire_owned() {
             Ok(place) => Ok(InHand { _place: place, _on_its_way: on_its_way }),
-            Err(_) => Err(no_place(self.options.max_handshakes)),
+            Err(_) => Err(self.refused(Refused {
+                quota: Quota::Handshakes,
+                rejection: no_place(self.options.max_handshakes),
+            })),
         }
     }
 
@@ -253,8 +294,15 @@ pub(crate) struct InHand {
 impl Observer for Hub {
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats) {
         self.connections.remove(info.id, closed, stats);
-        if let Some(quotas) = &self.quotas {
-            quotas.release(info.remote_address);
+        if let Some(admissions) = &self.admissions {
+            admissions.release(info.remote_address);
+        }
+        if let CloseCause::LimitExceeded(limit) = closed.cause() {
+            match limit {
+                LimitExceeded::MessageRate { .. } => self.tally.applied.close(Quota::MessageRate),
+                LimitExceeded::ByteRate { .. } => self.tally.applied.close(Quota::ByteRate),
+                _ => {}
+            }
         }
         self.event(|| ServerEvent::Closed(info.clone(), closed.clone()));
         self.measured
@@ -263,5 +311,19 @@ impl Observer for Hub {
 
     fn counted_late(&self, info: &Info, received: &Traffic) {
         self.connections.add_late(info.id, received);
+    }
+
+    fn gone(&self, info: &Info) {
+        self.connections.forget(info.id);
+        if let Some(admissions) = &self.admissions {
+            admissions.release(info.remote_address);
+        }
+    }
+
+    fn slowed_down(&self, by: TooFast) {
+        self.tally.applied.slow_down(match by {
+            TooFast::Messages => Quota::MessageRate,
+            TooFast::Bytes => Quota::ByteRate,
+        });
     }
 }

@@ -11,6 +11,8 @@ mod event;
 
 mod measurement;
 
+mod quota_stats;
+
 mod stats;
 
 mod connections;
@@ -71,6 +73,8 @@ pub use handle::{ServerHandle, Shutdown};
 pub use listening::accept_one;
 pub use measurement::{Measurement, Measurements};
 pub use outcome::{Outcome, log_outcome};
+pub use quota::Quotas;
+pub use quota_stats::{Quota, QuotaStats};
 pub use request::Request;
 pub use responding::Responding;
 pub use seldom::{LeftOut, Seldom};

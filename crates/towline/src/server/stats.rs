@@ -8,6 +8,8 @@ use std::time::Duration;
 use http::StatusCode;
 use towline_proto::{CloseCode, Closed, Stats, Traffic};
 
+use crate::server::quota_stats::{Applied, Quota, QuotaStats};
+
 /// What a server has done so far, see [`ServerHandle::stats`](crate::ServerHandle::stats).
 ///
 /// All counts begin with zero and never decrease, except for those that say *now*.
@@ -47,9 +49,11 @@ pub struct ServerStats {
     pub queued_messages: usize,
     /// The bytes that the transports have not taken yet, on all connections.
     pub queued_bytes: usize,
-    /// The memory that all connections hold for messages. `None` without
+    /// The memory that all connections of this server hold for messages. `None` without
     /// [`max_buffered_bytes`](crate::ServerBuilder::max_buffered_bytes).
     pub buffered_bytes: Option<usize>,
+    /// The quotas that are set: how much of each is used, and how often it was applied.
+    pub quotas: BTreeMap<Quota, QuotaStats>,
     /// How often a sender waited for room in the queue of its connection.
     pub waits: u64,
     /// For how long senders waited for room, added up.
@@ -122,6 +126,7 @@ pub(crate) struct Tally {
     tls_failed: AtomicU64,
     /// A program can choose any status, but only those that there are.
     rejected: Mutex<BTreeMap<StatusCode, u64>>,
+    pub(crate) applied: Applied,
 }
 
 /// A request that is not answered yet.

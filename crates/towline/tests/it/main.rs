@@ -43,6 +43,8 @@ mod buffered;
 
 mod too_fast;
 
+mod shared_quotas;
+
 mod to_the_byte;
 
 mod byte_stream;

@@ -3,7 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use clap::{Args, ValueEnum};
-use towline::{Config, Rate, ServerBuilder, WhenTooFast};
+use towline::{Config, Quotas, Rate, ServerBuilder, WhenTooFast};
 
 use crate::exit::{self, Exit, Failure};
 use crate::quantity::{Switch, above_zero, size, size_or_off};
@@ -41,22 +41,20 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "WHAT")]
     when_too_fast: Option<TooFast>,
 
-    /// The most connections of all clients; more get 503. With --threads, on each thread
+    /// The most connections of all clients; more get 503
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
     max_connections: Switch<NonZeroUsize>,
 
-    /// The most connections of one IPv4 address or IPv6 /64 network; more get 429. With --threads,
-    /// on each thread
+    /// The most connections of one IPv4 address or IPv6 /64 network; more get 429
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
     max_connections_per_address: Switch<NonZeroUsize>,
 
-    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429. With
-    /// --threads, on each thread
+    /// The most handshakes per second of one IPv4 address or IPv6 /64 network; more get 429
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
     max_handshake_rate: Switch<NonZeroU64>,
 
     /// The most memory to hold for the messages of all clients; those that hold most are closed with
-    /// 1013. With --threads, on each thread
+    /// 1013
     #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = size_or_off)]
     max_buffered_bytes: Switch<NonZeroUsize>,
 }
@@ -87,6 +85,8 @@ impl Limits {
     /// The server with the limits of all connections.
     pub(crate) fn of_server(&self, server: ServerBuilder) -> ServerBuilder {
         server
+            // Clones of the builder, one for each thread, have these limits together.
+            .quotas(Quotas::new())
             .max_connections(self.max_connections.on().map(NonZeroUsize::get))
             .max_connections_per_address(
                 self.max_connections_per_address.on().map(NonZeroUsize::get),

@@ -32,8 +32,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
     pub(crate) listen: Vec<String>,
 
-    /// Serve on this many threads that share only the port and the topics, each with the connections
-    /// that it accepted [default: threads that share the work, one for each core]
+    /// Serve on this many threads that share only the port, the topics and the limits for all clients,
+    /// each with the connections that it accepted [default: threads that share the work, one for each core]
     #[arg(long, value_name = "COUNT", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 

@@ -4,10 +4,53 @@ use std::sync::Arc;
 
 use crate::connection::{Rate, Throttling, WhenTooFast};
 use crate::server::builder::ServerBuilder;
-use crate::server::quota::{Limits, Prefixes};
+use crate::server::quota::{Limits, Prefixes, Quotas};
 
 /// Quotas of clients. All are off by default.
 impl ServerBuilder {
+    /// Sets what is counted for the quotas: the counts of other servers, to have one limit for all of
+    /// them. Default: counts of its own.
+    ///
+    /// Connections, addresses with their handshakes, and buffered memory are counted together, on all
+    /// servers that have the respective limit. Each server applies its own limits to the sum, so give
+    /// all of them the same ones. [`max_handshakes`](Self::max_handshakes) stays a limit for each
+    /// server.
+    ///
+    /// The counts are touched when a connection begins and ends, and by no message. The exception is
+    /// [`max_buffered_bytes`](Self::max_buffered_bytes): a server adds to the common sum once what its
+    /// connections hold has changed by a 1024th of the limit, at most 64 KiB. The sum is inexact by
+    /// that for each server.
+    ///
+    /// ```no_run
+    /// use towline::{Quotas, Server};
+    ///
+    /// // 50,000 connections on all threads together. Clones of the builder share the counts.
+    /// let builder = Server::builder()
+    ///     .quotas(Quotas::new())
+    ///     .max_connections(50_000)
+    ///     .max_connections_per_address(100)
+    ///     .reuse_port(true);
+    /// let threads = (0..4).map(|_| {
+    ///     let builder = builder.clone();
+    ///     std::thread::spawn(move || {
+    ///         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    ///         runtime.block_on(async {
+    ///             let mut server = builder.bind("127.0.0.1:9001").await?;
+    ///             while let Some(request) = server.next_request().await {
+    ///                 // … tokio::spawn(…)
+    ///                 # drop(request);
+    ///             }
+    ///             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    ///         })
+    ///     })
+    /// });
+    /// # for thread in threads.collect::<Vec<_>>() { thread.join().unwrap().unwrap(); }
+    /// ```
+    pub fn quotas(mut self, quotas: Quotas) -> Self {
+        self.options.quotas = Some(quotas);
+        self
+    }
+
     /// Sets how many connections there can be at once. Requests that are not answered yet count
     /// too. A further client is answered with 503 and `Retry-After`. Default: no limit.
     ///

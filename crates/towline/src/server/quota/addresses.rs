@@ -101,6 +101,15 @@ impl Addresses {
         }
     }
 
+    /// Returns how many connections the network has that has most of them.
+    pub(crate) fn most(&self) -> usize {
+        let most = |part: &Mutex<Part>| {
+            let part = part.lock().unwrap_or_else(PoisonError::into_inner);
+            part.entries.values().map(|entry| entry.connections).max().unwrap_or(0)
+        };
+        self.parts.iter().map(most).max().unwrap_or(0)
+    }
+
     fn part(&self, network: Network) -> MutexGuard<'_, Part> {
         let hash = self.hasher.hash_one(network);
         let parts = &self.parts;

@@ -9,13 +9,14 @@ use towline_proto::{Fault, Incoming, LimitExceeded};
 
 use crate::connection::driver::reading::Reader;
 use crate::connection::shared::Shared;
+use crate::connection::throttle::TooFast;
 
 impl Reader {
     /// Waits until the peer is within its rate again. Meanwhile the connection is like one whose
     /// program is busy.
     #[cold]
     pub(super) fn poll_throttle(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(rest) = self.throttle.as_ref().and_then(|throttle| throttle.rest()) else {
+        let Some((rest, by)) = self.throttle.as_ref().and_then(|throttle| throttle.rest()) else {
             return Poll::Ready(());
         };
         self.look_after_answers(shared);
@@ -25,7 +26,7 @@ impl Reader {
         // Pausing counts it.
         self.is_counted = !self.received.is_empty();
         self.note_position(shared);
-        shared.poll_pause(cx, rest, self.held())
+        shared.poll_pause(cx, (rest, by), self.held())
     }
 
     /// Counts a message. Returns `false` if it is one too many: receiving is over then.
@@ -57,8 +58,14 @@ impl Reader {
 impl Shared {
     /// Lets the receiver wait for this long, unless the connection is closing: then what the peer
     /// still sends is bounded by the close timeout. `held` is the memory that it keeps meanwhile.
-    fn poll_pause(self: &Arc<Self>, cx: &mut Context<'_>, rest: Duration, held: u32) -> Poll<()> {
-        self.update(|core| {
+    fn poll_pause(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        (rest, by): (Duration, TooFast),
+        held: u32,
+    ) -> Poll<()> {
+        let mut is_new = false;
+        let paused = self.update(|core| {
             core.receiver.held = held;
             if !core.session.is_open() {
                 return Poll::Ready(());
@@ -67,10 +74,14 @@ impl Shared {
                 Some(known) => known.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
-            core.receiver.is_paused = true;
+            is_new = !std::mem::replace(&mut core.receiver.is_paused, true);
             let now = Instant::now();
             self.call_at(core, now.checked_add(rest).unwrap_or(now));
             Poll::Pending
-        })
+        });
+        if is_new {
+            self.slowed_down(by);
+        }
+        paused
     }
 }

@@ -1,0 +1,108 @@
+//! A graceful shutdown under many open connections.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use tokio::task::JoinSet;
+use towline::{CloseCode, Connection};
+
+use crate::descriptors::{in_processes, shares};
+use crate::dice::Dice;
+use crate::nginx::Nginx;
+use crate::server::{Server, check};
+use crate::serving::Options;
+use crate::talking::{Ways, talk};
+use crate::tally::Tally;
+
+/// How long a shutdown may take, in seconds.
+const DEADLINE: u64 = 20;
+
+/// How long a client may take to answer in the run of its own, in seconds.
+const CLOSE_TIMEOUT: u64 = 15;
+
+/// How many connections are opened at a time. A storm is another run.
+const AT_ONCE: usize = 200;
+
+/// Shuts a server down under this many connections. Returns whether all ended as they have to.
+///
+/// # Errors
+///
+/// If the server does not start or answer.
+pub(crate) async fn run(connections: usize) -> Result<bool> {
+    let shares = shares(connections)?;
+    if shares.len() > 1 {
+        return in_processes("--shutdown", &shares, &[]).await;
+    }
+    // On a busy machine so many clients take long to answer, and none is to be given up.
+    let options = Options { close_timeout: CLOSE_TIMEOUT, ..Options::default() };
+    let mut server = Server::start(&options).await?;
+    let nginx = Nginx::before(server.plain).await?;
+    let ways = Arc::new(Ways::to(&server, nginx.as_ref()));
+    let tally = Arc::new(Tally::default());
+    // What is made with the first connection, and stays.
+    talk(&ways, &mut Dice(1), &tally).await;
+    let before = server.settled(None).await?;
+    println!("before: {before:?}");
+    shut_down(&mut server, &ways, connections, &tally).await?;
+    let after = server.settled(Some(&before)).await?;
+    println!("after:  {after:?}");
+    check(&before, &after, &tally);
+    server.say_processors();
+    if let Some(nginx) = nginx {
+        nginx.end().await?;
+    }
+    Ok(tally.report())
+}
+
+/// Opens this many connections and shuts the server down: all end, by the deadline, with 1001.
+///
+/// # Errors
+///
+/// If the server does not answer.
+pub(crate) async fn shut_down(
+    server: &mut Server,
+    ways: &Arc<Ways>,
+    connections: usize,
+    tally: &Arc<Tally>,
+) -> Result<()> {
+    let mut connecting = JoinSet::new();
+    let mut open = Vec::new();
+    for number in 0..connections as u64 {
+        let (ways, tally) = (ways.clone(), tally.clone());
+        connecting.spawn(async move { ways.connect(&mut Dice(number), &tally).await });
+        if connecting.len() >= AT_ONCE {
+            open.extend(connecting.join_next().await.and_then(Result::ok));
+        }
+    }
+    open.extend(connecting.join_all().await);
+    let opened = open.len();
+    let mut ending = JoinSet::new();
+    for connection in open {
+        match connection {
+            Ok(connection) => drop(ending.spawn(until_end(connection))),
+            Err(error) => tally.fault(format!("cannot connect: {error}")),
+        }
+    }
+    println!("open:   {:?}", server.look().await?);
+    let said = server.ask(&format!("shutdown {DEADLINE}")).await?;
+    println!("shutdown of {opened}: connections, aborted and milliseconds are {said}");
+    let figures: Vec<u64> = said.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+    let [_, aborted, took] = figures[..] else { bail!("{said:?} is no result") };
+    if aborted > 0 {
+        tally.fault(format!("a shutdown aborted {aborted} connections"));
+    }
+    if took > (DEADLINE + 1) * 1000 {
+        tally.fault(format!("a shutdown took {took} ms"));
+    }
+    for fault in ending.join_all().await.into_iter().flatten() {
+        tally.fault(fault);
+    }
+    Ok(())
+}
+
+/// Receives to the end, which the server begins.
+async fn until_end(mut connection: Connection) -> Option<String> {
+    let closed = connection.wait_closed().await;
+    let is_told = closed.is_clean() && closed.code() == CloseCode::GOING_AWAY;
+    (!is_told).then(|| format!("not ended by the shutdown: {closed}"))
+}
