@@ -16,9 +16,10 @@ use crate::connect::handshake;
 use crate::connect::look::{Look, Shape};
 use crate::connect::meaning::{explain, meaning};
 use crate::connect::screen::{Ink, width};
-use crate::connect::{secrets, secured};
+use crate::connect::secured;
 use crate::exit::Failure;
 use crate::say::{is_obeyed, on_one_line};
+use crate::secrets;
 use crate::topics::{self, Said, readable};
 
 /// How many columns wide a dump of bytes is if it is not for a terminal.
