@@ -53,16 +53,16 @@ struct Inner {
 }
 
 /// The kind of an [`Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The connection is closed or closing, and can't send any more.
     Closed,
     /// The peer broke the protocol.
     PeerViolation,
-    /// The peer exceeded a limit: of the [`Config`](crate::Config), or of a
-    /// [`MessageReader`](crate::MessageReader::max_size). The message names the value, the limit and
-    /// the option.
+    /// The peer exceeded a limit: of the [`Config`](crate::Config), of a
+    /// [`MessageReader`](crate::MessageReader::max_size), or of the [head](crate::HeadLimits) of a
+    /// request. The message names the value, the limit and the option.
     LimitExceeded,
     /// The peer showed no sign of life within the keepalive's grace period.
     PeerUnresponsive,
@@ -73,7 +73,8 @@ pub enum ErrorKind {
     SendTimeout,
     /// The peer did not answer the close frame within the close timeout.
     CloseTimeout,
-    /// The transport ended or failed before the peer sent a close frame.
+    /// The transport ended or failed before the peer sent a close frame, or, in a
+    /// [failed handshake](crate::ServerEvent::HandshakeFailed), before its request was complete.
     ConnectionLost,
     /// The outgoing queue is above its high-water mark.
     QueueFull,
@@ -97,6 +98,9 @@ pub enum ErrorKind {
     IsTls,
     /// The TLS handshake failed for a reason other than a certificate.
     Tls,
+    /// The peers have no application protocol in common (ALPN, RFC 7301): for example, the server does
+    /// not speak HTTP/2, and the client was told to use nothing else.
+    NoApplicationProtocol,
     /// The peer's certificate has expired, or is not valid yet.
     CertificateExpired,
     /// The peer's certificate is for a different host.
@@ -126,8 +130,12 @@ pub enum ErrorKind {
     Dial,
     /// The opening handshake took longer than its deadline.
     HandshakeTimeout,
+    /// The peer does not speak HTTP.
+    NotHttp,
     /// The peer's part of the opening handshake is invalid.
     Handshake,
+    /// The server speaks HTTP/2, but its settings do not allow WebSockets over it (RFC 8441).
+    NoExtendedConnect,
     /// The server answered with something other than a WebSocket, see [`Error::response`].
     HttpResponse,
     /// An option that the program set for the request or the answer is invalid: for example, a
@@ -177,6 +185,7 @@ impl ErrorKind {
             Self::NotTls => "ERR_NOT_TLS",
             Self::IsTls => "ERR_IS_TLS",
             Self::Tls => "ERR_TLS",
+            Self::NoApplicationProtocol => "ERR_NO_APPLICATION_PROTOCOL",
             Self::CertificateExpired => "ERR_CERTIFICATE_EXPIRED",
             Self::CertificateName => "ERR_CERTIFICATE_NAME",
             Self::CertificateUntrusted => "ERR_CERTIFICATE_UNTRUSTED",
@@ -189,7 +198,9 @@ impl ErrorKind {
             Self::Redirect => "ERR_REDIRECT",
             Self::Dial => "ERR_DIAL",
             Self::HandshakeTimeout => "ERR_HANDSHAKE_TIMEOUT",
+            Self::NotHttp => "ERR_NOT_HTTP",
             Self::Handshake => "ERR_HANDSHAKE",
+            Self::NoExtendedConnect => "ERR_NO_EXTENDED_CONNECT",
             Self::HttpResponse => "ERR_HTTP_RESPONSE",
             Self::InvalidHandshakeOption => "ERR_INVALID_HANDSHAKE_OPTION",
             Self::OriginRefused => "ERR_ORIGIN_REFUSED",
@@ -218,6 +229,50 @@ impl ErrorKind {
         }
     }
 
+    /// Returns whether a deadline has passed: that of connecting or of a handshake, the keepalive's,
+    /// the send timeout, or the close timeout.
+    pub fn is_timeout(self) -> bool {
+        matches!(
+            self,
+            Self::HandshakeTimeout
+                | Self::PeerUnresponsive
+                | Self::SendTimeout
+                | Self::CloseTimeout
+        )
+    }
+
+    /// Returns whether TLS failed: a certificate is not accepted, one side does not speak TLS where the
+    /// other does, or the handshake failed. Wrong options are [`Blame::Local`] and do not count.
+    ///
+    /// ```
+    /// use towline::ErrorKind;
+    ///
+    /// assert!(ErrorKind::CertificateExpired.is_tls());
+    /// assert!(!ErrorKind::InvalidTls.is_tls());
+    /// ```
+    pub fn is_tls(self) -> bool {
+        self.is_certificate()
+            || matches!(
+                self,
+                Self::NotTls
+                    | Self::IsTls
+                    | Self::Tls
+                    | Self::NoApplicationProtocol
+                    | Self::ClientCertificate
+            )
+    }
+
+    /// Returns whether the peer's certificate is not accepted.
+    pub fn is_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::CertificateExpired
+                | Self::CertificateName
+                | Self::CertificateUntrusted
+                | Self::CertificateInvalid
+        )
+    }
+
     /// Returns which side usually causes this kind of error. For [`Closed`](Self::Closed), it
     /// depends on which side closed: see [`Error::blame`].
     pub fn blame(self) -> Blame {
@@ -244,6 +299,7 @@ impl ErrorKind {
             | Self::NotTls
             | Self::IsTls
             | Self::Tls
+            | Self::NoApplicationProtocol
             | Self::CertificateExpired
             | Self::CertificateName
             | Self::CertificateUntrusted
@@ -254,7 +310,9 @@ impl ErrorKind {
             | Self::ProxyRefused
             | Self::Redirect
             | Self::HandshakeTimeout
+            | Self::NotHttp
             | Self::Handshake
+            | Self::NoExtendedConnect
             | Self::HttpResponse
             | Self::OriginRefused
             | Self::RequestGone
@@ -454,6 +512,32 @@ impl Error {
     /// Returns a stable name of the kind, for logs and metrics: for example `ERR_LIMIT_EXCEEDED`.
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
+    }
+
+    /// Returns whether a deadline has passed, as [`ErrorKind::is_timeout`].
+    ///
+    /// ```
+    /// # async fn example(client: towline::Client) {
+    /// match client.connect("wss://example.com/feed").await {
+    ///     Ok(connection) => println!("{:?}", connection.protocol()),
+    ///     Err(error) if error.is_timeout() => println!("no answer in time: {error}"),
+    ///     Err(error) if error.is_tls() => println!("not secure: {error}"),
+    ///     Err(error) => println!("{:?}: {error}", error.status()),
+    /// }
+    /// # }
+    /// ```
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind.is_timeout()
+    }
+
+    /// Returns whether TLS failed, as [`ErrorKind::is_tls`].
+    pub fn is_tls(&self) -> bool {
+        self.0.kind.is_tls()
+    }
+
+    /// Returns the status of the HTTP [response](Self::response), if there was one.
+    pub fn status(&self) -> Option<http::StatusCode> {
+        self.0.response.as_ref().map(http::Response::status)
     }
 
     /// Returns the close code of the connection, if it has ended.

@@ -92,4 +92,4 @@ pub use towline_proto::{
     MessageKind, MessageRef, Negotiated, NotText, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats,
     Text, Traffic, Violation,
 };
-pub use transport::{Io, TlsInfo, TlsStream};
+pub use transport::{Io, TlsInfo, TlsStream, Transport};

@@ -97,6 +97,8 @@ mod spawned;
 
 mod dialling;
 
+mod dial;
+
 mod proxies;
 
 mod socks;

@@ -258,7 +258,7 @@ async fn http_1_1_is_all_that_is_offered() {
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
     drop(far);
     let error = accepting.await.unwrap();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NoApplicationProtocol, "{error}");
     assert!(!error.to_string().contains('\n'), "{error}");
 }
 
