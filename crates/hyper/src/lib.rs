@@ -150,6 +150,8 @@ mod body;
 
 mod ahead;
 
+mod failure;
+
 mod greeting;
 
 mod place;

@@ -49,6 +49,8 @@ mod gate;
 
 mod handle;
 
+mod reporting;
+
 mod builder;
 
 use std::fmt;

@@ -106,6 +106,8 @@ mod socks;
 mod redirects;
 mod refused_handshakes;
 
+mod failed_handshakes;
+
 mod connect_request;
 
 mod nothing_secret;
