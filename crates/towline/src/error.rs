@@ -229,50 +229,6 @@ impl ErrorKind {
         }
     }
 
-    /// Returns whether a deadline has passed: that of connecting or of a handshake, the keepalive's,
-    /// the send timeout, or the close timeout.
-    pub fn is_timeout(self) -> bool {
-        matches!(
-            self,
-            Self::HandshakeTimeout
-                | Self::PeerUnresponsive
-                | Self::SendTimeout
-                | Self::CloseTimeout
-        )
-    }
-
-    /// Returns whether TLS failed: a certificate is not accepted, one side does not speak TLS where the
-    /// other does, or the handshake failed. Wrong options are [`Blame::Local`] and do not count.
-    ///
-    /// ```
-    /// use towline::ErrorKind;
-    ///
-    /// assert!(ErrorKind::CertificateExpired.is_tls());
-    /// assert!(!ErrorKind::InvalidTls.is_tls());
-    /// ```
-    pub fn is_tls(self) -> bool {
-        self.is_certificate()
-            || matches!(
-                self,
-                Self::NotTls
-                    | Self::IsTls
-                    | Self::Tls
-                    | Self::NoApplicationProtocol
-                    | Self::ClientCertificate
-            )
-    }
-
-    /// Returns whether the peer's certificate is not accepted.
-    pub fn is_certificate(self) -> bool {
-        matches!(
-            self,
-            Self::CertificateExpired
-                | Self::CertificateName
-                | Self::CertificateUntrusted
-                | Self::CertificateInvalid
-        )
-    }
-
     /// Returns which side usually causes this kind of error. For [`Closed`](Self::Closed), it
     /// depends on which side closed: see [`Error::blame`].
     pub fn blame(self) -> Blame {
@@ -512,32 +468,6 @@ impl Error {
     /// Returns a stable name of the kind, for logs and metrics: for example `ERR_LIMIT_EXCEEDED`.
     pub fn code(&self) -> &'static str {
         self.0.kind.code()
-    }
-
-    /// Returns whether a deadline has passed, as [`ErrorKind::is_timeout`].
-    ///
-    /// ```
-    /// # async fn example(client: towline::Client) {
-    /// match client.connect("wss://example.com/feed").await {
-    ///     Ok(connection) => println!("{:?}", connection.protocol()),
-    ///     Err(error) if error.is_timeout() => println!("no answer in time: {error}"),
-    ///     Err(error) if error.is_tls() => println!("not secure: {error}"),
-    ///     Err(error) => println!("{:?}: {error}", error.status()),
-    /// }
-    /// # }
-    /// ```
-    pub fn is_timeout(&self) -> bool {
-        self.0.kind.is_timeout()
-    }
-
-    /// Returns whether TLS failed, as [`ErrorKind::is_tls`].
-    pub fn is_tls(&self) -> bool {
-        self.0.kind.is_tls()
-    }
-
-    /// Returns the status of the HTTP [response](Self::response), if there was one.
-    pub fn status(&self) -> Option<http::StatusCode> {
-        self.0.response.as_ref().map(http::Response::status)
     }
 
     /// Returns the close code of the connection, if it has ended.

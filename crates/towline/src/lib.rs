@@ -34,6 +34,8 @@
 
 mod error;
 
+mod questions;
+
 mod transient;
 
 mod transport;
