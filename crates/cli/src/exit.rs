@@ -179,37 +179,23 @@ impl From<Error> for Failure {
             | ErrorKind::Listen
             | ErrorKind::ProxyFailed
             | ErrorKind::ProxyRefused => Exit::NoConnection,
-            ErrorKind::Handshake | ErrorKind::HttpResponse | ErrorKind::Redirect => Exit::Refused,
-            ErrorKind::NotTls
-            | ErrorKind::IsTls
-            | ErrorKind::Tls
-            | ErrorKind::CertificateExpired
-            | ErrorKind::CertificateName
-            | ErrorKind::CertificateUntrusted
-            | ErrorKind::CertificateInvalid
-            | ErrorKind::ClientCertificate => Exit::NoTls,
+            ErrorKind::Handshake
+            | ErrorKind::NotHttp
+            | ErrorKind::NoApplicationProtocol
+            | ErrorKind::NoExtendedConnect
+            | ErrorKind::HttpResponse
+            | ErrorKind::Redirect => Exit::Refused,
+            kind if kind.is_tls() => Exit::NoTls,
             ErrorKind::HandshakeTimeout => Exit::TimedOut,
             ErrorKind::PeerViolation | ErrorKind::LimitExceeded => Exit::Fault,
             _ => Exit::Unclean,
         };
-        let mut message = said_once(in_options(error.to_string()));
+        let mut message = in_options(error.to_string());
         if let Some(body) = body(&error) {
             message += &format!(", {body:?}");
         }
         message += advice(&error).unwrap_or_default();
         Self { exit, message, code: Some(error.code()), refusal: Refusal::of(&error) }
-    }
-}
-
-/// `can't connect to A: A: why` without the second address.
-fn said_once(message: String) -> String {
-    let again = message.strip_prefix("can't connect to ").and_then(|rest| {
-        let (address, why) = rest.split_once(": ")?;
-        why.strip_prefix(address)?.strip_prefix(": ").map(|why| (address, why))
-    });
-    match again {
-        Some((address, why)) => format!("can't connect to {address}: {why}"),
-        None => message,
     }
 }
 
@@ -228,7 +214,7 @@ fn body(error: &Error) -> Option<&str> {
 
 /// Which option may help, if there is one.
 fn advice(error: &Error) -> Option<&'static str> {
-    let status = error.response().map(|response| response.status().as_u16());
+    let status = error.status().map(|status| status.as_u16());
     Some(match (error.kind(), status) {
         (ErrorKind::CertificateUntrusted, _) => {
             "; --ca FILE trusts its issuer, --insecure accepts any certificate"
@@ -268,20 +254,6 @@ mod tests {
         assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
         let message = in_options("(twice max_received_message_size, and 64 KiB)".to_owned());
         assert_eq!(message, "(twice --max-message, and 64 KiB)");
-    }
-
-    #[test]
-    fn an_address_is_said_once() {
-        for (said, once) in [
-            ("can't connect to [::1]:1: [::1]:1: refused", "can't connect to [::1]:1: refused"),
-            (
-                "can't connect to a:1: 127.0.0.1:1: refused",
-                "can't connect to a:1: 127.0.0.1:1: refused",
-            ),
-            ("closed", "closed"),
-        ] {
-            assert_eq!(said_once(said.to_owned()), once);
-        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ mod say;
 
 mod quantity;
 
+mod secrets;
+
 mod refusal;
 
 mod exit;

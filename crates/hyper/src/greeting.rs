@@ -1,7 +1,6 @@
 //! Detects the HTTP version of a client, on a socket and over TLS.
 
 use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +10,13 @@ use tokio::net::TcpStream;
 use towline::{TlsInfo, TlsStream};
 
 use crate::ahead::Ahead;
+use crate::failure::Failure;
 
 /// The first bytes of HTTP/2 with prior knowledge (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The first byte of a TLS handshake (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 0x16;
 
 /// How long to wait before looking again for the rest of the HTTP/2 preface.
 const REST_OF_PREFACE: Duration = Duration::from_millis(10);
@@ -31,20 +34,30 @@ pub(crate) type Securing<'a> =
 pub(crate) struct Greeted<I> {
     pub(crate) stream: I,
     pub(crate) is_http2: bool,
+    /// Whether the client speaks TLS where no TLS was expected.
+    pub(crate) speaks_tls: bool,
     /// The result of the TLS handshake, if there was one.
     pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
+/// Why the protocol is not known.
+pub(crate) enum NoGreeting {
+    /// The client has sent nothing, and is gone.
+    Nothing,
+    Failed(Failure),
+}
+
 /// Without TLS. Only peeks at the socket, so that the HTTP connection gets it bare.
-pub(crate) async fn greet(stream: TcpStream) -> io::Result<Greeted<TcpStream>> {
+pub(crate) async fn greet(stream: TcpStream) -> Result<Greeted<TcpStream>, NoGreeting> {
     let mut bytes = [0; PREFACE.len()];
     loop {
-        let count = stream.peek(&mut bytes).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if let Some(is_http2) = is_http2(&bytes[..count]) {
-            return Ok(Greeted { stream, is_http2, tls: None });
+        let Ok(count @ 1..) = stream.peek(&mut bytes).await else {
+            return Err(NoGreeting::Nothing);
+        };
+        let bytes = &bytes[..count];
+        if let Some(is_http2) = is_http2(bytes) {
+            let speaks_tls = matches!(bytes, [HANDSHAKE, 3, ..]);
+            return Ok(Greeted { stream, is_http2, speaks_tls, tls: None });
         }
         // The socket stays readable while it is only peeked at.
         tokio::time::sleep(REST_OF_PREFACE).await;
@@ -52,7 +65,7 @@ pub(crate) async fn greet(stream: TcpStream) -> io::Result<Greeted<TcpStream>> {
 }
 
 /// With TLS. ALPN decides, or else the first bytes; the first bytes must match ALPN.
-pub(crate) async fn greet_secure(mut stream: TlsStream) -> io::Result<Greeted<Ahead>> {
+pub(crate) async fn greet_secure(mut stream: TlsStream) -> Result<Greeted<Ahead>, NoGreeting> {
     let info = stream.info();
     let mut bytes = Vec::new();
     let alpn = info.alpn.as_deref();
@@ -61,8 +74,14 @@ pub(crate) async fn greet_secure(mut stream: TlsStream) -> io::Result<Greeted<Ah
         // The preface is awaited even if ALPN chose HTTP/2: hyper has no deadline for it.
         _ => loop {
             // Ends once the length of the preface is read, so that little is read ahead.
-            if stream.read_buf(&mut bytes).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+            match stream.read_buf(&mut bytes).await {
+                Ok(1..) => {}
+                Ok(0) if bytes.is_empty() => return Err(NoGreeting::Nothing),
+                Ok(0) => return Err(NoGreeting::Failed(Failure::cut_off())),
+                Err(error) => {
+                    let failure = Failure::of_stream(&error, !bytes.is_empty());
+                    return Err(failure.map_or(NoGreeting::Nothing, NoGreeting::Failed));
+                }
             }
             if let Some(is_http2) = is_http2(&bytes) {
                 break is_http2;
@@ -70,10 +89,10 @@ pub(crate) async fn greet_secure(mut stream: TlsStream) -> io::Result<Greeted<Ah
         },
     };
     if alpn.is_some_and(|alpn| alpn == b"h2") && !is_http2 {
-        let why = "the client chose HTTP/2 by ALPN and did not send its preface";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        return Err(NoGreeting::Failed(Failure::no_preface()));
     }
-    Ok(Greeted { stream: Ahead::new(bytes, stream), is_http2, tls: Some(info) })
+    let stream = Ahead::new(bytes, stream);
+    Ok(Greeted { stream, is_http2, speaks_tls: false, tls: Some(info) })
 }
 
 /// Whether these are the first bytes of HTTP/2; `None` if more are needed.

@@ -148,8 +148,13 @@ where
     Fut: Future<Output: Outcome> + Send + 'static,
 {
     let server = server.clone();
-    let (request, told, upgraded) = apart(request);
-    async move { server.respond(request, peer_addr.or(told), upgraded, handle).await }
+    let (request, told, opening, upgraded) = apart(request);
+    async move {
+        if let Some(opening) = opening {
+            opening.announce();
+        }
+        server.respond(request, peer_addr.or(told), upgraded, handle).await
+    }
 }
 
 /// Hands a handshake to the server, and resolves to the response.

@@ -15,8 +15,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use towline::{ServerHandle, accept_one};
 
+use crate::failure::{Lines, Reporter};
 use crate::place::{Place, places};
-use crate::serving::{BoxError, Http, Lines, Phase, Windows};
+use crate::serving::{BoxError, Http, Phase, Windows};
 
 /// The default limit of handshakes at once, as in `towline::Server`.
 const MAX_HANDSHAKES: usize = 16 << 10;
@@ -70,14 +71,13 @@ impl<S> HttpServer<S> {
     pub fn new(service: S) -> Self {
         let header_timeout = Duration::from_secs(10);
         let http = Http {
-            lines: Arc::default(),
             service,
             header_timeout,
             windows: Windows::default(),
             places: places(MAX_HANDSHAKES),
             nodelay: true,
             tls: None,
-            report_to: None,
+            reporter: Reporter { report_to: None, lines: Arc::default() },
         };
         Self { http, phase: watch::Sender::new(Phase::Serving) }
     }
@@ -166,8 +166,10 @@ impl<S> HttpServer<S> {
         self
     }
 
-    /// Reports failed TLS handshakes to this server, as
-    /// [`ServerEvent::TlsFailed`](towline::ServerEvent::TlsFailed). Default: they are not reported.
+    /// Reports failed handshakes to this server, as
+    /// [`ServerEvent::HandshakeFailed`](towline::ServerEvent::HandshakeFailed): those of TLS, and
+    /// connections that fail before their first request, whatever that would have been for. Default: they
+    /// are not reported. The server itself always reports requests that are no valid handshake.
     ///
     /// Applies to sockets listened on afterwards.
     ///
@@ -188,7 +190,7 @@ impl<S> HttpServer<S> {
     /// ```
     #[must_use]
     pub fn report_to(mut self, server: ServerHandle) -> Self {
-        self.http.report_to = Some(server);
+        self.http.reporter.report_to = Some(server);
         self
     }
 
@@ -220,7 +222,7 @@ impl<S> HttpServer<S> {
     {
         let (http, mut phase) = (self.http.clone(), self.phase.subscribe());
         tokio::spawn(async move {
-            let lines = http.lines.clone();
+            let lines = http.reporter.lines.clone();
             while let Some((stream, peer)) = accept(&listener, &lines, &mut phase).await {
                 // Further clients wait in the socket's backlog.
                 let place = tokio::select! {

@@ -152,6 +152,8 @@ mod body;
 
 mod ahead;
 
+mod failure;
+
 mod greeting;
 
 mod place;

@@ -1,7 +1,5 @@
 //! One connection of an HTTP server, from its first byte to its end.
 
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -16,9 +14,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
-use towline::{ErrorKind, Seldom, ServerHandle, TlsInfo};
+use towline::{ErrorKind, TlsInfo};
 
-use crate::greeting::{Greeted, Secure, greet, greet_secure};
+use crate::failure::{Failure, Reporter};
+use crate::greeting::{Greeted, NoGreeting, Secure, greet, greet_secure};
 use crate::http2_executor::Http2Executor;
 use crate::peer_addr::PeerAddr;
 use crate::place::Place;
@@ -33,23 +32,6 @@ const BUFFER: usize = 64 << 10;
 /// KiB is for each stream, and outside of all quotas.
 const STREAM_BUFFER: usize = 64 << 10;
 
-/// The lines of the log that clients can cause, each at most once a second.
-#[derive(Default)]
-pub(crate) struct Lines {
-    pub(crate) accept_failed: Seldom,
-    tls_failed: Seldom,
-    http_failed: Seldom,
-}
-
-impl Lines {
-    fn http_failed(&self, peer: SocketAddr, error: &dyn fmt::Display) {
-        if let Some(left_out) = self.http_failed.turn() {
-            let left_out = left_out.count();
-            tracing::debug!(%peer, %error, left_out, "HTTP connection failed");
-        }
-    }
-}
-
 /// The options of a server for its connections.
 #[derive(Clone)]
 pub(crate) struct Http<S> {
@@ -59,8 +41,7 @@ pub(crate) struct Http<S> {
     pub(crate) places: Arc<Semaphore>,
     pub(crate) nodelay: bool,
     pub(crate) tls: Option<Arc<dyn Secure>>,
-    pub(crate) report_to: Option<ServerHandle>,
-    pub(crate) lines: Arc<Lines>,
+    pub(crate) reporter: Reporter,
 }
 
 /// The flow-control windows of HTTP/2 (RFC 9113, section 5.2), in bytes.
@@ -133,24 +114,12 @@ where
         };
         match secured {
             Some(Ok(stream)) => self.serve_greeted(greet_secure(stream), begun, phase).await,
-            Some(Err(error)) => self.report(error.kind(), error.to_string(), peer),
+            Some(Err(error)) => self.reporter.tls(error.kind(), error.to_string(), peer),
             None => {
                 let within = self.header_timeout;
                 let why =
                     format!("TLS with a client: no handshake within {within:?} (header_timeout)");
-                self.report(ErrorKind::HandshakeTimeout, why, peer);
-            }
-        }
-    }
-
-    fn report(&self, kind: ErrorKind, reason: String, peer: SocketAddr) {
-        match &self.report_to {
-            Some(server) => server.report_tls_failure(kind, reason, Some(peer)),
-            None => {
-                if let Some(left_out) = self.lines.tls_failed.turn() {
-                    let left_out = left_out.count();
-                    tracing::debug!(%peer, %reason, left_out, "TLS handshake failed");
-                }
+                self.reporter.tls(ErrorKind::HandshakeTimeout, why, peer);
             }
         }
     }
@@ -158,7 +127,7 @@ where
     /// Serves a connection whose protocol is known.
     async fn serve_greeted<I>(
         self,
-        greeting: impl Future<Output = io::Result<Greeted<I>>>,
+        greeting: impl Future<Output = Result<Greeted<I>, NoGreeting>>,
         begun: Begun,
         mut phase: watch::Receiver<Phase>,
     ) where
@@ -170,30 +139,49 @@ where
             () = reached(&mut phase, Phase::Draining) => return,
             greeted = by(deadline, greeting) => greeted,
         };
-        let Greeted { stream, is_http2, tls } = match greeted {
+        let Greeted { stream, is_http2, speaks_tls, tls } = match greeted {
             Some(Ok(greeted)) => greeted,
-            Some(Err(error)) => {
-                return self.lines.http_failed(peer, &error);
+            Some(Err(NoGreeting::Nothing)) => return,
+            Some(Err(NoGreeting::Failed(failure))) => {
+                return self.reporter.no_request(failure, peer);
             }
-            // The client sent nothing, so there is nothing to log.
-            None => return,
+            None => return self.reporter.no_request(Failure::late(self.header_timeout), peer),
         };
+        let (reporter, header_timeout) = (self.reporter, self.header_timeout);
         let origin = Origin { peer, tls };
         let service = Told { service: self.service, origin, place: place.clone() };
         let served = match is_http2 {
             true => {
                 place.leave();
-                service.serve_http2(stream, self.header_timeout, self.windows, phase).await
+                service.serve_http2(stream, header_timeout, self.windows, phase).await
             }
             false => {
                 let late = place.late(deadline);
-                service.serve_http1(stream, self.header_timeout, phase, late).await
+                service.serve_http1(stream, header_timeout, phase, late).await
             }
         };
-        if let Err(error) = served {
-            self.lines.http_failed(peer, &error);
+        let Err(unserved) = served else { return };
+        let is_first = !place.has_request();
+        match unserved {
+            Unserved::Late => reporter.no_request(Failure::late(header_timeout), peer),
+            Unserved::Http(error) if is_first => {
+                let limits = (header_timeout, BUFFER);
+                if let Some(failure) = Failure::of_http(&error, speaks_tls, limits) {
+                    reporter.no_request(failure, peer);
+                }
+            }
+            Unserved::Http(error) | Unserved::Ending(error) => reporter.http(peer, &error),
         }
     }
+}
+
+/// Why the serving of a connection ended.
+enum Unserved {
+    /// The first head was not complete at its deadline.
+    Late,
+    Http(hyper::Error),
+    /// The same, during a shutdown.
+    Ending(hyper::Error),
 }
 
 /// A connection that has begun.
@@ -228,7 +216,7 @@ where
         header_timeout: Duration,
         phase: watch::Receiver<Phase>,
         late: impl Future<Output = ()>,
-    ) -> hyper::Result<()>
+    ) -> Result<(), Unserved>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -241,7 +229,7 @@ where
         // hyper's own timeout starts only now.
         tokio::select! {
             served = drive(connection, |connection| connection.graceful_shutdown(), phase) => served,
-            () = late => Ok(()),
+            () = late => Err(Unserved::Late),
         }
     }
 
@@ -251,7 +239,7 @@ where
         header_timeout: Duration,
         windows: Windows,
         phase: watch::Receiver<Phase>,
-    ) -> hyper::Result<()>
+    ) -> Result<(), Unserved>
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -276,14 +264,14 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     connection: C,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
     mut phase: watch::Receiver<Phase>,
-) -> hyper::Result<()> {
+) -> Result<(), Unserved> {
     let mut connection = pin!(connection);
     tokio::select! {
-        served = connection.as_mut() => return served,
+        served = connection.as_mut() => return served.map_err(Unserved::Http),
         () = reached(&mut phase, Phase::Draining) => graceful_shutdown(connection.as_mut()),
     }
     tokio::select! {
-        served = connection => served,
+        served = connection => served.map_err(Unserved::Ending),
         () = reached(&mut phase, Phase::Ended) => Ok(()),
     }
 }
@@ -308,7 +296,7 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
 
     fn call(&self, mut request: Request<Incoming>) -> S::Future {
         // The first head is complete.
-        self.place.leave();
+        self.place.leave_with_request();
         let extensions = request.extensions_mut();
         extensions.insert(PeerAddr(self.origin.peer));
         if let Some(tls) = &self.origin.tls {

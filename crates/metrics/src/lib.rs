@@ -19,6 +19,7 @@
 //! | `http.server.request.duration` | histogram | seconds | `http.request.method`, `http.response.status_code`, `network.protocol.version`, `url.scheme` |
 //! | `http.server.active_requests` | gauge | requests | |
 //! | `websocket.handshakes` | counter | handshakes | `status` |
+//! | `websocket.handshakes.failed` | counter | handshakes | `reason` |
 //! | `websocket.tls.failures` | counter | handshakes | |
 //! | `websocket.connections` | counter | connections | |
 //! | `websocket.connections.active` | gauge | connections | |
@@ -48,6 +49,10 @@
 //! many time series. `websocket.closes` is 0 for 1000, 1001 and 1006 from the first reading on; other
 //! codes are there once they have occurred. `quota` is the [option](towline::Quota::option) that sets the
 //! quota. Rates have no limit and no use, only counts.
+//!
+//! `reason` is the [code](towline::ErrorKind::code) of the failure's kind, as in
+//! [`ServerStats::failed`]: `ERR_HANDSHAKE_TIMEOUT`, `ERR_NOT_HTTP`, `ERR_IS_TLS`. A handshake that failed
+//! and was answered is in `websocket.handshakes`, too.
 //!
 //! # What it costs
 //!

@@ -5,6 +5,7 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 pub(crate) const REQUEST_DURATION: &str = "http.server.request.duration";
 pub(crate) const ACTIVE_REQUESTS: &str = "http.server.active_requests";
 pub(crate) const HANDSHAKES: &str = "websocket.handshakes";
+pub(crate) const HANDSHAKES_FAILED: &str = "websocket.handshakes.failed";
 pub(crate) const TLS_FAILURES: &str = "websocket.tls.failures";
 pub(crate) const CONNECTIONS: &str = "websocket.connections";
 pub(crate) const ACTIVE_CONNECTIONS: &str = "websocket.connections.active";
@@ -61,6 +62,7 @@ pub(crate) fn describe_topics() {
 pub(crate) fn describe() {
     for (name, unit, description) in [
         (HANDSHAKES, Unit::Count, "Opening handshakes, by the status of the response"),
+        (HANDSHAKES_FAILED, Unit::Count, "Handshakes without a valid request, by reason"),
         (TLS_FAILURES, Unit::Count, "TLS handshakes that failed"),
         (CONNECTIONS, Unit::Count, "Connections that were established"),
         (CLOSES, Unit::Count, "Connections that have ended, by close code"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Counter, Label, SharedString, counter, gauge, histogram};
-use towline::{CloseCode, Measurement, Mechanism, Quota, ServerStats, Traffic};
+use towline::{CloseCode, ErrorKind, Measurement, Mechanism, Quota, ServerStats, Traffic};
 
 use crate::names;
 
@@ -47,6 +47,14 @@ impl Readings {
         for (code, count) in &now.closed {
             let before = last.closed.get(code).copied().unwrap_or_default();
             self.counter(names::CLOSES, &[("code", of_code(*code))]).increment(count - before);
+        }
+        for kind in [ErrorKind::HandshakeTimeout, ErrorKind::Handshake] {
+            self.counter(names::HANDSHAKES_FAILED, &[("reason", kind.code().into())]).increment(0);
+        }
+        for (kind, count) in &now.failed {
+            let before = last.failed.get(kind).copied().unwrap_or_default();
+            let reason = ("reason", kind.code().into());
+            self.counter(names::HANDSHAKES_FAILED, &[reason]).increment(count - before);
         }
         self.read_traffic("sent", &last.sent, &now.sent);
         self.read_traffic("received", &last.received, &now.received);

@@ -61,6 +61,10 @@ fn all_that_a_server_does_is_there() {
         server.serve(near, None);
         far.write_all(REQUEST).await.unwrap();
         let refused = server.next_request().await.unwrap();
+        let (near, mut stranger) = tokio::io::duplex(64 << 10);
+        server.serve(near, None);
+        stranger.write_all(b"SSH-2.0-OpenSSH\r\n").await.unwrap();
+        settle().await;
         observer.collect();
         assert_eq!(value(&prometheus.render(), "http_server_active_requests"), 1.0);
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -76,6 +80,9 @@ fn all_that_a_server_does_is_there() {
             ("http_server_active_requests", 0.0),
             ("websocket_handshakes{status=\"accepted\"}", 2.0),
             ("websocket_handshakes{status=\"403\"}", 1.0),
+            ("websocket_handshakes{status=\"400\"}", 1.0),
+            ("websocket_handshakes_failed{reason=\"ERR_NOT_HTTP\"}", 1.0),
+            ("websocket_handshakes_failed{reason=\"ERR_HANDSHAKE_TIMEOUT\"}", 0.0),
             ("websocket_messages{direction=\"sent\"}", 5.0),
             ("websocket_messages{direction=\"received\"}", 0.0),
             ("websocket_bytes{direction=\"sent\"}", 11.0 + 12.0),

@@ -53,16 +53,16 @@ struct Inner {
 }
 
 /// The kind of an [`Error`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The connection is closed or closing, and can't send any more.
     Closed,
     /// The peer broke the protocol.
     PeerViolation,
-    /// The peer exceeded a limit: of the [`Config`](crate::Config), or of a
-    /// [`MessageReader`](crate::MessageReader::max_size). The message names the value, the limit and
-    /// the option.
+    /// The peer exceeded a limit: of the [`Config`](crate::Config), of a
+    /// [`MessageReader`](crate::MessageReader::max_size), or of the [head](crate::HeadLimits) of a
+    /// request. The message names the value, the limit and the option.
     LimitExceeded,
     /// The peer showed no sign of life within the keepalive's grace period.
     PeerUnresponsive,
@@ -73,7 +73,8 @@ pub enum ErrorKind {
     SendTimeout,
     /// The peer did not answer the close frame within the close timeout.
     CloseTimeout,
-    /// The transport ended or failed before the peer sent a close frame.
+    /// The transport ended or failed before the peer sent a close frame, or, in a
+    /// [failed handshake](crate::ServerEvent::HandshakeFailed), before its request was complete.
     ConnectionLost,
     /// The outgoing queue is above its high-water mark.
     QueueFull,
@@ -97,6 +98,9 @@ pub enum ErrorKind {
     IsTls,
     /// The TLS handshake failed for a reason other than a certificate.
     Tls,
+    /// The peers have no application protocol in common (ALPN, RFC 7301): for example, the server does
+    /// not speak HTTP/2, and the client was told to use nothing else.
+    NoApplicationProtocol,
     /// The peer's certificate has expired, or is not valid yet.
     CertificateExpired,
     /// The peer's certificate is for a different host.
@@ -126,8 +130,12 @@ pub enum ErrorKind {
     Dial,
     /// The opening handshake took longer than its deadline.
     HandshakeTimeout,
+    /// The peer does not speak HTTP.
+    NotHttp,
     /// The peer's part of the opening handshake is invalid.
     Handshake,
+    /// The server speaks HTTP/2, but its settings do not allow WebSockets over it (RFC 8441).
+    NoExtendedConnect,
     /// The server answered with something other than a WebSocket, see [`Error::response`].
     HttpResponse,
     /// An option that the program set for the request or the answer is invalid: for example, a
@@ -177,6 +185,7 @@ impl ErrorKind {
             Self::NotTls => "ERR_NOT_TLS",
             Self::IsTls => "ERR_IS_TLS",
             Self::Tls => "ERR_TLS",
+            Self::NoApplicationProtocol => "ERR_NO_APPLICATION_PROTOCOL",
             Self::CertificateExpired => "ERR_CERTIFICATE_EXPIRED",
             Self::CertificateName => "ERR_CERTIFICATE_NAME",
             Self::CertificateUntrusted => "ERR_CERTIFICATE_UNTRUSTED",
@@ -189,7 +198,9 @@ impl ErrorKind {
             Self::Redirect => "ERR_REDIRECT",
             Self::Dial => "ERR_DIAL",
             Self::HandshakeTimeout => "ERR_HANDSHAKE_TIMEOUT",
+            Self::NotHttp => "ERR_NOT_HTTP",
             Self::Handshake => "ERR_HANDSHAKE",
+            Self::NoExtendedConnect => "ERR_NO_EXTENDED_CONNECT",
             Self::HttpResponse => "ERR_HTTP_RESPONSE",
             Self::InvalidHandshakeOption => "ERR_INVALID_HANDSHAKE_OPTION",
             Self::OriginRefused => "ERR_ORIGIN_REFUSED",
@@ -244,6 +255,7 @@ impl ErrorKind {
             | Self::NotTls
             | Self::IsTls
             | Self::Tls
+            | Self::NoApplicationProtocol
             | Self::CertificateExpired
             | Self::CertificateName
             | Self::CertificateUntrusted
@@ -254,7 +266,9 @@ impl ErrorKind {
             | Self::ProxyRefused
             | Self::Redirect
             | Self::HandshakeTimeout
+            | Self::NotHttp
             | Self::Handshake
+            | Self::NoExtendedConnect
             | Self::HttpResponse
             | Self::OriginRefused
             | Self::RequestGone

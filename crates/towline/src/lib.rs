@@ -34,6 +34,8 @@
 
 mod error;
 
+mod questions;
+
 mod transient;
 
 mod transport;
@@ -94,4 +96,4 @@ pub use towline_proto::{
     MessageKind, MessageRef, Negotiated, NotText, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats,
     Text, Traffic, Violation,
 };
-pub use transport::{Io, TlsInfo, TlsStream};
+pub use transport::{Io, TlsInfo, TlsStream, Transport};

@@ -24,12 +24,12 @@ impl Error {
     ///
     /// | kind | transient |
     /// | --- | --- |
-    /// | `Connect`, `ProxyFailed`, `HandshakeTimeout`, `Handshake` | yes |
+    /// | `Connect`, `ProxyFailed`, `HandshakeTimeout`, `Handshake`, `NotHttp` | yes |
     /// | `ConnectionLost`, `PeerUnresponsive`, `SendTimeout` | yes, unless the program closed before |
     /// | `ClosedByPeer`, and `Closed` by the peer | by code: 1001, 1005, 1011 to 1014, 3008 |
     /// | `HttpResponse`, `ProxyRefused` | by status: 408, 425, 429, not other 4xx; 3xx with `Retry-After`; all others |
     /// | `Tls` | if the handshake was cut off, not if one side refused it |
-    /// | `PeerViolation`, `LimitExceeded`, certificates, `Redirect`, `IsTls`, `NotTls` | no: the peer would do it again |
+    /// | `PeerViolation`, `LimitExceeded`, certificates, `Redirect`, `IsTls`, `NotTls`, `NoApplicationProtocol`, `NoExtendedConnect` | no: the peer would do it again |
     /// | `Closed` by this end, `CloseTimeout`, a close with 1000 | no: it was intended |
     /// | `QueueFull` | no: the connection is intact, wait for room |
     /// | `Invalid…`, `Listen`, `TlsUnavailable`, `Dial`, those of a server's requests | no |
@@ -89,6 +89,7 @@ impl Verdict {
             ErrorKind::Connect
             | ErrorKind::ProxyFailed
             | ErrorKind::HandshakeTimeout
+            | ErrorKind::NotHttp
             | ErrorKind::Handshake => true,
             ErrorKind::HttpResponse | ErrorKind::ProxyRefused => match error.response() {
                 Some(response) => is_temporary(response.status(), response.headers()),
@@ -99,6 +100,8 @@ impl Verdict {
             ErrorKind::Tls => error.get_ref().is_none_or(|source| source.is::<io::Error>()),
             ErrorKind::NotTls
             | ErrorKind::IsTls
+            | ErrorKind::NoApplicationProtocol
+            | ErrorKind::NoExtendedConnect
             | ErrorKind::CertificateExpired
             | ErrorKind::CertificateName
             | ErrorKind::CertificateUntrusted

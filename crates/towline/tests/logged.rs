@@ -131,7 +131,7 @@ fn refused_requests_and_failed_tls_handshakes() {
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             };
-            let kinds = ["request rejected", "TLS handshake failed"];
+            let kinds = ["handshake failed", "TLS handshake failed"];
             flood().await;
             for kind in kinds {
                 assert_eq!(log.left_out(kind), [0], "{kind}");
@@ -143,6 +143,8 @@ fn refused_requests_and_failed_tls_handshakes() {
             }
             // Each is counted, nonetheless.
             assert_eq!(handle.stats().tls_failed, 600);
+            let failed = [(ErrorKind::IsTls, 600), (ErrorKind::NotHttp, 600)];
+            assert_eq!(handle.stats().failed, failed.into());
             assert_eq!(handle.stats().rejected[&http::StatusCode::BAD_REQUEST], 600);
         });
     });

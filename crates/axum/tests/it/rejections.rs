@@ -159,7 +159,8 @@ async fn the_handler_rejects_with_a_reason_or_answers_as_it_likes() {
     let response = server.request(Request::new(()), None, std::future::pending());
     assert_eq!(response.unwrap_err().status(), 426);
     let event = soon(events.next()).await;
-    assert!(matches!(&event, Some(ServerEvent::Rejected { status, .. }) if *status == 426));
+    let Some(ServerEvent::HandshakeFailed { status, .. }) = event else { panic!("{event:?}") };
+    assert_eq!(status.unwrap(), 426);
     // No place among the handshakes is left taken.
     soon(server.shutdown(CloseCode::GOING_AWAY, LONG)).await.unwrap();
 }

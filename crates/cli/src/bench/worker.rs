@@ -190,7 +190,7 @@ pub(crate) fn lost(counts: &mut Counts, closed: Option<&Closed>, error: Option<&
 
 /// A stable name for an error.
 fn kind_of(error: &Error) -> String {
-    let status = error.response().map(|response| response.status().as_u16());
+    let status = error.status().map(|status| status.as_u16());
     let name = match (error.kind(), status) {
         (ErrorKind::HttpResponse, Some(status)) => return format!("http_{status}"),
         (ErrorKind::ConnectionLost, _) => "lost",

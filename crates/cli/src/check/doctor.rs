@@ -7,12 +7,12 @@ use http::header::{CONTENT_LENGTH, ORIGIN};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep_until, timeout_at};
-use towline::{Client, Config, Connect, HeadLimits};
+use towline::{Client, Config, Connect, HeadLimits, Transport};
 use towline_proto::handshake::{encode_request, parse_response};
 
 use crate::check::finding::{Finding, Level};
 use crate::check::report::Report;
-use crate::check::talk::{Stream, Talk};
+use crate::check::talk::Talk;
 use crate::check::way::Way;
 
 /// The most connections of a run. `--idle` may take two more.
@@ -28,6 +28,20 @@ pub(crate) struct Asked {
     pub(crate) origin: Option<String>,
     pub(crate) protocols: Vec<String>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Asked {
+    /// Lets the library's client ask for the same.
+    pub(crate) fn ask(&self, mut client: Client) -> Client {
+        client = client.protocols(self.protocols.iter().cloned());
+        if let Some(origin) = &self.origin {
+            client = client.origin(origin);
+        }
+        for (name, value) in &self.headers {
+            client = client.header(name.clone(), value.clone());
+        }
+        client
+    }
 }
 
 /// What the server does with a text message.
@@ -160,22 +174,11 @@ impl Doctor {
 
     /// The library's client, which asks for the same.
     pub(crate) fn client(&self, config: Config) -> Client {
-        let mut client = Client::new()
-            .config(config)
-            .tls(self.way.tls.clone())
-            .connect_timeout(self.way.step)
-            .protocols(self.asked.protocols.iter().cloned());
-        if let Some(origin) = &self.asked.origin {
-            client = client.origin(origin);
-        }
-        for (name, value) in &self.asked.headers {
-            client = client.header(name.clone(), value.clone());
-        }
-        client
+        self.asked.ask(self.way.client.clone().config(config))
     }
 
     /// A stream for one more connection, after the pause.
-    pub(crate) async fn stream(&mut self) -> Result<Stream, Trouble> {
+    pub(crate) async fn stream(&mut self) -> Result<Transport, Trouble> {
         self.take_a_place().await?;
         let stream = self.way.open(self.deadline).await;
         stream.map_err(|no_way| self.excused(Trouble::Failed(no_way.to_string())))
@@ -240,7 +243,7 @@ impl Doctor {
 
     async fn exchange(
         &self,
-        mut stream: Stream,
+        mut stream: Transport,
         request: &Request<()>,
         accept: String,
     ) -> Result<Answer, Trouble> {
@@ -282,7 +285,10 @@ impl Doctor {
 }
 
 /// Reads up to the end of the head of a response; `input` has what follows it.
-async fn read_response(stream: &mut Stream, input: &mut Vec<u8>) -> Result<Response<()>, Trouble> {
+async fn read_response(
+    stream: &mut Transport,
+    input: &mut Vec<u8>,
+) -> Result<Response<()>, Trouble> {
     let mut chunk = [0; 4096];
     loop {
         let parsed = parse_response(input, &HeadLimits::default());

@@ -6,6 +6,7 @@ use towline::{CloseCode, Config, ErrorKind, HttpVersion};
 
 use crate::check::doctor::{Doctor, Trouble};
 use crate::check::finding::Finding;
+use crate::check::way::in_options;
 
 /// Asks for HTTP/2 by ALPN, and for an extended CONNECT.
 pub(crate) async fn http2(doctor: &mut Doctor) {
@@ -22,11 +23,9 @@ async fn extended(doctor: &mut Doctor) -> Result<Finding, Trouble> {
     let check = "http2";
     let rfc = "RFC 8441, section 3";
     doctor.take_a_place().await?;
-    let stream = doctor.way.bare(doctor.deadline).await;
-    let stream = stream.map_err(|no_way| Trouble::Failed(no_way.to_string()))?;
     let client = doctor.client(Config::client()).http_version(HttpVersion::Http2);
     let step = doctor.way.step;
-    let error = match client.connect_via(stream, doctor.asked.uri.to_string()).await {
+    let error = match client.connect(doctor.asked.uri.to_string()).await {
         Ok(mut connection) => {
             let _ = timeout(step, connection.close(CloseCode::NORMAL, "")).await;
             return Ok(Finding::ok(check, "a WebSocket over HTTP/2 opens (extended CONNECT)")
@@ -35,15 +34,18 @@ async fn extended(doctor: &mut Doctor) -> Result<Finding, Trouble> {
         }
         Err(error) => error,
     };
-    let message = error.to_string();
+    let message = in_options(&error);
     let finding = match error.kind() {
+        ErrorKind::Connect | ErrorKind::ProxyFailed | ErrorKind::ProxyRefused => {
+            return Err(Trouble::Failed(message));
+        }
         ErrorKind::HttpResponse => Finding::warning(check, format!("HTTP/2 with SETTINGS_ENABLE_CONNECT_PROTOCOL, and then: {message}"))
             .advice("browsers that share an HTTP/2 connection get this answer: take WebSockets over it, or leave the setting out"),
         ErrorKind::HandshakeTimeout => Finding::warning(check, message).advice("see what the server does with an extended CONNECT"),
-        _ if message.contains("SETTINGS_ENABLE_CONNECT_PROTOCOL") => {
+        ErrorKind::NoExtendedConnect => {
             Finding::note(check, "HTTP/2, without SETTINGS_ENABLE_CONNECT_PROTOCOL: clients open another connection, over HTTP/1.1")
         }
-        _ if message.contains("did not select") || message.contains("no application protocol") => {
+        ErrorKind::NoApplicationProtocol => {
             Finding::note(check, "HTTP/1.1 only: \"h2\" was not selected by ALPN")
         }
         _ => Finding::note(check, format!("no WebSocket over HTTP/2: {message}")),

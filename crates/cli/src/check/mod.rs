@@ -10,8 +10,6 @@ mod frames;
 
 mod talk;
 
-mod proxy;
-
 mod way;
 
 mod doctor;

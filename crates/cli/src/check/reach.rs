@@ -1,7 +1,5 @@
 //! Reachability: the name, the addresses, TLS and the certificate.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use tokio::time::Instant;
 use towline::{ErrorKind, TlsInfo};
@@ -46,6 +44,9 @@ pub(crate) async fn reach(doctor: &mut Doctor) -> Result<(), Exit> {
     doctor.report.add(Finding::ok("address", seen).values(json!({ "addresses": list })));
     tcp(doctor, &addresses).await?;
     if !doctor.way.target.is_secure() {
+        if doctor.way.proxy.is_some() {
+            tunnel(doctor).await?;
+        }
         let is_local = doctor.way.addresses.iter().all(|address| address.ip().is_loopback());
         doctor.report.add(match is_local {
             true => Finding::note("tls", "ws:// without TLS, on this machine"),
@@ -79,7 +80,7 @@ async fn tcp(doctor: &mut Doctor, addresses: &[std::net::SocketAddr]) -> Result<
             }
         }
         let begun = Instant::now();
-        match doctor.way.dial(*address, doctor.deadline).await {
+        match doctor.way.knock(*address, doctor.deadline).await {
             Ok(_tcp) => {
                 let took = begun.elapsed();
                 fastest = Some(fastest.map_or(took, |fastest| took.min(fastest)));
@@ -92,7 +93,7 @@ async fn tcp(doctor: &mut Doctor, addresses: &[std::net::SocketAddr]) -> Result<
             }
         }
     }
-    doctor.way.addresses.clone_from(&good);
+    let count = good.len();
     if good.is_empty() {
         doctor.report.add(Finding::fault("tcp", format!("no connection: {}", bad.join("; "))).advice(
             "\"refused\" means that nothing listens on that port, or that it listens on another address; \
@@ -100,8 +101,8 @@ async fn tcp(doctor: &mut Doctor, addresses: &[std::net::SocketAddr]) -> Result<
         ));
         return Err(last);
     }
+    doctor.way.settle(good);
     let milliseconds = milliseconds(fastest.unwrap_or_default());
-    let count = good.len();
     let finding = match bad.is_empty() {
         true => Finding::ok(
             "tcp",
@@ -125,6 +126,28 @@ async fn tcp(doctor: &mut Doctor, addresses: &[std::net::SocketAddr]) -> Result<
     Ok(())
 }
 
+/// Sees whether the proxy connects to the server. With TLS, that shows by itself.
+async fn tunnel(doctor: &mut Doctor) -> Result<(), Exit> {
+    if let Err(trouble) = doctor.take_a_place().await {
+        doctor.report.add(trouble.of("proxy"));
+        return Err(Exit::TimedOut);
+    }
+    match doctor.way.open(doctor.deadline).await {
+        Ok(_stream) => {
+            doctor.report.add(Finding::ok("proxy", "the proxy connects to the server"));
+            Ok(())
+        }
+        Err(_) if doctor.is_late() => Err(out_of_time(doctor, "proxy")),
+        Err(no_way) => {
+            doctor.report.add(
+                Finding::fault("proxy", no_way.to_string())
+                    .advice("see whether the proxy allows CONNECT to this host and port; --no-proxy goes around it"),
+            );
+            Err(exit_of(&no_way))
+        }
+    }
+}
+
 async fn tls(doctor: &mut Doctor) -> Result<(), Exit> {
     let trouble = match handshake(doctor, false).await {
         Ok(info) => {
@@ -138,18 +161,14 @@ async fn tls(doctor: &mut Doctor) -> Result<(), Exit> {
         Err(no_way) => no_way,
     };
     let exit = exit_of(&trouble);
-    let NoWay::Tls(error) = &trouble else {
-        doctor.report.add(Finding::fault("tls", trouble.to_string()));
-        return Err(exit);
+    let kind = match &trouble {
+        NoWay::Library(error) if error.is_tls() => error.kind(),
+        _ => {
+            doctor.report.add(Finding::fault("tls", trouble.to_string()));
+            return Err(exit);
+        }
     };
-    let is_about_certificate = matches!(
-        error.kind(),
-        ErrorKind::CertificateExpired
-            | ErrorKind::CertificateName
-            | ErrorKind::CertificateUntrusted
-            | ErrorKind::CertificateInvalid
-    );
-    let advice = match error.kind() {
+    let advice = match kind {
         ErrorKind::CertificateExpired => "renew the certificate, and let the server reload it",
         ErrorKind::CertificateName => {
             "the certificate has to have the URL's host among its names (subjectAltName)"
@@ -162,8 +181,8 @@ async fn tls(doctor: &mut Doctor) -> Result<(), Exit> {
         ErrorKind::ClientCertificate => "the server asks for a certificate: --cert FILE --key FILE",
         _ => "the server has to offer TLS 1.2 or 1.3 with a modern cipher suite",
     };
-    doctor.report.add(Finding::fault("tls", error.to_string()).advice(advice));
-    if is_about_certificate {
+    doctor.report.add(Finding::fault("tls", trouble.to_string()).advice(advice));
+    if kind.is_certificate() {
         // Only to describe it: nothing is sent to a server that is not trusted.
         if let Ok(info) = handshake(doctor, true).await {
             for finding in certificate(&info, doctor.way.target.host()) {
@@ -174,15 +193,15 @@ async fn tls(doctor: &mut Doctor) -> Result<(), Exit> {
     Err(exit)
 }
 
-async fn handshake(doctor: &mut Doctor, accepts_any: bool) -> Result<Arc<TlsInfo>, NoWay> {
+async fn handshake(doctor: &mut Doctor, accepts_any: bool) -> Result<TlsInfo, NoWay> {
     let place = doctor.take_a_place().await;
     place.map_err(|trouble| NoWay::TimedOut(trouble.to_string()))?;
-    let tls = match accepts_any {
-        true => doctor.way.tls.clone().dangerously_accept_any_certificate(),
-        false => doctor.way.tls.clone(),
-    };
-    let stream = doctor.way.bare(doctor.deadline).await?;
-    Ok(doctor.way.secure(stream, &tls, doctor.deadline).await?.1)
+    let mut client = doctor.way.client.clone();
+    if accepts_any {
+        client = client.tls(doctor.way.tls.clone().dangerously_accept_any_certificate());
+    }
+    let stream = doctor.way.open_by(client, doctor.deadline).await?;
+    stream.tls().cloned().ok_or_else(|| NoWay::Failed("there is no TLS on the stream".to_owned()))
 }
 
 fn version(info: &TlsInfo) -> Finding {
@@ -262,7 +281,8 @@ fn out_of_time(doctor: &mut Doctor, check: &'static str) -> Exit {
 fn exit_of(no_way: &NoWay) -> Exit {
     match no_way {
         NoWay::TimedOut(_) => Exit::TimedOut,
-        NoWay::Failed(_) => Exit::NoConnection,
-        NoWay::Tls(_) => Exit::NoTls,
+        NoWay::Library(error) if error.is_timeout() => Exit::TimedOut,
+        NoWay::Library(error) if error.is_tls() => Exit::NoTls,
+        NoWay::Failed(_) | NoWay::Library(_) => Exit::NoConnection,
     }
 }

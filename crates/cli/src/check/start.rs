@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, Uri};
 use tokio::time::Instant;
-use towline::{Client, ErrorKind, Proxy, Target, Tls};
+use towline::{Client, ErrorKind, Target, Tls};
 
 use crate::check::doctor::{Asked, Doctor, Habit, MOST_CONNECTIONS};
 use crate::check::finding::Finding;
 use crate::check::options::Options;
-use crate::check::proxy::Proxied;
 use crate::check::report::{Report, View};
-use crate::check::way::Way;
+use crate::check::way::{Hop, Way};
 use crate::connect::options::headers;
 use crate::exit::{Exit, Failure};
 use crate::network::shown;
@@ -20,10 +20,6 @@ const FEW_CONNECTIONS: usize = 30;
 
 const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
-
-/// Variables that can name a proxy.
-const VARIABLES: [&str; 6] =
-    ["wss_proxy", "ws_proxy", "socks_proxy", "all_proxy", "https_proxy", "http_proxy"];
 
 /// Prepares the checks. What the options say is checked here.
 pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
@@ -35,62 +31,31 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         protocols: options.protocol.clone(),
         headers: headers(&options.header)?,
     };
-    let client = client(options, &asked)?;
+    let tls = options.network.tls()?.unwrap_or_else(Tls::new);
+    let client = options.network.apply(Client::new())?.connect_timeout(options.step_timeout);
     let mut opened = 0;
-    let mut target = match Target::from_uri(&asked.uri) {
-        Some(target) => target,
-        None => return Err(invalid_url(&client, options).await),
+    let Some(mut target) = Target::from_uri(&asked.uri) else {
+        return Err(invalid_url(&client, options));
     };
-    let mut proxy_url = options.network.proxy.clone();
-    let from_environment = proxy_url.is_none() && !options.network.no_proxy && names_a_proxy();
-    if options.network.follow_redirects > 0 || from_environment {
+    if options.network.follow_redirects > 0 {
         opened += 1;
-        let connected = client.clone().keep_request(true).connect(without_fragment).await;
-        let (hop, end, sent) = match &connected {
-            Ok(connection) => (
-                connection.proxy().map(ToOwned::to_owned),
-                connection.url().cloned(),
-                connection.request().map(|request| request.headers().clone()),
-            ),
-            Err(error) => (named_in(&error.to_string()), None, None),
-        };
-        if let Err(error) = connected
-            && matches!(
-                error.kind(),
-                ErrorKind::ProxyFailed
-                    | ErrorKind::ProxyRefused
-                    | ErrorKind::InvalidProxy
-                    | ErrorKind::InvalidUrl
-            )
-        {
-            return Err(error.into());
-        }
-        if from_environment && let Some(hop) = hop {
-            proxy_url = of_environment(&hop);
-        }
-        if let Some((uri, end)) = end.and_then(|uri| Some((uri.clone(), Target::from_uri(&uri)?)))
-            && shown(&end) != shown(&target)
+        if let Some(end) = followed(asked.ask(client.clone()), without_fragment).await?
+            && shown(&end.target) != shown(&target)
         {
             report.add(
-                Finding::note("redirect", format!("redirected to {}; that is what is checked", shown(&end)))
+                Finding::note("redirect", format!("redirected to {}; that is what is checked", shown(&end.target)))
                     .advice("browsers and most clients follow no redirect of a handshake: give them this URL"),
             );
             // The library leaves out those that are for the server which the user named.
-            asked
-                .headers
-                .retain(|(name, _)| sent.as_ref().is_some_and(|sent| sent.contains_key(name)));
-            (asked.uri, target) = (uri, end);
+            asked.headers.retain(|(name, _)| end.sent.contains_key(name));
+            (asked.uri, target) = (end.uri, end.target);
         }
     }
-    let proxy = proxy_url.map(|url| {
-        Proxied::parse(&url)
-            .ok_or_else(|| Failure::new(Exit::Usage, "--proxy: check can't use such a proxy"))
-    });
-    let tls = options.network.tls()?.unwrap_or_else(Tls::new);
     let way = Way {
+        proxy: client.proxy_for(asked.uri.to_string())?.and_then(Hop::of),
+        client: client.follow_redirects(0),
         target,
         tls,
-        proxy: proxy.transpose()?,
         addresses: Vec::new(),
         step: options.step_timeout,
     };
@@ -115,54 +80,39 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
     })
 }
 
-/// The library's client, which knows the rules of proxies and redirects.
-fn client(options: &Options, asked: &Asked) -> Result<Client, Failure> {
-    let mut client = Client::new()
-        .connect_timeout(options.step_timeout)
-        .protocols(asked.protocols.iter().cloned());
-    if let Some(origin) = &asked.origin {
-        client = client.origin(origin);
-    }
-    for (name, value) in &asked.headers {
-        client = client.header(name.clone(), value.clone());
-    }
-    options.network.apply(client)
+/// Where redirects have led.
+struct End {
+    uri: Uri,
+    target: Target,
+    /// The headers that were sent there.
+    sent: HeaderMap,
 }
 
-/// The library says what is wrong with a URL. It does not connect to one that is invalid.
-async fn invalid_url(client: &Client, options: &Options) -> Failure {
-    match client.clone().proxy(Proxy::none()).connect(&options.url).await {
+/// Follows redirects, as the library does. An error about what the user wrote, or about the proxy, ends
+/// the command; the checks find the others again.
+async fn followed(client: Client, url: &str) -> Result<Option<End>, Failure> {
+    match client.keep_request(true).connect(url).await {
+        Ok(connection) => Ok(connection.url().and_then(|uri| {
+            let sent = connection.request()?.headers().clone();
+            Some(End { uri: uri.clone(), target: Target::from_uri(uri)?, sent })
+        })),
+        Err(error) => match error.kind() {
+            ErrorKind::ProxyFailed
+            | ErrorKind::ProxyRefused
+            | ErrorKind::InvalidProxy
+            | ErrorKind::InvalidUrl => Err(error.into()),
+            _ => Ok(None),
+        },
+    }
+}
+
+/// The library says what is wrong with a URL.
+fn invalid_url(client: &Client, options: &Options) -> Failure {
+    match client.proxy_for(&options.url) {
         Err(error) => error.into(),
         Ok(_) => Failure::new(
             Exit::Usage,
             "the URL has characters that check does not convert: write it as ASCII, with %XX and xn--",
         ),
     }
-}
-
-/// The proxy that an error names: `… (through the proxy http://proxy:3128)`.
-fn named_in(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("(through the proxy ")?;
-    Some(rest.split_once(')')?.0.to_owned())
-}
-
-fn names_a_proxy() -> bool {
-    values().next().is_some()
-}
-
-fn values() -> impl Iterator<Item = String> {
-    VARIABLES
-        .into_iter()
-        .flat_map(|name| [name.to_owned(), name.to_ascii_uppercase()])
-        .filter_map(|name| std::env::var(name).ok())
-        .filter(|value| !value.is_empty())
-}
-
-/// The variable's value, which may have a password, for the proxy that the library used.
-fn of_environment(hop: &str) -> Option<String> {
-    let (_, place) = hop.split_once("://")?;
-    values().find(|value| {
-        Proxied::parse(value)
-            .is_some_and(|proxy| proxy.to_string().ends_with(&format!("://{place}")))
-    })
 }

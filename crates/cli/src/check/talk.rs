@@ -5,12 +5,9 @@ use std::time::Duration;
 use http::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout_at};
-use towline::{CloseCode, Io, Opcode};
+use towline::{CloseCode, Opcode, Transport};
 
 use crate::check::frames::{CLOSE, FIN, Frame, PING, PONG, decode, masked};
-
-/// A byte stream to the server.
-pub(crate) type Stream = Box<dyn Io>;
 
 /// How long a server has to react by itself before it is pinged.
 const QUIET: Duration = Duration::from_millis(250);
@@ -30,7 +27,7 @@ const PROBE: &[u8] = b"still there?";
 
 /// A WebSocket that is open.
 pub(crate) struct Talk {
-    stream: Stream,
+    stream: Transport,
     input: Vec<u8>,
     /// How long to wait for an answer.
     step: Duration,
@@ -110,7 +107,7 @@ impl Reaction {
 
 impl Talk {
     pub(crate) fn new(
-        stream: Stream,
+        stream: Transport,
         input: Vec<u8>,
         response: Response<()>,
         (step, deadline): (Duration, Instant),

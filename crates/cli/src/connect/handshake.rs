@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::{HeaderMap, Version};
 use towline::Connection;
 
-use crate::connect::secrets;
+use crate::secrets;
 
 /// The request and the response, with their headers. Empty for a connection without a handshake.
 pub(crate) fn text(connection: &Connection, shows_secrets: bool) -> String {

@@ -18,8 +18,6 @@ pub(crate) mod clock;
 
 mod printer;
 
-mod secrets;
-
 mod recording;
 
 mod recorder;

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use towline::{Closed, Connection, Initiator, Message};
 
 use crate::connect::binary::{base64, from_base64};
-use crate::connect::secrets;
 use crate::exit::{Exit, Failure};
 use crate::network::read;
+use crate::secrets;
 
 /// The longest payload of a ping or pong (RFC 6455, section 5.5).
 const MAX_CONTROL: usize = 125;

@@ -13,6 +13,8 @@ use towline::{
     CloseCode, Closed, Info, Initiator, Sender, ServerHandle, ServerStats, Stats, Traffic,
 };
 
+use crate::secrets;
+
 /// How many connections to list: the first by the order that is asked for.
 const LISTED: usize = 200;
 
@@ -257,7 +259,7 @@ fn row(sender: &Sender, stats: &Stats) -> Value {
         "address": address(info),
         // Without the query, which often has a token.
         "path": info.path(),
-        "protocol": info.protocol,
+        "protocol": info.protocol.as_deref().map(secrets::protocol_in_log),
         "compression": compression.join(", "),
         "tls": info.tls.as_ref().map(|tls| tls.version.to_string()),
         "http": info.http_version().map(|version| format!("{version:?}")),

@@ -57,14 +57,14 @@ use hyper::service::service_fn;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use towline::{CloseCode, Events, Server, ServerBuilder, ServerEvent, TlsServer};
+use towline::{CloseCode, Server, ServerBuilder, TlsServer};
 use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
 
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
-use crate::say::{self, on_one_line};
+use crate::say;
 use crate::serve::board::Board;
 use crate::serve::console::Console;
 use crate::serve::files::Files;
@@ -72,7 +72,6 @@ use crate::serve::handling::Access;
 use crate::serve::live::Live;
 use crate::serve::metrics::Metrics;
 use crate::serve::modes::Service;
-use crate::serve::options::limits::in_options;
 use crate::serve::tally::count;
 use crate::serve::tls::Identity;
 use crate::serve::token::Token;
@@ -257,7 +256,7 @@ impl Worker {
             metrics.observe(server.handle());
         }
         if options.verbose > 0 {
-            tokio::spawn(report_rejections(server.events()));
+            tokio::spawn(journal::refusals(server.events()));
         }
         let mut visits = JoinSet::new();
         accept(&mut server, &mut interrupts, &self.service, &mut visits).await;
@@ -338,25 +337,6 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
-}
-
-async fn report_rejections(mut events: Events) {
-    while let Some(event) = events.next().await {
-        let name = |peer: Option<SocketAddr>| {
-            peer.map_or_else(|| "a client".to_owned(), |peer| peer.to_string())
-        };
-        match event {
-            ServerEvent::Rejected { status, reason, peer_addr, .. } => {
-                let why = in_options(reason);
-                say::log(format_args!("{} refused with {status}: {why}", name(peer_addr)));
-            }
-            ServerEvent::TlsFailed { reason, peer_addr, .. } => {
-                let why = on_one_line(&in_options(reason));
-                say::log(format_args!("{} failed: {why}", name(peer_addr)));
-            }
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]

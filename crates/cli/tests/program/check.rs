@@ -326,19 +326,19 @@ fn through(mut client: TcpStream) -> Option<()> {
     let mut first = [0];
     client.peek(&mut first).ok().filter(|count| *count > 0)?;
     let server = if first == [5] {
-        let mut hello = [0; 3];
+        let mut hello = [0; 4];
         client.read_exact(&mut hello).ok()?;
-        assert_eq!(hello, [5, 1, 2]);
+        assert_eq!(hello, [5, 2, 0, 2]);
         client.write_all(&[5, 2]).ok()?;
         let mut login = [0; 17];
         client.read_exact(&mut login).ok()?;
         assert_eq!(&login, b"\x01\x08deckhand\x06s3cret");
         client.write_all(&[1, 0]).ok()?;
-        let mut request = [0; 16];
+        let mut request = [0; 10];
         client.read_exact(&mut request).ok()?;
-        assert_eq!(&request[..14], b"\x05\x01\x00\x03\x09127.0.0.1");
+        assert_eq!(&request[..8], &[5, 1, 0, 1, 127, 0, 0, 1]);
         client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).ok()?;
-        TcpStream::connect(("127.0.0.1", u16::from_be_bytes([request[14], request[15]]))).ok()?
+        TcpStream::connect(("127.0.0.1", u16::from_be_bytes([request[8], request[9]]))).ok()?
     } else {
         let head = String::from_utf8(read_head(&mut client)).unwrap();
         assert!(head.to_lowercase().contains("proxy-authorization: basic "), "{head}");
@@ -373,9 +373,41 @@ fn it_goes_through_a_proxy_as_connect_does() {
     let ended = Program::start_with(&[("all_proxy", &variable)], &arguments).end();
     assert!(ended.code == Some(0) && ended.text().contains(&place), "{ended:?}");
     assert!(!ended.text().contains("s3cret"), "{ended:?}");
+    let none = [("all_proxy", &variable[..]), ("no_proxy", "127.0.0.1")];
+    let ended = Program::start_with(&none, &arguments).end();
+    assert!(ended.code == Some(0) && !ended.text().contains(&place), "{ended:?}");
+    let malformed = [("all_proxy", "ftp://deckhand:s3cret@a")];
+    Program::start_with(&malformed, &arguments).end().failed(2, &["all_proxy"]);
     let ended = check(&[&url, "--proxy", "ftp://deckhand:s3cret@a"]);
     ended.failed(2, &["--proxy"]);
     assert!(!ended.stderr.contains("s3cret"), "{ended:?}");
+}
+
+/// With TLS or without, the fault is the proxy's, and the server's is not asked.
+#[test]
+fn a_proxy_that_refuses_is_code_3() {
+    let denied = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut first = [0];
+            if client.peek(&mut first).is_ok_and(|count| count > 0) {
+                read_head(&mut client);
+                let _ = client.write_all(denied.as_bytes());
+            }
+        }
+    });
+    for (url, at) in [("ws://server.invalid", "proxy"), ("wss://server.invalid", "tls")] {
+        let (report, found) = examined(&[url, "--proxy", &format!("http://{place}")]);
+        assert_eq!((found, &report["exit"]), (vec![format!("{at}: fault")], &Value::from(3)));
+        let seen = word(line(&report, at), "seen");
+        assert!(
+            seen.contains("refused to connect to server.invalid") && seen.contains("403"),
+            "{seen}"
+        );
+    }
 }
 
 #[test]

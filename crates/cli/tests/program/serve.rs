@@ -167,6 +167,36 @@ fn subprotocols_are_agreed_on_by_the_servers_preference() {
 }
 
 #[test]
+fn handshakes_that_fail_are_told_with_their_address() {
+    let mut server = Serve::start(&["-v", "--handshake-timeout=1s"]);
+    let valid = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    let tls = "\x16\x03\x01\x02\x00\x01\x00\x01";
+    for (said, words) in [
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", "refused with 400 Bad Request: the HTTP head is malformed"),
+        (tls, "refused with 400 Bad Request: the client speaks TLS"),
+        (valid, "refused with 426 Upgrade Required: Sec-WebSocket-Version is missing"),
+        ("GET /", "failed: no whole request within 1s (--handshake-timeout)"),
+    ] {
+        let mut client = TcpStream::connect(server.address).unwrap();
+        client.write_all(said.as_bytes()).unwrap();
+        let line = server.program.error_line();
+        let told = format!("{} {words}", client.local_addr().unwrap());
+        assert!(line.contains(&told), "{line}, not {told}");
+    }
+}
+
+#[test]
+fn a_token_in_place_of_a_subprotocol_is_not_shown() {
+    let mut server = Serve::start(&["-v", "--protocol=any"]);
+    let token = "eyJhbGciOiJIUzI1NiJ9.e30.s3cret";
+    let client = Program::connect(&[&server.url(), "--protocol", token, "-m", "ahoy", "-w", "1"]);
+    let ended = client.end();
+    assert!(ended.code == Some(0) && ended.text().contains("ahoy"), "{ended:?}");
+    let line = server.program.error_line();
+    assert!(line.contains("connected to / (hidden)") && !line.contains("s3cret"), "{line}");
+}
+
+#[test]
 fn a_message_above_the_limit_closes_with_1009() {
     let server = Serve::start(&["--max-message", "1KiB", "-v"]);
     let text = "x".repeat(1025);

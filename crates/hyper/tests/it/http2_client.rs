@@ -50,7 +50,7 @@ async fn a_loop_that_does_not_allow_extended_connect_is_told() {
     let server = Server::builder().build();
     let address = serve(&server, Front::Auto).await;
     let error = soon(client().connect(url(address))).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NoExtendedConnect, "{error}");
     assert!(error.to_string().contains("SETTINGS_ENABLE_CONNECT_PROTOCOL"), "{error}");
 }
 

@@ -5,6 +5,7 @@
 mod agreed;
 mod compression;
 mod early;
+mod failed_handshakes;
 mod handlers;
 mod http2;
 mod http2_client;

@@ -100,10 +100,11 @@ async fn an_invalid_handshake_is_answered_and_goes_no_further() {
             assert_eq!(answer.header(name), *value, "{front:?} {headers:?} {answer:?}");
             assert!(answer.header("x-websocket-reject-reason").is_some());
             let event = soon(events.next()).await.unwrap();
-            let ServerEvent::Rejected { status: told, peer_addr, .. } = event else {
+            let ServerEvent::HandshakeFailed { kind, status: told, peer_addr, .. } = event else {
                 panic!("{event:?}");
             };
-            assert_eq!((told.as_u16(), peer_addr), (*status, Some(client.local_addr())));
+            assert_eq!(kind, ErrorKind::Handshake);
+            assert_eq!((told.unwrap().as_u16(), peer_addr), (*status, Some(client.local_addr())));
         }
         soon(server.shutdown(CloseCode::GOING_AWAY, LONG)).await.unwrap();
         assert!(soon(server.next_request()).await.is_none(), "{front:?}");

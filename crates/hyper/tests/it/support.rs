@@ -136,6 +136,16 @@ impl Raw {
         self.0.flush().await.unwrap();
     }
 
+    /// The same, where the server may be gone already.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.0.write_all(bytes.as_ref()).await
+    }
+
+    /// Ends the half that is written.
+    pub(crate) async fn shutdown(&mut self) {
+        self.0.shutdown().await.unwrap();
+    }
+
     /// Sends a request with this first line and these headers beside `Host`.
     pub(crate) async fn request(&mut self, line: &str, headers: &[&str]) {
         self.send(request(line, headers)).await;

@@ -414,9 +414,44 @@ async fn a_tls_handshake_that_fails_is_told_by_the_server() {
     assert!(reason.contains("4s (header_timeout)"), "{reason}");
 }
 
+#[tokio::test]
+async fn a_client_that_fails_after_its_tls_handshake_is_told_by_the_server() {
+    let (certificate, server) = (Certificate::new(), Server::builder().build());
+    let (listener, address) = listener().await;
+    let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+        .report_to(server.handle())
+        .header_timeout(LONG)
+        .tls(certificate.server());
+    http.listen(listener);
+    let mut events = server.events();
+    // A handshake of TLS that is cut off, and a connection without a request, which is not told of.
+    let mut cut = TcpStream::connect(address).await.unwrap();
+    cut.write_all(&[0x16, 3, 1, 0, 200, 1, 0]).await.unwrap();
+    cut.shutdown().await.unwrap();
+    assert_eq!(tls_failed(&mut events).await.0, ErrorKind::ConnectionLost);
+    drop(certificate.connect(address, &["http/1.1"]).await);
+    drop(certificate.connect(address, &["h2"]).await);
+    for (alpn, said, kind) in [
+        ("http/1.1", "SSH-2.0-OpenSSH_9.6\r\n\r\n", ErrorKind::NotHttp),
+        ("http/1.1", "GET / HTTP/1.1\r\nUpgrade: webs", ErrorKind::ConnectionLost),
+        ("h2", "GET / HTTP/1.1\r\n\r\n", ErrorKind::NotHttp),
+        ("h2", "PRI * HTTP/2.0\r\n", ErrorKind::ConnectionLost),
+    ] {
+        let mut stream = certificate.connect(address, &[alpn]).await;
+        stream.write_all(said.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let (told, reason, peer) = tls_failed(&mut events).await;
+        assert_eq!((told, peer), (kind, stream.get_ref().0.local_addr().ok()), "{said}: {reason}");
+    }
+    let stats = server.handle().stats();
+    assert_eq!((stats.tls_failed, stats.failed.values().sum::<u64>()), (1, 5));
+}
+
 async fn tls_failed(events: &mut towline::Events) -> (ErrorKind, String, Option<SocketAddr>) {
     match soon(events.next()).await {
-        Some(ServerEvent::TlsFailed { kind, reason, peer_addr }) => (kind, reason, peer_addr),
+        Some(ServerEvent::HandshakeFailed { kind, reason, peer_addr, .. }) => {
+            (kind, reason, peer_addr)
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
-use towline_proto::handshake::{HeadLimits, encode_request, parse_response};
+use towline_proto::handshake::{HeadError, HeadLimits, encode_request, parse_response};
 
 use crate::client::body::{Body, is_endless};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +26,7 @@ const BODY_PAUSE: Duration = Duration::from_millis(100);
 /// Sends a request on a stream and reads the head of the response. Bytes after it are left in
 /// `early`.
 ///
-/// Errors have this kind and name `whom`.
+/// Errors have this kind, or a more specific one for a server, and name `whom`.
 pub(crate) async fn ask(
     stream: &mut AnyStream,
     request: &http::Request<()>,
@@ -57,6 +57,10 @@ pub(crate) async fn ask(
                 return Err(Error::new(ErrorKind::IsTls, message));
             }
             Err(ReadError::Parse(error)) => {
+                let kind = match error {
+                    HeadError::NotHttp { .. } if kind == ErrorKind::Handshake => ErrorKind::NotHttp,
+                    _ => kind,
+                };
                 return Err(Error::new(kind, format!("{whom}: {error}")).with_source(error));
             }
             Err(ReadError::Io(error)) => {

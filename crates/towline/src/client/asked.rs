@@ -7,7 +7,7 @@ use http::header::{
 use http::uri::InvalidUri;
 use http::{Extensions, Method, Request, Uri, Version as HttpVersion};
 use towline_proto::handshake::{
-    Connect, Opening, RequestError, Subprotocol, Version, parse_subprotocols,
+    Connect, Opening, RequestError, Subprotocol, Target, Version, parse_subprotocols,
 };
 
 use crate::client::shown::{redacted, shown};
@@ -51,6 +51,14 @@ impl Asked {
     /// The handshake to begin with, over HTTP/1.1.
     pub(crate) fn open(&self) -> Result<Opening> {
         self.open_by(&self.connect)
+    }
+
+    /// The target alone, for a stream without a handshake.
+    pub(crate) fn target(&self) -> Result<Target> {
+        Target::from_uri(&self.uri).ok_or_else(|| {
+            let error = RequestError::Uri { uri: self.redacted.clone() };
+            Error::new(ErrorKind::InvalidUrl, error.to_string()).with_source(error)
+        })
     }
 
     /// Makes the handshake with these options, which differ from its own in their mechanism.

@@ -21,14 +21,7 @@ use crate::transport::{Alpn, AnyStream, HTTP_1, SecureClient, Whose};
 impl Plan<'_> {
     /// Returns a stream to the server, with TLS if the URL asks for it.
     pub(crate) async fn reach(self, alpn: Alpn) -> Result<Reached> {
-        let (settings, target) = (self.settings, self.opening.target());
-        let Reached { mut stream, peer_addr, proxy } =
-            settings.reach(target, self.progress).await?;
-        if target.is_secure() {
-            let secured = settings.agree_on_tls(stream, self, alpn).await;
-            stream = secured.map_err(|error| through(proxy.as_deref(), error))?;
-        }
-        Ok(Reached { stream, peer_addr, proxy })
+        self.settings.reach(self.opening.target(), self.whose, alpn, self.progress).await
     }
 
     /// Does the handshake over HTTP/1.1.
@@ -72,7 +65,9 @@ impl Settings {
         let connecting = async {
             if is_bare && target.is_secure() {
                 let alpn = self.carrier.as_ref().map_or(HTTP_1, |carrier| carrier.alpn());
-                reached.stream = self.agree_on_tls(reached.stream, plan, alpn).await?;
+                let (stream, host) = (reached.stream, target.host());
+                reached.stream =
+                    self.agree_on_tls(stream, host, Whose::Named, alpn, &progress).await?;
             }
             match &self.carrier {
                 Some(carrier) if carrier.carries_on(&reached.stream) => {
@@ -167,10 +162,7 @@ impl Settings {
         progress: &Progress,
     ) -> Result<Connection> {
         let target = opening.target();
-        if target.is_secure() {
-            // Checked before dialling.
-            self.security()?.check(target.host(), whose)?;
-        }
+        self.check_tls(target, whose)?;
         let is_followed = self.follow_redirects > 0;
         let plan = Plan { settings: self, asked, opening, whose, is_followed, progress };
         match &self.carrier {
@@ -179,8 +171,32 @@ impl Settings {
         }
     }
 
-    /// Returns a stream to the target, through a proxy or not.
-    async fn reach(&self, target: &Target, progress: &Progress) -> Result<Reached> {
+    /// Checks the TLS options for this target, before anything is dialled.
+    pub(crate) fn check_tls(&self, target: &Target, whose: Whose) -> Result<()> {
+        match target.is_secure() {
+            true => self.security()?.check(target.host(), whose),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns a stream to the target, through a proxy or not, with TLS if the URL asks for it.
+    pub(crate) async fn reach(
+        &self,
+        target: &Target,
+        whose: Whose,
+        alpn: Alpn,
+        progress: &Progress,
+    ) -> Result<Reached> {
+        let Reached { mut stream, peer_addr, proxy } = self.reach_bare(target, progress).await?;
+        if target.is_secure() {
+            let secured = self.agree_on_tls(stream, target.host(), whose, alpn, progress).await;
+            stream = secured.map_err(|error| through(proxy.as_deref(), error))?;
+        }
+        Ok(Reached { stream, peer_addr, proxy })
+    }
+
+    /// The same without TLS.
+    async fn reach_bare(&self, target: &Target, progress: &Progress) -> Result<Reached> {
         let dialler = Dialler { resolver: &self.resolver, progress };
         let Some(hop) = self.proxy.hop(target)? else {
             let dialled = dialler.dial(target.host(), target.port()).await;
@@ -261,12 +277,13 @@ impl Settings {
     async fn agree_on_tls(
         &self,
         stream: AnyStream,
-        plan: Plan<'_>,
+        host: &str,
+        whose: Whose,
         alpn: Alpn,
+        progress: &Progress,
     ) -> Result<AnyStream> {
-        let host = plan.opening.target().host();
-        plan.progress.is(format!("in the TLS handshake with {host}"));
-        self.security()?.secure(stream, host, plan.whose, alpn).await
+        progress.is(format!("in the TLS handshake with {host}"));
+        self.security()?.secure(stream, host, whose, alpn).await
     }
 
     /// How TLS is set up.
@@ -293,7 +310,7 @@ fn no_way(target: &Target, Unreachable { why, source }: Unreachable) -> Error {
 /// Rewords a TLS error so that it is about the proxy, not the server.
 fn no_tls_with(hop: &Hop, error: Error) -> Error {
     match error.kind() {
-        ErrorKind::NotTls | ErrorKind::Tls => {
+        ErrorKind::NotTls | ErrorKind::Tls | ErrorKind::NoApplicationProtocol => {
             let message = format!("the proxy {hop}: {error}");
             Error::new(ErrorKind::ProxyFailed, message).with_source(error)
         }

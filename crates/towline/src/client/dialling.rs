@@ -49,18 +49,23 @@ impl Dialler<'_> {
             self.progress.is(format!("connecting to {address}"));
             TcpStream::connect(address)
         };
-        race(addresses, connect).await.map_err(unreachable)
+        race(addresses, connect).await.map_err(|failures| unreachable(host, failures))
     }
 }
 
-/// Joins all failures into one line. The last failure is the source.
-fn unreachable(failures: Failures) -> Unreachable {
+/// Joins all failures into one line. The last failure is the source. The address of a host that is one
+/// is left out, since the error names the host.
+fn unreachable(host: &str, failures: Failures) -> Unreachable {
+    let is_address = host.parse::<IpAddr>().is_ok();
     let mut why = String::new();
     let mut last = None;
     for (address, error) in failures {
         let separator = if why.is_empty() { "" } else { "; " };
         // Writing to a string does not fail.
-        let _ = write!(why, "{separator}{address}: {error}");
+        let _ = match is_address {
+            true => write!(why, "{separator}{error}"),
+            false => write!(why, "{separator}{address}: {error}"),
+        };
         last = Some(error);
     }
     Unreachable { why, source: last.unwrap_or_else(|| io::ErrorKind::NotFound.into()) }

@@ -42,6 +42,8 @@ mod default_tls;
 
 mod connecting;
 
+mod dial;
+
 #[cfg(feature = "http2")]
 mod http2;
 
@@ -318,6 +320,9 @@ impl Client {
     ///   [`Error::response`] has the status, the headers and the start of the body.
     /// - [`ErrorKind::Redirect`]: a redirect can't be [followed](Self::follow_redirects).
     /// - [`ErrorKind::Handshake`]: the server's handshake response is invalid.
+    ///   [`ErrorKind::NotHttp`]: it is not HTTP.
+    ///
+    /// [`Error::is_tls`] and [`Error::is_timeout`] ask for several kinds at once.
     ///
     /// # Cancel safety
     ///

@@ -13,10 +13,11 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
-use towline_proto::handshake::{Mechanism, Rejection, encode_response};
+use towline_proto::handshake::{Mechanism, encode_response};
 
 use crate::server::accepting::OnItsWay;
 use crate::server::hub::Hub;
+use crate::server::rejections::Refusal;
 use crate::transport::{AnyStream, Io, TlsInfo};
 
 /// How long to wait for a rejected client to read the response.
@@ -129,16 +130,16 @@ impl Answer {
         Ok(Accepted { stream, early, on_its_way })
     }
 
-    /// Sends a rejection and reports it as an event.
+    /// Sends a refusal and reports it as an event.
     pub(crate) async fn reject(
         self,
         hub: &Arc<Hub>,
-        rejection: Rejection,
+        refusal: Refusal,
         mechanism: Mechanism,
         peer_addr: Option<SocketAddr>,
     ) -> io::Result<()> {
-        hub.rejected(&rejection, peer_addr);
-        let response = rejection.response(mechanism);
+        hub.refused(&refusal, peer_addr);
+        let response = refusal.rejection.response(mechanism);
         match self {
             Self::Stream { mut stream, .. } => {
                 let mut bytes = Vec::with_capacity(512);

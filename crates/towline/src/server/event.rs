@@ -20,7 +20,8 @@ pub enum ServerEvent {
     /// follows, unless the client is gone before it has the response. Then no event follows.
     #[doc(alias = "requestAccepted")]
     Accepted(Arc<Info>),
-    /// A request was rejected, by the program or because it was not a valid handshake.
+    /// A valid request was rejected: by the program, by the Origin policy or a limit, or because the
+    /// server takes none.
     #[doc(alias = "requestRejected")]
     Rejected {
         /// The status of the response.
@@ -30,15 +31,28 @@ pub enum ServerEvent {
         /// The address at the other end of the transport.
         peer_addr: Option<SocketAddr>,
     },
-    /// A TLS handshake failed, so there is no request. Not reported for a client that disconnects
-    /// before it has sent anything.
-    TlsFailed {
-        /// The kind of the error, as for [`TlsServer::accept`](crate::TlsServer::accept).
-        /// [`ErrorKind::HandshakeTimeout`]: the handshake took too long.
+    /// There is no request, or none that is a valid handshake. A handshake that fails has this event and
+    /// no other. Not reported for a client that disconnects before it has sent anything, as a port scan
+    /// or a health check does.
+    ///
+    /// | kind | what happened |
+    /// | --- | --- |
+    /// | [`HandshakeTimeout`](ErrorKind::HandshakeTimeout) | TLS or the request was not complete in time |
+    /// | [`ConnectionLost`](ErrorKind::ConnectionLost) | the client disconnected in the middle of it |
+    /// | [`NotHttp`](ErrorKind::NotHttp) | what the client sent is not the head of an HTTP request |
+    /// | [`LimitExceeded`](ErrorKind::LimitExceeded) | the head is too large, or has too many headers (431) |
+    /// | [`Handshake`](ErrorKind::Handshake) | an HTTP request that is no valid handshake: an ordinary one, or one with another version or a bad key |
+    /// | [`IsTls`](ErrorKind::IsTls) | the client speaks TLS, and the port does not |
+    /// | [`NotTls`](ErrorKind::NotTls) | the client does not speak TLS, and the port does |
+    /// | others [of TLS](ErrorKind::is_tls) | as for [`TlsServer::accept`](crate::TlsServer::accept) |
+    #[non_exhaustive]
+    HandshakeFailed {
+        /// What happened.
         kind: ErrorKind,
-        /// The reason in words, for example that the client speaks plain HTTP, or does not accept
-        /// the certificate.
+        /// The reason in words, with the value, the limit and the option.
         reason: String,
+        /// The status of the response, if the request was answered.
+        status: Option<StatusCode>,
         /// The address at the other end of the transport.
         peer_addr: Option<SocketAddr>,
     },
@@ -66,6 +80,7 @@ pub enum ServerEvent {
 ///             ServerEvent::Connected(info) => println!("{}: connected", info.id),
 ///             ServerEvent::Closed(info, closed) => println!("{}: {closed}", info.id),
 ///             ServerEvent::Rejected { status, reason, .. } => println!("{status}: {reason}"),
+///             ServerEvent::HandshakeFailed { kind, reason, .. } => println!("{kind:?}: {reason}"),
 ///             _ => {}
 ///         }
 ///     }

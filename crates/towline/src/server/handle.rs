@@ -22,6 +22,7 @@ use crate::server::event::Events;
 use crate::server::event::ServerEvent;
 use crate::server::gate::{Gate, Over};
 use crate::server::measurement::{Measurement, Measurements};
+use crate::server::rejections::Refusal;
 use crate::server::request::Request;
 use crate::server::responding::Responding;
 use crate::server::stats::ServerStats;
@@ -234,17 +235,17 @@ impl ServerHandle {
         let is_secure = request.extensions().get::<Arc<TlsInfo>>().is_some();
         let (respond, response) = Responding::new(mechanism);
         let answer = Answer::Upgrade { respond, stream: Box::pin(upgraded) };
-        let taken = hub.take_in_hand().and_then(|in_hand| {
+        let taken = hub.take_in_hand().map_err(Refusal::from).and_then(|in_hand| {
             let request = Request::new(request, peer_addr, hub, answer, None);
             request.map(|request| request.keep(in_hand)).map_err(|refused| refused.0)
         });
         match taken {
             Ok(request) => Ok((request, response)),
-            Err(rejection) => {
-                hub.rejected(&rejection, peer_addr);
-                let status = rejection.status();
+            Err(refusal) => {
+                hub.refused(&refusal, peer_addr);
+                let status = refusal.rejection.status();
                 hub.measured.note(|| Measurement::unseen(status, mechanism, is_secure));
-                Err(rejection)
+                Err(refusal.rejection)
             }
         }
     }
@@ -254,7 +255,7 @@ impl ServerHandle {
         self.gate.hub.connections.clone()
     }
 
-    /// Subscribes to the events from now on: requests accepted and rejected, TLS handshakes that
+    /// Subscribes to the events from now on: requests accepted and rejected, handshakes that
     /// failed, connections made and ended.
     ///
     /// Up to 1024 events are kept for a slow subscriber. Then the oldest are dropped, and
@@ -291,35 +292,6 @@ impl ServerHandle {
     /// [`Measurement::Missed`] says how many.
     pub fn measurements(&self) -> Measurements {
         self.gate.hub.measured.subscribe()
-    }
-
-    /// Reports a TLS handshake that failed as [`ServerEvent::TlsFailed`], for your own accept loop.
-    /// Listening sockets of the server report theirs themselves.
-    ///
-    /// Errors of the kind [`ErrorKind::RequestGone`] are ignored: the client disconnected before it
-    /// sent anything.
-    ///
-    /// ```no_run
-    /// # #[cfg(feature = "rustls")]
-    /// # async fn example(
-    /// #     server: towline::ServerHandle,
-    /// #     tls: towline::TlsServer,
-    /// #     stream: tokio::net::TcpStream,
-    /// #     peer: std::net::SocketAddr,
-    /// # ) {
-    /// match tls.accept(stream).await {
-    ///     Ok(stream) => server.serve(stream, Some(peer)),
-    ///     Err(error) => server.report_tls_failure(error.kind(), error.to_string(), Some(peer)),
-    /// }
-    /// # }
-    /// ```
-    pub fn report_tls_failure(
-        &self,
-        kind: ErrorKind,
-        reason: impl Into<String>,
-        peer_addr: Option<SocketAddr>,
-    ) {
-        self.gate.hub.tls_failed(kind, reason.into(), peer_addr);
     }
 
     /// Returns the topics of the server: for chat rooms, feeds, and whatever else one says to many.

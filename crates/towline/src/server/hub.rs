@@ -1,16 +1,18 @@
 //! State shared by a server's listeners, requests and connections.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use towline_proto::handshake::{HeadLimits, OriginPolicy, Rejection, TrustedProxies, Version};
 use towline_proto::{CloseCause, Closed, Config, LimitExceeded, Stats, Traffic};
 
 use crate::connection::{Info, Observer, Throttling, TooFast};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::server::accepting::{Accepting, OnItsWay};
 use crate::server::connections::Connections;
 use crate::server::event::ServerEvent;
@@ -18,7 +20,7 @@ use crate::server::measurement::{Measured, Measurement};
 use crate::server::memory::Memory;
 use crate::server::quota::{Admission, Admissions, Limits, Quotas, Refused};
 use crate::server::quota_stats::{Quota, QuotaStats};
-use crate::server::rejections::{no_place, no_requests};
+use crate::server::rejections::{Refusal, no_place, no_requests};
 use crate::server::seldom::Seldom;
 use crate::server::standing::{Standing, Term};
 use crate::server::stats::{ServerStats, Tally};
@@ -83,10 +85,10 @@ impl Default for Options {
 pub(crate) struct Lines {
     pub(crate) accept_failed: Seldom,
     tls_failed: Seldom,
+    handshake_failed: Seldom,
     rejected: Seldom,
     pub(crate) not_accepted: Seldom,
     pub(crate) relieved: Seldom,
-    pub(crate) nothing_received: Seldom,
 }
 
 pub(crate) struct Hub {
@@ -156,8 +158,57 @@ impl Hub {
             );
         }
         if kind != ErrorKind::RequestGone {
-            self.tally.fail_tls();
-            self.event(|| ServerEvent::TlsFailed { kind, reason, peer_addr: peer });
+            self.tally.fail_tls(kind);
+            let (status, peer_addr) = (None, peer);
+            self.event(|| ServerEvent::HandshakeFailed { kind, reason, status, peer_addr });
+        }
+    }
+
+    /// Reports a handshake that failed, after TLS if there is any.
+    pub(crate) fn handshake_failed(
+        &self,
+        kind: ErrorKind,
+        reason: String,
+        status: Option<StatusCode>,
+        peer_addr: Option<SocketAddr>,
+    ) {
+        if let Some(left_out) = self.lines().handshake_failed.turn() {
+            let left_out = left_out.count();
+            tracing::debug!(?peer_addr, %reason, left_out, "handshake failed");
+        }
+        self.tally.fail(kind);
+        if let Some(status) = status {
+            self.tally.reject(status);
+        }
+        self.event(|| ServerEvent::HandshakeFailed { kind, reason, status, peer_addr });
+    }
+
+    /// Reports a stream that failed before the request was complete, unless the client has sent nothing.
+    pub(crate) fn broken_off(&self, error: io::Error, has_begun: bool, peer: Option<SocketAddr>) {
+        let error = match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                let why = "the client closed the connection before its request was complete";
+                Error::of_stream(ErrorKind::ConnectionLost, why.to_owned(), error)
+            }
+            _ => {
+                let why = format!("the connection failed before the request was complete: {error}");
+                Error::of_stream(ErrorKind::ConnectionLost, why, error)
+            }
+        };
+        if has_begun || error.is_tls() {
+            self.handshake_failed(error.kind(), error.to_string(), None, peer);
+        }
+    }
+
+    /// Reports a refusal, as one event.
+    pub(crate) fn refused(&self, refusal: &Refusal, peer_addr: Option<SocketAddr>) {
+        let Refusal { rejection, failure } = refusal;
+        match failure {
+            Some(kind) => {
+                let (reason, status) = (rejection.reason().to_owned(), Some(rejection.status()));
+                self.handshake_failed(*kind, reason, status, peer_addr);
+            }
+            None => self.rejected(rejection, peer_addr),
         }
     }
 
@@ -185,7 +236,7 @@ impl Hub {
     pub(crate) fn arrive(&self, peer: Option<SocketAddr>) -> Result<Admission, Rejection> {
         let Some(admissions) = &self.admissions else { return Ok(None) };
         let proxies = &self.options.trusted_proxies;
-        admissions.arrive(peer, proxies).map_err(|refused| self.refused(refused))
+        admissions.arrive(peer, proxies).map_err(|refused| self.refused_by_quota(refused))
     }
 
     /// Admits the request of a client.
@@ -195,10 +246,10 @@ impl Hub {
         client: Option<IpAddr>,
     ) -> Result<Admission, Rejection> {
         let Some(admissions) = &self.admissions else { return Ok(None) };
-        admissions.request(admission, client).map_err(|refused| self.refused(refused))
+        admissions.request(admission, client).map_err(|refused| self.refused_by_quota(refused))
     }
 
-    fn refused(&self, Refused { quota, rejection }: Refused) -> Rejection {
+    fn refused_by_quota(&self, Refused { quota, rejection }: Refused) -> Rejection {
         self.tally.applied.refuse(quota);
         rejection
     }
@@ -264,7 +315,7 @@ impl Hub {
         }
         match self.handshakes.clone().try_acquire_owned() {
             Ok(place) => Ok(InHand { _place: place, _on_its_way: on_its_way }),
-            Err(_) => Err(self.refused(Refused {
+            Err(_) => Err(self.refused_by_quota(Refused {
                 quota: Quota::Handshakes,
                 rejection: no_place(self.options.max_handshakes),
             })),

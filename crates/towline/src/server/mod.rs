@@ -53,6 +53,8 @@ mod outcome;
 
 mod handle;
 
+mod reporting;
+
 mod respond;
 
 mod builder;

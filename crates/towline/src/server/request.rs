@@ -30,7 +30,7 @@ use crate::server::event::ServerEvent;
 use crate::server::hub::{Hub, InHand, Options};
 use crate::server::measurement::Measurement;
 use crate::server::quota::Admission;
-use crate::server::rejections::unanswered;
+use crate::server::rejections::{Refusal, unanswered};
 use crate::server::see_through::SeeThrough;
 use crate::server::stats::Unanswered;
 use crate::transport::{AnyStream, Io, TlsInfo};
@@ -109,9 +109,9 @@ impl Request {
         let mechanism = Mechanism::of(&http);
         let answer = Answer::Stream { stream, early: early.into(), is_set_up: false };
         Self::new(http, peer, &hub, answer, None).map_err(|refused| {
-            let (rejection, answer) = *refused;
-            let returned = rejection.clone();
-            tokio::spawn(async move { answer.reject(&hub, rejection, mechanism, peer).await });
+            let (refusal, answer) = *refused;
+            let returned = refusal.rejection.clone();
+            tokio::spawn(async move { answer.reject(&hub, refusal, mechanism, peer).await });
             returned
         })
     }
@@ -123,7 +123,7 @@ impl Request {
         hub: &Arc<Hub>,
         answer: Answer,
         admission: Admission,
-    ) -> std::result::Result<Self, Box<(Rejection, Answer)>> {
+    ) -> std::result::Result<Self, Box<(Refusal, Answer)>> {
         let host = || {
             let host = http.headers().get(HOST).and_then(|host| host.to_str().ok());
             host.or_else(|| Some(http.uri().authority()?.as_str())).unwrap_or_default()
@@ -133,7 +133,8 @@ impl Request {
             Ok(offer) => offer,
             Err(rejection) => {
                 record_answer(&span, rejection.status(), None);
-                return Err(Box::new((rejection, answer)));
+                let refusal = Refusal::failed(ErrorKind::Handshake, rejection);
+                return Err(Box::new((refusal, answer)));
             }
         };
         let remote_address = peer_addr
@@ -142,7 +143,7 @@ impl Request {
             Ok(admission) => admission,
             Err(rejection) => {
                 record_answer(&span, rejection.status(), None);
-                return Err(Box::new((rejection, answer)));
+                return Err(Box::new((rejection.into(), answer)));
             }
         };
         let tls = answer.tls().or_else(|| http.extensions().get().cloned());
@@ -449,7 +450,7 @@ impl Request {
             Error::new(ErrorKind::InvalidHandshakeOption, error.to_string())
                 .with_source(error.clone())
         });
-        answer.reject(&self.0.hub, rejection, mechanism, peer).await.map_err(gone)?;
+        answer.reject(&self.0.hub, rejection.into(), mechanism, peer).await.map_err(gone)?;
         left_out.map_or(Ok(()), Err)
     }
 
@@ -519,7 +520,7 @@ impl Drop for Request {
         let hub = self.0.hub.clone();
         let (mechanism, peer) = (self.0.offer.mechanism(), self.0.peer_addr);
         self.0.runtime.spawn(async move {
-            let _ = answer.reject(&hub, unanswered(), mechanism, peer).await;
+            let _ = answer.reject(&hub, unanswered().into(), mechanism, peer).await;
         });
     }
 }

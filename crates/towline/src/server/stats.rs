@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
 use towline_proto::{CloseCode, Closed, Stats, Traffic};
 
+use crate::error::ErrorKind;
 use crate::server::quota_stats::{Applied, Quota, QuotaStats};
 
 /// What a server has done so far, see [`ServerHandle::stats`](crate::ServerHandle::stats).
@@ -28,7 +29,11 @@ pub struct ServerStats {
     pub accepted: u64,
     /// The handshakes that were rejected, by the status of the response.
     pub rejected: BTreeMap<StatusCode, u64>,
-    /// The TLS handshakes that failed. Clients that sent nothing do not count.
+    /// The handshakes that failed, by the kind of the failure, as in
+    /// [`ServerEvent::HandshakeFailed`](crate::ServerEvent::HandshakeFailed): those of TLS, and those
+    /// without a valid request. Those that were answered are in `rejected`, too.
+    pub failed: BTreeMap<ErrorKind, u64>,
+    /// How many of them failed in TLS. Clients that sent nothing do not count.
     pub tls_failed: u64,
     /// The connections that have ended, by the [class](CloseCode::class) of [`Closed::code`].
     pub closed: BTreeMap<CloseCode, u64>,
@@ -127,6 +132,7 @@ pub(crate) struct Tally {
     /// A program can choose any status, but only those that there are.
     rejected: Mutex<BTreeMap<StatusCode, u64>>,
     pub(crate) applied: Applied,
+    failed: Mutex<BTreeMap<ErrorKind, u64>>,
 }
 
 /// A request that is not answered yet.
@@ -142,21 +148,30 @@ impl Tally {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn fail_tls(&self) {
+    pub(crate) fn fail(&self, kind: ErrorKind) {
+        *lock(&self.failed).entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn fail_tls(&self, kind: ErrorKind) {
         self.tls_failed.fetch_add(1, Ordering::Relaxed);
+        self.fail(kind);
     }
 
     pub(crate) fn reject(&self, status: StatusCode) {
-        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
-        *rejected.entry(status).or_default() += 1;
+        *lock(&self.rejected).entry(status).or_default() += 1;
     }
 
     pub(crate) fn add_to(&self, sum: &mut ServerStats) {
         sum.requests = self.requests.load(Ordering::Relaxed);
         sum.accepted = self.accepted.load(Ordering::Relaxed);
         sum.tls_failed = self.tls_failed.load(Ordering::Relaxed);
-        sum.rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        sum.failed = lock(&self.failed).clone();
+        sum.rejected = lock(&self.rejected).clone();
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Unanswered {

@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 use towline_proto::handshake::{Mechanism, Rejection, parse_request};
@@ -18,7 +17,7 @@ use crate::server::answer::Answer;
 use crate::server::hub::{Hub, Options};
 use crate::server::measurement::Measurement;
 use crate::server::quota::Admission;
-use crate::server::rejections::no_requests;
+use crate::server::rejections::{Refusal, no_head, no_requests, too_slow};
 use crate::server::request::Request;
 use crate::server::standing::Term;
 use crate::transport::{AnyStream, SecureServer};
@@ -105,29 +104,22 @@ impl Way {
             let head = pin!(read_head(&mut stream, &mut early, head_limits.max_head_size, parse));
             self.hub.standing.during(term, by(deadline, head)).await
         };
-        let rejection = match head {
+        let refusal = match head {
             Some(Some(Ok(http))) => {
                 let answer = Answer::Stream { stream, early, is_set_up };
                 return self.admit(http, peer, answer, (permit, admission)).await;
             }
-            Some(Some(Err(ReadError::Parse(rejection)))) => rejection,
+            Some(Some(Err(ReadError::Parse(rejection)))) => no_head(rejection, &early),
             Some(Some(Err(ReadError::Nothing))) => return,
             Some(Some(Err(ReadError::Io(error)))) => {
-                if let Some(left_out) = self.hub.lines().nothing_received.turn() {
-                    let left_out = left_out.count();
-                    tracing::debug!(?peer, %error, left_out, "no request received");
-                }
-                return;
+                return self.leave().broken_off(error, !early.is_empty(), peer);
             }
-            Some(None) => Rejection::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("no whole request within {handshake_timeout:?} (handshake_timeout)"),
-            ),
-            None => no_requests(),
+            Some(None) => too_slow(handshake_timeout),
+            None => no_requests().into(),
         };
         let answer = Answer::Stream { stream, early, is_set_up };
         let hub = self.leave();
-        reject(&hub, answer, rejection, Mechanism::Http1Upgrade, peer).await;
+        reject(&hub, answer, refusal, Mechanism::Http1Upgrade, peer).await;
     }
 
     /// Hands a request to the program, as a request or as the connection it becomes, or answers it
@@ -143,9 +135,9 @@ impl Way {
         let mut request = match Request::new(http, peer, &self.hub, answer, admission) {
             Ok(request) => request,
             Err(refused) => {
-                let (rejection, answer) = *refused;
+                let (refusal, answer) = *refused;
                 let hub = self.leave();
-                return reject(&hub, answer, rejection, mechanism, peer).await;
+                return reject(&hub, answer, refusal, mechanism, peer).await;
             }
         };
         let Ok(place) = ({
@@ -208,7 +200,7 @@ pub(crate) async fn turn_away(
     peer: Option<SocketAddr>,
     _permit: OwnedSemaphorePermit,
 ) {
-    reject(&hub, Answer::on(stream), rejection, Mechanism::Http1Upgrade, peer).await;
+    reject(&hub, Answer::on(stream), rejection.into(), Mechanism::Http1Upgrade, peer).await;
 }
 
 /// Reports a stream that is dropped before its TLS handshake, so that there is no way to answer.
@@ -224,7 +216,7 @@ pub(crate) async fn refuse(
     mechanism: Mechanism,
     peer: Option<SocketAddr>,
 ) {
-    reject(hub, answer, no_requests(), mechanism, peer).await;
+    reject(hub, answer, no_requests().into(), mechanism, peer).await;
 }
 
 /// Rejects a request that the program does not see. Errors are ignored: the client may be gone.
@@ -234,11 +226,11 @@ pub(crate) async fn refuse(
 async fn reject(
     hub: &Arc<Hub>,
     answer: Answer,
-    rejection: Rejection,
+    refusal: Refusal,
     mechanism: Mechanism,
     peer: Option<SocketAddr>,
 ) {
-    let (status, is_secure) = (rejection.status(), answer.tls().is_some());
+    let (status, is_secure) = (refusal.rejection.status(), answer.tls().is_some());
     hub.measured.note(|| Measurement::unseen(status, mechanism, is_secure));
-    let _ = Box::pin(answer.reject(hub, rejection, mechanism, peer)).await;
+    let _ = Box::pin(answer.reject(hub, refusal, mechanism, peer)).await;
 }

@@ -260,7 +260,7 @@ fn failed(host: &str, alpn: Alpn, failure: Failure) -> Error {
             let message = format!(
                 "TLS with {host}: the peer has no protocol in common with this end (ALPN {offered})"
             );
-            Error::new(ErrorKind::Tls, message).with_source(error)
+            Error::new(ErrorKind::NoApplicationProtocol, message).with_source(error)
         }
         Failure::Tls(error) => explain(Role::Client, host, error),
         Failure::NothingToShow(error) => Error::new(

@@ -42,6 +42,9 @@ fn kind_of(role: Role, error: &rustls::Error) -> (ErrorKind, String) {
             ErrorKind::Tls,
             format!("the peer and this end have no TLS parameters in common: {why:?}"),
         ),
+        rustls::Error::NoApplicationProtocol => {
+            (ErrorKind::NoApplicationProtocol, error.to_string())
+        }
         error => (ErrorKind::Tls, error.to_string()),
     }
 }
@@ -151,7 +154,7 @@ fn of_alert(role: Role, alert: AlertDescription) -> (ErrorKind, String) {
             format!("the peer does not accept this end's certificate ({alert:?})"),
         ),
         Alert::NoApplicationProtocol => (
-            ErrorKind::Tls,
+            ErrorKind::NoApplicationProtocol,
             "the peer has no protocol in common with this end (ALPN http/1.1)".to_owned(),
         ),
         Alert::UnrecognisedName => {

@@ -217,7 +217,9 @@ impl TlsServer {
     ///   accepted.
     /// - [`ErrorKind::RequestGone`]: the client disconnected before it sent anything, as a port
     ///   scan or a health check does.
-    /// - [`ErrorKind::Tls`]: the handshake failed in another way.
+    /// - [`ErrorKind::ConnectionLost`]: the stream ended or failed in the middle of the handshake.
+    /// - [`ErrorKind::NoApplicationProtocol`]: the client offers no protocol of this server by ALPN.
+    ///   [`ErrorKind::Tls`]: the handshake failed in another way.
     ///
     /// # Cancel safety
     ///
@@ -280,7 +282,7 @@ async fn failed(failure: Failure) -> Error {
             Error::new(ErrorKind::NotTls, "TLS with a client: it speaks plain HTTP")
         }
         Failure::Ended => Error::new(
-            ErrorKind::Tls,
+            ErrorKind::ConnectionLost,
             "TLS with a client: it closed the connection during the TLS handshake",
         ),
         Failure::Gone => Error::new(
@@ -288,7 +290,7 @@ async fn failed(failure: Failure) -> Error {
             "TLS with a client: it closed the connection before it sent anything",
         ),
         Failure::Io(error) => Error::new(
-            ErrorKind::Tls,
+            ErrorKind::ConnectionLost,
             format!("TLS with a client: the TLS handshake broke off: {error}"),
         )
         .with_source(error),

@@ -13,6 +13,8 @@ mod halves;
 
 mod tls_stream;
 
+mod dialled;
+
 pub(crate) mod secure;
 
 use std::any::Any;
@@ -27,6 +29,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+pub use dialled::Transport;
 pub(crate) use duplex::{Duplex, Remains};
 pub(crate) use halves::{ReadHalf, WriteHalf};
 pub(crate) use secure::{Alpn, HTTP_1, SecureClient, SecureServer, Whose};
@@ -74,6 +77,9 @@ impl AnyStream {
         }
         if let Some(tcp) = take::<TcpStream>(&mut stream) {
             return Self::Tcp(tcp);
+        }
+        if let Some(transport) = take::<Transport>(&mut stream) {
+            return transport.into_any();
         }
         if let Some(TlsStream(duplex)) = take::<TlsStream>(&mut stream) {
             return Self::Duplex(duplex);

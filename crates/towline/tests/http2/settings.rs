@@ -14,7 +14,7 @@ async fn a_server_without_the_setting_is_told() {
     let ping = raw.next(PING).await;
     raw.send(PING, ACK, 0, &ping.payload).await;
     let error = soon(connecting).await.unwrap().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NoExtendedConnect, "{error}");
     for part in ["SETTINGS_ENABLE_CONNECT_PROTOCOL", "127.0.0.1", "HttpVersion::Http1"] {
         assert!(error.to_string().contains(part), "{error}");
     }

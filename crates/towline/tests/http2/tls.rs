@@ -123,11 +123,11 @@ async fn auto_falls_back_to_http_1() {
 async fn http_2_alone_does_not_fall_back() {
     let hub1 = hub(Speaks::Http1).await;
     let error = soon(hub1.client(HttpVersion::Http2).connect(&hub1.url)).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Tls | ErrorKind::Handshake), "{error}");
+    assert_eq!(error.kind(), ErrorKind::NoApplicationProtocol, "{error}");
     assert!(error.to_string().contains("ALPN"), "{error}");
     let hub2 = hub(Speaks::NoConnect).await;
     let error = soon(hub2.client(HttpVersion::Http2).connect(&hub2.url)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Handshake, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NoExtendedConnect, "{error}");
     assert!(error.to_string().contains("SETTINGS_ENABLE_CONNECT_PROTOCOL"), "{error}");
 }
 

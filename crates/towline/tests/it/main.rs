@@ -103,12 +103,16 @@ mod spawned;
 
 mod dialling;
 
+mod dial;
+
 mod proxies;
 
 mod socks;
 
 mod redirects;
 mod refused_handshakes;
+
+mod failed_handshakes;
 
 mod connect_request;
 

@@ -193,7 +193,9 @@ async fn a_proxy_that_lets_through_and_ends_is_named() {
         .await;
         let client = behind(&format!("http://{proxy}"));
         let error = client.connect("ws://feed.invalid/").await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Handshake);
+        let kind =
+            if answer.starts_with("SSH") { ErrorKind::NotHttp } else { ErrorKind::Handshake };
+        assert_eq!(error.kind(), kind);
         let text = error.to_string();
         assert!(text.contains("feed.invalid"), "{text}");
         assert!(text.ends_with(&format!(" (through the proxy http://{proxy})")), "{text}");
@@ -234,8 +236,9 @@ async fn a_proxy_that_can_not_be_reached_is_not_taken_for_the_server() {
     let proxy = format!("http://deckhand:s3cret@{nobody}");
     let error = behind(&proxy).connect("ws://feed.invalid/").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ProxyFailed);
-    let start = format!("can't connect to the proxy http://{nobody}: {nobody}: ");
+    let start = format!("can't connect to the proxy http://{nobody}: ");
     assert!(error.to_string().starts_with(&start), "{error}");
+    assert_eq!(error.to_string().matches(&nobody.to_string()).count(), 1, "{error}");
     assert!(!texts(&error).contains("s3cret"));
     let source = error.get_ref().and_then(|source| source.downcast_ref::<std::io::Error>());
     assert_eq!(source.unwrap().kind(), IoErrorKind::ConnectionRefused);

@@ -127,7 +127,7 @@ async fn who_speaks_another_protocol_is_quoted_behind_the_host() {
     for banner in ["SSH-2.0-OpenSSH_9.6", "220 mail.example ESMTP", "ICY 200 OK", "RTSP/1.0 200 OK"]
     {
         let (error, _) = refused(format!("{banner}\r\n").as_bytes(), 0).await;
-        assert_eq!(error.kind(), ErrorKind::Handshake);
+        assert_eq!(error.kind(), ErrorKind::NotHttp);
         let expected = format!("h: the peer does not speak HTTP: it began with \"{banner}\"");
         assert_eq!(error.to_string(), expected);
     }

@@ -3,7 +3,7 @@
 use towline::topics::{Incoming, Topic, Topics, TopicsEvents};
 use towline::{
     Client, Connection, Connections, Error, Events, Proxy, Receiver, Request, Sender, Server,
-    ServerBuilder, ServerHandle, Upgraded,
+    ServerBuilder, ServerHandle, Transport, Upgraded,
 };
 
 const fn is_shared<T: Send + Sync + 'static>() {}
@@ -21,6 +21,7 @@ const _: () = {
     is_shared::<Server>();
     is_shared::<ServerBuilder>();
     is_shared::<ServerHandle>();
+    is_shared::<Transport>();
     is_shared::<Upgraded>();
     is_shared::<Incoming>();
     is_shared::<Topic>();
@@ -51,5 +52,6 @@ fn futures(
     is_sent(&topic.publish_except(connection, vec![0]));
     is_sent(&incoming.deliver("topic", "text"));
     is_sent(&Client::new().connect(""));
+    is_sent(&Client::new().dial(""));
     is_sent(&Client::new().connect_request(http::Request::new(())));
 }

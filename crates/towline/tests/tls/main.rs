@@ -8,6 +8,8 @@ mod wire;
 
 mod by_proxy;
 
+mod dial;
+
 mod echo;
 
 mod nonsense;

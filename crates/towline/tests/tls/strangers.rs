@@ -150,7 +150,9 @@ async fn who_stalls_has_a_place_among_the_handshakes() {
 /// The next event must be a failed TLS handshake.
 async fn failed(events: &mut Events) -> (ErrorKind, String, Option<std::net::SocketAddr>) {
     match timeout(60 * SECOND, events.next()).await.expect("an event") {
-        Some(ServerEvent::TlsFailed { kind, reason, peer_addr }) => (kind, reason, peer_addr),
+        Some(ServerEvent::HandshakeFailed { kind, reason, peer_addr, .. }) => {
+            (kind, reason, peer_addr)
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -175,6 +177,19 @@ async fn a_handshake_that_fails_is_told_as_an_event() {
     let (kind, reason, _) = failed(&mut events).await;
     assert_eq!(kind, ErrorKind::Tls, "{reason}");
     assert!(reason.contains("certificate (UnknownCA)"), "{reason}");
+    drop(stalls(port, 1).await);
+    let (kind, reason, _) = failed(&mut events).await;
+    assert_eq!(kind, ErrorKind::ConnectionLost, "{reason}");
+    // After TLS, a connection without a word is not told of either.
+    let secure = format!("wss://localhost:{port}");
+    let trusting = Client::new().tls(ENDS.client.clone());
+    drop(trusting.dial(&secure).await.unwrap());
+    let mut inside = trusting.dial(&secure).await.unwrap();
+    inside.write_all(b"SSH-2.0-OpenSSH_9.6\r\n").await.unwrap();
+    inside.flush().await.unwrap();
+    let (kind, reason, peer) = failed(&mut events).await;
+    let address = inside.tcp_stream().unwrap().local_addr();
+    assert_eq!((kind, peer), (ErrorKind::NotHttp, address.ok()), "{reason}");
     let stalled = stalls(port, 1).await;
     let (kind, reason, peer) = failed(&mut events).await;
     assert_eq!((kind, peer), (ErrorKind::HandshakeTimeout, stalled.local_addr().ok()), "{reason}");
@@ -258,7 +273,7 @@ async fn http_1_1_is_all_that_is_offered() {
     assert!(error.to_string().contains("NoApplicationProtocol"), "{error}");
     drop(far);
     let error = accepting.await.unwrap();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert_eq!(error.kind(), ErrorKind::NoApplicationProtocol, "{error}");
     assert!(!error.to_string().contains('\n'), "{error}");
 }
 

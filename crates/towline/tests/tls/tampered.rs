@@ -227,8 +227,11 @@ async fn how_a_stream_ends_is_told() {
             for before in 0..BYTES {
                 match converse(role, version, Harm::Cut, before).await {
                     Err(error) => {
-                        let is_gone = before == 0 && role == Role::Server;
-                        let kind = if is_gone { ErrorKind::RequestGone } else { ErrorKind::Tls };
+                        let kind = match role {
+                            Role::Server if before == 0 => ErrorKind::RequestGone,
+                            Role::Server => ErrorKind::ConnectionLost,
+                            Role::Client => ErrorKind::Tls,
+                        };
                         assert_eq!(error.kind(), kind, "{error}");
                     }
                     Ok((_, Err(error))) => kinds.push(error),

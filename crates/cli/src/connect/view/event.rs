@@ -7,9 +7,9 @@ use http::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use crate::connect::binary::base64;
-use crate::connect::secrets;
 use crate::connect::view::Shown;
 use crate::say::is_obeyed;
+use crate::secrets;
 
 /// A line of JSON. It may be read on a terminal, so characters that it interprets are escaped. All
 /// of them are within strings, and have at most four hexadecimal digits.

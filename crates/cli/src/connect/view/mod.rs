@@ -17,9 +17,10 @@ use crate::connect::handshake;
 use crate::connect::look::Look;
 use crate::connect::meaning::{explain, meaning};
 use crate::connect::screen::Ink;
+use crate::connect::secured;
 use crate::connect::view::event::{headers, line, with_payload};
-use crate::connect::{secrets, secured};
 use crate::exit::Failure;
+use crate::secrets;
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -131,7 +131,7 @@ impl Http2 {
                 slot.remember_http_1();
                 return Ok(Way::Http1(Some(reached)));
             }
-            let error = Error::new(ErrorKind::Handshake, no_http_2(target));
+            let error = Error::new(ErrorKind::NoApplicationProtocol, no_http_2(target));
             return Err(through(reached.proxy.as_deref(), error));
         }
         let proxy = reached.proxy.clone();
@@ -145,7 +145,7 @@ impl Http2 {
             slot.remember_http_1();
             return Ok(Way::Http1(None));
         }
-        Err(through(proxy.as_deref(), Error::new(ErrorKind::Handshake, no_setting(target))))
+        Err(through(proxy.as_deref(), Error::new(ErrorKind::NoExtendedConnect, no_setting(target))))
     }
 
     fn known_way(&self, slot: &Arc<Slot>) -> Option<Way> {
@@ -232,11 +232,11 @@ impl Http2 {
         let target = plan.opening.target();
         let opening = extended(plan)?;
         if target.is_secure() && reached.stream.tls().is_some() && !is_http_2(&reached.stream) {
-            return Err(Error::new(ErrorKind::Handshake, no_http_2(target)));
+            return Err(Error::new(ErrorKind::NoApplicationProtocol, no_http_2(target)));
         }
         let lease = self.begin(reached, plan).await?;
         if !lease.line().allows_connect() {
-            return Err(Error::new(ErrorKind::Handshake, no_setting(target)));
+            return Err(Error::new(ErrorKind::NoExtendedConnect, no_setting(target)));
         }
         self.open(lease, &opening, plan).await.map_err(NotOpened::into_error)
     }

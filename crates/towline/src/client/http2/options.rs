@@ -104,15 +104,17 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Connecting returns [`ErrorKind::Handshake`] if [`Http2`](HttpVersion::Http2) is set and the
-    /// server does not speak HTTP/2, or does not send `SETTINGS_ENABLE_CONNECT_PROTOCOL`; or if it
-    /// resets the stream or ends the connection in place of an answer. [`ErrorKind::Tls`] if it
-    /// rejects the TLS handshake because it has no protocol in common.
+    /// If [`Http2`](HttpVersion::Http2) is set, connecting returns
+    /// [`ErrorKind::NoApplicationProtocol`] for a server that does not select HTTP/2 by ALPN, and
+    /// [`ErrorKind::NoExtendedConnect`] for one that does not send `SETTINGS_ENABLE_CONNECT_PROTOCOL`.
+    /// [`ErrorKind::Handshake`]: the server breaks the rules of HTTP/2, or resets the stream or ends
+    /// the connection in place of an answer.
     ///
     /// [`Connection::http_version`]: crate::Connection::http_version
     /// [`ErrorKind::ConnectionLost`]: crate::ErrorKind::ConnectionLost
     /// [`ErrorKind::Handshake`]: crate::ErrorKind::Handshake
-    /// [`ErrorKind::Tls`]: crate::ErrorKind::Tls
+    /// [`ErrorKind::NoApplicationProtocol`]: crate::ErrorKind::NoApplicationProtocol
+    /// [`ErrorKind::NoExtendedConnect`]: crate::ErrorKind::NoExtendedConnect
     pub fn http_version(self, version: HttpVersion) -> Self {
         self.with_http2(|options| options.version = version)
     }

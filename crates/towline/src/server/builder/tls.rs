@@ -12,7 +12,7 @@ impl ServerBuilder {
     /// The [`handshake_timeout`](Self::handshake_timeout) includes the TLS handshake, which also
     /// counts towards [`max_handshakes`](Self::max_handshakes). A client that speaks plain HTTP is
     /// answered with a 400 that says so. A failed handshake is a
-    /// [`ServerEvent::TlsFailed`](crate::ServerEvent::TlsFailed). [Streams of your
+    /// [`ServerEvent::HandshakeFailed`](crate::ServerEvent::HandshakeFailed). [Streams of your
     /// own](crate::ServerHandle::serve) are used as they are: see [`TlsServer::accept`].
     ///
     /// An idle connection costs some 4 KiB more than without TLS. If the peer does not read, a

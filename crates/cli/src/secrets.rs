@@ -1,4 +1,4 @@
-//! What is not shown of a handshake unless `--show-secrets` is given.
+//! What is not shown of a handshake, unless `connect --show-secrets` is given.
 
 use std::borrow::Cow;
 
@@ -25,16 +25,33 @@ fn header<'v>(name: &str, value: &'v HeaderValue) -> Cow<'v, str> {
     let text = String::from_utf8_lossy(value.as_bytes());
     match name.eq_ignore_ascii_case("sec-websocket-protocol") {
         _ if is_secret => HIDDEN.into(),
-        true if text.split(',').any(|name| is_token(name.trim())) => {
-            text.split(',').map(|name| protocol(name.trim())).collect::<Vec<_>>().join(", ").into()
-        }
+        true => protocols(text),
         _ => text,
     }
 }
 
-/// A subprotocol, unless a token is in its place: browsers can't set headers, so pages offer it as one.
+/// A list of subprotocols, without tokens: browsers can't set headers, so pages offer a token as one.
+fn protocols(list: Cow<'_, str>) -> Cow<'_, str> {
+    let mut is_announced = false;
+    let mut has_token = false;
+    let shown = list.split(',').map(|name| {
+        let name = name.trim();
+        let is_hidden = is_announced || is_token(name);
+        (is_announced, has_token) = (announces(name), has_token || is_hidden);
+        if is_hidden { HIDDEN } else { name }
+    });
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    if has_token { shown.into() } else { list }
+}
+
+/// A subprotocol, unless a token is in its place.
 pub(crate) fn protocol(name: &str) -> &str {
     if is_token(name) { HIDDEN } else { name }
+}
+
+/// The same for output that has no option to show it.
+pub(crate) fn protocol_in_log(name: &str) -> &str {
+    if is_token(name) { SHORT } else { name }
 }
 
 /// A URL, or its path and query, without the values in the query.
@@ -55,6 +72,21 @@ fn is_token(name: &str) -> bool {
     jwts || name.to_ascii_lowercase().contains("bearer.")
 }
 
+/// Whether a token follows a subprotocol of this name, as in `access_token, 6a3f…`.
+fn announces(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "access_token",
+        "access-token",
+        "api-key",
+        "auth",
+        "authorization",
+        "bearer",
+        "jwt",
+        "token",
+    ];
+    NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,10 +102,18 @@ mod tests {
             let value = format!("chat.v1,{token}");
             assert_eq!(shown("sec-websocket-protocol", &value), format!("chat.v1, {HIDDEN}"));
             assert_eq!(protocol(token), HIDDEN);
+            assert_eq!(protocol_in_log(token), SHORT);
         }
         let kubernetes = "base64url.bearer.authorization.k8s.io.s3cret";
         assert!(!shown("Sec-WebSocket-Protocol", kubernetes).contains("s3cret"));
         assert_eq!(shown("sec-websocket-protocol", "chat.v1,mqtt"), "chat.v1,mqtt");
+        for announced in
+            ["access_token, s3cret", "Authorization,s3cret", "chat.v1,token,s3cret,mqtt"]
+        {
+            let shown = shown("sec-websocket-protocol", announced);
+            assert!(!shown.contains("s3cret") && shown.contains(HIDDEN), "{shown}");
+        }
+        assert_eq!(shown("sec-websocket-protocol", "chat.v1,token"), "chat.v1,token");
     }
 
     #[test]
