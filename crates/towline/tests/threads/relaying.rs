@@ -35,11 +35,11 @@ fn no_publisher_is_left_waiting_for_room() {
                 taken
             }
         });
-        let publishers = (0..3).map(|_| {
+        let publishers = (0..6).map(|_| {
             let outbox = outbox.clone();
             spawn(async move {
                 let mut pushed = 0;
-                for _ in 0..4 {
+                for _ in 0..2 {
                     pushed += usize::from(push(&outbox));
                     let Some(mut room) = outbox.room() else { continue };
                     if any(3) == 0 {
