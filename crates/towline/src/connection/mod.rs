@@ -23,6 +23,8 @@ mod rate;
 
 mod throttle;
 
+mod observer;
+
 mod timekeeper;
 
 mod unsent;
@@ -96,9 +98,10 @@ use crate::transport::{AnyStream, Io};
 pub(crate) use alone::alone;
 pub(crate) use driver::Delivered;
 pub(crate) use groups::{Group, GroupKey, Offer, Prepared, Run};
+pub(crate) use observer::Observer;
 pub(crate) use rate::Meter;
 pub(crate) use sender::close_frame;
-pub(crate) use shared::{Observer, Shared};
+pub(crate) use shared::Shared;
 pub(crate) use spans::{answered, handshake};
 pub(crate) use sync::Runtime;
 pub(crate) use throttle::{Throttle, Throttling, TooFast};

@@ -14,14 +14,15 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use towline_proto::{Closed, Counts, Session, Stats, Traffic};
+use towline_proto::{Closed, Counts, Session, Stats};
 
 use crate::connection::groups::Groups;
 use crate::connection::heard::Heard;
 use crate::connection::info::Info;
+use crate::connection::observer::Observer;
 use crate::connection::spans::ConnectionSpan;
 use crate::connection::sync::{
-    AtomicU64, AtomicUsize, Mutex, MutexGuard, Runtime, ThreadId, this_thread, yield_now,
+    AtomicU64, AtomicUsize, Mutex, MutexGuard, ThreadId, this_thread, yield_now,
 };
 use crate::connection::throttle::TooFast;
 use crate::connection::timekeeper::Timekeeper;
@@ -41,36 +42,6 @@ pub(crate) struct Shared {
     pub(crate) senders: AtomicUsize,
     pub(crate) frame_makers: AtomicU64,
     core: Mutex<Core>,
-}
-
-/// Is notified when a connection has ended.
-pub(crate) trait Observer: Send + Sync {
-    fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
-
-    /// The receiver of a connection that has ended hands in these counts, which were not in the
-    /// `stats` of its end. Called with the connection's lock held, so it must not lock a connection.
-    fn counted_late(&self, info: &Info, received: &Traffic);
-
-    /// A connection is dropped that has not ended: its runtime was shut down.
-    fn gone(&self, _info: &Info) {}
-
-    /// Whether it has to be told how much memory a connection holds.
-    fn is_accounting(&self) -> bool {
-        false
-    }
-
-    /// The connection holds this many bytes now. Returns whether all connections together hold too
-    /// many. Called under the lock.
-    fn hold(&self, _bytes: usize) -> bool {
-        false
-    }
-
-    /// The receiver stops reading for a while, since the peer has sent too fast. Called without a
-    /// lock.
-    fn slowed_down(&self, _by: TooFast) {}
-
-    /// All connections together hold too many bytes. Called without a lock.
-    fn relieve(&self, _runtime: &Runtime) {}
 }
 
 pub(crate) struct Core {

@@ -56,6 +56,16 @@ impl fmt::Display for Quota {
 ///
 /// The limit and the use are those of now. If several servers [share](crate::Quotas) the quota, the
 /// use is that of all of them. The counts begin with zero, never decrease, and are of this server.
+///
+/// ```
+/// # fn example(server: towline::ServerHandle) {
+/// for (quota, stats) in server.stats().quotas {
+///     if let (Some(used), Some(limit)) = (stats.used, stats.limit) {
+///         println!("{quota}: {used} of {limit}, {} refused", stats.refused);
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuotaStats {
