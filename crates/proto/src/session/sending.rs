@@ -65,7 +65,7 @@ impl Session {
     ///
     /// That is so if the connection is closing, if there is no room for all of them, or if this connection
     /// masks, compresses or fragments any of them (RFC 6455, sections 5.3 and 5.4, and RFC 7692). Messages
-    /// longer than [`Outbound::COPY_MAX`] and those behind a message that is not encoded yet are sent one by
+    /// longer than [`Outbound::COPY_MAX`](crate::Outbound::COPY_MAX) and those behind a message that is not encoded yet are sent one by
     /// one as well.
     #[inline]
     pub fn send_burst(&mut self, burst: &Burst) -> bool {
@@ -174,7 +174,7 @@ impl Session {
 
     /// Starts to close: sends the queued messages, then `frame`, then waits for the peer's close
     /// frame until the close timeout. A message made of frames that is unfinished is cut off, and
-    /// messages behind it are dropped: see [`Closed::cut_messages`].
+    /// messages behind it are dropped: see [`Closed::cut_messages`](crate::Closed::cut_messages).
     ///
     /// # Errors
     ///

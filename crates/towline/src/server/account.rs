@@ -101,7 +101,7 @@ async fn relieve(hub: &Arc<Hub>, memory: &Memory) -> bool {
         }
         alone(|| shared.abort(reason(memory.most())));
         drop(shared);
-        hub.tally.applied.close(Quota::BufferedBytes);
+        hub.tally.applied().close(Quota::BufferedBytes);
         closed += 1;
         work.add_call();
         poll_fn(|cx| work.poll_pay(cx)).await;

@@ -250,7 +250,7 @@ impl Hub {
     }
 
     fn refused_by_quota(&self, Refused { quota, rejection }: Refused) -> Rejection {
-        self.tally.applied.refuse(quota);
+        self.tally.applied().refuse(quota);
         rejection
     }
 
@@ -290,7 +290,7 @@ impl Hub {
                 quotas.insert(quota, QuotaStats::default());
             }
         }
-        self.tally.applied.add_to(quotas);
+        self.tally.applied().add_to(quotas);
     }
 
     /// Waits for a place among the handshakes.
@@ -350,8 +350,8 @@ impl Observer for Hub {
         }
         if let CloseCause::LimitExceeded(limit) = closed.cause() {
             match limit {
-                LimitExceeded::MessageRate { .. } => self.tally.applied.close(Quota::MessageRate),
-                LimitExceeded::ByteRate { .. } => self.tally.applied.close(Quota::ByteRate),
+                LimitExceeded::MessageRate { .. } => self.tally.applied().close(Quota::MessageRate),
+                LimitExceeded::ByteRate { .. } => self.tally.applied().close(Quota::ByteRate),
                 _ => {}
             }
         }
@@ -372,7 +372,7 @@ impl Observer for Hub {
     }
 
     fn slowed_down(&self, by: TooFast) {
-        self.tally.applied.slow_down(match by {
+        self.tally.applied().slow_down(match by {
             TooFast::Messages => Quota::MessageRate,
             TooFast::Bytes => Quota::ByteRate,
         });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -129,10 +129,17 @@ pub(crate) struct Tally {
     requests: Arc<AtomicUsize>,
     accepted: AtomicU64,
     tls_failed: AtomicU64,
+    /// Boxed, since a request that came without a server has a tally as well.
+    turned_away: OnceLock<Box<TurnedAway>>,
+}
+
+/// Counts the clients that got no connection, or too much of it.
+#[derive(Default)]
+struct TurnedAway {
     /// A program can choose any status, but only those that there are.
     rejected: Mutex<BTreeMap<StatusCode, u64>>,
-    pub(crate) applied: Applied,
     failed: Mutex<BTreeMap<ErrorKind, u64>>,
+    applied: Applied,
 }
 
 /// A request that is not answered yet.
@@ -148,8 +155,17 @@ impl Tally {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn turned_away(&self) -> &TurnedAway {
+        self.turned_away.get_or_init(Box::default)
+    }
+
+    /// How often quotas were applied.
+    pub(crate) fn applied(&self) -> &Applied {
+        &self.turned_away().applied
+    }
+
     pub(crate) fn fail(&self, kind: ErrorKind) {
-        *lock(&self.failed).entry(kind).or_default() += 1;
+        *lock(&self.turned_away().failed).entry(kind).or_default() += 1;
     }
 
     pub(crate) fn fail_tls(&self, kind: ErrorKind) {
@@ -158,15 +174,17 @@ impl Tally {
     }
 
     pub(crate) fn reject(&self, status: StatusCode) {
-        *lock(&self.rejected).entry(status).or_default() += 1;
+        *lock(&self.turned_away().rejected).entry(status).or_default() += 1;
     }
 
     pub(crate) fn add_to(&self, sum: &mut ServerStats) {
         sum.requests = self.requests.load(Ordering::Relaxed);
         sum.accepted = self.accepted.load(Ordering::Relaxed);
         sum.tls_failed = self.tls_failed.load(Ordering::Relaxed);
-        sum.failed = lock(&self.failed).clone();
-        sum.rejected = lock(&self.rejected).clone();
+        if let Some(turned_away) = self.turned_away.get() {
+            sum.failed = lock(&turned_away.failed).clone();
+            sum.rejected = lock(&turned_away.rejected).clone();
+        }
     }
 }
 
