@@ -165,11 +165,13 @@ async fn a_refusal_that_says_that_tls_is_spoken_there_is_told_as_such() {
 async fn an_answer_that_is_wrong_is_refused() {
     let wrong_key = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-    for answer in
-        [wrong_key, "SSH-2.0-OpenSSH_9.6\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n"]
-    {
+    for (answer, kind) in [
+        (wrong_key, ErrorKind::Handshake),
+        ("SSH-2.0-OpenSSH_9.6\r\n\r\n", ErrorKind::NotHttp),
+        ("HTTP/1.1 101 Switching Protocols\r\n\r\n", ErrorKind::Handshake),
+    ] {
         let error = refused(Client::new(), answer).await;
-        assert_eq!((error.kind(), error.blame()), (ErrorKind::Handshake, Blame::Remote), "{error}");
+        assert_eq!((error.kind(), error.blame()), (kind, Blame::Remote), "{error}");
     }
     for more in [
         "Sec-WebSocket-Protocol: never-offered\r\n",
