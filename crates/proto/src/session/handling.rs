@@ -14,17 +14,20 @@ use crate::wire::opcode::{MAX_CONTROL_PAYLOAD, Opcode};
 
 impl Session {
     /// Records that bytes of the peer were received at `at`.
+    #[inline]
     pub fn handle_received(&mut self, at: Instant) {
         self.keepalive.handle_received(at);
     }
 
     /// Records that bytes of the peer were received between these two times.
+    #[inline]
     pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
         self.keepalive.handle_received_between(from, to);
     }
 
     /// Records that the peer took bytes at `at` for which the transport had no room before: a sign
     /// of life of a peer that is too busy to answer. Nothing was received.
+    #[inline]
     pub fn handle_taken(&mut self, at: Instant) {
         self.keepalive.handle_taken(at);
     }
@@ -67,11 +70,13 @@ impl Session {
     }
 
     /// Records that the transport is full but has made progress with bytes that it had buffered.
+    #[inline]
     pub fn handle_moved(&mut self) {
         self.stall.handle_moved();
     }
 
     /// Returns since when the transport has been full without progress, as far as recorded.
+    #[inline]
     pub fn full_since(&self) -> Option<Instant> {
         self.stall.since()
     }

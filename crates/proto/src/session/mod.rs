@@ -72,6 +72,7 @@ impl Session {
     }
 
     /// Returns whether the peer is considered dead at `now`, unless bytes of it are unread.
+    #[inline]
     pub fn is_peer_overdue(&self, now: Instant) -> bool {
         self.closing.is_open() && self.keepalive.poll_due(now) == Some(Due::Dead)
     }
@@ -85,6 +86,7 @@ impl Session {
 
     /// Returns when to call [`handle_timeout`](Self::handle_timeout) next. It changes: to later
     /// when bytes are received or written, to earlier on a close and when the transport is full.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         if !self.closing.is_open() {
             return self.closing.deadline();
@@ -96,11 +98,13 @@ impl Session {
     }
 
     /// Returns when the connection ends if the peer accepts no queued bytes.
+    #[inline]
     fn poll_stalled(&self) -> Option<Instant> {
         self.stall.deadline(self.outbound.written_ever()).filter(|_| !self.outbound.is_empty())
     }
 
     /// Returns what to do with the transport. Call it after writing.
+    #[inline]
     pub fn poll_transport(&self) -> TransportFate {
         self.closing.transport(self.outbound.is_empty())
     }
@@ -125,6 +129,7 @@ impl Session {
 
     /// Returns whether a frame that continues a message made of frames should wait. Messages that
     /// are queued behind that message do not count.
+    #[inline]
     pub fn is_full_to_continue(&self) -> bool {
         self.is_above_mark(self.outbound.cost_before_frame())
     }
@@ -148,17 +153,20 @@ impl Session {
     }
 
     /// Returns the encoder, to lend it a buffer or to inspect the queue.
+    #[inline]
     pub fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
     }
 
     /// Returns how the connection ended, once it has: the transport is closed, or is to be.
+    #[inline]
     pub fn closed(&self) -> Option<&Closed> {
         self.closing.closed()
     }
 
     /// Returns how the connection will end, as soon as that is certain: when both close frames are
     /// exchanged (ours is being written), or after a fault. It does not change.
+    #[inline]
     pub fn outcome(&self) -> Option<&Closed> {
         let is_written = self.outbound.is_close_written();
         let outcome = self.closing.outcome()?;
@@ -172,10 +180,12 @@ impl Session {
     }
 
     /// Returns the number of bytes at which the queue [is full](Self::is_full).
+    #[inline]
     pub fn send_high_water_mark(&self) -> usize {
         self.send_high_water_mark
     }
 
+    #[inline]
     fn is_above_mark(&self, queued: usize) -> bool {
         queued > 0 && queued >= self.send_high_water_mark
     }

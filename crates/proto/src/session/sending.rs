@@ -83,6 +83,7 @@ impl Session {
     }
 
     /// Records that the host has written all bytes of a burst, as [`can_pass`](Self::can_pass) allowed.
+    #[inline]
     pub fn handle_passed(&mut self, burst: &Burst) {
         self.outbound.handle_passed(burst);
     }
