@@ -141,7 +141,10 @@ fn wait_for_line(from: &mut impl BufRead, is_wanted: impl Fn(&str) -> bool) {
     loop {
         let start = seen.len();
         let read = from.read_line(&mut seen).unwrap();
-        assert_ne!(read, 0, "the program ended, and none of its lines was the wanted one: {seen:?}");
+        assert_ne!(
+            read, 0,
+            "the program ended, and none of its lines was the wanted one: {seen:?}"
+        );
         if is_wanted(seen[start..].trim_end()) {
             return;
         }
