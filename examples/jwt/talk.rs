@@ -46,13 +46,9 @@ fn token_of(request: &Request) -> Option<&str> {
 }
 
 async fn talk(request: Request, claims: Claims, tokens: &Tokens) -> Result<()> {
-    let mut accept = Accept::new();
-    if request.choose_protocol([CHAT]).is_some() {
-        // Never the one with the token: it would be in the response. A browser needs one of those that
-        // it has offered, so pages offer this one too.
-        accept = accept.protocol(CHAT);
-    }
-    let connection = request.accept_with(accept).await?;
+    // Never the one with the token: it would be in the response. A browser needs one of those that it
+    // has offered, so pages offer this one too.
+    let connection = request.accept_with(Accept::new().protocols([CHAT])).await?;
     let sender = connection.sender();
     let (renew, expiry) = watch::channel(Instant::now() + claims.time_left());
     let conversation = pin!(converse(connection, &claims.sub, tokens, renew));

@@ -90,11 +90,6 @@ impl Network {
         for (name, value) in opening.headers {
             client = client.header(name, value);
         }
-        self.apply(client)
-    }
-
-    /// Applies these options to the client.
-    pub(crate) fn apply(&self, mut client: Client) -> Result<Client, Failure> {
         if let Some(tls) = self.tls()? {
             client = client.tls(tls);
         }

@@ -1,5 +1,6 @@
 // The server's page of the console in a real browser.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { base, run, socketBase, url } from './pages.mjs';
 
 /** Opens connections in a page, of which each sends again and again. */
@@ -13,6 +14,15 @@ function traffic(page, paths) {
       return socket;
     });
   }, [socketBase, paths]);
+}
+
+/** Says something to the server which is no valid request. */
+async function fail(said) {
+  const { hostname, port } = new URL(base);
+  const socket = connect(port, hostname, () => socket.end(said));
+  // The server may reset the connection once it has answered.
+  socket.on('error', () => {}).resume();
+  await new Promise((resolve) => socket.on('close', resolve));
 }
 
 const row = (page, path) => page.locator('#rows tr').filter({ hasText: path });
@@ -54,6 +64,10 @@ async function server(visit) {
   await row(page, shown(2)).waitFor({ state: 'detached' });
   await page.locator('#ends li').filter({ hasText: shown(2) }).filter({ hasText: 'closed in the console' }).waitFor();
   await page.locator('#server-codes [data-code="1000"]').waitFor();
+  for (const said of ['hello there\r\n\r\n', '\x16\x03\x01\x02\0\x01', 'GET / HTTP/1.1\r\nHo']) await fail(said);
+  for (const [code, words] of [['NOT_HTTP', 'no HTTP'], ['IS_TLS', 'TLS, where'], ['CONNECTION_LOST', 'cut off']]) {
+    await page.locator(`#server-failures [data-code="ERR_${code}"]`).filter({ hasText: words }).waitFor();
+  }
   const event = await other.evaluate(() => [sockets[1].readyState, sockets[0].readyState]);
   assert.deepEqual(event, [3, 1]);
   await other.evaluate(() => sockets[2].close(4001, 'bye'));

@@ -30,20 +30,6 @@ pub(crate) struct Asked {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Asked {
-    /// Lets the library's client ask for the same.
-    pub(crate) fn ask(&self, mut client: Client) -> Client {
-        client = client.protocols(self.protocols.iter().cloned());
-        if let Some(origin) = &self.origin {
-            client = client.origin(origin);
-        }
-        for (name, value) in &self.headers {
-            client = client.header(name.clone(), value.clone());
-        }
-        client
-    }
-}
-
 /// What the server does with a text message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Habit {
@@ -174,7 +160,7 @@ impl Doctor {
 
     /// The library's client, which asks for the same.
     pub(crate) fn client(&self, config: Config) -> Client {
-        self.asked.ask(self.way.client.clone().config(config))
+        self.way.client.clone().config(config)
     }
 
     /// A stream for one more connection, after the pause.

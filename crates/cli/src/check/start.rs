@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Uri};
 use tokio::time::Instant;
-use towline::{Client, ErrorKind, Target, Tls};
+use towline::{Client, Config, ErrorKind, HttpVersion, Target, Tls};
 
 use crate::check::doctor::{Asked, Doctor, Habit, MOST_CONNECTIONS};
 use crate::check::finding::Finding;
@@ -13,7 +13,7 @@ use crate::check::report::{Report, View};
 use crate::check::way::{Hop, Way};
 use crate::connect::options::headers;
 use crate::exit::{Exit, Failure};
-use crate::network::shown;
+use crate::network::{Opening, shown};
 
 /// The most connections with `--gentle`.
 const FEW_CONNECTIONS: usize = 30;
@@ -32,14 +32,14 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         headers: headers(&options.header)?,
     };
     let tls = options.network.tls()?.unwrap_or_else(Tls::new);
-    let client = options.network.apply(Client::new())?.connect_timeout(options.step_timeout);
+    let mut client = client(options, &asked)?;
     let mut opened = 0;
     let Some(mut target) = Target::from_uri(&asked.uri) else {
         return Err(invalid_url(&client, options));
     };
     if options.network.follow_redirects > 0 {
         opened += 1;
-        if let Some(end) = followed(asked.ask(client.clone()), without_fragment).await?
+        if let Some(end) = followed(client.clone(), without_fragment).await?
             && shown(&end.target) != shown(&target)
         {
             report.add(
@@ -49,6 +49,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
             // The library leaves out those that are for the server which the user named.
             asked.headers.retain(|(name, _)| end.sent.contains_key(name));
             (asked.uri, target) = (end.uri, end.target);
+            client = self::client(options, &asked)?;
         }
     }
     let way = Way {
@@ -78,6 +79,18 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         is_late: false,
         oddities: Vec::new(),
     })
+}
+
+/// The library's client, which asks for the same.
+fn client(options: &Options, asked: &Asked) -> Result<Client, Failure> {
+    let opening = Opening {
+        protocols: asked.protocols.iter().map(String::as_str).collect(),
+        origin: asked.origin.as_deref(),
+        headers: asked.headers.clone(),
+        http_version: HttpVersion::default(),
+        timeout: options.step_timeout,
+    };
+    options.network.client(Config::client(), opening)
 }
 
 /// Where redirects have led.

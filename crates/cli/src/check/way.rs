@@ -60,7 +60,7 @@ impl fmt::Display for Hop {
 /// The server, and how it is reached.
 pub(crate) struct Way {
     pub(crate) target: Target,
-    /// Connects as the options say: TLS, the proxy.
+    /// Connects as the options say: TLS, the proxy, what the handshake asks for.
     pub(crate) client: Client,
     pub(crate) tls: Tls,
     pub(crate) proxy: Option<Hop>,

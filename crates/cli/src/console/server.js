@@ -2,6 +2,7 @@
 
 import { ask, giveToken } from "./access.js";
 import { describeCode } from "./codes.js";
+import { describeFailure } from "./failures.js";
 import { formatCount, formatMilliseconds, formatRate, formatSize, harmless } from "./format.js";
 import { beginNav } from "./nav.js";
 import { Series } from "./series.js";
@@ -87,6 +88,7 @@ function show(list) {
   showRows(list);
   showEnds(list.ends);
   showCodes(list);
+  showFailures(list);
   if (last === null || seconds > LEAST) last = list;
 }
 
@@ -187,14 +189,25 @@ function showEnds(ends) {
   $("ends-empty").hidden = items.length > 0;
 }
 
-function showCodes({ closed, rejected, tls_failed: tlsFailed }) {
+function showCodes({ closed, rejected }) {
   const rows = [
     ...Object.entries(closed).map(([code, count]) => [code, describeCode(Number(code)).name, count]),
     ...Object.entries(rejected).map(([status, count]) => [status, "handshakes refused", count]),
   ];
-  if (tlsFailed > 0) rows.push(["TLS", "handshakes failed", tlsFailed]);
+  showCounts($("server-codes"), rows);
+  $("codes-empty").hidden = rows.length > 0;
+}
+
+function showFailures({ failed }) {
+  const rows = Object.entries(failed).map(([code, count]) => [code, describeFailure(code), count]);
+  showCounts($("server-failures"), rows);
+  $("failures").hidden = rows.length === 0;
+}
+
+// A bar for each, with a code, its name, and how often it came.
+function showCounts(place, rows) {
   const most = Math.max(1, ...rows.map(([, , count]) => count));
-  $("server-codes").replaceChildren(...rows.map(([code, name, count]) => {
+  place.replaceChildren(...rows.map(([code, name, count]) => {
     const row = document.createElement("div");
     row.dataset.code = code;
     row.dataset.count = count;
@@ -209,7 +222,6 @@ function showCodes({ closed, rejected, tls_failed: tlsFailed }) {
     bar.appendChild(document.createElement("span")).style.width = `${(count / most) * 100}%`;
     return row;
   }));
-  $("codes-empty").hidden = rows.length > 0;
 }
 
 function formatAge(ms) {

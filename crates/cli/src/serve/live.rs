@@ -173,12 +173,13 @@ impl Live {
         let codes = sums.closed.iter().map(|(code, count)| (code.get().to_string(), json!(count)));
         let statuses =
             sums.rejected.iter().map(|(status, count)| (status.as_u16().to_string(), json!(count)));
+        let kinds = sums.failed.iter().map(|(kind, count)| (kind.code().to_owned(), json!(count)));
         json!({
             "mode": mode,
             "connections": sums.connections, "total": sums.connections_total,
             "received": traffic(&sums.received), "sent": traffic(&sums.sent),
-            "queued": sums.queued_bytes, "tls_failed": sums.tls_failed,
-            "closed": codes.collect::<Map<_, _>>(), "rejected": statuses.collect::<Map<_, _>>(),
+            "queued": sums.queued_bytes, "closed": codes.collect::<Map<_, _>>(),
+            "rejected": statuses.collect::<Map<_, _>>(), "failed": kinds.collect::<Map<_, _>>(),
             "list": list, "ends": ends,
         })
         .to_string()
@@ -198,7 +199,6 @@ fn add(sums: &mut ServerStats, of_one: &ServerStats) {
     sums.connections += of_one.connections;
     sums.connections_total += of_one.connections_total;
     sums.queued_bytes += of_one.queued_bytes;
-    sums.tls_failed += of_one.tls_failed;
     for (sum, more) in [(&mut sums.received, &of_one.received), (&mut sums.sent, &of_one.sent)] {
         sum.messages += more.messages;
         sum.payload_bytes += more.payload_bytes;
@@ -208,6 +208,9 @@ fn add(sums: &mut ServerStats, of_one: &ServerStats) {
     }
     for (status, count) in &of_one.rejected {
         *sums.rejected.entry(*status).or_default() += count;
+    }
+    for (kind, count) in &of_one.failed {
+        *sums.failed.entry(*kind).or_default() += count;
     }
 }
 

@@ -95,7 +95,7 @@ fn ctrl_c_ends_the_checks_and_leaves_what_was_found() {
     let url = server(Flaw::SaysNothing);
     let mut program = Program::start(&["check", "--step-timeout=50s", &url]);
     // Then it waits for the answer.
-    while program.line() != "Handshake" {}
+    program.wait_for(|line| line == "Handshake");
     program.signal("INT");
     let ended = program.end();
     assert_eq!(ended.code, Some(130), "{ended:?}");

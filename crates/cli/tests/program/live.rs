@@ -1,5 +1,8 @@
 //! The list of connections in the console.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use serde_json::Value;
 use towline::{Client, CloseCode};
 
@@ -58,6 +61,20 @@ async fn connections_are_listed_and_how_they_ended() {
     assert_eq!(now["closed"], serde_json::json!({ "4000": 1 }));
     assert_eq!((&end["path"], &end["clean"]), (&"/room".into(), &true.into()));
     assert_eq!(now["connections"], 1);
+}
+
+/// Those of all threads, which have different counts.
+#[tokio::test]
+async fn handshakes_that_failed_are_counted_by_kind() {
+    let server = Serve::start(&["--threads=2"]);
+    let mut all = Vec::new();
+    for said in ["\x16\x03\x01\x02\0\x01", "hello there\r\n\r\n"].repeat(3) {
+        let mut client = TcpStream::connect(server.address).unwrap();
+        client.write_all(said.as_bytes()).unwrap();
+        all.push(client);
+    }
+    let expected = serde_json::json!({ "ERR_IS_TLS": 3, "ERR_NOT_HTTP": 3 });
+    list_with(&server, "failed", |now| now["failed"] == expected).await;
 }
 
 #[tokio::test]

@@ -71,6 +71,18 @@ impl Program {
         next_line(&mut self.stderr)
     }
 
+    /// Reads lines of standard output until one is wanted.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        wait_for_line(self.stdout.as_mut().unwrap(), is_wanted);
+    }
+
+    /// Reads lines of standard error until one is wanted.
+    #[track_caller]
+    pub(crate) fn wait_for_error(&mut self, is_wanted: impl Fn(&str) -> bool) {
+        wait_for_line(&mut self.stderr, is_wanted);
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
@@ -121,6 +133,22 @@ fn next_line(from: &mut impl BufRead) -> String {
     let mut line = String::new();
     from.read_line(&mut line).unwrap();
     line.trim_end().to_owned()
+}
+
+#[track_caller]
+fn wait_for_line(from: &mut impl BufRead, is_wanted: impl Fn(&str) -> bool) {
+    let mut seen = String::new();
+    loop {
+        let start = seen.len();
+        let read = from.read_line(&mut seen).unwrap();
+        assert_ne!(
+            read, 0,
+            "the program ended, and none of its lines was the wanted one: {seen:?}"
+        );
+        if is_wanted(seen[start..].trim_end()) {
+            return;
+        }
+    }
 }
 
 impl Ended {

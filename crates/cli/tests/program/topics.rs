@@ -212,8 +212,8 @@ fn what_is_published_by_the_program_is_shown_by_it() {
     let mut lines = Program::connect(&[&arguments[..], &["--verbose"]].concat());
     let mut json = Program::connect(&[&arguments[..], &["--json"]].concat());
     // Their input stays open: they have nothing to publish.
-    while !lines.error_line().starts_with("subscribed to b, members: ") {}
-    while !json.line().starts_with(r#"{"event":"subscribed","topic":"b","members":"#) {}
+    lines.wait_for_error(|line| line.starts_with("subscribed to b, members: "));
+    json.wait_for(|line| line.starts_with(r#"{"event":"subscribed","topic":"b","members":"#));
     let publish = Program::connect(&[&server.url(), "--publish=room/7"]);
     let ended = publish.feed(b"ship \"ahoy\"\n[1, 123456789012345678901234567890]\n\n".to_vec());
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
@@ -266,7 +266,7 @@ fn a_subscriber_that_reconnects_is_subscribed_again() {
     server.line();
     let mut subscriber = Program::connect(&arguments);
     for data in ["1", "2"] {
-        while subscriber.error_line() != "subscribed to a, members: 1" {}
+        subscriber.wait_for_error(|line| line == "subscribed to a, members: 1");
         let ended = Program::connect(&[&url, "--publish=a", "--message", data]).end();
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert_eq!(subscriber.line(), format!("a: {data}"));

@@ -86,13 +86,7 @@ async fn publish(members: &mut [Connection], by: usize, data: &str) {
 
 /// Reads what a server says until this is in a line.
 fn wait_for_note(server: &mut Serve, words: &str) {
-    loop {
-        let line = server.program.error_line();
-        assert!(!line.is_empty(), "the server has ended");
-        if line.contains(words) {
-            return;
-        }
-    }
+    server.program.wait_for_error(|line| line.contains(words));
 }
 
 /// What is published on one server arrives on the other, also after the broker was away.

@@ -131,10 +131,7 @@ impl Mode for Chat {
             names::room(request.path()).and_then(|room| name.map(|name| Entry { room, name }));
         match entry {
             Ok(entry) => {
-                let accept = match request.choose_protocol([PROTOCOL]) {
-                    Some(_) => Accept::new().protocol(PROTOCOL),
-                    None => Accept::new(),
-                };
+                let accept = Accept::new().protocols([PROTOCOL]);
                 Ok(Some((request.accept_with(accept).await?, entry)))
             }
             Err(why) => {
