@@ -30,6 +30,9 @@ struct Http2;
 #[doc = include_str!("../../../docs/keepalive.md")]
 struct Keepalive;
 
+#[doc = include_str!("../../../docs/limits.md")]
+struct Limits;
+
 #[doc = include_str!("../../../docs/metrics.md")]
 struct Metrics;
 
