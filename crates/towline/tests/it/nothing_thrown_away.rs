@@ -32,7 +32,7 @@ async fn what_has_arrived_is_received_when_writing_fails() {
                 let (connection, far) = connect(role, &Config::server());
                 let (sender, mut receiver) = connection.split();
                 for number in 0..100 {
-                    far.says(frame().text(&number.to_string()));
+                    far.says(frame().text(number.to_string()));
                 }
                 if is_told {
                     far.says(frame().close(1001, "bye"));

@@ -29,7 +29,7 @@ async fn what_the_kernel_has_is_received_when_writing_fails() {
             let connection = Connection::from_stream(near, Role::Client, &config, Bytes::new());
             let (sender, mut receiver) = connection.split();
             let mut said: Vec<_> =
-                (0..1000).map(|number: u32| frame().text(&number.to_string())).collect();
+                (0..1000).map(|number: u32| frame().text(number.to_string())).collect();
             if is_told {
                 said.push(frame().close(1001, ""));
             }
