@@ -24,7 +24,8 @@ const MAX_HANDSHAKES: usize = 16 << 10;
 
 /// An HTTP server for a [mounted](crate::mount()) WebSocket server: it accepts connections, speaks
 /// HTTP/1.1 and HTTP/2, and shuts down gracefully. The head of a request can have 64 KiB and 100
-/// headers.
+/// headers over HTTP/1.1, and 16 KiB over HTTP/2 (RFC 9113, section 6.5.2). A larger one is answered
+/// with 431.
 ///
 /// With the feature `rustls` it also speaks TLS: its method `tls` takes a `TlsServer`.
 ///

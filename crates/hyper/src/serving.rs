@@ -25,7 +25,7 @@ use crate::write_deadline::WriteDeadline;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The largest head of a request. A larger one is answered with 431.
+/// The largest head of a request over HTTP/1.1. A larger one is answered with 431.
 const BUFFER: usize = 64 << 10;
 
 /// How many bytes of a stream h2 takes before the socket has room, and one write more. hyper's default of 400
@@ -224,6 +224,8 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
             .max_buf_size(BUFFER)
+            // Without it, a head that ends with the read that exceeds the buffer is served.
+            .max_header_size(BUFFER)
             .serve_connection(TokioIo::new(stream), self)
             .with_upgrades();
         // hyper's own timeout starts only now.

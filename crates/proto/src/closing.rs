@@ -170,12 +170,23 @@ impl Closed {
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.cause, self.telling()) {
-            (CloseCause::Handshake, Some(frame)) => match self.initiator {
+        match (self.cause, self.telling(), &self.received) {
+            (CloseCause::Handshake, Some(frame), _) => match self.initiator {
                 Initiator::Local => write!(f, "closed with {frame}"),
                 Initiator::Remote => write!(f, "closed by the peer with {frame}"),
             },
-            (cause, _) => cause.fmt(f),
+            (cause, _, Some(frame)) => {
+                write!(f, "closed by the peer with {frame}, which was not answered: ")?;
+                // The causes are worded for a peer that sent no close frame.
+                match cause {
+                    CloseCause::TransportEnded => f.write_str("the transport ended"),
+                    CloseCause::CloseTimeout => {
+                        f.write_str("the peer took no more bytes (close_timeout)")
+                    }
+                    _ => cause.fmt(f),
+                }
+            }
+            (cause, _, None) => cause.fmt(f),
         }?;
         match self.cut {
             0 => Ok(()),

@@ -227,6 +227,37 @@ fn a_failed_write_still_hears_why() {
 }
 
 #[test]
+fn a_close_frame_that_was_not_answered_is_named_with_what_happened() {
+    for (end, why) in [
+        (0, "the transport ended"),
+        (1, "the transport failed: connection reset"),
+        (2, "the transport failed: broken pipe"),
+        (3, "the transport failed: broken pipe"),
+        (4, "the peer took no more bytes (close_timeout)"),
+    ] {
+        let mut peer = Peer::of_server();
+        let now = peer.now();
+        if end == 3 {
+            peer.session().handle_write_error(now, ErrorKind::BrokenPipe);
+        }
+        peer.says(frame().close(1001, "bye"));
+        match end {
+            0 => peer.ends(),
+            1 => peer.session().handle_transport_error(ErrorKind::ConnectionReset),
+            2 => peer.session().handle_write_error(now, ErrorKind::BrokenPipe),
+            3 => {}
+            _ => assert!(peer.pass_to_deadline().is_some()),
+        }
+        let closed = peer.closed();
+        assert_eq!((closed.initiator(), closed.code(), closed.sent()), (Remote, BYE, None));
+        let words = format!(
+            "closed by the peer with 1001 (going away) \"bye\", which was not answered: {why}"
+        );
+        assert_eq!(closed.to_string(), words);
+    }
+}
+
+#[test]
 fn a_failed_write_awaits_the_peer_no_longer_than_a_close_does() {
     for is_closing in [false, true] {
         let mut peer = Peer::of_server();

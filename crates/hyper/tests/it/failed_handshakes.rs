@@ -97,6 +97,31 @@ async fn each_failure_is_one_event() {
 }
 
 #[tokio::test]
+async fn the_limit_of_a_head_is_exact() {
+    const LIMIT: usize = 64 << 10;
+    let server = Server::builder().build();
+    let mut events = server.events();
+    let address = serve(&server, LONG).await;
+    let head = |len: usize| {
+        let rest = request("GET /", &["X: "]).len();
+        request("GET /", &[&*format!("X: {}", "x".repeat(len - rest))])
+    };
+    for len in [LIMIT - 1, LIMIT] {
+        let mut client = Raw::connect(address).await;
+        client.send(head(len)).await;
+        assert_eq!(client.response().await.status(), 200, "{len}");
+    }
+    // One read can take more than the limit.
+    for len in [LIMIT + 1, 70_042, 2 * LIMIT - 1, 2 * LIMIT] {
+        let mut client = Raw::connect(address).await;
+        // The server may be done with it before it has read all.
+        let _ = client.try_send(head(len).as_bytes()).await;
+        let (kind, status, reason) = failed(&mut events, &client).await;
+        assert_eq!((kind, status), (ErrorKind::LimitExceeded, Some(431)), "{len}: {reason}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_too_slow_is_one_event() {
     let server = Server::builder().build();
     let mut events = server.events();

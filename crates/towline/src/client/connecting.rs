@@ -215,7 +215,7 @@ impl Settings {
             let security = self.security()?;
             let secured = security.secure(reached.stream, &hop.host, Whose::Others, HTTP_1);
             let secured = secured.await;
-            reached.stream = secured.map_err(|error| no_tls_with(&hop, error))?;
+            reached.stream = secured.map_err(|error| no_tls_with(&hop, error))?.through_proxy();
         }
         progress.is(format!("waiting for the answer of the proxy {hop}"));
         let stream = reached.stream;

@@ -119,7 +119,7 @@ impl Settings {
                     format!("TLS with {}: the handshake broke off: {error}", target.host());
                 through(proxy.as_deref(), Error::of_stream(ErrorKind::Tls, message, error))
             })?;
-            Ok(Transport::new(stream, target.is_secure(), peer_addr, proxy))
+            Ok(Transport::new(stream, peer_addr, proxy))
         };
         self.in_time(target.authority(), &progress, dialling).await
     }

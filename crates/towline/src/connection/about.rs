@@ -107,7 +107,7 @@ impl Connection {
     }
 
     /// Returns whether the connection uses this library's TLS. `false` for a TLS stream of another
-    /// library.
+    /// library, and for a `ws` URL through a proxy, even if there is TLS with the proxy.
     pub fn is_secure(&self) -> bool {
         self.tls().is_some()
     }

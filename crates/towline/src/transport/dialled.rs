@@ -41,14 +41,12 @@ enum Stream {
 }
 
 impl Transport {
-    /// `is_secure` says whether TLS on the stream is with the server, and not with a proxy.
     pub(crate) fn new(
         stream: AnyStream,
-        is_secure: bool,
         peer_addr: Option<SocketAddr>,
         proxy: Option<String>,
     ) -> Self {
-        let tls = if is_secure { stream.tls() } else { None };
+        let tls = stream.tls();
         let stream = match stream {
             AnyStream::Tcp(tcp) => Stream::Tcp(tcp),
             AnyStream::Duplex(duplex) => Stream::Duplex(duplex),

@@ -9,6 +9,8 @@ mod duplex;
 
 mod boxed;
 
+mod tunnel;
+
 mod halves;
 
 mod tls_stream;
@@ -92,6 +94,14 @@ impl AnyStream {
             return Self::Other(boxed);
         }
         Self::Other(Box::new(stream.expect("not taken")))
+    }
+
+    /// The same stream, as the way through a proxy: TLS with the proxy is not TLS with the server.
+    pub(crate) fn through_proxy(self) -> Self {
+        match self {
+            Self::Duplex(duplex) => Self::Duplex(Arc::new(tunnel::Tunnel(duplex))),
+            other => other,
+        }
     }
 
     /// The TCP socket below, if there is a known one.

@@ -15,6 +15,8 @@ mod sharing;
 
 mod failing;
 
+mod broken;
+
 mod parting;
 
 mod abandoned;

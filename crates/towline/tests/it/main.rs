@@ -71,6 +71,10 @@ mod panics;
 
 mod how_receiving_ends;
 
+mod nothing_thrown_away;
+#[cfg(target_os = "linux")]
+mod nothing_thrown_away_by_tcp;
+
 mod closing_a_sink;
 
 mod fair;

@@ -74,6 +74,49 @@ async fn there_is_tls_with_the_proxy_and_tls_with_the_server_inside() {
 }
 
 #[tokio::test]
+async fn tls_with_the_proxy_alone_is_not_tls_of_the_connection() {
+    let authority = Authority::new("root");
+    let mut server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let target = server.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Some(request) = server.next_request().await {
+            assert!(!request.is_secure());
+            let mut connection = request.accept().await.unwrap();
+            while let Ok(Some(message)) = connection.recv().await {
+                connection.send(message).await.unwrap();
+            }
+        }
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = authority.server(&["localhost"]).server();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = tls.accept(stream).await.unwrap();
+            tokio::spawn(let_through(stream));
+        }
+    });
+    let proxy = Proxy::new(format!("https://localhost:{}", address.port())).unwrap();
+    let client = Client::new().proxy(proxy).tls(authority.trusted());
+    let url = format!("ws://{target}/feed");
+    for is_dialled in [false, true] {
+        let mut connection = match is_dialled {
+            true => client.connect_over(client.dial(&url).await.unwrap(), &url).await.unwrap(),
+            false => client.connect(&url).await.unwrap(),
+        };
+        assert!(!connection.is_secure() && connection.tls().is_none());
+        assert_eq!(connection.info().tls, None);
+        assert_eq!(connection.tcp_stream().unwrap().peer_addr().unwrap(), address);
+        for len in [3, 20_000, 500_000] {
+            connection.send(vec![7; len]).await.unwrap();
+            assert_eq!(connection.recv().await.unwrap(), Some(Message::binary(vec![7; len])));
+        }
+        connection.close(CloseCode::NORMAL, "").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_proxy_that_lets_through_and_ends_is_named() {
     let authority = Authority::new("root");
     for (answer, kind) in [("", ErrorKind::Tls), ("HTTP/1.1 403 no\r\n\r\n", ErrorKind::NotTls)] {

@@ -79,6 +79,9 @@ mod panics;
 #[path = "../it/how_receiving_ends.rs"]
 mod how_receiving_ends;
 
+#[path = "../it/nothing_thrown_away.rs"]
+mod nothing_thrown_away;
+
 #[path = "../it/closing_a_sink.rs"]
 mod closing_a_sink;
 

@@ -14,7 +14,7 @@ use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
 use crate::client::http2::line::{LEAST_WINDOW, Lease, Line};
 use crate::client::http2::parting::PARTING;
-use crate::client::http2::watched::{Allowance, FirstError, Watched};
+use crate::client::http2::watched::{Allowance, Broken, FirstError, Watched};
 use crate::client::upgrade::Reached;
 
 /// How much of one stream `h2` holds until it is written. The rest waits in the WebSocket's queue,
@@ -59,8 +59,8 @@ pub(crate) async fn begin(
     let tls = stream.tls();
     let first_error = FirstError::default();
     let allowance = Allowance::default();
-    let watched =
-        Watched { stream, first_error: first_error.clone(), allowance: allowance.clone() };
+    let broken = Broken::default();
+    let watched = Watched::new(stream, first_error.clone(), allowance.clone(), broken.clone());
     let handshake = Builder::new()
         .enable_push(false)
         .initial_connection_window_size(LEAST_WINDOW.max(window))
@@ -74,7 +74,7 @@ pub(crate) async fn begin(
         .max_local_error_reset_streams(None)
         .handshake(watched);
     let (requests, mut connection) = handshake.await.map_err(Failed::new)?;
-    let lease = Line::begin(requests, first_error, tls, peer_addr, proxy, window);
+    let lease = Line::begin(requests, (first_error, broken), tls, peer_addr, proxy, window);
     let pings = connection.ping_pong();
     let line = lease.line().clone();
     let step = Step::Settings;
@@ -119,6 +119,9 @@ impl Driver {
             connection.set_target_window_size(window);
         }
         let result = Pin::new(connection).poll(cx);
+        if self.line.broken.error().is_some() && !self.line.is_retired() {
+            self.line.retire();
+        }
         self.part(cx);
         self.line.ready.take_all(Some(cx.waker()));
         if !matches!(self.step, Step::Done) {

@@ -19,7 +19,7 @@ use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
 use crate::client::http2::parting::{Parting, Partings};
 use crate::client::http2::ready::Ready;
-use crate::client::http2::watched::FirstError;
+use crate::client::http2::watched::{Broken, FirstError};
 use crate::transport::TlsInfo;
 
 /// The smallest window of a connection. `h2` takes small DATA frames in proportion to it.
@@ -35,6 +35,7 @@ pub(crate) struct Line {
     pub(crate) proxy: Option<String>,
     pub(crate) ready: Arc<Ready>,
     pub(crate) first_error: FirstError,
+    pub(crate) broken: Broken,
     pub(crate) partings: Partings,
     /// The window of each stream.
     stream_window: u32,
@@ -78,7 +79,7 @@ impl Line {
     /// Returns a line, and the first lease of it.
     pub(crate) fn begin(
         requests: SendRequest<Chunk>,
-        first_error: FirstError,
+        (first_error, broken): (FirstError, Broken),
         tls: Option<Arc<TlsInfo>>,
         peer_addr: Option<SocketAddr>,
         proxy: Option<String>,
@@ -92,6 +93,7 @@ impl Line {
             proxy,
             ready: Arc::default(),
             first_error,
+            broken,
             partings: Partings::default(),
             stream_window,
             state: Mutex::new(state),

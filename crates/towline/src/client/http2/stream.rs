@@ -115,6 +115,12 @@ impl Traffic {
         if has_news { reader.take() } else { None }
     }
 
+    /// The error of the connection, if a write to its socket has failed. It is read on for what the
+    /// peer has sent before.
+    fn broken(&self) -> Option<io::Error> {
+        self.live.as_ref()?.lease.line().broken.error()
+    }
+
     fn wait(&mut self, cx: &mut Context<'_>) {
         if !self.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())) {
             self.reader = Some(cx.waker().clone());
@@ -137,6 +143,9 @@ impl Traffic {
         slices: &[io::IoSlice<'_>],
         unsent: &Arc<Unsent>,
     ) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.broken() {
+            return Poll::Ready(Err(error));
+        }
         let send = self.sending()?;
         let wanted = slices.iter().map(|slice| slice.len()).sum::<usize>().min(AT_ONCE);
         send.reserve_capacity(wanted);
@@ -224,7 +233,9 @@ impl Duplex for Stream {
     }
 
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.unsent.poll_none(cx).map(Ok)
+        ready!(self.unsent.poll_none(cx));
+        // What was accepted before that is lost.
+        Poll::Ready(self.lock().broken().map_or(Ok(()), Err))
     }
 
     /// Sends END_STREAM.
