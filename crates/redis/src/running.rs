@@ -1,4 +1,4 @@
-//! The connections to the broker, as long as they last, and the next ones.
+//! The task of a relay: from one session to the next.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -8,15 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
-use redis::{AsyncConnectionConfig, RedisError, RedisResult, Value};
+use redis::{RedisError, RedisResult, Value};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use towline::relaying::Mailbox;
 
 use crate::core::{Core, is_over};
-
-/// How long the broker may take for a reply, or to accept a connection.
-const LIMIT: Duration = Duration::from_secs(5);
+use crate::session::{Session, within};
 
 /// How often the broker is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(10);
@@ -33,13 +31,6 @@ const BATCH: usize = 256 << 10;
 /// How many messages one round trip publishes.
 const MOST: usize = 1024;
 
-/// One connection receives, the other publishes.
-pub(crate) struct Session {
-    sink: PubSubSink,
-    stream: PubSubStream,
-    publisher: MultiplexedConnection,
-}
-
 /// Why a session is over.
 enum End {
     Lost(String),
@@ -48,19 +39,6 @@ enum End {
 }
 
 impl Session {
-    pub(crate) async fn new(client: &redis::Client) -> RedisResult<Self> {
-        let connecting = async {
-            let (sink, stream) = client.get_async_pubsub().await?.split();
-            // Time limits are set where replies are awaited.
-            let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(LIMIT))
-                .set_response_timeout(None);
-            let publisher = client.get_multiplexed_async_connection_with_config(&config).await?;
-            Ok(Self { sink, stream, publisher })
-        };
-        within(connecting).await
-    }
-
     /// Subscribes to all that is wanted, and lets the relay use this session.
     async fn begin(&mut self, core: &Core) -> RedisResult<()> {
         let mut subscribed = core.all_wanted();
@@ -94,10 +72,10 @@ impl Session {
     }
 }
 
-/// The task of a relay: from one session to the next.
-pub(crate) async fn drive(core: Arc<Core>, first: Session) {
-    core.begin(&first.sink, &[]);
-    let mut session = first;
+/// Runs until the relay is dropped.
+pub(crate) async fn run(core: Arc<Core>) {
+    let Some(mut session) = core.take_first() else { return };
+    core.begin(&session.sink, &[]);
     loop {
         let end = session.run(&core).await;
         core.session.send_replace(None);
@@ -210,13 +188,5 @@ impl Batch {
 impl Drop for Batch {
     fn drop(&mut self) {
         self.mailbox.losses().add(self.unconfirmed);
-    }
-}
-
-/// Sets the time limit for a reply.
-async fn within<T>(replying: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    match timeout(LIMIT, replying).await {
-        Ok(reply) => reply,
-        Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),
     }
 }
