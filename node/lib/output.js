@@ -47,8 +47,7 @@ let handedOut = 0;
 // ---- sending
 
 /**
- * Sends a message of at most `STAGED_MAX` bytes, and returns its length. `most` is what it comes to
- * at most.
+ * Sends a message of at most `STAGED_MAX` bytes. `most` is what it comes to at most.
  */
 function sendShort(connection, isText, data, most, callback) {
   if (!isText && batches === 0 && callback === undefined) {

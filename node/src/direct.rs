@@ -25,7 +25,7 @@ const IS_FULL: i32 = 11;
 /// while it stays in the cache.
 const READ: usize = 128 << 10;
 
-/// At most so much is read in one go, so that other sockets have their turn.
+/// One call of [`read_on`] begins no further read after so many bytes.
 const READ_MAX: usize = 1 << 20;
 
 /// A number of the system's is less than this.
@@ -114,7 +114,10 @@ pub fn read_on(
     flags: u32,
 ) -> f64 {
     let mut writer = Writer::new(table);
-    let Some(connection) = hub.get(id) else { return 0.0 };
+    let Some(connection) = hub.get(id) else {
+        writer.finish(0, State::default());
+        return 0.0;
+    };
     let now = Instant::now();
     let (mut bytes, mut errno) = (0, None);
     while bytes < READ_MAX

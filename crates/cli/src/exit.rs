@@ -150,18 +150,25 @@ fn complaint(closed: &Closed) -> Option<&CloseFrame> {
 }
 
 /// The message, with the program's options in place of the library's.
-pub(crate) fn in_options(mut message: String) -> String {
+pub(crate) fn in_options(message: String) -> String {
+    in_options_of(&[], message)
+}
+
+/// The same for a command that has options of its own, or other names for some: pairs of the library's and
+/// the command's.
+pub(crate) fn in_options_of(own: &[(&str, &str)], mut message: String) -> String {
     // Sentences mention these as well: "twice …".
     message = message
         .replace("max_received_message_size", "--max-message")
         .replace("max_received_frame_size", "--max-frame");
-    for (field, option) in [
+    let common = [
         ("connect_timeout", "--connect-timeout"),
         ("close_timeout", "--close-timeout"),
         ("keepalive", "--keepalive"),
         ("follow_redirects", "--follow-redirects"),
         ("header_timeout", "--handshake-timeout"),
-    ] {
+    ];
+    for (field, option) in own.iter().chain(&common) {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }
     message
@@ -254,6 +261,10 @@ mod tests {
         assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
         let message = in_options("(twice max_received_message_size, and 64 KiB)".to_owned());
         assert_eq!(message, "(twice --max-message, and 64 KiB)");
+        let own = [("connect_timeout", "--step-timeout")];
+        let message =
+            in_options_of(&own, "(connect_timeout), (max_received_frame_size)".to_owned());
+        assert_eq!(message, "(--step-timeout), (--max-frame)");
     }
 
     #[test]

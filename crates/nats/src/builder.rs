@@ -83,7 +83,8 @@ impl Builder {
     }
 
     /// Sets how long the broker may take to confirm a subscription. While the broker is lost, the
-    /// first join of a topic on this node waits for that long, and then fails. Default: 5 s.
+    /// first join of a topic on this node waits for that long, and then fails with an
+    /// [`InterestTimeout`](towline::relaying::InterestTimeout). Default: 5 s.
     pub fn interest_timeout(mut self, limit: Duration) -> Self {
         self.node = self.node.interest_timeout(limit);
         self

@@ -49,7 +49,11 @@ impl Broker for Core {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.clone().hear_numbers());
         tasks.spawn(self.clone().watch());
-        self.write().await;
+        // If one of them ends, the client is closed, or there is a mistake.
+        tokio::select! {
+            () = self.write() => {}
+            _ = tasks.join_next() => {}
+        }
     }
 
     /// When this has returned, the broker knows.

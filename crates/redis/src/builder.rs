@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::{Client, IntoConnectionInfo};
-use towline::relaying::{Mailbox, NodeOptions};
+use towline::relaying::{Mailbox, Node, NodeOptions};
 
 use crate::core::Core;
 use crate::error::Error;
@@ -58,7 +58,8 @@ impl Builder {
     }
 
     /// Sets how long the broker may take to confirm a subscription. While the broker is lost, the
-    /// first join of a topic on this node waits for that long, and then fails. Default: 5 s.
+    /// first join of a topic on this node waits for that long, and then fails with an
+    /// [`InterestTimeout`](towline::relaying::InterestTimeout). Default: 5 s.
     pub fn interest_timeout(mut self, limit: Duration) -> Self {
         self.node = self.node.interest_timeout(limit);
         self
@@ -104,6 +105,6 @@ impl Builder {
     /// Cancel safe: if it is dropped, the connections are closed.
     pub async fn client(self, client: Client) -> Result<RedisRelay, Error> {
         let first = Session::new(&client).await.map_err(Error::Connect)?;
-        Ok(RedisRelay::new(Core::new(client, Mailbox::new(self.node)), first))
+        Ok(RedisRelay(Node::new(Core::new(client, Mailbox::new(self.node), first))))
     }
 }

@@ -10,10 +10,13 @@ use tokio::sync::watch;
 use towline::relaying::Mailbox;
 
 use crate::error::Error;
+use crate::session::Session;
 
 pub(crate) struct Core {
     pub(crate) client: redis::Client,
     pub(crate) mailbox: Mailbox,
+    /// The first connections, until the relay runs.
+    first: Mutex<Option<Session>>,
     /// The channels that this node wants, and their topics.
     wanted: Mutex<HashMap<String, Arc<str>>>,
     /// Where to subscribe, while there is a connection. All that was wanted before it came is
@@ -22,9 +25,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(client: redis::Client, mailbox: Mailbox) -> Self {
+    pub(crate) fn new(client: redis::Client, mailbox: Mailbox, first: Session) -> Self {
         let (wanted, session) = (Mutex::default(), watch::Sender::new(None));
-        Self { client, mailbox, wanted, session }
+        Self { client, mailbox, first: Mutex::new(Some(first)), wanted, session }
+    }
+
+    pub(crate) fn take_first(&self) -> Option<Session> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn wanted(&self) -> MutexGuard<'_, HashMap<String, Arc<str>>> {
@@ -37,7 +44,7 @@ impl Core {
 
     /// Begins a session that has subscribed to these channels. If some of them are not wanted any more,
     /// it does not begin: unsubscribe from them, which are returned, and try again. After the beginning,
-    /// it is each [`unsubscribe`](Self::unsubscribe) that does so.
+    /// it is each [`unsubscribe_from`](Self::unsubscribe_from) that does so.
     pub(crate) fn begin(&self, sink: &PubSubSink, subscribed: &[String]) -> Vec<String> {
         let wanted = self.wanted();
         let is_stale = |channel: &&String| !wanted.contains_key(*channel);
@@ -50,7 +57,7 @@ impl Core {
 
     /// Subscribes to the channel of a topic. When this has returned, the broker knows: it waits for the
     /// reply, over as many connections as it takes.
-    pub(crate) async fn subscribe(&self, topic: &str, channel: String) -> Result<(), Error> {
+    pub(crate) async fn subscribe_to(&self, topic: &str, channel: String) -> Result<(), Error> {
         self.wanted().insert(channel.clone(), topic.into());
         let mut sessions = self.session.subscribe();
         loop {
@@ -67,7 +74,7 @@ impl Core {
         }
     }
 
-    pub(crate) async fn unsubscribe(&self, channel: String) {
+    pub(crate) async fn unsubscribe_from(&self, channel: String) {
         self.wanted().remove(&channel);
         let session = self.session.borrow().clone();
         if let Some(mut session) = session {

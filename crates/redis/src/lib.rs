@@ -47,9 +47,11 @@
 
 mod error;
 
+mod session;
+
 mod core;
 
-mod session;
+mod running;
 
 mod relay;
 

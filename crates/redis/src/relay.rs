@@ -1,39 +1,29 @@
 //! The relay.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use towline::Outgoing;
 use towline::relaying::{Broker, Mailbox, Node};
 use towline::topics::{Incoming, Relay, RelayError, RelayFuture};
 
 use crate::core::Core;
-use crate::session::{self, Session};
+use crate::running;
 
-/// Redis, as the node sees it.
-pub(crate) struct Redis {
-    core: Arc<Core>,
-    /// The first connections, until the relay runs.
-    first: Mutex<Option<Session>>,
-}
-
-impl Broker for Redis {
+impl Broker for Core {
     fn mailbox(&self) -> &Mailbox {
-        &self.core.mailbox
+        &self.mailbox
     }
 
     async fn run(self: Arc<Self>) {
-        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(first) = first {
-            session::drive(self.core.clone(), first).await;
-        }
+        running::run(self).await;
     }
 
     async fn subscribe(self: &Arc<Self>, topic: &str) -> Result<(), RelayError> {
-        Ok(self.core.subscribe(topic, self.address(topic)).await?)
+        Ok(self.subscribe_to(topic, self.address(topic)).await?)
     }
 
     async fn unsubscribe(&self, topic: &str) {
-        self.core.unsubscribe(self.address(topic)).await;
+        self.unsubscribe_from(self.address(topic)).await;
     }
 }
 
@@ -52,14 +42,9 @@ impl Broker for Redis {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct RedisRelay(Node<Redis>);
+pub struct RedisRelay(pub(crate) Node<Core>);
 
 impl RedisRelay {
-    pub(crate) fn new(core: Core, first: Session) -> Self {
-        let redis = Redis { core: Arc::new(core), first: Mutex::new(Some(first)) };
-        Self(Node::new(redis))
-    }
-
     /// Returns how many messages this relay knows that it has lost, in either direction.
     pub fn messages_lost(&self) -> u64 {
         self.0.messages_lost()

@@ -1,50 +1,19 @@
-//! The connections to the broker, as long as they last, and the next ones.
+//! The connections to the broker.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
-use redis::{AsyncConnectionConfig, RedisError, RedisResult, Value};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use towline::relaying::Mailbox;
-
-use crate::core::{Core, is_over};
+use redis::{AsyncConnectionConfig, RedisError, RedisResult};
+use tokio::time::timeout;
 
 /// How long the broker may take for a reply, or to accept a connection.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// How often the broker is pinged.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-
-/// The shortest and the longest wait between attempts to connect.
-const DELAYS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
-
-/// How many channels one command subscribes to.
-const AT_ONCE: usize = 500;
-
-/// How many bytes of payload one round trip publishes, about.
-const BATCH: usize = 256 << 10;
-
-/// How many messages one round trip publishes.
-const MOST: usize = 1024;
-
 /// One connection receives, the other publishes.
 pub(crate) struct Session {
-    sink: PubSubSink,
-    stream: PubSubStream,
-    publisher: MultiplexedConnection,
-}
-
-/// Why a session is over.
-enum End {
-    Lost(String),
-    /// The relay is dropped, and all that was queued is published.
-    Dropped,
+    pub(crate) sink: PubSubSink,
+    pub(crate) stream: PubSubStream,
+    pub(crate) publisher: MultiplexedConnection,
 }
 
 impl Session {
@@ -60,161 +29,10 @@ impl Session {
         };
         within(connecting).await
     }
-
-    /// Subscribes to all that is wanted, and lets the relay use this session.
-    async fn begin(&mut self, core: &Core) -> RedisResult<()> {
-        let mut subscribed = core.all_wanted();
-        for channels in subscribed.chunks(AT_ONCE) {
-            within(self.sink.subscribe(channels)).await?;
-        }
-        loop {
-            let stale = core.begin(&self.sink, &subscribed);
-            if stale.is_empty() {
-                return Ok(());
-            }
-            for channels in stale.chunks(AT_ONCE) {
-                within(self.sink.unsubscribe(channels)).await?;
-            }
-            // One of these that is wanted again is subscribed to when the session has begun.
-            let stale: HashSet<_> = stale.into_iter().collect();
-            subscribed.retain(|channel| !stale.contains(channel));
-        }
-    }
-
-    /// Runs until the connections are lost.
-    async fn run(self, core: &Arc<Core>) -> End {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(read(core.clone(), self.stream));
-        tasks.spawn(ping(self.sink, self.publisher.clone()));
-        tasks.spawn(write(core.clone(), self.publisher));
-        match tasks.join_next().await {
-            Some(Ok(end)) => end,
-            _ => End::Lost("a task of the relay has panicked".to_owned()),
-        }
-    }
-}
-
-/// The task of a relay: from one session to the next.
-pub(crate) async fn drive(core: Arc<Core>, first: Session) {
-    core.begin(&first.sink, &[]);
-    let mut session = first;
-    loop {
-        let end = session.run(&core).await;
-        core.session.send_replace(None);
-        let End::Lost(reason) = end else { return };
-        core.mailbox.lost(reason);
-        session = connect(&core).await;
-        core.mailbox.back();
-    }
-}
-
-/// Connects, and begins a session, as often as it takes.
-async fn connect(core: &Core) -> Session {
-    let mut delay = DELAYS.0;
-    loop {
-        // Not all nodes at once.
-        sleep(delay.mul_f64(0.5 + random() / 2.0)).await;
-        delay = (delay * 2).min(DELAYS.1);
-        let attempt = async {
-            let mut session = Session::new(&core.client).await?;
-            session.begin(core).await?;
-            Ok::<_, RedisError>(session)
-        };
-        match attempt.await {
-            Ok(session) => return session,
-            Err(error) => tracing::debug!(%error, "no connection to Redis"),
-        }
-    }
-}
-
-/// A number from 0 to 1.
-fn random() -> f64 {
-    let bits = RandomState::new().hash_one(0) >> 32;
-    #[allow(clippy::cast_precision_loss)]
-    let (part, whole) = (bits as f64, f64::from(u32::MAX));
-    part / whole
-}
-
-async fn read(core: Arc<Core>, mut stream: PubSubStream) -> End {
-    while let Some(message) = stream.next().await {
-        core.received(&message);
-    }
-    End::Lost("the connection to Redis is lost".to_owned())
-}
-
-/// Finds connections that are dead without saying so.
-async fn ping(mut sink: PubSubSink, mut publisher: MultiplexedConnection) -> End {
-    loop {
-        sleep(PING_INTERVAL).await;
-        let pinging = async {
-            sink.ping::<Value>().await?;
-            redis::cmd("PING").exec_async(&mut publisher).await
-        };
-        if let Err(error) = within(pinging).await {
-            return End::Lost(error.to_string());
-        }
-    }
-}
-
-/// Publishes what is queued, many messages in one round trip.
-async fn write(core: Arc<Core>, mut publisher: MultiplexedConnection) -> End {
-    while let Some(first) = core.mailbox.outbox().next().await {
-        let batch = Batch::new(&core, first);
-        let publishing = batch.pipeline.query_async::<Vec<RedisResult<Value>>>(&mut publisher);
-        match within(publishing).await {
-            Ok(replies) => batch.confirm(&replies),
-            Err(error) if is_over(&error) => return End::Lost(error.to_string()),
-            Err(error) => tracing::debug!(%error, "Redis does not take messages"),
-        }
-    }
-    End::Dropped
-}
-
-/// Messages that are published together. They count as lost until the broker has replied.
-struct Batch {
-    mailbox: Mailbox,
-    pipeline: redis::Pipeline,
-    unconfirmed: u64,
-}
-
-impl Batch {
-    fn new(core: &Core, first: (String, Bytes)) -> Self {
-        let mut pipeline = redis::pipe();
-        // One reply for each message, so that those which are refused are known.
-        pipeline.ignore_errors();
-        let (mut bytes, mut count) = (0, 0);
-        let mut next = Some(first);
-        while let Some((channel, payload)) = next {
-            bytes += payload.len();
-            count += 1;
-            pipeline.cmd("PUBLISH").arg(channel).arg(&payload[..]);
-            next =
-                if bytes < BATCH && count < MOST { core.mailbox.outbox().try_next() } else { None };
-        }
-        Self { mailbox: core.mailbox.clone(), pipeline, unconfirmed: count as u64 }
-    }
-
-    fn confirm(mut self, replies: &[RedisResult<Value>]) {
-        for reply in replies {
-            match reply {
-                Ok(Value::ServerError(error)) => {
-                    tracing::debug!(?error, "Redis does not take a message");
-                }
-                Err(error) => tracing::debug!(%error, "Redis does not take a message"),
-                Ok(_) => self.unconfirmed = self.unconfirmed.saturating_sub(1),
-            }
-        }
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        self.mailbox.losses().add(self.unconfirmed);
-    }
 }
 
 /// Sets the time limit for a reply.
-async fn within<T>(replying: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+pub(crate) async fn within<T>(replying: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
     match timeout(LIMIT, replying).await {
         Ok(reply) => reply,
         Err(_) => Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))),

@@ -321,6 +321,12 @@ impl Error {
         self
     }
 
+    /// Adds the error that caused this one and others.
+    pub(crate) fn with_shared_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> Self {
+        self.0.source = Some(source);
+        self
+    }
+
     /// Prepends context to the message.
     pub(crate) fn with_preface(mut self, preface: &str) -> Self {
         self.0.message.insert_str(0, preface);

@@ -101,6 +101,14 @@ fn options(input: &mut Unstructured<'_>) -> Result<(Options, Config)> {
     Ok((options, config))
 }
 
+/// Messages as JavaScript stages them.
+struct Table<'a> {
+    staged: &'a [u8],
+    entries: &'a [u32],
+    /// How many of the entries are meant.
+    count: usize,
+}
+
 /// A connection of the hub.
 struct End<'a> {
     id: u32,
@@ -125,9 +133,12 @@ impl End<'_> {
             (input.arbitrary()?, input.arbitrary()?);
         let bytes = said(other(self.role), self.compression.is_some(), input)?;
         let entries = self.plausible(entries);
+        // One more than there are is not to do harm.
+        let count = input.int_in_range(0..=entries.len() / ENTRY_LEN + 1)?;
+        let table = Table { staged, entries: &entries, count };
 
-        let mut written = self.send(hub, staged, &entries, room, way);
-        let mut sent = self.messages(staged, &entries);
+        let mut written = self.send(hub, &table, room, way);
+        let mut sent = self.messages(&table);
 
         let at_once = decoded(self.role, self.config, self.compression, &bytes, &[usize::MAX]);
         let (expected, ends) = described(at_once, flags);
@@ -148,9 +159,9 @@ impl End<'_> {
         assert!(receiving::taken(hub, self.id).is_none(), "something is left to be taken");
 
         closing::handle_ending(hub, self.id);
-        written.extend(self.send(hub, staged, &entries, room, way));
+        written.extend(self.send(hub, &table, room, way));
         if !ends {
-            sent.extend(self.messages(staged, &entries));
+            sent.extend(self.messages(&table));
         }
         let all = Config::server()
             .max_received_frame_size(usize::MAX)
@@ -177,11 +188,12 @@ impl End<'_> {
     }
 
     /// The messages of this connection that the entries name, if it may send.
-    fn messages(&self, staged: &[u8], entries: &[u32]) -> Vec<Message> {
-        let named = entries.chunks_exact(ENTRY_LEN).filter(|entry| entry[0] == self.id);
+    fn messages(&self, table: &Table<'_>) -> Vec<Message> {
+        let entries = table.entries.chunks_exact(ENTRY_LEN).take(table.count);
+        let named = entries.filter(|entry| entry[0] == self.id);
         let message = |entry: &[u32]| {
             let range = entry[2] as usize..entry[2].checked_add(entry[3])? as usize;
-            let payload = staged.get(range)?;
+            let payload = table.staged.get(range)?;
             if entry[1] == 0 {
                 return Some(Message::binary(payload.to_vec()));
             }
@@ -191,15 +203,9 @@ impl End<'_> {
     }
 
     /// Sends what is staged, and returns what was written.
-    fn send(
-        &self,
-        hub: &mut External<Hub>,
-        staged: &[u8],
-        entries: &[u32],
-        room: usize,
-        way: Way,
-    ) -> Vec<u8> {
-        let count = u32::try_from(entries.len()).unwrap_or(0);
+    fn send(&self, hub: &mut External<Hub>, table: &Table<'_>, room: usize, way: Way) -> Vec<u8> {
+        let &Table { staged, entries, count } = table;
+        let count = u32::try_from(count).unwrap_or(0);
         let (socket, mut peer) = UnixStream::pair().expect("two sockets");
         let mut all = Vec::new();
         let mut is_over = false;

@@ -100,9 +100,15 @@ function watch(page, faults) {
   });
   page.on('response', (r) => r.status() >= 400 && faults.push(`${r.url()}: HTTP ${r.status()}`));
   page.on('websocket', (w) => leaves(w.url()) && faults.push(`WebSocket to ${w.url()}`));
-  // The token is for the page alone.
+  // The token is for the page, and for its own requests in a header.
+  const token = new URLSearchParams(new URL(url).hash.slice(1)).get('token');
   page.on('request', (r) => {
-    if (/token/.test(new URL(r.url()).search + (r.headers().referer ?? ''))) faults.push(`the token is in ${r.url()}`);
+    if (!token) return;
+    const isOwn = new URL(r.url()).host === own;
+    const told = Object.entries(r.headers()).filter(([name]) => !(isOwn && name === 'x-towline-console'));
+    const address = r.url().replace(/#.*/s, '');
+    const sent = [address, ...told.map(([, value]) => value)];
+    if (sent.some((text) => text.includes(token))) faults.push(`the token is sent to ${address}`);
   });
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use towline::{Client, CloseCode, Config, Connection, Message, Proxy};
 
 use crate::descriptors::{in_processes, shares};
@@ -17,6 +17,9 @@ use crate::tally::{Tally, count};
 
 /// How many connections are opened at a time. A storm is another run.
 const AT_ONCE: usize = 200;
+
+/// Far longer than an answer takes, on a busy machine too.
+const LONG: Duration = Duration::from_secs(120);
 
 /// The server's pings to each connection while they are silent.
 const PINGS: u64 = 4;
@@ -95,7 +98,11 @@ pub(crate) async fn run(connections: usize, hold: Duration) -> Result<bool> {
     );
     println!("{pings} pings to {connections} connections");
     drop(stop);
-    idle.join_all().await;
+    while let Some(ended) = idle.join_next().await {
+        if let Err(error) = ended {
+            tally.broken(&error);
+        }
+    }
     let after = server.settled(Some(&before)).await?;
     println!("after:  {after:?}");
     check(&before, &after, &tally);
@@ -122,7 +129,7 @@ fn hold_one(
             });
         }
         Some(Ok(Err(error))) => tally.fault(format!("cannot connect: {error}")),
-        Some(Err(error)) => tally.fault(format!("cannot connect: {error}")),
+        Some(Err(error)) => tally.broken(&error),
         None => {}
     }
 }
@@ -138,6 +145,13 @@ async fn until_stopped(
         // An error: the sender is dropped.
         _ = stopped.changed() => {}
     }
+    timeout(LONG, answers(connection, tally))
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer within {LONG:?}")))
+}
+
+/// Has one echo, and closes the connection.
+async fn answers(mut connection: Connection, tally: &Tally) -> Result<(), String> {
     let failed = |error: towline::Error| format!("does not answer: {error}");
     connection.send("still here?").await.map_err(failed)?;
     count(&tally.sent);

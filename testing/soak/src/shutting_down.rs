@@ -1,9 +1,11 @@
 //! A graceful shutdown under many open connections.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
 use towline::{CloseCode, Connection};
 
 use crate::descriptors::{in_processes, shares};
@@ -19,6 +21,9 @@ const DEADLINE: u64 = 20;
 
 /// How long a client may take to answer in the run of its own, in seconds.
 const CLOSE_TIMEOUT: u64 = 15;
+
+/// How long a client waits for its end, in seconds: far longer than the server lets it live.
+const LONG: u64 = DEADLINE + 60;
 
 /// How many connections are opened at a time. A storm is another run.
 const AT_ONCE: usize = 200;
@@ -66,22 +71,25 @@ pub(crate) async fn shut_down(
     tally: &Arc<Tally>,
 ) -> Result<()> {
     let mut connecting = JoinSet::new();
-    let mut open = Vec::new();
+    let mut ending = JoinSet::new();
+    let mut hold = |connected: Connected| match connected {
+        Ok(Ok(connection)) => drop(ending.spawn(until_end(connection))),
+        Ok(Err(error)) => tally.fault(format!("cannot connect: {error}")),
+        Err(error) => tally.broken(&error),
+    };
     for number in 0..connections as u64 {
         let (ways, tally) = (ways.clone(), tally.clone());
         connecting.spawn(async move { ways.connect(&mut Dice(number), &tally).await });
         if connecting.len() >= AT_ONCE {
-            open.extend(connecting.join_next().await.and_then(Result::ok));
+            connecting.join_next().await.into_iter().for_each(&mut hold);
         }
     }
-    open.extend(connecting.join_all().await);
-    let opened = open.len();
-    let mut ending = JoinSet::new();
-    for connection in open {
-        match connection {
-            Ok(connection) => drop(ending.spawn(until_end(connection))),
-            Err(error) => tally.fault(format!("cannot connect: {error}")),
-        }
+    while let Some(connected) = connecting.join_next().await {
+        hold(connected);
+    }
+    let opened = ending.len();
+    if opened != connections {
+        tally.fault(format!("{opened} connections are open, and not {connections}"));
     }
     println!("open:   {:?}", server.look().await?);
     let said = server.ask(&format!("shutdown {DEADLINE}")).await?;
@@ -94,15 +102,23 @@ pub(crate) async fn shut_down(
     if took > (DEADLINE + 1) * 1000 {
         tally.fault(format!("a shutdown took {took} ms"));
     }
-    for fault in ending.join_all().await.into_iter().flatten() {
-        tally.fault(fault);
+    while let Some(ended) = ending.join_next().await {
+        match ended {
+            Ok(None) => {}
+            Ok(Some(fault)) => tally.fault(fault),
+            Err(error) => tally.broken(&error),
+        }
     }
     Ok(())
 }
 
+type Connected = Result<towline::Result<Connection>, JoinError>;
+
 /// Receives to the end, which the server begins.
 async fn until_end(mut connection: Connection) -> Option<String> {
-    let closed = connection.wait_closed().await;
+    let Ok(closed) = timeout(Duration::from_secs(LONG), connection.wait_closed()).await else {
+        return Some(format!("not ended by the shutdown, within {LONG} s"));
+    };
     let is_told = closed.is_clean() && closed.code() == CloseCode::GOING_AWAY;
     (!is_told).then(|| format!("not ended by the shutdown: {closed}"))
 }

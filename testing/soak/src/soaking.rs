@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::dice::Dice;
 use crate::nginx::Nginx;
@@ -59,11 +59,15 @@ pub(crate) async fn run(time: Duration, clients: usize, shutdown: usize) -> Resu
     }
     let mut most = before;
     while !running.is_empty() {
-        if tokio::time::timeout(Duration::from_secs(5), running.join_next()).await.is_err() {
-            let now = server.look().await?;
-            println!("{now:?}");
-            if now.memory > most.memory {
-                most = now;
+        match timeout(Duration::from_secs(5), running.join_next()).await {
+            Ok(Some(Err(error))) => tally.broken(&error),
+            Ok(_) => {}
+            Err(_) => {
+                let now = server.look().await?;
+                println!("{now:?}");
+                if now.memory > most.memory {
+                    most = now;
+                }
             }
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use towline::{Client, CloseCode, Config, ErrorKind, Proxy};
 
 use crate::descriptors::{in_processes, shares};
@@ -83,20 +83,21 @@ async fn storm(
         let barriers = [all_have_come.clone(), all_may_go.clone()];
         clients.spawn(one(client, url, start, barriers, tally));
     }
-    all_have_come.wait().await;
+    wait(&all_have_come, &mut clients).await?;
     let took = start.elapsed();
     let open = server.look().await?;
     println!("open:   {open:?}");
-    all_may_go.wait().await;
+    wait(&all_may_go, &mut clients).await?;
     let (mut connected, mut refused, mut slowest) = (0, 0, Duration::ZERO);
-    for became in clients.join_all().await {
+    while let Some(became) = clients.join_next().await {
         match became {
-            Became::Connected(after) => {
+            Ok(Became::Connected(after)) => {
                 connected += 1;
                 slowest = slowest.max(after);
             }
-            Became::Refused => refused += 1,
-            Became::Fault(fault) => tally.fault(fault),
+            Ok(Became::Refused) => refused += 1,
+            Ok(Became::Fault(fault)) => tally.fault(fault),
+            Err(error) => tally.broken(&error),
         }
     }
     println!(
@@ -122,6 +123,15 @@ async fn storm(
     Ok(())
 }
 
+/// Waits for all clients, which end only behind the barriers.
+async fn wait(barrier: &Barrier, clients: &mut JoinSet<Became>) -> Result<()> {
+    tokio::select! {
+        biased;
+        _ = barrier.wait() => Ok(()),
+        Some(ended) = clients.join_next() => bail!("a client is broken: {:?}", ended.err()),
+    }
+}
+
 /// Connects, has one echo, and stays until all have come.
 async fn one(
     client: Client,
@@ -137,20 +147,21 @@ async fn one(
         let echo = connection.recv().await?;
         towline::Result::Ok((connection, echo))
     };
-    let connected = connected.await;
+    let connected = timeout(LONG, connected).await;
     let after = start.elapsed();
     all_have_come.wait().await;
     all_may_go.wait().await;
     let (mut connection, echo) = match connected {
-        Ok(connected) => connected,
-        Err(error) if error.kind() == ErrorKind::HttpResponse => {
+        Ok(Ok(connected)) => connected,
+        Ok(Err(error)) if error.kind() == ErrorKind::HttpResponse => {
             let status = error.response().map(|response| response.status().as_u16());
             return match status {
                 Some(503) => Became::Refused,
                 _ => Became::Fault(format!("cannot connect: {error}")),
             };
         }
-        Err(error) => return Became::Fault(format!("lost: {error}")),
+        Ok(Err(error)) => return Became::Fault(format!("lost: {error}")),
+        Err(_) => return Became::Fault(format!("no echo within {LONG:?}")),
     };
     if echo.as_ref().and_then(|echo| echo.as_text()) != Some("ahoy") {
         return Became::Fault(format!("not the echo: {echo:?}"));

@@ -181,7 +181,12 @@ async fn at_once(
         return;
     }
     receive_all(&mut receiver, messages, largest, tally).await;
-    let Some(Ok(Some(sender))) = sending.join_next().await else { return };
+    let sender = match sending.join_next().await {
+        Some(Ok(Some(sender))) => sender,
+        Some(Err(error)) => return tally.broken(&error),
+        // It has told the fault.
+        Some(Ok(None)) | None => return,
+    };
     if let Err(error) = sender.start_close(CloseCode::NORMAL, "bye") {
         return tally.fault(format!("cannot close: {error}"));
     }

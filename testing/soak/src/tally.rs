@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use tokio::task::JoinError;
+
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) connections: AtomicU64,
@@ -23,6 +25,11 @@ impl Tally {
         if first.len() < 10 {
             first.push(fault.into());
         }
+    }
+
+    /// Counts a client that has panicked.
+    pub(crate) fn broken(&self, error: &JoinError) {
+        self.fault(format!("a client is broken: {error}"));
     }
 
     /// Prints the counts. Returns whether there was no fault.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::guard::Guard;
 
@@ -21,6 +22,8 @@ pub(crate) struct Process {
     child: Child,
     /// Until the child has ended.
     guard: Option<Guard>,
+    /// Once it is reaped. Then its id and that of its group can be another's.
+    status: Option<ExitStatus>,
     printed: Arc<Mutex<Vec<String>>>,
     readers: Vec<thread::JoinHandle<()>>,
 }
@@ -39,7 +42,7 @@ impl Process {
         let mut readers = Vec::new();
         readers.extend(child.stdout.take().map(|from| collect(from, &printed)));
         readers.extend(child.stderr.take().map(|from| collect(from, &printed)));
-        let mut process = Self { child, guard: None, printed, readers };
+        let mut process = Self { child, guard: None, status: None, printed, readers };
         process.guard = Some(Guard::of_group(&process.child).context("cannot run sh")?);
         Ok(process)
     }
@@ -51,16 +54,22 @@ impl Process {
     /// Returns the status if it has ended. Then everything that it has printed is known, and what it has left
     /// behind in its group has ended, too: it would keep the output and its ports.
     pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        let status = self.child.try_wait()?;
-        if status.is_some() {
-            if self.guard.take().is_some() {
-                self.signal("-KILL")?;
-            }
-            for reader in self.readers.drain(..) {
-                let _ = reader.join();
-            }
+        if self.status.is_some() || !self.is_over()? {
+            return Ok(self.status);
         }
-        Ok(status)
+        drop(self.guard.take());
+        self.signal("-KILL")?;
+        self.status = Some(self.child.wait()?);
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        Ok(self.status)
+    }
+
+    /// Returns whether it has ended, and leaves it in the system's table.
+    fn is_over(&self) -> io::Result<bool> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        Ok(waitid(WaitId::Pid(Pid::from_child(&self.child)), options)?.is_some())
     }
 
     /// Waits until it has ended, or this holds, or the time is over.
@@ -87,7 +96,7 @@ impl Process {
         self.signal("-INT")?;
         if self.wait(PATIENCE, |_| false)?.is_none() {
             self.signal("-KILL")?;
-            self.child.wait()?;
+            self.wait(PATIENCE, |_| false)?;
         }
         Ok(())
     }

@@ -189,7 +189,7 @@ impl Doctor {
     }
 
     /// What kept a check from being made: the time, if that is over.
-    fn excused(&mut self, trouble: Trouble) -> Trouble {
+    pub(crate) fn excused(&mut self, trouble: Trouble) -> Trouble {
         if self.is_late() { Trouble::OutOfTime } else { trouble }
     }
 

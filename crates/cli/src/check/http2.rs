@@ -1,12 +1,12 @@
 //! WebSockets over HTTP/2 (RFC 8441).
 
 use serde_json::json;
-use tokio::time::timeout;
-use towline::{CloseCode, Config, ErrorKind, HttpVersion};
+use tokio::time::{Instant, timeout};
+use towline::{Client, CloseCode, Config, Connection, Error, ErrorKind, HttpVersion};
 
 use crate::check::doctor::{Doctor, Trouble};
 use crate::check::finding::Finding;
-use crate::check::way::in_options;
+use crate::check::way::{NoWay, in_options};
 
 /// Asks for HTTP/2 by ALPN, and for an extended CONNECT.
 pub(crate) async fn http2(doctor: &mut Doctor) {
@@ -24,10 +24,9 @@ async fn extended(doctor: &mut Doctor) -> Result<Finding, Trouble> {
     let rfc = "RFC 8441, section 3";
     doctor.take_a_place().await?;
     let client = doctor.client(Config::client()).http_version(HttpVersion::Http2);
-    let step = doctor.way.step;
-    let error = match client.connect(doctor.asked.uri.to_string()).await {
+    let error = match opened(doctor, client).await? {
         Ok(mut connection) => {
-            let _ = timeout(step, connection.close(CloseCode::NORMAL, "")).await;
+            let _ = timeout(doctor.way.step, connection.close(CloseCode::NORMAL, "")).await;
             return Ok(Finding::ok(check, "a WebSocket over HTTP/2 opens (extended CONNECT)")
                 .rfc(rfc)
                 .values(json!({ "works": true })));
@@ -36,9 +35,6 @@ async fn extended(doctor: &mut Doctor) -> Result<Finding, Trouble> {
     };
     let message = in_options(&error);
     let finding = match error.kind() {
-        ErrorKind::Connect | ErrorKind::ProxyFailed | ErrorKind::ProxyRefused => {
-            return Err(Trouble::Failed(message));
-        }
         ErrorKind::HttpResponse => Finding::warning(check, format!("HTTP/2 with SETTINGS_ENABLE_CONNECT_PROTOCOL, and then: {message}"))
             .advice("browsers that share an HTTP/2 connection get this answer: take WebSockets over it, or leave the setting out"),
         ErrorKind::HandshakeTimeout => Finding::warning(check, message).advice("see what the server does with an extended CONNECT"),
@@ -51,4 +47,22 @@ async fn extended(doctor: &mut Doctor) -> Result<Finding, Trouble> {
         _ => Finding::note(check, format!("no WebSocket over HTTP/2: {message}")),
     };
     Ok(finding.rfc(rfc).values(json!({ "works": false })))
+}
+
+/// Opens a stream, and a WebSocket on it: if there is no stream, that is not about HTTP/2.
+async fn opened(
+    doctor: &mut Doctor,
+    client: Client,
+) -> Result<Result<Connection, Box<Error>>, Trouble> {
+    let transport = match doctor.way.open_by(client.clone(), doctor.deadline).await {
+        Ok(transport) => transport,
+        Err(NoWay::Library(error)) if error.kind() == ErrorKind::NoApplicationProtocol => {
+            return Ok(Err(error));
+        }
+        Err(no_way) => return Err(doctor.excused(Trouble::Failed(no_way.to_string()))),
+    };
+    let left = doctor.deadline.saturating_duration_since(Instant::now());
+    let client = client.connect_timeout(doctor.way.step.min(left));
+    let connected = client.connect_over(transport, doctor.asked.uri.to_string()).await;
+    Ok(connected.map_err(Box::new))
 }

@@ -40,7 +40,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
     if options.network.follow_redirects > 0 {
         opened += 1;
         if let Some(end) = followed(client.clone(), without_fragment).await?
-            && shown(&end.target) != shown(&target)
+            && end.target != target
         {
             report.add(
                 Finding::note("redirect", format!("redirected to {}; that is what is checked", shown(&end.target)))

@@ -10,6 +10,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 use towline::{Client, Error, Resolve, Target, Tls, Transport};
 
+use crate::exit::in_options_of;
+
 /// Why there is no connection.
 #[derive(Debug)]
 pub(crate) enum NoWay {
@@ -29,9 +31,9 @@ impl fmt::Display for NoWay {
     }
 }
 
-/// The library's error, with the option of this command in place of the client's.
+/// The library's error, with the options of this command in place of the client's.
 pub(crate) fn in_options(error: &Error) -> String {
-    error.to_string().replace("(connect_timeout)", "(--step-timeout)")
+    in_options_of(&[("connect_timeout", "--step-timeout")], error.to_string())
 }
 
 /// The proxy in between.

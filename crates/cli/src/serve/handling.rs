@@ -46,8 +46,8 @@ pub(crate) struct Handling {
     pub(crate) connect_timeout: Duration,
 
     /// Run this command for each connection: a text message is a line of its input, or several if it has
-    /// line breaks; a line of its output is a text message. No shell is involved. All that follows is the command, so this is the
-    /// last option
+    /// line breaks; a line of its output is a text message. No shell is involved. All that follows is
+    /// the command, so this is the last option
     #[arg(
         long,
         value_name = "COMMAND",

@@ -1,7 +1,7 @@
 //! `towline check`, on servers that are wrong in one way each, and on this program's own.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use serde_json::Value;
 
@@ -346,6 +346,11 @@ fn through(mut client: TcpStream) -> Option<()> {
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
         server
     };
+    carry(client, server)
+}
+
+/// Carries bytes both ways, until the server has no more.
+fn carry(client: TcpStream, server: TcpStream) -> Option<()> {
     let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
     let (mut back, mut here) = (server, client);
     std::thread::spawn(move || {
@@ -423,4 +428,60 @@ fn a_redirect_is_followed_if_that_is_wanted() {
     let (report, found) = examined(&[&here, "--follow-redirects", "1"]);
     assert_eq!((found, word(&report, "url")), (vec![], &*there), "{report:#}");
     assert_eq!(word(line(&report, "redirect"), "level"), "note");
+}
+
+/// The address of a server that decides for each client.
+fn before(treat: impl Fn(TcpStream) -> Option<()> + Copy + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            std::thread::spawn(move || treat(client.unwrap()));
+        }
+    });
+    address
+}
+
+/// The query is not shown, as it may be secret.
+#[test]
+fn a_redirect_to_another_query_is_followed() {
+    let there: SocketAddr =
+        server(Flaw::None)["ws://".len()..].trim_end_matches('/').parse().unwrap();
+    let here = before(move |mut client| {
+        let mut first = [0; 64];
+        client.peek(&mut first).ok().filter(|count| *count > 0)?;
+        if !first.starts_with(b"GET /?a=1 ") {
+            return carry(client, TcpStream::connect(there).ok()?);
+        }
+        read_head(&mut client);
+        let answer =
+            "HTTP/1.1 307 Temporary Redirect\r\nLocation: /?b=2\r\nContent-Length: 0\r\n\r\n";
+        client.write_all(answer.as_bytes()).ok()
+    });
+    let url = format!("ws://{here}/?a=1");
+    let (report, found) = examined(&[&url, "--follow-redirects", "1"]);
+    assert_eq!(found, [""; 0], "{report:#}");
+    assert_eq!(word(line(&report, "redirect"), "level"), "note");
+}
+
+/// A stream that does not come to be is no fault of HTTP/2.
+#[test]
+fn http2_is_not_judged_without_a_stream() {
+    let server = Serve::start_secure(&["--tls-self-signed"]);
+    let there = server.address;
+    let here = before(move |client| {
+        let mut hello = [0; 4096];
+        let count = client.peek(&mut hello).ok()?;
+        let offers = |name: &[u8]| hello[..count].windows(name.len()).any(|part| part == name);
+        if offers(b"\x02h2") && !offers(b"http/1.1") {
+            // Until the client leaves.
+            (&client).read_to_end(&mut Vec::new()).ok()?;
+            return None;
+        }
+        carry(client, TcpStream::connect(there).ok()?)
+    });
+    let (report, _) = examined(&[&format!("wss://{here}/"), "--insecure"]);
+    let line = line(&report, "http2");
+    assert_eq!(word(line, "level"), "not seen", "{report:#}");
+    assert!(word(line, "seen").contains("(--step-timeout)"), "{report:#}");
 }

@@ -23,7 +23,9 @@ pub(crate) fn round(broker: &Broker, way: &str, members: usize, messages: u64) -
         return Err("the receiver is not ready".into());
     }
     let mut publisher = Node::start(broker, way, "publish", messages, members)?;
-    let (publisher, receiver) = (publisher.line()?.parse()?, receiver.line()?.parse()?);
+    // The publisher waits for the receiver, and would wait for one that has ended.
+    let receiver = receiver.line()?.parse()?;
+    let publisher = publisher.line()?.parse()?;
     let broker = processor::of_process(broker.process.0.id())? - before;
     Ok(Sums { publisher, receiver, broker: broker as f64 / messages as f64 })
 }

@@ -31,5 +31,5 @@ pub use inbox::Inbox;
 pub use losses::Losses;
 pub use mailbox::Mailbox;
 pub use node::{Broker, Node};
-pub use options::NodeOptions;
+pub use options::{InterestTimeout, NodeOptions};
 pub use outbox::{Outbox, PushError};

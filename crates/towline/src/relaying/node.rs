@@ -1,15 +1,17 @@
 //! The relay of a node, whatever its broker is.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 use towline_proto::Outgoing;
 
 use crate::relaying::mailbox::Mailbox;
+use crate::relaying::options::InterestTimeout;
 use crate::topics::{Incoming, Relay, RelayError, RelayFuture};
 
 /// How long what is queued may take to leave after the relay is dropped.
@@ -100,7 +102,8 @@ pub trait Broker: Send + Sync + 'static {
     /// subscribed to, and calls [`Mailbox::back`].
     ///
     /// The node is dropped when [`Outbox::next`](crate::relaying::Outbox::next) returns `None`. Then the
-    /// future has what is left of 5 s to end, and is dropped after that.
+    /// future has what is left of 5 s to end, and is dropped after that. If it ends or panics before, the
+    /// node calls [`Mailbox::lost`].
     fn run(self: Arc<Self>) -> impl Future<Output = ()> + Send + 'static;
 
     /// Subscribes to a topic. When it returns `Ok`, the subscription is known to stand: what any other
@@ -109,11 +112,12 @@ pub trait Broker: Send + Sync + 'static {
     ///
     /// If this fails, or takes longer than the
     /// [limit](crate::relaying::NodeOptions::interest_timeout), then [`unsubscribe`](Self::unsubscribe) is
-    /// called.
+    /// called, in a task. The next call for this topic waits for that.
     ///
     /// # Errors
     ///
-    /// An error makes [`Topic::join`](crate::topics::Topic::join) fail.
+    /// An error makes [`Topic::join`](crate::topics::Topic::join) fail. At the limit, that is an
+    /// [`InterestTimeout`].
     ///
     /// # Cancel safety
     ///
@@ -141,11 +145,15 @@ pub trait Broker: Send + Sync + 'static {
 pub struct Node<B: Broker> {
     broker: Arc<B>,
     running: OnceLock<Running>,
+    /// Subscriptions that have failed, and the tasks that undo them.
+    undoing: Mutex<HashMap<String, JoinHandle<()>>>,
 }
 
 /// The tasks, and the runtime that the relay was started on.
 struct Running {
-    broker: JoinHandle<()>,
+    broker: AbortHandle,
+    /// Ends after the broker's.
+    watcher: JoinHandle<()>,
     reporter: JoinHandle<()>,
     runtime: Handle,
 }
@@ -153,12 +161,7 @@ struct Running {
 impl<B: Broker> Node<B> {
     /// Returns a relay, for [`TopicsBuilder::relay`](crate::topics::TopicsBuilder::relay).
     pub fn new(broker: B) -> Self {
-        Self { broker: Arc::new(broker), running: OnceLock::new() }
-    }
-
-    /// Returns the broker.
-    pub fn broker(&self) -> &Arc<B> {
-        &self.broker
+        Self { broker: Arc::new(broker), running: OnceLock::new(), undoing: Mutex::default() }
     }
 
     /// Returns how many messages the node knows that it has lost, in either direction.
@@ -172,24 +175,54 @@ impl<B: Broker> Node<B> {
 
     async fn subscribe(&self, topic: &str) -> Result<(), RelayError> {
         let limit = self.mailbox().options().interest_timeout;
-        let subscribed = match timeout(limit, self.broker.subscribe(topic)).await {
+        let subscribing = async {
+            // It began earlier and has the same limit.
+            let undoing = self.undoing().remove(topic);
+            if let Some(undoing) = undoing {
+                let _ = undoing.await;
+            }
+            self.broker.subscribe(topic).await
+        };
+        let subscribed = match timeout(limit, subscribing).await {
             Ok(subscribed) => subscribed,
-            Err(_) => Err(format!(
-                "the broker has not confirmed the subscription within {limit:?} (option interest_timeout)"
-            )
-            .into()),
+            Err(_) => Err(InterestTimeout { limit }.into()),
         };
         if subscribed.is_err() {
-            self.unsubscribe(topic).await;
+            self.undo(topic);
         }
         subscribed
     }
 
-    async fn unsubscribe(&self, topic: &str) {
-        let limit = self.mailbox().options().interest_timeout;
-        // The broker that does not answer is lost, or about to be.
-        let _ = timeout(limit, self.broker.unsubscribe(topic)).await;
+    /// Ends what an attempt has left, without the caller's time.
+    fn undo(&self, topic: &str) {
+        let (broker, owned) = (self.broker.clone(), topic.to_owned());
+        let undoing = tokio::spawn(async move { unsubscribe(&*broker, &owned).await });
+        let mut all = self.undoing();
+        all.retain(|_, undoing| !undoing.is_finished());
+        all.insert(topic.to_owned(), undoing);
     }
+
+    fn undoing(&self) -> MutexGuard<'_, HashMap<String, JoinHandle<()>>> {
+        self.undoing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn unsubscribe(broker: &impl Broker, topic: &str) {
+    let limit = broker.mailbox().options().interest_timeout;
+    // The broker that does not answer is lost, or about to be.
+    let _ = timeout(limit, broker.unsubscribe(topic)).await;
+}
+
+/// Says that the broker is lost if its task ends before the node is dropped: nobody else would.
+async fn watch(broker: JoinHandle<()>, mailbox: Mailbox) {
+    let ended = broker.await;
+    if mailbox.outbox().is_ended() {
+        return;
+    }
+    mailbox.lost(match ended {
+        Err(error) if error.is_panic() => "the broker's task has panicked",
+        _ => "the broker's task has ended",
+    });
 }
 
 impl<B: Broker> Relay for Node<B> {
@@ -198,8 +231,10 @@ impl<B: Broker> Relay for Node<B> {
             return;
         }
         let mailbox = self.mailbox().clone();
+        let broker = tokio::spawn(self.broker.clone().run());
         let _ = self.running.set(Running {
-            broker: tokio::spawn(self.broker.clone().run()),
+            broker: broker.abort_handle(),
+            watcher: tokio::spawn(watch(broker, mailbox.clone())),
             reporter: tokio::spawn(async move { mailbox.losses().report(&incoming).await }),
             runtime: Handle::current(),
         });
@@ -222,7 +257,7 @@ impl<B: Broker> Relay for Node<B> {
             if wanted {
                 return self.subscribe(topic).await;
             }
-            self.unsubscribe(topic).await;
+            unsubscribe(&*self.broker, topic).await;
             Ok(())
         })
     }
@@ -231,11 +266,12 @@ impl<B: Broker> Relay for Node<B> {
 impl<B: Broker> Drop for Node<B> {
     fn drop(&mut self) {
         self.mailbox().outbox().end();
-        let Some(Running { mut broker, reporter, runtime }) = self.running.take() else { return };
+        let Some(running) = self.running.take() else { return };
+        let Running { broker, watcher, reporter, runtime } = running;
         reporter.abort();
         // What is queued leaves, if the broker takes it. This thread may have no runtime.
         runtime.spawn(async move {
-            if timeout(LAST, &mut broker).await.is_err() {
+            if timeout(LAST, watcher).await.is_err() {
                 broker.abort();
             }
         });

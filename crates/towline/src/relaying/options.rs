@@ -1,5 +1,7 @@
 //! The options that all relays have.
 
+use std::error::Error as StdError;
+use std::fmt;
 use std::time::Duration;
 
 /// The options of a [`Node`](crate::relaying::Node), whatever its broker is.
@@ -19,7 +21,8 @@ pub struct NodeOptions {
     /// topics. Default: `towline.`.
     pub prefix: String,
     /// How long the broker may take to confirm a subscription. While the broker is lost, the first join
-    /// of a topic on this node waits for that long, and then fails. Default: 5 s.
+    /// of a topic on this node waits for that long, and then fails with an [`InterestTimeout`]. Default:
+    /// 5 s.
     pub interest_timeout: Duration,
     /// How many bytes can be queued on their way to the broker, see
     /// [`Outbox::new`](crate::relaying::Outbox::new). Messages that have no room are lost. Default: 8 MiB.
@@ -65,3 +68,34 @@ impl NodeOptions {
         self
     }
 }
+
+/// The error for a subscription that the broker has not confirmed within the
+/// [`interest_timeout`](NodeOptions#structfield.interest_timeout).
+///
+/// [`Error::get_ref`](crate::Error::get_ref) returns it when a join fails.
+///
+/// ```
+/// use towline::relaying::InterestTimeout;
+///
+/// fn is_late(error: &towline::Error) -> bool {
+///     error.get_ref().is_some_and(|cause| cause.is::<InterestTimeout>())
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InterestTimeout {
+    /// The limit.
+    pub limit: Duration,
+}
+
+impl fmt::Display for InterestTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { limit } = self;
+        write!(
+            f,
+            "the broker has not confirmed the subscription within {limit:?} (option interest_timeout)"
+        )
+    }
+}
+
+impl StdError for InterestTimeout {}

@@ -237,6 +237,11 @@ impl Outbox {
         self.pushed.notify_one();
     }
 
+    /// Returns whether the relay is dropped.
+    pub(super) fn is_ended(&self) -> bool {
+        self.lock().is_ended
+    }
+
     /// Changes the state so that room can come, and wakes publishers.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let (result, wake) = {

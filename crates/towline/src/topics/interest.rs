@@ -10,8 +10,7 @@ use std::sync::Arc;
 use crate::connection::Shared;
 use crate::connection::sync::MutexGuard;
 use crate::error::{Error, ErrorKind, Result};
-use crate::topics::relay::RelayError;
-use crate::topics::state::{Interest, Relayed, State, lock};
+use crate::topics::state::{Failure, Interest, Relayed, State, lock};
 
 impl State {
     /// Makes a connection a member, once the interest stands. Returns whether it was none before.
@@ -94,11 +93,11 @@ impl Drop for Joining<'_> {
     }
 }
 
-fn failed(name: &str, failure: Option<Arc<RelayError>>) -> Error {
+fn failed(name: &str, failure: Option<Failure>) -> Error {
     match failure {
         Some(failure) => {
             let message = format!("the relay can't subscribe to the topic {name:?}: {failure}");
-            Error::new(ErrorKind::Relay, message).with_source(failure.to_string())
+            Error::new(ErrorKind::Relay, message).with_shared_source(failure)
         }
         None => {
             let why = "its runtime has ended, or it has panicked";
@@ -136,7 +135,7 @@ impl Changing {
                 interest.stands = wanted && result.is_ok();
                 match result {
                     Err(failure) if wanted => {
-                        interest.fail(Some(Arc::new(failure)));
+                        interest.fail(Some(failure.into()));
                         true
                     }
                     _ => false,
@@ -152,7 +151,7 @@ impl Changing {
 }
 
 impl Interest {
-    fn fail(&mut self, failure: Option<Arc<RelayError>>) {
+    fn fail(&mut self, failure: Option<Failure>) {
         self.stands = false;
         self.is_running = false;
         self.failures += 1;

@@ -1,6 +1,7 @@
 //! All topics, and the state of each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::error::Error as StdError;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
@@ -15,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::topics::event::TopicsEvent;
 use crate::topics::options::TopicOptions;
 use crate::topics::queue::{Queue, cost};
-use crate::topics::relay::{Relay, RelayError};
+use crate::topics::relay::Relay;
 use crate::topics::stats::{TopicStats, TopicsStats};
 
 /// The most bytes that the name of a topic can have.
@@ -101,8 +102,11 @@ pub(crate) struct Interest {
     pub(crate) is_running: bool,
     /// How often it could not be had, and why the last time.
     pub(crate) failures: u64,
-    pub(crate) failure: Option<Arc<RelayError>>,
+    pub(crate) failure: Option<Failure>,
 }
+
+/// A [`RelayError`](crate::topics::RelayError), for all calls of `join` that it fails.
+pub(crate) type Failure = Arc<dyn StdError + Send + Sync>;
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

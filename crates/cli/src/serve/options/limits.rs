@@ -109,22 +109,21 @@ enum TooFast {
     Close,
 }
 
+/// What only `towline serve` can be given.
+const OPTIONS: [(&str, &str); 8] = [
+    ("max_received_fragments", "--max-fragments"),
+    ("max_received_control_rate", "--max-control-rate"),
+    ("max_message_rate", "--max-message-rate"),
+    ("max_byte_rate", "--max-byte-rate"),
+    ("max_connections", "--max-connections"),
+    ("max_connections_per_address", "--max-connections-per-address"),
+    ("max_handshake_rate", "--max-handshake-rate"),
+    ("max_buffered_bytes", "--max-buffered-bytes"),
+];
+
 /// The message, with the options of `towline serve` in place of the library's.
 pub(crate) fn in_options(message: String) -> String {
-    let mut message = exit::in_options(message);
-    for (field, option) in [
-        ("max_received_fragments", "--max-fragments"),
-        ("max_received_control_rate", "--max-control-rate"),
-        ("max_message_rate", "--max-message-rate"),
-        ("max_byte_rate", "--max-byte-rate"),
-        ("max_connections", "--max-connections"),
-        ("max_connections_per_address", "--max-connections-per-address"),
-        ("max_handshake_rate", "--max-handshake-rate"),
-        ("max_buffered_bytes", "--max-buffered-bytes"),
-    ] {
-        message = message.replace(&format!("({field})"), &format!("({option})"));
-    }
-    message
+    exit::in_options_of(&OPTIONS, message)
 }
 
 fn per_second(count: NonZeroU64) -> Rate {
