@@ -29,6 +29,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
+pub(crate) use dialled::Given;
 pub use dialled::Transport;
 pub(crate) use duplex::{Duplex, Remains};
 pub(crate) use halves::{ReadHalf, WriteHalf};
