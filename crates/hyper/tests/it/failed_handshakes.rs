@@ -123,7 +123,7 @@ async fn who_is_too_slow_is_one_event() {
         assert_eq!(client.end().await, b"");
     }
     // An idle connection that has had its request is closed without one. This server has time for it.
-    let patient = serve(&server, Duration::from_secs(2)).await;
+    let patient = serve(&server, Duration::from_secs(5)).await;
     let mut idle = Raw::connect(patient).await;
     idle.request("GET /", &[]).await;
     idle.end().await;
