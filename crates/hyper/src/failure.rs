@@ -113,44 +113,142 @@ impl Failure {
         None
     }
 
-    /// hyper has failed on the first request. `speaks_tls`: its bytes were those of TLS. `None` if the
-    /// client had sent nothing, and simply is gone.
+    /// hyper has failed on the first request, of which bytes had come. `speaks_tls`: they were those of TLS.
     pub(crate) fn of_http(
         error: &hyper::Error,
         speaks_tls: bool,
         (header_timeout, max_head): (Duration, usize),
-    ) -> Option<Self> {
-        // There was nothing left to read: what failed is the end of the answer to that.
-        if error.is_shutdown() {
-            return None;
+    ) -> Self {
+        // hyper has no method for this one.
+        if error.is_parse_too_large() && error.to_string().contains("URI too long") {
+            let reason = "the URI of the request is longer than 65534 bytes";
+            return Self::new(ErrorKind::LimitExceeded, reason).answered(StatusCode::URI_TOO_LONG);
         }
         if error.is_parse_too_large() {
             let reason = format!(
                 "the head of the request is larger than {max_head} bytes or has more than 100 headers"
             );
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-            return Some(Self::new(ErrorKind::LimitExceeded, reason).answered(status));
+            return Self::new(ErrorKind::LimitExceeded, reason).answered(status);
         }
         if error.is_parse() && speaks_tls {
             let reason = "the client speaks TLS, and this port does not";
-            return Some(Self::new(ErrorKind::IsTls, reason).answered(StatusCode::BAD_REQUEST));
+            return Self::new(ErrorKind::IsTls, reason).answered(StatusCode::BAD_REQUEST);
+        }
+        // hyper answers no preface.
+        if error.is_parse_version_h2() {
+            let reason = "the client did not choose HTTP/2 by ALPN, and speaks it";
+            return Self::new(ErrorKind::NotHttp, reason);
         }
         if error.is_parse() {
             let reason = format!("the HTTP head is malformed: {error}");
-            return Some(Self::new(ErrorKind::NotHttp, reason).answered(StatusCode::BAD_REQUEST));
+            return Self::new(ErrorKind::NotHttp, reason).answered(StatusCode::BAD_REQUEST);
         }
         if error.is_timeout() {
-            return Some(Self::late(header_timeout));
+            return Self::late(header_timeout);
         }
         if let Some(failure) = Self::of_sources(error) {
-            return Some(failure);
+            return failure;
         }
         let h2 = error.source().and_then(|source| source.downcast_ref::<h2::Error>());
-        Some(match h2 {
+        match h2 {
             Some(h2) if !h2.is_io() => {
                 Self::new(ErrorKind::NotHttp, format!("the HTTP/2 connection failed: {h2}"))
             }
+            // Also if only the end of the answer failed, which hides what was answered.
             _ => Self::cut_off(),
-        })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http::{Request, Response};
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    /// A stream that can't be shut down if its peer has reset it.
+    struct Reset(DuplexStream, bool);
+
+    impl AsyncRead for Reset {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Reset {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Pin::new(&mut self.0).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            if self.1 {
+                return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+            }
+            Pin::new(&mut self.0).poll_shutdown(cx)
+        }
+    }
+
+    /// What a client said that has not come to a request, and what it was answered.
+    async fn failure(said: &[u8], is_reset: bool) -> (Failure, String) {
+        let (near, mut far) = duplex(1 << 20);
+        far.write_all(said).await.unwrap();
+        let service = service_fn(async |_: Request<Incoming>| {
+            Ok::<_, Infallible>(Response::new(String::new()))
+        });
+        let served = http1::Builder::new()
+            .max_buf_size(1 << 18)
+            .serve_connection(TokioIo::new(Reset(near, is_reset)), service)
+            .await;
+        let failure = Failure::of_http(&served.unwrap_err(), false, (Duration::ZERO, 1 << 18));
+        let mut answer = String::new();
+        far.read_to_string(&mut answer).await.unwrap();
+        (failure, answer)
+    }
+
+    #[tokio::test]
+    async fn the_status_is_the_one_that_was_answered() {
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 16));
+        for (said, kind, status) in [
+            (&b"SSH-2.0-OpenSSH\r\n\r\n"[..], ErrorKind::NotHttp, Some(400)),
+            (long.as_bytes(), ErrorKind::LimitExceeded, Some(414)),
+            (&[b'a'; 1 << 18], ErrorKind::LimitExceeded, Some(431)),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ErrorKind::NotHttp, None),
+        ] {
+            let (failure, answer) = failure(said, false).await;
+            assert_eq!(failure.kind, kind, "{failure:?}");
+            assert_eq!(failure.status.map(|status| status.as_u16()), status, "{failure:?}");
+            let answered = answer.split(' ').nth(1).map(|status| status.parse::<u16>().unwrap());
+            assert_eq!(answered, status, "{answer}");
+        }
+    }
+
+    /// The reset hides what was wrong, and not that the handshake failed.
+    #[tokio::test]
+    async fn a_client_that_resets_after_a_bad_request_has_failed() {
+        let (failure, _) = failure(b"SSH-2.0-OpenSSH\r\n\r\n", true).await;
+        assert_eq!((failure.kind, failure.status), (ErrorKind::ConnectionLost, None));
     }
 }

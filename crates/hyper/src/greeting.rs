@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, Interest};
 use tokio::net::TcpStream;
 use towline::{TlsInfo, TlsStream};
 
@@ -50,15 +50,25 @@ pub(crate) enum NoGreeting {
 /// Without TLS. Only peeks at the socket, so that the HTTP connection gets it bare.
 pub(crate) async fn greet(stream: TcpStream) -> Result<Greeted<TcpStream>, NoGreeting> {
     let mut bytes = [0; PREFACE.len()];
+    let mut has_begun = false;
     loop {
-        let Ok(count @ 1..) = stream.peek(&mut bytes).await else {
-            return Err(NoGreeting::Nothing);
+        // Asked before the peek: then there are no bytes behind those that it sees.
+        let is_over = has_begun
+            && stream.ready(Interest::READABLE).await.is_ok_and(|ready| ready.is_read_closed());
+        let bytes = match stream.peek(&mut bytes).await {
+            Ok(count @ 1..) => &bytes[..count],
+            _ if has_begun => return Err(NoGreeting::Failed(Failure::cut_off())),
+            _ => return Err(NoGreeting::Nothing),
         };
-        let bytes = &bytes[..count];
-        if let Some(is_http2) = is_http2(bytes) {
+        // The second byte tells TLS from anything else.
+        if let Some(is_http2) = is_http2(bytes).filter(|_| bytes != [HANDSHAKE]) {
             let speaks_tls = matches!(bytes, [HANDSHAKE, 3, ..]);
             return Ok(Greeted { stream, is_http2, speaks_tls, tls: None });
         }
+        if is_over {
+            return Err(NoGreeting::Failed(Failure::cut_off()));
+        }
+        has_begun = true;
         // The socket stays readable while it is only peeked at.
         tokio::time::sleep(REST_OF_PREFACE).await;
     }
@@ -69,24 +79,25 @@ pub(crate) async fn greet_secure(mut stream: TlsStream) -> Result<Greeted<Ahead>
     let info = stream.info();
     let mut bytes = Vec::new();
     let alpn = info.alpn.as_deref();
-    let is_http2 = match alpn {
-        Some(alpn) if alpn != b"h2" => false,
+    let is_http2 = loop {
+        // Ends once the length of the preface is read, so that little is read ahead.
+        match stream.read_buf(&mut bytes).await {
+            Ok(1..) => {}
+            Ok(0) if bytes.is_empty() => return Err(NoGreeting::Nothing),
+            Ok(0) => return Err(NoGreeting::Failed(Failure::cut_off())),
+            Err(error) => {
+                let failure = Failure::of_stream(&error, !bytes.is_empty());
+                return Err(failure.map_or(NoGreeting::Nothing, NoGreeting::Failed));
+            }
+        }
+        // Bytes are awaited even if ALPN chose HTTP/1.1: without any, a client has failed at nothing.
+        if alpn.is_some_and(|alpn| alpn != b"h2") {
+            break false;
+        }
         // The preface is awaited even if ALPN chose HTTP/2: hyper has no deadline for it.
-        _ => loop {
-            // Ends once the length of the preface is read, so that little is read ahead.
-            match stream.read_buf(&mut bytes).await {
-                Ok(1..) => {}
-                Ok(0) if bytes.is_empty() => return Err(NoGreeting::Nothing),
-                Ok(0) => return Err(NoGreeting::Failed(Failure::cut_off())),
-                Err(error) => {
-                    let failure = Failure::of_stream(&error, !bytes.is_empty());
-                    return Err(failure.map_or(NoGreeting::Nothing, NoGreeting::Failed));
-                }
-            }
-            if let Some(is_http2) = is_http2(&bytes) {
-                break is_http2;
-            }
-        },
+        if let Some(is_http2) = is_http2(&bytes) {
+            break is_http2;
+        }
     };
     if alpn.is_some_and(|alpn| alpn == b"h2") && !is_http2 {
         return Err(NoGreeting::Failed(Failure::no_preface()));

@@ -29,7 +29,9 @@ tokio::task_local! {
 ///
 /// hyper keeps the bytes that it has taken for a stream until the client gives window for them, even
 /// after the WebSocket has ended. With this executor, the client has five seconds for them. Then the
-/// stream is reset (`RST_STREAM` with `CANCEL`), and its memory is free. Everything else is as with
+/// stream is reset (`RST_STREAM` with `CANCEL`), and its memory is free. What h2 has taken already can't be
+/// reset: at most 4 KiB that the client gives some window for, and more from a client that takes nothing
+/// from the socket. It stays until the HTTP/2 connection ends. Everything else is as with
 /// `hyper_util::rt::TokioExecutor`.
 ///
 /// [`HttpServer`](crate::HttpServer) uses it. In an accept loop of your own, pass it to hyper's builder

@@ -98,10 +98,10 @@
 //!
 //! Over HTTP/2, a WebSocket is a stream of a connection that it shares with others (RFC 8441). While
 //! its program does not receive, up to 64 KiB are read ahead, and then flow control holds the
-//! sender. But h2, hyper's HTTP/2, also counts the frames that are left unread in it. Each one shorter than 256 bytes costs the
-//! difference, and when all together cost more than half of the connection's window, h2 ends the
-//! connection with `ENHANCE_YOUR_CALM` (`too_many_data_frames`), and so all of its WebSockets. Two
-//! lines give the connection enough, and each stream little:
+//! sender. But h2, hyper's HTTP/2, also counts the frames that are left unread in it. Each one shorter
+//! than 256 bytes costs the difference, and when all together cost more than half of the connection's
+//! window, h2 ends the connection with `ENHANCE_YOUR_CALM` (`too_many_data_frames`), and so all of its
+//! WebSockets. Two lines give the connection enough, and each stream little:
 //!
 //! ```
 //! # use hyper_util::server::conn::auto;

@@ -166,9 +166,7 @@ where
             Unserved::Late => reporter.no_request(Failure::late(header_timeout), peer),
             Unserved::Http(error) if is_first => {
                 let limits = (header_timeout, BUFFER);
-                if let Some(failure) = Failure::of_http(&error, speaks_tls, limits) {
-                    reporter.no_request(failure, peer);
-                }
+                reporter.no_request(Failure::of_http(&error, speaks_tls, limits), peer);
             }
             Unserved::Http(error) | Unserved::Ending(error) => reporter.http(peer, &error),
         }

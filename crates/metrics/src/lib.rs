@@ -64,7 +64,7 @@
 //!
 //! Several servers of a process add up. To tell them apart, give each a [label](Observer::label). The use
 //! and the limit of quotas do not add up, since servers can [share](towline::Quotas) them: without labels
-//! they are those of the server that was read last.
+//! they are those of the server that was read last, and the use is 0 once an observer of it is dropped.
 //!
 //! [OpenTelemetry]: https://opentelemetry.io/docs/specs/semconv/http/http-metrics/
 

@@ -24,7 +24,9 @@ impl Readings {
     /// Reports what is new.
     pub(crate) fn read(&mut self, now: &ServerStats) {
         let last = std::mem::replace(&mut self.last, now.clone());
-        let add = |name, before: u64, now: u64| self.counter(name, &[]).increment(now - before);
+        let add = |name, before: u64, now: u64| {
+            self.counter(name, &[]).increment(now.saturating_sub(before))
+        };
         add(names::CONNECTIONS, last.connections_total, now.connections_total);
         add(names::TLS_FAILURES, last.tls_failed, now.tls_failed);
         add(names::SEND_WAITS, last.waits, now.waits);
@@ -34,11 +36,12 @@ impl Readings {
         add(names::MISSED, 0, 0);
 
         let accepted = self.counter(names::HANDSHAKES, &[("status", "accepted".into())]);
-        accepted.increment(now.accepted - last.accepted);
+        accepted.increment(now.accepted.saturating_sub(last.accepted));
         for (status, count) in &now.rejected {
             let before = last.rejected.get(status).copied().unwrap_or_default();
             let status = status.as_u16().to_string();
-            self.counter(names::HANDSHAKES, &[("status", status.into())]).increment(count - before);
+            self.counter(names::HANDSHAKES, &[("status", status.into())])
+                .increment(count.saturating_sub(before));
         }
         // Registered before the first one, so that rates and alerts have what to begin with.
         for code in [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::ABNORMAL] {
@@ -46,7 +49,8 @@ impl Readings {
         }
         for (code, count) in &now.closed {
             let before = last.closed.get(code).copied().unwrap_or_default();
-            self.counter(names::CLOSES, &[("code", of_code(*code))]).increment(count - before);
+            self.counter(names::CLOSES, &[("code", of_code(*code))])
+                .increment(count.saturating_sub(before));
         }
         for kind in [ErrorKind::HandshakeTimeout, ErrorKind::Handshake] {
             self.counter(names::HANDSHAKES_FAILED, &[("reason", kind.code().into())]).increment(0);
@@ -54,12 +58,16 @@ impl Readings {
         for (kind, count) in &now.failed {
             let before = last.failed.get(kind).copied().unwrap_or_default();
             let reason = ("reason", kind.code().into());
-            self.counter(names::HANDSHAKES_FAILED, &[reason]).increment(count - before);
+            self.counter(names::HANDSHAKES_FAILED, &[reason])
+                .increment(count.saturating_sub(before));
         }
         self.read_traffic("sent", &last.sent, &now.sent);
         self.read_traffic("received", &last.received, &now.received);
-        self.pings("sent").increment(now.pings_sent - last.pings_sent);
-        self.pings("received").increment(now.pings_received - last.pings_received);
+        let add_pings = |direction, before: u64, now: u64| {
+            self.pings(direction).increment(now.saturating_sub(before));
+        };
+        add_pings("sent", last.pings_sent, now.pings_sent);
+        add_pings("received", last.pings_received, now.pings_received);
         self.read_quotas(&last, now);
         self.read_gauges(&last, now);
     }
@@ -75,7 +83,7 @@ impl Readings {
                 }
             }
             let add = |name, before: u64, now: u64| {
-                self.counter(name, &label).increment(now - before);
+                self.counter(name, &label).increment(now.saturating_sub(before));
             };
             // Those that a quota can count are there before the first one.
             match quota {
@@ -98,7 +106,8 @@ impl Readings {
             (names::UNCOMPRESSED_BYTES, last.plain_bytes, now.plain_bytes),
             (names::COMPRESSED_BYTES, last.compressed_bytes, now.compressed_bytes),
         ] {
-            self.counter(name, &[("direction", direction.into())]).increment(now - before);
+            self.counter(name, &[("direction", direction.into())])
+                .increment(now.saturating_sub(before));
         }
     }
 
@@ -165,10 +174,17 @@ impl Readings {
     }
 }
 
-/// Gauges of a server that is not observed any more are without what it has added.
+/// Gauges of a server that is not observed any more are without what it has added. The use of its quotas
+/// is 0, until another server that shares them is read.
 impl Drop for Readings {
     fn drop(&mut self) {
         self.read_gauges(&self.last, &ServerStats::default());
+        for (quota, stats) in &self.last.quotas {
+            if stats.used.is_some() {
+                let label = [("quota", quota.option().into())];
+                gauge!(names::QUOTA_USED, self.labels(&label)).set(0.0);
+            }
+        }
     }
 }
 

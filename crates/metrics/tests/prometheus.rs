@@ -339,5 +339,16 @@ fn quotas_that_servers_share_are_there_once_and_what_they_do_adds_up() {
         }
         assert!(!text.contains("used{quota=\"max_message_rate\"}"), "{text}");
         assert!(!text.contains("max_byte_rate"), "{text}");
+        // What is not observed any more is not in use.
+        let used = |text: &str| value(text, "websocket_quota_used{quota=\"max_connections\"}");
+        let [mut one, two] = observers;
+        drop(two);
+        assert_eq!(used(&prometheus.render()), 0.0);
+        one.collect();
+        assert_eq!(used(&prometheus.render()), 2.0);
+        drop(one);
+        let text = prometheus.render();
+        assert_eq!(used(&text), 0.0);
+        assert!(!text.contains("used{quota=\"max_message_rate\"}"), "{text}");
     });
 }

@@ -53,6 +53,9 @@ struct Inner {
 }
 
 /// The kind of an [`Error`].
+///
+/// The order of kinds (`Ord`) is unspecified, and can differ between versions: it is for keys of a
+/// `BTreeMap`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

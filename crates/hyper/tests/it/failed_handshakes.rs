@@ -79,6 +79,19 @@ async fn each_failure_is_one_event() {
     cut.shutdown().await;
     let (kind, answered, reason) = failed(&mut events, &cut).await;
     assert_eq!((kind, answered), (ErrorKind::ConnectionLost, None), "{reason}");
+    // The same in the preface of HTTP/2.
+    let mut cut = Raw::connect(address).await;
+    cut.send("PRI * HTTP/2.0").await;
+    cut.shutdown().await;
+    let (kind, answered, reason) = failed(&mut events, &cut).await;
+    assert_eq!((kind, answered), (ErrorKind::ConnectionLost, None), "{reason}");
+    assert_eq!(cut.end().await, b"");
+    // And after the first byte of TLS.
+    let mut cut = Raw::connect(address).await;
+    cut.send([0x16]).await;
+    cut.shutdown().await;
+    let (kind, answered, reason) = failed(&mut events, &cut).await;
+    assert_eq!((kind, answered), (ErrorKind::ConnectionLost, None), "{reason}");
     // And something else after the preface of HTTP/2.
     let mut other = Raw::connect(address).await;
     other.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nwhat is this?").await;
@@ -87,7 +100,7 @@ async fn each_failure_is_one_event() {
     assert!(reason.contains("HTTP/2"), "{reason}");
 
     let counts = [
-        (ErrorKind::ConnectionLost, 1),
+        (ErrorKind::ConnectionLost, 3),
         (ErrorKind::Handshake, 2),
         (ErrorKind::IsTls, 1),
         (ErrorKind::LimitExceeded, 2),
@@ -134,11 +147,27 @@ async fn who_is_too_slow_is_one_event() {
         assert!(reason.contains("100ms (header_timeout)"), "{reason}");
         assert_eq!(client.end().await, b"");
     }
-    // An idle connection that has had its request is closed without one.
-    let mut idle = Raw::connect(address).await;
+    // An idle connection that has had its request is closed without one. This server has time for it.
+    let patient = serve(&server, Duration::from_secs(5)).await;
+    let mut idle = Raw::connect(patient).await;
     idle.request("GET /", &[]).await;
     idle.end().await;
     assert_eq!(server.handle().stats().failed, [(ErrorKind::HandshakeTimeout, 3)].into());
+}
+
+/// The client's first byte of TLS may come alone.
+#[tokio::test]
+async fn tls_in_pieces_is_tls() {
+    let server = Server::builder().build();
+    let mut events = server.events();
+    let address = serve(&server, LONG).await;
+    let mut client = Raw::connect(address).await;
+    client.send([0x16]).await;
+    // So that the server sees it alone, if it looks at all.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.send([3, 1, 2, 0, 1, 0, 1, 0xfc]).await;
+    let (kind, answered, reason) = failed(&mut events, &client).await;
+    assert_eq!((kind, answered), (ErrorKind::IsTls, Some(400)), "{reason}");
 }
 
 #[tokio::test]

@@ -235,6 +235,14 @@ async fn a_client_that_takes_nothing_fills_little_memory() {
             }
         });
     }
+    // As much as h2 takes of each stream at least, before nothing moves any more.
+    let least = STREAMS as usize * (64 << 10);
+    soon(async {
+        while taken.load(Ordering::Relaxed) < least {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     let mut before = usize::MAX;
     while before != taken.load(Ordering::Relaxed) {
         before = taken.load(Ordering::Relaxed);

@@ -85,8 +85,9 @@ impl Connect {
     /// client chooses the server, and sets the URL and `Host`.
     ///
     /// The request is a GET of HTTP/1.1. With [`Mechanism::ExtendedConnect`] it is a CONNECT of HTTP/2,
-    /// whose `:protocol` the client sets to `websocket`. Headers of the same name are replaced. If this
-    /// fails, no header has been added.
+    /// whose `:protocol` the client sets to `websocket`. Headers of the same name are replaced, and
+    /// `Sec-WebSocket-Protocol` and `Sec-WebSocket-Extensions` are removed if nothing is offered. If this
+    /// fails, no header has been changed.
     ///
     /// ```
     /// use http::{Request, Response};
@@ -112,6 +113,9 @@ impl Connect {
         let mut own = HeaderMap::new();
         self.write_headers(&mut own, &handshake)?;
         headers.try_reserve(own.len()).map_err(|_| HeaderError::TooMany)?;
+        // An offer that was there before would be answered, and fail the handshake.
+        headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
+        headers.remove(header::SEC_WEBSOCKET_EXTENSIONS);
         headers.extend(own);
         Ok(handshake)
     }
@@ -480,6 +484,8 @@ mod tests {
             .header("Authorization", "Bearer x")
             .header("Connection", "keep-alive")
             .header("Sec-WebSocket-Protocol", "other")
+            .header("Sec-WebSocket-Extensions", "x-other")
+            .header("Sec-WebSocket-Extensions", "x-another")
             .body(())
             .unwrap();
         let connect = Connect::new().protocols(["chat"]).header("Cookie", "a=b");
@@ -502,6 +508,10 @@ mod tests {
             assert_eq!(value(name), expected);
         }
         assert_eq!(value("sec-websocket-key"), handshake.key.as_str());
+        assert!(!request.headers().contains_key("sec-websocket-extensions"));
+        let mut again = request.headers().clone();
+        Connect::new().add_to(&mut again).unwrap();
+        assert!(!again.contains_key("sec-websocket-protocol"));
 
         let accept = handshake.key.accept();
         let answer = |accept: &str| {

@@ -16,7 +16,7 @@ use crate::client::shown::shown;
 use crate::client::upgrade::Reached;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::transport::{Alpn, AnyStream, HTTP_1, SecureClient, Whose};
+use crate::transport::{Alpn, AnyStream, Given, HTTP_1, SecureClient, Whose};
 
 impl Plan<'_> {
     /// Returns a stream to the server, with TLS if the URL asks for it.
@@ -46,13 +46,13 @@ impl Settings {
     /// added.
     pub(crate) async fn connect_on(
         &self,
-        stream: AnyStream,
+        given: Given,
         asked: Asked,
         is_bare: bool,
     ) -> Result<Connection> {
         let opening = asked.open()?;
         let target = opening.target();
-        let mut reached = self.reached(stream);
+        let mut reached = Reached { proxy: given.proxy, ..self.reached(given.stream) };
         let progress = Progress::default();
         let plan = Plan {
             settings: self,
@@ -66,8 +66,9 @@ impl Settings {
             if is_bare && target.is_secure() {
                 let alpn = self.carrier.as_ref().map_or(HTTP_1, |carrier| carrier.alpn());
                 let (stream, host) = (reached.stream, target.host());
+                let secured = self.agree_on_tls(stream, host, Whose::Named, alpn, &progress).await;
                 reached.stream =
-                    self.agree_on_tls(stream, host, Whose::Named, alpn, &progress).await?;
+                    secured.map_err(|error| through(reached.proxy.as_deref(), error))?;
             }
             match &self.carrier {
                 Some(carrier) if carrier.carries_on(&reached.stream) => {

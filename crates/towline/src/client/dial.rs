@@ -27,11 +27,10 @@ impl Client {
     /// for, also for `https`; [`Transport::tls`] has what was selected.
     ///
     /// ```no_run
-    /// # async fn example(local: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn example(mut local: tokio::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
     /// use towline::Client;
     ///
     /// // A tunnel to any TCP server, by the proxy that the environment names.
-    /// let mut local = local;
     /// let mut remote = Client::new().dial("ws://db.example:5432").await?;
     /// println!("reached by {:?}", remote.proxy());
     /// tokio::io::copy_bidirectional(&mut local, &mut remote).await?;

@@ -79,7 +79,7 @@ use crate::connection::Connection;
 use crate::error::Result;
 #[cfg(doc)]
 use crate::error::{Error, ErrorKind};
-use crate::transport::{AnyStream, Io, SecureClient};
+use crate::transport::{Given, Io, SecureClient};
 
 /// Connects to servers. Set a client up once and connect with it as often as you like; clones share
 /// their settings.
@@ -406,7 +406,7 @@ impl Client {
         url: impl AsRef<str>,
     ) -> impl Future<Output = Result<Connection>> + Send + 'static {
         let (settings, asked) = (self.settings.clone(), self.settings.asked(url.as_ref()));
-        async move { settings.connect_on(AnyStream::new(stream), asked?, true).await }
+        async move { settings.connect_on(Given::new(stream), asked?, true).await }
     }
 
     /// Connects over a stream that is ready for the handshake: [TLS](crate::TlsStream), a tunnel, a
@@ -431,7 +431,7 @@ impl Client {
         url: impl AsRef<str>,
     ) -> impl Future<Output = Result<Connection>> + Send + 'static {
         let (settings, asked) = (self.settings.clone(), self.settings.asked(url.as_ref()));
-        async move { settings.connect_on(AnyStream::new(stream), asked?, false).await }
+        async move { settings.connect_on(Given::new(stream), asked?, false).await }
     }
 }
 

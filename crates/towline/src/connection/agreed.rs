@@ -13,7 +13,8 @@ impl Connection {
     /// of the program, with the subprotocol and the compression that were agreed on.
     ///
     /// [`Connect::add_to`] adds the handshake to a request of the HTTP client, and
-    /// [`Handshake::verify`] checks the response. [`Connect::open`] makes a whole request instead. Offer the [compression][`Connect::compression`] that `config` has. A server uses
+    /// [`Handshake::verify`] checks the response. [`Connect::open`] makes a whole request instead. Offer
+    /// the [compression][`Connect::compression`] that `config` has. A server uses
     /// [`ServerHandle::request`](crate::ServerHandle::request) or
     /// [`Request::from_http`](crate::Request::from_http) instead.
     ///

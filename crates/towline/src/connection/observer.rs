@@ -8,8 +8,9 @@ use crate::connection::info::Info;
 use crate::connection::sync::Runtime;
 use crate::connection::throttle::TooFast;
 
-/// Is notified when a connection has ended.
+/// Is notified of the end of connections, of clients that are too fast, and of the memory that is held.
 pub(crate) trait Observer: Send + Sync {
+    /// A connection has ended. Called without its lock.
     fn closed(&self, info: &Arc<Info>, closed: &Closed, stats: &Stats);
 
     /// The receiver of a connection that has ended hands in these counts, which were not in the
@@ -17,7 +18,7 @@ pub(crate) trait Observer: Send + Sync {
     fn counted_late(&self, info: &Info, received: &Traffic);
 
     /// A connection is dropped that has not ended: its runtime was shut down.
-    fn gone(&self, _info: &Info) {}
+    fn gone(&self, _info: &Info, _stats: &Stats) {}
 
     /// Whether it has to be told how much memory a connection holds.
     fn is_accounting(&self) -> bool {

@@ -134,7 +134,8 @@ impl Drop for Shared {
         if !core.is_ended
             && let Some(observer) = &self.observer
         {
-            observer.gone(&self.info);
+            let stats = core.session.stats(Instant::now().into_std());
+            observer.gone(&self.info, &stats);
         }
     }
 }

@@ -42,8 +42,8 @@ impl Observer for Account {
         self.hub.counted_late(info, received);
     }
 
-    fn gone(&self, info: &Info) {
-        self.hub.gone(info);
+    fn gone(&self, info: &Info, stats: &Stats) {
+        self.hub.gone(info, stats);
     }
 
     fn slowed_down(&self, by: TooFast) {
@@ -83,8 +83,7 @@ impl Drop for Account {
 }
 
 /// Aborts the connections that hold most, of all servers that share the limit, until the rest is
-/// within it. Returns `false` if no
-/// connection holds memory.
+/// within it. Returns `false` if no connection holds memory.
 async fn relieve(hub: &Arc<Hub>, memory: &Memory) -> bool {
     let mut holders = Vec::new();
     for connections in memory.connections() {

@@ -136,9 +136,16 @@ impl Connections {
         }
     }
 
-    /// Removes a connection that is gone without an end.
-    pub(crate) fn forget(&self, id: u64) {
-        let is_known = self.part(id).open.remove(&id).is_some();
+    /// Removes a connection that is gone without an end, and adds what was sent and received to the sums.
+    pub(crate) fn forget(&self, id: u64, stats: &Stats) {
+        let is_known = {
+            let mut part = self.part(id);
+            let is_known = part.open.remove(&id).is_some();
+            if is_known {
+                part.sums.forget(stats);
+            }
+            is_known
+        };
         if is_known {
             self.note_fewer();
         }
@@ -169,11 +176,7 @@ impl Connections {
     pub(crate) fn add_to(&self, stats: &mut ServerStats) {
         let (mut round_trips, mut measured) = (Duration::ZERO, 0_u32);
         for part in &self.0.parts {
-            let open: Vec<_> = {
-                let part = lock(part);
-                part.sums.add_to(stats);
-                part.open.values().filter_map(Weak::upgrade).collect()
-            };
+            let open = add_sums(part, stats);
             stats.connections += open.len();
             for shared in open {
                 let of_one = shared.stats();
@@ -276,6 +279,28 @@ impl WeakConnections {
     pub(crate) fn upgrade(&self) -> Option<Connections> {
         self.0.upgrade().map(Connections)
     }
+}
+
+/// How often a thread yields to others that are dropping a connection.
+const DROPPING: usize = 1000;
+
+/// Adds the sums of a part. Returns its connections.
+fn add_sums(part: &Mutex<Part>, stats: &mut ServerStats) -> Vec<Arc<Shared>> {
+    for _ in 0..DROPPING {
+        let part = lock(part);
+        let open: Vec<_> = part.open.values().filter_map(Weak::upgrade).collect();
+        // A connection whose runtime is shut down is in neither, from its last reference to `forget`.
+        if open.len() == part.open.len() {
+            part.sums.add_to(stats);
+            return open;
+        }
+        drop(part);
+        drop(open);
+        std::thread::yield_now();
+    }
+    let part = lock(part);
+    part.sums.add_to(stats);
+    part.open.values().filter_map(Weak::upgrade).collect()
 }
 
 fn lock(part: &Mutex<Part>) -> MutexGuard<'_, Part> {

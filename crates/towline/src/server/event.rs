@@ -39,7 +39,7 @@ pub enum ServerEvent {
     /// | --- | --- |
     /// | [`HandshakeTimeout`](ErrorKind::HandshakeTimeout) | TLS or the request was not complete in time |
     /// | [`ConnectionLost`](ErrorKind::ConnectionLost) | the client disconnected in the middle of it |
-    /// | [`NotHttp`](ErrorKind::NotHttp) | what the client sent is not the head of an HTTP request |
+    /// | [`NotHttp`](ErrorKind::NotHttp) | what the client sent is not the head of an HTTP request, or of a version of HTTP that is not spoken |
     /// | [`LimitExceeded`](ErrorKind::LimitExceeded) | the head is too large, or has too many headers (431) |
     /// | [`Handshake`](ErrorKind::Handshake) | an HTTP request that is no valid handshake: an ordinary one, or one with another version or a bad key |
     /// | [`IsTls`](ErrorKind::IsTls) | the client speaks TLS, and the port does not |

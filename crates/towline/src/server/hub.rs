@@ -364,8 +364,8 @@ impl Observer for Hub {
         self.connections.add_late(info.id, received);
     }
 
-    fn gone(&self, info: &Info) {
-        self.connections.forget(info.id);
+    fn gone(&self, info: &Info, stats: &Stats) {
+        self.connections.forget(info.id, stats);
         if let Some(admissions) = &self.admissions {
             admissions.release(info.remote_address);
         }

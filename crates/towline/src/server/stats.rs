@@ -103,6 +103,11 @@ impl Sums {
         *self.past.closed.entry(closed.code().class()).or_default() += 1;
     }
 
+    /// A connection is gone without an end.
+    pub(crate) fn forget(&mut self, stats: &Stats) {
+        self.past.add_past(stats);
+    }
+
     /// Adds what a connection has received that was not in the stats of its end.
     pub(crate) fn add_late(&mut self, received: &Traffic) {
         self.past.received.add(received);

@@ -1,5 +1,6 @@
 //! The public byte stream to a server.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +11,10 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::transport::AnyStream;
 use crate::transport::boxed::Boxed;
 use crate::transport::duplex::Duplex;
 use crate::transport::tls_info::TlsInfo;
+use crate::transport::{AnyStream, Io};
 
 /// A byte stream to a server, made by [`Client::dial`](crate::Client::dial): TCP, perhaps through a
 /// proxy, perhaps with TLS. There is no WebSocket on it yet.
@@ -50,7 +51,9 @@ impl Transport {
         let stream = match stream {
             AnyStream::Tcp(tcp) => Stream::Tcp(tcp),
             AnyStream::Duplex(duplex) => Stream::Duplex(duplex),
-            other => Stream::Duplex(Arc::new(Boxed::new(Box::new(other)))),
+            AnyStream::Other(boxed) => Stream::Duplex(Arc::new(Boxed::new(boxed))),
+            #[cfg(unix)]
+            unix @ AnyStream::Unix(_) => Stream::Duplex(Arc::new(Boxed::new(Box::new(unix)))),
         };
         Self { stream, peer_addr, tls, proxy }
     }
@@ -86,6 +89,20 @@ impl Transport {
             Stream::Tcp(tcp) => AnyStream::Tcp(tcp),
             Stream::Duplex(duplex) => AnyStream::Duplex(duplex),
         }
+    }
+}
+
+/// A stream that the program gives for a handshake, and the proxy that it leads through if it was dialled.
+pub(crate) struct Given {
+    pub(crate) stream: AnyStream,
+    pub(crate) proxy: Option<String>,
+}
+
+impl Given {
+    pub(crate) fn new<S: Io>(stream: S) -> Self {
+        let dialled = (&stream as &dyn Any).downcast_ref::<Transport>();
+        let proxy = dialled.and_then(|transport| transport.proxy.clone());
+        Self { stream: AnyStream::new(stream), proxy }
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use towline::{Blame, Client, CloseCode, ErrorKind, Message, Proxy, Server, Transport};
 
-use crate::http::head;
+use crate::http::{accepts, head};
 use crate::loopback::{behind, direct, listener, nobody, once, texts, until_end};
 
 /// A server of another protocol, which speaks first, and then sends back what it gets.
@@ -113,6 +113,42 @@ async fn a_websocket_opens_on_a_dialled_stream() {
     assert_eq!(client.recv().await.unwrap(), Some(Message::text("ship ahoy")));
     let (closed, _) = tokio::join!(client.close(CloseCode::NORMAL, ""), served.recv());
     closed.unwrap();
+}
+
+/// The proxy that a stream was dialled through is that of its connection, and is named by its errors.
+#[tokio::test]
+async fn a_websocket_on_a_dialled_stream_knows_its_proxy() {
+    let handshake = async |stream: &mut TcpStream, answers: bool| {
+        head(stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let request = head(stream).await;
+        let answer = match answers {
+            true => accepts(&request, ""),
+            false => b"SSH-2.0\r\n\r\n".to_vec(),
+        };
+        stream.write_all(&answer).await.unwrap();
+        until_end(stream).await;
+    };
+    for answers in [true, false] {
+        let (address, _serving) =
+            once(async move |mut stream| handshake(&mut stream, answers).await).await;
+        let client = behind(&format!("http://{address}"));
+        let transport = client.dial("ws://mail.invalid").await.unwrap();
+        let proxy = format!("http://{address}");
+        match client.connect_over(transport, "ws://mail.invalid").await {
+            Ok(connection) => {
+                assert!(answers);
+                assert_eq!(connection.proxy(), Some(&*proxy));
+            }
+            Err(error) => {
+                assert!(!answers, "{error}");
+                assert!(
+                    error.to_string().ends_with(&format!("(through the proxy {proxy})")),
+                    "{error}"
+                );
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -82,6 +82,22 @@ async fn a_client_has_one_quota_on_all_servers() {
     assert_eq!(quotas.connections(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_with_a_rate_alone_counts_no_connections_by_address() {
+    let builder = Server::builder().quotas(Quotas::new());
+    let mut rate = builder.clone().max_handshake_rate(Rate::per_minute(5)).build();
+    let mut limited = builder.max_connections_per_address(1).build();
+    let apart = connected(&mut rate, HERE).await;
+    let used = |server: &Server| server.stats().quotas[&Quota::ConnectionsPerAddress].used;
+    assert_eq!(used(&limited), Some(0));
+    let _here = connected(&mut limited, HERE).await;
+    // Its end takes nothing from the other server's count.
+    drop(apart);
+    settle().await;
+    assert_eq!(used(&limited), Some(1));
+    assert!(refused(&limited, HERE).await.contains("(max_connections_per_address)"));
+}
+
 /// A server that accepts everybody and echoes, on a thread and a runtime of its own.
 struct OnThread {
     handle: ServerHandle,
@@ -178,6 +194,34 @@ async fn threads_exceed_no_limit_together_and_refuse_nobody_too_many() {
     }
     // What ended with its runtime does not count.
     assert_eq!(quotas.connections(), 0);
+}
+
+/// Connections that end with their runtime stay in the sums.
+#[tokio::test]
+async fn sums_do_not_decrease_when_a_runtime_is_shut_down() {
+    let OnThread { handle, address, stop, thread } = OnThread::start(Server::builder());
+    let mut open = Vec::new();
+    for _ in 0..20 {
+        let mut connection = direct().connect(format!("ws://{address}/")).await.unwrap();
+        connection.send("ahoy").await.unwrap();
+        timeout(LONG, connection.recv()).await.unwrap().unwrap().unwrap();
+        open.push(connection);
+    }
+    let messages = |stats: &towline::ServerStats| (stats.sent.messages, stats.received.messages);
+    let all_are_counted = async {
+        while messages(&handle.stats()) != (20, 20) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LONG, all_are_counted).await.expect("they are counted");
+    let before = handle.stats();
+    drop(stop);
+    thread.join().unwrap();
+    let after = handle.stats();
+    assert_eq!((before.connections, after.connections, after.connections_total), (20, 0, 20));
+    assert_eq!(messages(&after), (20, 20));
+    assert!(after.sent.wire_bytes >= before.sent.wire_bytes, "{after:?}");
+    assert!(after.received.wire_bytes >= before.received.wire_bytes, "{after:?}");
 }
 
 /// A server on this runtime, with a connection on which so many bytes are queued.

@@ -9,7 +9,7 @@ use http::{Request, Uri};
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::transport::{AnyStream, Io};
+use crate::transport::{Given, Io};
 
 /// What one attempt of a [reconnecting client](crate::Client::reconnecting) connects to.
 ///
@@ -34,7 +34,7 @@ pub struct Dial {
 enum What {
     Url(String),
     Request(Box<Request<()>>),
-    Stream { stream: AnyStream, url: String, is_bare: bool },
+    Stream { stream: Given, url: String, is_bare: bool },
     Connection(Box<Connection>),
 }
 
@@ -55,13 +55,13 @@ impl Dial {
 
     /// Connects over this stream, as [`Client::connect_via`] does: with TLS on it for `wss`.
     pub fn via(stream: impl Io, url: impl AsRef<str>) -> Self {
-        let (stream, url) = (AnyStream::new(stream), url.as_ref().to_owned());
+        let (stream, url) = (Given::new(stream), url.as_ref().to_owned());
         Self::new(What::Stream { stream, url, is_bare: true })
     }
 
     /// Connects over this stream, as [`Client::connect_over`] does: without TLS of its own.
     pub fn over(stream: impl Io, url: impl AsRef<str>) -> Self {
-        let (stream, url) = (AnyStream::new(stream), url.as_ref().to_owned());
+        let (stream, url) = (Given::new(stream), url.as_ref().to_owned());
         Self::new(What::Stream { stream, url, is_bare: false })
     }
 

@@ -48,7 +48,7 @@ impl Addresses {
         Self { parts, hasher: RandomState::new() }
     }
 
-    /// Counts a handshake and a connection, if both are allowed.
+    /// Counts a handshake and a connection, if both are allowed: each only if it has a limit.
     pub(crate) fn enter(
         &self,
         network: Network,
@@ -70,9 +70,8 @@ impl Addresses {
         {
             return Err(Excess::Handshakes(rate, wait));
         }
-        if let Some(most) = most
-            && entry.connections >= most
-        {
+        let Some(most) = most else { return Ok(()) };
+        if entry.connections >= most {
             return Err(Excess::Connections(most));
         }
         *busy += usize::from(entry.connections == 0);
@@ -179,7 +178,7 @@ mod tests {
     async fn what_a_flood_has_allocated_is_freed_although_some_stay() {
         let addresses = Addresses::new();
         for number in 0..100_000 {
-            addresses.enter(network(number), None, None).unwrap();
+            addresses.enter(network(number), Some(1), None).unwrap();
         }
         for number in 100..100_000 {
             addresses.leave(network(number));
@@ -197,11 +196,11 @@ mod tests {
         addresses.leave(network(1));
         assert_eq!(known(&addresses), 0);
         let rate = Some(Rate::per_second(1));
-        addresses.enter(network(1), None, rate).unwrap();
+        addresses.enter(network(1), Some(1), rate).unwrap();
         addresses.leave(network(1));
         assert_eq!(known(&addresses), 1);
         tokio::time::advance(Duration::from_secs(1)).await;
-        addresses.enter(network(1), None, rate).unwrap();
+        addresses.enter(network(1), Some(1), rate).unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
         addresses.leave(network(1));
         assert_eq!(known(&addresses), 0);

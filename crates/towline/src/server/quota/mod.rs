@@ -180,7 +180,9 @@ impl Admissions {
     }
 
     fn take_back(&self, network: Option<Network>, is_connection: bool) {
-        if let Some((addresses, network)) = self.addresses().zip(network) {
+        if self.limits.connections_per_address.is_some()
+            && let Some((addresses, network)) = self.addresses().zip(network)
+        {
             addresses.leave(network);
         }
         if is_connection {
