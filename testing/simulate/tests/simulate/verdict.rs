@@ -109,6 +109,8 @@ fn ended(end: &Ledger, peer: Option<&Ledger>, link: &Link, found: &mut Vec<Strin
         // Keepalive ends with the first close frame or error, and the close timeout begins.
         let is_closing = end.closing.is_some()
             || closed.received().is_some()
+            // A shutdown of the server has begun a close whose frame could not be written.
+            || (closed.initiator(), closed.cause()) == (Initiator::Local, CloseCause::TransportEnded)
             || matches!(
                 closed.cause(),
                 CloseCause::TransportFailed(_) | CloseCause::CloseTimeout | CloseCause::Aborted
