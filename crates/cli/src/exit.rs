@@ -164,6 +164,10 @@ pub(crate) fn in_options(mut message: String) -> String {
     ] {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }
+    // The program has no options for these.
+    for field in ["max_head_size", "option interest_timeout"] {
+        message = message.replace(&format!(" ({field})"), "");
+    }
     message
 }
 
@@ -254,6 +258,8 @@ mod tests {
         assert_eq!(message, "5 bytes: the limit is 3 (--max-message)");
         let message = in_options("(twice max_received_message_size, and 64 KiB)".to_owned());
         assert_eq!(message, "(twice --max-message, and 64 KiB)");
+        let message = in_options("larger than 63 bytes (max_head_size)".to_owned());
+        assert_eq!(message, "larger than 63 bytes");
     }
 
     #[test]
