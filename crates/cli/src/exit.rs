@@ -230,7 +230,8 @@ fn advice(error: &Error) -> Option<&'static str> {
             "; --insecure accepts any certificate"
         }
         (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE present one",
-        (ErrorKind::ProxyRefused, Some(407)) => {
+        // Unless one was given.
+        (ErrorKind::ProxyRefused, Some(407)) if error.to_string().contains("it asks for a user") => {
             "; --proxy can have a user and password: http://user:password@proxy:3128"
         }
         (ErrorKind::ProxyFailed, _) => "; --no-proxy connects without one",

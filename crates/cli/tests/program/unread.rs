@@ -46,8 +46,9 @@ async fn connections_metrics_and_signals_go_on() {
 #[tokio::test]
 async fn a_second_interrupt_ends_at_once() {
     let mut server = Serve::start(&["-v", "--close-timeout=1h"]);
-    let _silent = silent_client(&server);
     fill_the_log(&server).await;
+    // Later, so that keepalive does not end it.
+    let _silent = silent_client(&server);
     server.program.signal("INT");
     until("closing", || TcpStream::connect(server.address).is_err()).await;
     server.program.signal("INT");
