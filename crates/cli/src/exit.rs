@@ -231,7 +231,9 @@ fn advice(error: &Error) -> Option<&'static str> {
         }
         (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE present one",
         // Unless one was given.
-        (ErrorKind::ProxyRefused, Some(407)) if error.to_string().contains("it asks for a user") => {
+        (ErrorKind::ProxyRefused, Some(407))
+            if error.to_string().contains("it asks for a user") =>
+        {
             "; --proxy can have a user and password: http://user:password@proxy:3128"
         }
         (ErrorKind::ProxyFailed, _) => "; --no-proxy connects without one",
