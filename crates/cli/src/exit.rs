@@ -171,6 +171,10 @@ pub(crate) fn in_options_of(own: &[(&str, &str)], mut message: String) -> String
     for (field, option) in own.iter().chain(&common) {
         message = message.replace(&format!("({field})"), &format!("({option})"));
     }
+    // The program has no options for these.
+    for field in ["max_head_size", "option interest_timeout"] {
+        message = message.replace(&format!(" ({field})"), "");
+    }
     message
 }
 
@@ -233,7 +237,10 @@ fn advice(error: &Error) -> Option<&'static str> {
             "; --insecure accepts any certificate"
         }
         (ErrorKind::ClientCertificate, _) => "; --cert FILE and --key FILE present one",
-        (ErrorKind::ProxyRefused, Some(407)) => {
+        // Unless one was given.
+        (ErrorKind::ProxyRefused, Some(407))
+            if error.to_string().contains("it asks for a user") =>
+        {
             "; --proxy can have a user and password: http://user:password@proxy:3128"
         }
         (ErrorKind::ProxyFailed, _) => "; --no-proxy connects without one",
@@ -265,6 +272,8 @@ mod tests {
         let message =
             in_options_of(&own, "(connect_timeout), (max_received_frame_size)".to_owned());
         assert_eq!(message, "(--step-timeout), (--max-frame)");
+        let message = in_options("larger than 63 bytes (max_head_size)".to_owned());
+        assert_eq!(message, "larger than 63 bytes");
     }
 
     #[test]

@@ -88,14 +88,16 @@ fn main() -> ExitCode {
         Some(Command::Man(options)) => manual::run(&options, Arguments::command()),
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
-    match outcome {
+    let exit = match outcome {
         Ok(Exit::Success) => ended(Ok(())),
         Ok(exit) => exit.into(),
         Err(failure) => {
             say::error(&failure);
             failure.exit.into()
         }
-    }
+    };
+    say::flush();
+    exit
 }
 
 /// The exit code of a program that did all it was to do, if its output could be written.

@@ -54,6 +54,19 @@ pub(crate) fn protocol_in_log(name: &str) -> &str {
     if is_token(name) { SHORT } else { name }
 }
 
+/// Why a handshake failed, for the log. What is wrong with `Sec-WebSocket-Protocol` is told without the value:
+/// it can be a token that the client has offered in a wrong way.
+pub(crate) fn reason(reason: &str) -> String {
+    const NAME: &str = "Sec-WebSocket-Protocol";
+    let parts = || {
+        let (before, rest) = reason.split_once(NAME)?;
+        let (between, value) = rest.split_once('"')?;
+        let (_, after) = value.rsplit_once('"')?;
+        Some(format!("{before}{NAME}{between}{SHORT}{after}"))
+    };
+    parts().unwrap_or_else(|| reason.to_owned())
+}
+
 /// A URL, or its path and query, without the values in the query.
 pub(crate) fn url(url: &str) -> String {
     let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
@@ -114,6 +127,23 @@ mod tests {
             assert!(!shown.contains("s3cret") && shown.contains(HIDDEN), "{shown}");
         }
         assert_eq!(shown("sec-websocket-protocol", "chat.v1,token"), "chat.v1,token");
+    }
+
+    #[test]
+    fn a_faulty_offer_is_told_without_its_value() {
+        for (offer, expected) in [
+            ("s3cret, s3cret", "Sec-WebSocket-Protocol has (hidden) more than once"),
+            ("a, Bearer s3cret", "Sec-WebSocket-Protocol: (hidden) is not a token"),
+            ("s3cret=\"x\"", "Sec-WebSocket-Protocol: (hidden) is not a token"),
+        ] {
+            let headers = [(http::header::SEC_WEBSOCKET_PROTOCOL, offer.parse().unwrap())];
+            let headers = headers.into_iter().collect();
+            let error = towline_proto::handshake::parse_subprotocols(&headers).unwrap_err();
+            assert_eq!(reason(&error.to_string()), expected);
+        }
+        for other in ["3 connections (max_connections)", "Sec-WebSocket-Key: 3 bytes"] {
+            assert_eq!(reason(other), other);
+        }
     }
 
     #[test]

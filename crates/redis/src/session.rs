@@ -24,7 +24,10 @@ impl Session {
             let config = AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(LIMIT))
                 .set_response_timeout(None);
-            let publisher = client.get_multiplexed_async_connection_with_config(&config).await?;
+            let mut publisher =
+                client.get_multiplexed_async_connection_with_config(&config).await?;
+            // Without a password, a broker that wants one accepts connections, and refuses commands.
+            redis::cmd("PING").exec_async(&mut publisher).await?;
             Ok(Self { sink, stream, publisher })
         };
         within(connecting).await

@@ -40,9 +40,14 @@ function enter() {
   showError(null);
   leaving = false;
   let opened = false;
+  const again = retries > 0;
   const mine = new WebSocket(address(), PROTOCOL);
   socket = mine;
-  mine.addEventListener("open", () => { opened = true; retries = 0; });
+  mine.addEventListener("open", () => {
+    opened = true;
+    retries = 0;
+    if (again) news("Connected again.");
+  });
   mine.addEventListener("message", ({ data }) => socket === mine && receive(JSON.parse(data)));
   mine.addEventListener("close", (event) => socket === mine && closed(event, opened));
   setState("connecting");

@@ -328,7 +328,9 @@ async function beginTopics() {
 }
 
 function start() {
-  $("url").value = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host || "localhost:9001"}/`;
+  // Also behind a proxy that adds to the path.
+  const path = location.host === "" ? "/" : new URL("..", import.meta.url).pathname;
+  $("url").value = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host || "localhost:9001"}${path}`;
   $("far-end").textContent = location.host;
   fillReference();
   acceptDrops();

@@ -25,10 +25,12 @@ export function whyHidden({ needs }) {
 export async function beginNav() {
   const nav = document.getElementById("nav");
   for (const link of nav.querySelectorAll("a")) {
-    if (location.hash.startsWith("#token=")) link.hash = location.hash; // it could not be kept
     if (link.dataset.page === document.body.className) link.setAttribute("aria-current", "page");
   }
   const mode = await fetchMode();
+  for (const link of nav.querySelectorAll("a")) {
+    if (location.hash.startsWith("#token=")) link.hash = location.hash; // it could not be kept
+  }
   nav.hidden = mode === null;
   document.getElementById("nav-chat").hidden = mode?.mode !== "chat";
   return mode;

@@ -88,7 +88,7 @@ fn refusal(event: ServerEvent) -> Option<String> {
         _ => return None,
     };
     let peer = peer.map_or_else(|| "a client".to_owned(), |peer| peer.to_string());
-    let why = in_options(reason);
+    let why = in_options(secrets::reason(&reason));
     Some(match status {
         Some(status) => format!("{peer} refused with {status}: {why}"),
         None => format!("{peer} failed: {why}"),

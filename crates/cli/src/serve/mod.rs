@@ -1,6 +1,8 @@
 //! `towline serve`: a server that echoes, or does something else with messages, with a console for the
 //! browser.
 
+mod warnings;
+
 mod pages;
 
 mod tls;
@@ -84,6 +86,9 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     let mut interrupts = Interrupts::listen()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
+    say::without_waiting()
+        .map_err(|error| Failure::new(Exit::Unclean, format!("can't start a thread: {error}")))?;
+    warnings::show();
     let mut again = interrupts.clone();
     tokio::select! {
         served = serve(options, &mut interrupts) => served,

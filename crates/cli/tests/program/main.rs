@@ -27,6 +27,12 @@ mod relays;
 
 mod metrics;
 
+#[cfg(unix)]
+mod unread;
+
+#[cfg(unix)]
+mod descriptors;
+
 mod connect;
 
 mod bench;

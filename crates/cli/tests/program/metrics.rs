@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use crate::support::{Program, Serve, read_head};
 
 /// The head and the body of the answer of the page of metrics.
-fn ask(address: &str, line: &str) -> (String, String) {
+pub(crate) fn ask(address: &str, line: &str) -> (String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();

@@ -94,6 +94,10 @@ fn a_proxy_that_refuses_is_code_3() {
     };
     let denied = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
     through(&answering(denied)).failed(3, &["407", "--proxy", "user:password"]);
+    let given = answering(denied).replace("ws://", "ws://deckhand:s3cret@");
+    let ended = through(&given);
+    ended.failed(3, &["407", "it does not accept this user and password"]);
+    assert!(!ended.stderr.contains("user:password"), "{ended:?}");
     let failed = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: 12\r\n\r\n\
                   no such host";
     through(&answering(failed)).failed(3, &["502", "no such host"]);

@@ -276,7 +276,7 @@ fn a_second_interrupt_ends_at_once() {
 }
 
 /// A client that has connected and says nothing any more.
-fn silent_client(server: &Serve) -> TcpStream {
+pub(crate) fn silent_client(server: &Serve) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).unwrap();
     let address = server.address;
     let request = format!(

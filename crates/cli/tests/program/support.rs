@@ -35,14 +35,31 @@ impl Program {
 
     /// With these variables in its environment.
     pub(crate) fn start_with(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
+        let mut command = Self::command(env!("CARGO_BIN_EXE_towline"));
+        command.envs(variables.iter().copied()).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// With this many descriptors.
+    #[cfg(unix)]
+    pub(crate) fn start_within(descriptors: u32, arguments: &[&str]) -> Self {
+        let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+        let mut command = Self::command("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_towline")]).args(arguments);
+        Self::spawn(command)
+    }
+
+    fn command(program: &str) -> Command {
+        let mut command = Command::new(program);
         for name in PROXY_VARIABLES {
             command.env_remove(name).env_remove(name.to_ascii_uppercase());
         }
+        command.env_remove("TOWLINE_CONSOLE_TOKEN");
+        command
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command
-            .env_remove("TOWLINE_CONSOLE_TOKEN")
-            .envs(variables.iter().copied())
-            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -87,6 +104,18 @@ impl Program {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits for the end, and reads nothing. Returns the exit code.
+    #[cfg(unix)]
+    pub(crate) async fn code(&mut self) -> Option<i32> {
+        for _ in 0..3000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("it goes on");
     }
 
     /// Waits for the end, with nothing more on standard input.

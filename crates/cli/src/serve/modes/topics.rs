@@ -7,6 +7,7 @@ use http::StatusCode;
 use towline::topics::{Topic, TopicOptions, Topics, TopicsBuilder};
 use towline::{Accept, Connection, Error, Message, Request};
 
+use crate::exit;
 use crate::say;
 use crate::serve::modes::visit::{Done, Mode};
 use crate::serve::tally::{count, delivered};
@@ -172,5 +173,5 @@ impl Visit<'_> {
 }
 
 fn in_words(error: Error) -> String {
-    error.to_string()
+    exit::in_options(error.to_string())
 }

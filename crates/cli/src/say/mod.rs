@@ -1,9 +1,13 @@
 //! Lines for the user. If the reader of standard output is gone, they are dropped without an error. Any other
 //! failure of standard output is remembered for the end of the program.
 
+mod queue;
+
 use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::sync::OnceLock;
+
+use crate::say::queue::Queue;
 
 /// Why standard output could not be written.
 static TROUBLE: OnceLock<String> = OnceLock::new();
@@ -42,9 +46,28 @@ pub(crate) fn raw(line: impl Display) {
     print(format!("{line}\n").as_bytes());
 }
 
+/// Lines for standard error, once they are not written where they are said.
+static QUEUE: Queue = Queue::new();
+
+/// From now on nobody waits for standard error: a thread writes it, and lines without room are left out.
+pub(crate) fn without_waiting() -> io::Result<()> {
+    QUEUE.start()
+}
+
+/// Waits a short time until all of standard error is written.
+pub(crate) fn flush() {
+    QUEUE.flush();
+}
+
+fn to_stderr(line: &str) {
+    if !QUEUE.add(line) {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
 /// Writes a line to standard error. Control characters are escaped.
 pub(crate) fn note(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{}", harmless(&line.to_string(), ""));
+    to_stderr(&harmless(&line.to_string(), ""));
 }
 
 /// Writes a line of the log to standard error. Clients choose parts of it, so it is one line and has an end.
@@ -54,7 +77,7 @@ pub(crate) fn log(line: impl Display) {
         line.truncate(end);
         line.push('…');
     }
-    let _ = writeln!(io::stderr(), "{line}");
+    to_stderr(&line);
 }
 
 /// The most characters of a line of the log.
