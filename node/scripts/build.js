@@ -22,7 +22,15 @@ function isLoadable() {
 }
 
 /** What the module is made from. */
-const SOURCES = ['Cargo.lock', 'Cargo.toml', 'node/Cargo.toml', 'node/build.rs', 'node/src', 'crates/proto/Cargo.toml', 'crates/proto/src'];
+const SOURCES = [
+  'Cargo.lock',
+  'Cargo.toml',
+  'node/Cargo.toml',
+  'node/build.rs',
+  'node/src',
+  'crates/proto/Cargo.toml',
+  'crates/proto/src',
+];
 
 /** When a file, or the newest in a directory, was changed; 0 if there is none. */
 function changedAt(file) {

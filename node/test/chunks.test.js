@@ -138,7 +138,9 @@ const OTHERS = {
 };
 
 for (const [other, add] of Object.entries(OTHERS)) {
-  test(`the chunks that ${other} has are as they came`, async (t) => {
+  // Streams of other runtimes have their own ways.
+  const skip = (bun || deno) && /method push|call of read/.test(other) ? 'only with Node' : false;
+  test(`the chunks that ${other} has are as they came`, { skip }, async (t) => {
     for (const size of SIZES) {
       const both = await pair(t);
       const { connection, peer } = both;
