@@ -349,7 +349,7 @@ export class connection extends Emitter<ConnectionEvents> implements AsyncIterab
   resume(): void;
   /** Closes, and waits for the peer for `closeTimeout`. */
   close(reasonCode?: number, description?: string): void;
-  /** Ends the connection at once. */
+  /** Ends the connection at once. What the system has not taken yet is lost. */
   drop(reasonCode?: number, description?: string, skipCloseFrame?: boolean): void;
   /** The messages, one by one, until the connection is over. */
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> & AsyncIterable<Message>;

@@ -6,7 +6,6 @@ const { DESCRIPTIONS, REASONS, isSendable } = require('./close-codes');
 const failure = require('./errors');
 const hub = require('./hub');
 const output = require('./output');
-const sockets = require('./socket');
 const State = require('./state');
 
 const { native } = hub;
@@ -44,7 +43,8 @@ module.exports = class Closing {
     this.state = State.CLOSED;
     this._release();
     this._emitClose();
-    sockets.finish(this.socket, skipCloseFrame, this.config.closeTimeout);
+    // What the system has not taken is lost: the peer may never take it.
+    this.socket.destroy();
   }
 
   _emitClose() {

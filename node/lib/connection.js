@@ -3,6 +3,7 @@
 const { AsyncResource } = require('async_hooks');
 const { EventEmitter } = require('events');
 
+const chunks = require('./chunks');
 const { DESCRIPTIONS, REASONS } = require('./close-codes');
 const Closing = require('./closing');
 const direct = require('./direct');
@@ -49,6 +50,13 @@ function WebSocketConnection(socket, extensions, protocol, maskOutgoingPackets, 
   this._context = new AsyncResource('TowlineConnection');
   this._isPlain = output.isPlain(socket);
   this._isDirect = direct.isDirect(socket);
+  /** Whether chunks may be ours alone, whether the next is not, and how many bytes there were: `chunks.js`. */
+  this._mayOwn = !maskOutgoingPackets && chunks.mayOwn(socket);
+  this._isShared = true;
+  this._bytesSeen = 0;
+  /** How much of a long message was read without Node, and in which turn of the loop: `run.js`. */
+  this._turn = -1;
+  this._readInTurn = 0;
   /** Whether messages are staged, their bytes, and the event whose handler sent last. */
   this._isDirty = false;
   this._stagedLen = 0;

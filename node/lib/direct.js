@@ -12,7 +12,9 @@ const os = require('os');
 const util = require('util');
 const { Writable } = require('stream');
 
-const { _read, _write, _writeGeneric, _writev, emit, push, read, write } = net.Socket.prototype;
+const { isUntouched } = require('./chunks');
+
+const { _write, _writeGeneric, _writev, write } = net.Socket.prototype;
 
 /** How Node counts what it has written, for `socket.bytesWritten`. */
 const { get: dispatched } = Object.getOwnPropertyDescriptor(net.Socket.prototype, '_bytesDispatched') ?? {};
@@ -66,12 +68,12 @@ function descriptorOf(socket) {
     socket.writableLength === 0 &&
     socket.writableCorked === 0 &&
     handle.writeQueueSize === 0;
-  const isUntouched =
+  const isOriginal =
     ours.has(socket.write) &&
     socket._write === _write &&
     socket._writev === _writev &&
     socket._writeGeneric === _writeGeneric;
-  return isIdle && isUntouched ? handle.fd : -1;
+  return isIdle && isOriginal ? handle.fd : -1;
 }
 
 /** The descriptor to read from now, behind what Node has handed out. */
@@ -84,9 +86,7 @@ function descriptorToRead(socket) {
     socket.readableLength === 0 &&
     // Nobody else is to have what is read.
     socket.listenerCount('data') === 1;
-  const isUntouched =
-    socket.emit === emit && socket.push === push && socket.read === read && socket._read === _read;
-  return isFlowing && isUntouched ? handle.fd : -1;
+  return isFlowing && isUntouched(socket) ? handle.fd : -1;
 }
 
 // ---- what Node keeps account of
@@ -179,7 +179,11 @@ function report(socket, errno, writes) {
     return;
   }
   const { _handle: handle } = socket;
-  handle.writeBuffer = () => -errno;
+  handle.writeBuffer = (request, bytes) => {
+    // As Node's does, which counts an attempt.
+    count(socket, bytes.length);
+    return -errno;
+  };
   try {
     writes();
   } finally {

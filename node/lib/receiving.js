@@ -2,6 +2,7 @@
 
 // What a connection receives. `run.js` decides when each event is emitted.
 
+const chunks = require('./chunks');
 const { DESCRIPTIONS } = require('./close-codes');
 const frames = require('./frame');
 const hub = require('./hub');
@@ -20,7 +21,7 @@ const PINGS_BY_HAND = 1;
 const CONTROL_FRAMES = 2;
 
 /** The methods of a connection that receive. */
-module.exports = class Receiving {
+class Receiving {
   pause() {
     this.socket.pause();
   }
@@ -33,8 +34,21 @@ module.exports = class Receiving {
     sockets.listen(this);
   }
 
-  /** Receives bytes of the peer. */
+  /** Receives bytes of the peer. They stay as they are: what is unmasked is a copy. */
   handleSocketData(chunk) {
+    this._receive(this.maskOutgoingPackets ? chunk : Buffer.from(chunk));
+  }
+
+  /** Receives a chunk that the socket is emitting. */
+  _handleChunk(socket, chunk) {
+    // A program may have put a method of its own there, to see every chunk.
+    const isOriginal = this.handleSocketData === handleSocketData;
+    if (this._mayOwn && isOriginal && chunks.isOurs(this, socket, chunk)) this._receive(chunk);
+    else this.handleSocketData(chunk);
+  }
+
+  /** Receives bytes that are ours alone, if they are masked. */
+  _receive(chunk) {
     if (this._isDeaf || this._id < 0) return;
     const isBusy = this._run !== null || this._backlog !== null;
     if (isBusy || this.inputPaused) (this._backlog ??= []).push(chunk);
@@ -174,4 +188,8 @@ module.exports = class Receiving {
   [Symbol.asyncIterator]() {
     return Inbox.of(this).iterate();
   }
-};
+}
+
+const { handleSocketData } = Receiving.prototype;
+
+module.exports = Receiving;

@@ -24,6 +24,9 @@ const EVENT_LEN = 3;
 /** Handlers that take longer, in milliseconds for a message, gain nothing by batches. */
 const QUICK = 0.05;
 
+/** At most so much of a connection is read without Node in one turn of the loop: others have their turn, too. */
+const TURN_MAX = 1 << 20;
+
 const settled = Promise.resolve();
 
 /** Decodes a chunk into a table, and returns where its events end. */
@@ -60,6 +63,28 @@ function start(connection, chunk, table, end) {
   process.nextTick(connection._run.step);
 }
 
+/** Counts the turns of the loop in which something was read without Node. */
+let turn = 0;
+let isTurnCounted = false;
+
+function endTurn() {
+  isTurnCounted = false;
+  turn = (turn + 1) | 0;
+}
+
+/** How much may be read without Node in this turn. */
+function leftInTurn(connection) {
+  if (!isTurnCounted) {
+    isTurnCounted = true;
+    setImmediate(endTurn);
+  }
+  if (connection._turn !== turn) {
+    connection._turn = turn;
+    connection._readInTurn = 0;
+  }
+  return Math.max(TURN_MAX - connection._readInTurn, 0);
+}
+
 /** Reads on in a long message, of which the last chunk was a part. */
 function readOn(connection) {
   const { _backlog, _id, _isDeaf, _isDirect, _run, inputPaused, socket } = connection;
@@ -68,10 +93,13 @@ function readOn(connection) {
   if (descriptor < 0) return;
   // A program may have put a method of its own there, to see every chunk.
   if (Object.hasOwn(connection, 'handleSocketData')) return;
+  const most = leftInTurn(connection);
+  if (most === 0) return;
   const table = hub.takeTable();
-  let bytes = native.readOn(hub.hub, _id, descriptor, table, connection._flags());
+  let bytes = native.readOn(hub.hub, _id, descriptor, table, connection._flags(), most);
   let errno = 0;
   if (bytes < 0) ({ bytes, errno } = direct.left(bytes));
+  connection._readInTurn += bytes;
   if (bytes > 0) direct.countRead(socket, bytes);
   heed(connection, table);
   const count = table[NEXT];

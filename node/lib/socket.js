@@ -32,6 +32,7 @@ function listen(connection) {
   socket.on('pause', onPause);
   socket.on('resume', onResume);
   socket.on('data', onData);
+  socket.on('newListener', onNewListener);
 }
 
 /**
@@ -45,23 +46,16 @@ function takeErrors(socket) {
   }
 }
 
-/** Ends the socket, with a last chance for what is still to be written. */
-function finish(socket, isAtOnce, patience) {
-  if (isAtOnce || socket.writableLength === 0) {
-    socket.destroy();
-    return;
-  }
-  // As `destroySoon` of sockets does.
-  socket.once('finish', () => socket.destroy());
-  socket.end();
-  setTimeout(() => socket.destroy(), patience).unref();
-}
-
 function onData(chunk) {
   const connection = this[kConnection];
-  connection.handleSocketData(chunk);
+  connection._handleChunk(this, chunk);
   // Of a long message, there may be more.
   if (chunk.length >= LONG) readOn(connection);
+}
+
+/** One that listens once is gone when it has its chunk, and may be so before we have ours. */
+function onNewListener(event) {
+  if (event === 'data') this[kConnection]._isShared = true;
 }
 
 function onError(error) {
@@ -106,6 +100,8 @@ function onDrain() {
 function onPause() {
   const connection = this[kConnection];
   connection.inputPaused = true;
+  // What waits in the stream, the program can read itself.
+  connection._isShared = true;
   connection.emit('pause');
 }
 
@@ -118,4 +114,4 @@ function onResume() {
   goOn(connection);
 }
 
-module.exports = { finish, listen, prepare, takeErrors };
+module.exports = { listen, prepare, takeErrors };

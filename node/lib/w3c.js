@@ -88,6 +88,10 @@ class Methods {
     if (this._readyState !== OPEN) {
       throw failure('ERR_CLOSED', 'cannot call send() while not connected');
     }
+    if (data === null || data === undefined) {
+      const error = new TypeError(`cannot send ${data}`);
+      throw Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
+    }
     if (data instanceof Blob) this._sendBlob(data);
     else if (typeof data === 'string' || data instanceof String) this._sendNow(String(data));
     else if (Buffer.isBuffer(data)) this._sendNow(data);

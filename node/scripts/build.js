@@ -1,7 +1,8 @@
 'use strict';
 
 // Builds the native module with cargo and puts it where `lib/native.js` looks for it. As `npm
-// install` in a clone calls it, with --if-needed, only if there is none.
+// install` in a clone calls it, with --if-needed, only if there is none, or one that is older than what it is
+// made from.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -20,6 +21,31 @@ function isLoadable() {
   }
 }
 
+/** What the module is made from. */
+const SOURCES = [
+  'Cargo.lock',
+  'Cargo.toml',
+  'node/Cargo.toml',
+  'node/build.rs',
+  'node/src',
+  'crates/proto/Cargo.toml',
+  'crates/proto/src',
+];
+
+/** When a file, or the newest in a directory, was changed; 0 if there is none. */
+function changedAt(file) {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) return 0;
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(0, ...fs.readdirSync(file).map((name) => changedAt(path.join(file, name))));
+}
+
+/** Whether what is loaded was built here, from sources that have changed since. */
+function isOutdated() {
+  const builtAt = changedAt(built);
+  return builtAt > 0 && SOURCES.some((source) => changedAt(path.join(root, source)) > builtAt);
+}
+
 function fail(message) {
   console.error(`towline: ${message}`);
   process.exit(1);
@@ -33,7 +59,7 @@ function libraryOf(output) {
   return files.find((file) => /\.(so|dylib|dll)$/.test(file));
 }
 
-if (process.argv.includes('--if-needed') && isLoadable()) process.exit(0);
+if (process.argv.includes('--if-needed') && isLoadable() && !isOutdated()) process.exit(0);
 
 const args = ['build', '--profile', 'addon', '--package', 'towline-node', '--message-format', 'json'];
 const cargo = spawnSync('cargo', args, {

@@ -25,9 +25,6 @@ const IS_FULL: i32 = 11;
 /// while it stays in the cache.
 const READ: usize = 128 << 10;
 
-/// One call of [`read_on`] begins no further read after so many bytes.
-const READ_MAX: usize = 1 << 20;
-
 /// A number of the system's is less than this.
 const ERRNOS: f64 = 4096.0;
 
@@ -100,8 +97,8 @@ pub fn send_lent_and_pass(
     pass(hub, id, fd)
 }
 
-/// Reads the rest of a long message from the socket `fd` to its place, as far as it has come, and writes
-/// `table` if that ends the message: its first word is then how many events there are.
+/// Reads the rest of a long message from the socket `fd` to its place, as far as it has come but at most about
+/// `most` bytes, and writes `table` if that ends the message: its first word is then how many events there are.
 ///
 /// Returns how many bytes were read, if there was no error. If there was one, returns
 /// `-(bytes * 4096 + errno)`.
@@ -112,6 +109,7 @@ pub fn read_on(
     fd: i32,
     table: arrays::WordsMut<'_>,
     flags: u32,
+    most: u32,
 ) -> f64 {
     let mut writer = Writer::new(table);
     let Some(connection) = hub.get(id) else {
@@ -120,13 +118,13 @@ pub fn read_on(
     };
     let now = Instant::now();
     let (mut bytes, mut errno) = (0, None);
-    while bytes < READ_MAX
+    while bytes < most as usize
         && let Some(mut room) = connection.inbound.payload_room()
     {
-        let most = room.limit().min(READ);
+        let limit = room.limit().min(READ);
         let body = room.get_mut();
         let start = body.len();
-        body.resize(start + most, 0);
+        body.resize(start + limit, 0);
         let read = recv(fd, &mut body[start..]);
         let count = read.unwrap_or(0);
         body.truncate(start + count);
@@ -136,7 +134,7 @@ pub fn read_on(
             connection.decode(&mut Input::new(&mut []), 0, now, flags, &mut writer);
         }
         errno = read.err().filter(|errno| *errno != IS_FULL);
-        if count < most {
+        if count < limit {
             break;
         }
     }

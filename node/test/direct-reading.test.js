@@ -74,6 +74,24 @@ test('the rest of a long message is read straight from the kernel', { skip }, as
   assert.equal(socket.bytesRead, bytesRead);
 });
 
+test('others have their turn while a peer has much to say', { skip }, async (t) => {
+  const { connection, peer, socket } = await pair(t);
+  const sent = masked({ opcode: 'binary', payload: bytes(8 * MIB) });
+  let count = 0;
+  connection.on('message', () => (count += 1));
+  for (let n = 0; n < 4; n += 1) peer.write(sent);
+  const turns = [];
+  let before = passed(socket);
+  while (count < 4) {
+    await new Promise((resolve) => setImmediate(resolve));
+    turns.push(passed(socket) - before);
+    before = passed(socket);
+  }
+  const most = Math.max(...turns);
+  // What is read with one call of the kernel goes beyond.
+  assert.ok(most > 0 && most < MIB + (128 << 10), `${most} bytes in a turn`);
+});
+
 /** What keeps Node reading. */
 const REASONS = {
   'somebody else who listens': (socket) => socket.on('data', () => {}),

@@ -263,6 +263,7 @@ for (const sends of [1, 2, 5]) {
       emitter.on('error', ({ code, errno, message, syscall }) => line(who, code, errno, message, syscall));
       emitter.on('close', (...values) => line(who, 'close', ...values));
     }
+    const before = socket.bytesWritten;
     connection.sendUTF('taken');
     await peer.next();
     peer.socket.resetAndDestroy();
@@ -275,6 +276,7 @@ for (const sends of [1, 2, 5]) {
     await connection.closed;
     await turn();
     line(connection.closeReasonCode, connection.closeDescription);
+    line('written', socket.bytesWritten - before);
   });
 }
 

@@ -43,6 +43,9 @@ const ERRNOS: f64 = 4096.0;
 /// A socket takes so many bytes at once.
 const SOCKET: usize = 64 << 10;
 
+/// As in `node/lib/run.js`.
+const TURN_MAX: u32 = 1 << 20;
+
 thread_local! {
     /// All connections of a program share one.
     static HUB: RefCell<External<Hub>> = RefCell::new(create_hub());
@@ -275,7 +278,8 @@ impl End<'_> {
         let (socket, mut peer) = UnixStream::pair().expect("two sockets");
         peer.write_all(&rest[..rest.len().min(SOCKET)]).expect("room in a socket");
         let mut table = [u32::MAX; EVENTS + EVENT_LEN];
-        let read = direct::read_on(hub, self.id, socket.as_raw_fd(), &mut table, flags);
+        let fd = socket.as_raw_fd();
+        let read = direct::read_on(hub, self.id, fd, &mut table, flags, TURN_MAX);
         assert!(read >= 0.0 && table[0] <= 1 && table[1] == 0, "{read} {table:?}");
         self.take(hub, &table[EVENTS..][..table[0] as usize * EVENT_LEN], &[], events);
         &rest[read as usize..]

@@ -226,6 +226,22 @@ bothRoles('drop: while closing', async (stage, role) => {
   await stage.settle();
 });
 
+for (const values of [
+  [4001, 'out'],
+  [4001, 'out', true],
+]) {
+  bothRoles(`drop: output waits for the peer: ${JSON.stringify(values)}`, async (stage, role) => {
+    const { connection, peer } = await stage.watched(role, { fragmentOutgoingMessages: false });
+    peer.socket.pause();
+    connection.sendBytes(Buffer.alloc(16 << 20));
+    const line = stage.log('connection');
+    line('waits', connection.socket.writableLength > 0);
+    stage.attempt(line, 'drop', () => connection.drop(...values));
+    line('dropped', connection.socket.destroyed, connection.state);
+    await stage.settle();
+  });
+}
+
 scenario('close: both ends at once', async (stage) => {
   const { clientSide, serverSide } = await stage.pair({}, (connection, role) => {
     stage.watchConnection(connection, role);

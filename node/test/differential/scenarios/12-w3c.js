@@ -108,6 +108,15 @@ scenario('w3c: send', async (stage) => {
   ]) {
     stage.attempt(line, 'send', () => socket.send(data));
   }
+  for (const none of [null, undefined]) {
+    try {
+      socket.send(none);
+      line('sent', none);
+    } catch (error) {
+      // The text is of the engine's there.
+      line('not sent', none, error instanceof TypeError);
+    }
+  }
   socket.send('end');
   for (let frame = await peer.next(); ; frame = await peer.next()) {
     stage.log('peer')('got', ...shown(frame));
