@@ -368,6 +368,7 @@ async fn the_log_names_the_quota_that_ended_a_connection() {
     // If sending fails, it is closed.
     let _ = connection.send(vec![0; 3_000_000]).await;
     while let Ok(Some(_)) = within(connection.recv()).await {}
-    let line = server.program.error_line();
-    assert!(line.contains("102400 bytes") && line.contains("(--max-buffered-bytes)"), "{line}");
+    server.program.wait_for_error(|line| {
+        line.contains("102400 bytes") && line.contains("(--max-buffered-bytes)")
+    });
 }
