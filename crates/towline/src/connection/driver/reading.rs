@@ -387,6 +387,8 @@ impl Reader {
 
     /// Reads into the payload of a message or into the shared buffer.
     fn poll_read_once(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        // It may be long until there is another message.
+        self.lent = None;
         if self.received.is_empty() {
             self.received.release();
         }
