@@ -23,15 +23,16 @@ pub fn latest_ping(unread: &[u8]) -> Option<(usize, Bytes)> {
         let end = usize::try_from(header.payload_len).ok().and_then(|len| begin.checked_add(len));
         let Some(payload) = end.and_then(|end| unread.get(begin..end)) else { break };
         if header.opcode == Opcode::Ping {
-            let mut payload = payload.to_vec();
-            if let Some(key) = header.mask {
-                mask::apply(key, 0, &mut payload);
-            }
-            latest = Some((at, Bytes::from(payload)));
+            latest = Some((at, header.mask, payload));
         }
         at = begin + payload.len();
     }
-    latest
+    let (at, key, payload) = latest?;
+    let mut payload = payload.to_vec();
+    if let Some(key) = key {
+        mask::apply(key, 0, &mut payload);
+    }
+    Some((at, payload.into()))
 }
 
 /// Returns whether `unread`, which begins with a frame, ends at the end of one and holds at most

@@ -65,7 +65,7 @@ impl Burst {
     /// [`Session::send_burst`](crate::Session::send_burst) refuse the whole burst.
     pub fn push(&mut self, message: &Message, compress: Compress) {
         let payload = message.as_bytes();
-        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
+        let opcode = Opcode::of_message(message.is_text());
         let payload_len = payload.len() as u64;
         self.before_last = self.wire.len();
         let header = Header { fin: true, rsv: Rsv::NONE, opcode, mask: None, payload_len };

@@ -56,8 +56,8 @@ pub struct Config {
     /// Default: 65,536.
     pub max_received_fragments: NonZeroUsize,
 
-    /// The most control frames (ping, pong, close) that may be received per second, or `None` for
-    /// no limit.
+    /// The most control frames (pings and pongs) that may be received per second, or `None` for no
+    /// limit.
     ///
     /// More frames close the connection with 1008. The frames of a second may arrive at once, and
     /// so may those that piled up while the program did not receive: leave room. Default: 10,000.

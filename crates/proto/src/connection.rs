@@ -134,11 +134,12 @@ impl Connection {
             Ok(count) => {
                 self.inbound.handle_read(count);
                 self.has_read = true;
+                return Ok(true);
             }
             Err(error) if is_passing(&error) => return Err(error),
             Err(error) => self.session.handle_transport_error(error.kind()),
         }
-        Ok(self.has_read)
+        Ok(false)
     }
 
     /// Returns how long a read may wait: until the next deadline, when [`Session::handle_timeout`]

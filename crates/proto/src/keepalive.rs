@@ -10,22 +10,8 @@ use crate::nanos::Nanos;
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The keepalive timer. It has no clock: the caller passes the time.
-///
-/// ```
-/// use std::time::{Duration, Instant};
-/// use towline_proto::Keepalive;
-/// use towline_proto::keepalive::{Due, Timer};
-///
-/// let start = Instant::now();
-/// let mut timer = Timer::new(Some(Keepalive::every(Duration::from_secs(20))), start);
-/// let silent = timer.poll_timeout().unwrap();
-/// assert_eq!(silent, start + Duration::from_secs(20));
-/// assert_eq!(timer.poll_due(silent), Some(Due::Ping));
-/// timer.handle_ping_sent(silent);
-/// assert_eq!(timer.poll_due(silent + Duration::from_secs(10)), Some(Due::Dead));
-/// ```
 #[derive(Debug)]
-pub struct Timer {
+pub(crate) struct Timer {
     /// `None` without keepalive.
     interval: Option<Nanos>,
     grace: Option<Nanos>,
@@ -59,11 +45,8 @@ impl Later {
 }
 
 /// The action that is due.
-///
-/// [`Timer`] has an example.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Due {
+pub(crate) enum Due {
     /// The peer has been silent: send a ping.
     Ping,
     /// The peer has not answered.
@@ -72,7 +55,7 @@ pub enum Due {
 
 impl Timer {
     /// Creates a timer that counts the peer as heard at `now`.
-    pub fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
+    pub(crate) fn new(keepalive: Option<Keepalive>, now: Instant) -> Self {
         Self {
             interval: keepalive.map(|keepalive| keepalive.interval.into()),
             grace: keepalive.and_then(|keepalive| keepalive.grace).map(Nanos::from),
@@ -83,13 +66,13 @@ impl Timer {
 
     /// Returns the configuration. Durations are at least a nanosecond, and those of more
     /// than 584 years are [`Duration::MAX`].
-    pub fn keepalive(&self) -> Option<Keepalive> {
+    pub(crate) fn keepalive(&self) -> Option<Keepalive> {
         let keepalive = Keepalive::every(self.interval?.into());
         Some(keepalive.grace(self.grace.map(Duration::from)))
     }
 
     /// Records that bytes of the peer were received at `at`.
-    pub fn handle_received(&mut self, at: Instant) {
+    pub(crate) fn handle_received(&mut self, at: Instant) {
         // With a coarse clock, the answer may have the time of the ping.
         let since = self.since();
         if at >= since {
@@ -103,7 +86,7 @@ impl Timer {
     }
 
     /// Records that the peer took bytes at `at`: it is alive, but was not heard.
-    pub fn handle_taken(&mut self, at: Instant) {
+    pub(crate) fn handle_taken(&mut self, at: Instant) {
         if at >= self.since() {
             self.later = Some(Later::new(at.saturating_duration_since(self.heard), false));
         }
@@ -111,13 +94,13 @@ impl Timer {
 
     /// Records that bytes of the peer were received between these two times. A ping may be early,
     /// but the peer must not be declared dead too early.
-    pub fn handle_received_between(&mut self, from: Instant, to: Instant) {
+    pub(crate) fn handle_received_between(&mut self, from: Instant, to: Instant) {
         self.handle_received(if self.is_asked() { to } else { from });
     }
 
     /// Returns when [`poll_due`](Self::poll_due) next returns an action if nothing is received
     /// until then.
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let Keepalive { interval, grace } = self.keepalive()?;
         let interval = interval.max(SHORTEST);
         let silence = if self.is_asked() { grace.unwrap_or(interval) } else { interval };
@@ -125,7 +108,7 @@ impl Timer {
     }
 
     /// Returns the action that is due at `now`, if any.
-    pub fn poll_due(&self, now: Instant) -> Option<Due> {
+    pub(crate) fn poll_due(&self, now: Instant) -> Option<Due> {
         if now < self.poll_timeout()? {
             return None;
         }
@@ -134,12 +117,12 @@ impl Timer {
     }
 
     /// Records that a ping was sent.
-    pub fn handle_ping_sent(&mut self, now: Instant) {
+    pub(crate) fn handle_ping_sent(&mut self, now: Instant) {
         self.later = Some(Later::new(now.saturating_duration_since(self.heard), true));
     }
 
     /// Returns when bytes of the peer were last received, as far as recorded.
-    pub fn heard(&self) -> Instant {
+    pub(crate) fn heard(&self) -> Instant {
         self.heard
     }
 

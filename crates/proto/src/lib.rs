@@ -31,62 +31,62 @@ mod glimpse;
 
 mod nanos;
 
-pub mod role;
+mod role;
 
-pub mod compression;
+mod compression;
 
-pub mod config;
+mod config;
 
-pub mod stats;
+mod stats;
 
 pub mod wire;
 
 pub mod text;
 
-pub mod message;
+mod message;
 
-pub mod piece;
+mod piece;
 
-pub mod fault;
+mod fault;
 
-pub mod incoming;
+mod incoming;
 
-pub mod read_buffer;
+mod read_buffer;
 
 mod body;
 
 mod whole;
 
-pub mod inbound;
+mod inbound;
 
 mod ahead;
 
-pub mod refused;
+mod refused;
 
-pub mod broadcast;
+mod broadcast;
 
-pub mod burst;
+mod burst;
 
-pub mod outgoing;
+mod outgoing;
 
-pub mod outbound;
+mod outbound;
 
-pub mod closing;
+mod closing;
 
-pub mod keepalive;
+mod keepalive;
 
 mod round_trip;
 
 mod stall;
 
-pub mod session;
+mod session;
 
-pub mod connection;
+mod connection;
 
 pub mod handshake;
 
 #[cfg(feature = "deflate")]
-pub mod deflate;
+mod deflate;
 
 #[cfg(test)]
 mod testing;

@@ -168,3 +168,20 @@ fn a_head_is_read_and_what_follows_it_is_left() {
         assert_eq!(head.unwrap_err().kind(), kind);
     }
 }
+
+/// Also if what was read before is not decoded yet: a host that reads as long as there are bytes
+/// would never come to an end.
+#[test]
+fn a_read_of_nothing_is_no_read_of_bytes_whatever_was_read_before() {
+    let now = towline_kit::start();
+    let mut connection = Connection::new(Role::Client, &Config::client(), now);
+    let mut buffer = ReadBuffer::new();
+    let bytes = frame().text("hi").bytes();
+    let mut stream = &bytes[..];
+    let mut reads = 0;
+    while connection.read_from(&mut stream, &mut buffer).unwrap() {
+        reads += 1;
+        assert_eq!(reads, 1, "there is nothing more to read");
+    }
+    assert_eq!(buffer.unread(), bytes);
+}

@@ -4,6 +4,7 @@
 
 use std::num::NonZeroUsize;
 
+use bytes::Buf as _;
 use proptest::prelude::*;
 use towline_kit::event::close_frame;
 use towline_kit::{Heard, Pair, Peer, event, frame};
@@ -456,4 +457,22 @@ fn a_mark_behind_what_is_lost_with_the_transport_is_never_written() {
         assert_eq!((is_written(byte), is_written(waiting)), (is_taken, false));
         assert!(!is_written(late));
     }
+}
+
+/// What waits behind as much as is encoded at once, and has no length, is lost as well.
+#[test]
+fn a_close_frame_that_is_lost_behind_an_empty_message_is_never_written() {
+    let mut peer = Peer::of_server();
+    let now = peer.now();
+    peer.session().send(vec![1; 128 << 10]).unwrap();
+    peer.session().send("").unwrap();
+    peer.session().close(now, close_frame(CloseCode::NORMAL, "")).unwrap();
+    let mark = peer.session().outbound().mark();
+    let out = peer.session().poll_transmit().unwrap();
+    let ready = out.remaining();
+    out.advance(ready);
+    out.handle_flushed();
+    assert!(!out.is_written(mark) && !out.is_empty());
+    peer.ends();
+    assert!(!peer.session().outbound().is_written(mark));
 }

@@ -141,3 +141,37 @@ fn idle_connections_have_no_tasks() {
         assert_eq!(Handle::current().metrics().num_alive_tasks(), 1);
     });
 }
+
+/// A message that was lent and is too long for the buffer is freed when the next one is awaited, by
+/// whatever call.
+#[test]
+fn a_message_that_was_lent_is_not_held_while_another_is_awaited() {
+    const LEN: i64 = 1 << 20;
+    let runtime = runtime();
+    for way in 0..4 {
+        let (_client, _sender, mut receiver) = runtime.block_on(async {
+            let [server, client] = pairs(1).await.remove(0);
+            let (sender, mut receiver) = server.split();
+            client.send(vec![7; 1 << 20]).await.unwrap();
+            assert_eq!(receiver.recv_ref().await.unwrap().unwrap().len(), 1 << 20);
+            (client, sender, receiver)
+        });
+        let freed = allocation_counter::measure(|| {
+            runtime.block_on(async {
+                let waits = async {
+                    match way {
+                        0 => drop(receiver.recv().await),
+                        1 => drop(receiver.recv_ref().await),
+                        2 => drop(receiver.next_event().await),
+                        _ => drop(receiver.recv_reader().await),
+                    }
+                };
+                tokio::select! {
+                    () = waits => panic!("there is no other message"),
+                    () = settle() => {}
+                }
+            });
+        });
+        assert!(freed.bytes_current < -LEN / 2, "way {way}: {} bytes", freed.bytes_current);
+    }
+}

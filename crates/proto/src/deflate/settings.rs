@@ -9,7 +9,10 @@ use crate::deflate::window::{MAX_BITS, MIN_BITS};
 /// ```
 /// use towline_proto::{Config, Deflate};
 ///
-/// // A server with many connections: little memory.
+/// // A server with many connections, each of which keeps next to no memory for it.
+/// let server = Config::server().compression(Deflate::server());
+/// // A client of a feed of short messages that are alike.
+/// let client = Config::client().compression(Deflate::client().threshold(64));
 /// ```
 ///
 /// # Memory

@@ -6,6 +6,7 @@ use crate::handshake::agreed::Agreed;
 use crate::handshake::authority::Authority;
 use crate::handshake::connect::{Connect, RequestError};
 use crate::handshake::extra_headers::HeaderError;
+use crate::handshake::header::visible_value;
 use crate::handshake::key::Key;
 use crate::handshake::mechanism::{Mechanism, Protocol};
 use crate::handshake::subprotocol::Subprotocol;
@@ -135,19 +136,19 @@ impl Connect {
         if self.mechanism == Mechanism::Http1Upgrade {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(header::SEC_WEBSOCKET_KEY, tokens(handshake.key.as_str()));
+            headers.insert(header::SEC_WEBSOCKET_KEY, visible_value(handshake.key.as_str()));
         }
         let version = HeaderValue::from(u16::from(self.version.number()));
         headers.insert(header::SEC_WEBSOCKET_VERSION, version);
         if !handshake.protocols.is_empty() {
             let names: Vec<_> = handshake.protocols.iter().map(Subprotocol::as_str).collect();
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, tokens(&names.join(", ")));
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, visible_value(&names.join(", ")));
         }
         let extensions = self.offered_extensions();
         if !extensions.is_empty() {
             // On one line: some servers read only the first.
             let offers: Vec<_> = extensions.iter().map(ToString::to_string).collect();
-            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, tokens(&offers.join(", ")));
+            headers.insert(header::SEC_WEBSOCKET_EXTENSIONS, visible_value(&offers.join(", ")));
         }
         if let Some(origin) = &self.origin {
             // RFC 6454, section 7.1: an origin is ASCII. Servers refuse anything else.
@@ -212,11 +213,6 @@ fn replace_authority(request: &mut Request<()>) -> Result<(), RequestError> {
     parts.authority = Some(host.as_bytes().try_into().map_err(|_| invalid())?);
     *request.uri_mut() = Uri::from_parts(parts).map_err(|_| invalid())?;
     Ok(())
-}
-
-/// Converts a value made of tokens or base64, which is always a valid header value.
-fn tokens(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 impl Opening {

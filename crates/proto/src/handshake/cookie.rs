@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::handshake::excerpt::excerpt;
+use crate::handshake::header::visible_value;
 use crate::handshake::token::{is_token, trim};
 
 /// A cookie of a request: a name and a value, as the client sent them.
@@ -239,8 +240,8 @@ impl SetCookie {
 
     /// Returns the value of the `Set-Cookie` header.
     pub fn to_header_value(&self) -> HeaderValue {
-        // Never the fallback: every part is checked to be visible ASCII.
-        HeaderValue::from_str(&self.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+        // Every part was checked.
+        visible_value(&self.to_string())
     }
 }
 

@@ -6,6 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 
+use crate::handshake::header::visible_value;
+
 /// A user and a password, for a server or a proxy. `Debug` shows neither.
 ///
 /// ```
@@ -49,10 +51,7 @@ impl Credentials {
     /// 7617): `Basic`, then the user, a colon and the password in base64.
     pub fn basic(&self) -> HeaderValue {
         let pair = [&self.user[..], b":", &self.password].concat();
-        let value = format!("Basic {}", STANDARD.encode(pair));
-        // Never the fallback: base64 is visible ASCII.
-        let value = HeaderValue::from_str(&value);
-        let mut value = value.unwrap_or_else(|_| HeaderValue::from_static(""));
+        let mut value = visible_value(&format!("Basic {}", STANDARD.encode(pair)));
         value.set_sensitive(true);
         value
     }

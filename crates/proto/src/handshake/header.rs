@@ -93,8 +93,14 @@ pub(crate) fn lossy_value(text: &str, longest: usize) -> HeaderValue {
             _ => '?',
         })
         .collect();
-    // Never the fallback: only visible ASCII and spaces are left.
-    HeaderValue::from_str(text.trim()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    visible_value(text.trim())
+}
+
+/// Converts text that is known to be visible ASCII and spaces to a header value.
+pub(crate) fn visible_value(text: &str) -> HeaderValue {
+    debug_assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{text:?}");
+    // Never the fallback.
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 /// Appends the name as the RFCs spell it: names are case-insensitive, but some peers get that

@@ -7,6 +7,7 @@ use crate::handshake::accept::{Accept, AcceptError, Protocols};
 use crate::handshake::agreed::Agreed;
 use crate::handshake::cookie::{Cookie, parse_cookies};
 use crate::handshake::extension::{Extension, parse_extensions};
+use crate::handshake::header::visible_value;
 use crate::handshake::key::Key;
 use crate::handshake::mechanism::Mechanism;
 use crate::handshake::origin::{Origin, OriginPolicy};
@@ -225,13 +226,13 @@ impl Offer {
         if let Some(key) = &self.key {
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(header::SEC_WEBSOCKET_ACCEPT, visible(&key.accept()));
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, visible_value(&key.accept()));
         }
         if let Some(protocol) = protocol {
-            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, visible(protocol.as_str()));
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, visible_value(protocol.as_str()));
         }
         for extension in &extensions {
-            headers.append(header::SEC_WEBSOCKET_EXTENSIONS, visible(&extension.to_string()));
+            headers.append(header::SEC_WEBSOCKET_EXTENSIONS, visible_value(&extension.to_string()));
         }
         for cookie in &accept.cookies {
             headers.append(header::SET_COOKIE, cookie.to_header_value());
@@ -279,11 +280,6 @@ impl Offer {
             }),
         }
     }
-}
-
-/// Converts a value made of tokens or base64, which is always a valid header value.
-fn visible(value: &str) -> HeaderValue {
-    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

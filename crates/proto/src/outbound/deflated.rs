@@ -24,8 +24,7 @@ impl Outbound {
             if let Some(deflated) = deflated {
                 let plain_len = broadcast.message().len() as u64;
                 self.compressed.add(plain_len, deflated.len() as u64);
-                let is_text = broadcast.message().is_text();
-                let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+                let opcode = Opcode::of_message(broadcast.message().is_text());
                 return self.plain(opcode, Rsv::RSV1, deflated);
             }
             return self.lent(broadcast.message().into(), Compress::Never);

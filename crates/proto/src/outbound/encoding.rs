@@ -84,7 +84,7 @@ impl Outbound {
     /// Encodes a short message. Inlined, because every short message takes this path.
     #[inline(always)]
     pub(super) fn encode_small(&mut self, Parts { is_text, payload }: Parts<'_>) {
-        let opcode = if is_text { Opcode::Text } else { Opcode::Binary };
+        let opcode = Opcode::of_message(is_text);
         let mask = self.encode_header(true, Rsv::NONE, opcode, payload.len());
         self.encode_payload(mask, payload);
     }

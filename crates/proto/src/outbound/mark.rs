@@ -136,7 +136,9 @@ impl Outbound {
     /// Records that everything is dropped. Returns the marks after it, and those lost before.
     pub(super) fn lose_all(&mut self) -> Vec<u32> {
         let lost = self.backlog.as_deref().map(Backlog::unreached).unwrap_or_default();
-        self.has_lost |= self.queued_len() > 0 || !lost.is_empty();
+        // What is queued may have no length.
+        let is_held = self.backlog.as_deref().is_some_and(Backlog::has_unframed);
+        self.has_lost |= !self.is_empty() || is_held || !lost.is_empty();
         lost
     }
 

@@ -207,7 +207,7 @@ impl Outbound {
     /// Queues an owned message.
     #[inline]
     fn owned(&mut self, message: Message, compress: Compress) {
-        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
+        let opcode = Opcode::of_message(message.is_text());
         let payload = message.into_bytes();
         if self.deflating.is_some() && compress == Compress::Auto {
             self.deflate(opcode, payload);
@@ -234,7 +234,7 @@ impl Outbound {
         if !self.can_encode() || payload.len() > self.max_frame.min(most) {
             return self.owned(message.to_message(), compress);
         }
-        let opcode = if message.is_text() { Opcode::Text } else { Opcode::Binary };
+        let opcode = Opcode::of_message(message.is_text());
         if self.deflating.is_some()
             && compress == Compress::Auto
             && self.deflate_whole(opcode, payload)

@@ -52,6 +52,12 @@ impl Opcode {
         self as u8
     }
 
+    /// Returns the opcode of the first frame of a message.
+    #[inline(always)]
+    pub(crate) fn of_message(is_text: bool) -> Self {
+        if is_text { Self::Text } else { Self::Binary }
+    }
+
     /// Returns whether this is a control frame: close, ping or pong. Control frames are never
     /// fragmented and carry at most [`MAX_CONTROL_PAYLOAD`] bytes.
     pub fn is_control(self) -> bool {

@@ -439,6 +439,8 @@ impl Drop for Sender {
 /// the task yields. Flushing waits until the operating system has all messages sent before, as
 /// [`flushed`](Self::flushed) does: `SinkExt::send` and `send_all` flush, `SinkExt::feed` does not.
 /// Flushing fails if some of those messages were dropped instead, also by a close of this end.
+/// A flush whose future was dropped is continued by the next one, which waits for what `start_send` has
+/// queued since, but not for what [`send`](Self::send) has: use [`flushed`](Self::flushed) for that.
 /// Closing the sink begins to close the connection with 1000, and completes when the close frame
 /// has been written. The receiving half gets the peer's last messages and the end.
 impl Sink<Message> for Sender {

@@ -5,12 +5,13 @@
 //! called and no task is spawned under it, except by the timekeeper, which has its own lock, and by
 //! tokio's budget.
 
-use std::future::poll_fn;
+mod flusher;
+
 use std::io;
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, PoisonError, Weak};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,13 +22,11 @@ use crate::connection::heard::Heard;
 use crate::connection::info::Info;
 use crate::connection::observer::Observer;
 use crate::connection::spans::ConnectionSpan;
-use crate::connection::sync::{
-    AtomicU64, AtomicUsize, Mutex, MutexGuard, ThreadId, this_thread, yield_now,
-};
+use crate::connection::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard};
 use crate::connection::throttle::TooFast;
 use crate::connection::timekeeper::Timekeeper;
 use crate::connection::waiting::{Place, Until, Waiting};
-use crate::connection::writer::{Writer, Wrote};
+use crate::connection::writer::Writer;
 use crate::transport::{Remains, WriteHalf};
 
 pub(crate) struct Shared {
@@ -296,11 +295,6 @@ impl Shared {
         })
     }
 
-    fn spawn_flusher(self: &Arc<Self>) {
-        let flusher = Flusher(self.clone());
-        self.timekeeper.runtime().spawn(flusher.run(this_thread()));
-    }
-
     /// The receiver stops reading for a while.
     pub(crate) fn slowed_down(&self, by: TooFast) {
         if let Some(observer) = &self.observer {
@@ -316,45 +310,6 @@ impl Shared {
     /// The memory that is held for this connection, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.lock().held()
-    }
-
-    /// The number of bytes in the queue.
-    fn queued(&self) -> usize {
-        self.lock().session.outbound().queued_len()
-    }
-}
-
-/// Whether the flusher has more to do after it has yielded.
-#[derive(PartialEq, Eq)]
-enum Flow {
-    GoesOn,
-    Ends,
-}
-
-/// How often the flusher yields to a task on another thread that is still queueing.
-const HOLD_BACK: usize = 8;
-
-/// The task of the flusher, see `writer/mod.rs`.
-struct Flusher(Arc<Shared>);
-
-impl Flusher {
-    /// If the flusher runs on a different thread than the task that queued a message, that task has
-    /// possibly not yielded yet. The flusher waits for it while it keeps queueing.
-    async fn run(self, scheduled_on: ThreadId) {
-        let shared = &self.0;
-        if this_thread() != scheduled_on {
-            let mut queued = shared.queued();
-            for _ in 0..HOLD_BACK {
-                yield_now().await;
-                if std::mem::replace(&mut queued, shared.queued()) == queued {
-                    break;
-                }
-            }
-        }
-        // Yielding, unlike waking itself, lets the runtime poll sockets and timers.
-        while poll_fn(|cx| shared.update(|core| core.poll_flusher(cx))).await == Flow::GoesOn {
-            yield_now().await;
-        }
     }
 }
 
@@ -466,27 +421,6 @@ impl Core {
             // Kept messages have given way to a sender, which may not come for its room.
             self.see_to_kept();
         }
-    }
-
-    /// Writes, and lets waiters have the room. Waiters that were woken before this poll and did not
-    /// use their turn are passed over, so that the next one is woken.
-    fn poll_flusher(&mut self, cx: &mut Context<'_>) -> Poll<Flow> {
-        let wrote = self.writer.run(&mut self.session, cx);
-        let mut is_serving = false;
-        for line in LINES {
-            if !self.is_full(line) {
-                is_serving |= self.waiting.is_waiting(line);
-                self.waiting.pass(line);
-            }
-        }
-        if is_serving {
-            return Poll::Ready(Flow::GoesOn);
-        }
-        if ready!(wrote) == Wrote::Enough {
-            return Poll::Ready(Flow::GoesOn);
-        }
-        self.writer.rest();
-        Poll::Ready(Flow::Ends)
     }
 
     /// The receiver has no more items, and is going to wait with this waker. `heard_at` is when

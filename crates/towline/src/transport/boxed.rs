@@ -23,6 +23,8 @@ struct Buffered {
     is_write_vectored: bool,
     /// Bytes that were read to find out whether there are any.
     ahead: Vec<u8>,
+    /// The error that such a read returned: a stream need not return it again.
+    failure: Option<io::Error>,
     /// The reader's waker.
     waker: Option<Waker>,
 }
@@ -31,7 +33,8 @@ impl Boxed {
     pub(crate) fn new(stream: Box<dyn Io>) -> Self {
         let is_write_vectored = stream.is_write_vectored();
         let (stream, ahead) = (Some(stream), Vec::new());
-        Self(Mutex::new(Buffered { stream, is_write_vectored, ahead, waker: None }))
+        let buffered = Buffered { stream, is_write_vectored, ahead, failure: None, waker: None };
+        Self(Mutex::new(buffered))
     }
 
     fn lock(&self) -> MutexGuard<'_, Buffered> {
@@ -81,11 +84,10 @@ impl Duplex for Boxed {
 
     fn has_unread(&self, wake: &mut Option<Waker>) -> bool {
         let mut buffered = self.lock();
-        let has_unread = buffered.has_unread();
-        if has_unread {
+        if buffered.read_ahead() {
             *wake = buffered.waker.take();
         }
-        has_unread
+        !buffered.ahead.is_empty()
     }
 
     fn has_come(&self) -> bool {
@@ -124,7 +126,13 @@ impl Buffered {
             let count = self.ahead.len().min(buffer.remaining());
             buffer.put_slice(&self.ahead[..count]);
             self.ahead.drain(..count);
+            if self.ahead.is_empty() {
+                self.ahead = Vec::new();
+            }
             return Poll::Ready(Ok(()));
+        }
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Err(failure));
         }
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
         let result = Pin::new(stream).poll_read(cx, buffer);
@@ -132,8 +140,10 @@ impl Buffered {
         Poll::Ready(ready!(result))
     }
 
-    fn has_unread(&mut self) -> bool {
+    /// Reads ahead. Returns whether the reader has something to read: bytes, the end or an error.
+    fn read_ahead(&mut self) -> bool {
         while self.ahead.len() < SEEN
+            && self.failure.is_none()
             && let Some(stream) = &mut self.stream
         {
             let mut bytes = [0; 2048];
@@ -143,12 +153,40 @@ impl Buffered {
             // The timekeeper checks many connections in one poll. A stream that is pending because
             // tokio's budget is used up would look silent.
             let look = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut buffer));
-            let _ = pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker));
-            if buffer.filled().is_empty() {
-                break;
+            match pin!(tokio::task::unconstrained(look)).poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() => return true,
+                Poll::Ready(Ok(())) => self.ahead.extend_from_slice(buffer.filled()),
+                Poll::Ready(Err(error)) => self.failure = Some(error),
             }
-            self.ahead.extend_from_slice(buffer.filled());
         }
-        !self.ahead.is_empty()
+        !self.ahead.is_empty() || self.failure.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bytes_that_were_read_ahead_take_no_memory_once_they_are_received() {
+        let (near, mut far) = tokio::io::duplex(1000);
+        let boxed = Boxed::new(Box::new(near));
+        far.write_all(&[7; 1000]).await.unwrap();
+        assert!(boxed.has_unread(&mut None));
+        let mut received = 0;
+        while received < 1000 {
+            let mut bytes = [0; 600];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            assert!(
+                boxed.poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer).is_ready()
+            );
+            received += buffer.filled().len();
+        }
+        assert_eq!((received, boxed.lock().ahead.capacity()), (1000, 0));
     }
 }

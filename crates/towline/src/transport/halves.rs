@@ -113,21 +113,20 @@ impl WriteHalf {
 
     /// Calls `look` with the first unread bytes, and returns its result.
     pub(crate) fn look_ahead<T>(&self, mut look: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
-        let mut bytes = vec![0; SEEN];
-        // Only std's handle can peek into initialized memory without unsafe code.
-        let mut peek = |socket: SockRef<'_>| {
-            std::net::TcpStream::from(socket.try_clone().ok()?).peek(&mut bytes).ok()
-        };
-        let count = match self {
-            Self::Tcp(write) => peek(SockRef::from(write.as_ref()))?,
+        let socket = match self {
+            Self::Tcp(write) => SockRef::from(write.as_ref()),
             #[cfg(unix)]
-            Self::Unix(write) => peek(SockRef::from(write.as_ref()))?,
+            Self::Unix(write) => SockRef::from(write.as_ref()),
             Self::Duplex(duplex) => {
                 let mut seen = None;
                 duplex.look_ahead(&mut |bytes| seen = look(bytes));
                 return seen;
             }
         };
+        let mut bytes = vec![0; SEEN];
+        // Only std's handle can peek into initialized memory without unsafe code.
+        let handle = std::net::TcpStream::from(socket.try_clone().ok()?);
+        let count = handle.peek(&mut bytes).ok()?;
         look(&bytes[..count])
     }
 

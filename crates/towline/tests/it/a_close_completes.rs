@@ -8,8 +8,8 @@ use futures_util::StreamExt as _;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use towline::{
-    CloseCause, CloseCode, CloseFrame, Closed, Config, Connection, ErrorKind, Initiator, Message,
-    Opcode, Role, Violation,
+    CloseCause, CloseCode, CloseFrame, Closed, Config, Connection, ErrorKind, Initiator, Keepalive,
+    Message, Opcode, Role, Violation,
 };
 use towline_kit::frame;
 
@@ -394,5 +394,28 @@ async fn a_close_without_a_code() {
         assert!(heard[0].payload.is_empty());
         let error = connection.start_close(CloseCode::NO_STATUS, "why").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidSend);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_with_times_of_any_length() {
+    const ANY: [Duration; 3] = [Duration::ZERO, Duration::from_nanos(1), Duration::MAX];
+    for interval in ANY {
+        for grace in [None, Some(Duration::ZERO), Some(Duration::MAX)] {
+            for timeout in ANY {
+                let config = Config::server()
+                    .keepalive(Keepalive::every(interval).grace(grace))
+                    .close_timeout(timeout)
+                    .send_timeout(timeout);
+                let (mut server, mut client) = pair(&config, &config);
+                client.send("ship ahoy").await.unwrap();
+                assert_eq!(server.recv().await.unwrap(), Some("ship ahoy".into()));
+                let serving = tokio::spawn(async move { server.wait_closed().await });
+                let closed = client.close(CloseCode::NORMAL, "bye").await.unwrap();
+                let case = format!("{interval:?}, {grace:?}, {timeout:?}: {closed}");
+                assert!(closed.is_clean(), "{case}");
+                assert_eq!(serving.await.unwrap().reason(), "bye", "{case}");
+            }
+        }
     }
 }

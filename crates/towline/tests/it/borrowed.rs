@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
-use towline::{CloseCode, Config, Connection, Message, MessageRef, Role};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use towline::{
+    CloseCode, Config, Connection, Event, Message, MessageKind, MessageReader, MessageRef, Result,
+    Role,
+};
 
 /// A client and a server on a pipe that takes so many bytes at once.
 fn pair(capacity: usize) -> (Connection, Connection) {
@@ -132,4 +135,54 @@ async fn the_end_of_the_stream_does_not_hide_what_was_wrong_before_it() {
     let mut server = server(stream);
     let error = server.recv().await.unwrap_err();
     assert_eq!(error.close_code(), Some(CloseCode::INVALID_DATA), "{error}");
+}
+
+/// Whatever becomes of their futures.
+#[tokio::test(start_paused = true)]
+async fn calls_that_receive_take_turns_and_lose_nothing() {
+    const WAYS: [usize; 10] = [0, 1, 2, 3, 0, 2, 1, 3, 3, 1];
+    for capacity in [100, 5000, 70_000] {
+        let (client, server) = pair(capacity);
+        let sending = send_all(client);
+        let (_sender, mut receiver) = server.split();
+        let mut ways = WAYS.into_iter().cycle();
+        for expected in messages() {
+            let received = loop {
+                let received = match ways.next().unwrap() {
+                    0 => at_once(receiver.recv()).await,
+                    1 => at_once(receiver.recv_ref()).await.map(MessageRef::to_message),
+                    2 => at_once(receiver.next_event()).await.map(|event| match event {
+                        Event::Message(message) => message,
+                        other => panic!("{other:?}"),
+                    }),
+                    _ => match at_once(receiver.recv_reader()).await {
+                        Some(reader) => Some(read(reader).await),
+                        None => None,
+                    },
+                };
+                if let Some(received) = received {
+                    break received;
+                }
+            };
+            assert!(received == expected, "over a pipe of {capacity} bytes");
+        }
+        drop(receiver);
+        sending.await.unwrap();
+    }
+}
+
+/// What is received now, if anything is.
+async fn at_once<T>(receiving: impl Future<Output = Result<Option<T>>>) -> Option<T> {
+    let received = tokio::time::timeout(Duration::ZERO, receiving).await.ok()?;
+    Some(received.unwrap().expect("a message"))
+}
+
+/// The whole of a message.
+async fn read(mut reader: MessageReader<'_>) -> Message {
+    let mut payload = Vec::new();
+    reader.read_to_end(&mut payload).await.unwrap();
+    match reader.kind() {
+        MessageKind::Text => Message::text(String::from_utf8(payload).unwrap()),
+        MessageKind::Binary => Message::binary(payload),
+    }
 }

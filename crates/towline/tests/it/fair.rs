@@ -5,6 +5,7 @@ use towline::{Config, Connection, Event, Keepalive, Message, Role};
 use towline_kit::{FrameBytes, frame, join};
 
 use crate::endless::{Bystander, Count, Endless};
+use crate::wire::connect;
 
 const BOTH: [Role; 2] = [Role::Server, Role::Client];
 
@@ -147,6 +148,24 @@ async fn who_is_pinged_without_end_lets_others_run() {
         says.push(frame().text("at last"));
         let most = most_read(&says, by, 1).await;
         assert!(most <= 3 * FRAMES + (256 << 10), "by {by:?}: {most} bytes of them");
+    }
+}
+
+/// The pings behind a message are answered before the program has it, but not all of a flood.
+#[tokio::test(start_paused = true)]
+async fn a_message_does_not_wait_for_the_answers_to_a_flood_of_pings_behind_it() {
+    for role in BOTH {
+        let (connection, far) = connect(role, &config());
+        let (sender, mut receiver) = connection.split();
+        let mut says = vec![frame().text("first")];
+        says.extend(vec![frame().ping("?"); 10_000]);
+        says.push(frame().text("last"));
+        far.says_all(says);
+        assert_eq!(receiver.recv().await.unwrap(), Some("first".into()));
+        let answered = sender.stats().pings_received;
+        assert!((1..=1000).contains(&answered), "{answered} pings");
+        assert_eq!(receiver.recv().await.unwrap(), Some("last".into()));
+        assert_eq!(sender.stats().pings_received, 10_000);
     }
 }
 

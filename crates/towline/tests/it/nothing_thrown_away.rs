@@ -89,3 +89,31 @@ async fn a_peer_is_awaited_no_longer_than_the_close_timeout_when_writing_fails()
         assert_eq!((closed.cause(), began.elapsed().as_secs()), (FAILED, 7));
     }
 }
+
+/// Streams of programs tell an error once, and the one who looks whether the peer is alive may be the
+/// one who is told.
+#[tokio::test(start_paused = true)]
+async fn an_error_of_reading_is_received_though_the_program_was_busy_when_it_came() {
+    for role in [Role::Server, Role::Client] {
+        for (more, keeps_sender) in [(0, false), (0, true), (3, false), (3, true)] {
+            let (connection, far) = connect(role, &Config::server());
+            let (sender, mut receiver) = connection.split();
+            let sender = keeps_sender.then_some(sender);
+            far.says(frame().text("work"));
+            assert_eq!(receiver.recv().await.unwrap(), Some("work".into()));
+            for _ in 0..more {
+                far.says(frame().text("more"));
+            }
+            far.fails(IoErrorKind::ConnectionReset);
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            for _ in 0..more {
+                assert_eq!(receiver.recv().await.unwrap(), Some("more".into()));
+            }
+            let error = receiver.recv().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionLost);
+            let cause = receiver.closed().unwrap().cause();
+            assert_eq!(cause, CloseCause::TransportFailed(IoErrorKind::ConnectionReset));
+            drop(sender);
+        }
+    }
+}

@@ -238,6 +238,8 @@ impl AsyncRead for Wire {
             return match pipe.end {
                 Some(end) => {
                     pipe.calls.push(Call::Read(0));
+                    // An error is told once.
+                    pipe.end = Some(Ok(()));
                     Poll::Ready(end.map_err(io::Error::from))
                 }
                 None => {

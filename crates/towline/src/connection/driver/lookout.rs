@@ -33,6 +33,10 @@ impl Timed for Shared {
         let (mut wake, mut paused) = (None, None);
         self.update(|core| {
             core.deadline = None;
+            // It can have ended since the call was taken from the schedule.
+            if core.session.closed().is_some() {
+                return;
+            }
             if std::mem::take(&mut core.receiver.is_paused) {
                 paused = core.receiver.waker.take();
             }
@@ -114,5 +118,30 @@ impl Core {
         {
             session.handle_unread_ping(payload);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use bytes::Bytes;
+    use towline_proto::{Config, Role};
+
+    use super::*;
+    use crate::connection::Connection;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_comes_after_the_end_keeps_the_error_of_reading() {
+        let (near, _far) = tokio::io::duplex(1);
+        let connection =
+            Connection::from_stream(near, Role::Server, &Config::server(), Bytes::new());
+        let shared = connection.shared();
+        shared.update(|core| {
+            core.session.handle_transport_error(io::ErrorKind::Other);
+            core.receiver.set_failure(io::Error::other("the reason"));
+        });
+        shared.clone().handle_deadline(Instant::now());
+        assert!(shared.lock().failure().is_some());
     }
 }

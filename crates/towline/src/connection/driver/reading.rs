@@ -35,6 +35,9 @@ const DISCARD_MAX: usize = 8 << 20;
 /// How many frames are examined to find out whether the bytes left of a read end with a frame.
 const FRAMES_LEFT: usize = 4;
 
+/// How many pings are answered right after a message, before the program has it.
+const PINGS_AT_ONCE: usize = 64;
+
 /// The first byte of a ping.
 const PING: u8 = 0x80 | Opcode::Ping as u8;
 
@@ -314,14 +317,18 @@ impl Reader {
     }
 
     /// Answers pings right after the message that is handed out: the program possibly does not
-    /// receive for long.
+    /// receive for long. A flood of them waits until it does.
     #[cold]
     fn answer_pings(&mut self, shared: &Arc<Shared>) {
-        while self.inbound.has_ping(self.received.unread()) {
+        for _ in 0..PINGS_AT_ONCE {
+            if !self.inbound.has_ping(self.received.unread()) {
+                break;
+            }
             let ping = self.inbound.poll(&mut self.received.input()).into_owned();
             shared.handle_incoming(ping, self.inbound.take_counts());
             self.has_answered = true;
         }
+        self.count_work();
     }
 
     /// Schedules writing of the session's answers, since the program possibly does not receive
@@ -387,6 +394,8 @@ impl Reader {
 
     /// Reads into the payload of a message or into the shared buffer.
     fn poll_read_once(&mut self, shared: &Arc<Shared>, cx: &mut Context<'_>) -> Poll<()> {
+        // It may be long until there is another message.
+        self.lent = None;
         if self.received.is_empty() {
             self.received.release();
         }

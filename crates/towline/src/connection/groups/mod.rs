@@ -80,6 +80,8 @@ struct Slow {
     /// Whether `notice` is being made, so that nothing is sent before it.
     awaits_notice: bool,
     kept: VecDeque<Kept>,
+    /// Whether kept messages were sent since all other groups had their turn.
+    has_had_turn: bool,
 }
 
 /// Messages of a group, offered to one member after the other.
@@ -254,17 +256,34 @@ impl Groups {
         is_any
     }
 
-    /// Sends kept messages while there is room. Returns whether any were sent.
+    /// Sends kept messages while there is room, of one group after the other. Returns whether any were
+    /// sent.
     pub(crate) fn send_kept(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
+        let is_any = self.send_kept_in_turn(session, writer);
+        if !self.keeps() || !session.is_open() || session.is_full() {
+            return is_any;
+        }
+        for slow in self.entries.iter_mut().filter_map(|entry| entry.slow.as_mut()) {
+            slow.has_had_turn = false;
+        }
+        self.send_kept_in_turn(session, writer) || is_any
+    }
+
+    /// Sends kept messages of the groups that have not had their turn: one to which much is published
+    /// would leave the others no room.
+    fn send_kept_in_turn(&mut self, session: &mut Session, writer: &mut Writer) -> bool {
         let Self { entries, kept, .. } = self;
         let mut is_any = false;
         for entry in entries {
             if kept.messages == 0 || !session.is_open() || session.is_full() {
                 break;
             }
-            let Some(slow) = &mut entry.slow else { continue };
+            let Some(slow) = entry.slow.as_mut().filter(|slow| !slow.has_had_turn) else {
+                continue;
+            };
             let sent = slow.send_kept(session, writer, kept);
             if sent > 0 {
+                slow.has_had_turn = true;
                 is_any = true;
                 entry.group.delivered_later(sent as u64);
             }

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use futures_util::FutureExt as _;
 use towline::topics::{Topic, TopicOptions, Topics};
-use towline::{CloseCause, CloseCode, Connection, Message, WhenFull};
+use towline::{CloseCause, CloseCode, Connection, Message, Opcode, WhenFull};
 
-use crate::topics::{MARK, member, texts, topic};
+use crate::topics::{MARK, connection, member, texts, topic};
 use crate::wire::{Far, settle};
 
 fn topics(slow: WhenFull, tells: bool) -> Topics {
@@ -37,7 +37,7 @@ async fn flows(far: &Far) -> Vec<String> {
     far.flows();
     settle().await;
     let heard = far.hears();
-    let texts = heard.iter().filter(|heard| heard.opcode() == towline::Opcode::Text);
+    let texts = heard.iter().filter(|heard| heard.opcode() == Opcode::Text);
     texts.map(|heard| heard.text().to_owned()).collect()
 }
 
@@ -100,6 +100,33 @@ async fn a_slow_member_gets_the_newest_when_it_has_room() {
         publish(&topic, 10..13).await;
         assert_eq!(texts(&at_slow).await, strings(10..13));
     }
+}
+
+/// However much is published to each of them.
+#[tokio::test(start_paused = true)]
+async fn a_slow_member_of_many_topics_gets_messages_of_each() {
+    let topics = topics(newest(1), false);
+    let rooms = ["a", "b", "c", "d"].map(|name| topics.topic(name).unwrap());
+    let (connection, far) = connection();
+    for room in &rooms {
+        room.join(&connection).await.unwrap();
+    }
+    far.stalls();
+    connection.send(vec![0; MARK]).await.unwrap();
+    let mut texts = [0; 4];
+    for _ in 0..40 {
+        for room in &rooms {
+            room.publish(room.name().repeat(MARK)).await;
+        }
+        settle().await;
+        // The queue has room for one of them then.
+        far.takes(MARK);
+        settle().await;
+        for heard in far.hears().iter().filter(|heard| heard.opcode() == Opcode::Text) {
+            texts[usize::from(heard.payload[0] - b'a')] += 1;
+        }
+    }
+    assert!(texts.iter().all(|count| *count >= 8), "{texts:?}");
 }
 
 /// A burst, of which the queue has room for a part.
