@@ -30,7 +30,7 @@ impl NatsRelay {
     ///
     /// # Errors
     ///
-    /// [`Error::Connect`] if there is no connection.
+    /// [`Error::Connect`] if there is no connection, and [`Error::Client`] if an address is wrong.
     ///
     /// # Cancel safety
     ///
@@ -113,7 +113,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Prefix`] if the prefix is wrong. [`Error::Connect`] if there is no connection, unless
+    /// [`Error::Prefix`] if the prefix is wrong, and [`Error::Client`] if an address is.
+    /// [`Error::Connect`] if there is no connection, unless
     /// [`ConnectOptions::retry_on_initial_connect`] is set: then the relay is without its broker
     /// until there is one.
     ///

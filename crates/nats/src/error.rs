@@ -13,7 +13,7 @@ pub enum Error {
     Prefix(String),
     /// The relay could not connect.
     Connect(async_nats::ConnectError),
-    /// The client is closed, or refuses the subject.
+    /// The client is closed, or refuses an address or a subject.
     Client(Box<dyn StdError + Send + Sync>),
     /// The broker refuses a subscription to this subject.
     Denied(String),

@@ -1,11 +1,12 @@
 //! What the tasks of a relay share.
 
 use std::collections::HashMap;
+use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use redis::Msg;
 use redis::aio::PubSubSink;
+use redis::{Msg, RedisError};
 use tokio::sync::watch;
 use towline::relaying::Mailbox;
 
@@ -17,11 +18,18 @@ pub(crate) struct Core {
     pub(crate) mailbox: Mailbox,
     /// The first connections, until the relay runs.
     first: Mutex<Option<Session>>,
-    /// The channels that this node wants, and their topics.
-    wanted: Mutex<HashMap<String, Arc<str>>>,
+    /// The channels that this node wants.
+    wanted: Mutex<HashMap<String, Wanted>>,
     /// Where to subscribe, while there is a connection. All that was wanted before it came is
     /// subscribed to.
     pub(crate) session: watch::Sender<Option<PubSubSink>>,
+}
+
+/// A channel that this node wants.
+struct Wanted {
+    topic: Arc<str>,
+    /// Whether the broker has confirmed a subscription to it, and has not refused one since.
+    stands: bool,
 }
 
 impl Core {
@@ -34,7 +42,7 @@ impl Core {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn wanted(&self) -> MutexGuard<'_, HashMap<String, Arc<str>>> {
+    fn wanted(&self) -> MutexGuard<'_, HashMap<String, Wanted>> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -58,19 +66,42 @@ impl Core {
     /// Subscribes to the channel of a topic. When this has returned, the broker knows: it waits for the
     /// reply, over as many connections as it takes.
     pub(crate) async fn subscribe_to(&self, topic: &str, channel: String) -> Result<(), Error> {
-        self.wanted().insert(channel.clone(), topic.into());
+        let wanted = Wanted { topic: topic.into(), stands: false };
+        self.wanted().insert(channel.clone(), wanted);
         let mut sessions = self.session.subscribe();
         loop {
             let session = sessions.borrow_and_update().clone();
             if let Some(mut session) = session {
                 match session.subscribe(&channel).await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => {
+                        self.confirm(&channel);
+                        return Ok(());
+                    }
                     Err(error) if !is_over(&error) => return Err(Error::Refused(error)),
                     Err(_) => {}
                 }
             }
             // The sender is in `self`, so there is a next one.
             let _ = sessions.changed().await;
+        }
+    }
+
+    fn confirm(&self, channel: &str) {
+        if let Some(wanted) = self.wanted().get_mut(channel) {
+            wanted.stands = true;
+        }
+    }
+
+    /// The broker refuses to repeat a subscription on a new connection: the user has lost the right to
+    /// it. A join that waits for its first subscription learns of a refusal by its own attempt.
+    pub(crate) fn refuse(&self, channel: &str, error: &RedisError) {
+        let topic = self
+            .wanted()
+            .get_mut(channel)
+            .and_then(|wanted| take(&mut wanted.stands).then(|| wanted.topic.clone()));
+        if let Some(topic) = topic {
+            tracing::debug!(topic = &*topic, %error, "Redis refuses a subscription that stood");
+            self.mailbox.interest_lost(&topic);
         }
     }
 
@@ -84,7 +115,8 @@ impl Core {
     }
 
     pub(crate) fn received(&self, message: &Msg) {
-        let topic = self.wanted().get(message.get_channel_name()).cloned();
+        let topic =
+            self.wanted().get(message.get_channel_name()).map(|wanted| wanted.topic.clone());
         if let Some(topic) = topic {
             self.mailbox.received(&topic, Bytes::copy_from_slice(message.get_payload_bytes()));
         }
@@ -92,6 +124,6 @@ impl Core {
 }
 
 /// Whether an error ends the connection.
-pub(crate) fn is_over(error: &redis::RedisError) -> bool {
+pub(crate) fn is_over(error: &RedisError) -> bool {
     error.is_io_error() || error.is_timeout() || error.is_unrecoverable_error()
 }

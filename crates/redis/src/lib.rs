@@ -14,7 +14,8 @@
 //! - When the broker is lost, [`Topics::events`](towline::topics::Topics::events) says so, and
 //!   members on one node still reach each other. Messages that are published then do not reach other
 //!   nodes, and are counted as lost. The relay connects again and subscribes again; when the broker
-//!   has confirmed that, an event says so.
+//!   has confirmed that, an event says so. Another names each topic that the broker refuses, since the
+//!   user has lost the right to it.
 //! - Nobody waits for a broker that takes nothing, and memory stays bounded:
 //!   [`max_outbox_bytes`](Builder::max_outbox_bytes), [`max_inbox_bytes`](Builder::max_inbox_bytes).
 //!

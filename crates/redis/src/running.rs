@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use futures_util::future::try_join_all;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use redis::{RedisError, RedisResult, Value};
 use tokio::task::JoinSet;
@@ -22,7 +23,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// The shortest and the longest wait between attempts to connect.
 const DELAYS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// How many channels one command subscribes to.
+/// How many channels are subscribed to in one round trip.
 const AT_ONCE: usize = 500;
 
 /// How many bytes of payload one round trip publishes, about.
@@ -39,19 +40,29 @@ enum End {
 }
 
 impl Session {
-    /// Subscribes to all that is wanted, and lets the relay use this session.
+    /// Subscribes to all that is wanted, and lets the relay use this session. What the broker refuses is
+    /// reported and left out.
+    ///
+    /// Each channel has a command of its own, since the broker refuses a whole command because of one channel.
     async fn begin(&mut self, core: &Core) -> RedisResult<()> {
-        let mut subscribed = core.all_wanted();
-        for channels in subscribed.chunks(AT_ONCE) {
-            within(self.sink.subscribe(channels)).await?;
+        let sink = &self.sink;
+        let mut subscribed = Vec::new();
+        for channels in core.all_wanted().chunks(AT_ONCE) {
+            let replies = channels.iter().map(|channel| subscribe(core, sink, channel));
+            let confirmed = within(try_join_all(replies)).await?;
+            subscribed.extend(confirmed.into_iter().flatten());
         }
         loop {
-            let stale = core.begin(&self.sink, &subscribed);
+            let stale = core.begin(sink, &subscribed);
             if stale.is_empty() {
                 return Ok(());
             }
             for channels in stale.chunks(AT_ONCE) {
-                within(self.sink.unsubscribe(channels)).await?;
+                let replies = channels.iter().map(|channel| {
+                    let mut sink = sink.clone();
+                    async move { sink.unsubscribe(channel).await }
+                });
+                within(try_join_all(replies)).await?;
             }
             // One of these that is wanted again is subscribed to when the session has begun.
             let stale: HashSet<_> = stale.into_iter().collect();
@@ -68,6 +79,18 @@ impl Session {
         match tasks.join_next().await {
             Some(Ok(end)) => end,
             _ => End::Lost("a task of the relay has panicked".to_owned()),
+        }
+    }
+}
+
+/// Subscribes to a channel. Returns it, unless the broker refuses.
+async fn subscribe(core: &Core, sink: &PubSubSink, channel: &str) -> RedisResult<Option<String>> {
+    match sink.clone().subscribe(channel).await {
+        Ok(()) => Ok(Some(channel.to_owned())),
+        Err(error) if is_over(&error) => Err(error),
+        Err(error) => {
+            core.refuse(channel, &error);
+            Ok(None)
         }
     }
 }

@@ -122,8 +122,7 @@ impl Answer {
             }
         };
         let answering = hub.accepting.wait(answering);
-        let ((stream, early, is_set_up), on_its_way) =
-            timeout(hub.options.handshake_timeout, answering).await??;
+        let ((stream, early, is_set_up), on_its_way) = in_time(hub, answering).await?;
         if !is_set_up {
             stream.set_nodelay(hub.options.nodelay);
         }
@@ -149,7 +148,7 @@ impl Answer {
                     stream.write_all(&bytes).await?;
                     stream.shutdown().await
                 };
-                timeout(hub.options.handshake_timeout, answering).await??;
+                in_time(hub, answering).await?;
                 if let Ok(place) = hub.lingering.clone().try_acquire_owned() {
                     tokio::spawn(linger(stream, place));
                 }
@@ -160,6 +159,15 @@ impl Answer {
             }
         }
     }
+}
+
+/// Returns the result of `answering`, unless the client takes too long to read the response.
+async fn in_time<T>(hub: &Hub, answering: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let limit = hub.options.handshake_timeout;
+    timeout(limit, answering).await.unwrap_or_else(|_| {
+        let why = format!("it was not taken within {limit:?} (handshake_timeout)");
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+    })
 }
 
 /// Reads what the client still sends. Closing a socket with unread bytes would reset it, and the

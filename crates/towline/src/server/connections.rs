@@ -206,12 +206,12 @@ impl Connections {
         holders
     }
 
-    /// Starts the close of all connections. Returns how many there are.
-    pub(crate) async fn start_close_all(&self, frame: CloseFrame) -> usize {
+    /// Starts the close of all connections.
+    pub(crate) async fn start_close_all(&self, frame: CloseFrame) {
         let close = move |shared: &Arc<Shared>| {
             let _ = shared.close(frame.clone());
         };
-        self.for_each(close).await
+        self.for_each(close).await;
     }
 
     /// Aborts all connections. Returns how many there are.

@@ -327,8 +327,8 @@ impl Hub {
         loop {
             self.accepting.wait_for_none().await;
             self.connections.wait_for_none().await;
-            // A request being accepted meanwhile may have become a connection.
-            if self.accepting.is_none() {
+            // A request being accepted meanwhile may have become a connection, and still be one.
+            if self.accepting.is_none() && self.connections.is_empty() {
                 return;
             }
         }

@@ -76,10 +76,13 @@ pub(crate) async fn accept(
         let (stream, peer) = (AnyStream::Tcp(stream), Some(peer));
         // Further clients wait in the socket's backlog.
         let Some(permit) = unless(&mut stopped, way.hub.place()).await else {
-            let answer = Answer::on(stream);
             let hub = way.hub.clone();
             drop((way, listener));
-            return refuse(&hub, answer, Mechanism::Http1Upgrade, peer).await;
+            // Before a TLS handshake there is no HTTP to answer by.
+            if hub.options.tls.is_none() {
+                refuse(&hub, Answer::on(stream), Mechanism::Http1Upgrade, peer).await;
+            }
+            return;
         };
         let admission = match way.hub.arrive(peer) {
             Ok(admission) => admission,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::UnbufferedClientConnection;
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{AlertDescription, ClientConfig};
 use towline_proto::Role;
@@ -162,16 +162,20 @@ impl Tls {
     }
 
     fn config(&self, whose: Whose) -> Result<Arc<ClientConfig>> {
-        let slot = match whose {
-            Whose::Named => &self.named,
-            Whose::Others if self.options.identity.is_none() => &self.named,
-            Whose::Others => &self.others,
+        let named = match self.named.get() {
+            Some(named) => named,
+            None => {
+                let made = Arc::new(self.options.config()?);
+                self.named.get_or_init(|| made)
+            }
         };
-        if let Some(config) = slot.get() {
-            return Ok(config.clone());
-        }
-        let made = Arc::new(self.options.config(whose)?);
-        Ok(slot.get_or_init(|| made).clone())
+        let config = match whose {
+            Whose::Others if named.client_auth_cert_resolver.has_certs() => {
+                self.others.get_or_init(|| Arc::new(without_identity(named)))
+            }
+            _ => named,
+        };
+        Ok(config.clone())
     }
 
     /// Performs a TLS handshake on a stream to this host. The certificate has to be for the host,
@@ -290,7 +294,7 @@ fn failed(host: &str, alpn: Alpn, failure: Failure) -> Error {
 }
 
 impl Options {
-    fn config(&self, whose: Whose) -> Result<ClientConfig> {
+    fn config(&self) -> Result<ClientConfig> {
         if self.is_mixed {
             return Err(pem::invalid(
                 "roots and an identity can't be added to a configuration of rustls: set them there",
@@ -326,8 +330,7 @@ impl Options {
                 verifier,
                 added: self.roots.clone(),
             }));
-        let Some(Identity { chain, key }) = self.identity.clone().filter(|_| whose == Whose::Named)
-        else {
+        let Some(Identity { chain, key }) = self.identity.clone() else {
             return Ok(config.with_client_cert_resolver(Arc::new(NoCertificate)));
         };
         pem::check_key(&key, config.crypto_provider())?;
@@ -336,6 +339,15 @@ impl Options {
                 .with_source(error)
         })
     }
+}
+
+/// The configuration for servers that do not get the certificate of this end. Its sessions are not those in
+/// which the certificate was shown, and none are kept, since a program can have turned that off.
+fn without_identity(config: &ClientConfig) -> ClientConfig {
+    let mut config = config.clone();
+    config.client_auth_cert_resolver = Arc::new(NoCertificate);
+    config.resumption = Resumption::disabled();
+    config
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {

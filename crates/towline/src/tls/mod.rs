@@ -9,6 +9,8 @@ mod diagnosis;
 
 mod pem;
 
+mod files;
+
 mod provider;
 
 mod roots;

@@ -4,7 +4,7 @@
 mod rustls_0_23;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rustls::ServerConfig;
@@ -19,6 +19,7 @@ use towline_proto::Role;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::tls::explain::explain;
+use crate::tls::files::Files;
 use crate::tls::handshake::{Failure, handshake, linger};
 use crate::tls::pem::{self, Identity};
 use crate::tls::provider;
@@ -60,7 +61,7 @@ pub struct TlsServer(Arc<Inner>);
 struct Inner {
     /// The configuration of new handshakes. Each takes a snapshot.
     now: RwLock<Arc<Configs>>,
-    files: Option<(PathBuf, PathBuf)>,
+    files: Option<Files>,
     /// Locked during a reload, so that concurrent reloads do not undo each other. `None` for a
     /// configuration of rustls.
     parts: Option<Mutex<Parts>>,
@@ -114,9 +115,9 @@ impl TlsServer {
     ///
     /// As [`from_pem`](Self::from_pem), and [`ErrorKind::InvalidTls`] if a file can't be read.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self> {
-        let files = (chain.as_ref().to_owned(), key.as_ref().to_owned());
-        let identity = read(&files, false)?;
-        Self::new(Parts::of(identity), Some(files.clone())).map_err(|error| of_files(&files, error))
+        let files = Files { chain: chain.as_ref().to_owned(), key: key.as_ref().to_owned() };
+        let parts = Parts::of(files.read(false)?);
+        Self::new(parts, Some(files.clone())).map_err(|error| files.named_in(error))
     }
 
     /// Creates TLS from DER, see [`from_pem`](Self::from_pem).
@@ -131,7 +132,7 @@ impl TlsServer {
         Self::new(Parts::of(Identity::from_der(chain, key.into())?), None)
     }
 
-    fn new(parts: Parts, files: Option<(PathBuf, PathBuf)>) -> Result<Self> {
+    fn new(parts: Parts, files: Option<Files>) -> Result<Self> {
         let now = RwLock::new(Arc::new(parts.configs()?));
         Ok(Self(Arc::new(Inner { now, files, parts: Some(Mutex::new(parts)) })))
     }
@@ -166,8 +167,7 @@ impl TlsServer {
                 "there is nothing to reload: the certificate was not read from files",
             ));
         };
-        let identity = read(files, true)?;
-        self.exchange(identity).map_err(|error| of_files(files, error))
+        self.exchange(files.read(true)?).map_err(|error| files.named_in(error))
     }
 
     /// Replaces the certificate for new handshakes, see [`from_pem`](Self::from_pem).
@@ -295,41 +295,6 @@ async fn failed(failure: Failure) -> Error {
         )
         .with_source(error),
     }
-}
-
-/// Reads the files. To be read `again`, a file has to be a regular one, after following links:
-/// reading a pipe could block forever.
-fn read((chain, key): &(PathBuf, PathBuf), again: bool) -> Result<Identity> {
-    let of_chain = content(chain, again)?;
-    // A pipe can be read only once.
-    let of_key = if chain == key { of_chain.clone() } else { content(key, again)? };
-    let chain = pem::certificates(&of_chain).map_err(|error| of_file(chain, error))?;
-    let key = pem::private_key(&of_key).map_err(|error| of_file(key, error))?;
-    Ok(Identity { chain, key })
-}
-
-fn content(path: &Path, again: bool) -> Result<Vec<u8>> {
-    let unable = |why: String| pem::invalid(format!("can't read {}: {why}", path.display()));
-    let failed = |error: std::io::Error| unable(error.to_string()).with_source(error);
-    if again && !std::fs::metadata(path).map_err(failed)?.is_file() {
-        let why = "it is not a regular file, and can't be read again";
-        return Err(unable(why.to_owned()));
-    }
-    std::fs::read(path).map_err(failed)
-}
-
-/// Adds the file's name to an error, and to the commands that it recommends.
-fn of_file(path: &Path, error: Error) -> Error {
-    let path = path.display().to_string();
-    let advice = error.to_string().replace("-in FILE", &format!("-in {path}"));
-    let advice = advice.replace("-f FILE", &format!("-f {path}"));
-    Error::new(error.kind(), format!("{path}: {advice}")).with_source(error)
-}
-
-/// Adds the files' names to an error.
-fn of_files((chain, key): &(PathBuf, PathBuf), error: Error) -> Error {
-    let message = format!("{} and {}: {error}", chain.display(), key.display());
-    Error::new(error.kind(), message).with_source(error)
 }
 
 impl Parts {

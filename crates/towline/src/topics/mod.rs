@@ -157,7 +157,8 @@ impl Topics {
     }
 
     /// Returns what all topics have done so far, including those that are gone. It looks at each
-    /// topic, and at no member.
+    /// topic, and at no member. A topic that goes while another thread is in this call can be missing in
+    /// it.
     pub fn stats(&self) -> TopicsStats {
         self.0.stats()
     }

@@ -1,12 +1,17 @@
 //! TLS with a proxy, through a proxy, and where a redirect leads.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use rustls::ClientConfig;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use towline::{Client, CloseCode, ErrorKind, Message, Proxy, Server, TlsServer};
+use towline::{Client, ClientAuth, CloseCode, ErrorKind, Message, Proxy, Server, Tls, TlsServer};
 
-use crate::certificates::Authority;
+use crate::certificates::{Authority, Signed};
+use crate::peer::{der, provider, roots};
 
 async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
@@ -231,4 +236,85 @@ async fn a_server_that_stalls_in_tls_is_named_in_the_timeout() {
     let error = connecting.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HandshakeTimeout);
     assert!(error.to_string().ends_with("in the TLS handshake with 127.0.0.1"), "{error}");
+}
+
+/// A client that shows this certificate if it is asked, by a configuration of rustls.
+fn showing(authority: &Authority, signed: &Signed) -> Tls {
+    let chain = vec![der(&signed.chain).into()];
+    let key = PrivateKeyDer::from_pem_slice(signed.key.as_bytes()).unwrap();
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots(authority))
+        .with_client_auth_cert(chain, key)
+        .unwrap();
+    Tls::from_rustls_0_23(Arc::new(config))
+}
+
+/// A server that says how many certificates each client has shown.
+async fn counts(tls: TlsServer) -> SocketAddr {
+    let mut server = Server::builder().tls(tls).bind("127.0.0.1:0").await.unwrap();
+    let address = server.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Some(request) = server.next_request().await {
+            let shown = request.tls().unwrap().peer_certificates.len();
+            let mut connection = request.accept().await.unwrap();
+            connection.send(shown.to_string()).await.unwrap();
+            while let Ok(Some(_)) = connection.recv().await {}
+        }
+    });
+    address
+}
+
+/// Proxies and the servers that redirects lead to ask for a certificate, too.
+#[tokio::test]
+async fn only_the_server_that_the_program_named_is_shown_a_certificate() {
+    let (authority, clients) = (Authority::new("root"), Authority::new("root of clients"));
+    let asking = || {
+        let tls = authority.server(&["127.0.0.1"]).server();
+        tls.client_roots_pem(clients.pem.as_bytes(), ClientAuth::Optional).unwrap()
+    };
+    let signed = clients.client("boat");
+    let own = authority.trusted();
+    let own = own.identity_pem(signed.chain.as_bytes(), signed.key.as_bytes()).unwrap();
+    let target = counts(asking()).await;
+    for tls in [own, showing(&authority, &signed)] {
+        let client = Client::new().tls(tls);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Proxy::new(format!("https://{}", listener.local_addr().unwrap())).unwrap();
+        let tls = asking();
+        let seen = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let stream = tls.accept(stream).await.unwrap();
+            let shown = stream.info().peer_certificates.len();
+            let_through(stream).await;
+            shown
+        });
+        let by_proxy = client.clone().proxy(proxy);
+        let mut connection = by_proxy.connect(format!("wss://{target}/")).await.unwrap();
+        assert_eq!(connection.recv().await.unwrap(), Some("1".into()));
+        drop(connection);
+        assert_eq!(seen.await.unwrap(), 0, "to the proxy");
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let here = listener.local_addr().unwrap();
+        let tls = asking();
+        let seen = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = tls.accept(stream).await.unwrap();
+            head(&mut stream).await;
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: wss://{target}/\r\n\
+                 Content-Length: 0\r\n\r\n"
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            stream.info().peer_certificates.len()
+        });
+        let follows = client.proxy(Proxy::none()).follow_redirects(1);
+        let mut connection = follows.connect(format!("wss://{here}/")).await.unwrap();
+        assert_eq!(seen.await.unwrap(), 1, "to the one that was named");
+        assert_eq!(connection.recv().await.unwrap(), Some("0".into()));
+    }
 }

@@ -11,6 +11,7 @@ use towline::{Client, CloseCode, ErrorKind, Events, Server, ServerEvent, Tls, Tl
 use crate::certificates::Authority;
 use crate::ends::ENDS;
 use crate::peer::{Peer, VERSIONS, client_config, plays, server_config};
+use crate::plain_wire::settle;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -223,6 +224,24 @@ async fn a_shutdown_waits_for_nobody_who_stalls() {
         is_ended(&mut stream).await;
     }
     assert!(began.elapsed() < 10 * SECOND, "{:?}", began.elapsed());
+}
+
+/// Before the handshake there is no HTTP to say so by.
+#[tokio::test]
+async fn who_waits_for_a_place_is_not_answered_in_plain_by_an_unmount() {
+    let (server, port) = bind(|builder| builder.max_handshakes(1)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        waiting.push(TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    }
+    settle().await;
+    server.unmount();
+    for mut stream in waiting {
+        let mut heard = Vec::new();
+        let end = timeout(60 * SECOND, stream.read_to_end(&mut heard));
+        let _ = end.await.expect("an end");
+        assert_eq!(String::from_utf8_lossy(&heard), "");
+    }
 }
 
 /// ALPN (RFC 7301) is the library's, whatever the program's configuration says.

@@ -107,6 +107,35 @@ async fn what_the_broker_refuses_is_said() {
     assert!(soon("a join", allowed.join(&member.connection)).await.unwrap());
 }
 
+/// The broker takes a right away, and ends the connection of who has subscribed by it. The topic is named, and
+/// the others go on.
+#[tokio::test]
+#[ignore = "needs redis-server: cargo xtask test --only relays"]
+async fn a_subscription_that_is_refused_later_is_reported() {
+    let server = Server::new(start);
+    let mut admin = client(&server).await.get_multiplexed_async_connection().await.unwrap();
+    let mut rights = redis::cmd("ACL");
+    rights.arg(&["SETUSER", "u", "on", ">p", "+@all", "resetchannels", "&towline.*"]);
+    rights.exec_async(&mut admin).await.unwrap();
+    let url = format!("redis://u:p@{}", server.address);
+    let topics = Redis::topics_at(Topics::builder(), &Settings::default(), &url).await;
+    let events = topics.events();
+    let mut node = Node { topics, events };
+    let member = Member::of(&node, "kept").await;
+    member.join(&node, "taken").await;
+
+    let mut fewer = redis::cmd("ACL");
+    fewer.arg(&["SETUSER", "u", "resetchannels", "&towline.kept"]);
+    fewer.exec_async(&mut admin).await.unwrap();
+    let refused = TopicsEvent::InterestLost { topic: "taken".into() };
+    node.wait_for(|event| *event == refused).await;
+    node.wait_until_back().await;
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg("towline.kept").arg("ship ahoy");
+    publish.exec_async(&mut admin).await.unwrap();
+    member.wait_for_text("ship ahoy").await;
+}
+
 /// Thousands of subscriptions are restored, by more than one command.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs redis-server: cargo xtask test --only relays"]

@@ -152,7 +152,7 @@ async fn ask(
 }
 
 /// The error of a request without a response.
-pub(crate) fn explain(line: &Line, whom: &str, failed: Failed, limits: &HeadLimits) -> Error {
+fn explain(line: &Line, whom: &str, failed: Failed, limits: &HeadLimits) -> Error {
     // What TLS says matters more than what follows from it.
     if let Some((kind, message)) = line.first_error.get() {
         return Error::new(*kind, format!("{whom} did not answer: {message}")).with_source(failed);
