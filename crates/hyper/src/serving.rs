@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
-use towline::{ErrorKind, TlsInfo};
+use towline::{Broken, ErrorKind, ReadOn, TlsInfo};
 
 use crate::failure::{Failure, MAX_HEAD, Reporter};
 use crate::greeting::{Greeted, NoGreeting, Secure, greet, greet_secure};
@@ -144,7 +144,7 @@ where
             Err(_) => return self.reporter.no_request(Failure::late(self.header_timeout), peer),
         };
         let (reporter, header_timeout) = (self.reporter, self.header_timeout);
-        let origin = Origin { peer, tls };
+        let origin = Origin { peer, tls, broken: None };
         let service = Told { service: self.service, origin, place: place.clone() };
         let served = match is_http2 {
             true => {
@@ -221,7 +221,7 @@ where
     }
 
     async fn serve_http2<I>(
-        self,
+        mut self,
         stream: I,
         header_timeout: Duration,
         windows: Windows,
@@ -230,6 +230,9 @@ where
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let broken = Broken::default();
+        self.origin.broken = Some(broken.clone());
+        let stream = ReadOn::new(stream, broken);
         // As long as the ping that a silent client gets and its answer may take. If the client takes
         // nothing, hyper can't send the ping, and not end the connection either.
         let stream = WriteDeadline::new(stream, header_timeout.saturating_mul(2));
@@ -267,6 +270,8 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
 struct Origin {
     peer: SocketAddr,
     tls: Option<Arc<TlsInfo>>,
+    /// Tells the WebSockets of an HTTP/2 connection that a write has failed.
+    broken: Option<Broken>,
 }
 
 /// A service that adds the origin to its requests.
@@ -288,6 +293,9 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
         extensions.insert(PeerAddr(self.origin.peer));
         if let Some(tls) = &self.origin.tls {
             extensions.insert(tls.clone());
+        }
+        if let Some(broken) = &self.origin.broken {
+            extensions.insert(broken.clone());
         }
         self.service.call(request)
     }
