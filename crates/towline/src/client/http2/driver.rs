@@ -70,6 +70,10 @@ pub(crate) async fn begin(
         .initial_max_send_streams(UNKNOWN)
         .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
+        // `h2` counts small frames that nobody has read, and those that arrive after a reset for good. What it
+        // keeps is bounded without that: by `Watched`, and by the windows of streams whose answer is not taken
+        // yet or whose program has let go of them.
+        .data_frame_budget(usize::MAX)
         // Streams that this end has reset, whose frames can still arrive. A connection lives long,
         // so these must not add up.
         .max_concurrent_reset_streams(1000)
