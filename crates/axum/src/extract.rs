@@ -39,6 +39,7 @@ fn take(parts: &mut Parts) -> Result<Upgrade, UpgradeRejection> {
     let is_upgradable = parts.extensions.remove::<OnUpgrade>().is_some();
     let server = request.extensions_mut().remove::<ServerHandle>().unwrap_or_else(default_server);
     let (peer, mechanism) = (peer_addr(&request), Mechanism::of(&request));
+    let asks = is_handshake(&request);
     restore(&mut request);
     match towline_hyper::request(&server, request, peer) {
         Ok((request, responding)) if is_upgradable => Ok(Upgrade::new(request, responding)),
@@ -48,7 +49,7 @@ fn take(parts: &mut Parts) -> Result<Upgrade, UpgradeRejection> {
             drop(request);
             Err(UpgradeRejection::not_upgradable(mechanism))
         }
-        Err(rejection) => Err(UpgradeRejection::new(rejection, mechanism)),
+        Err(rejection) => Err(UpgradeRejection::new(rejection, mechanism, asks)),
     }
 }
 

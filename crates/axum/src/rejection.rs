@@ -41,16 +41,16 @@ pub struct UpgradeRejection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
-    /// The request asks for no WebSocket: it has no `Upgrade: websocket` or no
-    /// `Connection: Upgrade`. Status 426.
+    /// The request asks for no WebSocket: it has no `Upgrade: websocket` or no `Connection: Upgrade`, or
+    /// over HTTP/2 it is no CONNECT with `:protocol: websocket`. Status 426; 405 for a method other than GET
+    /// and, over HTTP/2, other than CONNECT; 501 for another `:protocol`, 400 without one.
     NotWebSocket,
-    /// The method is not GET or, over HTTP/2, not CONNECT. Status 405.
+    /// The request asks for a WebSocket by a method other than GET. Status 405.
     Method,
     /// The version is not supported; `Sec-WebSocket-Version` lists those that are. Status 426, or 400
     /// over HTTP/2.
     Version,
-    /// The request is no valid handshake in another way. Status 400, or 501 for another protocol over
-    /// HTTP/2.
+    /// The request is no valid handshake in another way. Status 400.
     Invalid,
     /// The server is unmounted, shut down, or has too many handshakes in progress or connections. Status 503.
     Unavailable,
@@ -65,14 +65,16 @@ pub enum RejectionKind {
 }
 
 impl UpgradeRejection {
-    pub(crate) fn new(rejection: Rejection, mechanism: Mechanism) -> Self {
+    /// `asks`: whether the request asks for a WebSocket.
+    pub(crate) fn new(rejection: Rejection, mechanism: Mechanism, asks: bool) -> Self {
         let of_version = |(name, _): &(http::HeaderName, _)| name == header::SEC_WEBSOCKET_VERSION;
         let kind = match rejection.status() {
+            StatusCode::SERVICE_UNAVAILABLE => RejectionKind::Unavailable,
+            StatusCode::TOO_MANY_REQUESTS => RejectionKind::TooMany,
+            _ if !asks => RejectionKind::NotWebSocket,
             _ if rejection.headers().iter().any(of_version) => RejectionKind::Version,
             StatusCode::UPGRADE_REQUIRED => RejectionKind::NotWebSocket,
             StatusCode::METHOD_NOT_ALLOWED => RejectionKind::Method,
-            StatusCode::SERVICE_UNAVAILABLE => RejectionKind::Unavailable,
-            StatusCode::TOO_MANY_REQUESTS => RejectionKind::TooMany,
             _ => RejectionKind::Invalid,
         };
         Self { kind, rejection: Box::new(rejection), mechanism }

@@ -10,6 +10,9 @@ use std::time::Duration;
 use http::StatusCode;
 use towline::{Error, ErrorKind, Seldom, ServerHandle};
 
+/// The largest head of a request over HTTP/1.1, in bytes. A larger one is answered with 431.
+pub(crate) const MAX_HEAD: usize = 64 << 10;
+
 /// The lines of the log that clients can cause, each at most once a second.
 #[derive(Default)]
 pub(crate) struct Lines {
@@ -117,16 +120,13 @@ impl Failure {
     pub(crate) fn of_http(
         error: &hyper::Error,
         speaks_tls: bool,
-        (header_timeout, max_head): (Duration, usize),
+        header_timeout: Duration,
     ) -> Self {
-        // hyper has no method for this one.
-        if error.is_parse_too_large() && error.to_string().contains("URI too long") {
-            let reason = "the URI of the request is longer than 65534 bytes";
-            return Self::new(ErrorKind::LimitExceeded, reason).answered(StatusCode::URI_TOO_LONG);
-        }
+        // hyper has 414 for a URI that is longer than 65,534 bytes. A head with one exceeds the limit for heads,
+        // which hyper checks first.
         if error.is_parse_too_large() {
             let reason = format!(
-                "the head of the request is larger than {max_head} bytes or has more than 100 headers"
+                "the head of the request is larger than {MAX_HEAD} bytes or has more than 100 headers"
             );
             let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
             return Self::new(ErrorKind::LimitExceeded, reason).answered(status);
@@ -219,10 +219,11 @@ mod tests {
             Ok::<_, Infallible>(Response::new(String::new()))
         });
         let served = http1::Builder::new()
-            .max_buf_size(1 << 18)
+            .max_buf_size(MAX_HEAD)
+            .max_header_size(MAX_HEAD)
             .serve_connection(TokioIo::new(Reset(near, is_reset)), service)
             .await;
-        let failure = Failure::of_http(&served.unwrap_err(), false, (Duration::ZERO, 1 << 18));
+        let failure = Failure::of_http(&served.unwrap_err(), false, Duration::ZERO);
         let mut answer = String::new();
         far.read_to_string(&mut answer).await.unwrap();
         (failure, answer)
@@ -230,11 +231,11 @@ mod tests {
 
     #[tokio::test]
     async fn the_status_is_the_one_that_was_answered() {
-        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(1 << 16));
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(MAX_HEAD));
         for (said, kind, status) in [
             (&b"SSH-2.0-OpenSSH\r\n\r\n"[..], ErrorKind::NotHttp, Some(400)),
-            (long.as_bytes(), ErrorKind::LimitExceeded, Some(414)),
-            (&[b'a'; 1 << 18], ErrorKind::LimitExceeded, Some(431)),
+            (long.as_bytes(), ErrorKind::LimitExceeded, Some(431)),
+            (&[b'a'; MAX_HEAD], ErrorKind::LimitExceeded, Some(431)),
             (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ErrorKind::NotHttp, None),
         ] {
             let (failure, answer) = failure(said, false).await;

@@ -22,6 +22,16 @@ pub(crate) fn explain(error: io::Error) -> io::Error {
     }
 }
 
+/// The same for an error that ends the stream. If h2 has not caused it, it is that of the connection.
+pub(crate) fn explain_end(error: io::Error) -> io::Error {
+    let error = explain(error);
+    if copy(&error).is_some() {
+        return error;
+    }
+    let message = format!("the HTTP/2 connection failed: {error}");
+    io::Error::new(error.kind(), Explained(Arc::new(Parts { message, error })))
+}
+
 /// Returns a copy of an error, if it is [explained](explain).
 pub(crate) fn copy(error: &io::Error) -> Option<io::Error> {
     let explained = error.get_ref()?.downcast_ref::<Explained>()?;
@@ -126,5 +136,14 @@ mod tests {
         let error = explain(io::Error::new(io::ErrorKind::TimedOut, "late"));
         assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::TimedOut, "late".into()));
         assert_eq!(explain(io::ErrorKind::BrokenPipe.into()).kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_end_without_an_error_of_h2_is_that_of_the_connection() {
+        let error = explain_end(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert_eq!(error.to_string(), "the HTTP/2 connection failed: connection reset");
+        let reset = explain_end(io::Error::other(h2::Error::from(Reason::CANCEL)));
+        assert_eq!(reset.to_string(), "the peer reset the HTTP/2 stream: CANCEL");
     }
 }

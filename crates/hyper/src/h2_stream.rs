@@ -13,8 +13,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
+use towline::Broken;
 
-use crate::h2_error::{copy, explain};
+use crate::h2_error::{copy, explain, explain_end};
 use crate::http2_executor::InUse;
 
 /// How many DATA frames are read at once, so that other tasks run.
@@ -54,6 +55,8 @@ struct Stream {
     is_blocked: bool,
     /// The error of writing, which hyper reports once.
     write_error: Option<io::Error>,
+    /// Tells of a failed write of the connection, which is read on for what the client has sent before.
+    broken: Option<Broken>,
     _in_use: InUse,
 }
 
@@ -82,7 +85,7 @@ struct Arrival {
 }
 
 impl H2Stream {
-    pub(crate) fn new(upgraded: Upgraded, in_use: InUse) -> Self {
+    pub(crate) fn new(upgraded: Upgraded, in_use: InUse, broken: Option<Broken>) -> Self {
         let arrival = Arc::new(Arrival {
             reader: Mutex::default(),
             is_awaited: AtomicBool::new(false),
@@ -97,6 +100,7 @@ impl H2Stream {
             reading: Reading::Open,
             is_blocked: false,
             write_error: None,
+            broken,
             _in_use: in_use,
         }));
         let _ = arrival.stream.set(Arc::downgrade(&stream));
@@ -170,7 +174,7 @@ impl Stream {
             }
             self.arrival.is_awaited.store(false, Ordering::Release);
             match result {
-                Poll::Ready(Err(error)) => self.reading = Reading::Failed(explain(error)),
+                Poll::Ready(Err(error)) => self.reading = Reading::Failed(explain_end(error)),
                 _ if buffer.filled().len() == before => self.reading = Reading::Ending(None),
                 _ if buffer.remaining() == 0 => {}
                 _ => continue,
@@ -259,6 +263,22 @@ impl Stream {
         deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(WHY))).as_mut().poll(cx).map(Ok)
     }
 
+    /// Returns the stream to write to, unless the connection is broken.
+    fn writable(&mut self) -> io::Result<Pin<&mut TokioIo<Upgraded>>> {
+        match self.broken.as_ref().and_then(Broken::error) {
+            Some(error) => Err(explain_end(error)),
+            None => Ok(Pin::new(&mut self.upgraded)),
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writable()?.poll_write(cx, portion(bytes))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.writable()?.poll_flush(cx)
+    }
+
     /// Writes several slices as one.
     fn poll_write_vectored(
         &mut self,
@@ -266,7 +286,7 @@ impl Stream {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         // For hyper, that waits for room to write. Nothing is copied before.
-        ready!(Pin::new(&mut self.upgraded).poll_flush(cx))?;
+        ready!(self.poll_flush(cx))?;
         let mut room = slices.iter().map(|slice| slice.len()).sum::<usize>().min(AT_ONCE);
         let mut bytes = Vec::with_capacity(room);
         for slice in slices {
@@ -328,7 +348,7 @@ impl AsyncWrite for H2Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut stream = self.lock();
-        let result = Pin::new(&mut stream.upgraded).poll_write(cx, portion(bytes));
+        let result = stream.poll_write(cx, bytes);
         stream.written(result)
     }
 
@@ -348,7 +368,7 @@ impl AsyncWrite for H2Stream {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut stream = self.lock();
-        let result = Pin::new(&mut stream.upgraded).poll_flush(cx);
+        let result = stream.poll_flush(cx);
         stream.written(result)
     }
 

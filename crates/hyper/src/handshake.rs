@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::{Method, Request, Response, Version, header};
 use hyper::ext::Protocol;
-use towline::{Outcome, Rejection, Responding, ServerHandle, Upgraded};
+use towline::{Broken, Outcome, Rejection, Responding, ServerHandle, Upgraded};
 
 use crate::http2_executor::{InUse, Opening};
 use crate::peer_addr::PeerAddr;
@@ -183,7 +183,8 @@ fn apart<B>(
 ) {
     let is_http2 = request.version() == Version::HTTP_2;
     let (in_use, opening) = is_http2.then(InUse::new).unzip();
-    let upgraded = upgraded(hyper::upgrade::on(&mut request), in_use);
+    let broken = request.extensions_mut().remove::<Broken>();
+    let upgraded = upgraded(hyper::upgrade::on(&mut request), in_use, broken);
     let (mut parts, _) = request.into_parts();
     if let Some(protocol) = parts.extensions.get::<Protocol>() {
         let protocol = towline::Protocol::new(protocol.as_str());

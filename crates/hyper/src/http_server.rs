@@ -19,6 +19,9 @@ use crate::failure::{Lines, Reporter};
 use crate::place::{Place, places};
 use crate::serving::{BoxError, Http, Phase, Windows};
 
+/// The longest `header_timeout`. hyper panics with one that is beyond the end of its clock.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 /// The default limit of handshakes at once, as in `towline::Server`.
 const MAX_HANDSHAKES: usize = 16 << 10;
 
@@ -91,10 +94,12 @@ impl<S> HttpServer<S> {
     /// before it is sent a ping, and how long it may take to answer it. A peer that takes no bytes
     /// for twice as long is disconnected.
     ///
+    /// More than ten years count as ten years.
+    ///
     /// Applies to sockets listened on afterwards.
     #[must_use]
     pub fn header_timeout(mut self, timeout: Duration) -> Self {
-        self.http.header_timeout = timeout;
+        self.http.header_timeout = timeout.min(LONGEST);
         self
     }
 

@@ -113,7 +113,9 @@
 //! A stream then receives at most 64 KiB for each round trip. [`HttpServer`] has these windows by
 //! default; [`http2_connection_window`](HttpServer::http2_connection_window) says how many stalled
 //! WebSockets they allow. hyper ends no connection whose client does not read its answers;
-//! [`HttpServer`] does. hyper also keeps the stream of a WebSocket that has ended, with its last bytes, for a
+//! [`HttpServer`] does. h2 ends a connection at the first failed write, and loses what the client had sent and
+//! h2 has not read by then; [`HttpServer`] reads on to the end of the stream, and waits five seconds at most for
+//! it. hyper also keeps the stream of a WebSocket that has ended, with its last bytes, for a
 //! client that gives no window for them; [`Http2Executor`] resets it.
 //!
 //! If the client resets the stream, [`recv`](towline::Connection::recv) returns an error of the kind

@@ -88,6 +88,9 @@ impl<S> Layer<S> for MountLayer {
 /// [unmounted](ServerHandle::unmount), and once it is shut down or dropped, all requests do.
 /// Unmounting leaves open connections alone.
 ///
+/// Over HTTP/2, any 2xx response to an extended CONNECT accepts it, also one of the inner service. So let that
+/// refuse the method CONNECT, as routers do. Otherwise clients that come after a shutdown seem to be accepted.
+///
 /// It is a tower service around a tower service, and a hyper service around a hyper service. To
 /// serve the former with hyper, wrap it in `hyper_util::service::TowerToHyperService`.
 ///

@@ -46,16 +46,14 @@ impl Place {
     }
 
     /// Resolves at the deadline if the place is still taken; otherwise never.
-    pub(crate) fn late(&self, deadline: Option<Instant>) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn late(&self, deadline: Instant) -> impl Future<Output = ()> + use<> {
         // A clone would keep the place.
         let place = Arc::downgrade(&self.0);
         async move {
-            if let Some(deadline) = deadline {
-                tokio::time::sleep_until(deadline).await;
-                let place = place.upgrade();
-                if place.is_some_and(|place| lock(&place.permit).is_some()) {
-                    return;
-                }
+            tokio::time::sleep_until(deadline).await;
+            let place = place.upgrade();
+            if place.is_some_and(|place| lock(&place.permit).is_some()) {
+                return;
             }
             std::future::pending().await
         }

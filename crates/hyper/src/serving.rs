@@ -13,10 +13,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
-use towline::{ErrorKind, TlsInfo};
+use tokio::time::{Instant, timeout_at};
+use towline::{Broken, ErrorKind, ReadOn, TlsInfo};
 
-use crate::failure::{Failure, Reporter};
+use crate::failure::{Failure, MAX_HEAD, Reporter};
 use crate::greeting::{Greeted, NoGreeting, Secure, greet, greet_secure};
 use crate::http2_executor::Http2Executor;
 use crate::peer_addr::PeerAddr;
@@ -24,9 +24,6 @@ use crate::place::Place;
 use crate::write_deadline::WriteDeadline;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The largest head of a request over HTTP/1.1. A larger one is answered with 431.
-const BUFFER: usize = 64 << 10;
 
 /// How many bytes of a stream h2 takes before the socket has room, and one write more. hyper's default of 400
 /// KiB is for each stream, and outside of all quotas.
@@ -101,8 +98,7 @@ where
     ) {
         // If the socket has failed meanwhile, the first read says so.
         let _ = stream.set_nodelay(self.nodelay);
-        // A deadline too far for the clock is none.
-        let deadline = Instant::now().checked_add(self.header_timeout);
+        let deadline = Instant::now() + self.header_timeout;
         let begun = Begun { peer, place, deadline };
         let Some(tls) = self.tls.clone() else {
             return self.serve_greeted(greet(stream), begun, phase).await;
@@ -110,12 +106,12 @@ where
         let secured = tokio::select! {
             biased;
             () = reached(&mut phase, Phase::Draining) => return,
-            secured = by(deadline, tls.secure(stream)) => secured,
+            secured = timeout_at(deadline, tls.secure(stream)) => secured,
         };
         match secured {
-            Some(Ok(stream)) => self.serve_greeted(greet_secure(stream), begun, phase).await,
-            Some(Err(error)) => self.reporter.tls(error.kind(), error.to_string(), peer),
-            None => {
+            Ok(Ok(stream)) => self.serve_greeted(greet_secure(stream), begun, phase).await,
+            Ok(Err(error)) => self.reporter.tls(error.kind(), error.to_string(), peer),
+            Err(_) => {
                 let within = self.header_timeout;
                 let why =
                     format!("TLS with a client: no handshake within {within:?} (header_timeout)");
@@ -137,18 +133,18 @@ where
         let greeted = tokio::select! {
             biased;
             () = reached(&mut phase, Phase::Draining) => return,
-            greeted = by(deadline, greeting) => greeted,
+            greeted = timeout_at(deadline, greeting) => greeted,
         };
         let Greeted { stream, is_http2, speaks_tls, tls } = match greeted {
-            Some(Ok(greeted)) => greeted,
-            Some(Err(NoGreeting::Nothing)) => return,
-            Some(Err(NoGreeting::Failed(failure))) => {
+            Ok(Ok(greeted)) => greeted,
+            Ok(Err(NoGreeting::Nothing)) => return,
+            Ok(Err(NoGreeting::Failed(failure))) => {
                 return self.reporter.no_request(failure, peer);
             }
-            None => return self.reporter.no_request(Failure::late(self.header_timeout), peer),
+            Err(_) => return self.reporter.no_request(Failure::late(self.header_timeout), peer),
         };
         let (reporter, header_timeout) = (self.reporter, self.header_timeout);
-        let origin = Origin { peer, tls };
+        let origin = Origin { peer, tls, broken: None };
         let service = Told { service: self.service, origin, place: place.clone() };
         let served = match is_http2 {
             true => {
@@ -165,8 +161,8 @@ where
         match unserved {
             Unserved::Late => reporter.no_request(Failure::late(header_timeout), peer),
             Unserved::Http(error) if is_first => {
-                let limits = (header_timeout, BUFFER);
-                reporter.no_request(Failure::of_http(&error, speaks_tls, limits), peer);
+                let failure = Failure::of_http(&error, speaks_tls, header_timeout);
+                reporter.no_request(failure, peer);
             }
             Unserved::Http(error) | Unserved::Ending(error) => reporter.http(peer, &error),
         }
@@ -187,16 +183,7 @@ struct Begun {
     peer: SocketAddr,
     place: Place,
     /// The deadline for its first head.
-    deadline: Option<Instant>,
-}
-
-/// Returns the output of `future`, or `None` at the deadline. `None` as the deadline means no
-/// limit.
-async fn by<F: Future>(deadline: Option<Instant>, future: F) -> Option<F::Output> {
-    match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, future).await.ok(),
-        None => Some(future.await),
-    }
+    deadline: Instant,
 }
 
 impl<S, B> Told<S>
@@ -221,9 +208,9 @@ where
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_timeout)
-            .max_buf_size(BUFFER)
+            .max_buf_size(MAX_HEAD)
             // Without it, a head that ends with the read that exceeds the buffer is served.
-            .max_header_size(BUFFER)
+            .max_header_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), self)
             .with_upgrades();
         // hyper's own timeout starts only now.
@@ -234,7 +221,7 @@ where
     }
 
     async fn serve_http2<I>(
-        self,
+        mut self,
         stream: I,
         header_timeout: Duration,
         windows: Windows,
@@ -243,6 +230,9 @@ where
     where
         I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
+        let broken = Broken::default();
+        self.origin.broken = Some(broken.clone());
+        let stream = ReadOn::new(stream, broken);
         // As long as the ping that a silent client gets and its answer may take. If the client takes
         // nothing, hyper can't send the ping, and not end the connection either.
         let stream = WriteDeadline::new(stream, header_timeout.saturating_mul(2));
@@ -280,6 +270,8 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
 struct Origin {
     peer: SocketAddr,
     tls: Option<Arc<TlsInfo>>,
+    /// Tells the WebSockets of an HTTP/2 connection that a write has failed.
+    broken: Option<Broken>,
 }
 
 /// A service that adds the origin to its requests.
@@ -301,6 +293,9 @@ impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Told<S> {
         extensions.insert(PeerAddr(self.origin.peer));
         if let Some(tls) = &self.origin.tls {
             extensions.insert(tls.clone());
+        }
+        if let Some(broken) = &self.origin.broken {
+            extensions.insert(broken.clone());
         }
         self.service.call(request)
     }

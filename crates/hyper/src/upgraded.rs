@@ -9,21 +9,24 @@ use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use towline::TlsStream;
+use towline::{Broken, TlsStream};
 
 use crate::ahead::Ahead;
 use crate::h2_stream::H2Stream;
 use crate::http2_executor::InUse;
 
 /// Waits for hyper to release the stream, and returns it with the bytes read after the request. A stream
-/// of HTTP/2 gets an `InUse`.
+/// of HTTP/2 gets an `InUse`, and from an `HttpServer` a `Broken`.
 pub(crate) async fn upgraded(
     on_upgrade: OnUpgrade,
     in_use: Option<InUse>,
+    broken: Option<Broken>,
 ) -> io::Result<towline::Upgraded> {
     match on_upgrade.await {
         Ok(upgraded) => Ok(match in_use {
-            Some(in_use) => towline::Upgraded::new(H2Stream::new(upgraded, in_use), Vec::new()),
+            Some(in_use) => {
+                towline::Upgraded::new(H2Stream::new(upgraded, in_use, broken), Vec::new())
+            }
             None => take_out(upgraded),
         }),
         Err(error) if error.is_user() => Err(io::Error::other(format!(

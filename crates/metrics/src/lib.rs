@@ -62,9 +62,10 @@
 //! for a connection that ends. If these come faster than they are recorded,
 //! `websocket.measurements.missed` counts those that are lost.
 //!
-//! Several servers of a process add up. To tell them apart, give each a [label](Observer::label). The use
-//! and the limit of quotas do not add up, since servers can [share](towline::Quotas) them: without labels
-//! they are those of the server that was read last, and the use is 0 once an observer of it is dropped.
+//! Several servers of a process add up. To tell them apart, give each a [label](Observer::label). Round trips
+//! do not add up, nor do the use and the limit of quotas, since servers can [share](towline::Quotas) them:
+//! without labels they are those of the server that was read last. Round trips are 0 while no open connection
+//! has one. They and the use of quotas are 0 once an observer of the server is dropped.
 //!
 //! [OpenTelemetry]: https://opentelemetry.io/docs/specs/semconv/http/http-metrics/
 

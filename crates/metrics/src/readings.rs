@@ -129,12 +129,14 @@ impl Readings {
                 gauge.decrement((before - now) as f64);
             }
         }
-        for (name, now) in [
-            (names::ROUND_TRIP_MEAN, now.round_trip_mean),
-            (names::ROUND_TRIP_MAX, now.round_trip_max),
+        for (name, before, now) in [
+            (names::ROUND_TRIP_MEAN, last.round_trip_mean, now.round_trip_mean),
+            (names::ROUND_TRIP_MAX, last.round_trip_max, now.round_trip_max),
         ] {
-            if let Some(now) = now {
-                gauge!(name, self.labels(&[])).set(now.as_secs_f64());
+            // Once there is none, the last one would stay.
+            if before.or(now).is_some() {
+                let now = now.unwrap_or_default().as_secs_f64();
+                gauge!(name, self.labels(&[])).set(now);
             }
         }
     }

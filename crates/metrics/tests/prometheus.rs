@@ -352,3 +352,37 @@ fn quotas_that_servers_share_are_there_once_and_what_they_do_adds_up() {
         assert!(!text.contains("used{quota=\"max_message_rate\"}"), "{text}");
     });
 }
+
+#[test]
+fn round_trips_are_gone_with_their_connections() {
+    with_prometheus(|prometheus| async move {
+        let mut server = Server::builder().build();
+        let mut observer = Observer::new(server.handle());
+        let (connection, mut far) = connects(&mut server).await;
+        let (sender, mut receiver) = connection.split();
+        let receiving = tokio::spawn(async move { receiver.recv().await });
+        let answering = async {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(far.read_u8().await.unwrap());
+            }
+            let mut ping = [0; 10];
+            far.read_exact(&mut ping).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            far.write_all(&[&[0x8A, 0x88, 0, 0, 0, 0], &ping[2..]].concat()).await.unwrap();
+        };
+        let (round_trip, ()) = tokio::join!(sender.round_trip(), answering);
+        assert_eq!(round_trip.unwrap().as_secs(), 2);
+        let both = ["websocket_round_trip_mean", "websocket_round_trip_max"];
+        observer.collect();
+        let text = prometheus.render();
+        assert!(both.iter().all(|name| value(&text, name).round() == 2.0), "{text}");
+        sender.abort(CloseCode::POLICY, "");
+        drop(far);
+        assert!(receiving.await.unwrap().unwrap().is_none());
+        settle().await;
+        observer.collect();
+        let text = prometheus.render();
+        assert!(both.iter().all(|name| value(&text, name) == 0.0), "{text}");
+    });
+}

@@ -96,4 +96,7 @@ pub use towline_proto::{
     MessageKind, MessageRef, Negotiated, NotText, Opcode, Outgoing, Role, RoundTrip, Rsv, Stats,
     Text, Traffic, Violation,
 };
+// For the adapter to hyper, which serves HTTP/2. Not a part of the API.
+#[doc(hidden)]
+pub use transport::{Broken, ReadOn};
 pub use transport::{Io, TlsInfo, TlsStream, Transport};

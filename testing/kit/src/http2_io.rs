@@ -41,6 +41,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Frames<S> {
         Ok(Self(stream))
     }
 
+    /// Returns the stream.
+    pub fn into_inner(self) -> S {
+        self.0
+    }
+
     /// Sends bytes, such as those of [`frame`](crate::http2::frame).
     ///
     /// # Errors

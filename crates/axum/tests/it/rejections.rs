@@ -60,8 +60,17 @@ async fn each_kind_has_its_status() {
         *request.method_mut() = http::Method::POST;
         request
     };
+    let over_http2 = |method: &str| {
+        let request = Request::builder().version(http::Version::HTTP_2).method(method);
+        request.uri("https://h/ws").body(Body::empty()).unwrap()
+    };
+    let form = Request::post("/ws").header("Host", "h").body(Body::empty()).unwrap();
     for (request, kind, status) in [
         (handshake(Some(("upgrade", None))), RejectionKind::NotWebSocket, 426),
+        (form, RejectionKind::NotWebSocket, 405),
+        (over_http2("GET"), RejectionKind::NotWebSocket, 405),
+        (over_http2("POST"), RejectionKind::NotWebSocket, 405),
+        (over_http2("CONNECT"), RejectionKind::NotWebSocket, 400),
         (handshake(Some(("connection", Some("close")))), RejectionKind::NotWebSocket, 426),
         (post, RejectionKind::Method, 405),
         (handshake(Some(("sec-websocket-version", Some("7")))), RejectionKind::Version, 426),

@@ -134,6 +134,20 @@ async fn the_limit_of_a_head_is_exact() {
     }
 }
 
+/// hyper has 414 for it, and no head of the limit has room for such a URI.
+#[tokio::test]
+async fn a_uri_that_is_too_long_is_a_head_that_is_too_large() {
+    let server = Server::builder().build();
+    let mut events = server.events();
+    let address = serve(&server, LONG).await;
+    let mut client = Raw::connect(address).await;
+    let head = request(&format!("GET /{}", "a".repeat(65_534)), &HANDSHAKE);
+    // The server may be done with it before it has read all.
+    let _ = client.try_send(head).await;
+    let (kind, status, reason) = failed(&mut events, &client).await;
+    assert_eq!((kind, status), (ErrorKind::LimitExceeded, Some(431)), "{reason}");
+}
+
 #[tokio::test]
 async fn who_is_too_slow_is_one_event() {
     let server = Server::builder().build();

@@ -17,7 +17,7 @@ use crate::raw_http2::{
 };
 use crate::support::{Front, page, serve, soon};
 
-async fn opened(server: &mut Server) -> (RawHttp2, Connection) {
+pub(crate) async fn opened(server: &mut Server) -> (RawHttp2, Connection) {
     let address = serve(server, Front::HttpServer).await;
     let mut client = RawHttp2::connect(address).await;
     client.send(&extended_connect(1)).await;

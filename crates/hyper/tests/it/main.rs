@@ -8,6 +8,7 @@ mod early;
 mod failed_handshakes;
 mod handlers;
 mod http2;
+mod http2_broken;
 mod http2_client;
 mod http2_closing;
 mod http2_endings;

@@ -69,6 +69,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> RawHttp2<S> {
         client
     }
 
+    pub(crate) fn into_inner(self) -> S {
+        self.frames.into_inner()
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         soon(self.frames.send(bytes)).await.unwrap();
     }

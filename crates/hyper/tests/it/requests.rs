@@ -1,6 +1,13 @@
-use towline::Server;
+use std::time::Duration;
 
-use crate::support::{FRONTS, Front, HANDSHAKE, Raw, echo, request, serve, soon};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use tokio::net::TcpListener;
+use towline::Server;
+use towline_hyper::{HttpServer, mount};
+
+use crate::raw_http2::RawHttp2;
+use crate::support::{FRONTS, Front, HANDSHAKE, Raw, echo, page, request, serve, soon};
 
 #[tokio::test]
 async fn plain_requests_reach_the_service() {
@@ -63,4 +70,20 @@ async fn a_request_says_where_it_comes_from() {
         // Loopback is trusted to forward.
         assert_eq!(request.remote_address(), Some([192, 0, 2, 7].into()), "{front:?}");
     }
+}
+
+/// hyper adds it to the time that it is.
+#[tokio::test]
+async fn a_head_can_have_all_the_time_there_is() {
+    let server = Server::builder().build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = HttpServer::new(mount(server.handle(), service_fn(page::<Incoming>)))
+        .header_timeout(Duration::MAX);
+    http.listen(listener);
+    let mut client = Raw::connect(address).await;
+    client.request("GET /", &[]).await;
+    assert_eq!(client.response().await.status(), 200);
+    echo(server);
+    RawHttp2::connect(address).await.open(1).await;
 }

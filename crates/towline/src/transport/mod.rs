@@ -15,6 +15,8 @@ mod halves;
 
 mod tls_stream;
 
+mod read_on;
+
 mod dialled;
 
 pub(crate) mod secure;
@@ -35,6 +37,7 @@ pub(crate) use dialled::Given;
 pub use dialled::Transport;
 pub(crate) use duplex::{Duplex, Remains};
 pub(crate) use halves::{ReadHalf, WriteHalf};
+pub use read_on::{Broken, ReadOn};
 pub(crate) use secure::{Alpn, HTTP_1, SecureClient, SecureServer, Whose};
 pub use tls_info::TlsInfo;
 pub use tls_stream::TlsStream;

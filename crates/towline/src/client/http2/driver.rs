@@ -14,8 +14,9 @@ use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
 use crate::client::http2::line::{LEAST_WINDOW, Lease, Line};
 use crate::client::http2::parting::PARTING;
-use crate::client::http2::watched::{Allowance, Broken, FirstError, Watched};
+use crate::client::http2::watched::{Allowance, FirstError, Watched};
 use crate::client::upgrade::Reached;
+use crate::transport::{Broken, ReadOn};
 
 /// How much of one stream `h2` holds until it is written. The rest waits in the WebSocket's queue,
 /// where its limits are.
@@ -60,7 +61,8 @@ pub(crate) async fn begin(
     let first_error = FirstError::default();
     let allowance = Allowance::default();
     let broken = Broken::default();
-    let watched = Watched::new(stream, first_error.clone(), allowance.clone(), broken.clone());
+    let stream = ReadOn::new(stream, broken.clone());
+    let watched = Watched::new(stream, first_error.clone(), allowance.clone());
     let handshake = Builder::new()
         .enable_push(false)
         .initial_connection_window_size(LEAST_WINDOW.max(window))
@@ -68,6 +70,10 @@ pub(crate) async fn begin(
         .initial_max_send_streams(UNKNOWN)
         .max_header_list_size(u32::try_from(limits.max_head_size).unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER)
+        // `h2` counts small frames that nobody has read, and those that arrive after a reset for good. What it
+        // keeps is bounded without that: by `Watched`, and by the windows of streams whose answer is not taken
+        // yet or whose program has let go of them.
+        .data_frame_budget(usize::MAX)
         // Streams that this end has reset, whose frames can still arrive. A connection lives long,
         // so these must not add up.
         .max_concurrent_reset_streams(1000)
@@ -119,7 +125,7 @@ impl Driver {
             connection.set_target_window_size(window);
         }
         let result = Pin::new(connection).poll(cx);
-        if self.line.broken.error().is_some() && !self.line.is_retired() {
+        if self.line.broken.get().is_some() && !self.line.is_retired() {
             self.line.retire();
         }
         self.part(cx);

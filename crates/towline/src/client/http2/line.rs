@@ -19,8 +19,9 @@ use crate::client::http2::chunk::Chunk;
 use crate::client::http2::explain::Failed;
 use crate::client::http2::parting::{Parting, Partings};
 use crate::client::http2::ready::Ready;
-use crate::client::http2::watched::{Broken, FirstError};
-use crate::transport::TlsInfo;
+use crate::client::http2::watched::{FirstError, own_error};
+use crate::error::ErrorKind;
+use crate::transport::{Broken, TlsInfo};
 
 /// The smallest window of a connection. `h2` takes small DATA frames in proportion to it.
 pub(crate) const LEAST_WINDOW: u32 = 16 << 20;
@@ -34,7 +35,7 @@ pub(crate) struct Line {
     pub(crate) peer_addr: Option<SocketAddr>,
     pub(crate) proxy: Option<String>,
     pub(crate) ready: Arc<Ready>,
-    pub(crate) first_error: FirstError,
+    first_error: FirstError,
     pub(crate) broken: Broken,
     pub(crate) partings: Partings,
     /// The window of each stream.
@@ -133,6 +134,11 @@ impl Line {
     pub(crate) fn window(&self) -> u32 {
         let streams = u32::try_from(self.lock().most_leases).unwrap_or(u32::MAX);
         streams.saturating_mul(self.stream_window).clamp(LEAST_WINDOW, LARGEST_WINDOW)
+    }
+
+    /// Returns the kind and the text of the first error, if it was one of this library.
+    pub(crate) fn own_error(&self) -> Option<(ErrorKind, String)> {
+        self.broken.get().and_then(own_error).or_else(|| self.first_error.get().cloned())
     }
 
     /// Takes no new streams any more. Those that are open live on.

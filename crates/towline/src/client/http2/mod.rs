@@ -181,8 +181,8 @@ impl Http2 {
         let begun = begin(reached, self.options.stream_window, limits).await;
         let lease = begun.map_err(|failed| no_http_2(Some(Arc::new(failed))))?;
         if let Err(failed) = lease.greeted().await {
-            return Err(match lease.line().first_error.get() {
-                Some((kind, message)) => Error::new(*kind, message.clone()),
+            return Err(match lease.line().own_error() {
+                Some((kind, message)) => Error::new(kind, message),
                 None => no_http_2(failed),
             });
         }

@@ -154,8 +154,8 @@ async fn ask(
 /// The error of a request without a response.
 fn explain(line: &Line, whom: &str, failed: Failed, limits: &HeadLimits) -> Error {
     // What TLS says matters more than what follows from it.
-    if let Some((kind, message)) = line.first_error.get() {
-        return Error::new(*kind, format!("{whom} did not answer: {message}")).with_source(failed);
+    if let Some((kind, message)) = line.own_error() {
+        return Error::new(kind, format!("{whom} did not answer: {message}")).with_source(failed);
     }
     let hint = match failed.is_about_response() {
         true => format!(
