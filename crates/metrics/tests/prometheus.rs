@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::StatusCode;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use towline::topics::{Incoming, Relay, RelayError, RelayFuture, Topics};
-use towline::{CloseCode, Connection, Outgoing, Quotas, Rate, Server};
+use towline::topics::Topics;
+use towline::{CloseCode, Connection, Quotas, Rate, Server};
+use towline_kit::relay::Way;
 use towline_metrics::{Observer, TopicsObserver};
 
 const REQUEST: &[u8] = b"GET /?token=s3cret HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n\
@@ -259,37 +259,22 @@ fn what_topics_do_is_there() {
     });
 }
 
-/// A relay without a broker, which the test has lost and back.
-struct Way(Arc<OnceLock<Incoming>>);
-
-impl Relay for Way {
-    fn start(&self, incoming: Incoming) {
-        self.0.set(incoming).unwrap();
-    }
-
-    fn publish(&self, _: &str, _: Outgoing<'_>) {}
-
-    fn interest<'a>(&'a self, _: &'a str, _: bool) -> RelayFuture<'a, Result<(), RelayError>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 #[test]
 fn a_broker_that_is_lost_is_there() {
     with_prometheus(|prometheus| async move {
-        let way = Arc::new(OnceLock::new());
-        let topics = Topics::builder().relay(Way(way.clone())).build();
+        let way = Way::default();
+        let topics = Topics::builder().relay(way.clone()).build();
         let mut observer = TopicsObserver::new(topics);
         let mut lost = || {
             observer.collect();
             value(&prometheus.render(), "websocket_topics_relay_lost")
         };
         assert_eq!(lost(), 0.0);
-        way.get().unwrap().lost("gone");
+        way.incoming().lost("gone");
         assert_eq!([lost(), lost()], [1.0, 1.0]);
-        way.get().unwrap().back();
+        way.incoming().back();
         assert_eq!(lost(), 0.0);
-        way.get().unwrap().lost("gone again");
+        way.incoming().lost("gone again");
         assert_eq!(lost(), 1.0);
         drop(observer);
         assert_eq!(value(&prometheus.render(), "websocket_topics_relay_lost"), 0.0);

@@ -9,8 +9,11 @@
 //! - [`Peer`] is a mock peer: it sends raw bytes to one connection and reads the answer.
 //! - [`Pair`] is both ends of a connection, on a simulated transport and virtual time.
 //! - [`subscribe`] sets a subscriber of `tracing` for one test beside others.
+//! - With the feature `relay`, `relay` has a relay of topics without a broker.
+//! - With the feature `programs`, `nginx` and `brokers` start those on free ports, and `programs` any other server.
 //!
-//! Tests neither sleep nor measure durations. Time is a value, and only [`start`] reads the clock.
+//! Tests neither sleep nor measure durations. Time is a value, and only [`start`] reads the clock. The exception is
+//! what waits for other programs.
 
 pub mod clock;
 
@@ -32,6 +35,18 @@ pub mod peer;
 pub mod pair;
 
 pub mod subscriber;
+
+#[cfg(feature = "relay")]
+pub mod relay;
+
+#[cfg(feature = "programs")]
+pub mod programs;
+
+#[cfg(feature = "programs")]
+pub mod nginx;
+
+#[cfg(feature = "programs")]
+pub mod brokers;
 
 pub use clock::start;
 pub use event::Event;

@@ -1,38 +1,22 @@
 //! The parts of relays: what waits on this side of a broker.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use towline::relaying::{Inbox, Losses};
-use towline::topics::{
-    Incoming, Relay, RelayError, RelayFuture, TopicOptions, Topics, TopicsEvent,
-};
-use towline::{Compress, Config, Connection, Message, Outgoing, Role};
+use towline::topics::{Incoming, TopicOptions, Topics, TopicsEvent};
+use towline::{Compress, Config, Connection, Message, Role};
+use towline_kit::relay::Way;
 
 use crate::wire::{Far, connect, settle};
 
-/// A relay that hands its way in to the test.
-struct Way(Arc<OnceLock<Incoming>>);
-
-impl Relay for Way {
-    fn start(&self, incoming: Incoming) {
-        self.0.set(incoming).unwrap();
-    }
-
-    fn publish(&self, _: &str, _: Outgoing<'_>) {}
-
-    fn interest<'a>(&'a self, _: &'a str, _: bool) -> RelayFuture<'a, Result<(), RelayError>> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 /// Topics that have room for one message each, and the way in.
 fn topics() -> (Topics, Incoming) {
-    let way = Arc::new(OnceLock::new());
+    let way = Way::default();
     let topics = Topics::builder()
         .options(|_| TopicOptions::default().max_queued_bytes(0))
-        .relay(Way(way.clone()))
+        .relay(way.clone())
         .build();
-    let incoming = way.get().unwrap().clone();
+    let incoming = way.incoming().clone();
     (topics, incoming)
 }
 

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use tokio::process::Command;
+use towline_kit::programs::Program;
 
 use crate::bounded::soon;
 use crate::certificates::shown;
 use crate::microsocks::microsocks;
-use crate::program::{Program, nobody};
+use crate::program::nobody;
 use crate::proxied::{Servers, USER_INFO, keeps_the_secret};
 use crate::tinyproxy::tinyproxy;
 
@@ -121,7 +122,7 @@ async fn the_proxy_of_the_environment_is_used() {
 #[ignore = "needs tinyproxy and microsocks"]
 async fn what_does_not_work_in_the_environment_is_told_without_the_password() {
     let scene = Scene::set().await;
-    let none = format!("http://{USER_INFO}@{}", nobody().unwrap());
+    let none = format!("http://{USER_INFO}@{}", nobody());
     let mixed_up = format!("http://{USER_INFO}@{}", scene.microsocks.1);
     let no_url = format!("gopher://{USER_INFO}@{}", scene.tinyproxy.1);
     for (value, says) in [(&none, "proxy"), (&mixed_up, "proxy"), (&no_url, "https_proxy")] {

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use towline::{ErrorKind, Proxy};
+use towline_kit::programs::Program;
 
 use crate::conversation::refused;
-use crate::program::{Program, nobody};
+use crate::program::nobody;
 use crate::proxied::{PASSWORD, Servers, USER, USER_INFO, keeps_the_secret};
 
 /// Starts one that requires the user and the password.
@@ -58,7 +59,7 @@ async fn a_wrong_password_or_none_is_refused() {
 async fn it_says_that_it_could_not_connect() {
     let servers = Servers::start().await;
     let (_program, address) = microsocks();
-    let nobody = nobody().unwrap();
+    let nobody = nobody();
     for scheme in ["socks5", "socks5h"] {
         let proxy = Proxy::new(format!("{scheme}://{USER_INFO}@{address}")).unwrap();
         let client = servers.client(proxy);

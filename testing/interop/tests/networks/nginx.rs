@@ -1,115 +1,20 @@
 //! Our server behind nginx, a reverse proxy.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use towline::{ClientAuth, Config, ErrorKind, Keepalive, Tls};
+use towline_kit::nginx::{Nginx, Options};
 
 use crate::bounded::soon;
 use crate::certificates::{Authority, Signed, shown};
 use crate::conversation::{closes_well, connect, converse, direct, echo, is_closed_well, refused};
 use crate::echo::{Echo, roomy};
-use crate::program::{Program, nobody, run};
+use crate::program::nobody;
 
-/// nginx, with an address for plain HTTP and one for TLS.
-struct Nginx {
-    program: Program,
-    plain: SocketAddr,
-    secure: SocketAddr,
-}
-
-/// Additional configuration.
-struct Options<'a> {
-    certificate: &'a Signed,
-    /// Lines for the server of both addresses; `SECURE_PORT` stands for the port of the second one.
-    server: String,
-    /// Lines for the path `/`.
-    location: String,
-}
-
-impl Nginx {
-    /// Starts nginx in front of `upstream`, a URL.
-    fn before(upstream: &str, options: &Options<'_>) -> Self {
-        let (program, [plain, secure]) = Program::listening(|directory, [plain, secure]| {
-            let configuration = configuration(directory, plain, secure, upstream, options);
-            fs::write(directory.join("nginx.conf"), configuration).unwrap();
-            command(directory, &[])
-        });
-        Self { program, plain, secure }
-    }
-
-    fn urls(&self) -> [String; 2] {
-        [format!("ws://{}/", self.plain), format!("wss://{}/", self.secure)]
-    }
-
-    /// Reloads its configuration, and waits until it has new workers.
-    fn reload(&self) {
-        let command = command(self.program.directory(), &["-s", "reload"]);
-        run(&command[0], &command[1..]);
-        self.program.wait_for("gracefully shutting down");
-    }
-}
-
-impl<'a> Options<'a> {
-    fn new(certificate: &'a Signed) -> Self {
-        Self { certificate, server: String::new(), location: String::new() }
-    }
-}
-
-fn command(directory: &Path, more: &[&str]) -> Vec<String> {
-    let directory = shown(directory);
-    // Before it has read its configuration, it would write to a system log.
-    let command = ["nginx", "-p", &directory, "-c", "nginx.conf", "-e", "stderr"];
-    command.iter().chain(more).map(|word| (*word).to_owned()).collect()
-}
-
-fn configuration(
-    directory: &Path,
-    plain: SocketAddr,
-    secure: SocketAddr,
-    upstream: &str,
-    Options { certificate, server, location }: &Options<'_>,
-) -> String {
-    let directory = shown(directory);
-    let (chain, key) = (shown(&certificate.chain), shown(&certificate.key));
-    let server = server.replace("SECURE_PORT", &secure.port().to_string());
-    format!(
-        r#"
-        daemon off;
-        worker_processes 1;
-        pid {directory}/pid;
-        error_log stderr notice;
-        events {{ worker_connections 256; }}
-        http {{
-            access_log off;
-            client_body_temp_path {directory}/body;
-            proxy_temp_path {directory}/proxy;
-            fastcgi_temp_path {directory}/fastcgi;
-            uwsgi_temp_path {directory}/uwsgi;
-            scgi_temp_path {directory}/scgi;
-            server {{
-                listen {plain};
-                # HTTP/2 as well: a client of WebSockets must not agree on it.
-                listen {secure} ssl http2;
-                ssl_protocols TLSv1.2 TLSv1.3;
-                ssl_certificate {chain};
-                ssl_certificate_key {key};
-                {server}
-                location / {{
-                    proxy_pass {upstream};
-                    proxy_http_version 1.1;
-                    proxy_set_header Upgrade $http_upgrade;
-                    proxy_set_header Connection upgrade;
-                    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-                    proxy_set_header X-Forwarded-Proto $scheme;
-                    {location}
-                }}
-            }}
-        }}
-        "#
-    )
+/// Returns options with this certificate.
+fn options(certificate: &Signed) -> Options<'_> {
+    Options::new(&certificate.chain, &certificate.key)
 }
 
 #[tokio::test]
@@ -127,7 +32,7 @@ async fn it_stands_before_an_axum_app_with_and_without_tls() {
 async fn stands_before(mut server: Echo) {
     let authority = Authority::new();
     let certificate = authority.server("nginx");
-    let nginx = Nginx::before(&server.url("http"), &Options::new(&certificate));
+    let nginx = Nginx::before(&server.url("http"), &options(&certificate));
     let client = direct(authority.trusted()).header("x-forwarded-for", "203.0.113.9");
     for url in nginx.urls() {
         let mut connection = connect(&client, &url).await;
@@ -162,7 +67,7 @@ async fn it_speaks_tls_to_a_server_and_shows_it_a_certificate() {
     let root = fs::read(authority.root()).unwrap();
     let tls = ours.server().client_roots_pem(&root, ClientAuth::Required).unwrap();
     let mut server = Echo::secure(tls).await;
-    let mut options = Options::new(&theirs);
+    let mut options = options(&theirs);
     options.location = format!(
         "proxy_ssl_certificate {};
         proxy_ssl_certificate_key {};
@@ -192,7 +97,7 @@ async fn connections_go_on_while_it_reads_its_files_again() {
     let authority = Authority::new();
     let [old, new] = ["old", "new"].map(|name| authority.server(name));
     let server = Echo::plain().await;
-    let nginx = Nginx::before(&server.url("http"), &Options::new(&old));
+    let nginx = Nginx::before(&server.url("http"), &options(&old));
     let client = direct(authority.trusted());
     let mut connections = Vec::new();
     for url in nginx.urls().iter().cycle().take(8) {
@@ -222,7 +127,7 @@ async fn a_keepalive_holds_a_connection_that_it_would_give_up() {
     let authority = Authority::new();
     let certificate = authority.server("nginx");
     let mut server = Echo::plain().await;
-    let mut options = Options::new(&certificate);
+    let mut options = options(&certificate);
     options.location = "proxy_read_timeout 1s;".into();
     let nginx = Nginx::before(&server.url("http"), &options);
     let config = |keepalive| roomy(Config::client()).keepalive(keepalive);
@@ -236,7 +141,7 @@ async fn a_keepalive_holds_a_connection_that_it_would_give_up() {
     let (end, more) = tokio::join!(soon("the end", given_up.recv()), twice_as_long);
     assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionLost);
     assert!(!server.end().await.is_clean());
-    assert!(more.is_err(), "{more:?} {}", nginx.program.log());
+    assert!(more.is_err(), "{more:?} {}", nginx.log());
     converse(&mut held).await;
     closes_well(held).await;
 }
@@ -246,8 +151,8 @@ async fn a_keepalive_holds_a_connection_that_it_would_give_up() {
 async fn what_it_says_in_the_servers_place_is_known() {
     let authority = Authority::new();
     let certificate = authority.server("nginx");
-    let upstream = format!("http://{}", nobody().unwrap());
-    let nginx = Nginx::before(&upstream, &Options::new(&certificate));
+    let upstream = format!("http://{}", nobody());
+    let nginx = Nginx::before(&upstream, &options(&certificate));
     let client = direct(authority.trusted());
     for url in nginx.urls() {
         let error = refused(&client, &url).await;
@@ -271,7 +176,7 @@ async fn its_redirect_to_tls_is_followed() {
     let authority = Authority::new();
     let certificate = authority.server("nginx");
     let mut server = Echo::plain().await;
-    let mut options = Options::new(&certificate);
+    let mut options = options(&certificate);
     options.server =
         "if ($scheme = http) { return 301 https://localhost:SECURE_PORT$request_uri; }".into();
     let nginx = Nginx::before(&server.url("http"), &options);
@@ -293,7 +198,7 @@ async fn it_asks_for_a_certificate_of_the_client() {
     let authority = Authority::new();
     let [theirs, ours] = ["nginx", "client"].map(|name| authority.server(name));
     let mut server = Echo::plain().await;
-    let mut options = Options::new(&theirs);
+    let mut options = options(&theirs);
     options.server =
         format!("ssl_verify_client on; ssl_client_certificate {};", shown(&authority.root()));
     options.location = "proxy_set_header X-Client $ssl_client_s_dn;".into();

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use towline::{ErrorKind, Proxy, TlsServer};
+use towline_kit::programs::Program;
 
 use crate::certificates::shown;
 use crate::conversation::refused;
-use crate::program::{Program, nobody};
+use crate::program::nobody;
 use crate::proxied::{PASSWORD, Servers, USER, USER_INFO, keeps_the_secret};
 
 /// Starts one that requires the user and the password, with these additional lines of configuration.
@@ -99,7 +100,7 @@ async fn it_says_that_it_could_not_or_may_not_connect() {
     let servers = Servers::start().await;
     let (_program, address) = tinyproxy("");
     let proxy = Proxy::new(format!("http://{USER_INFO}@{address}")).unwrap();
-    for url in [format!("wss://{}/", nobody().unwrap()), "ws://nowhere.invalid/".into()] {
+    for url in [format!("wss://{}/", nobody()), "ws://nowhere.invalid/".into()] {
         let error = refused(&servers.client(proxy.clone()), &url).await;
         assert_eq!(error.kind(), ErrorKind::ProxyRefused);
         assert_eq!(error.response().unwrap().status(), 500);
@@ -117,7 +118,7 @@ async fn it_says_that_it_could_not_or_may_not_connect() {
 async fn it_is_told_from_another_kind_of_proxy_and_from_none() {
     let servers = Servers::start().await;
     let (_program, address) = tinyproxy("");
-    let none = nobody().unwrap();
+    let none = nobody();
     let (failed, late) = (ErrorKind::ProxyFailed, ErrorKind::HandshakeTimeout);
     for (url, kinds) in [
         // tinyproxy waits for the end of a line here. What TLS begins with may happen to have one.

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use towline::ErrorKind;
 use towline::topics::{Topics, TopicsEvent};
+use towline_kit::brokers::Server;
 
+use crate::bounded::{LOOK, soon};
 use crate::node::{Broker, Member, Node, Settings, contiguous};
-use crate::server::{LOOK, Server, soon};
 
 const TOPIC: &str = "room/7";
 

@@ -5,7 +5,7 @@
 //! --ignored` runs all. A module is named after the broker that it needs.
 #![allow(clippy::unwrap_used)]
 
-mod server;
+mod bounded;
 
 mod node;
 

@@ -1,8 +1,6 @@
 //! By nats-server.
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -14,18 +12,19 @@ use tokio::time::{Instant, sleep_until};
 use towline::relaying::{Envelope, NodeId};
 use towline::topics::{Topics, TopicsBuilder, TopicsEvent};
 use towline::{Message, Outgoing};
+use towline_kit::brokers::{self, Server, Start};
 use towline_nats::{NatsRelay, async_nats};
 
+use crate::bounded::soon;
 use crate::failures;
 use crate::node::{Broker, Member, Node, Settings};
 use crate::scenarios;
-use crate::server::{Server, Start, soon};
 
 struct Nats;
 
 impl Broker for Nats {
     const NAME: &str = "nats";
-    const START: Start = start;
+    const START: Start = brokers::nats;
 
     async fn topics_at(builder: TopicsBuilder, settings: &Settings, url: &str) -> Topics {
         let relay = NatsRelay::builder()
@@ -43,7 +42,7 @@ struct Brought;
 
 impl Broker for Brought {
     const NAME: &str = "nats";
-    const START: Start = start;
+    const START: Start = brokers::nats;
 
     async fn topics_at(builder: TopicsBuilder, settings: &Settings, url: &str) -> Topics {
         let client = async_nats::connect(url).await.unwrap();
@@ -55,12 +54,6 @@ impl Broker for Brought {
             .unwrap();
         builder.relay(relay).build()
     }
-}
-
-fn start(port: u16, directory: &Path) -> Command {
-    let mut command = Command::new("nats-server");
-    command.args(["--addr", "127.0.0.1", "--port", &port.to_string()]).current_dir(directory);
-    command
 }
 
 tests! {
@@ -83,7 +76,7 @@ tests! {
 #[tokio::test]
 #[ignore = "needs nats-server: cargo xtask test --only relays"]
 async fn other_programs_publish_and_subscribe() {
-    let server = Server::new(start);
+    let server = Server::new(brokers::nats);
     let node = Node::new::<Nats>(&server).await;
     let member = Member::of(&node, "a.b").await;
     let other = async_nats::connect(server.address.to_string()).await.unwrap();
@@ -115,7 +108,7 @@ async fn a_subscription_that_the_broker_refuses_fails_the_join() {
         let users = r#"authorization { users = [{ user: u, password: p, permissions: {
             subscribe: ["_INBOX.>", "towline.allowed"], publish: ">" } }] }"#;
         std::fs::write(&config, users).unwrap();
-        let mut command = start(port, directory);
+        let mut command = brokers::nats(port, directory);
         command.arg("--config").arg(config);
         command
     });
@@ -141,7 +134,7 @@ async fn a_subscription_that_is_refused_later_is_reported() {
                 subscribe: "{allowed}", publish: ">" }} }}] }}"#
         );
         std::fs::write(&config, users).unwrap();
-        let mut command = start(port, directory);
+        let mut command = brokers::nats(port, directory);
         command.arg("--config").arg(config);
         command
     });
@@ -160,7 +153,7 @@ async fn a_subscription_that_is_refused_later_is_reported() {
 #[tokio::test]
 #[ignore = "needs nats-server: cargo xtask test --only relays"]
 async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
-    let server = Server::new(start);
+    let server = Server::new(brokers::nats);
     let mut node = Node::new::<Nats>(&server).await;
     let member = Member::of(&node, "long").await;
     node.publish("long", vec![0; 1 << 20]).await;
@@ -173,7 +166,7 @@ async fn a_message_over_the_brokers_limit_is_counted_as_lost() {
 #[tokio::test]
 #[ignore = "needs nats-server: cargo xtask test --only relays"]
 async fn a_broker_that_is_far_away_confirms_a_join() {
-    let server = Server::new(start);
+    let server = Server::new(brokers::nats);
     let far = far_away(server.address, Duration::from_millis(700)).await;
     let settings = Settings { interest_timeout: Duration::from_secs(20), ..Settings::default() };
     let topics = Nats::topics_at(Topics::builder(), &settings, &format!("nats://{far}")).await;

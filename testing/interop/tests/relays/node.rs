@@ -7,8 +7,9 @@ use tokio::task::JoinHandle;
 use towline::bytes::Bytes;
 use towline::topics::{TopicOptions, Topics, TopicsBuilder, TopicsEvent, TopicsEvents};
 use towline::{Config, Connection, Keepalive, Message, Role, WhenFull};
+use towline_kit::brokers::{Server, Start};
 
-use crate::server::{LOOK, Server, Start, soon};
+use crate::bounded::{LOOK, soon};
 
 /// A broker, and the relay to it.
 pub(crate) trait Broker {

@@ -1,24 +1,22 @@
 //! By redis-server.
 
-use std::path::Path;
-use std::process::Command;
-
 use futures_util::StreamExt as _;
 use towline::Message;
 use towline::relaying::Envelope;
 use towline::topics::{Topics, TopicsBuilder, TopicsEvent};
+use towline_kit::brokers::{self, Server, Start};
 use towline_redis::{RedisRelay, redis};
 
+use crate::bounded::{LOOK, soon};
 use crate::failures;
 use crate::node::{Broker, Member, Node, Settings};
 use crate::scenarios;
-use crate::server::{LOOK, Server, Start, soon};
 
 struct Redis;
 
 impl Broker for Redis {
     const NAME: &str = "redis";
-    const START: Start = start;
+    const START: Start = brokers::redis;
 
     async fn topics_at(builder: TopicsBuilder, settings: &Settings, url: &str) -> Topics {
         let relay = RedisRelay::builder()
@@ -29,13 +27,6 @@ impl Broker for Redis {
             .unwrap();
         builder.relay(relay).build()
     }
-}
-
-fn start(port: u16, directory: &Path) -> Command {
-    let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
-    command.args(["--save", "", "--appendonly", "no"]).current_dir(directory);
-    command
 }
 
 tests! {
@@ -60,7 +51,7 @@ async fn client(server: &Server) -> redis::Client {
 #[tokio::test]
 #[ignore = "needs redis-server: cargo xtask test --only relays"]
 async fn other_programs_publish_and_subscribe() {
-    let server = Server::new(start);
+    let server = Server::new(brokers::redis);
     let node = Node::new::<Redis>(&server).await;
     let member = Member::of(&node, "a.b").await;
     let client = client(&server).await;
@@ -88,7 +79,7 @@ async fn other_programs_publish_and_subscribe() {
 #[tokio::test]
 #[ignore = "needs redis-server: cargo xtask test --only relays"]
 async fn what_the_broker_refuses_is_said() {
-    let server = Server::new(start);
+    let server = Server::new(brokers::redis);
     let mut admin = client(&server).await.get_multiplexed_async_connection().await.unwrap();
     let mut rights = redis::cmd("ACL");
     rights.arg(&["SETUSER", "u", "on", ">p", "+@all", "resetchannels", "&towline.allowed"]);
@@ -141,7 +132,7 @@ async fn a_subscription_that_is_refused_later_is_reported() {
 #[ignore = "needs redis-server: cargo xtask test --only relays"]
 async fn all_subscriptions_are_restored() {
     const COUNT: usize = 1200;
-    let mut server = Server::new(start);
+    let mut server = Server::new(brokers::redis);
     let mut node = Node::new::<Redis>(&server).await;
     let member = Member::new();
     for number in 0..COUNT {

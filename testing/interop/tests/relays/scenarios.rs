@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::future::join_all;
 use towline::{Compress, Message, Outgoing};
+use towline_kit::brokers::Server;
 
+use crate::bounded::{LOOK, soon};
 use crate::node::{Broker, Member, Node, contiguous};
-use crate::server::{LOOK, Server, soon};
 
 const TOPIC: &str = "room/7";
 

@@ -9,64 +9,12 @@ mod nats;
 #[cfg(feature = "redis")]
 mod redis;
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-
 use towline::{Client, Connection};
+use towline_kit::brokers::{Server, Start};
 
-use crate::support::{Serve, next, until};
+use crate::support::{Serve, next};
 
 const PROTOCOL: &str = "towline.topics.v1";
-
-/// How a broker is started on a port of loopback.
-type Start = fn(port: &str) -> Command;
-
-/// A broker's process, which is killed when this is dropped.
-struct Broker {
-    start: Start,
-    address: SocketAddr,
-    child: Child,
-}
-
-impl Broker {
-    async fn start(start: Start) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
-        let broker = Self { start, address, child: spawn(start, address) };
-        broker.wait_until_it_listens().await;
-        broker
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    async fn start_again(&mut self) {
-        self.child = spawn(self.start, self.address);
-        self.wait_until_it_listens().await;
-    }
-
-    async fn wait_until_it_listens(&self) {
-        until("listening", || TcpStream::connect(self.address).is_ok()).await;
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn(start: Start, address: SocketAddr) -> Child {
-    let mut command = start(&address.port().to_string());
-    // Debian shows servers to root alone.
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
 
 async fn subscribe(server: &Serve) -> Connection {
     let mut member = Client::new().protocols([PROTOCOL]).connect(&server.url()).await.unwrap();
@@ -91,7 +39,7 @@ fn wait_for_note(server: &mut Serve, words: &str) {
 
 /// What is published on one server arrives on the other, also after the broker was away.
 async fn topics_of_two_servers_are_one(scheme: &str, start: Start) {
-    let mut broker = Broker::start(start).await;
+    let mut broker = Server::new(start);
     let url = format!("{scheme}://{}", broker.address);
     let arguments = ["--mode=topics", "--relay", &url];
     let mut servers = [Serve::start(&arguments), Serve::start(&arguments)];
@@ -103,7 +51,7 @@ async fn topics_of_two_servers_are_one(scheme: &str, start: Start) {
     for server in &mut servers {
         wait_for_note(server, "the relay has lost its broker");
     }
-    broker.start_again().await;
+    broker.start_again();
     for server in &mut servers {
         wait_for_note(server, "the relay has its broker back");
     }

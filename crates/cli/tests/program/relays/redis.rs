@@ -2,22 +2,17 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
 use std::thread;
+
+use towline_kit::brokers;
 
 use crate::relays::topics_of_two_servers_are_one;
 use crate::support::Program;
 
-fn start(port: &str) -> Command {
-    let mut command = Command::new("redis-server");
-    command.args(["--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no"]);
-    command
-}
-
 #[tokio::test]
 #[ignore = "needs redis-server: cargo xtask test --only relays"]
 async fn two_servers() {
-    topics_of_two_servers_are_one("redis", start).await;
+    topics_of_two_servers_are_one("redis", brokers::redis).await;
 }
 
 /// Redis with `requirepass`, for a client without a password.

@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 
 use towline::{ErrorKind, Tls};
+use towline_kit::programs::Program;
 
 use super::dialogue::Dialogue;
 use crate::bounded::soon;
 use crate::certificates::{Authority, Signed, shown};
 use crate::conversation::{direct, refused};
-use crate::program::{Program, run};
+use crate::program::run;
 
 /// Starts a server that answers every request with a status page.
 fn s_server(certificate: &Signed, more: &[&str]) -> (Program, String) {
