@@ -59,6 +59,8 @@ mod plan;
 
 mod silence;
 
+mod lack;
+
 mod engine;
 
 mod summary;
