@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::check::finding::{Finding, Level};
 use crate::exit::Exit;
 use crate::say::{self, on_one_line};
+use crate::screen::{When, width};
 
 /// The width of the column with the level, and of that with the check.
 const LEVELS: usize = 10;
@@ -35,14 +36,8 @@ impl View {
         if is_json {
             return Self::Json;
         }
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let is_terminal = std::io::stdout().is_terminal();
-        let size = crossterm::terminal::size().ok().filter(|_| is_terminal);
-        Self::Text {
-            in_colour: is_terminal && !is_set("NO_COLOR") && !is_dumb,
-            width: size.map_or(110, |(columns, _)| usize::from(columns).clamp(40, 120)),
-        }
+        let columns = if std::io::stdout().is_terminal() { width() } else { 110 };
+        Self::Text { in_colour: When::Auto.is_on(), width: columns.clamp(40, 120) }
     }
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::connect::binary::Form;
 use crate::connect::clock::Kind;
 use crate::connect::look::Look;
-use crate::connect::screen::{Paint, When};
+use crate::screen::{Paint, When};
 
 /// The options for what is shown, and how.
 #[derive(Debug, Args)]

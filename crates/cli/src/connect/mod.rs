@@ -1,7 +1,5 @@
 //! `towline connect`: a client for the terminal and for scripts.
 
-mod screen;
-
 mod json;
 
 mod canonical;
@@ -95,7 +93,7 @@ use crate::connect::input::Inputs;
 use crate::connect::output::{Output, Talkativeness};
 use crate::connect::plan::Plan;
 use crate::connect::printer::{Printer, Stdout};
-use crate::connect::screen::{When, is_dumb};
+use crate::screen::{When, is_dumb};
 use crate::connect::talk::Talk;
 use crate::connect::terminal::Terminal;
 use crate::connect::topical::Topical;

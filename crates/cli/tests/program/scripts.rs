@@ -247,3 +247,12 @@ fn output_that_can_not_be_written_is_an_error() {
         assert_eq!((code, &error[..]), (Some(0), "rc 0\n"), "{line}");
     }
 }
+
+/// Whatever else there is to say.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_report_that_can_not_be_written_is_told_beside_its_verdict() {
+    let (code, error) = shell("exec \"$T\" check ws://127.0.0.1:1/ > /dev/full");
+    assert_eq!(code, Some(3), "{error}");
+    assert!(error.contains("error: can't write to standard output: No space"), "{error}");
+}

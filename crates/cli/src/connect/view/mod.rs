@@ -16,7 +16,7 @@ use crate::connect::clock::Times;
 use crate::connect::handshake;
 use crate::connect::look::Look;
 use crate::connect::meaning::{explain, meaning};
-use crate::connect::screen::Ink;
+use crate::screen::Ink;
 use crate::connect::secured;
 use crate::connect::view::event::{headers, line, with_payload};
 use crate::exit::Failure;
@@ -194,7 +194,7 @@ fn quoted(payload: &Bytes) -> String {
 mod tests {
     use super::*;
     use crate::connect::clock::Kind;
-    use crate::connect::screen::Paint;
+    use crate::screen::Paint;
 
     const LOOK: Look =
         Look { paint: Paint { in_colour: false }, is_folded: true, binary: Form::Summary };
