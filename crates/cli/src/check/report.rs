@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::check::finding::{Finding, Level};
 use crate::exit::Exit;
+use crate::quantity::counted;
 use crate::say::{self, on_one_line};
 use crate::screen::{When, width};
 
@@ -133,20 +134,15 @@ impl Report {
         }
         say::out(format_args!(
             "\n{verdict}: {}, {}, {}, {} ok, {} not seen; {} in {took:.1} s",
-            counted(faults, "fault"),
-            counted(warnings, "warning"),
-            counted(self.count(Level::Note), "note"),
+            counted(faults as u64, "fault"),
+            counted(warnings as u64, "warning"),
+            counted(self.count(Level::Note) as u64, "note"),
             self.count(Level::Ok),
             self.count(Level::Unseen),
-            counted(run.connections, "connection"),
+            counted(run.connections as u64, "connection"),
         ));
         exit
     }
-}
-
-/// `1 fault`, `2 faults`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The lines of a finding. Text from the peer is harmless in them.

@@ -17,9 +17,9 @@ mod redis;
 use towline::topics::{Topics, TopicsBuilder, TopicsEvent, TopicsEvents};
 
 use crate::exit::{Exit, Failure, in_full};
+use crate::quantity::counted;
 use crate::refusal::without_credentials;
 use crate::say;
-use crate::serve::tally::count;
 
 /// The result of connecting to a broker.
 type Connected = Result<TopicsBuilder, Box<dyn std::error::Error + Send + Sync>>;
@@ -88,7 +88,7 @@ async fn report(mut events: TopicsEvents) {
             )),
             TopicsEvent::RelayBack => say::note("the relay has its broker back (--relay)"),
             TopicsEvent::MessagesLost { messages } => {
-                let messages = count(messages, "message");
+                let messages = counted(messages, "message");
                 say::note(format_args!("{messages} lost between nodes (--relay)"));
             }
             _ => {}
