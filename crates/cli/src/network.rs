@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderName, HeaderValue};
-use towline::{
-    Client, Compression, Config, Deflate, Error, HttpVersion, Keepalive, Proxy, Target, Tls,
-};
+use towline::{Client, Compression, Config, Deflate, Error, HttpVersion, Keepalive, Proxy, Tls};
 
 use crate::exit::{Exit, Failure};
 use crate::quantity::Switch;
@@ -137,15 +135,6 @@ impl Network {
     }
 }
 
-/// The URL without user, password and query.
-pub(crate) fn shown(target: &Target) -> String {
-    let scheme = if target.is_secure() { "wss" } else { "ws" };
-    let resource = match target.resource().split_once('?') {
-        Some((path, _)) => format!("{path}?..."),
-        None => target.resource().to_owned(),
-    };
-    format!("{scheme}://{}{resource}", target.authority())
-}
 
 /// Reads the file that an option names.
 pub(crate) fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {

@@ -13,6 +13,7 @@ use crate::connect::options as parse;
 use crate::exit::{BENCH_CODES, Failure};
 use crate::network::{self, Network, Opening};
 use crate::quantity::{Switch, duration, duration_or_off, level, size};
+use crate::secrets;
 
 /// How a load is described, for `--help`.
 const DETAILS: &str = "\
@@ -242,7 +243,7 @@ fn shown(url: &str) -> String {
     let without_fragment = url.split('#').next().unwrap_or_default();
     let target = without_fragment.parse().ok().and_then(|uri| Target::from_uri(&uri));
     // The library takes other URLs as well. Where their secrets are is its business.
-    target.map_or_else(|| "a URL beyond ASCII".to_owned(), |target| network::shown(&target))
+    target.map_or_else(|| "a URL beyond ASCII".to_owned(), |target| secrets::target(&target))
 }
 
 fn above_zero(text: &str) -> Result<Duration, String> {
@@ -298,7 +299,7 @@ mod tests {
     fn secrets_of_a_url_are_left_out() {
         for (url, shown) in [
             ("ws://user:s3cret@host:9001/a", "ws://host:9001/a"),
-            ("wss://host/a?token=s3cret", "wss://host/a?..."),
+            ("wss://host/a?token=s3cret", "wss://host/a?(hidden)"),
             ("ws://user:s3cret@host/#s3cret", "ws://host/"),
             ("ws://127.0.0.1:9871/@room/chat", "ws://127.0.0.1:9871/@room/chat"),
             ("ws://user:s3cret@b\u{fc}cher/", "a URL beyond ASCII"),

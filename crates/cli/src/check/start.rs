@@ -13,7 +13,8 @@ use crate::check::report::{Report, View};
 use crate::check::way::{Hop, Way};
 use crate::connect::options::headers;
 use crate::exit::{Exit, Failure};
-use crate::network::{Opening, shown};
+use crate::network::Opening;
+use crate::secrets;
 
 /// The most connections with `--gentle`.
 const FEW_CONNECTIONS: usize = 30;
@@ -43,7 +44,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
             && end.target != target
         {
             report.add(
-                Finding::note("redirect", format!("redirected to {}; that is what is checked", shown(&end.target)))
+                Finding::note("redirect", format!("redirected to {}; that is what is checked", secrets::target(&end.target)))
                     .advice("browsers and most clients follow no redirect of a handshake: give them this URL"),
             );
             // The library leaves out those that are for the server which the user named.

@@ -186,7 +186,7 @@ fn verbose_shows_both_sides_of_the_handshake() {
     let ended = Program::connect(&arguments).end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for line in [
-        "request: GET /?token=(hidden) HTTP/1.1",
+        "request: GET /?(hidden) HTTP/1.1",
         &format!("  host: {}", server.address),
         "  x-room: 7",
         "  cookie: (hidden: --show-secrets shows it)",

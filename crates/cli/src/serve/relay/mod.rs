@@ -18,8 +18,8 @@ use towline::topics::{Topics, TopicsBuilder, TopicsEvent, TopicsEvents};
 
 use crate::exit::{Exit, Failure, in_full};
 use crate::quantity::counted;
-use crate::refusal::without_credentials;
 use crate::say;
+use crate::secrets;
 
 /// The result of connecting to a broker.
 type Connected = Result<TopicsBuilder, Box<dyn std::error::Error + Send + Sync>>;
@@ -70,7 +70,7 @@ pub(crate) async fn connect(url: &str, builder: TopicsBuilder) -> Result<TopicsB
         None => return Ok(builder),
     };
     connected.map_err(|error| {
-        let shown = without_credentials(url.to_owned());
+        let shown = secrets::url(url);
         Failure::new(Exit::NoConnection, format!("--relay {shown}: {}", in_full(&*error)))
     })
 }
