@@ -15,6 +15,8 @@ mod refusal;
 
 mod exit;
 
+mod options;
+
 mod certificate;
 
 mod network;

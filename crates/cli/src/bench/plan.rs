@@ -121,8 +121,8 @@ impl Plan {
             messages: self.messages,
             payload: self.source.described(self.scenario),
             pacing,
-            compression: options.compress,
-            protocols: secrets::offered(&options.protocol),
+            compression: options.connection.compress,
+            protocols: secrets::offered(&options.handshake.protocol),
             http_version: match options.http_version {
                 HttpVersion::Http2 => "2",
                 HttpVersion::Auto => "auto",

@@ -11,7 +11,6 @@ use crate::check::finding::Finding;
 use crate::check::options::Options;
 use crate::check::report::{Report, View};
 use crate::check::way::{Hop, Way};
-use crate::connect::options::headers;
 use crate::exit::{Exit, Failure};
 use crate::network::Opening;
 use crate::secrets;
@@ -28,9 +27,9 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
     let without_fragment = options.url.split('#').next().unwrap_or_default();
     let mut asked = Asked {
         uri: without_fragment.parse().unwrap_or_default(),
-        origin: options.origin.clone(),
-        protocols: options.protocol.clone(),
-        headers: headers(&options.header)?,
+        origin: options.handshake.origin.clone(),
+        protocols: options.handshake.protocol.clone(),
+        headers: options.handshake.headers()?,
     };
     let tls = options.network.tls()?.unwrap_or_else(Tls::new);
     let mut client = client(options, &asked)?;
