@@ -5,6 +5,8 @@
 
 mod say;
 
+mod screen;
+
 mod quantity;
 
 mod secrets;
@@ -12,6 +14,8 @@ mod secrets;
 mod refusal;
 
 mod exit;
+
+mod options;
 
 mod certificate;
 
@@ -76,7 +80,9 @@ fn main() -> ExitCode {
         Err(error) if error.use_stderr() => error.exit(),
         // The help or the version.
         Err(error) => {
-            return ended(say::written(error.print().and_then(|()| io::stdout().flush())));
+            // What goes wrong is remembered.
+            let _ = say::written(error.print().and_then(|()| io::stdout().flush()));
+            return ended(Exit::Success);
         }
     };
     let outcome = match arguments.command {
@@ -89,8 +95,7 @@ fn main() -> ExitCode {
         None => Err(Failure::new(Exit::Usage, "the command is missing")),
     };
     let exit = match outcome {
-        Ok(Exit::Success) => ended(Ok(())),
-        Ok(exit) => exit.into(),
+        Ok(exit) => ended(exit),
         Err(failure) => {
             say::error(&failure);
             failure.exit.into()
@@ -100,14 +105,14 @@ fn main() -> ExitCode {
     exit
 }
 
-/// The exit code of a program that did all it was to do, if its output could be written.
-fn ended(_written: io::Result<()>) -> ExitCode {
+/// How a program ends that got so far. One that did all it was to do has not if its output could not be written.
+fn ended(exit: Exit) -> ExitCode {
     match say::trouble() {
         Some(why) => {
             say::error(format_args!("can't write to standard output: {why}"));
-            Exit::Unclean.into()
+            if exit == Exit::Success { Exit::Unclean.into() } else { exit.into() }
         }
-        None => Exit::Success.into(),
+        None => exit.into(),
     }
 }
 

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use http::{HeaderName, HeaderValue};
-use towline::{
-    Client, Compression, Config, Deflate, Error, HttpVersion, Keepalive, Proxy, Target, Tls,
-};
+use towline::{Client, Config, Error, HttpVersion, Proxy, Tls};
 
 use crate::exit::{Exit, Failure};
-use crate::quantity::Switch;
 
 /// The options for TLS, proxies and redirects.
 #[derive(Debug, Args)]
@@ -60,20 +57,6 @@ pub(crate) struct Opening<'a> {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) http_version: HttpVersion,
     pub(crate) timeout: Duration,
-}
-
-/// The options of a command that hold for all that a client receives and sends.
-pub(crate) fn config(
-    max_message: usize,
-    keepalive: Switch<Duration>,
-    close_timeout: Duration,
-    compress: Option<u8>,
-) -> Config {
-    Config::client()
-        .max_received_message_size(max_message)
-        .keepalive(keepalive.on().map(Keepalive::every))
-        .close_timeout(close_timeout)
-        .compression(compress.map(|level| Compression::from(Deflate::client().level(level))))
 }
 
 impl Network {
@@ -137,15 +120,6 @@ impl Network {
     }
 }
 
-/// The URL without user, password and query.
-pub(crate) fn shown(target: &Target) -> String {
-    let scheme = if target.is_secure() { "wss" } else { "ws" };
-    let resource = match target.resource().split_once('?') {
-        Some((path, _)) => format!("{path}?..."),
-        None => target.resource().to_owned(),
-    };
-    format!("{scheme}://{}{resource}", target.authority())
-}
 
 /// Reads the file that an option names.
 pub(crate) fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {

@@ -167,6 +167,16 @@ pub(crate) fn in_words(bytes: u64) -> String {
     }
 }
 
+/// A number of things: `1 message`, `2 messages`, `2 processes`.
+pub(crate) fn counted(number: u64, what: &str) -> String {
+    let ending = match number {
+        1 => "",
+        _ if what.ends_with('s') => "es",
+        _ => "s",
+    };
+    format!("{number} {what}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +245,15 @@ mod tests {
             (5_000_000_000, "4.6 GiB"),
         ] {
             assert_eq!(in_words(bytes), words);
+        }
+    }
+
+    #[test]
+    fn one_is_singular_and_none_is_not() {
+        for (number, what, words) in
+            [(0, "fault", "0 faults"), (1, "process", "1 process"), (2, "process", "2 processes")]
+        {
+            assert_eq!(counted(number, what), words);
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 
 use http::HeaderValue;
+use towline::Target;
 
 /// Stands for a value that is not shown.
 const HIDDEN: &str = "(hidden: --show-secrets shows it)";
 
-/// Stands for a value in a URL.
+/// Stands for a query, and for other values where no option shows them.
 const SHORT: &str = "(hidden)";
 
 /// A header's value, without its credentials unless `shows_secrets`.
@@ -30,18 +31,27 @@ fn header<'v>(name: &str, value: &'v HeaderValue) -> Cow<'v, str> {
     }
 }
 
-/// A list of subprotocols, without tokens: browsers can't set headers, so pages offer a token as one.
+/// A list of subprotocols, without tokens.
 fn protocols(list: Cow<'_, str>) -> Cow<'_, str> {
+    let shown = hide(list.split(',').map(str::trim), HIDDEN);
+    if shown.contains(&HIDDEN) { shown.join(", ").into() } else { list }
+}
+
+/// Subprotocols that are offered, without tokens, for output that has no option to show them.
+pub(crate) fn offered(names: &[String]) -> Vec<String> {
+    let shown = hide(names.iter().map(String::as_str), SHORT);
+    shown.into_iter().map(str::to_owned).collect()
+}
+
+/// Puts this in the place of tokens: browsers can't set headers, so pages offer a token as a subprotocol.
+fn hide<'n>(names: impl Iterator<Item = &'n str>, mark: &'n str) -> Vec<&'n str> {
     let mut is_announced = false;
-    let mut has_token = false;
-    let shown = list.split(',').map(|name| {
-        let name = name.trim();
+    let shown = names.map(|name| {
         let is_hidden = is_announced || is_token(name);
-        (is_announced, has_token) = (announces(name), has_token || is_hidden);
-        if is_hidden { HIDDEN } else { name }
+        is_announced = announces(name);
+        if is_hidden { mark } else { name }
     });
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    if has_token { shown.into() } else { list }
+    shown.collect()
 }
 
 /// A subprotocol, unless a token is in its place.
@@ -67,15 +77,36 @@ pub(crate) fn reason(reason: &str) -> String {
     parts().unwrap_or_else(|| reason.to_owned())
 }
 
-/// A URL, or its path and query, without the values in the query.
+/// A URL without user and password, or its path and query, without the query and the fragment. A token can
+/// be anywhere in a query, also in place of a name.
+pub(crate) fn without_query(url: &str) -> String {
+    match url.split_at(url.find(['?', '#']).unwrap_or(url.len())) {
+        (shown, query) if query.len() > 1 && query.starts_with('?') => format!("{shown}?{SHORT}"),
+        (shown, _) => shown.to_owned(),
+    }
+}
+
+/// The URL of a server, without user, password and query.
+pub(crate) fn target(target: &Target) -> String {
+    let scheme = if target.is_secure() { "wss" } else { "ws" };
+    format!("{scheme}://{}{}", target.authority(), without_query(target.resource()))
+}
+
+/// A URL that may be invalid, without user, password and query.
 pub(crate) fn url(url: &str) -> String {
-    let Some((path, query)) = url.split_once('?') else { return url.to_owned() };
-    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) => format!("{name}={SHORT}"),
-        None if pair.is_empty() => String::new(),
-        None => SHORT.to_owned(),
-    });
-    format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
+    without_query(&without_password(url))
+}
+
+/// A URL that may be invalid, without user and password. A password may have any character, so everything
+/// before the last `@` is left out.
+pub(crate) fn without_password(url: &str) -> String {
+    match url.split_once("//") {
+        Some((scheme, rest)) => match rest.rsplit_once('@') {
+            Some((_, shown)) => format!("{scheme}//...@{shown}"),
+            None => url.to_owned(),
+        },
+        None => url.to_owned(),
+    }
 }
 
 /// Whether a subprotocol is a token: `bearer.…`, that of Kubernetes, or a JWT.
@@ -147,13 +178,32 @@ mod tests {
     }
 
     #[test]
-    fn values_in_a_query_are_hidden() {
+    fn a_query_is_hidden_whole() {
         for (text, expected) in [
             ("wss://a/b", "wss://a/b"),
-            ("wss://a/b?token=s3cret&room=1", "wss://a/b?token=(hidden)&room=(hidden)"),
+            ("wss://a/b?token=s3cret&room=1", "wss://a/b?(hidden)"),
             ("/?s3cret", "/?(hidden)"),
-            ("/?", "/?"),
-            ("/?a==s3cret&&", "/?a=(hidden)&&"),
+            // Base64, whose padding looks like the end of a name.
+            ("/?s3cret==", "/?(hidden)"),
+            ("/?", "/"),
+            ("/a?b#s3cret", "/a?(hidden)"),
+            ("/a#s3cret?b", "/a"),
+        ] {
+            assert_eq!(without_query(text), expected);
+        }
+        let uri = "wss://u:s3cret@a/@room?token=s3cret".parse().unwrap();
+        assert_eq!(target(&Target::from_uri(&uri).unwrap()), "wss://a/@room?(hidden)");
+    }
+
+    #[test]
+    fn a_url_that_may_be_invalid_shows_no_password() {
+        for (text, expected) in [
+            ("ws://u:s3cret@host/a", "ws://...@host/a"),
+            ("//u:s3c/ret@host", "//...@host"),
+            ("ws://u:s3c?ret@host/a?s3cret", "ws://...@host/a?(hidden)"),
+            ("/a?s3cret//b@c", "/a?(hidden)"),
+            ("ws://host/a", "ws://host/a"),
+            ("/a@b", "/a@b"),
         ] {
             assert_eq!(url(text), expected);
         }

@@ -126,6 +126,18 @@ async function token(visit) {
   const asked = linked.waitForResponse((response) => response.status() === 401);
   await linked.goto(`${base}console/server#token=${'a'.repeat(32)}`);
   await asked;
+  // It does not stay in the address, nor in the history.
+  await linked.waitForURL(`${base}console/server`);
+  await linked.locator('#token-refused').filter({ hasText: 'towline serve prints' }).waitFor();
+  await visit.fits(linked);
+  await linked.goBack();
+  await linked.goForward();
+  await linked.waitForURL(`${base}console/server`);
+  // Neither does a part of one.
+  await linked.goto(`${base}console#token=abc`);
+  await linked.waitForURL(`${base}console`);
+  await linked.locator('#token-refused').filter({ hasText: 'is no token' }).waitFor();
+  await linked.goto(`${base}console/server`);
   for (const each of [linked, await visit.page(person)]) {
     if (each !== linked) await each.goto(`${base}console/server`);
     await each.locator('[data-figure="connections"]').filter({ hasText: /^[0-9]/ }).waitFor();

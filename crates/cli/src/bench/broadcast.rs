@@ -14,6 +14,9 @@ use crate::bench::worker::Worker;
 /// How long the publisher of a closed loop waits for deliveries before it counts them as missing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The kind of the failure that this is.
+pub(crate) const UNDELIVERED: &str = "undelivered";
+
 /// Runs a connection until it ends.
 pub(crate) async fn run(worker: &Worker, number: u64, connection: Connection) {
     let is_publisher = number == 0;
@@ -28,7 +31,10 @@ pub(crate) async fn run(worker: &Worker, number: u64, connection: Connection) {
                 Ok(Some(_)) if is_publisher => {}
                 Ok(Some(message)) => {
                     // What has no stamp is an answer to a subscription, for example.
-                    let Some((is_measured, due)) = find_stamp(message.as_bytes()) else { continue };
+                    let Some((is_measured, due)) = find_stamp(message.as_bytes()) else {
+                        worker.tally.lock().ignored += 1;
+                        continue;
+                    };
                     let now = worker.run.unix(worker.run.now());
                     let latency = now.saturating_sub(due);
                     worker.tally.lock().received(message.len(), is_measured, Some(latency));
@@ -113,7 +119,7 @@ async fn publish(worker: &Worker, sender: &Sender) -> std::io::Result<()> {
         if tokio::time::timeout(PATIENCE, deliveries.reach(wanted)).await.is_err() {
             let done = deliveries.done.load(Ordering::Relaxed);
             deliveries.expected.store(done, Ordering::Relaxed);
-            worker.tally.lock().failed("undelivered", || {
+            worker.tally.lock().failed(UNDELIVERED, || {
                 let missing = expected.saturating_sub(done);
                 format!(
                     "{missing} deliveries were missing after {PATIENCE:?}, and publishing went on"

@@ -8,6 +8,7 @@ use crate::bench::figures::{count, rate, time, time_of};
 use crate::bench::results::Interval;
 use crate::bench::run::Stage;
 use crate::say::on_one_line;
+use crate::screen::{is_dumb, width};
 
 /// How often it is drawn.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -44,9 +45,10 @@ pub(crate) struct Progress {
 }
 
 impl Display {
-    /// A display, if it is wanted and standard error is a terminal.
+    /// A display, if it is wanted and standard error is a terminal that can draw over a line.
     pub(crate) fn new(is_wanted: bool) -> Self {
-        Self { is_on: is_wanted && std::io::stderr().is_terminal(), drawn: None, lines: 0 }
+        let is_on = is_wanted && std::io::stderr().is_terminal() && !is_dumb();
+        Self { is_on, drawn: None, lines: 0 }
     }
 
     /// Whether it is time to draw it.
@@ -57,7 +59,7 @@ impl Display {
     /// Draws the progress.
     pub(crate) fn draw(&mut self, progress: &Progress) {
         self.drawn = Some(Instant::now());
-        let width = crossterm::terminal::size().map_or(80, |(width, _)| usize::from(width));
+        let width = width();
         let lines = lines(progress);
         let mut text = self.erasure();
         for line in &lines {

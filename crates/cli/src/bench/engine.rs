@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::bench::display::{Display, Progress};
 use crate::bench::judge::{self, Usage};
+use crate::bench::lack::Lack;
 use crate::bench::options::Options;
 use crate::bench::plan;
 use crate::bench::results::{Results, Scenario};
@@ -65,6 +66,8 @@ struct Engine<'a> {
     /// When all connections were open, or had failed.
     settled: Option<u64>,
     silence: Silence,
+    /// Whether the run ended because nothing more was received.
+    ended_in_silence: bool,
     is_interrupted: bool,
 }
 
@@ -100,6 +103,7 @@ pub(crate) async fn run(options: &Options, mut interrupts: Interrupts) -> Result
         measured: None,
         settled: None,
         silence: Silence::default(),
+        ended_in_silence: false,
         is_interrupted: false,
     };
     let conducted = engine.conduct(&mut interrupts).await;
@@ -181,6 +185,7 @@ impl Engine<'_> {
                 let is_silent = self.options.duration.is_none()
                     && self.run.plan.messages.is_some()
                     && self.is_silent(look, now);
+                self.ended_in_silence = is_silent;
                 (is_over || is_alone || is_done || is_silent).then_some(Stage::Drain)
             }
             Stage::Drain => (is_over || is_alone || self.is_answered(look)).then_some(Stage::Close),
@@ -195,18 +200,34 @@ impl Engine<'_> {
         look.outstanding == 0 && done >= deliveries.expected.load(Ordering::Relaxed)
     }
 
+    /// How long nothing is received before the run ends by itself.
+    fn patience(&self) -> Duration {
+        self.options.drain.max(SILENCE)
+    }
+
     fn is_silent(&mut self, look: &Look, now: u64) -> bool {
         let gap = self.run.plan.rate.map_or(0.0, |rate| 1e9 / rate);
-        let patience = self.options.drain.max(SILENCE);
+        let patience = self.patience();
         let is_answered = self.is_answered(look);
         self.silence.look(look.received, is_answered, self.since, now);
         self.silence.is_over(patience, gap, now)
     }
 
-    /// Counts what is missing at the end, whenever it was sent.
-    fn count_missing(&self) {
+    /// Says why nothing was measured, or what is missing at the end, whenever it was sent.
+    fn count_missing(&self, now: u64) {
         let plan = &self.run.plan;
         let drain = self.options.drain;
+        let Some(first) = self.threads.tallies.first() else { return };
+        if let (Some(measured), Some(lack), false) =
+            (&self.measured, Lack::of(&self.threads.tallies), self.is_interrupted)
+        {
+            let end = if measured.end > measured.start { measured.end } else { now };
+            let lack =
+                Lack { measured: end - measured.start, waited: now - measured.start, ..lack };
+            if let Some((kind, why)) = lack.reason(plan) {
+                first.lock().failed(kind, || why);
+            }
+        }
         if plan.scenario == Scenario::Echo {
             for tally in &self.threads.tallies {
                 let mut counts = tally.lock();
@@ -221,9 +242,14 @@ impl Engine<'_> {
         let left = self.run.left();
         let is_to_end = self.options.duration.is_none() && !self.is_interrupted;
         if left > 0 && is_sender && is_to_end && self.measured.is_some() {
-            let Some(tally) = self.threads.tallies.first() else { return };
-            tally.lock().failed("incomplete", || {
-                format!("the run ended with {left} of --messages left: see --drain")
+            first.lock().failed("incomplete", || {
+                let why = match self.ended_in_silence {
+                    true => {
+                        format!("nothing was received for at least {:?} (--drain)", self.patience())
+                    }
+                    false => "no connection was left".to_owned(),
+                };
+                format!("the run ended with {left} of --messages left: {why}")
             });
         }
     }
@@ -317,7 +343,7 @@ impl Engine<'_> {
     /// Has all connections closed, and waits for the threads.
     async fn close(&mut self) {
         let now = self.run.now();
-        self.count_missing();
+        self.count_missing(now);
         self.cut(now, Stage::Close);
         if let Some(measured) =
             self.measured.as_mut().filter(|measured| measured.end == measured.start)

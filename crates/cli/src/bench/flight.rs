@@ -82,6 +82,7 @@ impl Flight {
     ) {
         if self.skip > 0 {
             self.skip -= 1;
+            counts.ignored += 1;
             return;
         }
         if self.queued == 0 {

@@ -13,7 +13,10 @@ pub(crate) async fn run(worker: &Worker, connection: Connection) {
     let (_sender, mut receiver) = connection.split();
     let error = loop {
         match receiver.recv_ref().await {
-            Ok(Some(_)) if skip > 0 => skip -= 1,
+            Ok(Some(_)) if skip > 0 => {
+                skip -= 1;
+                worker.tally.lock().ignored += 1;
+            }
             Ok(Some(message)) => {
                 let now = worker.run.now();
                 let gap = last.filter(|_| is_push).map(|last| now.saturating_sub(last));

@@ -59,6 +59,8 @@ mod plan;
 
 mod silence;
 
+mod lack;
+
 mod engine;
 
 mod summary;
@@ -74,6 +76,7 @@ use crate::bench::results::{Results, Scenario};
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::say;
+use crate::screen;
 
 /// Runs a load test, and reports.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
@@ -129,8 +132,7 @@ impl Outputs {
 
 /// The columns of the terminal. What is no terminal has enough of them.
 fn width() -> usize {
-    let size = crossterm::terminal::size().ok().filter(|_| std::io::stdout().is_terminal());
-    size.map_or(usize::MAX, |(width, _)| usize::from(width))
+    if std::io::stdout().is_terminal() { screen::width() } else { usize::MAX }
 }
 
 /// How the program ends.

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use towline::{Client, HttpVersion, Target};
+use towline::{Client, Config, Deflate, HttpVersion, Target};
 
 use crate::bench::after::After;
 use crate::bench::compare::METHOD;
 use crate::bench::results::{Scenario, Shard};
-use crate::connect::options as parse;
 use crate::exit::{BENCH_CODES, Failure};
-use crate::network::{self, Network, Opening};
-use crate::quantity::{Switch, duration, duration_or_off, level, size};
+use crate::network::{Network, Opening};
+use crate::options::{Handshake, PerConnection, http_version, url};
+use crate::quantity::{duration, size, some_duration};
+use crate::secrets;
 
 /// How a load is described, for `--help`.
 const DETAILS: &str = "\
@@ -60,7 +61,7 @@ pub(crate) struct Options {
     /// The server's URL, such as ws://127.0.0.1:9001/chat; ws:// can be omitted
     // The default is never used: it stands in for the URL where there is no run.
     #[arg(
-        value_parser = parse::url, required_unless_present_any = ["compare", "merge"],
+        value_parser = url, required_unless_present_any = ["compare", "merge"],
         default_value = "ws://localhost/", hide_default_value = true,
     )]
     pub(crate) url: String,
@@ -89,7 +90,7 @@ pub(crate) struct Options {
 
     /// How long to measure, after the ramp and the warm-up [default: 10s, or until all --messages are
     /// answered]
-    #[arg(short, long, value_name = "TIME", value_parser = above_zero)]
+    #[arg(short, long, value_name = "TIME", value_parser = some_duration)]
     pub(crate) duration: Option<Duration>,
 
     /// Load the server for this long before measuring
@@ -168,40 +169,18 @@ pub(crate) struct Options {
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// Offer this subprotocol. Repeat it for more, most preferred first
-    #[arg(short, long, value_name = "NAME", value_parser = parse::protocol)]
-    pub(crate) protocol: Vec<String>,
-
-    /// Send this Origin, as a page of it would
-    #[arg(short, long)]
-    origin: Option<String>,
-
-    /// Send this header with the handshake. Repeat it for more
-    // Parsed later: clap's errors show the value, which may be a password.
-    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
-    header: Vec<String>,
-
-    /// The largest message to receive
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
-    max_message: usize,
+    #[command(flatten)]
+    pub(crate) handshake: Handshake,
 
     /// The version of HTTP for the handshake, see `towline connect --help`
-    #[arg(long, value_name = "1.1|2|auto", default_value = "1.1", value_parser = parse::http_version)]
+    #[arg(long, value_name = "1.1|2|auto", default_value = "1.1", value_parser = http_version)]
     pub(crate) http_version: HttpVersion,
 
-    /// Compress messages if the server agrees, at this level from 1 (fast) to 9 (small)
-    #[arg(
-        long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "3",
-        value_parser = level,
-    )]
-    pub(crate) compress: Option<u8>,
-
-    /// Ping a server that has been silent for this long, and disconnect 10 s later if it stays silent
-    #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
-    keepalive: Switch<Duration>,
+    #[command(flatten)]
+    pub(crate) connection: PerConnection,
 
     /// How long connecting may take: name lookup, transport, proxy, TLS and handshake
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = above_zero)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = some_duration)]
     connect_timeout: Duration,
 
     /// How long the server may take to answer the close frame
@@ -219,16 +198,15 @@ pub(crate) struct Options {
 impl Options {
     /// A client with these options.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let config =
-            network::config(self.max_message, self.keepalive, self.close_timeout, self.compress);
+        let config = self.connection.of(Config::client(), Deflate::client());
         let opening = Opening {
-            protocols: self.protocol.iter().map(String::as_str).collect(),
-            origin: self.origin.as_deref(),
-            headers: parse::headers(&self.header)?,
+            protocols: self.handshake.protocol.iter().map(String::as_str).collect(),
+            origin: self.handshake.origin.as_deref(),
+            headers: self.handshake.headers()?,
             http_version: self.http_version,
             timeout: self.connect_timeout,
         };
-        self.network.client(config, opening)
+        self.network.client(config.close_timeout(self.close_timeout), opening)
     }
 
     /// The URL without user, password, query and fragment, which can have secrets.
@@ -242,14 +220,7 @@ fn shown(url: &str) -> String {
     let without_fragment = url.split('#').next().unwrap_or_default();
     let target = without_fragment.parse().ok().and_then(|uri| Target::from_uri(&uri));
     // The library takes other URLs as well. Where their secrets are is its business.
-    target.map_or_else(|| "a URL beyond ASCII".to_owned(), |target| network::shown(&target))
-}
-
-fn above_zero(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("must be above zero".to_owned()),
-        duration => Ok(duration),
-    }
+    target.map_or_else(|| "a URL beyond ASCII".to_owned(), |target| secrets::target(&target))
 }
 
 /// The largest message that can be sent.
@@ -298,7 +269,7 @@ mod tests {
     fn secrets_of_a_url_are_left_out() {
         for (url, shown) in [
             ("ws://user:s3cret@host:9001/a", "ws://host:9001/a"),
-            ("wss://host/a?token=s3cret", "wss://host/a?..."),
+            ("wss://host/a?token=s3cret", "wss://host/a?(hidden)"),
             ("ws://user:s3cret@host/#s3cret", "ws://host/"),
             ("ws://127.0.0.1:9871/@room/chat", "ws://127.0.0.1:9871/@room/chat"),
             ("ws://user:s3cret@b\u{fc}cher/", "a URL beyond ASCII"),

@@ -9,6 +9,7 @@ use crate::bench::run::Plan;
 use crate::bench::usage;
 use crate::exit::{Exit, Failure};
 use crate::quantity::in_words;
+use crate::secrets;
 use towline::HttpVersion;
 
 /// Bytes that a connection takes at most beside its messages: its state, buffers of TLS and sockets.
@@ -120,8 +121,8 @@ impl Plan {
             messages: self.messages,
             payload: self.source.described(self.scenario),
             pacing,
-            compression: options.compress,
-            protocols: options.protocol.clone(),
+            compression: options.connection.compress,
+            protocols: secrets::offered(&options.handshake.protocol),
             http_version: match options.http_version {
                 HttpVersion::Http2 => "2",
                 HttpVersion::Auto => "auto",

@@ -30,6 +30,8 @@ pub(crate) struct Counts {
     pub(crate) settled: u64,
     /// Messages without an answer so far, or attempts to connect in the scenario storm.
     pub(crate) outstanding: u64,
+    /// Messages that were received, and do not count.
+    pub(crate) ignored: u64,
     /// Connections that were opened in the whole run.
     pub(crate) ever_opened: u64,
 }
@@ -67,6 +69,7 @@ impl Tally {
             open: 0,
             settled: 0,
             outstanding: 0,
+            ignored: 0,
             ever_opened: 0,
         }))
     }

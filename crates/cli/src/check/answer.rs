@@ -8,7 +8,7 @@ use crate::check::doctor::{Answer, Doctor, Trouble};
 use crate::check::finding::Finding;
 use crate::check::talk::Talk;
 use crate::exit::Exit;
-use crate::refusal::without_credentials;
+use crate::secrets;
 
 /// Asks as a usual client does. Returns the connection, or the exit code if there is none.
 pub(crate) async fn handshake(doctor: &mut Doctor) -> Result<Talk, Exit> {
@@ -131,9 +131,9 @@ fn refused(answer: &Answer, is_proxied: bool) -> Finding {
         (nginx: proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and Connection \"upgrade\"; \
         Apache: mod_proxy_wstunnel; load balancers: HTTP/1.1 to the server)";
     let mentions_upgrade = body.contains("upgrade") || body.contains("websocket");
-    let location = answer.response.headers().get(LOCATION).map(|location| {
-        without_credentials(String::from_utf8_lossy(location.as_bytes()).into_owned())
-    });
+    let location = answer.response.headers().get(LOCATION);
+    let location =
+        location.map(|location| secrets::url(&String::from_utf8_lossy(location.as_bytes())));
     let advice = match status.as_u16() {
         301 | 302 | 303 | 307 | 308 => {
             "browsers and most clients follow no redirect of a handshake: use the URL that it leads to, \
@@ -170,7 +170,7 @@ fn refused(answer: &Answer, is_proxied: bool) -> Finding {
     };
     let reason = reason(answer).map_or_else(String::new, |reason| format!(": {reason:?}"));
     let seen = match location {
-        Some(location) => format!("{status}, to {}", without_query(&location)),
+        Some(location) => format!("{status}, to {location}"),
         None if is_html => format!("{status} in place of 101, with a page of HTML"),
         None => format!("{status} in place of 101{reason}"),
     };
@@ -183,14 +183,6 @@ fn reason(answer: &Answer) -> Option<&str> {
     let text = std::str::from_utf8(&answer.body).ok()?.trim();
     let is_short = !text.is_empty() && text.len() <= 200 && !text.contains('\n');
     Some(text).filter(|_| is_short && kind.starts_with("text/plain"))
-}
-
-/// A query may have a token.
-fn without_query(url: &str) -> String {
-    match url.split_once('?') {
-        Some((url, _)) => format!("{url}?..."),
-        None => url.to_owned(),
-    }
 }
 
 /// What the server answers to other requests than the usual one.

@@ -48,8 +48,8 @@ use crate::check::finding::Finding;
 use crate::check::report::Run;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
-use crate::network::shown;
 use crate::say;
+use crate::secrets;
 
 /// Makes the checks and shows the report.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
@@ -70,7 +70,7 @@ async fn examine(options: &Options, interrupts: &mut Interrupts) -> Result<Exit,
         doctor = start::doctor(options) => doctor?,
         () = interrupts.first() => return Ok(Exit::Interrupted),
     };
-    let url = shown(&doctor.way.target);
+    let url = secrets::target(&doctor.way.target);
     if !options.json {
         let how = if options.gentle { ", gently" } else { "" };
         say::out(format_args!("checking {url}{how}"));

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::check::doctor::{Answer, Doctor, Trouble, set_origin};
 use crate::check::finding::Finding;
+use crate::secrets;
 
 /// A name that no server knows.
 const UNKNOWN: &str = "x-towline-check";
@@ -41,10 +42,15 @@ fn chosen(answer: &Answer) -> Option<String> {
 async fn given(doctor: &mut Doctor, asked: &[String]) -> Result<Finding, Trouble> {
     let answer = doctor.ask(|_| ()).await?;
     let (status, chosen) = (answer.status(), chosen(&answer));
-    let offered = asked.join(", ");
-    let finding = match (&chosen, answer.talk.is_some()) {
+    let names = secrets::offered(asked);
+    let shown = chosen.as_deref().map(|name| match asked.iter().position(|asked| asked == name) {
+        Some(at) => names[at].as_str(),
+        None => secrets::protocol_in_log(name),
+    });
+    let offered = names.join(", ");
+    let finding = match (shown, answer.talk.is_some()) {
         (_, false) => Finding::warning("subprotocol", format!("{offered}: refused with {status}")),
-        (Some(name), _) if asked.contains(name) => Finding::ok("subprotocol", format!("{offered}: {name} was chosen")),
+        (Some(name), _) if chosen.as_ref().is_some_and(|chosen| asked.contains(chosen)) => Finding::ok("subprotocol", format!("{offered}: {name} was chosen")),
         (Some(name), _) => Finding::fault("subprotocol", format!("{offered}: the server chose {name:?}, which was not offered"))
             .advice("clients fail the connection: choose one of those offered, letter for letter, or none"),
         (None, _) => Finding::warning("subprotocol", format!("{offered}: none was chosen"))
@@ -52,7 +58,7 @@ async fn given(doctor: &mut Doctor, asked: &[String]) -> Result<Finding, Trouble
                      or refuse the handshake"),
     };
     answer.leave(doctor).await;
-    Ok(finding.rfc("RFC 6455, section 4.2.2").values(json!({ "offered": asked, "chosen": chosen })))
+    Ok(finding.rfc("RFC 6455, section 4.2.2").values(json!({ "offered": names, "chosen": shown })))
 }
 
 async fn none(doctor: &mut Doctor) -> Result<Finding, Trouble> {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::connect::options::{protocol, url};
 use crate::exit::CHECK_CODES;
 use crate::network::Network;
-use crate::quantity::{duration, size};
+use crate::options::{Handshake, url};
+use crate::quantity::{duration, size, some_duration};
 
 /// The most that `--max-size` can be.
 const LARGEST: usize = 16 << 20;
@@ -23,7 +23,8 @@ what clients must not send: a server may log that, or block the address for a wh
 server that is not yours without asking. With --gentle it pauses for a second, opens at most 30
 connections, and sends nothing that breaks the protocol.
 
-The URL's query, user and password, and the values of --header are never shown.
+Where the Origin is checked, it sends others than --origin. The URL's query, user and password, and the
+values of --header are never shown.
 
 Examples:
   towline check ws://127.0.0.1:9001/
@@ -41,18 +42,8 @@ pub(crate) struct Options {
     #[arg(value_parser = url)]
     pub(crate) url: String,
 
-    /// Offer this subprotocol. Repeat it for more, most preferred first
-    #[arg(short, long, value_name = "NAME", value_parser = protocol)]
-    pub(crate) protocol: Vec<String>,
-
-    /// Send this Origin, as a page of it would, except where the Origin is checked
-    #[arg(short, long)]
-    pub(crate) origin: Option<String>,
-
-    /// Send this header with each handshake. Repeat it for more
-    // Parsed later: clap's errors show the value, which may be a password.
-    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
-    pub(crate) header: Vec<String>,
+    #[command(flatten)]
+    pub(crate) handshake: Handshake,
 
     /// The text message to send, for a server that closes when it does not understand one
     #[arg(short, long, value_name = "TEXT", default_value = "towline check")]
@@ -80,7 +71,7 @@ pub(crate) struct Options {
     pub(crate) json: bool,
 
     /// How long each step may take: a name, a connection, an answer
-    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = step)]
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = some_duration)]
     pub(crate) step_timeout: Duration,
 
     /// How long the whole run may take, without --idle. Checks for which no time is left are not made
@@ -99,22 +90,14 @@ fn max_size(text: &str) -> Result<usize, String> {
     }
 }
 
-fn step(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
-        Duration::ZERO => Err("must be above zero".to_owned()),
-        duration => Ok(duration),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_times_are_bounded() {
+    fn the_size_is_bounded() {
         assert_eq!(max_size("16MiB"), Ok(16 << 20));
         assert!(max_size("17MiB").unwrap_err().contains("16MiB"));
         assert!(max_size("0").is_err());
-        assert!(step("0s").is_err());
     }
 }

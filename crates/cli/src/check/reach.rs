@@ -7,9 +7,9 @@ use towline::{ErrorKind, TlsInfo};
 use crate::certificate::Certificate;
 use crate::check::doctor::{Doctor, Trouble};
 use crate::check::finding::{Finding, milliseconds};
-use crate::check::report::counted;
 use crate::check::way::NoWay;
 use crate::exit::Exit;
+use crate::quantity::counted;
 
 /// The most addresses that are tried.
 const MOST_ADDRESSES: usize = 6;
@@ -234,7 +234,9 @@ fn certificate(info: &TlsInfo, host: &str) -> Vec<Finding> {
     let is_self_signed = own.subject == own.issuer;
     let signed = match is_self_signed {
         true => "self-signed".to_owned(),
-        false => format!("signed by {}, {} sent", own.issuer, counted(chain.len(), "certificate")),
+        false => {
+            format!("signed by {}, {} sent", own.issuer, counted(chain.len() as u64, "certificate"))
+        }
     };
     let about = format!("for {}, {signed}", own.whose());
     let dates = if own.is_expired {
@@ -269,7 +271,7 @@ fn certificate(info: &TlsInfo, host: &str) -> Vec<Finding> {
 }
 
 fn counted_days(days: i64) -> String {
-    counted(usize::try_from(days).unwrap_or_default(), "day")
+    counted(u64::try_from(days).unwrap_or_default(), "day")
 }
 
 /// The time was over before there was a way to the server.

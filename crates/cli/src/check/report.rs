@@ -9,7 +9,9 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::check::finding::{Finding, Level};
 use crate::exit::Exit;
+use crate::quantity::counted;
 use crate::say::{self, on_one_line};
+use crate::screen::{When, width};
 
 /// The width of the column with the level, and of that with the check.
 const LEVELS: usize = 10;
@@ -35,14 +37,8 @@ impl View {
         if is_json {
             return Self::Json;
         }
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let is_terminal = std::io::stdout().is_terminal();
-        let size = crossterm::terminal::size().ok().filter(|_| is_terminal);
-        Self::Text {
-            in_colour: is_terminal && !is_set("NO_COLOR") && !is_dumb,
-            width: size.map_or(110, |(columns, _)| usize::from(columns).clamp(40, 120)),
-        }
+        let columns = if std::io::stdout().is_terminal() { width() } else { 110 };
+        Self::Text { in_colour: When::Auto.is_on(), width: columns.clamp(40, 120) }
     }
 }
 
@@ -138,20 +134,15 @@ impl Report {
         }
         say::out(format_args!(
             "\n{verdict}: {}, {}, {}, {} ok, {} not seen; {} in {took:.1} s",
-            counted(faults, "fault"),
-            counted(warnings, "warning"),
-            counted(self.count(Level::Note), "note"),
+            counted(faults as u64, "fault"),
+            counted(warnings as u64, "warning"),
+            counted(self.count(Level::Note) as u64, "note"),
             self.count(Level::Ok),
             self.count(Level::Unseen),
-            counted(run.connections, "connection"),
+            counted(run.connections as u64, "connection"),
         ));
         exit
     }
-}
-
-/// `1 fault`, `2 faults`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The lines of a finding. Text from the peer is harmless in them.

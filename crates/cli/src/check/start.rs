@@ -11,9 +11,9 @@ use crate::check::finding::Finding;
 use crate::check::options::Options;
 use crate::check::report::{Report, View};
 use crate::check::way::{Hop, Way};
-use crate::connect::options::headers;
 use crate::exit::{Exit, Failure};
-use crate::network::{Opening, shown};
+use crate::network::Opening;
+use crate::secrets;
 
 /// The most connections with `--gentle`.
 const FEW_CONNECTIONS: usize = 30;
@@ -27,9 +27,9 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
     let without_fragment = options.url.split('#').next().unwrap_or_default();
     let mut asked = Asked {
         uri: without_fragment.parse().unwrap_or_default(),
-        origin: options.origin.clone(),
-        protocols: options.protocol.clone(),
-        headers: headers(&options.header)?,
+        origin: options.handshake.origin.clone(),
+        protocols: options.handshake.protocol.clone(),
+        headers: options.handshake.headers()?,
     };
     let tls = options.network.tls()?.unwrap_or_else(Tls::new);
     let mut client = client(options, &asked)?;
@@ -43,7 +43,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
             && end.target != target
         {
             report.add(
-                Finding::note("redirect", format!("redirected to {}; that is what is checked", shown(&end.target)))
+                Finding::note("redirect", format!("redirected to {}; that is what is checked", secrets::target(&end.target)))
                     .advice("browsers and most clients follow no redirect of a handshake: give them this URL"),
             );
             // The library leaves out those that are for the server which the user named.

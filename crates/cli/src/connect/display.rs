@@ -7,7 +7,7 @@ use clap::Args;
 use crate::connect::binary::Form;
 use crate::connect::clock::Kind;
 use crate::connect::look::Look;
-use crate::connect::screen::{Paint, When};
+use crate::screen::{Paint, When};
 
 /// The options for what is shown, and how.
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(crate) struct Display {
     pub(crate) save: Option<PathBuf>,
 
     /// Show credentials and cookies in the headers of --verbose and --json, tokens in the place of
-    /// subprotocols, and the values in the URL's query
+    /// subprotocols, and the query of the URL and of redirects
     #[arg(long)]
     pub(crate) show_secrets: bool,
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use crate::connect::screen::RESET;
+use crate::screen::RESET;
 
 /// Text that may have been shortened.
 #[derive(Debug, PartialEq, Eq)]

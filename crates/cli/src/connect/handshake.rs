@@ -13,7 +13,7 @@ pub(crate) fn text(connection: &Connection, shows_secrets: bool) -> String {
     if let Some(request) = connection.request() {
         let version = name(request.version());
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-        let target = if shows_secrets { target.into() } else { secrets::url(target) };
+        let target = if shows_secrets { target.into() } else { secrets::without_query(target) };
         let _ = write!(text, "request: {} {target} {version}", request.method());
         headers(&mut text, request.headers(), shows_secrets);
         text.push('\n');

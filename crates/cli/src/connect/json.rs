@@ -6,8 +6,8 @@
 use serde_json::value::RawValue;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::connect::screen::{Ink, Paint};
 use crate::say::on_one_line;
+use crate::screen::{Ink, Paint};
 
 /// How many columns deeper a level begins.
 const INDENT: usize = 2;

@@ -6,8 +6,8 @@ use towline::Message;
 use crate::connect::binary::{Form, base64, bytes_in_line, glimpse, hex_dump};
 use crate::connect::fold::{Folded, fold};
 use crate::connect::json::Layout;
-use crate::connect::screen::Paint;
 use crate::say::harmless;
+use crate::screen::Paint;
 
 /// The most rows of a message to show.
 const ROWS: usize = 20;

@@ -1,7 +1,5 @@
 //! `towline connect`: a client for the terminal and for scripts.
 
-mod screen;
-
 mod json;
 
 mod canonical;
@@ -95,7 +93,6 @@ use crate::connect::input::Inputs;
 use crate::connect::output::{Output, Talkativeness};
 use crate::connect::plan::Plan;
 use crate::connect::printer::{Printer, Stdout};
-use crate::connect::screen::{When, is_dumb};
 use crate::connect::talk::Talk;
 use crate::connect::terminal::Terminal;
 use crate::connect::topical::Topical;
@@ -104,6 +101,8 @@ use crate::connect::wait::Wait;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::say;
+use crate::screen::{When, is_dumb};
+use crate::secrets;
 use crate::topics::PROTOCOL;
 
 /// Connects, exchanges messages, and reports how the connection ended.
@@ -144,11 +143,12 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 
 /// Prints what there is to say of a failure besides its line.
 fn report(options: &Options, view: View, failure: &Failure) {
-    if let Some(Shown::Always(event)) = view.failed(failure) {
+    let shows_secrets = options.display.show_secrets;
+    if let Some(Shown::Always(event)) = view.failed(failure, shows_secrets) {
         say::out(String::from_utf8_lossy(&event).trim_end());
     }
     if let Some(refusal) = failure.refusal.as_ref().filter(|_| options.verbose) {
-        refusal.lines().into_iter().for_each(say::note);
+        refusal.lines(shows_secrets).into_iter().for_each(say::note);
     }
 }
 
@@ -238,7 +238,7 @@ async fn talk(
 ) -> Result<(Option<String>, Exit), Failure> {
     let view = output.view;
     if !output.topical.is_understood(&connection) {
-        let spoken = connection.protocol().map_or("none".to_owned(), ToString::to_string);
+        let spoken = connection.protocol().map_or("none", secrets::protocol).to_owned();
         // Whatever the server answers, this is over.
         let _ = connection.close(CloseCode::NORMAL, "").await;
         let message = format!(

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use http::{HeaderName, HeaderValue};
-use towline::{Client, HttpVersion};
+use towline::{Client, Config, Deflate, HttpVersion};
 
 use crate::connect::background::is_in_background;
 use crate::connect::display::Display;
 use crate::connect::tape::Tape;
 use crate::connect::wait::Wait;
-use crate::exit::{CONNECT_CODES, Exit, Failure};
-use crate::network::{self, Network, Opening};
-use crate::quantity::{Switch, duration, duration_or_off, level, size, some, some_duration};
+use crate::exit::{CONNECT_CODES, Failure};
+use crate::network::{Network, Opening};
+use crate::options::{Handshake, PerConnection, http_version, url};
+use crate::quantity::{Switch, duration, some, some_duration};
 use crate::topics::{MAX_NAME, PROTOCOL};
 
 /// How the input is used, for `--help`.
@@ -111,47 +111,16 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) json: bool,
 
-    /// Offer this subprotocol. Repeat it for more, most preferred first
-    #[arg(short, long, value_name = "NAME", value_parser = protocol)]
-    protocol: Vec<String>,
-
-    /// Send this Origin, as a page of it would
-    #[arg(short, long)]
-    origin: Option<String>,
-
-    /// Send this header with the handshake. Repeat it for more
-    // Parsed later: clap's errors show the value, which may be a password.
-    #[arg(short = 'H', long, value_name = "NAME: VALUE")]
-    header: Vec<String>,
-
-    /// The largest message to receive
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
-    max_message: usize,
-
-    /// The largest frame to receive [default: the --max-message size]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    max_frame: Option<usize>,
+    #[command(flatten)]
+    handshake: Handshake,
 
     /// The version of HTTP for the handshake: 2 is an error if the server takes no WebSockets over
     /// HTTP/2, auto falls back to 1.1. Over ws://, 2 needs a server that expects it, and auto is 1.1
     #[arg(long, value_name = "1.1|2|auto", default_value = "1.1", value_parser = http_version)]
     http_version: HttpVersion,
 
-    /// Compress messages if the server agrees, at this level from 1 (fast) to 9 (small)
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "3",
-        value_parser = level,
-    )]
-    compress: Option<u8>,
-
-    /// Ping a server that has been silent for this long, and disconnect 10 s later if it stays
-    /// silent
-    #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
-    keepalive: Switch<Duration>,
+    #[command(flatten)]
+    connection: PerConnection,
 
     /// How long connecting may take in all: name lookup, transport, proxy, TLS and handshake
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -188,25 +157,22 @@ pub(crate) struct Options {
 impl Options {
     /// The client with these options.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let config =
-            network::config(self.max_message, self.keepalive, self.close_timeout, self.compress);
-        let config = match self.max_frame {
-            Some(frame) => config.max_received_frame_size(frame),
-            None => config,
-        };
+        let config = self.connection.of(Config::client(), Deflate::client());
+        let config = config.close_timeout(self.close_timeout);
         let opening = Opening {
             protocols: self.protocols(),
-            origin: self.origin.as_deref(),
-            headers: headers(&self.header)?,
+            origin: self.handshake.origin.as_deref(),
+            headers: self.handshake.headers()?,
             http_version: self.http_version,
             timeout: self.connect_timeout,
         };
-        Ok(self.network.client(config, opening)?.keep_request(self.verbose || self.json))
+        let client = self.network.client(config, opening)?;
+        Ok(client.keep_request(self.verbose || self.json))
     }
 
     /// The subprotocols to offer.
     fn protocols(&self) -> Vec<&str> {
-        let mut protocols: Vec<_> = self.protocol.iter().map(String::as_str).collect();
+        let mut protocols: Vec<_> = self.handshake.protocol.iter().map(String::as_str).collect();
         let is_topical = !self.subscribe.is_empty() || self.publish.is_some();
         if is_topical && !protocols.iter().any(|name| name.eq_ignore_ascii_case(PROTOCOL)) {
             protocols.insert(0, PROTOCOL);
@@ -274,20 +240,6 @@ impl Options {
 /// How long a replay waits for messages that the recording has.
 const REPLAY_SILENCE: Duration = Duration::from_secs(5);
 
-pub(crate) fn url(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let start = text.to_ascii_lowercase();
-    let has_scheme = ["ws:", "wss:", "http:", "https:"]
-        .iter()
-        .any(|scheme| start.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(['/', '\\'])));
-    let other_scheme =
-        text.split_once("://").is_some_and(|(name, _)| !name.contains(['/', '?', '#']));
-    Ok(match has_scheme || other_scheme {
-        true => text.to_owned(),
-        false => format!("ws://{text}"),
-    })
-}
-
 fn wait(text: &str) -> Result<Switch<u64>, String> {
     if text == "forever" {
         return Ok(Switch::Off);
@@ -307,74 +259,9 @@ fn topic(text: &str) -> Result<String, String> {
     }
 }
 
-pub(crate) fn http_version(text: &str) -> Result<HttpVersion, String> {
-    match text {
-        "1.1" => Ok(HttpVersion::Http1),
-        "2" => Ok(HttpVersion::Http2),
-        "auto" => Ok(HttpVersion::Auto),
-        _ => Err("write 1.1, 2 or auto".to_owned()),
-    }
-}
-
-pub(crate) fn protocol(text: &str) -> Result<String, String> {
-    towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
-}
-
-/// Parses the values of `--header`.
-pub(crate) fn headers(texts: &[String]) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
-    let read = |(index, text): (usize, &String)| {
-        header(text).map_err(|why| {
-            let which =
-                if texts.len() > 1 { format!(" (no. {})", index + 1) } else { String::new() };
-            Failure::new(Exit::Usage, format!("--header{which}: {why}"))
-        })
-    };
-    texts.iter().enumerate().map(read).collect()
-}
-
-/// Parses a header. The error does not show the text, which may be a password.
-pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
-    let (name, value) =
-        text.split_once(':').ok_or("the colon is missing: write it as 'Name: value'")?;
-    let name = name.trim().parse().map_err(|_| {
-        "the text before the colon is not a header name: write it as 'Name: value', with letters, \
-         digits and hyphens in the name"
-    })?;
-    let value = HeaderValue::from_str(value.trim())
-        .map_err(|_| "the value has a character that a header can't have")?;
-    Ok((name, value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_without_a_scheme_is_one_of_a_websocket() {
-        assert_eq!(url("localhost:9001/feed").unwrap(), "ws://localhost:9001/feed");
-        assert_eq!(url("wss://example.com").unwrap(), "wss://example.com");
-        assert_eq!(url(" localhost:9001 ").unwrap(), "ws://localhost:9001");
-        assert_eq!(url("localhost/?next=http://x").unwrap(), "ws://localhost/?next=http://x");
-        assert_eq!(url("htp://x").unwrap(), "htp://x");
-    }
-
-    #[test]
-    fn a_header_is_a_name_and_a_value() {
-        let (name, value) = header("X-Room:  7: b ").unwrap();
-        assert_eq!((name.as_str(), value.to_str().unwrap()), ("x-room", "7: b"));
-        assert!(header("no colon").unwrap_err().contains("'Name: value'"));
-        assert!(header("two words: 7").unwrap_err().contains("before the colon"));
-        assert!(header("X-Room: 7\r\nX-Evil: 1").is_err());
-    }
-
-    #[test]
-    fn a_version_of_http_is_one_of_three() {
-        assert_eq!(http_version("1.1"), Ok(HttpVersion::Http1));
-        assert_eq!(http_version("2"), Ok(HttpVersion::Http2));
-        assert_eq!(http_version("auto"), Ok(HttpVersion::Auto));
-        assert_eq!(http_version("1"), Err("write 1.1, 2 or auto".to_owned()));
-    }
 
     #[test]
     fn waiting_has_a_number_or_no_end() {

@@ -62,7 +62,7 @@ pub(crate) fn opened(at: Duration, started: &str, connection: &Connection) -> St
     let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
     let mut members = members(at, "open");
     // Recordings are kept, and given to others.
-    let url = connection.url().map(|url| secrets::url(&url.to_string()));
+    let url = connection.url().map(|url| secrets::without_query(&url.to_string()));
     members.insert("url".to_owned(), json!(url));
     members.insert("protocol".to_owned(), json!(connection.protocol().map(secrets::protocol)));
     members.insert("extensions".to_owned(), json!(extensions));

@@ -22,9 +22,9 @@ use crate::connect::keys::Key;
 use crate::connect::line::{Line, Reach};
 use crate::connect::printer::Paper;
 use crate::connect::prompt::Prompt;
-use crate::connect::screen::width;
 use crate::connect::suspended::{Continued, IS_POSSIBLE, suspend};
 use crate::interrupt::Interrupts;
+use crate::screen::width;
 
 /// How often the thread checks for texts: a message is delayed by at most this.
 const GLANCE: Duration = Duration::from_millis(20);

@@ -66,6 +66,7 @@ pub(crate) use options::Options;
 
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
+use crate::quantity::counted;
 use crate::say;
 use crate::serve::board::Board;
 use crate::serve::console::Console;
@@ -74,7 +75,6 @@ use crate::serve::handling::Access;
 use crate::serve::live::Live;
 use crate::serve::metrics::Metrics;
 use crate::serve::modes::Service;
-use crate::serve::tally::count;
 use crate::serve::tls::Identity;
 use crate::serve::token::Token;
 use crate::serve::visitor::Visitors;
@@ -156,7 +156,7 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         open += told.recv().await.unwrap_or(0);
     }
     if open > 0 {
-        let connections = count(open, "connection");
+        let connections = counted(open, "connection");
         say::note(format_args!("closing {connections}; press Ctrl-C again to end at once"));
     }
     let mut ended = Ended::default();
@@ -225,7 +225,7 @@ struct Ended {
 impl Ended {
     fn in_words(&self) -> String {
         // A connection that was lost just before the shutdown is not among those that it closed.
-        let closed = count(self.closed.max(self.unclean), "connection");
+        let closed = counted(self.closed.max(self.unclean), "connection");
         match self.unclean {
             0 => format!("{closed} closed"),
             unclean => format!("{closed} closed, {unclean} of them not cleanly"),

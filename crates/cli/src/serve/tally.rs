@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::quantity::in_words;
+use crate::quantity::{counted, in_words};
 
 /// Counts messages and their bytes.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Tally {
 
     /// `2 messages echoed (10 B)`, with this word.
     pub(crate) fn in_words(&self, done: &str) -> String {
-        format!("{} {done} ({})", count(self.messages(), "message"), self.size())
+        format!("{} {done} ({})", counted(self.messages(), "message"), self.size())
     }
 
     /// How many messages were counted.
@@ -32,16 +32,6 @@ impl Tally {
     pub(crate) fn size(&self) -> String {
         in_words(self.bytes.load(Ordering::Relaxed))
     }
-}
-
-/// `1 message`, `2 messages`.
-pub(crate) fn count(number: u64, what: &str) -> String {
-    let ending = match number {
-        1 => "",
-        _ if what.ends_with('s') => "es",
-        _ => "s",
-    };
-    format!("{number} {what}{ending}")
 }
 
 /// `4 delivered, 1 skipped`: of messages to several connections.
@@ -57,15 +47,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_singular_and_none_is_not() {
+    fn what_was_done_is_told_in_words() {
         let tally = Tally::default();
         assert_eq!(tally.in_words("echoed"), "0 messages echoed (0 B)");
         tally.add(2048);
         assert_eq!(tally.in_words("echoed"), "1 message echoed (2 KiB)");
-        assert_eq!(
-            (count(1, "process"), count(2, "process")),
-            ("1 process".into(), "2 processes".into())
-        );
         assert_eq!(
             (delivered(4, 0), delivered(4, 1)),
             ("4 delivered".into(), "4 delivered, 1 skipped".into())

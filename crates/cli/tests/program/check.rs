@@ -485,3 +485,16 @@ fn http2_is_not_judged_without_a_stream() {
     assert_eq!(word(line, "level"), "not seen", "{report:#}");
     assert!(word(line, "seen").contains("(--step-timeout)"), "{report:#}");
 }
+
+/// Reports are given to others, and pages offer a token as a subprotocol.
+#[test]
+fn a_token_in_place_of_a_subprotocol_is_not_in_the_report() {
+    let server = Serve::start(&["--protocol", "access_token"]);
+    for token in [["access_token", "s3cret"], ["chat", "bearer.s3cret"]] {
+        let [one, other] = token;
+        let (report, _) = examined(&[&server.url(), "--protocol", one, "--protocol", other]);
+        let line = line(&report, "subprotocol");
+        assert_eq!(line["values"]["offered"], serde_json::json!([one, "(hidden)"]), "{line}");
+        assert!(!report.to_string().contains("s3cret"), "{report:#}");
+    }
+}

@@ -223,7 +223,7 @@ fn refusing(answer: String) -> String {
 
 #[test]
 fn a_refusal_is_shown_with_status_location_and_body() {
-    let answer = "HTTP/1.1 302 Found\r\nLocation: /login?\u{9b}\r\nTransfer-Encoding: chunked\r\n\
+    let answer = "HTTP/1.1 302 Found\r\nLocation: /lo\u{9b}gin?next=s3cret\r\nTransfer-Encoding: chunked\r\n\
         \r\n4\r\nlog \r\n7\r\nin\n\u{1b}[2J\r\n0\r\n\r\n";
     let ended = Program::connect(&[&refusing(answer.to_owned()), "--verbose"]).end();
     assert_eq!(ended.code, Some(4), "{ended:?}");
@@ -232,15 +232,22 @@ fn a_refusal_is_shown_with_status_location_and_body() {
     assert!(error.starts_with("error: ") && error.contains("302 Found"), "{ended:?}");
     assert_eq!(
         told,
-        ["response: 302 Found", r#"Location: "/login?\u{9b}""#, r#"body: "log in\n\u{1b}[2J""#,]
+        [
+            "response: 302 Found",
+            r#"Location: "/lo\u{9b}gin?(hidden)""#,
+            r#"body: "log in\n\u{1b}[2J""#
+        ]
     );
     // Without it there is one line.
     Program::connect(&[&refusing(answer.to_owned())]).end().failed(4, &["302 Found"]);
+    // It may repeat the query of the URL.
+    let shown = Program::connect(&[&refusing(answer.to_owned()), "-v", "--show-secrets"]).end();
+    assert!(shown.stderr.contains("gin?next=s3cret"), "{shown:?}");
 
     let ended = Program::connect(&[&refusing(answer.to_owned()), "--json"]).end();
     let event: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
     assert_eq!((&event["event"], &event["status"]), (&"error".into(), &302.into()), "{event}");
-    assert_eq!(event["location"], "/login?\u{9b}");
+    assert_eq!(event["location"], "/lo\u{9b}gin?(hidden)");
     assert_eq!(event["body"], "log in\n\u{1b}[2J");
 }
 

@@ -35,7 +35,7 @@ fn a_recording_has_both_sides_and_the_times() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let lines = lines(&path);
     // Recordings are given to others.
-    let shown = format!("{url}?token=(hidden)");
+    let shown = format!("{url}?(hidden)");
     assert_eq!((&lines[0]["kind"], &lines[0]["url"]), (&"open".into(), &shown.into()));
     assert_eq!((&lines[0]["at"], &lines[0]["extensions"]), (&0.0.into(), &Value::Array(vec![])));
     let all: Vec<_> = lines[1..]

@@ -71,7 +71,7 @@ impl Seen {
 }
 
 impl Screen {
-    /// `towline` with these arguments on a terminal of this size.
+    /// `towline` with these arguments on a terminal of this width, or on one that does not tell it: 0.
     pub(crate) fn start(columns: u16, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         Self::program(env!("CARGO_BIN_EXE_towline"), columns, variables, arguments)
     }
@@ -91,7 +91,8 @@ impl Screen {
             command = command.env_remove(name);
         }
         let child = command.envs(variables.iter().copied()).spawn(pts).unwrap();
-        let parser = vt100::Parser::new(size(ROWS), size(columns), 0);
+        let shown = if columns == 0 { 80 } else { columns };
+        let parser = vt100::Parser::new(size(ROWS), size(shown), 0);
         let seen = Seen { parser, bytes: Vec::new(), is_over: false };
         let seen = Arc::new((Mutex::new(seen), Condvar::new()));
         let pty = Arc::new(pty);

@@ -186,7 +186,7 @@ fn verbose_shows_both_sides_of_the_handshake() {
     let ended = Program::connect(&arguments).end();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     for line in [
-        "request: GET /?token=(hidden) HTTP/1.1",
+        "request: GET /?(hidden) HTTP/1.1",
         &format!("  host: {}", server.address),
         "  x-room: 7",
         "  cookie: (hidden: --show-secrets shows it)",
@@ -246,4 +246,13 @@ fn output_that_can_not_be_written_is_an_error() {
         let (code, error) = shell(&format!("{{ \"$T\" {line}; echo \"rc $?\" >&2; }} | :"));
         assert_eq!((code, &error[..]), (Some(0), "rc 0\n"), "{line}");
     }
+}
+
+/// Whatever else there is to say.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_report_that_can_not_be_written_is_told_beside_its_verdict() {
+    let (code, error) = shell("exec \"$T\" check ws://127.0.0.1:1/ > /dev/full");
+    assert_eq!(code, Some(3), "{error}");
+    assert!(error.contains("error: can't write to standard output: No space"), "{error}");
 }

@@ -216,7 +216,7 @@ fn an_interrupt_closes_all_connections_and_says_so() {
         client.stdin.as_mut().unwrap().write_all(b"ahoy\n").unwrap();
         assert!(client.line().contains("\"text\":\"ahoy\""));
         let line = server.program.error_line();
-        assert!(line.contains("connected to /?...") && !line.contains("s3cret"), "{line}");
+        assert!(line.contains("connected to /?(hidden)") && !line.contains("s3cret"), "{line}");
 
         server.program.signal(signal);
         let closed = client.line();

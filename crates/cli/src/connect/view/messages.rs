@@ -9,10 +9,10 @@ use towline::Message;
 use crate::connect::binary::{Form, base64, glimpse, hex_dump};
 use crate::connect::comparison::Difference;
 use crate::connect::look::{Look, Shape};
-use crate::connect::screen::{Ink, width};
 use crate::connect::view::event::line;
 use crate::connect::view::{Shown, View};
 use crate::say::on_one_line;
+use crate::screen::{Ink, width};
 use crate::topics::{self, Said, readable};
 
 /// How many columns wide a dump of bytes is if it is not for a terminal.
@@ -169,7 +169,7 @@ fn in_lines(form: Form, bytes: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connect::screen::Paint;
+    use crate::screen::Paint;
     use bytes::Bytes;
     use serde_json::Value;
 

@@ -16,10 +16,10 @@ use crate::connect::clock::Times;
 use crate::connect::handshake;
 use crate::connect::look::Look;
 use crate::connect::meaning::{explain, meaning};
-use crate::connect::screen::Ink;
 use crate::connect::secured;
 use crate::connect::view::event::{headers, line, with_payload};
 use crate::exit::Failure;
+use crate::screen::Ink;
 use crate::secrets;
 
 /// How events are shown.
@@ -56,7 +56,7 @@ impl View {
         let extensions: Vec<_> = connection.extensions().iter().map(ToString::to_string).collect();
         // The URL after redirects, without the password.
         let url = connection.url().map(ToString::to_string).unwrap_or_default();
-        let url = if shows_secrets { url } else { secrets::url(&url) };
+        let url = if shows_secrets { url } else { secrets::without_query(&url) };
         if self == Self::Json {
             let answered =
                 connection.response().map(|response| headers(response.headers(), shows_secrets));
@@ -167,7 +167,7 @@ impl View {
     }
 
     /// The command failed. Only JSON needs an event; people get an error line.
-    pub(crate) fn failed(self, failure: &Failure) -> Option<Shown> {
+    pub(crate) fn failed(self, failure: &Failure, shows_secrets: bool) -> Option<Shown> {
         let (code, message) = (failure.code, &failure.message);
         (self == Self::Json).then(|| {
             let mut event = json!({
@@ -175,7 +175,7 @@ impl View {
             });
             if let Some(refusal) = &failure.refusal {
                 event["status"] = json!(refusal.status.as_u16());
-                event["location"] = json!(refusal.location);
+                event["location"] = json!(refusal.location(shows_secrets));
                 event["body"] = json!(refusal.body);
             }
             line(&event)
@@ -194,7 +194,7 @@ fn quoted(payload: &Bytes) -> String {
 mod tests {
     use super::*;
     use crate::connect::clock::Kind;
-    use crate::connect::screen::Paint;
+    use crate::screen::Paint;
 
     const LOOK: Look =
         Look { paint: Paint { in_colour: false }, is_folded: true, binary: Form::Summary };

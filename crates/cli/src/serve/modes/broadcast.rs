@@ -4,9 +4,10 @@ use http::StatusCode;
 use towline::topics::Topics;
 use towline::{Connection, Request, Result};
 
+use crate::quantity::counted;
 use crate::serve::modes::agreed;
 use crate::serve::modes::visit::{Done, Mode};
-use crate::serve::tally::{count, delivered};
+use crate::serve::tally::delivered;
 
 /// The most bytes of a path, which is the name of a topic.
 const MAX_PATH: usize = 512;
@@ -50,12 +51,12 @@ impl Mode for Broadcast {
     async fn attend(&self, mut connection: Connection, (): (), _: &str) -> Done {
         let mut sent = 0;
         let error = self.relay(&mut connection, &mut sent).await.err();
-        Done { what: format!("{} broadcast", count(sent, "message")), error }
+        Done { what: format!("{} broadcast", counted(sent, "message")), error }
     }
 
     fn summary(&self) -> String {
         let stats = self.topics.stats();
-        let sent = count(stats.published, "message");
+        let sent = counted(stats.published, "message");
         format!("{sent} broadcast, {}", delivered(stats.delivered, stats.skipped))
     }
 }

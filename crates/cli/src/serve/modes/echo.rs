@@ -2,10 +2,11 @@
 
 use towline::{Connection, Request, Result};
 
+use crate::quantity::counted;
 use crate::say;
 use crate::serve::modes::agreed;
 use crate::serve::modes::visit::{Done, Mode};
-use crate::serve::tally::{Tally, count};
+use crate::serve::tally::Tally;
 
 /// State shared by all echoes.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Mode for Echo {
 
     async fn attend(&self, mut connection: Connection, (): (), peer: &str) -> Done {
         let (echoed, error) = self.echo(&mut connection, peer).await;
-        Done { what: format!("{} echoed", count(echoed, "message")), error }
+        Done { what: format!("{} echoed", counted(echoed, "message")), error }
     }
 
     fn summary(&self) -> String {

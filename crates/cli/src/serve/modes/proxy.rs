@@ -10,13 +10,14 @@ use tokio::io::{
 use tokio::time::timeout;
 use towline::{ByteReader, CloseCode, Connection, Request, Result, Sender};
 
+use crate::quantity::counted;
 use crate::quantity::in_words;
 use crate::say;
 use crate::serve::backend::{Backend, Stream};
 use crate::serve::hosts::{self, Hosts};
 use crate::serve::modes::agreed;
 use crate::serve::modes::visit::{Done, Mode};
-use crate::serve::tally::{Tally, count};
+use crate::serve::tally::Tally;
 
 /// The subprotocol of websockify's clients, such as noVNC.
 const PROTOCOL: &str = "binary";
@@ -200,7 +201,7 @@ impl Mode for Proxy {
     }
 
     fn summary(&self) -> String {
-        let connections = count(self.up.messages(), "connection");
+        let connections = counted(self.up.messages(), "connection");
         let (up, down) = (self.up.size(), self.down.size());
         format!("{connections} to {}, {up} sent, {down} received", self.backend)
     }

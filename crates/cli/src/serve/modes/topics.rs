@@ -8,9 +8,10 @@ use towline::topics::{Topic, TopicOptions, Topics, TopicsBuilder};
 use towline::{Accept, Connection, Error, Message, Request};
 
 use crate::exit;
+use crate::quantity::counted;
 use crate::say;
 use crate::serve::modes::visit::{Done, Mode};
-use crate::serve::tally::{count, delivered};
+use crate::serve::tally::delivered;
 use crate::topics::{self, Order, PROTOCOL, Verb};
 
 /// State shared by all connections, on all threads.
@@ -51,12 +52,12 @@ impl Mode for Hub {
         let mut visit =
             Visit { hub: self, connection, peer, subscriptions: HashMap::new(), published: 0 };
         let error = visit.run().await.err();
-        Done { what: format!("{} published", count(visit.published, "message")), error }
+        Done { what: format!("{} published", counted(visit.published, "message")), error }
     }
 
     fn summary(&self) -> String {
         let stats = self.topics.stats();
-        let published = count(stats.published, "message");
+        let published = counted(stats.published, "message");
         format!("{published} published, {}", delivered(stats.delivered, stats.skipped))
     }
 }

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use towline::{Connection, Error, Request, Result};
 
+use crate::secrets;
 use crate::serve::journal;
 use crate::serve::live::Live;
 
@@ -49,11 +50,7 @@ pub(crate) struct Host {
 /// does not become a connection counts as clean.
 pub(crate) async fn visit<M: Mode>(mode: &M, request: Request, host: &Host) -> bool {
     let peer = journal::peer(&request);
-    // The query can have secrets.
-    let resource = (host.verbose > 0).then(|| match request.query() {
-        Some(_) => format!("{}?...", request.path()),
-        None => request.path().to_owned(),
-    });
+    let resource = (host.verbose > 0).then(|| secrets::without_query(request.resource()));
     // Refused requests are reported by an event of the server.
     let Ok(Some((connection, seat))) = mode.accept(request).await else { return true };
     if let Some(resource) = resource {

@@ -11,15 +11,6 @@ use crate::quantity::{Switch, above_zero, size, size_or_off};
 /// What is received, and from how many.
 #[derive(Debug, Args)]
 pub(crate) struct Limits {
-    /// The largest message to receive
-    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
-    max_message: usize,
-
-    /// The largest frame to receive; browsers send each message in one [default: the --max-message
-    /// size]
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    max_frame: Option<usize>,
-
     /// The most frames in a message to receive
     #[arg(long, value_name = "COUNT", default_value = "65536", value_parser = above_zero)]
     max_fragments: NonZeroUsize,
@@ -72,14 +63,9 @@ impl Limits {
 
     /// The configuration with the limits of a connection.
     pub(crate) fn of_connection(&self, config: Config) -> Config {
-        let config = config
-            .max_received_message_size(self.max_message)
+        config
             .max_received_fragments(self.max_fragments)
-            .max_received_control_rate(self.max_control_rate.on());
-        match self.max_frame {
-            Some(frame) => config.max_received_frame_size(frame),
-            None => config,
-        }
+            .max_received_control_rate(self.max_control_rate.on())
     }
 
     /// The server with the limits of all connections.
@@ -159,10 +145,14 @@ mod tests {
     use clap::Parser;
     use towline::Server;
 
+    use crate::options::PerConnection;
+
     #[derive(Parser)]
     struct Command {
         #[command(flatten)]
         limits: Limits,
+        #[command(flatten)]
+        connection: PerConnection,
     }
 
     fn parse(arguments: &[&str]) -> Limits {

@@ -8,10 +8,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::Args;
-use towline::{Compression, Config, Deflate, Keepalive, Server, ServerBuilder};
+use towline::{Config, Deflate, Server, ServerBuilder};
 
 use crate::exit::{Exit, Failure, SERVE_CODES};
-use crate::quantity::{Switch, above_zero, duration, duration_or_off, level, size, size_or_off};
+use crate::options::{PerConnection, protocol};
+use crate::quantity::{Switch, above_zero, duration, size, size_or_off};
 use crate::serve::handling::Handling;
 use crate::serve::help::DETAILS;
 use crate::serve::hosts::Hosts;
@@ -46,30 +47,14 @@ pub(crate) struct Options {
     pub(crate) protocol: Vec<String>,
 
     #[command(flatten)]
+    connection: PerConnection,
+
+    #[command(flatten)]
     limits: Limits,
 
     /// Send messages in frames of at most this size
     #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = size_or_off)]
     fragment: Switch<NonZeroUsize>,
-
-    /// Compress messages if the client offers it, at this level from 1 (fast) to 9 (small)
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "3",
-        value_parser = level,
-    )]
-    compress: Option<u8>,
-
-    /// Ping a client that has been silent for this long
-    #[arg(long, value_name = "TIME|off", default_value = "20s", value_parser = duration_or_off)]
-    keepalive: Switch<Duration>,
-
-    /// Disconnect a client that stays silent for this long after the ping
-    #[arg(long, value_name = "TIME|off", default_value = "10s", value_parser = duration_or_off)]
-    grace: Switch<Duration>,
 
     /// How long a client may take to answer a close frame
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
@@ -136,15 +121,11 @@ impl Options {
     }
 
     fn config(&self) -> Config {
-        let keepalive =
-            self.keepalive.on().map(|interval| Keepalive::every(interval).grace(self.grace.on()));
-        let config = Config::server()
-            .keepalive(keepalive)
+        let config = self
+            .connection
+            .of(Config::server(), Deflate::server())
             .close_timeout(self.close_timeout)
-            .send_high_water_mark(self.high_water_mark)
-            .compression(
-                self.compress.map(|level| Compression::from(Deflate::server().level(level))),
-            );
+            .send_high_water_mark(self.high_water_mark);
         let config = self.limits.of_connection(config);
         match self.fragment {
             Switch::Off => config.fragment_outgoing_messages(false),
@@ -168,11 +149,6 @@ fn address(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn protocol(text: &str) -> Result<String, String> {
-    towline::Subprotocol::new(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
-}
-
 /// More threads than this are a mistake rather than a machine.
 const THREADS_MAX: usize = 1024;
 
@@ -188,6 +164,7 @@ fn threads(text: &str) -> Result<NonZeroUsize, String> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use towline::Keepalive;
 
     #[derive(Parser)]
     struct Command {

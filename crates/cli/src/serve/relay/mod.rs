@@ -17,9 +17,9 @@ mod redis;
 use towline::topics::{Topics, TopicsBuilder, TopicsEvent, TopicsEvents};
 
 use crate::exit::{Exit, Failure, in_full};
-use crate::refusal::without_credentials;
+use crate::quantity::counted;
 use crate::say;
-use crate::serve::tally::count;
+use crate::secrets;
 
 /// The result of connecting to a broker.
 type Connected = Result<TopicsBuilder, Box<dyn std::error::Error + Send + Sync>>;
@@ -70,7 +70,7 @@ pub(crate) async fn connect(url: &str, builder: TopicsBuilder) -> Result<TopicsB
         None => return Ok(builder),
     };
     connected.map_err(|error| {
-        let shown = without_credentials(url.to_owned());
+        let shown = secrets::url(url);
         Failure::new(Exit::NoConnection, format!("--relay {shown}: {}", in_full(&*error)))
     })
 }
@@ -88,7 +88,7 @@ async fn report(mut events: TopicsEvents) {
             )),
             TopicsEvent::RelayBack => say::note("the relay has its broker back (--relay)"),
             TopicsEvent::MessagesLost { messages } => {
-                let messages = count(messages, "message");
+                let messages = counted(messages, "message");
                 say::note(format_args!("{messages} lost between nodes (--relay)"));
             }
             _ => {}

@@ -12,6 +12,9 @@ mod usage;
 
 mod files;
 
+#[cfg(unix)]
+mod terminal;
+
 use std::time::Duration;
 
 use serde_json::Value;

@@ -152,7 +152,10 @@ fn a_server_that_stops_pushing_leaves_the_run_incomplete() {
     });
     let arguments = ["-c", "1", "--scenario", "push", "-n", "1000", "--drain", "500ms"];
     let results = bench(1, &[&[&url[..]], &arguments[..]].concat());
-    assert_eq!(number(&results["errors"]["incomplete"]["count"]), 1, "{results:#}");
+    let incomplete = &results["errors"]["incomplete"];
+    assert_eq!(number(&incomplete["count"]), 1, "{results:#}");
+    let example = incomplete["example"].as_str().unwrap();
+    assert!(example.contains("nothing was received for at least 1s (--drain)"), "{example}");
 }
 
 #[test]
@@ -293,4 +296,43 @@ fn a_server_that_does_not_answer_the_handshake_is_given_up() {
     ended.failed(124, &["--connect-timeout"]);
     let results: serde_json::Value = serde_json::from_str(ended.text()).unwrap();
     assert_eq!(number(&results["errors"]["handshake_timeout"]["count"]), 3, "{results:#}");
+}
+
+#[test]
+fn silence_is_told_with_what_was_waited_for_and_a_way_out() {
+    let url =
+        server(|mut connection| async move { while let Ok(Some(_)) = connection.recv().await {} });
+    for (scenario, words) in [
+        ("push", &["sends by itself", "--on-open", "--scenario echo"][..]),
+        ("echo", &["none of 2 messages", "--scenario push"]),
+        ("broadcast", &["--mode broadcast", "--on-open"]),
+    ] {
+        let arguments =
+            [&url[..], "-c", "2", "--scenario", scenario, "-d", "300ms", "--drain", "100ms"];
+        let results = bench(1, &arguments);
+        let silent = &results["errors"]["silent"];
+        let example = silent["example"].as_str().unwrap_or_else(|| panic!("{results:#}"));
+        assert!(example.contains(" ms") || example.contains(" s"), "{example}");
+        for word in words {
+            assert!(example.contains(word), "{word} is not in {example}");
+        }
+    }
+    // What was said before the measured phase is none of it.
+    let url = server(|mut connection| async move {
+        let _ = connection.send("welcome").await;
+        while let Ok(Some(_)) = connection.recv().await {}
+    });
+    let arguments = [&url[..], "-c", "1", "--scenario", "push", "-d", "300ms", "--skip", "1"];
+    let ended = run(&arguments);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.text().contains("1 message (--skip) did not count"), "{ended:?}");
+}
+
+#[test]
+fn a_rate_that_is_due_after_the_end_is_told() {
+    let server = crate::support::Serve::start(&[]);
+    let arguments = ["-c", "1", "--rate", "0.1", "--warm-up", "300ms", "-d", "300ms"];
+    let results = bench(1, &[&[&server.url()[..]], &arguments[..]].concat());
+    let example = results["errors"]["nothing_sent"]["example"].as_str().unwrap();
+    assert!(example.contains("--duration") && example.contains("--rate above 0.1/s"), "{example}");
 }

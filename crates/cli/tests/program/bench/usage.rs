@@ -54,7 +54,8 @@ fn no_secret_of_a_url_is_in_the_results() {
     let server = Serve::start(&[]);
     let url = server.url().replace("ws://", "ws://deckhand:s3cret@") + "?token=s3cret";
     for options in [&["--json"][..], &[]] {
-        let ended = run(&[&[&url[..], "-c", "1", "-n", "1"], options].concat());
+        let secret = ["--protocol", "access_token", "--protocol", "s3cret"];
+        let ended = run(&[&[&url[..], "-c", "1", "-n", "1"], &secret[..], options].concat());
         assert_eq!(ended.code, Some(0), "{ended:?}");
         assert!(
             !ended.text().contains("s3cret") && !ended.text().contains("deckhand"),

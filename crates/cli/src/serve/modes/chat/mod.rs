@@ -14,12 +14,13 @@ use serde_json::json;
 use towline::topics::{TopicOptions, Topics};
 use towline::{Accept, Connection, Error, Message, Request};
 
+use crate::quantity::counted;
 use crate::serve::modes::chat::room::{DETAILED, Room};
 use crate::serve::modes::chat::words::{HELP, PROTOCOL, Wish};
 use crate::serve::modes::names;
 use crate::serve::modes::visit::{Done, Mode};
 use crate::serve::percent;
-use crate::serve::tally::{Tally, count};
+use crate::serve::tally::Tally;
 
 /// The name of people who give none.
 const GUEST: &str = "guest";
@@ -60,7 +61,7 @@ impl Chat {
         let topics = Topics::builder().options(|name| {
             let is_detailed = name.starts_with(DETAILED);
             TopicOptions::default().notice(move |messages| {
-                let missed = count(messages, "message");
+                let missed = counted(messages, "message");
                 Message::text(match is_detailed {
                     true => json!({ "skipped": messages }).to_string(),
                     false => format!("* {missed} skipped: this connection is slow"),
@@ -150,7 +151,7 @@ impl Mode for Chat {
         let mut guest = Guest { chat: self, connection, room: &room, is_detailed, said: 0 };
         let error = guest.run().await.err();
         self.leave(&guest.connection, &room).await;
-        Done { what: format!("{} said in {}", count(guest.said, "message"), room.name), error }
+        Done { what: format!("{} said in {}", counted(guest.said, "message"), room.name), error }
     }
 
     fn summary(&self) -> String {

@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use towline::{CloseCode, Connection, Error, Request, Result, Sender};
 
+use crate::quantity::counted;
 use crate::say;
 use crate::serve::hosts::{self, Hosts};
 use crate::serve::modes::agreed;
@@ -30,7 +31,7 @@ use crate::serve::modes::exec::group::{Group, Groups};
 use crate::serve::modes::exec::pipes::{Fed, Form, Pumped, feed, log, pump};
 use crate::serve::modes::visit::{Done, Mode};
 use crate::serve::orders::Orders;
-use crate::serve::tally::{Tally, count};
+use crate::serve::tally::Tally;
 
 /// How long the log is read after a command has ended, in case that something else has its pipe.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -237,7 +238,7 @@ impl Mode for Exec {
     }
 
     fn summary(&self) -> String {
-        let processes = count(self.started.messages(), "process");
+        let processes = counted(self.started.messages(), "process");
         let (received, sent) = (self.received.in_words("received"), self.sent.in_words("sent"));
         format!("{processes}, {received}, {sent}")
     }
