@@ -29,6 +29,49 @@
 //! listening socket of Towline, and Nagle's algorithm is turned off. HTTP/2, and a listener of your own
 //! whose streams have another type, work within hyper's wrapper.
 //!
+//! # HTTP/2
+//!
+//! `axum::serve` speaks HTTP/2 if axum has its feature `http2`. Three things are then up to hyper's defaults:
+//!
+//! - A WebSocket that has ended keeps its stream and its last bytes while the client gives no window for them
+//!   (RFC 9113, section 5.2), and a graceful shutdown waits for it.
+//! - One WebSocket that does not receive can end all WebSockets of its connection.
+//! - What a client had sent can be lost if its connection breaks while the server writes.
+//!
+//! Where clients are not trusted, serve the app by [`towline_hyper::HttpServer`], which has [limits and
+//! deadlines](towline_hyper#http2) for all three:
+//!
+//! ```no_run
+//! # async fn chat(upgrade: towline_axum::Upgrade) -> axum::response::Response {
+//! #     upgrade.on_connection(|connection| async move { drop(connection) })
+//! # }
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::time::Duration;
+//!
+//! use axum::{Router, routing::any};
+//! use hyper_util::service::TowerToHyperService;
+//! use tokio::net::TcpListener;
+//! use towline::{CloseCode, Server};
+//! use towline_hyper::HttpServer;
+//!
+//! let server = Server::builder().build_handle();
+//! let app = Router::new().route("/ws", any(chat)).layer(towline_axum::layer(server.clone()));
+//! let http = HttpServer::new(TowerToHyperService::new(app));
+//! http.listen(TcpListener::bind("127.0.0.1:3000").await?);
+//! tokio::signal::ctrl_c().await?;
+//! // At once: a WebSocket over HTTP/2 is a part of an HTTP connection.
+//! let deadline = Duration::from_secs(10);
+//! let closing = server.shutdown(CloseCode::GOING_AWAY, deadline);
+//! let (_, closed) = tokio::join!(http.shutdown(deadline), closing);
+//! closed?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It takes `hyper-util` with its feature `service`. The peer's address is known without a make service:
+//! other handlers find it as an `Extension` of [`PeerAddr`](towline_hyper::PeerAddr). An accept loop of your
+//! own takes an [`Http2Executor`](towline_hyper::Http2Executor) and [two windows](towline_hyper#http2).
+//!
 //! # Features
 //!
 //! | feature | what it adds |

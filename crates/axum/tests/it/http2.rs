@@ -14,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use towline::{CloseCode, Connection, Server};
 use towline_axum::{Upgrade, layer, shutdown_on};
-use towline_hyper::Http2Executor;
+use towline_hyper::{Http2Executor, HttpServer};
 
 use crate::support::{LONG, app, echoing, serve, soon};
 
@@ -166,4 +166,45 @@ async fn the_stream_of_a_websocket_that_has_ended_is_reset() {
     let mut receive = soon(response).await.unwrap().into_body();
     let error = soon(receive.data()).await.unwrap().unwrap_err();
     assert_eq!((error.is_reset(), error.reason()), (true, Some(h2::Reason::CANCEL)));
+}
+
+/// As the documentation of the crate shows.
+#[tokio::test]
+async fn an_app_can_be_served_by_an_http_server() {
+    let greet = async |upgrade: Upgrade| {
+        let peer = upgrade.request().peer_addr().unwrap();
+        upgrade.on_connection(async move |mut connection: Connection| {
+            connection.send(peer.to_string()).await?;
+            connection.recv().await.map(drop)
+        })
+    };
+    let server = Server::builder().build_handle();
+    let app = Router::new().route("/ws", any(greet)).layer(layer(server.clone()));
+    let http = HttpServer::new(TowerToHyperService::new(app));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    http.listen(listener);
+    // Over HTTP/1.1 and HTTP/2.
+    let mut first = crate::support::connect(address, "/ws").await;
+    let mut requests = connect(address).await;
+    let request = request("CONNECT", "/ws", Some("websocket"));
+    let (response, mut send) = requests.send_request(request, false).unwrap();
+    let mut receive = soon(response).await.unwrap().into_body();
+    let greeting = soon(first.recv()).await.unwrap().unwrap().into_text().unwrap();
+    assert!(greeting.starts_with("127.0.0.1:"), "{greeting:?}");
+    assert!(data(&mut receive).await[2..].starts_with(b"127.0.0.1:"));
+    let receiving = tokio::spawn(async move { (first.recv().await, first) });
+    let closing = tokio::spawn(async move {
+        tokio::join!(http.shutdown(LONG), server.shutdown(CloseCode::GOING_AWAY, LONG))
+    });
+    assert_eq!(&data(&mut receive).await[..], [0x88, 2, 0x03, 0xE9]);
+    let reply = Bytes::from_static(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9]);
+    send.send_data(reply, true).unwrap();
+    drop((send, receive, requests));
+    let (aborted, closed) = soon(closing).await.unwrap();
+    let closed = closed.unwrap();
+    assert_eq!((aborted, closed.connections, closed.aborted), (0, 2, 0));
+    let (received, first) = soon(receiving).await.unwrap();
+    assert_eq!(received.unwrap(), None);
+    assert_eq!(first.closed().unwrap().code(), CloseCode::GOING_AWAY);
 }
