@@ -1,6 +1,9 @@
 //! The developer commands that need more than one cargo command: `cargo xtask help` lists them.
+//! They run on Unix.
 
 mod workspace;
+
+mod installed;
 
 mod guard;
 
