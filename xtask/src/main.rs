@@ -1,6 +1,9 @@
 //! The developer commands that need more than one cargo command: `cargo xtask help` lists them.
+//! They run on Unix.
 
 mod workspace;
+
+mod installed;
 
 mod guard;
 
@@ -61,6 +64,7 @@ enum Command {
     /// Run connections on a simulated network and clock (testing/simulate/README.md describes how)
     Simulate(simulate::Options),
     /// Soak a server on loopback in clients (testing/soak/README.md describes how)
+    #[command(disable_help_flag = true)]
     Soak(soak::Options),
     /// Show which lines of towline-proto and towline their own tests reach
     Coverage(coverage::Options),

@@ -73,8 +73,7 @@ fn listed(workspace: &Workspace, package: &Package) -> Result<Vec<String>> {
     }
     let text =
         String::from_utf8(output.stdout).context("cannot read what cargo package printed")?;
-    // On Windows with backslashes.
-    Ok(text.lines().map(|line| line.replace('\\', "/")).collect())
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 /// Returns the size of a file, or 0 for one that cargo makes.

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use anyhow::{Context, Error, Result};
 
+use crate::panics;
+
 /// The figures of the server's process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
@@ -23,6 +25,8 @@ pub(crate) struct Figures {
     pub(crate) rejected: u64,
     /// The connections that have ended.
     pub(crate) ended: u64,
+    /// The tasks that have panicked.
+    pub(crate) panics: u64,
 }
 
 impl Figures {
@@ -44,6 +48,7 @@ impl Figures {
             accepted: stats.accepted,
             rejected: stats.rejected.values().sum(),
             ended: stats.closed.values().sum(),
+            panics: panics::counted(),
         })
     }
 }
@@ -63,9 +68,9 @@ pub(crate) fn memory() -> Result<usize> {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { connections, tasks, descriptors, memory, messages, .. } = self;
-        let Self { pings, accepted, rejected, ended, .. } = self;
+        let Self { pings, accepted, rejected, ended, panics, .. } = self;
         write!(f, "{connections} {tasks} {descriptors} {memory} {messages} ")?;
-        write!(f, "{pings} {accepted} {rejected} {ended}")
+        write!(f, "{pings} {accepted} {rejected} {ended} {panics}")
     }
 }
 
@@ -85,6 +90,7 @@ impl FromStr for Figures {
             accepted: next()?.parse()?,
             rejected: next()?.parse()?,
             ended: next()?.parse()?,
+            panics: next()?.parse()?,
         })
     }
 }

@@ -114,16 +114,22 @@ impl Server {
     }
 }
 
-/// Checks that nothing is left in the server.
+/// Checks that nothing is left in the server, and that nothing has panicked there.
 pub(crate) fn check(before: &Figures, after: &Figures, tally: &Tally) {
-    for (what, before, after) in [
+    for (what, most, is) in [
         ("connections", 0, after.connections),
         ("tasks", before.tasks, after.tasks),
         ("descriptors", before.descriptors, after.descriptors),
         ("KiB of memory", before.memory + MEMORY, after.memory),
     ] {
-        if after > before {
-            tally.fault(format!("{after} {what} are left, {before} at most"));
+        if is > most {
+            tally.fault(format!("{is} {what} are left, {most} at most"));
         }
+    }
+    if after.ended != after.accepted {
+        tally.fault(format!("{} handshakes, and {} ends", after.accepted, after.ended));
+    }
+    if after.panics > 0 {
+        tally.fault(format!("{} panics in the server", after.panics));
     }
 }

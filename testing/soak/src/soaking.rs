@@ -26,7 +26,7 @@ const RUDE: u64 = 5;
 /// If the server does not start or answer.
 pub(crate) async fn run(time: Duration, clients: usize, shutdown: usize) -> Result<bool> {
     let mut server = Server::start(&Options::default()).await?;
-    let nginx = Nginx::before(server.plain).await?;
+    let nginx = Nginx::before(server.plain)?;
     if nginx.is_none() {
         println!("nginx is not installed: no connection goes through it");
     }
@@ -74,14 +74,9 @@ pub(crate) async fn run(time: Duration, clients: usize, shutdown: usize) -> Resu
     let after = server.settled(Some(&before)).await?;
     println!("most:   {most:?}\nafter:  {after:?}");
     check(&before, &after, &tally);
-    server.say_processors();
-    shut_down(&mut server, &ways, shutdown, &tally).await?;
+    shut_down(&mut server, &ways, shutdown, &before, &tally).await?;
     if let Some(nginx) = nginx {
-        let log = nginx.log();
-        if !log.is_empty() {
-            println!("nginx said, first: {}", log.lines().next().unwrap_or_default());
-        }
-        nginx.end().await?;
+        nginx.end();
     }
     Ok(tally.report())
 }

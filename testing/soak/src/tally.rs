@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::task::JoinError;
 
+use crate::panics;
+
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) connections: AtomicU64,
@@ -34,6 +36,10 @@ impl Tally {
 
     /// Prints the counts. Returns whether there was no fault.
     pub(crate) fn report(&self) -> bool {
+        let panics = panics::counted();
+        if panics > 0 {
+            self.fault(format!("{panics} panics among the clients"));
+        }
         let faults = self.faults.load(Relaxed);
         println!(
             "{} connections, {} of them through nginx, {} rude ones, {} messages sent, {} of them \

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::book::checking::TUTORIAL;
 use crate::book::plan::Action;
 use crate::book::reader::{Reader, Setting};
+use crate::installed::{has, path};
 use crate::workspace::{Workspace, cargo};
 
 /// The programs that the pages run, besides cargo and towline.
@@ -22,8 +23,6 @@ const PORTS: [&str; 2] = ["9001", "8443"];
 
 /// Returns a program that the pages run and this machine lacks.
 pub(crate) fn lacks() -> Option<&'static str> {
-    let directories: Vec<_> = std::env::split_paths(&path(None)).collect();
-    let has = |name: &&str| directories.iter().any(|directory| directory.join(name).is_file());
     PROGRAMS.into_iter().find(|name| !has(name))
 }
 
@@ -82,14 +81,6 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
-}
-
-/// `PATH`, with this directory in front, and with that of servers, which Debian shows to root only.
-fn path(first: Option<&Path>) -> OsString {
-    let usual = std::env::var_os("PATH").unwrap_or_default();
-    let first = first.map(Path::to_owned).into_iter();
-    let all = first.chain(std::env::split_paths(&usual)).chain(["/usr/sbin".into()]);
-    std::env::join_paths(all).unwrap_or(usual)
 }
 
 fn free_ports() -> Result<[String; 2]> {

@@ -138,12 +138,18 @@ struct Documentation {
 
 fn documentation(attrs: &[Attribute]) -> Documentation {
     let mut docs = Documentation::default();
+    let mut is_open = false;
     for attribute in attrs.iter().filter(|attribute| attribute.path().is_ident("doc")) {
         match &attribute.meta {
             Meta::NameValue(value) => match &value.value {
                 Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
                     let text = text.value();
-                    docs.has_example |= text.trim_start().starts_with("```");
+                    for line in text.lines() {
+                        if let Some(info) = line.trim_start().strip_prefix("```") {
+                            docs.has_example |= !is_open && is_rust(info);
+                            is_open = !is_open;
+                        }
+                    }
                     docs.links.extend(links(&text));
                 }
                 // A README, which `readmes` requires to have an example.
@@ -154,6 +160,13 @@ fn documentation(attrs: &[Attribute]) -> Documentation {
         }
     }
     docs
+}
+
+/// Returns whether rustdoc compiles a block that begins with this behind the fence.
+fn is_rust(info: &str) -> bool {
+    const WORDS: [&str; 5] = ["rust", "no_run", "should_panic", "compile_fail", "standalone_crate"];
+    let mut words = info.split([',', ' ']).filter(|word| !word.is_empty());
+    words.all(|word| WORDS.contains(&word) || word.starts_with("edition"))
 }
 
 /// Returns the targets of the links in a line, of any of the forms of Markdown.
@@ -206,7 +219,9 @@ mod tests {
             pub struct B;
             /// See [`B`], which has none.
             pub struct C;
-            /// Nothing.
+            /// ```text
+            /// A diagram.
+            /// ```
             pub fn d() {}
             /// Not public.
             pub(crate) struct E;

@@ -7,16 +7,15 @@ pub(crate) mod step;
 
 mod checks;
 mod features;
-mod frameworks;
 mod fuzzing;
 mod guide;
 mod instructions;
 pub(crate) mod interop;
-mod migrations;
 mod networks;
 mod relays;
 mod simulating;
 mod soaking;
+mod workspaces;
 
 use std::env;
 use std::time::Instant;
@@ -71,16 +70,13 @@ pub(crate) fn run(workspace: Workspace, options: &Options) -> Result<bool> {
 /// Returns the steps to run: the checks first, since they fail fastest.
 fn select(options: &Options) -> Result<Vec<Step>> {
     let checks = checks::STEPS.into_iter().chain([features::STEP, instructions::STEP]);
-    let also = [
-        simulating::STEP,
-        soaking::STEP,
-        fuzzing::STEP,
-        migrations::STEP,
-        frameworks::STEP,
-        networks::STEP,
-        relays::STEP,
-    ];
-    let mut steps: Vec<_> = checks.chain(also).chain(guide::STEPS).chain(interop::STEPS).collect();
+    let mut steps: Vec<_> = checks
+        .chain([simulating::STEP, soaking::STEP, fuzzing::STEP])
+        .chain(workspaces::STEPS)
+        .chain([networks::STEP, relays::STEP])
+        .chain(guide::STEPS)
+        .chain(interop::STEPS)
+        .collect();
     for name in &options.only {
         if !steps.iter().any(|step| step.name == name) {
             let names: Vec<_> = steps.iter().map(|step| step.name).collect();

@@ -1,12 +1,10 @@
 //! The step that tests Towline with proxies, reverse proxies and OpenSSL.
 
 use std::collections::BTreeSet;
-use std::env;
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::installed::{has, path};
 use crate::test::outcome::Outcome;
 use crate::test::process::run;
 use crate::test::step::{Context, Step};
@@ -31,21 +29,17 @@ const NEEDS: [(&str, &[&str]); 4] = [
 
 /// Runs the tests whose programs are installed, and skips the others.
 fn networks(context: &Context) -> Result<Outcome> {
-    if !cfg!(unix) {
-        return Ok(Outcome::Skipped("the tests are written for Unix".into()));
-    }
-    let path = path()?;
-    if !is_installed(&path, ALWAYS) {
+    if !has(ALWAYS) {
         return Ok(Outcome::Skipped(format!("{ALWAYS} is not installed")));
     }
     // The same flags as in the step `tests`, so that nothing is built twice.
     let mut command =
         context.cargo(&["test", "--workspace", "--all-features", "--test", "networks"]);
-    command.args(["--", "--ignored"]).env("PATH", &path);
+    command.args(["--", "--ignored"]).env("PATH", path(None));
     let mut missing = BTreeSet::new();
     for (module, programs) in NEEDS {
         let programs = programs.iter().copied();
-        let lacking: Vec<_> = programs.filter(|program| !is_installed(&path, program)).collect();
+        let lacking: Vec<_> = programs.filter(|program| !has(program)).collect();
         if !lacking.is_empty() {
             command.args(["--skip", module]);
         }
@@ -58,15 +52,4 @@ fn networks(context: &Context) -> Result<Outcome> {
         }
         outcome => outcome,
     })
-}
-
-/// Returns the search path with the directories of servers, which Debian adds for root only.
-pub(crate) fn path() -> Result<OsString> {
-    let known = env::var_os("PATH").unwrap_or_default();
-    let servers = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    Ok(env::join_paths(env::split_paths(&known).chain(servers))?)
-}
-
-pub(crate) fn is_installed(path: &OsStr, program: &str) -> bool {
-    env::split_paths(path).any(|directory| directory.join(program).is_file())
 }

@@ -68,7 +68,6 @@ pub(crate) fn shown(command: &Command) -> String {
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
-#[cfg(unix)]
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::test::networks;
+use crate::installed::{has, path};
 use crate::test::outcome::Outcome;
 use crate::test::process::run;
 use crate::test::step::{Context, Step};
@@ -20,23 +20,19 @@ const NEEDS: [(&str, &str); 2] = [("nats::", "nats-server"), ("redis::", "redis-
 
 /// Runs the tests whose brokers are installed, and skips the others.
 fn relays(context: &Context) -> Result<Outcome> {
-    if !cfg!(unix) {
-        return Ok(Outcome::Skipped("the tests are written for Unix".into()));
-    }
-    let path = networks::path()?;
     // The same flags as in the step `tests`, so that nothing is built twice.
     let mut command = context.cargo(&["test", "--workspace", "--all-features"]);
     command.args(["--test", "relays", "--test", "program"]);
-    command.args(["--", "--ignored"]).env("PATH", &path);
+    command.args(["--", "--ignored"]).env("PATH", path(None));
     let mut missing = Vec::new();
     for (module, program) in NEEDS {
-        if !networks::is_installed(&path, program) {
+        if !has(program) {
             command.args(["--skip", module]);
             missing.push(program);
         }
     }
     let missing_all = missing.len() == NEEDS.len();
-    if !networks::is_installed(&path, "nginx") {
+    if !has("nginx") {
         command.args(["--skip", "nats::chat_nodes"]);
         missing.push("nginx");
     }

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
+use crate::installed::has;
 use crate::soak;
-use crate::test::networks::{is_installed, path};
 use crate::test::outcome::Outcome;
 use crate::test::step::{Context, Step};
 
@@ -18,7 +18,7 @@ fn soaking(context: &Context) -> Result<Outcome> {
     if !cfg!(target_os = "linux") {
         return Ok(Outcome::Skipped("the figures of a process are read from Linux's /proc".into()));
     }
-    let is_through_nginx = is_installed(&path()?, "nginx");
+    let is_through_nginx = has("nginx");
     Ok(match soak::run(&context.workspace, &soak::Options::quick())? {
         true if is_through_nginx => Outcome::Passed,
         true => Outcome::Skipped("clients through nginx; not installed: nginx".into()),

@@ -92,6 +92,15 @@ impl Header {
     /// Returns the header and its length in bytes, or `None` if `bytes` ends within the header.
     /// Errors are returned as soon as the offending byte is there.
     ///
+    /// ```
+    /// use towline_proto::{Header, Opcode};
+    ///
+    /// let text = [0x81, 2, b'H', b'i'];
+    /// let Ok(Some((header, len))) = Header::decode(&text) else { panic!("a whole header") };
+    /// assert!(header.fin && header.opcode == Opcode::Text && header.mask.is_none());
+    /// assert_eq!((header.payload_len, &text[len..]), (2, &b"Hi"[..]));
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Malformed`] if no frame can begin with these bytes.

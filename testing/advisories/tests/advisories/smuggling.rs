@@ -25,13 +25,11 @@ async fn cve_2026_59898_an_upgrade_that_no_proxy_sees() {
     let valid = request("");
     for version in ["0", "7", "8", "13"] {
         let said = valid.replace("Version: 13", &format!("Version: {version}"));
-        for (missing, expected) in
-            [("Upgrade: websocket\r\n", 426), ("Connection: Upgrade\r\n", 400)]
-        {
+        for missing in ["Upgrade: websocket\r\n", "Connection: Upgrade\r\n"] {
             let said = said.replace(missing, "");
             let server = echo(Server::builder());
             let answer = answer(&server, said.as_bytes()).await;
-            assert!(matches!(status(&answer), 400 | 426), "{version} {expected}: {answer}");
+            assert_eq!(status(&answer), 426, "{version}: {answer}");
         }
     }
     for line in ["Connection: close", "Connection: xUpgrade", "Connection: \"Upgrade\""] {

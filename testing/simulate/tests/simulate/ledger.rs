@@ -72,6 +72,8 @@ pub(crate) struct Ledger {
     pub(crate) is_whole: bool,
     /// The longest pause of the program.
     pub(crate) pause: Duration,
+    /// When the program was told that there is no more to receive.
+    pub(crate) told: Option<Instant>,
     /// Whether the program has received everything up to a clean close.
     pub(crate) is_drained: bool,
     /// When the program began to close, and with what.
@@ -96,6 +98,7 @@ impl Ledger {
             receiving: None,
             is_whole: false,
             pause: Duration::ZERO,
+            told: None,
             is_drained: false,
             closing: None,
             closed: None,

@@ -12,7 +12,9 @@ use towline::{
 
 use crate::dice::Dice;
 use crate::ledger::{Ledger, Ticket};
-use crate::plan::{Ending, LARGEST, Plan};
+use crate::plan::{Ending, Plan};
+
+type Received = towline::Result<Option<Message>>;
 
 /// What is wrong with a run.
 #[derive(Clone, Default)]
@@ -27,6 +29,15 @@ impl Faults {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+/// The words of a ticket before the message, and what its last piece is too long.
+const TICKET: usize = 60;
+
+/// The header of a frame, and what a piece that cannot be compressed grows by.
+const FRAME: usize = 30;
+
+/// A ping, a pong and a close frame.
+const CONTROL: usize = 3 * 140;
 
 #[derive(Clone)]
 pub(crate) struct End {
@@ -230,14 +241,15 @@ impl End {
         }
     }
 
-    /// Beyond the mark, a message per sender may be queued, each with its headers, and control
-    /// frames.
+    /// Beyond the mark, a message per sender may be queued, each with the headers of its frames, and
+    /// control frames.
     fn check_queue(&self, sender: &Sender) {
         let queued = sender.queued_bytes();
         let most = self.note(|ledger| {
-            let frames = LARGEST / ledger.config.fragmentation_threshold.get();
-            let largest = LARGEST + frames * 8 + (8 << 10);
-            ledger.config.send_high_water_mark + (self.plan.senders + 1) * largest
+            let longest = self.plan.len + TICKET;
+            let frames = longest / ledger.config.fragmentation_threshold.get() + 1;
+            let largest = longest + frames * FRAME;
+            ledger.config.send_high_water_mark + (self.plan.senders + 1) * largest + CONTROL
         });
         if queued > most {
             self.faults.add(format!("{}: {queued} bytes are queued, {most} at most", self.name()));
@@ -258,17 +270,17 @@ impl End {
                 receiver.recv().await
             };
             let closed = receiver.closed();
-            if !self.handle(received, closed) {
-                return;
+            if !self.handle(&received, closed) {
+                return self.check_again(&received, &receiver.recv().await);
             }
         }
     }
 
     /// Notes what was received. Returns whether more may come.
-    fn handle(&self, received: towline::Result<Option<Message>>, closed: Option<Closed>) -> bool {
+    fn handle(&self, received: &Received, closed: Option<Closed>) -> bool {
         let is_error = match received {
             Ok(Some(message)) => {
-                if let Some(fault) = self.note(|ledger| ledger.receive(&message)) {
+                if let Some(fault) = self.note(|ledger| ledger.receive(message)) {
                     self.faults.add(fault);
                 }
                 return true;
@@ -293,8 +305,22 @@ impl End {
             let said = if is_error { "an error" } else { "no error" };
             self.faults.add(format!("{}: {said} at the end, which is: {closed:?}", self.name()));
         }
-        self.note(|ledger| ledger.is_drained = code.is_some() && !is_aborted);
+        self.note(|ledger| {
+            ledger.told = Some(Instant::now());
+            ledger.is_drained = code.is_some() && !is_aborted;
+        });
         false
+    }
+
+    /// The end of receiving repeats, be it an error or not.
+    fn check_again(&self, end: &Received, again: &Received) {
+        let [end, again] = [end, again].map(|received| match received {
+            Ok(message) => format!("{message:.60?}"),
+            Err(error) => error.to_string(),
+        });
+        if end != again {
+            self.faults.add(format!("{}: the end is {end}, and then {again}", self.name()));
+        }
     }
 
     /// Pauses now and then, as a slow program does.
@@ -323,9 +349,9 @@ impl End {
             }
             self.note(|ledger| ledger.receiving = None);
             let patience = dice.millis(0, 40);
-            let received = timeout(patience, connection.recv()).await;
-            if received.is_ok_and(|received| !self.handle(received, connection.closed())) {
-                return;
+            let Ok(received) = timeout(patience, connection.recv()).await else { continue };
+            if !self.handle(&received, connection.closed()) {
+                return self.check_again(&received, &connection.recv().await);
             }
         }
         match self.plan.ending {

@@ -47,10 +47,12 @@ fn released(link: &Link, ends: [Option<&Ledger>; 2], found: &mut Vec<String>) {
             continue;
         };
         let Some(end) = end.filter(|end| !end.has_crashed) else { continue };
-        let Some(gone) = end.dropped else { continue };
-        if dropped > gone + end.config.close_timeout + TICK {
-            let late = dropped - gone;
-            found.push(format!("{}: dropped by the program, free {late:?} later", end.name()));
+        for (what, since) in [("dropped by the program", end.dropped), ("at its end", end.told)] {
+            let Some(since) = since else { continue };
+            if dropped > since + end.config.close_timeout + TICK {
+                let late = dropped - since;
+                found.push(format!("{}: {what}, and free {late:?} later", end.name()));
+            }
         }
     }
 }
@@ -101,11 +103,18 @@ fn ended(end: &Ledger, peer: Option<&Ledger>, link: &Link, found: &mut Vec<Strin
         return;
     }
     let state = link.lock();
-    let arrived = state.pipes[1 - end.side].last_arrival(*at);
+    let incoming = &state.pipes[1 - end.side];
+    let arrived = incoming.last_arrival(*at);
     let heard = arrived.unwrap_or(end.established).max(end.established);
     let keepalive = end.config.keepalive;
     let limit = keepalive.and_then(|it| Some(it.interval + it.grace?));
-    if let (Some(limit), Some(receiving)) = (limit, end.receiving) {
+    // What the library does not receive or send itself, it notes when it next looks.
+    let look = keepalive.map_or(LOOK, |it| it.interval.min(LOOK));
+    // A peer whose bytes lie unread is not given up. A program that receives leaves none.
+    let is_unread = incoming.unread_since(*at).is_some();
+    let read_ahead = incoming.read_at.filter(|_| !is_unread).map(|at| at + look);
+    let receiving = end.receiving.or(read_ahead);
+    if let (Some(limit), Some(receiving)) = (limit, receiving) {
         // Keepalive ends with the first close frame or error, and the close timeout begins.
         let is_closing = end.closing.is_some()
             || closed.received().is_some()
@@ -116,8 +125,7 @@ fn ended(end: &Ledger, peer: Option<&Ledger>, link: &Link, found: &mut Vec<Strin
                 CloseCause::TransportFailed(_) | CloseCause::CloseTimeout | CloseCause::Aborted
             );
         let closing = if is_closing { end.config.close_timeout } else { Duration::ZERO };
-        // A peer that takes bytes is alive too, which the library notes when it next looks.
-        let look = keepalive.map_or(LOOK, |it| it.interval.min(LOOK));
+        // A peer that takes bytes is alive too.
         let taken = state.pipes[end.side].taken_at + look;
         let most = heard.max(receiving).max(taken) + limit + closing + TICK;
         if *at > most && closed.cause() != CloseCause::Handshake {
