@@ -23,6 +23,8 @@ mod network;
 
 mod interrupt;
 
+mod descriptors;
+
 mod topics;
 
 mod serve;

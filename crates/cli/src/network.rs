@@ -120,7 +120,6 @@ impl Network {
     }
 }
 
-
 /// Reads the file that an option names.
 pub(crate) fn read(option: &str, path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| {

@@ -10,6 +10,8 @@ use std::time::Duration;
 use http::StatusCode;
 use towline::{Error, ErrorKind, Seldom, ServerHandle};
 
+use crate::place::TooMany;
+
 /// The largest head of a request over HTTP/1.1, in bytes. A larger one is answered with 431.
 pub(crate) const MAX_HEAD: usize = 64 << 10;
 
@@ -75,6 +77,15 @@ impl Failure {
 
     fn answered(self, status: StatusCode) -> Self {
         Self { status: Some(status), ..self }
+    }
+
+    /// The client has too many handshakes in progress.
+    pub(crate) fn too_many(TooMany { most }: TooMany) -> Self {
+        let reason = format!(
+            "{most} handshakes of this client are in progress, and no more are allowed \
+             (max_handshakes_per_address)"
+        );
+        Self::new(ErrorKind::LimitExceeded, reason)
     }
 
     /// The client was too slow.

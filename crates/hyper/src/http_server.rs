@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use towline::{ServerHandle, accept_one};
 
-use crate::failure::{Lines, Reporter};
-use crate::place::{Place, places};
+use crate::failure::{Failure, Lines, Reporter};
+use crate::place::Places;
 use crate::serving::{BoxError, Http, Phase, Windows};
 
 /// The longest `header_timeout`. hyper panics with one that is beyond the end of its clock.
@@ -78,7 +78,7 @@ impl<S> HttpServer<S> {
             service,
             header_timeout,
             windows: Windows::default(),
-            places: places(MAX_HANDSHAKES),
+            places: Places::new(MAX_HANDSHAKES, None),
             nodelay: true,
             tls: None,
             reporter: Reporter { report_to: None, lines: Arc::default() },
@@ -168,7 +168,41 @@ impl<S> HttpServer<S> {
     /// All listening sockets share the limit. Applies to sockets listened on afterwards.
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
-        self.http.places = places(handshakes);
+        self.http.places = Places::new(handshakes, self.http.places.most);
+        self
+    }
+
+    /// Sets how many handshakes of one client can be in progress at once, so that one that opens
+    /// connections and sends nothing can't take all places of
+    /// [`max_handshakes`](Self::max_handshakes), or all descriptors of the process. A client is the
+    /// IPv4 address, or the /64 network of the IPv6 address, of the peer. A further stream is dropped
+    /// without an answer. Default: no limit.
+    ///
+    /// A browser opens six at once. The clients of a balancer that passes TCP streams on have one
+    /// address, its own; an HTTP proxy connects for requests that it has, and is not affected.
+    /// [`report_to`](Self::report_to) reports the streams that are dropped.
+    ///
+    /// All listening sockets share the limit. Applies to sockets listened on afterwards.
+    ///
+    /// ```
+    /// # use hyper::service::service_fn;
+    /// # use std::convert::Infallible;
+    /// # use http_body_util::Full;
+    /// # use hyper::{Request, Response, body::{Bytes, Incoming}};
+    /// # async fn page(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    /// #     Ok(Response::new("ship ahoy".into()))
+    /// # }
+    /// use towline::Server;
+    /// use towline_hyper::{HttpServer, mount};
+    ///
+    /// let server = Server::builder().max_connections_per_address(100).build();
+    /// let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+    ///     .max_handshakes_per_address(100);
+    /// ```
+    #[must_use]
+    pub fn max_handshakes_per_address(mut self, handshakes: impl Into<Option<usize>>) -> Self {
+        let most = handshakes.into().map(|most| most.max(1));
+        self.http.places = Places::new(self.http.places.count, most);
         self
     }
 
@@ -230,11 +264,19 @@ impl<S> HttpServer<S> {
         tokio::spawn(async move {
             let lines = http.reporter.lines.clone();
             while let Some((stream, peer)) = accept(&listener, &lines, &mut phase).await {
+                let arrived = match http.places.arrive(peer.ip()) {
+                    Ok(arrived) => arrived,
+                    Err(refused) => {
+                        drop(stream);
+                        http.reporter.no_request(Failure::too_many(refused), peer);
+                        continue;
+                    }
+                };
                 // Further clients wait in the socket's backlog.
                 let place = tokio::select! {
                     biased;
                     () = reached_or_gone(&mut phase) => return,
-                    place = Place::of(&http.places) => place,
+                    place = arrived.place() => place,
                 };
                 tokio::spawn(http.clone().serve(stream, peer, place, phase.clone()));
             }

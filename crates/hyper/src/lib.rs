@@ -154,11 +154,11 @@ mod body;
 
 mod ahead;
 
+mod place;
+
 mod failure;
 
 mod greeting;
-
-mod place;
 
 mod write_deadline;
 

@@ -12,7 +12,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use towline::{Broken, ErrorKind, ReadOn, TlsInfo};
 
@@ -20,7 +20,7 @@ use crate::failure::{Failure, MAX_HEAD, Reporter};
 use crate::greeting::{Greeted, NoGreeting, Secure, greet, greet_secure};
 use crate::http2_executor::Http2Executor;
 use crate::peer_addr::PeerAddr;
-use crate::place::Place;
+use crate::place::{Place, Places};
 use crate::write_deadline::WriteDeadline;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,7 +35,7 @@ pub(crate) struct Http<S> {
     pub(crate) service: S,
     pub(crate) header_timeout: Duration,
     pub(crate) windows: Windows,
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
     pub(crate) nodelay: bool,
     pub(crate) tls: Option<Arc<dyn Secure>>,
     pub(crate) reporter: Reporter,

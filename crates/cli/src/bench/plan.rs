@@ -7,6 +7,7 @@ use crate::bench::payload::Source;
 use crate::bench::results::{Load, Pacing, Scenario};
 use crate::bench::run::Plan;
 use crate::bench::usage;
+use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::quantity::in_words;
 use crate::secrets;
@@ -96,7 +97,7 @@ impl Plan {
             close_timeout: options.close_timeout,
             threads,
         };
-        if let Err((possible, limit)) = usage::allow_descriptors(connections) {
+        if let Err((possible, limit)) = descriptors::allow(connections) {
             return usage(format!(
                 "--connections {connections} takes more descriptors than this process may have: \
                  the limit of {limit} (ulimit -n) is enough for {possible} connections"

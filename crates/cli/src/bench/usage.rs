@@ -58,34 +58,6 @@ fn free_of(text: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// Descriptors that are not for connections: the standard ones, files, timers, those of the runtimes.
-const OTHER_DESCRIPTORS: u64 = 64;
-
-/// Allows as many descriptors as this many connections take, as far as the process may.
-///
-/// # Errors
-///
-/// How many connections there can be, and the limit.
-#[cfg(unix)]
-pub(crate) fn allow_descriptors(connections: u64) -> Result<(), (u64, u64)> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let needed = connections.saturating_add(OTHER_DESCRIPTORS);
-    let Some(current) = limit.current.filter(|current| *current < needed) else { return Ok(()) };
-    let wanted = limit.maximum.map_or(needed, |maximum| maximum.min(needed));
-    let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
-    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { wanted } else { current };
-    if allowed < needed {
-        return Err((allowed.saturating_sub(OTHER_DESCRIPTORS), allowed));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn allow_descriptors(_connections: u64) -> Result<(), (u64, u64)> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

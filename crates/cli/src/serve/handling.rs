@@ -133,7 +133,7 @@ impl Handling {
         if let Some(backend) = &self.proxy {
             return Target::Proxy(backend.clone());
         }
-        if !self.exec.is_empty() {
+        if self.runs_commands() {
             return Target::Exec(Orders {
                 command: self.exec.clone(),
                 environment: self.exec_env.clone(),
@@ -148,6 +148,11 @@ impl Handling {
             Mode::Chat => Target::Chat,
             Mode::Topics => Target::Topics,
         }
+    }
+
+    /// Whether there are commands, which inherit what the process is allowed.
+    pub(crate) fn runs_commands(&self) -> bool {
+        !self.exec.is_empty()
     }
 
     /// The most topics that a connection can be subscribed to.

@@ -64,6 +64,7 @@ use towline_hyper::{HttpServer, mount};
 
 pub(crate) use options::Options;
 
+use crate::descriptors;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::quantity::counted;
@@ -98,6 +99,9 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 
 async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
     options.check()?;
+    if !options.handling.runs_commands() {
+        descriptors::allow_all();
+    }
     let builder = options.server()?;
     let token = Arc::new(options.handling.token()?);
     // Files can be pipes, and must not delay an interrupt.
@@ -250,6 +254,7 @@ impl Worker {
         let mut http = HttpServer::new(mount(server.handle(), service_fn(page)))
             .header_timeout(options.handshake_timeout)
             .nodelay(!options.nagle)
+            .max_handshakes_per_address(options.limits.handshakes_per_address())
             .report_to(server.handle());
         if let Some(tls) = self.tls {
             http = http.tls(tls);

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 use crate::support::{Program, Serve, ask, ask_with_token, header, join, read_head, within};
 
@@ -350,6 +351,11 @@ fn quotas_refuse_what_is_too_much_and_name_the_option() {
         let name = options[0].split('=').next().unwrap().replace("--", "").replace('-', "_");
         assert!(reason.contains(&name), "{reason}");
     }
+    let server = Serve::start(&["--max-handshakes-per-address=1", "--handshake-timeout=1h"]);
+    let _silent = TcpStream::connect(server.address).unwrap();
+    let mut refused = TcpStream::connect(server.address).unwrap();
+    refused.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert_eq!(refused.read(&mut [0]).unwrap(), 0);
     let server = Serve::start(&["--max-message-rate=1", "--when-too-fast=close"]);
     let (head, mut stream) = shake_hands(&server);
     assert!(head.starts_with("http/1.1 101"), "{head}");

@@ -40,10 +40,10 @@ impl Program {
         Self::spawn(command)
     }
 
-    /// With this many descriptors.
+    /// With the limit that these words give to `ulimit`.
     #[cfg(unix)]
-    pub(crate) fn start_within(descriptors: u32, arguments: &[&str]) -> Self {
-        let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+    pub(crate) fn start_within(limit: &str, arguments: &[&str]) -> Self {
+        let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
         let mut command = Self::command("sh");
         command.args(["-c", &script, env!("CARGO_BIN_EXE_towline")]).args(arguments);
         Self::spawn(command)

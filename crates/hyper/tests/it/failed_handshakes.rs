@@ -203,3 +203,39 @@ async fn a_shutdown_fails_nobody() {
     }
     assert!(server.handle().stats().failed.is_empty());
 }
+
+/// Neither the clients of other addresses nor requests that are whole are kept out.
+#[tokio::test]
+async fn silent_streams_of_one_address_have_so_many_places_and_no_more() {
+    let server = Server::builder().build();
+    let mut events = server.events();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let http = HttpServer::new(mount(server.handle(), service_fn(page)))
+        .max_handshakes_per_address(2)
+        .max_handshakes(3)
+        .report_to(server.handle())
+        .header_timeout(LONG);
+    http.listen(listener);
+    let mut first = Raw::connect(address).await;
+    let second = Raw::connect(address).await;
+
+    let mut third = Raw::connect(address).await;
+    let (kind, status, reason) = failed(&mut events, &third).await;
+    assert_eq!((kind, status), (ErrorKind::LimitExceeded, None));
+    assert!(reason.contains("max_handshakes_per_address"), "{reason}");
+    assert_eq!(third.end().await, b"");
+
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut other = Raw(socket.connect(address).await.unwrap());
+    other.request("GET /", &[]).await;
+    assert_eq!(other.response().await.status(), 200);
+
+    first.request("GET /", &[]).await;
+    assert_eq!(first.response().await.status(), 200);
+    let mut next = Raw::connect(address).await;
+    next.request("GET /", &[]).await;
+    assert_eq!(next.response().await.status(), 200);
+    drop(second);
+}

@@ -124,7 +124,7 @@ pub(crate) async fn echo_messages(connection: &mut Connection) {
 }
 
 /// A client that says exactly what it is told to.
-pub(crate) struct Raw(TcpStream);
+pub(crate) struct Raw(pub(crate) TcpStream);
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {

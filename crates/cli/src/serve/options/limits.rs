@@ -44,6 +44,11 @@ pub(crate) struct Limits {
     #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = many)]
     max_handshake_rate: Switch<NonZeroU64>,
 
+    /// The most handshakes of one IPv4 address or IPv6 /64 network at once; more are dropped without an
+    /// answer
+    #[arg(long, value_name = "COUNT|off", default_value = "off", value_parser = count)]
+    max_handshakes_per_address: Switch<NonZeroUsize>,
+
     /// The most memory to hold for the messages of all clients; those that hold most are closed with
     /// 1013
     #[arg(long, value_name = "SIZE|off", default_value = "off", value_parser = size_or_off)]
@@ -66,6 +71,11 @@ impl Limits {
         config
             .max_received_fragments(self.max_fragments)
             .max_received_control_rate(self.max_control_rate.on())
+    }
+
+    /// The most handshakes of one client at once.
+    pub(crate) fn handshakes_per_address(&self) -> Option<usize> {
+        self.max_handshakes_per_address.on().map(NonZeroUsize::get)
     }
 
     /// The server with the limits of all connections.
@@ -96,7 +106,7 @@ enum TooFast {
 }
 
 /// What only `towline serve` can be given.
-const OPTIONS: [(&str, &str); 8] = [
+const OPTIONS: [(&str, &str); 9] = [
     ("max_received_fragments", "--max-fragments"),
     ("max_received_control_rate", "--max-control-rate"),
     ("max_message_rate", "--max-message-rate"),
@@ -104,6 +114,7 @@ const OPTIONS: [(&str, &str); 8] = [
     ("max_connections", "--max-connections"),
     ("max_connections_per_address", "--max-connections-per-address"),
     ("max_handshake_rate", "--max-handshake-rate"),
+    ("max_handshakes_per_address", "--max-handshakes-per-address"),
     ("max_buffered_bytes", "--max-buffered-bytes"),
 ];
 

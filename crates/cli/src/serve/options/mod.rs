@@ -50,7 +50,7 @@ pub(crate) struct Options {
     connection: PerConnection,
 
     #[command(flatten)]
-    limits: Limits,
+    pub(crate) limits: Limits,
 
     /// Send messages in frames of at most this size
     #[arg(long, value_name = "SIZE|off", default_value = "16KiB", value_parser = size_or_off)]
