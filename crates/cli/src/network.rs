@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 pub(crate) struct Network {
     /// Trust the certificates in this PEM file, in addition to those the system trusts. Repeat it
     /// for more
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", alias = "cacert")]
     ca: Vec<PathBuf>,
 
     /// Present the certificate in this PEM file, followed by its chain, if the server asks for one
@@ -27,7 +27,7 @@ pub(crate) struct Network {
     key: Option<PathBuf>,
 
     /// Accept any certificate. Anyone in between can then read and change everything
-    #[arg(long)]
+    #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
     /// Use this name in place of the URL's host for SNI, and to verify the certificate
@@ -37,7 +37,7 @@ pub(crate) struct Network {
     /// Connect through this proxy: http, https, socks5 or socks5h (which looks names up itself),
     /// such as socks5h://user:password@proxy:1080 [default: from the environment: wss_proxy,
     /// all_proxy, https_proxy and others, except for the hosts in no_proxy]
-    #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
+    #[arg(short = 'x', long, value_name = "URL", conflicts_with = "no_proxy")]
     pub(crate) proxy: Option<String>,
 
     /// Connect without a proxy, even if the environment names one
@@ -60,8 +60,13 @@ pub(crate) struct Opening<'a> {
 }
 
 impl Network {
-    /// The client that connects so.
-    pub(crate) fn client(&self, config: Config, opening: Opening<'_>) -> Result<Client, Failure> {
+    /// The client that connects so, with the TLS that [`Self::tls`] has returned.
+    pub(crate) fn client(
+        &self,
+        tls: Option<Tls>,
+        config: Config,
+        opening: Opening<'_>,
+    ) -> Result<Client, Failure> {
         let mut client = Client::new()
             .config(config)
             .connect_timeout(opening.timeout)
@@ -73,7 +78,7 @@ impl Network {
         for (name, value) in opening.headers {
             client = client.header(name, value);
         }
-        if let Some(tls) = self.tls()? {
+        if let Some(tls) = tls {
             client = client.tls(tls);
         }
         if let Some(url) = &self.proxy {
@@ -86,7 +91,7 @@ impl Network {
         Ok(client.follow_redirects(self.follow_redirects))
     }
 
-    /// The TLS options, if they differ from the default.
+    /// The TLS options, if they differ from the default. Their files are read, which a pipe allows only once.
     pub(crate) fn tls(&self) -> Result<Option<Tls>, Failure> {
         let is_default = self.ca.is_empty()
             && self.cert.is_none()
@@ -136,4 +141,26 @@ fn of_option(option: &str, error: Error) -> Failure {
     let mut failure = Failure::from(error);
     failure.message.insert_str(0, &format!("{option}: "));
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        network: Network,
+    }
+
+    #[test]
+    fn options_have_the_names_that_they_have_in_curl() {
+        let line = ["command", "-k", "-x", "socks5h://proxy:1080", "--cacert", "root.pem"];
+        let Command { network } = Command::try_parse_from(line).unwrap();
+        assert!(network.insecure);
+        assert_eq!(network.proxy.as_deref(), Some("socks5h://proxy:1080"));
+        assert_eq!(network.ca, [Path::new("root.pem")]);
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use towline::Tls;
 
 use crate::bench::display::{Display, Progress};
 use crate::bench::judge::{self, Usage};
@@ -80,18 +81,22 @@ struct Measured {
     after: Usage,
 }
 
-/// Runs the load that the options describe.
+/// Runs the load of a plan, which is that of the options.
 ///
 /// # Errors
 ///
-/// The options can't be used, or the run can't begin.
-pub(crate) async fn run(options: &Options, mut interrupts: Interrupts) -> Result<Outcome, Failure> {
-    let plan = Plan::of(options)?;
+/// The run can't begin.
+pub(crate) async fn run(
+    options: &Options,
+    plan: Plan,
+    tls: Option<Tls>,
+    mut interrupts: Interrupts,
+) -> Result<Outcome, Failure> {
     let load = plan.load(options);
     let started = judge::utc_now();
     let (stage, stages) = watch::channel(Stage::Ramp);
     let run = Arc::new(Run::new(plan, stages));
-    let threads = Threads::start(&run, || options.client())?;
+    let threads = Threads::start(&run, || options.client(tls.clone()))?;
     let mut engine = Engine {
         options,
         run,

@@ -73,6 +73,7 @@ pub(crate) use options::Options;
 use crate::bench::engine::Outcome;
 use crate::bench::output::Output;
 use crate::bench::results::{Results, Scenario};
+use crate::bench::run::Plan;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupts;
 use crate::say;
@@ -91,12 +92,14 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
         return exit;
     }
     let outputs = Outputs::open(&options)?;
+    // Files can be pipes: until they are read, a signal ends the program as usual.
+    let (plan, tls) = (Plan::of(&options)?, options.network.tls()?);
     let interrupts = Interrupts::listen()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     if options.network.insecure && !options.quiet {
         say::note("warning: --insecure accepts any certificate: this may be any server");
     }
-    let Outcome { results, failure } = engine::run(&options, interrupts).await?;
+    let Outcome { results, failure } = engine::run(&options, plan, tls, interrupts).await?;
     let exit = verdict(&results, failure);
     outputs.show(&options, &results)?;
     exit

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use towline::{Client, Config, Deflate, HttpVersion, Target};
+use towline::{Client, Config, Deflate, HttpVersion, Target, Tls};
 
 use crate::bench::after::After;
 use crate::bench::compare::METHOD;
@@ -196,8 +196,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// A client with these options.
-    pub(crate) fn client(&self) -> Result<Client, Failure> {
+    /// A client with these options, and with the TLS that they ask for.
+    pub(crate) fn client(&self, tls: Option<Tls>) -> Result<Client, Failure> {
         let config = self.connection.of(Config::client(), Deflate::client());
         let opening = Opening {
             protocols: self.handshake.protocol.iter().map(String::as_str).collect(),
@@ -206,7 +206,7 @@ impl Options {
             http_version: self.http_version,
             timeout: self.connect_timeout,
         };
-        self.network.client(config.close_timeout(self.close_timeout), opening)
+        self.network.client(tls, config.close_timeout(self.close_timeout), opening)
     }
 
     /// The URL without user, password, query and fragment, which can have secrets.

@@ -39,6 +39,7 @@ mod start;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use towline::Tls;
 
 pub(crate) use options::Options;
 
@@ -53,21 +54,27 @@ use crate::secrets;
 
 /// Makes the checks and shows the report.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
+    // Files can be pipes: until they are read, a signal ends the program as usual.
+    let tls = options.network.tls()?;
     let mut interrupts = Interrupts::listen()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     // Every wait has a deadline of its own. This is for what takes processor time.
     let idle = options.idle.unwrap_or_default();
     let most = options.timeout + 2 * idle + 20 * options.step_timeout;
-    let examining = examine(&options, &mut interrupts);
+    let examining = examine(&options, tls, &mut interrupts);
     tokio::time::timeout(most, examining).await.unwrap_or_else(|_| {
         Err(Failure::new(Exit::TimedOut, format!("not finished within {most:?}")))
     })
 }
 
-async fn examine(options: &Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
+async fn examine(
+    options: &Options,
+    tls: Option<Tls>,
+    interrupts: &mut Interrupts,
+) -> Result<Exit, Failure> {
     let begun = Instant::now();
     let mut doctor = tokio::select! {
-        doctor = start::doctor(options) => doctor?,
+        doctor = start::doctor(options, tls) => doctor?,
         () = interrupts.first() => return Ok(Exit::Interrupted),
     };
     let url = secrets::target(&doctor.way.target);

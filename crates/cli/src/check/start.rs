@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONG_PAUSE: Duration = Duration::from_secs(1);
 
 /// Prepares the checks. What the options say is checked here.
-pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
+pub(crate) async fn doctor(options: &Options, tls: Option<Tls>) -> Result<Doctor, Failure> {
     let mut report = Report::new(View::new(options.json));
     let without_fragment = options.url.split('#').next().unwrap_or_default();
     let mut asked = Asked {
@@ -31,8 +31,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         protocols: options.handshake.protocol.clone(),
         headers: options.handshake.headers()?,
     };
-    let tls = options.network.tls()?.unwrap_or_else(Tls::new);
-    let mut client = client(options, &asked)?;
+    let mut client = client(options, tls.clone(), &asked)?;
     let mut opened = 0;
     let Some(mut target) = Target::from_uri(&asked.uri) else {
         return Err(invalid_url(&client, options));
@@ -49,14 +48,14 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
             // The library leaves out those that are for the server which the user named.
             asked.headers.retain(|(name, _)| end.sent.contains_key(name));
             (asked.uri, target) = (end.uri, end.target);
-            client = self::client(options, &asked)?;
+            client = self::client(options, tls.clone(), &asked)?;
         }
     }
     let way = Way {
         proxy: client.proxy_for(asked.uri.to_string())?.and_then(Hop::of),
         client: client.follow_redirects(0),
         target,
-        tls,
+        tls: tls.unwrap_or_default(),
         addresses: Vec::new(),
         step: options.step_timeout,
     };
@@ -82,7 +81,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
 }
 
 /// The library's client, which asks for the same.
-fn client(options: &Options, asked: &Asked) -> Result<Client, Failure> {
+fn client(options: &Options, tls: Option<Tls>, asked: &Asked) -> Result<Client, Failure> {
     let opening = Opening {
         protocols: asked.protocols.iter().map(String::as_str).collect(),
         origin: asked.origin.as_deref(),
@@ -90,7 +89,7 @@ fn client(options: &Options, asked: &Asked) -> Result<Client, Failure> {
         http_version: HttpVersion::default(),
         timeout: options.step_timeout,
     };
-    options.network.client(Config::client(), opening)
+    options.network.client(tls, Config::client(), opening)
 }
 
 /// Where redirects have led.

@@ -83,7 +83,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use towline::{CloseCode, Connection, Message};
+use towline::{Client, CloseCode, Connection, Message};
 
 pub(crate) use options::Options;
 
@@ -107,13 +107,15 @@ use crate::topics::PROTOCOL;
 
 /// Connects, exchanges messages, and reports how the connection ended.
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
+    let view = view(&options);
+    // Files can be pipes: until they are read, a signal ends the program as usual.
+    let prepared = Plan::new(&options).and_then(|plan| Ok((options.client()?, plan)));
+    let (client, plan) = prepared.inspect_err(|failure| report(&options, view, failure))?;
     let mut interrupts = Interrupts::listen()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     let mut terminal = None;
-    let view = view(&options);
-    let plan = Plan::new(&options).inspect_err(|failure| report(&options, view, failure))?;
     let outcome = tokio::select! {
-        outcome = session(&options, &plan, view, interrupts.clone(), &mut terminal) => outcome,
+        outcome = session(client, &options, &plan, view, interrupts.clone(), &mut terminal) => outcome,
         () = interrupts.second() => Ok((None, Exit::Interrupted)),
         () = elapse(options.timeout) => Err(Failure::new(
             Exit::TimedOut,
@@ -155,13 +157,13 @@ fn report(options: &Options, view: View, failure: &Failure) {
 /// Runs from connecting to the end of the connection. Returns the last line to print once the
 /// prompt is gone.
 async fn session(
+    client: Client,
     options: &Options,
     plan: &Plan,
     view: View,
     mut interrupts: Interrupts,
     terminal: &mut Option<Terminal>,
 ) -> Result<(Option<String>, Exit), Failure> {
-    let client = options.client()?;
     if options.network.insecure && !options.quiet {
         say::note("warning: --insecure accepts any certificate: this may be any server");
     }

@@ -166,7 +166,7 @@ impl Options {
             http_version: self.http_version,
             timeout: self.connect_timeout,
         };
-        let client = self.network.client(config, opening)?;
+        let client = self.network.client(self.network.tls()?, config, opening)?;
         Ok(client.keep_request(self.verbose || self.json))
     }
 

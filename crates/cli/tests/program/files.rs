@@ -13,7 +13,7 @@ struct Site {
 
 impl Site {
     fn new(name: &str) -> Self {
-        let base = std::env::temp_dir().join(format!("towline-{name}-{}", std::process::id()));
+        let base = std::env::temp_dir().join(format!("towline-site-{name}-{}", std::process::id()));
         let site = Self { base };
         for (file, text) in [
             ("site/index.html", "<h1>ahoy</h1>"),

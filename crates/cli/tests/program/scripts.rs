@@ -256,3 +256,29 @@ fn a_report_that_can_not_be_written_is_told_beside_its_verdict() {
     assert_eq!(code, Some(3), "{error}");
     assert!(error.contains("error: can't write to standard output: No space"), "{error}");
 }
+
+/// Nobody writes to it: the program waits for what it has to read first.
+#[tokio::test]
+#[cfg(unix)]
+async fn a_pipe_in_place_of_a_file_does_not_delay_an_interrupt() {
+    for arguments in [
+        ["connect", "--init"],
+        ["connect", "--replay"],
+        ["connect", "--ca"],
+        ["check", "--ca"],
+        ["bench", "--ca"],
+        ["bench", "--file"],
+    ] {
+        let pipe = crate::certificates::file("pipe", "");
+        std::fs::remove_file(&pipe).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let mut program = Program::start(&[&arguments[..], &[&pipe, "ws://127.0.0.1:1/"]].concat());
+        // This waits until it is open at the other end.
+        let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+        program.signal("INT");
+        // The signal ends it.
+        assert_eq!(program.code().await, None, "{arguments:?}");
+        drop(writer);
+    }
+}

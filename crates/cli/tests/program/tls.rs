@@ -62,6 +62,25 @@ fn a_self_signed_certificate_that_was_saved_is_trusted_as_any_other() {
         .failed(2, &["--tls-self-signed-out", "/nowhere/a.pem"]);
 }
 
+/// Such as `--ca <(command)` in a shell, which can be read only once.
+#[cfg(unix)]
+#[test]
+fn roots_can_come_from_a_pipe() {
+    let root = Authority::new("Test Root");
+    let server = serve(&root.sign("127.0.0.1"), &[]);
+    let pem = std::fs::read(&root.file).unwrap();
+    let url = server.secure_url();
+    for command in [
+        &["connect", "--once", "--message", "ahoy"][..],
+        &["bench", "--threads", "2", "--connections", "2", "--messages", "10"],
+        &["check", "--max-size", "1KiB"],
+    ] {
+        let arguments = [command, &[&url, "--ca", "/dev/stdin"]].concat();
+        let ended = Program::start(&arguments).feed(pem.clone());
+        assert_eq!(ended.code, Some(0), "{command:?}: {ended:?}");
+    }
+}
+
 /// Who it is, and why, in a line each.
 #[test]
 fn a_tls_handshake_that_fails_is_told_to_who_wants_to_know() {
