@@ -6,6 +6,7 @@
 //! - A message whose `send` returned before that of another began is received before it.
 //! - The same holds for messages that are sent while they are written, and received while they
 //!   arrive.
+//! - What waits to be sent goes out once the other end receives.
 //! - Everything ends: each receiver sees the end, and each future is done.
 
 use std::cell::RefCell;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time;
 use towline::{CloseCode, Config, Connection, Message, MessageKind, Receiver, Role, Sender};
 
@@ -58,6 +59,15 @@ struct Sent {
 
 type Kept = Pin<Box<dyn Future<Output = ()>>>;
 
+/// What a future waits for.
+#[derive(Clone, Copy)]
+enum Waits {
+    /// Room, which there is once the other end receives.
+    ToSend,
+    /// A message, which may never come.
+    ToReceive,
+}
+
 struct End {
     sender: Sender,
     receiver: Rc<tokio::sync::Mutex<Receiver>>,
@@ -65,7 +75,10 @@ struct End {
     ledger: Rc<RefCell<Ledger>>,
     /// Of what the other end sends.
     theirs: Rc<RefCell<Ledger>>,
-    kept: Vec<Kept>,
+    kept: Vec<(Waits, Kept)>,
+    /// The futures that were left to other tasks.
+    sending: JoinSet<()>,
+    receiving: JoinSet<()>,
 }
 
 async fn check(input: &mut Unstructured<'_>) -> Result<()> {
@@ -115,21 +128,23 @@ async fn step(end: &mut End, input: &mut Unstructured<'_>) -> Result<bool> {
     match input.int_in_range(0..=19)? {
         0..=2 => {
             let future = end.send(input.int_in_range(0..=6_000)?);
-            end.handle(future, input)?;
+            end.handle(Waits::ToSend, future, input)?;
         }
         3..=5 => {
             let future = end.recv();
-            end.handle(future, input)?;
+            end.handle(Waits::ToReceive, future, input)?;
         }
         6 => end.try_send(input.int_in_range(0..=6_000)?),
         7 => {
             let sender = end.sender.clone();
             let bytes = vec![b'p'; input.int_in_range(0..=125)?];
-            end.handle(Box::pin(async move { drop(sender.ping(bytes).await) }), input)?;
+            let future = Box::pin(async move { drop(sender.ping(bytes).await) });
+            end.handle(Waits::ToSend, future, input)?;
         }
         8 => {
             let sender = end.sender.clone();
-            end.handle(Box::pin(async move { sender.flushed().await }), input)?;
+            let future = Box::pin(async move { sender.flushed().await });
+            end.handle(Waits::ToSend, future, input)?;
         }
         9..=11 => end.poll_kept(input)?,
         12 if !end.kept.is_empty() => {
@@ -146,11 +161,11 @@ async fn step(end: &mut End, input: &mut Unstructured<'_>) -> Result<bool> {
         }
         16 | 17 => {
             let future = end.write(input.int_in_range(0..=40_000)?, input.arbitrary()?);
-            end.handle(future, input)?;
+            end.handle(Waits::ToSend, future, input)?;
         }
         18 | 19 => {
             let future = end.read(input.ratio(1, 4)?);
-            end.handle(future, input)?;
+            end.handle(Waits::ToReceive, future, input)?;
         }
         _ => tokio::task::yield_now().await,
     }
@@ -165,7 +180,15 @@ impl End {
     ) -> Self {
         let (sender, receiver) = connection.split();
         let receiver = Rc::new(tokio::sync::Mutex::new(receiver));
-        Self { sender, receiver, ledger: ledger.clone(), theirs: theirs.clone(), kept: Vec::new() }
+        Self {
+            sender,
+            receiver,
+            ledger: ledger.clone(),
+            theirs: theirs.clone(),
+            kept: Vec::new(),
+            sending: JoinSet::new(),
+            receiving: JoinSet::new(),
+        }
     }
 
     /// Sends the next message.
@@ -246,19 +269,29 @@ impl End {
     }
 
     /// Polls a future once or not at all, and keeps it, drops it, or leaves it to another task.
-    fn handle(&mut self, mut future: Kept, input: &mut Unstructured<'_>) -> Result<()> {
+    fn handle(
+        &mut self,
+        waits: Waits,
+        mut future: Kept,
+        input: &mut Unstructured<'_>,
+    ) -> Result<()> {
         let choice = input.int_in_range(0..=3)?;
         if choice != 0 && poll_once(&mut future).is_ready() {
             return Ok(());
         }
         match choice {
-            0 | 1 => self.kept.push(future),
-            2 => {
-                tokio::task::spawn_local(future);
-            }
+            0 | 1 => self.kept.push((waits, future)),
+            2 => self.spawn(waits, future),
             _ => drop(future),
         }
         Ok(())
+    }
+
+    fn spawn(&mut self, waits: Waits, future: Kept) {
+        match waits {
+            Waits::ToSend => self.sending.spawn_local(future),
+            Waits::ToReceive => self.receiving.spawn_local(future),
+        };
     }
 
     fn poll_kept(&mut self, input: &mut Unstructured<'_>) -> Result<()> {
@@ -266,7 +299,7 @@ impl End {
             return Ok(());
         }
         let at = input.choose_index(self.kept.len())?;
-        if poll_once(&mut self.kept[at]).is_ready() {
+        if poll_once(&mut self.kept[at].1).is_ready() {
             drop(self.kept.swap_remove(at));
         }
         Ok(())
@@ -277,13 +310,13 @@ fn poll_once(future: &mut Kept) -> Poll<()> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Closes both ends, and receives what is left. Returns whether that came to an end.
+/// Receives what is left, and closes both ends once nothing waits to be sent. Returns whether that came to an end.
 async fn finish(ends: [End; 2]) -> bool {
-    let drain = ends.map(|end| async move {
+    let drain = ends.map(|mut end| async move {
         // Half of those that are kept are dropped; the others go on in a task.
-        for (at, future) in end.kept.into_iter().enumerate() {
+        for (at, (waits, future)) in std::mem::take(&mut end.kept).into_iter().enumerate() {
             if at % 2 == 0 {
-                tokio::task::spawn_local(future);
+                end.spawn(waits, future);
             }
         }
         let receive = async {
@@ -296,14 +329,23 @@ async fn finish(ends: [End; 2]) -> bool {
             }
         };
         let close = async {
-            // What was accepted goes out first.
+            // What waits and what was accepted goes out first.
+            done(&mut end.sending).await;
             end.sender.flushed().await;
             drop(end.sender.close(CloseCode::NORMAL, "done").await);
         };
         tokio::join!(receive, close);
+        done(&mut end.receiving).await;
     });
     let [one, other] = drain;
     time::timeout(LONG, async { tokio::join!(one, other) }).await.is_ok()
+}
+
+/// Waits for all tasks, none of which panics.
+async fn done(tasks: &mut JoinSet<()>) {
+    while let Some(done) = tasks.join_next().await {
+        done.expect("a task that ends");
+    }
 }
 
 /// Notes it in the ledger if a future is dropped before it is done.
