@@ -103,7 +103,7 @@ async fn what_the_broker_refuses_is_said() {
 #[tokio::test]
 #[ignore = "needs redis-server: cargo xtask test --only relays"]
 async fn a_subscription_that_is_refused_later_is_reported() {
-    let server = Server::new(start);
+    let server = Server::new(brokers::redis);
     let mut admin = client(&server).await.get_multiplexed_async_connection().await.unwrap();
     let mut rights = redis::cmd("ACL");
     rights.arg(&["SETUSER", "u", "on", ">p", "+@all", "resetchannels", "&towline.*"]);
