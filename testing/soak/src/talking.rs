@@ -2,6 +2,7 @@
 //! order.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -90,15 +91,55 @@ pub(crate) async fn talk(ways: &Ways, dice: &mut Dice, tally: &Arc<Tally>) {
     let messages = 1 + dice.below(60);
     let largest = [30, 300, 4_000, 60_000][usize::try_from(dice.below(4)).unwrap_or(0)];
     let messages = if largest > 4_000 { messages.min(5) } else { messages };
+    let plan = Plan { messages, largest, is_by_turns: dice.below(2) == 0 };
+    let progress = Arc::new(Progress::of(&connection));
     let talking = async {
-        if dice.below(2) == 0 {
-            by_turns(connection, messages, largest, dice, tally).await;
+        if plan.is_by_turns {
+            by_turns(connection, plan, &progress, dice, tally).await;
         } else {
-            at_once(connection, messages, largest, dice, tally).await;
+            at_once(connection, plan, &progress, dice, tally).await;
         }
     };
     if timeout(LONG, talking).await.is_err() {
-        tally.fault("a conversation is stuck");
+        tally.fault(format!("a conversation is stuck: {plan:?}, {progress:?}"));
+    }
+}
+
+/// What a client has to say.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    messages: u64,
+    largest: u64,
+    /// Or all at once, from a connection that is split.
+    is_by_turns: bool,
+}
+
+/// How far a client has come, for the report of one that is stuck.
+#[derive(Debug)]
+struct Progress {
+    /// How it is connected.
+    #[expect(dead_code, reason = "it is shown")]
+    way: String,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Progress {
+    fn of(connection: &Connection) -> Self {
+        let compressed = if connection.extensions().is_empty() { "" } else { ", compressed" };
+        let secure = if connection.is_secure() { " over TLS" } else { "" };
+        let way = format!("{:?}{secure}{compressed}", connection.http_version());
+        Self { way, sent: AtomicU64::new(0), received: AtomicU64::new(0) }
+    }
+
+    fn sent(&self, tally: &Tally) {
+        count(&self.sent);
+        count(&tally.sent);
+    }
+
+    fn received(&self, tally: &Tally) {
+        count(&self.received);
+        count(&tally.received);
     }
 }
 
@@ -114,17 +155,17 @@ fn message(number: u64, largest: u64) -> Message {
 
 async fn by_turns(
     mut connection: Connection,
-    messages: u64,
-    largest: u64,
+    plan: Plan,
+    progress: &Progress,
     dice: &mut Dice,
     tally: &Tally,
 ) {
-    for number in 0..messages {
-        if let Err(error) = connection.send(message(number, largest)).await {
+    for number in 0..plan.messages {
+        if let Err(error) = connection.send(message(number, plan.largest)).await {
             return tally.fault(format!("cannot send: {error}"));
         }
-        count(&tally.sent);
-        if !is_echo(connection.recv().await, number, largest, tally) {
+        progress.sent(tally);
+        if !is_echo(connection.recv().await, number, plan, progress, tally) {
             return;
         }
         sleep(Duration::from_millis(dice.below(20))).await;
@@ -145,12 +186,13 @@ async fn by_turns(
 fn is_echo(
     received: towline::Result<Option<Message>>,
     number: u64,
-    largest: u64,
+    plan: Plan,
+    progress: &Progress,
     tally: &Tally,
 ) -> bool {
     match received {
-        Ok(Some(received)) if received == message(number, largest) => {
-            count(&tally.received);
+        Ok(Some(received)) if received == message(number, plan.largest) => {
+            progress.received(tally);
             return true;
         }
         Ok(Some(other)) => tally.fault(format!("not message {number}: {other:.60?}")),
@@ -163,16 +205,15 @@ fn is_echo(
 /// Sends and receives in two tasks, receiving late.
 async fn at_once(
     connection: Connection,
-    messages: u64,
-    largest: u64,
+    plan: Plan,
+    progress: &Arc<Progress>,
     dice: &mut Dice,
     tally: &Arc<Tally>,
 ) {
-    let way = (connection.http_version(), connection.is_secure(), connection.extensions().len());
     let (sender, mut receiver) = connection.split();
     // Dropped at the timeout, it aborts the task.
     let mut sending = JoinSet::new();
-    sending.spawn(send_all(sender, messages, largest, tally.clone()));
+    sending.spawn(send_all(sender, plan, progress.clone(), tally.clone()));
     if dice.below(3) == 0 {
         sleep(Duration::from_millis(dice.below(1_500))).await;
     }
@@ -180,7 +221,7 @@ async fn at_once(
         // It vanishes while messages are under way.
         return;
     }
-    receive_all(&mut receiver, messages, largest, tally).await;
+    receive_all(&mut receiver, plan, progress, tally).await;
     let sender = match sending.join_next().await {
         Some(Ok(Some(sender))) => sender,
         Some(Err(error)) => return tally.broken(&error),
@@ -192,29 +233,29 @@ async fn at_once(
     }
     match receiver.recv().await {
         Ok(None) => {}
-        other => tally.fault(format!("not the end, by {way:?}: {other:.60?}")),
+        other => tally.fault(format!("not the end, by {progress:?}: {other:.60?}")),
     }
 }
 
 async fn send_all(
     sender: Sender,
-    messages: u64,
-    largest: u64,
+    plan: Plan,
+    progress: Arc<Progress>,
     tally: Arc<Tally>,
 ) -> Option<Sender> {
-    for number in 0..messages {
-        if let Err(error) = sender.send(message(number, largest)).await {
+    for number in 0..plan.messages {
+        if let Err(error) = sender.send(message(number, plan.largest)).await {
             tally.fault(format!("cannot send: {error}"));
             return None;
         }
-        count(&tally.sent);
+        progress.sent(&tally);
     }
     Some(sender)
 }
 
-async fn receive_all(receiver: &mut Receiver, messages: u64, largest: u64, tally: &Tally) {
-    for number in 0..messages {
-        if !is_echo(receiver.recv().await, number, largest, tally) {
+async fn receive_all(receiver: &mut Receiver, plan: Plan, progress: &Progress, tally: &Tally) {
+    for number in 0..plan.messages {
+        if !is_echo(receiver.recv().await, number, plan, progress, tally) {
             return;
         }
     }
