@@ -15,6 +15,9 @@ use crate::role::Role;
 use crate::session::Session;
 use crate::stats::Stats;
 
+/// How many slices are written at once, at most.
+const SLICES: usize = 64;
+
 /// One end of a connection, without I/O.
 ///
 /// For a host that owns both directions of a connection. Received bytes go in, with the time.
@@ -150,7 +153,8 @@ impl Connection {
     }
 
     /// Writes the queued bytes to a blocking stream, and returns what to do with the stream. The
-    /// session is told of errors.
+    /// session is told of errors. Streams that can write several slices at once, as sockets can, are given
+    /// headers and payloads together.
     ///
     /// # Errors
     ///
@@ -161,7 +165,9 @@ impl Connection {
         stream: &mut impl io::Write,
     ) -> io::Result<TransportFate> {
         while let Some(out) = self.session.poll_transmit() {
-            match stream.write(out.chunk()) {
+            let mut slices = [io::IoSlice::new(&[]); SLICES];
+            let used = out.chunks_vectored(&mut slices);
+            match stream.write_vectored(&slices[..used]) {
                 Ok(0) => self.session.handle_write_error(now, io::ErrorKind::WriteZero),
                 Ok(count) => out.advance(count),
                 Err(error) if is_passing(&error) => return Err(error),

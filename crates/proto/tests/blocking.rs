@@ -185,3 +185,37 @@ fn a_read_of_nothing_is_no_read_of_bytes_whatever_was_read_before() {
     }
     assert_eq!(buffer.unread(), bytes);
 }
+
+/// A stream that writes all slices at once, and counts how often.
+#[derive(Default)]
+struct Gathering(usize, Vec<u8>);
+
+impl io::Write for Gathering {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[io::IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.0 += 1;
+        let before = self.1.len();
+        slices.iter().for_each(|slice| self.1.extend_from_slice(slice));
+        Ok(self.1.len() - before)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A server does not mask, so a long payload stays where it is, and its header is beside it.
+#[test]
+fn headers_and_long_payloads_are_written_together() {
+    let now = towline_kit::start();
+    let mut connection = Connection::new(Role::Server, &Config::server(), now);
+    for len in [16_000, 3, 16_001] {
+        connection.session().send(vec![7; len]).unwrap();
+    }
+    let mut stream = Gathering::default();
+    connection.write_to(now, &mut stream).unwrap();
+    assert_eq!((stream.0, stream.1.len()), (1, 4 + 16_000 + 2 + 3 + 4 + 16_001));
+}
