@@ -1,7 +1,7 @@
 //! The receiving half.
 
 use crate::compression::{Inflating, NotInflatable, Sink};
-use crate::deflate::pool::{CHUNK, InflateEngine, with_scratch};
+use crate::deflate::pool::{InflateEngine, with_chunk};
 use crate::deflate::window::{MAX_BITS, MIN_BITS, Window};
 
 /// The bytes that the sender removed: "Append 4 octets of 0x00 0x00 0xff 0xff to the tail end of
@@ -35,10 +35,7 @@ impl Inflater {
         let engine =
             self.engine.get_or_insert_with(|| InflateEngine::take(window.map(std::mem::take)));
         let bits = self.takeover.unwrap_or(MAX_BITS);
-        with_scratch(|chunk| {
-            chunk.resize(CHUNK, 0);
-            engine.inflate(piece, bits, chunk, sink)
-        })
+        with_chunk(|chunk| engine.inflate(piece, bits, chunk, sink))
     }
 }
 
@@ -82,7 +79,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::deflate::pool::{DeflateEngine, Make};
+    use crate::deflate::pool::{CHUNK, DeflateEngine, Make};
 
     /// What these messages inflate to, with context takeover, each cut into pieces of this length.
     fn inflated(messages: &[&[u8]], piece: usize) -> Result<Vec<Vec<u8>>, NotInflatable> {

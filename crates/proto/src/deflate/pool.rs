@@ -31,6 +31,7 @@ thread_local! {
         deflaters: Vec::new(),
         inflaters: Vec::new(),
         scratch: Vec::new(),
+        chunk: Vec::new(),
     }) };
 }
 
@@ -38,7 +39,10 @@ thread_local! {
 struct Pool {
     deflaters: Vec<Box<DeflateEngine>>,
     inflaters: Vec<Box<InflateEngine>>,
+    /// What is deflated.
     scratch: Vec<u8>,
+    /// What is inflated. It keeps its length, so it is zeroed only once.
+    chunk: Vec<u8>,
 }
 
 /// The parameters of a deflater.
@@ -236,6 +240,15 @@ impl fmt::Debug for InflateEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InflateEngine").finish_non_exhaustive()
     }
+}
+
+/// Lends the thread's chunk, with any content.
+pub(super) fn with_chunk<T>(work: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut chunk = with_pool(|pool| std::mem::take(&mut pool.chunk)).unwrap_or_default();
+    chunk.resize(CHUNK, 0);
+    let result = work(&mut chunk);
+    with_pool(|pool| pool.chunk = chunk);
+    result
 }
 
 /// Lends the thread's buffer, with any length and content.
