@@ -276,7 +276,7 @@ async fn a_pipe_in_place_of_a_file_does_not_delay_an_interrupt() {
         let mut program = Program::start(&[&arguments[..], &[&pipe, "ws://127.0.0.1:1/"]].concat());
         // This waits until it is open at the other end.
         let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
-        program.signal("INT");
+        program.signal("TERM");
         // The signal ends it.
         assert_eq!(program.code().await, None, "{arguments:?}");
         drop(writer);
