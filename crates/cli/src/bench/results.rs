@@ -174,6 +174,11 @@ pub(crate) struct Totals {
     pub(crate) unanswered: u64,
     /// Answers that differ from the message.
     pub(crate) mismatched: u64,
+    /// Messages that were sent and received before the measured phase, in the ramp and the warm-up.
+    #[serde(default)]
+    pub(crate) sent_before: u64,
+    #[serde(default)]
+    pub(crate) received_before: u64,
 }
 
 /// How often something failed.
@@ -333,6 +338,13 @@ impl Latencies {
         let found =
             self.percentiles.iter().find(|entry| (entry.percentile - percentile).abs() < 1e-9);
         found.map(|entry| entry.ns)
+    }
+}
+
+impl Totals {
+    /// Whether messages were sent or received that are in no other count.
+    pub(crate) fn has_before(&self) -> bool {
+        self.sent_before > 0 || self.received_before > 0
     }
 }
 

@@ -133,6 +133,8 @@ impl Whole {
         totals.bytes_received += others.bytes_received;
         totals.unanswered += others.unanswered;
         totals.mismatched += others.mismatched;
+        totals.sent_before += others.sent_before;
+        totals.received_before += others.received_before;
         for (kind, failures) in &other.errors {
             note(&mut self.errors, kind.clone(), failures.count, || failures.example.clone());
         }
@@ -190,6 +192,8 @@ impl Counts {
         if self.is_measuring() {
             self.whole.totals.messages_sent += 1;
             self.whole.totals.bytes_sent += bytes as u64;
+        } else {
+            self.whole.totals.sent_before += 1;
         }
         self.is_measuring()
     }
@@ -203,6 +207,8 @@ impl Counts {
             self.whole.totals.bytes_received += bytes as u64;
         } else if is_later {
             return;
+        } else {
+            self.whole.totals.received_before += 1;
         }
         self.part.messages_received += 1;
         self.part.bytes_received += bytes as u64;
@@ -255,6 +261,7 @@ mod tests {
         assert_eq!((counts.part.messages_sent, counts.part.messages_received), (1, 1));
         let totals = counts.whole.totals;
         assert_eq!((totals.messages_sent, totals.messages_received), (1, 1));
+        assert_eq!((totals.sent_before, totals.received_before), (2, 1));
         assert_eq!(counts.whole.latencies.max(), 7);
     }
 

@@ -99,6 +99,8 @@ fn totals(shards: &[&Results]) -> Totals {
         bytes_received: sum(|totals| totals.bytes_received),
         unanswered: sum(|totals| totals.unanswered),
         mismatched: sum(|totals| totals.mismatched),
+        sent_before: sum(|totals| totals.sent_before),
+        received_before: sum(|totals| totals.received_before),
     }
 }
 

@@ -77,6 +77,25 @@ fn a_server_that_never_answers_does_not_hold_the_run_up() {
 }
 
 #[test]
+fn what_came_before_the_measured_time_is_told_where_nothing_came_in_it() {
+    let url = server(|mut connection| async move {
+        for _ in 0..5 {
+            let Ok(Some(message)) = connection.recv().await else { return };
+            let _ = connection.send(message).await;
+        }
+    });
+    let arguments = ["-c", "3", "--warm-up", "10m", "-d", "1s"];
+    let results = bench(1, &[&[&*url], &arguments[..]].concat());
+    let totals = &results["totals"];
+    assert_eq!(number(&totals["messages_received"]), 0, "{results:#}");
+    assert_eq!(number(&totals["received_before"]), 15, "{results:#}");
+    assert!(number(&totals["sent_before"]) >= 15, "{results:#}");
+    let ended = run(&[&[&*url], &arguments[..]].concat());
+    assert!(ended.text().contains("that were measured; before, "), "{ended:?}");
+    assert!(ended.text().contains(" were sent and 15 received"), "{ended:?}");
+}
+
+#[test]
 fn connections_that_never_answer_are_no_success_of_the_others() {
     let count = Arc::new(AtomicUsize::new(0));
     let url = server(move |mut connection| {
