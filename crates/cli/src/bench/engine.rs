@@ -166,15 +166,18 @@ impl Engine<'_> {
         let is_storm = plan.scenario == Scenario::Storm;
         // The tasks of a storm begin when handshakes are due, which can take long.
         let is_ramped = now >= u64::try_from(plan.ramp.as_nanos()).unwrap_or(u64::MAX);
-        let is_settled =
-            look.settled >= plan.connections || is_storm && is_ramped && look.ever_opened > 0;
+        let is_tried = look.settled >= plan.connections;
+        // Those of a storm with --messages wait for the end of the ramp.
+        let is_begun = look.ever_opened > 0 || plan.messages.is_some() && plan.ramp.is_zero();
+        let is_settled = is_tried || is_storm && is_ramped && is_begun;
+        let is_refused = is_tried && look.ever_opened == 0;
         let subscribing = if plan.on_open.is_empty() { 0 } else { SUBSCRIBING };
         let is_alone = is_settled && look.open == 0 && !is_storm;
         match stage {
             Stage::Ramp | Stage::WarmUp | Stage::Measured if self.is_interrupted => {
                 Some(Stage::Drain)
             }
-            Stage::Ramp if is_settled && look.ever_opened == 0 => Some(Stage::Close),
+            Stage::Ramp | Stage::WarmUp | Stage::Measured if is_refused => Some(Stage::Close),
             Stage::Ramp if !is_settled => None,
             Stage::Ramp if now < *self.settled.get_or_insert(now) + subscribing => None,
             Stage::Ramp if self.options.warm_up.is_zero() => Some(Stage::Measured),
