@@ -259,6 +259,9 @@ pub(crate) struct Generator {
     pub(crate) cpu_s: Option<f64>,
     /// The same in the measured phase.
     pub(crate) measured_cpu_s: Option<f64>,
+    /// The same in percent of what its threads can use: a core each, or all cores if there are fewer.
+    #[serde(default)]
+    pub(crate) busy_percent: Option<f64>,
     /// Processor time of the whole machine in the measured phase, in percent of what it has.
     pub(crate) machine_percent: Option<f64>,
     /// Seconds of the whole run.
@@ -274,6 +277,9 @@ pub(crate) struct Generator {
     pub(crate) latest_send_ns: u64,
     /// Why the generator and not the server may have set the limit, in a sentence.
     pub(crate) bottleneck: Option<String>,
+    /// Why the figures are those of a machine that was full by others, in a sentence.
+    #[serde(default)]
+    pub(crate) contention: Option<String>,
 }
 
 /// A histogram for [`Latencies`]: three digits, up to an hour.

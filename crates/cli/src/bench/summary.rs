@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::bench::bottleneck;
 use crate::bench::figures::{count, rate, time, time_of};
 use crate::bench::results::{Latencies, Load, PERCENTILES, Pacing, Results, Scenario};
 use crate::quantity::in_words;
@@ -190,14 +191,15 @@ fn generator(text: &mut String, results: &Results) {
             results.measured_s
         );
     }
-    match &generator.bottleneck {
-        Some(reason) => {
-            let _ = writeln!(text, "warning: the generator may have been the bottleneck: {reason}");
-        }
-        None if results.measured_s > 0.0 => {
-            let _ = writeln!(text, "             it was not the bottleneck");
-        }
-        None => {}
+    if let Some(reason) = &generator.bottleneck {
+        let _ = writeln!(text, "warning: the generator may have been the bottleneck: {reason}");
+    }
+    if let Some(reason) = &generator.contention {
+        let _ = writeln!(text, "warning: the machine was full: {reason}");
+    }
+    if generator.bottleneck.is_none() && generator.contention.is_none() && results.measured_s > 0.0
+    {
+        let _ = writeln!(text, "             {}", bottleneck::of_neither(generator));
     }
 }
 

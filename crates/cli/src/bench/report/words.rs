@@ -111,6 +111,13 @@ pub(crate) fn warnings(results: &Results) -> Vec<(&'static str, String)> {
         );
         warnings.push(("The generator may have been the bottleneck", text));
     }
+    if let Some(reason) = &results.generator.contention {
+        let text = format!(
+            "{}. Run the generator on another machine than the server, or with less load.",
+            capitalised(reason)
+        );
+        warnings.push(("The machine was full", text));
+    }
     if let Some(together) = results.together_s {
         let text = format!(
             "They measured at the same time for {together:.1} s of {:.1} s: rates are those of parts of the load.",
@@ -234,6 +241,9 @@ fn of_generator(results: &Results) -> Vec<(&'static str, String)> {
     ];
     if let Some(each) = each {
         facts.push((noun, time(each * 1e9 / precise(number))));
+    }
+    if let Some(busy) = generator.busy_percent {
+        facts.push(("Generator's threads busy", percent(busy / 100.0)));
     }
     if let Some(busy) = generator.machine_percent {
         facts.push(("Machine busy", percent(busy / 100.0)));
