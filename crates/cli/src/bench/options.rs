@@ -12,7 +12,7 @@ use crate::bench::results::{Scenario, Shard};
 use crate::exit::{BENCH_CODES, Failure};
 use crate::network::{Network, Opening};
 use crate::options::{Handshake, PerConnection, http_version, url};
-use crate::quantity::{duration, size, some_duration};
+use crate::quantity::{duration, size_within, some_duration};
 use crate::secrets;
 
 /// How a load is described, for `--help`.
@@ -234,10 +234,7 @@ fn shown(url: &str) -> String {
 const LARGEST: usize = 1 << 30;
 
 fn message_size(text: &str) -> Result<usize, String> {
-    match size(text)? {
-        size if size > LARGEST => Err("too large: the limit is 1GiB".to_owned()),
-        size => Ok(size),
-    }
+    size_within(text, LARGEST)
 }
 
 /// The fastest rate that can be asked for.
