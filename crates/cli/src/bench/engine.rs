@@ -14,7 +14,7 @@ use crate::bench::plan;
 use crate::bench::results::{Results, Scenario};
 use crate::bench::run::{Plan, Run, Stage};
 use crate::bench::silence::Silence;
-use crate::bench::tally::{Part, Whole};
+use crate::bench::tally::{Look, Part, Whole};
 use crate::bench::threads::Threads;
 use crate::bench::timeline::Timeline;
 use crate::exit::{Exit, Failure};
@@ -35,22 +35,15 @@ const SUBSCRIBING: u64 = 250_000_000;
 /// A phase that ends this soon is not divided once more, in nanoseconds.
 const SOON: u64 = 100_000_000;
 
+/// How long connections have to close when the user has asked to end twice.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// What a run ended with.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) results: Results,
     /// The first failure to connect, if there was one.
     pub(crate) failure: Option<Failure>,
-}
-
-/// What the threads have counted until now.
-#[derive(Debug, Default)]
-struct Look {
-    settled: u64,
-    open: u64,
-    ever_opened: u64,
-    outstanding: u64,
-    received: u64,
 }
 
 struct Engine<'a> {
@@ -117,17 +110,17 @@ impl Engine<'_> {
     async fn conduct(&mut self, interrupts: &mut Interrupts) -> Result<(), Failure> {
         loop {
             let now = self.run.now();
-            let look = self.look();
+            let look = Look::at(&self.threads.tallies);
             let is_useless = |failure: &mut Option<Failure>| {
                 failure.take_if(|failure| failure.exit == Exit::Usage)
             };
             if let Some(failure) = self.run.with_failure(is_useless) {
-                self.close().await;
+                self.close(interrupts).await;
                 return Err(failure);
             }
             match self.next(&look, now) {
                 Some(Stage::Close) => {
-                    self.close().await;
+                    self.close(interrupts).await;
                     return Ok(());
                 }
                 Some(next) => self.enter(next, now),
@@ -257,19 +250,6 @@ impl Engine<'_> {
         }
     }
 
-    fn look(&self) -> Look {
-        let mut look = Look::default();
-        for tally in &self.threads.tallies {
-            let counts = tally.lock();
-            look.settled += counts.settled;
-            look.open += counts.open;
-            look.ever_opened += counts.ever_opened;
-            look.outstanding += counts.outstanding;
-            look.received += counts.whole.totals.messages_received + counts.whole.totals.opened;
-        }
-        look
-    }
-
     fn enter(&mut self, next: Stage, now: u64) {
         let usage = Usage::now();
         // Counted as the stage before up to here, thread by thread.
@@ -343,8 +323,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Has all connections closed, and waits for the threads.
-    async fn close(&mut self) {
+    /// Has all connections closed, and waits for the threads, unless the user asks to end once more.
+    async fn close(&mut self, interrupts: &mut Interrupts) {
         let now = self.run.now();
         self.count_missing(now);
         self.cut(now, Stage::Close);
@@ -354,7 +334,14 @@ impl Engine<'_> {
             (measured.end, measured.after) = (now, Usage::now());
         }
         self.stage.send_replace(Stage::Close);
-        self.threads.end(self.run.plan.close_timeout + Duration::from_secs(2)).await;
+        let insisted = async {
+            interrupts.second().await;
+            tokio::time::sleep(MOMENT).await;
+        };
+        tokio::select! {
+            () = self.threads.end(self.run.plan.close_timeout + Duration::from_secs(2)) => {}
+            () = insisted => {}
+        }
     }
 
     fn outcome(&self, load: crate::bench::results::Load, started: String) -> Outcome {

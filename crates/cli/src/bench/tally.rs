@@ -1,7 +1,7 @@
 //! Counts, one set for each thread. They are put together once in a while.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 
@@ -146,6 +146,31 @@ impl Whole {
         let _ = self.latencies.add(&other.latencies);
         self.late_sends += other.late_sends;
         self.latest_send = self.latest_send.max(other.latest_send);
+    }
+}
+
+/// What all threads have counted until now.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) settled: u64,
+    pub(crate) open: u64,
+    pub(crate) ever_opened: u64,
+    pub(crate) outstanding: u64,
+    pub(crate) received: u64,
+}
+
+impl Look {
+    pub(crate) fn at(tallies: &[Arc<Tally>]) -> Self {
+        let mut look = Self::default();
+        for tally in tallies {
+            let counts = tally.lock();
+            look.settled += counts.settled;
+            look.open += counts.open;
+            look.ever_opened += counts.ever_opened;
+            look.outstanding += counts.outstanding;
+            look.received += counts.whole.totals.messages_received + counts.whole.totals.opened;
+        }
+        look
     }
 }
 

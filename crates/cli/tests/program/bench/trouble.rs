@@ -263,6 +263,36 @@ fn ctrl_c_ends_the_run_early_and_reports() {
     assert!(ended.text().contains("ended early") && ended.text().contains("p99.9"), "{ended:?}");
 }
 
+/// Two different signals, since a second one that is pending is none.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_ctrl_c_waits_for_nothing_and_the_report_is_written() {
+    let (begun, began) = mpsc::channel();
+    // It reads nothing, answers nothing, and does not close.
+    let url = sockets(move |mut stream| {
+        accept(&mut stream);
+        begun.send(()).unwrap();
+        std::thread::sleep(Duration::from_secs(600));
+    });
+    let report = std::env::temp_dir().join(format!("towline-stalled-{}.html", std::process::id()));
+    let path = report.to_str().unwrap();
+    let patience = ["--warm-up", "10m", "--drain", "10m", "--close-timeout", "10m"];
+    let arguments = [&["bench", &url, "-c", "2", "--report", path], &patience[..]].concat();
+    let mut program = Program::start(&arguments);
+    began.recv().unwrap();
+    began.recv().unwrap();
+    program.signal("INT");
+    program.signal("TERM");
+    // The test fails if it goes on for a minute.
+    let code = program.code().await;
+    let page = std::fs::read_to_string(&report).unwrap();
+    std::fs::remove_file(&report).unwrap();
+    assert_eq!(code, Some(130));
+    assert!(page.ends_with("</html>\n"), "{page}");
+    assert!(page.contains("The run was ended early"), "{page}");
+    assert!(program.end().text().contains("ended early"));
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_a_ramp() {
