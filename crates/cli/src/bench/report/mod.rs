@@ -15,7 +15,7 @@ pub(crate) mod distribution;
 
 mod words;
 
-mod tables;
+pub(crate) mod tables;
 
 pub(crate) mod frame;
 
@@ -185,6 +185,20 @@ mod tests {
         let measured = results.intervals[3].clone();
         results.intervals = vec![crate::bench::results::Interval { start_s: 0.0, ..measured }];
         results
+    }
+
+    #[test]
+    fn the_names_of_equal_latencies_stand_in_their_order() {
+        let mut results = sample::echo(5);
+        for interval in &mut results.intervals {
+            (interval.p50_ns, interval.p90_ns) = (interval.max_ns, interval.max_ns);
+            interval.p99_ns = interval.max_ns;
+        }
+        let html = html(&results);
+        let (_, plot) = html.split_once("<h2>Latency over time</h2>").unwrap();
+        let names = plot.split("<b class=\"end ").skip(1).take(4).map(|part| &part[..3]);
+        // From the top, which is how `apart` places them.
+        assert_eq!(names.collect::<Vec<_>>(), ["max", "p99", "p90", "p50"]);
     }
 
     #[test]
