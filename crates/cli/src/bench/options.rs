@@ -30,11 +30,12 @@ Without --rate the loop is closed: each connection has --in-flight messages unan
 slows the load down. With --rate it is open: messages are due at a constant rate, whatever the server
 does, and their latency counts from when they were due, so that a pause of the server shows in full.
 
---messages N counts what is sent in the measured time: N messages, no more, and fewer only if --duration
-is over before, or connections are lost. Those of --on-open and of the warm-up are not among them, and
-nothing else is sent before: each connection waits until all are open. push counts messages received,
-broadcast those published, and storm handshakes begun: with --ramp those of the ramp come on top. Each
---shard has its part of N; in the scenario broadcast the first one publishes all.
+--messages N counts what is sent in the measured time: N messages, no more, and fewer only if
+--duration is over before, or connections are lost. Those of --on-open and of the warm-up are
+not among them, and nothing else is sent before: each connection waits until all are open. The
+scenario push counts messages received, broadcast those published, and storm handshakes begun:
+with --ramp those of the ramp come on top. Each --shard has its part of N; in the scenario
+broadcast the first one publishes all.
 
 In --message, --file and --on-open, these are replaced, unless there is --literal:
   {{seq}}         the number of the message on its connection, from 0, with those of --on-open
