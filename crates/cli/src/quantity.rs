@@ -9,6 +9,18 @@ use std::time::Duration;
 ///
 /// A sentence for the user, which clap puts after the option and the value.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
+    bytes(text)?.ok_or_else(|| format!("too large: the limit is {} bytes", usize::MAX))
+}
+
+/// The same for what has a limit of its own, which the error names.
+pub(crate) fn size_within(text: &str, limit: usize) -> Result<usize, String> {
+    bytes(text)?
+        .filter(|bytes| *bytes <= limit)
+        .ok_or_else(|| format!("too large: the limit is {}", in_words(limit as u64)))
+}
+
+/// `None` is a number that does not fit.
+fn bytes(text: &str) -> Result<Option<usize>, String> {
     let (number, unit) = split(text);
     let factor: usize = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -24,9 +36,7 @@ pub(crate) fn size(text: &str) -> Result<usize, String> {
         return Err(format!("not a size: write {SIZES}"));
     }
     let count: Option<usize> = number.parse().ok();
-    count
-        .and_then(|count| count.checked_mul(factor))
-        .ok_or_else(|| format!("too large: the limit is {} bytes", usize::MAX))
+    Ok(count.and_then(|count| count.checked_mul(factor)))
 }
 
 const SIZES: &str = "a whole number with B, KiB, MiB or GiB, such as 64KiB";
@@ -207,6 +217,19 @@ mod tests {
                 size(text).unwrap_err().ends_with(&format!("the limit is {} bytes", usize::MAX))
             );
         }
+    }
+
+    #[test]
+    fn a_size_that_is_too_large_by_far_has_the_same_limit() {
+        assert_eq!(size_within("16MiB", 16 << 20), Ok(16 << 20));
+        for text in ["16777217", "17MiB", "99999999999999GiB", "99999999999999999999"] {
+            assert_eq!(
+                size_within(text, 16 << 20),
+                Err("too large: the limit is 16 MiB".to_owned()),
+                "{text}"
+            );
+        }
+        assert!(size_within("16 pebbles", 16 << 20).unwrap_err().contains("pebbles"));
     }
 
     #[test]

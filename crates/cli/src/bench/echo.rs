@@ -7,7 +7,7 @@ use towline::{Connection, Receiver, Sender};
 
 use crate::bench::flight::Flight;
 use crate::bench::pace::Pace;
-use crate::bench::run::Run;
+use crate::bench::run::{Run, Stage};
 use crate::bench::tally::Counts;
 use crate::bench::worker::Worker;
 
@@ -43,18 +43,10 @@ pub(crate) async fn run(
     let (sender, mut receiver) = connection.split();
     let flight = Mutex::new(Flight::new(number, run.first_seq(), run.plan.skip));
     let lane = Arc::new(Lane { sender, flight, is_open: AtomicBool::new(true) });
-    match lanes {
-        Some(lanes) => lanes.0.lock().unwrap_or_else(PoisonError::into_inner).push(lane.clone()),
-        None => fill(run, &mut lane.flight(), &mut worker.tally.lock(), run.now()),
+    if let Some(lanes) = lanes {
+        lanes.0.lock().unwrap_or_else(PoisonError::into_inner).push(lane.clone());
     }
-    let error = loop {
-        let is_queued = lane.flight().queue(run, &lane.sender);
-        match receive(worker, &lane, &mut receiver, is_queued, lanes.is_none()).await {
-            Ok(true) => {}
-            Ok(false) => break None,
-            Err(error) => break Some(error),
-        }
-    };
+    let error = exchange(worker, &lane, &mut receiver, lanes.is_none()).await.err();
     lane.is_open.store(false, Ordering::Relaxed);
     // Never both locks in the other order.
     let left = lane.flight().len() as u64;
@@ -63,6 +55,47 @@ pub(crate) async fn run(
         counts.outstanding = counts.outstanding.saturating_sub(left);
     }
     worker.ended(receiver.closed().as_ref(), error.as_ref());
+}
+
+/// Sends, in a closed loop, and receives until the connection ends.
+async fn exchange(
+    worker: &Worker,
+    lane: &Lane,
+    receiver: &mut Receiver,
+    is_closed_loop: bool,
+) -> towline::Result<()> {
+    let run = &*worker.run;
+    if is_closed_loop {
+        if run.plan.messages.is_some() && !hold(worker, lane, receiver).await? {
+            return Ok(());
+        }
+        fill(run, &mut lane.flight(), &mut worker.tally.lock(), run.now());
+    }
+    loop {
+        let is_queued = lane.flight().queue(run, &lane.sender);
+        if !receive(worker, lane, receiver, is_queued, is_closed_loop).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends nothing until the ramp is over: what is sent in it would come on top of `--messages`. Returns
+/// whether the connection is still open.
+async fn hold(worker: &Worker, lane: &Lane, receiver: &mut Receiver) -> towline::Result<bool> {
+    let ramp = worker.run.reached(Stage::WarmUp);
+    tokio::pin!(ramp);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut ramp => return Ok(true),
+            // A greeting, and the end.
+            received = receive(worker, lane, receiver, true, false) => {
+                if !received? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
 }
 
 /// Receives a message, or sends one that waits for room. Returns whether the connection is still open.

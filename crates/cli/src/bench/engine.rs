@@ -15,7 +15,7 @@ use crate::bench::plan;
 use crate::bench::results::{Results, Scenario};
 use crate::bench::run::{Plan, Run, Stage};
 use crate::bench::silence::Silence;
-use crate::bench::tally::{Part, Whole};
+use crate::bench::tally::{Look, Part, Whole};
 use crate::bench::threads::Threads;
 use crate::bench::timeline::Timeline;
 use crate::exit::{Exit, Failure};
@@ -36,22 +36,15 @@ const SUBSCRIBING: u64 = 250_000_000;
 /// A phase that ends this soon is not divided once more, in nanoseconds.
 const SOON: u64 = 100_000_000;
 
+/// How long connections have to close when the user has asked to end twice.
+const MOMENT: Duration = Duration::from_millis(100);
+
 /// What a run ended with.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) results: Results,
     /// The first failure to connect, if there was one.
     pub(crate) failure: Option<Failure>,
-}
-
-/// What the threads have counted until now.
-#[derive(Debug, Default)]
-struct Look {
-    settled: u64,
-    open: u64,
-    ever_opened: u64,
-    outstanding: u64,
-    received: u64,
 }
 
 struct Engine<'a> {
@@ -122,17 +115,17 @@ impl Engine<'_> {
     async fn conduct(&mut self, interrupts: &mut Interrupts) -> Result<(), Failure> {
         loop {
             let now = self.run.now();
-            let look = self.look();
+            let look = Look::at(&self.threads.tallies);
             let is_useless = |failure: &mut Option<Failure>| {
                 failure.take_if(|failure| failure.exit == Exit::Usage)
             };
             if let Some(failure) = self.run.with_failure(is_useless) {
-                self.close().await;
+                self.close(interrupts).await;
                 return Err(failure);
             }
             match self.next(&look, now) {
                 Some(Stage::Close) => {
-                    self.close().await;
+                    self.close(interrupts).await;
                     return Ok(());
                 }
                 Some(next) => self.enter(next, now),
@@ -171,15 +164,18 @@ impl Engine<'_> {
         let is_storm = plan.scenario == Scenario::Storm;
         // The tasks of a storm begin when handshakes are due, which can take long.
         let is_ramped = now >= u64::try_from(plan.ramp.as_nanos()).unwrap_or(u64::MAX);
-        let is_settled =
-            look.settled >= plan.connections || is_storm && is_ramped && look.ever_opened > 0;
+        let is_tried = look.settled >= plan.connections;
+        // Those of a storm with --messages wait for the end of the ramp.
+        let is_begun = look.ever_opened > 0 || plan.messages.is_some() && plan.ramp.is_zero();
+        let is_settled = is_tried || is_storm && is_ramped && is_begun;
+        let is_refused = is_tried && look.ever_opened == 0;
         let subscribing = if plan.on_open.is_empty() { 0 } else { SUBSCRIBING };
         let is_alone = is_settled && look.open == 0 && !is_storm;
         match stage {
             Stage::Ramp | Stage::WarmUp | Stage::Measured if self.is_interrupted => {
                 Some(Stage::Drain)
             }
-            Stage::Ramp if is_settled && look.ever_opened == 0 => Some(Stage::Close),
+            Stage::Ramp | Stage::WarmUp | Stage::Measured if is_refused => Some(Stage::Close),
             Stage::Ramp if !is_settled => None,
             Stage::Ramp if now < *self.settled.get_or_insert(now) + subscribing => None,
             Stage::Ramp if self.options.warm_up.is_zero() => Some(Stage::Measured),
@@ -259,19 +255,6 @@ impl Engine<'_> {
         }
     }
 
-    fn look(&self) -> Look {
-        let mut look = Look::default();
-        for tally in &self.threads.tallies {
-            let counts = tally.lock();
-            look.settled += counts.settled;
-            look.open += counts.open;
-            look.ever_opened += counts.ever_opened;
-            look.outstanding += counts.outstanding;
-            look.received += counts.whole.totals.messages_received + counts.whole.totals.opened;
-        }
-        look
-    }
-
     fn enter(&mut self, next: Stage, now: u64) {
         let usage = Usage::now();
         // Counted as the stage before up to here, thread by thread.
@@ -345,8 +328,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Has all connections closed, and waits for the threads.
-    async fn close(&mut self) {
+    /// Has all connections closed, and waits for the threads, unless the user asks to end once more.
+    async fn close(&mut self, interrupts: &mut Interrupts) {
         let now = self.run.now();
         self.count_missing(now);
         self.cut(now, Stage::Close);
@@ -356,7 +339,14 @@ impl Engine<'_> {
             (measured.end, measured.after) = (now, Usage::now());
         }
         self.stage.send_replace(Stage::Close);
-        self.threads.end(self.run.plan.close_timeout + Duration::from_secs(2)).await;
+        let insisted = async {
+            interrupts.second().await;
+            tokio::time::sleep(MOMENT).await;
+        };
+        tokio::select! {
+            () = self.threads.end(self.run.plan.close_timeout + Duration::from_secs(2)) => {}
+            () = insisted => {}
+        }
     }
 
     fn outcome(&self, load: crate::bench::results::Load, started: String) -> Outcome {

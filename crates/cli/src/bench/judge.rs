@@ -5,9 +5,9 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::bench::figures::{count, time_of};
+use crate::bench::bottleneck;
 use crate::bench::results::{
-    FORMAT, Failures, Generator, Interval, Latencies, Load, Pacing, Results, Scenario, Shard,
+    FORMAT, Failures, Generator, Interval, Latencies, Load, Results, Scenario, Shard,
 };
 use crate::bench::tally::{Tally, Whole};
 use crate::bench::timeline::seconds;
@@ -102,6 +102,7 @@ fn generator(results: &Results, cost: &Cost, late_sends: u64, latest_send_ns: u6
     let mut generator = Generator {
         cpu_s: cpu.map(|cpu| cpu.as_secs_f64()),
         measured_cpu_s,
+        busy_percent: None,
         machine_percent,
         wall_s: results.elapsed_s,
         cores: std::thread::available_parallelism().map_or(1, NonZero::get) as u64,
@@ -109,51 +110,12 @@ fn generator(results: &Results, cost: &Cost, late_sends: u64, latest_send_ns: u6
         late_sends,
         latest_send_ns,
         bottleneck: None,
+        contention: None,
     };
-    generator.bottleneck = bottleneck(results, &generator);
+    generator.busy_percent = bottleneck::busy(&generator, results.measured_s);
+    generator.bottleneck = bottleneck::of_generator(results, &generator);
+    generator.contention = bottleneck::of_machine(&generator);
     generator
-}
-
-/// Why the generator may have set the limit.
-#[allow(clippy::cast_precision_loss)]
-fn bottleneck(results: &Results, generator: &Generator) -> Option<String> {
-    let mut reasons = Vec::new();
-    let available = generator.threads.min(generator.cores) as f64;
-    let used = generator.measured_cpu_s.filter(|_| results.measured_s > 0.0);
-    let used = used.map(|used| used / results.measured_s);
-    if let Some(used) = used.filter(|used| *used >= 0.9 * available) {
-        let (threads, cores) = (generator.threads, generator.cores);
-        reasons.push(format!(
-            "the generator kept {used:.2} cores busy, with --threads {threads} on {cores} cores"
-        ));
-    } else if let (Some(used), Some(percent)) = (used, generator.machine_percent)
-        && percent >= 95.0
-        && used >= 0.1 * generator.cores as f64
-    {
-        reasons.push(format!(
-            "all cores of this machine were {percent:.0} % busy, of which the generator used {used:.2}: \
-             whatever else ran here, such as the server, had less"
-        ));
-    }
-    let is_open = matches!(results.load.pacing, Pacing::Open { .. });
-    let late = generator.late_sends as f64 / results.totals.messages_sent.max(1) as f64;
-    if is_open && late >= 0.01 {
-        reasons.push(format!(
-            "{:.1} % of the messages were sent more than 1 ms after they were due, the latest {} after",
-            late * 100.0,
-            time_of(generator.latest_send_ns)
-        ));
-    }
-    for (kind, what) in [
-        ("no_descriptors", "descriptors (ulimit -n)"),
-        ("no_ports", "local ports"),
-        ("overload", "room for unanswered messages"),
-    ] {
-        if let Some(failures) = results.errors.get(kind) {
-            reasons.push(format!("{} times it had no {what}", count(failures.count)));
-        }
-    }
-    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// How often something failed until now, by kind.

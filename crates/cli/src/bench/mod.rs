@@ -9,6 +9,8 @@ mod sample;
 
 mod figures;
 
+mod bottleneck;
+
 mod stored;
 
 mod output;

@@ -12,7 +12,7 @@ use crate::bench::results::{Scenario, Shard};
 use crate::exit::{BENCH_CODES, Failure};
 use crate::network::{Network, Opening};
 use crate::options::{Handshake, PerConnection, http_version, url};
-use crate::quantity::{duration, size, some_duration};
+use crate::quantity::{duration, size_within, some_duration};
 use crate::secrets;
 
 /// How a load is described, for `--help`.
@@ -29,6 +29,13 @@ Scenarios:
 Without --rate the loop is closed: each connection has --in-flight messages unanswered, and a slow server
 slows the load down. With --rate it is open: messages are due at a constant rate, whatever the server
 does, and their latency counts from when they were due, so that a pause of the server shows in full.
+
+--messages N counts what is sent in the measured time: N messages, no more, and fewer only if
+--duration is over before, or connections are lost. Those of --on-open and of the warm-up are
+not among them, and nothing else is sent before: each connection waits until all are open. The
+scenario push counts messages received, broadcast those published, and storm handshakes begun:
+with --ramp those of the ramp come on top. Each --shard has its part of N; in the scenario
+broadcast the first one publishes all.
 
 In --message, --file and --on-open, these are replaced, unless there is --literal:
   {{seq}}         the number of the message on its connection, from 0, with those of --on-open
@@ -97,7 +104,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub(crate) warm_up: Duration,
 
-    /// End after this many messages of all connections; in the scenario storm after this many handshakes
+    /// Send this many messages over all connections together, then end; in the scenario storm this many
+    /// handshakes. See --help for what counts
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) messages: Option<u64>,
 
@@ -227,10 +235,7 @@ fn shown(url: &str) -> String {
 const LARGEST: usize = 1 << 30;
 
 fn message_size(text: &str) -> Result<usize, String> {
-    match size(text)? {
-        size if size > LARGEST => Err("too large: the limit is 1GiB".to_owned()),
-        size => Ok(size),
-    }
+    size_within(text, LARGEST)
 }
 
 /// The fastest rate that can be asked for.

@@ -174,6 +174,11 @@ pub(crate) struct Totals {
     pub(crate) unanswered: u64,
     /// Answers that differ from the message.
     pub(crate) mismatched: u64,
+    /// Messages that were sent and received before the measured phase, in the ramp and the warm-up.
+    #[serde(default)]
+    pub(crate) sent_before: u64,
+    #[serde(default)]
+    pub(crate) received_before: u64,
 }
 
 /// How often something failed.
@@ -254,6 +259,9 @@ pub(crate) struct Generator {
     pub(crate) cpu_s: Option<f64>,
     /// The same in the measured phase.
     pub(crate) measured_cpu_s: Option<f64>,
+    /// The same in percent of what its threads can use: a core each, or all cores if there are fewer.
+    #[serde(default)]
+    pub(crate) busy_percent: Option<f64>,
     /// Processor time of the whole machine in the measured phase, in percent of what it has.
     pub(crate) machine_percent: Option<f64>,
     /// Seconds of the whole run.
@@ -269,6 +277,9 @@ pub(crate) struct Generator {
     pub(crate) latest_send_ns: u64,
     /// Why the generator and not the server may have set the limit, in a sentence.
     pub(crate) bottleneck: Option<String>,
+    /// Why the figures are those of a machine that was full by others, in a sentence.
+    #[serde(default)]
+    pub(crate) contention: Option<String>,
 }
 
 /// A histogram for [`Latencies`]: three digits, up to an hour.
@@ -333,6 +344,13 @@ impl Latencies {
         let found =
             self.percentiles.iter().find(|entry| (entry.percentile - percentile).abs() < 1e-9);
         found.map(|entry| entry.ns)
+    }
+}
+
+impl Totals {
+    /// Whether messages were sent or received that are in no other count.
+    pub(crate) fn has_before(&self) -> bool {
+        self.sent_before > 0 || self.received_before > 0
     }
 }
 

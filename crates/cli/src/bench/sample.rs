@@ -67,6 +67,7 @@ pub(crate) fn hostile() -> Results {
     results.load.payload.source = MARKUP.to_owned();
     results.load.http_version = MARKUP.to_owned();
     results.generator.bottleneck = Some(MARKUP.to_owned());
+    results.generator.contention = Some(MARKUP.to_owned());
     results
 }
 
@@ -253,6 +254,7 @@ impl Maker {
         let generator = Generator {
             cpu_s: Some(4.5 * parts),
             measured_cpu_s: Some(4.0 * parts),
+            busy_percent: Some(40.0),
             machine_percent: Some(71.5),
             wall_s: elapsed_s,
             cores: 2,
@@ -260,6 +262,7 @@ impl Maker {
             late_sends: 0,
             latest_send_ns: 0,
             bottleneck: None,
+            contention: None,
         };
         Results {
             format: FORMAT,

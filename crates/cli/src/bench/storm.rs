@@ -38,6 +38,11 @@ impl Schedule {
 
 /// Connects and closes until nothing more is to be sent.
 pub(crate) async fn run(worker: &Worker, schedule: &Schedule) {
+    let plan = &worker.run.plan;
+    if plan.messages.is_some() && plan.ramp.is_zero() {
+        // What is begun before comes on top of --messages.
+        worker.run.reached(Stage::WarmUp).await;
+    }
     let mut is_settled = false;
     while worker.run.stage() < Stage::Drain {
         let Some(start) = turn(worker, schedule).await else { break };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::bench::bottleneck;
 use crate::bench::figures::{count, rate, time, time_of};
 use crate::bench::results::{Latencies, Load, PERCENTILES, Pacing, Results, Scenario};
 use crate::quantity::in_words;
@@ -50,6 +51,22 @@ pub(crate) fn table(results: &Results, width: usize) -> String {
         }
         let received = (totals.messages_received, results.received_per_s(), totals.bytes_received);
         let _ = writeln!(text, "received     {}", amount(results, received));
+        if totals.has_before() {
+            let _ = writeln!(
+                text,
+                "             in the {:.2} s that were measured; before, {} were sent and {} received",
+                results.measured_s,
+                count(totals.sent_before),
+                count(totals.received_before)
+            );
+        }
+        if totals.mismatched > 0 {
+            let _ = writeln!(
+                text,
+                "mismatched   {} of those received differ from their message, and have no latency",
+                count(totals.mismatched)
+            );
+        }
         if totals.unanswered > 0 {
             let what = match results.load.scenario {
                 Scenario::Broadcast => "deliveries",
@@ -63,7 +80,8 @@ pub(crate) fn table(results: &Results, width: usize) -> String {
     let rows = [(latency, &results.latencies), ("handshake", &results.handshakes)];
     percentiles(&mut text, &rows, width);
     if !results.errors.is_empty() {
-        text.push_str("errors\n");
+        let span = if totals.has_before() { " in the whole run" } else { "" };
+        let _ = writeln!(text, "errors{span}");
         for (kind, failures) in &results.errors {
             let example = on_one_line(&failures.example);
             let _ =
@@ -173,20 +191,22 @@ fn generator(text: &mut String, results: &Results) {
             results.measured_s
         );
     }
-    match &generator.bottleneck {
-        Some(reason) => {
-            let _ = writeln!(text, "warning: the generator may have been the bottleneck: {reason}");
-        }
-        None if results.measured_s > 0.0 => {
-            let _ = writeln!(text, "             it was not the bottleneck");
-        }
-        None => {}
+    if let Some(reason) = &generator.bottleneck {
+        let _ = writeln!(text, "warning: the generator may have been the bottleneck: {reason}");
+    }
+    if let Some(reason) = &generator.contention {
+        let _ = writeln!(text, "warning: the machine was full: {reason}");
+    }
+    if generator.bottleneck.is_none() && generator.contention.is_none() && results.measured_s > 0.0
+    {
+        let _ = writeln!(text, "             {}", bottleneck::of_neither(generator));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::results::Failures;
 
     fn latencies() -> Latencies {
         let mut histogram = crate::bench::results::precise();
@@ -194,6 +214,30 @@ mod tests {
             histogram.record(number * 1_000_000).unwrap();
         }
         Latencies::of(&histogram)
+    }
+
+    #[test]
+    fn what_is_outside_of_the_measured_time_is_named_beside_what_is_inside() {
+        let mut results = crate::bench::sample::troubled(10);
+        (results.totals.sent_before, results.totals.received_before) = (500, 490);
+        results.totals.mismatched = 36_450;
+        results.errors.insert("mismatch".to_owned(), failures(38_984));
+        let text = table(&results, 200);
+        for words in [
+            "in the 10.00 s that were measured; before, 500 were sent and 490 received\n",
+            "mismatched   36,450 of those received",
+            "\nerrors in the whole run\n",
+            "mismatch  38,984 × ",
+        ] {
+            assert!(text.contains(words), "{words:?} is not in {text}");
+        }
+        // Where all was measured, there is nothing to tell apart.
+        let text = table(&crate::bench::sample::troubled(10), 200);
+        assert!(!text.contains("before, ") && text.contains("\nerrors\n"), "{text}");
+    }
+
+    fn failures(count: u64) -> Failures {
+        Failures { count, example: "the answer is another".to_owned() }
     }
 
     #[test]

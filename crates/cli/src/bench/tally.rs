@@ -1,7 +1,7 @@
 //! Counts, one set for each thread. They are put together once in a while.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 
@@ -133,6 +133,8 @@ impl Whole {
         totals.bytes_received += others.bytes_received;
         totals.unanswered += others.unanswered;
         totals.mismatched += others.mismatched;
+        totals.sent_before += others.sent_before;
+        totals.received_before += others.received_before;
         for (kind, failures) in &other.errors {
             note(&mut self.errors, kind.clone(), failures.count, || failures.example.clone());
         }
@@ -144,6 +146,31 @@ impl Whole {
         let _ = self.latencies.add(&other.latencies);
         self.late_sends += other.late_sends;
         self.latest_send = self.latest_send.max(other.latest_send);
+    }
+}
+
+/// What all threads have counted until now.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    pub(crate) settled: u64,
+    pub(crate) open: u64,
+    pub(crate) ever_opened: u64,
+    pub(crate) outstanding: u64,
+    pub(crate) received: u64,
+}
+
+impl Look {
+    pub(crate) fn at(tallies: &[Arc<Tally>]) -> Self {
+        let mut look = Self::default();
+        for tally in tallies {
+            let counts = tally.lock();
+            look.settled += counts.settled;
+            look.open += counts.open;
+            look.ever_opened += counts.ever_opened;
+            look.outstanding += counts.outstanding;
+            look.received += counts.whole.totals.messages_received + counts.whole.totals.opened;
+        }
+        look
     }
 }
 
@@ -190,6 +217,8 @@ impl Counts {
         if self.is_measuring() {
             self.whole.totals.messages_sent += 1;
             self.whole.totals.bytes_sent += bytes as u64;
+        } else {
+            self.whole.totals.sent_before += 1;
         }
         self.is_measuring()
     }
@@ -203,6 +232,8 @@ impl Counts {
             self.whole.totals.bytes_received += bytes as u64;
         } else if is_later {
             return;
+        } else {
+            self.whole.totals.received_before += 1;
         }
         self.part.messages_received += 1;
         self.part.bytes_received += bytes as u64;
@@ -255,6 +286,7 @@ mod tests {
         assert_eq!((counts.part.messages_sent, counts.part.messages_received), (1, 1));
         let totals = counts.whole.totals;
         assert_eq!((totals.messages_sent, totals.messages_received), (1, 1));
+        assert_eq!((totals.sent_before, totals.received_before), (2, 1));
         assert_eq!(counts.whole.latencies.max(), 7);
     }
 

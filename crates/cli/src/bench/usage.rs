@@ -22,6 +22,9 @@ pub(crate) struct Machine {
     idle: u64,
 }
 
+/// A unit is a hundredth of a second, so these are known to a few percent.
+const LEAST_TICKS: u64 = 50;
+
 impl Machine {
     /// What they were until now. Only Linux tells.
     pub(crate) fn now() -> Option<Self> {
@@ -38,12 +41,12 @@ impl Machine {
         Some(Self { busy: user + nice + system + irq + softirq + steal, idle: idle + iowait })
     }
 
-    /// How busy they were since then, in percent.
+    /// How busy they were since then, in percent. A time that is too short says nothing.
     #[allow(clippy::cast_precision_loss)]
     pub(crate) fn percent_since(self, then: Self) -> Option<f64> {
         let busy = self.busy.checked_sub(then.busy)?;
         let all = busy.checked_add(self.idle.checked_sub(then.idle)?)?;
-        (all > 0).then(|| busy as f64 * 100.0 / all as f64)
+        (all >= LEAST_TICKS).then(|| busy as f64 * 100.0 / all as f64)
     }
 }
 
@@ -68,6 +71,8 @@ mod tests {
         let now = Machine::parse("cpu  160 0 60 810 70 3 2 0 0 0\n").unwrap();
         assert_eq!(now.percent_since(then), Some(75.0 / 105.0 * 100.0));
         assert_eq!(then.percent_since(then), None);
+        let soon = Machine::parse("cpu  140 0 50 809 50 0 0 0 0 0\n").unwrap();
+        assert_eq!(soon.percent_since(then), None);
         assert_eq!(then.percent_since(now), None);
         assert_eq!(Machine::parse("intr 1 2 3"), None);
     }

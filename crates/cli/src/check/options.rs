@@ -7,7 +7,7 @@ use clap::Args;
 use crate::exit::CHECK_CODES;
 use crate::network::Network;
 use crate::options::{Handshake, url};
-use crate::quantity::{duration, size, some_duration};
+use crate::quantity::{duration, size_within, some_duration};
 
 /// The most that `--max-size` can be.
 const LARGEST: usize = 16 << 20;
@@ -83,9 +83,8 @@ pub(crate) struct Options {
 }
 
 fn max_size(text: &str) -> Result<usize, String> {
-    match size(text)? {
+    match size_within(text, LARGEST)? {
         0 => Err("must be above zero".to_owned()),
-        size if size > LARGEST => Err("the most is 16MiB".to_owned()),
         size => Ok(size),
     }
 }
@@ -97,7 +96,7 @@ mod tests {
     #[test]
     fn the_size_is_bounded() {
         assert_eq!(max_size("16MiB"), Ok(16 << 20));
-        assert!(max_size("17MiB").unwrap_err().contains("16MiB"));
+        assert!(max_size("17MiB").unwrap_err().contains("16 MiB"));
         assert!(max_size("0").is_err());
     }
 }

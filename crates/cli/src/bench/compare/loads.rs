@@ -61,6 +61,9 @@ pub(crate) fn reservations(
         if let Some(reason) = &results.generator.bottleneck {
             notes.push(format!("{name} was limited by the generator: {reason}"));
         }
+        if let Some(reason) = &results.generator.contention {
+            notes.push(format!("{name} was measured on a full machine: {reason}"));
+        }
         if results.interrupted {
             notes.push(format!("{name} was ended early"));
         }

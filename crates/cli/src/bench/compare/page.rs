@@ -6,6 +6,7 @@ use crate::bench::compare::{Comparison, METHOD, Verdict};
 use crate::bench::report::distribution::curves;
 use crate::bench::report::frame::page;
 use crate::bench::report::markup::escaped;
+use crate::bench::report::tables::card;
 use crate::bench::results::{Latencies, Results, Scenario};
 
 /// The page.
@@ -40,17 +41,23 @@ pub(crate) fn html(comparison: &Comparison, runs: [&Results; 2]) -> String {
     )
 }
 
+/// What the columns are, beside the table on any screen.
+const MEANING: &str = "Below a change is the range in which it lies with 99 % confidence. A difference is \
+    noise if that contains zero, or if it is below 1 %.";
+
 fn table(comparison: &Comparison) -> String {
-    let mut html = "<section class=\"card wide\"><h2>Figures</h2><div class=\"scroll\"><table><thead><tr><th></th>\
-        <th class=\"n\">A</th><th class=\"n\">B</th><th class=\"n\">change</th>\
-        <th class=\"n range\">range (99 %)</th><th>verdict</th></tr></thead><tbody>\n"
-        .to_owned();
+    let mut html = card("Figures", MEANING);
+    html.push_str(
+        "<div class=\"scroll wide\"><table><thead><tr><th></th><th class=\"n\">A</th><th class=\"n\">B</th>\
+         <th class=\"n\">change</th><th>verdict</th></tr></thead><tbody>\n",
+    );
     for row in &comparison.rows {
         let _ = write!(html, "<tr><th>{}</th>", escaped(row.name));
-        for value in [&row.before, &row.after, &row.change] {
+        for value in [&row.before, &row.after] {
             let _ = write!(html, "<td class=\"n\">{}</td>", escaped(value));
         }
-        let _ = write!(html, "<td class=\"n range\">{}</td>", escaped(&row.range_text()));
+        let (change, range) = (escaped(&row.change), escaped(&row.range_text()));
+        let _ = write!(html, "<td class=\"n\">{change}<small>{range}</small></td>");
         let class = match row.verdict {
             Verdict::Better => "better",
             Verdict::Worse => "worse",
@@ -80,7 +87,14 @@ mod tests {
     #[test]
     fn a_comparison_has_a_table_with_verdicts_and_both_curves() {
         let html = of(sample::faster(20, 1.0, 1), sample::faster(20, 1.2, 2));
-        for text in ["B is better: messages/s +", "<td class=\"better\">better</td>", "line two"] {
+        for text in [
+            "B is better: messages/s +",
+            "<td class=\"better\">better</td>",
+            "line two",
+            // On a phone as well: no class hides them.
+            " %<small>+",
+            "A difference is noise if that contains zero",
+        ] {
             assert!(html.contains(text), "{text:?} is missing");
         }
         assert!(!html.contains("<b>.json") && !html.contains("<script"));

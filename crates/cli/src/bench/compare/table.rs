@@ -181,10 +181,12 @@ mod tests {
         after.url = "ws://other/".to_owned();
         after.interrupted = true;
         after.generator.bottleneck = Some("it was busy".to_owned());
+        after.generator.contention = Some("its cores were busy".to_owned());
         let comparison = of(sample::echo(20), after);
         let text = lines(&comparison).join("\n");
         for note in [
             "Note: B was limited by the generator: it was busy.",
+            "Note: B was measured on a full machine: its cores were busy.",
             "Note: B was ended early.",
             "Note: B measured 5 s; below 8 s chance can't be told apart.",
             "Note: the servers are different ones: ws://127.0.0.1:9001/ and ws://other/.",

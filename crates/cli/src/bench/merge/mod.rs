@@ -99,6 +99,8 @@ fn totals(shards: &[&Results]) -> Totals {
         bytes_received: sum(|totals| totals.bytes_received),
         unanswered: sum(|totals| totals.unanswered),
         mismatched: sum(|totals| totals.mismatched),
+        sent_before: sum(|totals| totals.sent_before),
+        received_before: sum(|totals| totals.received_before),
     }
 }
 
@@ -137,24 +139,29 @@ fn latencies<'a>(parts: impl Iterator<Item = &'a Latencies> + Clone) -> Latencie
 }
 
 /// Times of processors are added up. Shards may share a machine or not, so the machine is the one with
-/// the most cores, or the busiest.
+/// the most cores, or the busiest. So is the generator that was the busiest.
 fn generator(shards: &[&Results]) -> Generator {
     let all = || shards.iter().map(|results| &results.generator);
     let known = |of: fn(&Generator) -> Option<f64>| all().map(of).sum::<Option<f64>>();
-    let reasons: Vec<String> = (1..)
-        .zip(all())
-        .filter_map(|(index, one)| Some(format!("shard {index}: {}", one.bottleneck.as_ref()?)))
-        .collect();
+    let reasons = |of: fn(&Generator) -> Option<&String>| {
+        let reasons: Vec<String> = (1..)
+            .zip(all())
+            .filter_map(|(index, one)| Some(format!("shard {index}: {}", of(one)?)))
+            .collect();
+        (!reasons.is_empty()).then(|| reasons.join("; "))
+    };
     Generator {
         cpu_s: known(|one| one.cpu_s),
         measured_cpu_s: known(|one| one.measured_cpu_s),
+        busy_percent: all().filter_map(|one| one.busy_percent).reduce(f64::max),
         machine_percent: all().filter_map(|one| one.machine_percent).reduce(f64::max),
         wall_s: all().map(|one| one.wall_s).fold(0.0, f64::max),
         cores: all().map(|one| one.cores).max().unwrap_or_default(),
         threads: all().map(|one| one.threads).fold(0, u64::saturating_add),
         late_sends: all().map(|one| one.late_sends).fold(0, u64::saturating_add),
         latest_send_ns: all().map(|one| one.latest_send_ns).max().unwrap_or_default(),
-        bottleneck: (!reasons.is_empty()).then(|| reasons.join("; ")),
+        bottleneck: reasons(|one| one.bottleneck.as_ref()),
+        contention: reasons(|one| one.contention.as_ref()),
     }
 }
 

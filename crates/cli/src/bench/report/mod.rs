@@ -15,7 +15,7 @@ pub(crate) mod distribution;
 
 mod words;
 
-mod tables;
+pub(crate) mod tables;
 
 pub(crate) mod frame;
 
@@ -118,6 +118,26 @@ mod tests {
     }
 
     #[test]
+    fn what_came_before_the_measured_time_is_no_silence() {
+        let mut results = sample::silent();
+        results.totals.messages_sent = 0;
+        (results.totals.sent_before, results.totals.received_before) = (500, 499);
+        results.totals.mismatched = 1;
+        let failures = crate::bench::results::Failures { count: 4, example: String::new() };
+        results.errors.insert("mismatch".to_owned(), failures);
+        let html = html(&results);
+        for text in [
+            "<strong>No message was received in the measured time.</strong> Measured: 10 s, in which 0 \
+             messages were sent. Before the measured time, 500 messages were sent and 499 received.",
+            "1 differ from their message; 4 in the whole run.",
+            "of 1 kind, in the whole run",
+            "<dt>Before the measured time</dt><dd>500 sent, 499 received</dd>",
+        ] {
+            assert!(html.contains(text), "{text:?} is missing");
+        }
+    }
+
+    #[test]
     fn texts_of_the_server_are_never_markup() {
         let html = html(&sample::hostile());
         assert_eq!(html.matches("<script").count(), 1);
@@ -165,6 +185,20 @@ mod tests {
         let measured = results.intervals[3].clone();
         results.intervals = vec![crate::bench::results::Interval { start_s: 0.0, ..measured }];
         results
+    }
+
+    #[test]
+    fn the_names_of_equal_latencies_stand_in_their_order() {
+        let mut results = sample::echo(5);
+        for interval in &mut results.intervals {
+            (interval.p50_ns, interval.p90_ns) = (interval.max_ns, interval.max_ns);
+            interval.p99_ns = interval.max_ns;
+        }
+        let html = html(&results);
+        let (_, plot) = html.split_once("<h2>Latency over time</h2>").unwrap();
+        let names = plot.split("<b class=\"end ").skip(1).take(4).map(|part| &part[..3]);
+        // From the top, which is how `apart` places them.
+        assert_eq!(names.collect::<Vec<_>>(), ["max", "p99", "p90", "p50"]);
     }
 
     #[test]

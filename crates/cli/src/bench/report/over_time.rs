@@ -32,7 +32,10 @@ pub(crate) fn plots(results: &Results, series: &Series) -> String {
 fn over_time<'a>(title: &'a str, note: String, series: &Series, y: Axis) -> Plot<'a> {
     let mut plot = Plot::new(title, note, Axis::of_time(series.end_s), y);
     for stretch in &series.stretches {
-        plot.stretch(stretch.name, stretch.start_s, stretch.end_s);
+        plot.stretch(stretch.start_s, stretch.end_s);
+    }
+    for (name, area) in series.areas() {
+        plot.name(&name, area.start_s, area.end_s);
     }
     plot
 }
@@ -173,12 +176,17 @@ fn latencies(results: &Results, series: &Series) -> Option<String> {
         grain(series)
     );
     let mut plot = over_time("Latency over time", note, series, axis);
+    let mut ends = Vec::new();
     for (class, name, of) in LINES {
         let points = points(series, |column| column.latencies.as_ref().map(of));
         plot.line(class, &points);
-        plot.end(class, name, last(series, &points));
+        ends.push((class, name, last(series, &points)));
         let values = series.columns.iter().map(|column| column.latencies.as_ref().map(of));
         plot.values(name, "time", values);
+    }
+    // Names of equal values stand in the order of their ends, from the top.
+    for (class, name, value) in ends.into_iter().rev() {
+        plot.end(class, name, value);
     }
     Some(html(&plot, short_time))
 }

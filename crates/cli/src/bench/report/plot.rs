@@ -95,18 +95,16 @@ impl<'a> Plot<'a> {
     }
 
     /// A stretch of the x axis that is set apart.
-    pub(crate) fn stretch(&mut self, name: &str, from: f64, to: f64) {
+    pub(crate) fn stretch(&mut self, from: f64, to: f64) {
         let (left, right) = (self.across(from), self.across(to));
         self.path("stretch", &format!("M{left} 0H{right}V{SIZE}H{left}Z"));
-        // A name needs room.
-        if right - left > 70.0 {
-            let middle = (left + right) / 20.0;
-            let _ = write!(
-                self.texts,
-                "<i class=\"in\" style=\"left:{middle:.1}%\">{}</i>",
-                escaped(name)
-            );
-        }
+    }
+
+    /// The name of a stretch, in its middle.
+    pub(crate) fn name(&mut self, name: &str, from: f64, to: f64) {
+        let middle = (self.across(from) + self.across(to)) / 20.0;
+        let _ =
+            write!(self.texts, "<i class=\"in\" style=\"left:{middle:.1}%\">{}</i>", escaped(name));
     }
 
     /// A horizontal line at a value, such as the one that was asked for.

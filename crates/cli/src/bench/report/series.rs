@@ -51,6 +51,33 @@ pub(crate) struct Series {
 }
 
 impl Series {
+    /// Stretches as they are named in a plot: what follows each other without a gap is one area. It has a
+    /// name for each part that has room for it, or all names in its middle, without those of slivers.
+    pub(crate) fn areas(&self) -> Vec<(String, Stretch)> {
+        // As shares of the width.
+        const ROOM: f64 = 0.07;
+        const SLIVER: f64 = 0.2;
+        let mut areas = Vec::new();
+        for group in self.stretches.chunk_by(|one, next| (one.end_s - next.start_s).abs() < 0.1) {
+            let length = |stretches: &[&Stretch]| -> f64 {
+                stretches.iter().map(|stretch| stretch.end_s - stretch.start_s).sum()
+            };
+            let all = length(&group.iter().collect::<Vec<_>>());
+            let seen: Vec<&Stretch> =
+                group.iter().filter(|stretch| length(&[stretch]) >= SLIVER * all).collect();
+            let has_room = |stretch: &&Stretch| length(&[stretch]) > ROOM * self.end_s;
+            if seen.iter().all(has_room) {
+                areas.extend(seen.iter().map(|stretch| (stretch.name.to_owned(), **stretch)));
+            } else if let [first, .., last] = seen[..]
+                && length(&seen) > 2.0 * ROOM * self.end_s
+            {
+                let names: Vec<&str> = seen.iter().map(|stretch| stretch.name).collect();
+                areas.push((names.join(", "), Stretch { end_s: last.end_s, ..*first }));
+            }
+        }
+        areas
+    }
+
     pub(crate) fn of(results: &Results) -> Self {
         let intervals = &results.intervals;
         let mut lengths: Vec<f64> = intervals.iter().map(|interval| interval.length_s).collect();
@@ -75,7 +102,7 @@ impl Series {
         let end_s = intervals.last().map_or(0.0, |last| last.start_s + last.length_s);
         #[allow(clippy::cast_precision_loss)]
         let seconds = typical * most as f64;
-        Self { columns, stretches: stretches(intervals), seconds, end_s }
+        Self { columns, stretches: stretches(results), seconds, end_s }
     }
 }
 
@@ -120,10 +147,12 @@ fn percentiles(members: &[&Interval]) -> Option<Percentiles> {
     Some(Percentiles { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: precise(max) })
 }
 
-fn stretches(intervals: &[Interval]) -> Vec<Stretch> {
+fn stretches(results: &Results) -> Vec<Stretch> {
     let mut stretches: Vec<Stretch> = Vec::new();
-    for interval in intervals {
+    for interval in &results.intervals {
         let name = match interval.phase {
+            // Without a --ramp, too, connections are being opened until all are there.
+            Phase::Ramp if results.load.ramp_s == 0.0 => "connecting",
             Phase::Ramp => "ramp",
             Phase::WarmUp => "warm-up",
             Phase::Drain => "drain",
@@ -166,6 +195,28 @@ mod tests {
             series.stretches.iter().map(|s| s.name).collect::<Vec<_>>(),
             ["ramp", "warm-up", "drain"]
         );
+    }
+
+    #[test]
+    fn names_of_what_is_not_measured_stand_where_it_is() {
+        let named = |ramp_s: f64, lengths: [f64; 3]| -> Vec<String> {
+            let mut results = sample::echo(8);
+            results.load.ramp_s = ramp_s;
+            // Its ramp, and both seconds of its warm-up.
+            let mut start = 0.0;
+            for (index, interval) in results.intervals.iter_mut().enumerate() {
+                interval.length_s = *lengths.get(index).unwrap_or(&interval.length_s);
+                interval.start_s = start;
+                start += interval.length_s;
+            }
+            Series::of(&results).areas().into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(named(1.0, [1.0, 0.5, 0.5]), ["ramp", "warm-up"]);
+        assert_eq!(named(0.0, [1.0, 0.5, 0.5]), ["connecting", "warm-up"]);
+        // The first part is hardly seen, and does not give the whole its name.
+        assert_eq!(named(0.0, [0.05, 0.5, 0.5]), ["warm-up"]);
+        assert_eq!(named(0.0, [1.0, 0.3, 0.3]), ["connecting, warm-up"]);
+        assert!(named(0.0, [0.1, 0.1, 0.1]).is_empty());
     }
 
     #[test]

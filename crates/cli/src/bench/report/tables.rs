@@ -53,7 +53,7 @@ pub(crate) fn tiles(results: &Results) -> String {
     let all = failures(results);
     let kinds = match results.errors.len() {
         0 => "none of any kind".to_owned(),
-        kinds => format!("of {}", counted(kinds as u64, "kind")),
+        kinds => format!("of {}, in the whole run", counted(kinds as u64, "kind")),
     };
     tile("errors", &count(all), all > 0, &kinds);
     if results.load.scenario != Scenario::Idle {

@@ -1,7 +1,7 @@
 //! The run in words: what was done, what is odd about it, and every option.
 
 use crate::bench::figures::{NOTHING, count, counted, percent, rate, short_time, time};
-use crate::bench::results::{Load, Pacing, Results, Scenario};
+use crate::bench::results::{Load, Pacing, Results, Scenario, Totals};
 use crate::quantity::in_words;
 
 /// What was run, in sentences.
@@ -70,7 +70,27 @@ pub(crate) fn sentences(results: &Results) -> String {
             counted(totals.messages_sent, "message")
         ));
     }
+    if totals.has_before() {
+        text.push_str(&format!(
+            " {} Of all figures, only the plots over time and the errors have them.",
+            before(totals)
+        ));
+    }
     text
+}
+
+/// What was sent and received before the measured time.
+fn before(totals: &Totals) -> String {
+    format!(
+        "Before the measured time, {} sent and {} received.",
+        were(totals.sent_before),
+        count(totals.received_before)
+    )
+}
+
+fn were(messages: u64) -> String {
+    let verb = if messages == 1 { "was" } else { "were" };
+    format!("{} {verb}", counted(messages, "message"))
 }
 
 fn message(load: &Load) -> String {
@@ -91,6 +111,13 @@ pub(crate) fn warnings(results: &Results) -> Vec<(&'static str, String)> {
         );
         warnings.push(("The generator may have been the bottleneck", text));
     }
+    if let Some(reason) = &results.generator.contention {
+        let text = format!(
+            "{}. Run the generator on another machine than the server, or with less load.",
+            capitalised(reason)
+        );
+        warnings.push(("The machine was full", text));
+    }
     if let Some(together) = results.together_s {
         let text = format!(
             "They measured at the same time for {together:.1} s of {:.1} s: rates are those of parts of the load.",
@@ -110,11 +137,27 @@ pub(crate) fn warnings(results: &Results) -> Vec<(&'static str, String)> {
     let totals = &results.totals;
     let is_sending = !matches!(results.load.scenario, Scenario::Storm | Scenario::Idle);
     if is_sending && totals.messages_received == 0 {
-        let text = format!("{} were sent.", counted(totals.messages_sent, "message"));
-        warnings.push(("No message was received", text));
+        let sent = format!("{} sent.", were(totals.messages_sent));
+        warnings.push(match totals.has_before() {
+            true => {
+                let measured = seconds(results.measured_s);
+                let text = format!("Measured: {measured}, in which {sent} {}", before(totals));
+                ("No message was received in the measured time", text)
+            }
+            false => ("No message was received", sent),
+        });
     }
     if totals.mismatched > 0 {
-        let text = format!("Answers that differ from their message: {}.", count(totals.mismatched));
+        let all = results.errors.get("mismatch").map_or(0, |failures| failures.count);
+        let more = match all > totals.mismatched {
+            true => format!("; {} in the whole run", count(all)),
+            false => String::new(),
+        };
+        let text = format!(
+            "Of {}, {} differ from their message{more}.",
+            counted(totals.messages_received, "answer"),
+            count(totals.mismatched)
+        );
         warnings.push(("The server does not echo", text));
     }
     warnings
@@ -171,6 +214,11 @@ pub(crate) fn facts(results: &Results) -> Vec<(&'static str, String)> {
         ("Messages received", bytes(totals.messages_received, totals.bytes_received)),
         ("Unanswered", of_all(totals.unanswered, totals.messages_sent)),
     ];
+    if totals.has_before() {
+        let (sent, received) = (totals.sent_before, totals.received_before);
+        let text = format!("{} sent, {} received", count(sent), count(received));
+        facts.push(("Before the measured time", text));
+    }
     facts.extend(of_generator(results));
     facts
 }
@@ -193,6 +241,9 @@ fn of_generator(results: &Results) -> Vec<(&'static str, String)> {
     ];
     if let Some(each) = each {
         facts.push((noun, time(each * 1e9 / precise(number))));
+    }
+    if let Some(busy) = generator.busy_percent {
+        facts.push(("Generator's threads busy", percent(busy / 100.0)));
     }
     if let Some(busy) = generator.machine_percent {
         facts.push(("Machine busy", percent(busy / 100.0)));

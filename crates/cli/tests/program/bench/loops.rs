@@ -64,6 +64,58 @@ fn an_open_loop_keeps_its_rate() {
     assert!(results["measured_s"].as_f64().unwrap() > 0.4, "{results:#}");
 }
 
+/// The server counts: no message is sent that the results do not have.
+#[test]
+fn a_number_of_messages_is_sent_and_no_more() {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = seen.clone();
+    let url = server(move |mut connection| {
+        let count = count.clone();
+        async move {
+            // A greeting begins no loop.
+            let _ = connection.send("welcome").await;
+            while let Ok(Some(message)) = connection.recv().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = connection.send(message).await;
+            }
+        }
+    });
+    for options in [
+        &["-c", "10", "-n", "100"][..],
+        &["-c", "5", "-n", "403", "-i", "4"],
+        &["-c", "5", "-n", "3"],
+        &["-c", "20", "-n", "200", "--ramp", "200ms"],
+        &["-c", "4", "-n", "50", "--rate", "1000"],
+        &["-c", "4", "-n", "50", "-i", "2", "--warm-up", "50ms"],
+    ] {
+        let results = bench(0, &[&[&*url, "--skip", "1"], options].concat());
+        let totals = &results["totals"];
+        let asked = number(&results["load"]["messages"]);
+        assert_eq!(number(&totals["messages_sent"]), asked, "{results:#}");
+        assert_eq!(number(&totals["messages_received"]), asked, "{results:#}");
+        let before = number(&totals["sent_before"]);
+        assert_eq!(before > 0, options.contains(&"--warm-up"), "{results:#}");
+        let all = u64::try_from(seen.swap(0, Ordering::SeqCst)).unwrap();
+        assert_eq!(all, asked + before, "{options:?}");
+    }
+}
+
+#[test]
+fn a_number_of_handshakes_is_made_and_no_more() {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = seen.clone();
+    let url = server(move |mut connection| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move { while let Ok(Some(_)) = connection.recv().await {} }
+    });
+    for pacing in [&[][..], &["--rate", "400"]] {
+        let options = [&*url, "--scenario", "storm", "-c", "4", "-n", "50"];
+        let results = bench(0, &[&options[..], pacing].concat());
+        assert_eq!(number(&results["totals"]["opened"]), 50, "{results:#}");
+        assert_eq!(seen.swap(0, Ordering::SeqCst), 50, "{pacing:?}");
+    }
+}
+
 #[test]
 fn shards_add_up_to_the_whole() {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));

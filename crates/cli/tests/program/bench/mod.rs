@@ -59,13 +59,19 @@ fn adds_up(results: &Value) {
     assert_eq!(results["format"], 1);
     assert!(results["program"].as_str().unwrap().starts_with("towline "));
     let intervals = results["intervals"].as_array().unwrap();
-    let measured = |name: &str| -> u64 {
-        let is_measured =
-            |interval: &&Value| matches!(interval["phase"].as_str(), Some("measured" | "drain"));
-        intervals.iter().filter(is_measured).map(|interval| number(&interval[name])).sum()
+    let sum = |name: &str, is_measured: bool| -> u64 {
+        let is_wanted = |interval: &&Value| {
+            is_measured == matches!(interval["phase"].as_str(), Some("measured" | "drain"))
+        };
+        intervals.iter().filter(is_wanted).map(|interval| number(&interval[name])).sum()
     };
     for name in ["messages_sent", "messages_received", "bytes_sent", "bytes_received"] {
-        assert_eq!(measured(name), number(&totals[name]), "{name} in {results:#}");
+        assert_eq!(sum(name, true), number(&totals[name]), "{name} in {results:#}");
+    }
+    for (name, before) in
+        [("messages_sent", "sent_before"), ("messages_received", "received_before")]
+    {
+        assert_eq!(sum(name, false), number(&totals[before]), "{before} in {results:#}");
     }
     for latencies in [&results["latencies"], &results["handshakes"]] {
         assert_eq!(counted(latencies), number(&latencies["count"]), "{results:#}");

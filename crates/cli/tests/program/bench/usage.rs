@@ -19,7 +19,8 @@ fn options_that_make_no_sense_are_refused_before_anything_is_opened() {
         (&["--file", "/nowhere/at/all"], &["--file", "/nowhere/at/all"]),
         (&["--shard", "3/20"], &["--shard", "10 connections"]),
         (&["-H", "no colon"], &["--header", "colon"]),
-        (&["-s", "100GiB"], &["--size", "1GiB"]),
+        (&["-s", "100GiB"], &["--size", "the limit is 1 GiB"]),
+        (&["-s", "99999999999999GiB"], &["--size", "the limit is 1 GiB"]),
         (&["--scenario", "broadcast", "--skip", "1"], &["--skip", "broadcast"]),
         #[cfg(target_os = "linux")]
         (&["-c", "1000000", "-i", "100000", "-m", "{{seq}}"], &["memory", "--in-flight"]),
