@@ -68,9 +68,8 @@ pub(crate) struct Pipe {
     /// When a write last found room again: the peer takes bytes.
     pub(crate) taken_at: Instant,
     was_full: bool,
-    /// The arrival of the last byte that was read, and when that was.
+    /// The arrival of the last byte that was read.
     arrived: Option<Instant>,
-    pub(crate) read_at: Option<Instant>,
     pub(crate) reader: Option<Waker>,
     pub(crate) writer: Option<Waker>,
 }
@@ -227,7 +226,6 @@ impl Pipe {
             taken_at: now,
             was_full: false,
             arrived: None,
-            read_at: None,
             reader: None,
             writer: None,
         }
@@ -238,15 +236,11 @@ impl Pipe {
         self.queued = self.segments.iter().map(Segment::len).sum::<usize>() + self.unacknowledged;
     }
 
-    /// Returns when the last byte arrived that is not read.
-    pub(crate) fn unread_since(&self, now: Instant) -> Option<Instant> {
-        let unread = self.segments.iter().filter(|segment| segment.len() > 0);
-        unread.filter_map(|segment| segment.at).filter(|at| *at <= now).max()
-    }
-
     /// Returns when the last byte arrived, read or not.
     pub(crate) fn last_arrival(&self, now: Instant) -> Option<Instant> {
-        self.unread_since(now).max(self.arrived)
+        let unread = self.segments.iter().filter(|segment| segment.len() > 0);
+        let unread = unread.filter_map(|segment| segment.at).filter(|at| *at <= now).max();
+        unread.max(self.arrived)
     }
 
     fn reset_at(&self) -> Option<Instant> {
@@ -339,7 +333,6 @@ impl State {
                 let part = bytes.split_to(most.min(bytes.len()));
                 let is_empty = bytes.is_empty();
                 pipe.arrived = at;
-                pipe.read_at = Some(now);
                 if is_empty {
                     pipe.segments.pop_front();
                 }

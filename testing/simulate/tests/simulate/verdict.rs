@@ -103,18 +103,15 @@ fn ended(end: &Ledger, peer: Option<&Ledger>, link: &Link, found: &mut Vec<Strin
         return;
     }
     let state = link.lock();
-    let incoming = &state.pipes[1 - end.side];
-    let arrived = incoming.last_arrival(*at);
+    let arrived = state.pipes[1 - end.side].last_arrival(*at);
     let heard = arrived.unwrap_or(end.established).max(end.established);
     let keepalive = end.config.keepalive;
     let limit = keepalive.and_then(|it| Some(it.interval + it.grace?));
     // What the library does not receive or send itself, it notes when it next looks.
     let look = keepalive.map_or(LOOK, |it| it.interval.min(LOOK));
-    // A peer whose bytes lie unread is not given up. A program that receives leaves none.
-    let is_unread = incoming.unread_since(*at).is_some();
-    let read_ahead = incoming.read_at.filter(|_| !is_unread).map(|at| at + look);
-    let receiving = end.receiving.or(read_ahead);
-    if let (Some(limit), Some(receiving)) = (limit, receiving) {
+    // A peer whose bytes lie unread is not given up, in the transport or in the library. A program that
+    // receives leaves none.
+    if let (Some(limit), Some(receiving)) = (limit, end.receiving) {
         // Keepalive ends with the first close frame or error, and the close timeout begins.
         let is_closing = end.closing.is_some()
             || closed.received().is_some()
