@@ -78,6 +78,7 @@ pub(crate) async fn doctor(options: &Options) -> Result<Doctor, Failure> {
         next: now,
         is_late: false,
         oddities: Vec::new(),
+        ends_each: None,
     })
 }
 
