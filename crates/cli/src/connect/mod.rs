@@ -111,7 +111,8 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     let mut terminal = None;
     let view = view(&options);
-    let plan = Plan::new(&options).inspect_err(|failure| report(&options, view, failure))?;
+    let plan = options.check().and_then(|()| Plan::new(&options));
+    let plan = plan.inspect_err(|failure| report(&options, view, failure))?;
     let outcome = tokio::select! {
         outcome = session(&options, &plan, view, interrupts.clone(), &mut terminal) => outcome,
         () = interrupts.second() => Ok((None, Exit::Interrupted)),

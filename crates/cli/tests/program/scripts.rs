@@ -16,6 +16,8 @@ fn once_is_one_message_there_and_one_back() {
     assert_eq!((ended.code, ended.text(), &ended.stderr[..]), (Some(0), "two\nlines\n", ""));
     let ended = Program::connect(&[&server.url(), "-1", "-m", "ahoy"]).end();
     assert_eq!((ended.code, ended.text()), (Some(0), "ahoy\n"), "{ended:?}");
+    let two = Program::connect(&[&server.url(), "-1", "-m", "a", "-m", "b"]).end();
+    two.failed(2, &["--once", "--message is given 2 times"]);
 
     // More than one message is not printed, even if it arrives with the first.
     let url = peer(|mut stream| {
