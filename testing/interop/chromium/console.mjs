@@ -161,6 +161,14 @@ async function use(visit) {
   await row(page, 'out', 'cargo.bin').waitFor();
   await grows(page, 'the received messages', '#log .row[data-direction="in"]', null, received + 1);
   await visit.fits(page);
+  // However far the page is scrolled, the messages stay above what comes below them.
+  const [bottom, top] = await page.evaluate(() => {
+    scrollTo(0, document.documentElement.scrollHeight);
+    const [messages, reference] = ['messages', 'reference'].map((id) => document.getElementById(id).getBoundingClientRect());
+    scrollTo(0, 0);
+    return [messages.bottom, reference.top];
+  });
+  assert.ok(bottom <= top, `the messages end at ${bottom} px, and the close codes begin at ${top} px`);
   await visit.shoot(page, 'open');
 
   const other = colorScheme === 'dark' ? 'light' : 'dark';
