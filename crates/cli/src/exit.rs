@@ -13,14 +13,18 @@ use crate::say::on_one_line;
 pub(crate) const CONNECT_CODES: &str = "\
 Exit codes:
   0    closed cleanly
-  1    the server closed with an error code; the connection was lost, timed out, or did not close
-       cleanly; fewer messages than --wait, --count or --once were received; --compare found
-       differences; the input can't be read, or a file or standard output can't be written
-  2    wrong usage: an option, its file, the URL, or a variable that names a proxy
-  3    no connection: the host is unknown, refuses or can't be reached, or the proxy refuses
+  1    the server closed with an error code; the connection was lost, timed
+       out, or did not close cleanly; fewer messages than --wait, --count or
+       --once were received; --compare found differences; the input can't be
+       read, or a file or standard output can't be written
+  2    wrong usage: an option, its file, the URL, or a variable that names a
+       proxy
+  3    no connection: the host is unknown, refuses or can't be reached, or the
+       proxy refuses
   4    the handshake was refused, or the response is not a WebSocket handshake
   5    the server broke the protocol, or exceeded a limit
-  6    TLS failed: a certificate is not accepted, or one end does not speak TLS
+  6    TLS failed: a certificate is not accepted, or one end does not speak
+       TLS
   124  timed out: --connect-timeout or --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
@@ -29,24 +33,32 @@ pub(crate) const CHECK_CODES: &str = "\
 Exit codes:
   0    no fault; also with warnings, unless --strict is given
   1    warnings and no fault, with --strict
-  2    wrong usage: an option, its file, the URL, or a variable that names a proxy
-  3    no connection: the host is unknown, refuses or can't be reached, or the proxy refuses
+  2    wrong usage: an option, its file, the URL, or a variable that names a
+       proxy
+  3    no connection: the host is unknown, refuses or can't be reached, or the
+       proxy refuses
   4    the handshake was refused, or the response is not a WebSocket handshake
   5    at least one fault
-  6    TLS failed: a certificate is not accepted, or one end does not speak TLS
-  124  timed out: no answer within --step-timeout, or no time for some checks within --timeout
+  6    TLS failed: a certificate is not accepted, or one end does not speak
+       TLS
+  124  timed out: no answer within --step-timeout, or no time for some checks
+       within --timeout
   130  interrupted by Ctrl-C or SIGTERM";
 
 /// The exit codes of `bench`, for `--help`.
 pub(crate) const BENCH_CODES: &str = "\
 Exit codes:
   0    the load ran, and nothing failed
-  1    the load ran, and something failed: a connection, a message without its answer, or one that is
-       not what was sent; the results can't be written; or --fail-if-worse found a figure worse
-  2    wrong usage: an option, its file, the URL, or more connections than this machine allows;
-       results that are not comparable; or files that are not all shards of one run
-  3    no connection could be opened: the host is unknown, refuses or can't be reached
-  4    all handshakes were refused, or the responses were not WebSocket handshakes
+  1    the load ran, and something failed: a connection, a message without its
+       answer, or one that is not what was sent; the results can't be written;
+       or --fail-if-worse found a figure worse
+  2    wrong usage: an option, its file, the URL, or more connections than
+       this machine allows; results that are not comparable; or files that are
+       not all shards of one run
+  3    no connection could be opened: the host is unknown, refuses or can't be
+       reached
+  4    all handshakes were refused, or the responses were not WebSocket
+       handshakes
   6    TLS failed
   124  no connection could be opened within --connect-timeout
   130  ended early by Ctrl-C or SIGTERM: the first waits for the last answers (--drain) and for connections

@@ -15,6 +15,8 @@ mod refusal;
 
 mod exit;
 
+mod help;
+
 mod options;
 
 mod certificate;
@@ -43,7 +45,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::exit::{Exit, Failure};
 
@@ -75,9 +77,33 @@ enum Command {
     Man(manual::Options),
 }
 
+/// The command of this program. A negative value is one of its option, which says what is wrong with it.
+fn command() -> clap::Command {
+    let mut command = Arguments::command();
+    let names: Vec<_> = command.get_subcommands().map(|of| of.get_name().to_owned()).collect();
+    for name in names {
+        command = command.mut_subcommand(name, |of| {
+            of.mut_args(|argument| {
+                // `-1` is an option, too: before the URL, or before the next option.
+                let has_value = argument.get_action().takes_values() && !argument.is_positional();
+                match has_value && argument.get_num_args().is_none_or(|count| count == 1.into()) {
+                    true => argument.allow_negative_numbers(true),
+                    false => argument,
+                }
+            })
+        });
+    }
+    command
+}
+
+fn parsed(arguments: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let mut matches = command().try_get_matches_from(arguments)?;
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command()))
+}
+
 fn main() -> ExitCode {
     let arguments = with_command(std::env::args_os().collect());
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let arguments = match parsed(arguments) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => error.exit(),
         // The help or the version.
@@ -174,6 +200,26 @@ fn block_on(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_option_takes_a_negative_value_for_a_missing_one() {
+        let mut seen = 0;
+        for of in command().get_subcommands() {
+            let options = of.get_arguments().filter(|option| !option.is_positional());
+            let options = options.filter(|option| option.get_action().takes_values());
+            for option in options.filter(|option| option.get_num_args().is_none()) {
+                let name = format!("--{}", option.get_long().unwrap());
+                let error = command().try_get_matches_from(["towline", of.get_name(), &name, "-1"]);
+                let error = error.map_or_else(|error| error.to_string(), |_| String::new());
+                assert!(!error.contains("none was supplied"), "{name}: {error}");
+                seen += 1;
+            }
+        }
+        assert!(seen > 50, "{seen} options");
+        // One with another meaning.
+        let line = ["towline", "connect", "ws://a/", "-m", "x", "-1"];
+        assert!(parsed(line.map(OsString::from).to_vec()).is_ok());
+    }
 
     #[test]
     fn options_without_a_command_are_those_of_serve() {

@@ -52,7 +52,8 @@ pub(crate) struct PerConnection {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_frame: Option<usize>,
 
-    /// Compress messages if the other end agrees, at this level from 1 (fast) to 9 (small)
+    /// Compress messages if the other end agrees, at this level from 1 (fast) to 9 (small) [default: no
+    /// compression; 3 without a level]
     #[arg(
         long,
         value_name = "LEVEL",

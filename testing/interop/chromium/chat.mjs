@@ -1,6 +1,6 @@
 // The page of `towline serve --mode chat` in a real browser.
 import assert from 'node:assert/strict';
-import { run, url } from './pages.mjs';
+import { isInSight, run, url } from './pages.mjs';
 
 const said = (page, from, text) =>
   page.locator(`#said .said[data-from=${JSON.stringify(from)}]`).filter({ hasText: text }).first().waitFor();
@@ -15,6 +15,42 @@ async function enter(page, name, room) {
   await page.locator('#state[data-state="open"]').waitFor();
 }
 
+const error = async (page) => (await page.textContent('#chat-error')).replace(/^Not entered: |\.$/g, '');
+
+/** What the page refuses before it connects has the server's words, and what it lets pass is accepted. */
+async function refuses(page, room) {
+  for (const name of ['a:b', '*eve', 'a\u202eb', 'a\u00adb', '\u200d', 'x'.repeat(33), '🚢'.repeat(33)]) {
+    await page.goto(url);
+    await page.fill('#name', name);
+    await page.click('#enter');
+    const why = await error(page);
+    assert.ok(why.length > 10, `${JSON.stringify(name)} is not refused`);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'name');
+    await enter(page, 'eve', room);
+    await say(page, `/name ${name}`);
+    await page.locator('#chat-error').filter({ hasText: why }).waitFor();
+  }
+  for (const bad of ['x'.repeat(65), 'a\u202eb', 'a/../b']) {
+    await page.goto(url);
+    await page.fill('#room', bad);
+    await page.click('#enter');
+    assert.match(await error(page), /the name of a room has |no part of a room's name is /);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'room');
+  }
+  for (const name of ['👩\u200d🚀', 'علی\u200cرضا', '🚢'.repeat(32)]) {
+    await enter(page, name, room);
+    await page.locator('#people .you').filter({ hasText: name }).waitFor();
+  }
+}
+
+/** The field for a message is in sight, and no page of a wide screen has to be scrolled. */
+async function isInPlace(page) {
+  await isInSight(page, '#text');
+  const [content, window, width] = await page.evaluate(
+    () => [document.documentElement.scrollHeight, document.documentElement.clientHeight, innerWidth]);
+  if (width >= 900) assert.ok(content <= window, `the page is ${content} px high in a window of ${window} px`);
+}
+
 async function say(page, text) {
   await page.fill('#text', text);
   await page.keyboard.press('Enter');
@@ -25,6 +61,8 @@ async function chat(visit) {
   // Each person has a browser, as their names are kept there.
   const [ada, bob] = [await visit.page(await visit.person()), await visit.page(await visit.person())];
   const room = `pier/${look.name} é<b>`;
+  await ada.goto(url);
+  assert.equal(await ada.evaluate(() => document.activeElement.id), 'name');
   await enter(ada, 'Ada <i>', room);
   await enter(bob, 'ada <I>', room);
   await news(ada, 'ada <I>-2 has joined.');
@@ -42,6 +80,7 @@ async function chat(visit) {
   await said(ada, 'Bob', 'A longer text');
   await ada.locator('#rooms button').filter({ hasText: room }).filter({ hasText: '2' }).waitFor();
 
+  await isInPlace(ada);
   await visit.shoot(ada, 'chat');
   await visit.fits(ada);
 
@@ -68,6 +107,15 @@ async function chat(visit) {
   await bob.locator('#rooms button').filter({ hasText: room }).click();
   await said(bob, 'Ada <i>', 'Ahoy');
   await news(ada, 'Bob has joined.');
+  await isInPlace(bob);
+
+  const hidden = await visit.page(await visit.person());
+  // As in a tab that is not in front.
+  await hidden.addInitScript(() => Object.defineProperty(document, 'hidden', { get: () => true }));
+  await enter(hidden, 'Cy', room);
+  await hidden.locator('#people .you').filter({ hasText: 'Cy' }).waitFor();
+  await hidden.locator('#rooms-empty').waitFor({ state: 'hidden' });
+  await refuses(hidden, room);
 }
 
 await run({ chat });

@@ -1,7 +1,7 @@
 // The console page in a real browser.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { LOOKS, run, socketBase, url } from './pages.mjs';
+import { LOOKS, isInSight, run, socketBase, url } from './pages.mjs';
 
 const SHORT = { name: 'short', colorScheme: 'light', viewport: { width: 1200, height: 800 } };
 const TEXT = 'Ahoy, Ἑλλάς, 世界 🚢';
@@ -50,16 +50,6 @@ async function rightColours(page, scheme) {
     if (scheme === 'dark' ? level < 100 : level > 155) return;
     assert.ok(Date.now() < deadline, `it should look ${scheme}, and its brightness is ${level}`);
   }
-}
-
-/** All of the element lies within the window, as it is scrolled now. */
-async function isInSight(page, selector) {
-  const [top, bottom, window] = await page.locator(selector).evaluate((element) => {
-    const { top, bottom } = element.getBoundingClientRect();
-    return [top, bottom, innerHeight];
-  });
-  assert.ok(top >= 0 && bottom <= window,
-    `${selector} is at ${top} to ${bottom} px in a window of ${window} px`);
 }
 
 /** The last row of the log, and all of it, is in sight in the log; it may take some frames. */
@@ -171,6 +161,14 @@ async function use(visit) {
   await row(page, 'out', 'cargo.bin').waitFor();
   await grows(page, 'the received messages', '#log .row[data-direction="in"]', null, received + 1);
   await visit.fits(page);
+  // However far the page is scrolled, the messages stay above what comes below them.
+  const [bottom, top] = await page.evaluate(() => {
+    scrollTo(0, document.documentElement.scrollHeight);
+    const [messages, reference] = ['messages', 'reference'].map((id) => document.getElementById(id).getBoundingClientRect());
+    scrollTo(0, 0);
+    return [messages.bottom, reference.top];
+  });
+  assert.ok(bottom <= top, `the messages end at ${bottom} px, and the close codes begin at ${top} px`);
   await visit.shoot(page, 'open');
 
   const other = colorScheme === 'dark' ? 'light' : 'dark';

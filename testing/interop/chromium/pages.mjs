@@ -112,6 +112,16 @@ function watch(page, faults) {
   });
 }
 
+/** All of the element lies within the window, as it is scrolled now. */
+export async function isInSight(page, selector) {
+  const [top, bottom, window] = await page.locator(selector).evaluate((element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return [top, bottom, innerHeight];
+  });
+  assert.ok(top >= 0 && bottom <= window,
+    `${selector} is at ${top} to ${bottom} px in a window of ${window} px`);
+}
+
 /** Runs each test, `{ name: async (visit) => … }`, with each look, and ends the process. */
 export async function run(tests, looks = LOOKS) {
   await mkdir(out, { recursive: true });

@@ -50,6 +50,16 @@ async function server(visit) {
     await page.locator('th[data-sort="messages_in"][aria-sort="descending"]').waitFor();
     await page.keyboard.press('Enter');
     await page.locator('th[data-sort="messages_in"][aria-sort="ascending"]').waitFor();
+    // Heads of numbers end where the numbers do.
+    const ends = await page.evaluate(() => [...document.querySelectorAll('#connections th.number')].map((head) => {
+      const cell = document.querySelector(`#rows tr td:nth-child(${head.cellIndex + 1})`);
+      return [head.firstChild.firstChild, cell.firstChild].map((text) => {
+        const range = document.createRange();
+        range.selectNodeContents(text);
+        return range.getBoundingClientRect().right;
+      });
+    }));
+    assert.ok(ends.length > 0 && ends.every(([head, cell]) => Math.abs(head - cell) < 1), `${ends}`);
     await page.click('th[data-sort="path"] button');
   } else {
     await page.selectOption('#sort', 'path');

@@ -10,6 +10,7 @@ use crate::bench::after::After;
 use crate::bench::compare::METHOD;
 use crate::bench::results::{Scenario, Shard};
 use crate::exit::{BENCH_CODES, Failure};
+use crate::help::in_paragraphs;
 use crate::network::{Network, Opening};
 use crate::options::{Handshake, PerConnection, http_version, url};
 use crate::quantity::{duration, size_within, some_duration};
@@ -18,13 +19,17 @@ use crate::secrets;
 /// How a load is described, for `--help`.
 const DETAILS: &str = "\
 Scenarios:
-  echo       the server answers each message with the same one. The time until the answer is measured,
-             and the answer is compared with the message
-  push       the server sends by itself, perhaps after --on-open. The gaps between messages are measured
-  broadcast  the first connection publishes, and all others receive. The time until each has the message
-             is measured, by a stamp in it
-  storm      --connections tasks connect, close and connect again. Handshakes are measured
-  idle       opens --connections, holds them for --duration, and reports those that were lost
+  echo       the server answers each message with the same one. The time until
+             the answer is measured, and the answer is compared with the
+             message
+  push       the server sends by itself, perhaps after --on-open. The gaps
+             between messages are measured
+  broadcast  the first connection publishes, and all others receive. The time
+             until each has the message is measured, by a stamp in it
+  storm      --connections tasks connect, close and connect again. Handshakes
+             are measured
+  idle       opens --connections, holds them for --duration, and reports those
+             that were lost
 
 Without --rate the loop is closed: each connection has --in-flight messages unanswered, and a slow server
 slows the load down. With --rate it is open: messages are due at a constant rate, whatever the server
@@ -38,7 +43,8 @@ with --ramp those of the ramp come on top. Each --shard has its part of N; in th
 broadcast the first one publishes all.
 
 In --message, --file and --on-open, these are replaced, unless there is --literal:
-  {{seq}}         the number of the message on its connection, from 0, with those of --on-open
+  {{seq}}         the number of the message on its connection, from 0, with
+                  those of --on-open
   {{connection}}  the number of the connection, from 0
   {{id}}          a number that no other message of the load has
   {{random}}      16 random hexadecimal digits
@@ -63,7 +69,7 @@ Examples:
 
 /// Measure how a WebSocket server does under load.
 #[derive(Debug, Args)]
-#[command(after_help = BENCH_CODES, after_long_help = format!("{DETAILS}\n\n{METHOD}\n\n{BENCH_CODES}"))]
+#[command(after_help = BENCH_CODES, after_long_help = in_paragraphs(&format!("{DETAILS}\n\n{METHOD}\n\n{BENCH_CODES}")))]
 pub(crate) struct Options {
     /// The server's URL, such as ws://127.0.0.1:9001/chat; ws:// can be omitted
     // The default is never used: it stands in for the URL where there is no run.

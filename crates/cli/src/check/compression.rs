@@ -36,6 +36,18 @@ enum Then {
     Nothing,
 }
 
+impl Then {
+    /// The check that is made on the connection.
+    fn check(self, breaks: bool) -> Option<&'static str> {
+        match self {
+            Self::Hello => Some("deflate-message"),
+            Self::Garbage if breaks => Some("deflate-garbage"),
+            Self::Control if breaks => Some("deflate-control"),
+            _ => None,
+        }
+    }
+}
+
 const FORMS: [Form; 4] = [
     Form { check: "deflate", offer: "permessage-deflate", then: Then::Hello },
     Form {
@@ -88,7 +100,11 @@ async fn offered(doctor: &mut Doctor, form: &Form, breaks: bool) -> Result<bool,
     };
     let (finding, is_agreed) = judged(form.offer, form.check, extensions);
     doctor.add(finding);
-    if is_agreed {
+    if is_agreed && let Some(trouble) = doctor.closed() {
+        if let Some(check) = form.then.check(breaks) {
+            doctor.add(trouble.of(check));
+        }
+    } else if is_agreed {
         let then = match form.then {
             Then::Hello => Some(hello(doctor.habit, &mut talk).await),
             Then::Garbage if breaks => Some(garbage(&mut talk).await),
@@ -192,6 +208,9 @@ async fn hello(habit: Habit, talk: &mut Talk) -> Finding {
         false if matches!(habit, Habit::Closes(_)) => {
             Finding::unseen(check, format!("a compressed message: the server {}, as after any", reaction.words(talk.step())))
         }
+        false if reaction.is_its_own_close() => {
+            Finding::unseen(check, format!("a compressed message: the server {}", reaction.words(talk.step())))
+        }
         false => Finding::fault(check, format!("a compressed message: the server {}", reaction.words(talk.step())))
             .rfc(rfc)
             .advice("the server agreed on compression and can't inflate: see whether a proxy changes the frames"),
@@ -241,6 +260,9 @@ async fn control(talk: &mut Talk) -> Finding {
 /// Several messages that refer to each other, as this library's client sends them.
 async fn echo(doctor: &mut Doctor) -> Result<Finding, Trouble> {
     let check = "deflate-echo";
+    if let Some(trouble) = doctor.closed() {
+        return Err(trouble);
+    }
     if doctor.habit != Habit::Echoes {
         return Ok(Finding::unseen(
             check,

@@ -63,6 +63,8 @@ pub(crate) struct Doctor {
     pub(crate) is_late: bool,
     /// What the server sent that no server may send.
     pub(crate) oddities: Vec<String>,
+    /// How the server ends each connection at once, if it does: the end of a sentence.
+    pub(crate) ends_each: Option<String>,
 }
 
 /// Why a check could not be made.
@@ -76,6 +78,8 @@ pub(crate) enum Trouble {
     /// The server ended the connection without an answer.
     Ended(String),
     Failed(String),
+    /// The server ends each connection at once, in this way.
+    EndsEach(String),
 }
 
 impl fmt::Display for Trouble {
@@ -85,6 +89,7 @@ impl fmt::Display for Trouble {
             Self::OutOfConnections(most) => {
                 write!(f, "there were {most} connections before, the most that check opens")
             }
+            Self::EndsEach(how) => write!(f, "the server ends each connection at once, {how}"),
             Self::Silent(why) | Self::Ended(why) | Self::Failed(why) => f.write_str(why),
         }
     }
@@ -149,8 +154,16 @@ impl Doctor {
         answer.map_err(|trouble| self.excused(trouble))
     }
 
-    /// Opens a WebSocket as a usual client does.
+    /// Why there is no connection that stays open, if that is known.
+    pub(crate) fn closed(&self) -> Option<Trouble> {
+        self.ends_each.clone().map(Trouble::EndsEach)
+    }
+
+    /// Opens a WebSocket as a usual client does, if one stays open.
     pub(crate) async fn talk(&mut self) -> Result<Talk, Trouble> {
+        if let Some(trouble) = self.closed() {
+            return Err(trouble);
+        }
         let answer = self.ask(|_| ()).await?;
         let status = answer.status();
         answer

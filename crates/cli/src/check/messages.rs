@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use towline::Opcode;
 
-use crate::check::doctor::{Doctor, Habit};
+use crate::check::doctor::{Doctor, Habit, Trouble};
 use crate::check::finding::{Finding, milliseconds};
 use crate::check::frames::{CONTINUATION, FIN, PING, TEXT, masked};
+use crate::check::open::staying;
 use crate::check::talk::{End, Reaction, Talk};
 
 /// How many pings are timed.
@@ -17,9 +18,23 @@ const PINGS: u8 = 5;
 const WORDS: &str = "a\u{e9}\u{20ac}\u{1f6a2}";
 
 /// Looks at the first connection.
-pub(crate) async fn messages(doctor: &mut Doctor, mut talk: Talk) {
+pub(crate) async fn messages(doctor: &mut Doctor, talk: Talk) {
+    let checks = ["ping", "message", "fragments"];
+    let Some(mut talk) = staying(doctor, talk).await else {
+        if let Some(trouble) = doctor.closed() {
+            unseen(doctor, &trouble, &checks);
+        }
+        return;
+    };
     let finding = pings(&mut talk).await;
     doctor.add(finding);
+    if talk.is_over {
+        doctor.drop(talk);
+        talk = match doctor.talk().await {
+            Ok(talk) => talk,
+            Err(trouble) => return unseen(doctor, &trouble, &checks[1..]),
+        };
+    }
     let finding = message(doctor, &mut talk).await;
     doctor.add(finding);
     if let Habit::Closes(_) = doctor.habit {
@@ -32,6 +47,13 @@ pub(crate) async fn messages(doctor: &mut Doctor, mut talk: Talk) {
     let finding = fragments(doctor.habit, &mut talk).await;
     doctor.add(finding);
     doctor.leave(talk).await;
+}
+
+/// The lines of checks for which there is no connection.
+fn unseen(doctor: &mut Doctor, trouble: &Trouble, checks: &[&'static str]) {
+    for check in checks {
+        doctor.add(Finding::unseen(check, trouble.to_string()));
+    }
 }
 
 async fn pings(talk: &mut Talk) -> Finding {
@@ -58,6 +80,12 @@ async fn pings(talk: &mut Talk) -> Finding {
                 )
                 .rfc(rfc)
                 .advice("a pong has the payload of the ping that it answers");
+            }
+            None if reaction.is_its_own_close() => {
+                let words = reaction.words(talk.step());
+                let seen =
+                    format!("after a ping the server {words}; an end that closes owes no pong");
+                return Finding::unseen("ping", seen);
             }
             None => {
                 return Finding::fault(
@@ -137,6 +165,9 @@ async fn fragments(habit: Habit, talk: &mut Talk) -> Finding {
     let mut reaction = talk.answer(is_answered).await;
     if !is_answered(&reaction) {
         let seen = format!("a ping between fragments: the server {}", reaction.words(talk.step()));
+        if reaction.is_its_own_close() {
+            return Finding::unseen("fragments", seen);
+        }
         return Finding::fault("fragments", seen)
             .rfc(rfc)
             .advice("control frames may come between the fragments of a message, and a ping is answered then");
@@ -170,6 +201,13 @@ async fn fragments(habit: Habit, talk: &mut Talk) -> Finding {
             .advice("a message is the payload of all its fragments");
     }
     match after.goes_on() {
+        false if after.is_its_own_close() => {
+            let words = after.words(talk.step());
+            Finding::unseen(
+                "fragments",
+                format!("after a message in four fragments the server {words}"),
+            )
+        }
         true => Finding::ok(
             "fragments",
             "a message in four fragments is accepted, and a ping between them \

@@ -14,6 +14,8 @@ mod way;
 
 mod doctor;
 
+mod open;
+
 mod reach;
 
 mod answer;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::check::doctor::{Answer, Doctor, Trouble, set_origin};
 use crate::check::finding::Finding;
+use crate::check::open::Entry;
 use crate::secrets;
 
 /// A name that no server knows.
@@ -119,16 +120,18 @@ const CSWSH: &str = "if the handshake is authenticated by a cookie or by the net
     opens can act for that user (cross-site WebSocket hijacking): compare the Origin with a list, and answer 403";
 
 async fn foreign(doctor: &mut Doctor) -> Result<Finding, Trouble> {
-    let answer = doctor.ask(|request| set_origin(request, Some(FOREIGN))).await?;
-    let (status, is_allowed) = (answer.status(), answer.talk.is_some());
-    let finding = match is_allowed {
-        true => Finding::warning(
+    let mut answer = doctor.ask(|request| set_origin(request, Some(FOREIGN))).await?;
+    let entry = Entry::of(&mut answer, doctor).await;
+    let is_allowed = entry.is_open();
+    let finding = match entry {
+        Entry::Unseen(trouble) => trouble.of("origin-foreign"),
+        Entry::Open => Finding::warning(
             "origin-foreign",
             "a page of any site can connect: a foreign Origin is accepted",
         )
         .advice(CSWSH),
-        false => {
-            Finding::ok("origin-foreign", format!("a foreign Origin is refused, with {status}"))
+        Entry::Refused(how) => {
+            Finding::ok("origin-foreign", format!("a foreign Origin is refused, {how}"))
         }
     };
     answer.leave(doctor).await;
@@ -136,20 +139,24 @@ async fn foreign(doctor: &mut Doctor) -> Result<Finding, Trouble> {
 }
 
 async fn null(doctor: &mut Doctor) -> Result<Finding, Trouble> {
-    let answer = doctor.ask(|request| set_origin(request, Some("null"))).await?;
-    let (status, is_allowed) = (answer.status(), answer.talk.is_some());
+    let mut answer = doctor.ask(|request| set_origin(request, Some("null"))).await?;
+    let entry = Entry::of(&mut answer, doctor).await;
+    let is_allowed = entry.is_open();
     let is_same = doctor.report.is_bad("origin-foreign");
-    let finding = match is_allowed {
-        true if is_same => Finding::note("origin-null", "\"null\" is accepted, as any other"),
-        true => Finding::warning(
+    let finding = match entry {
+        Entry::Unseen(trouble) => trouble.of("origin-null"),
+        Entry::Open if is_same => {
+            Finding::note("origin-null", "\"null\" is accepted, as any other")
+        }
+        Entry::Open => Finding::warning(
             "origin-null",
             "the Origin \"null\" is accepted, and foreign ones are not",
         )
         .advice(
             "\"null\" is what every sandboxed frame sends, also one on a foreign page: refuse it",
         ),
-        false => {
-            Finding::ok("origin-null", format!("the Origin \"null\" is refused, with {status}"))
+        Entry::Refused(how) => {
+            Finding::ok("origin-null", format!("the Origin \"null\" is refused, {how}"))
         }
     };
     answer.leave(doctor).await;
@@ -157,11 +164,13 @@ async fn null(doctor: &mut Doctor) -> Result<Finding, Trouble> {
 }
 
 async fn absent(doctor: &mut Doctor) -> Result<Finding, Trouble> {
-    let answer = doctor.ask(|request| set_origin(request, None)).await?;
-    let (status, is_allowed) = (answer.status(), answer.talk.is_some());
-    let finding = match is_allowed {
-        true => Finding::ok("origin-absent", "programs, which send no Origin, can connect"),
-        false => Finding::note("origin-absent", format!("without an Origin: refused with {status}"))
+    let mut answer = doctor.ask(|request| set_origin(request, None)).await?;
+    let entry = Entry::of(&mut answer, doctor).await;
+    let is_allowed = entry.is_open();
+    let finding = match entry {
+        Entry::Unseen(trouble) => trouble.of("origin-absent"),
+        Entry::Open => Finding::ok("origin-absent", "programs, which send no Origin, can connect"),
+        Entry::Refused(how) => Finding::note("origin-absent", format!("without an Origin: refused {how}"))
             .advice("programs other than browsers need one of a page that is allowed; it does not keep them out"),
     };
     answer.leave(doctor).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::exit::CHECK_CODES;
+use crate::help::in_paragraphs;
 use crate::network::Network;
 use crate::options::{Handshake, url};
 use crate::quantity::{duration, size_within, some_duration};
@@ -36,7 +37,7 @@ Examples:
 
 /// Check a WebSocket server and what lies between: a report with a verdict and advice per line.
 #[derive(Debug, Args)]
-#[command(after_help = CHECK_CODES, after_long_help = format!("{DETAILS}\n\n{CHECK_CODES}"))]
+#[command(after_help = CHECK_CODES, after_long_help = in_paragraphs(&format!("{DETAILS}\n\n{CHECK_CODES}")))]
 pub(crate) struct Options {
     /// The server's URL, such as wss://example.com/chat; ws:// can be omitted
     #[arg(value_parser = url)]
@@ -54,7 +55,7 @@ pub(crate) struct Options {
     pub(crate) max_size: usize,
 
     /// Also hold an idle connection for this long, and if it does not last, one with pings. It takes at
-    /// most twice this time longer
+    /// most twice this time longer [default: none is held]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) idle: Option<Duration>,
 

@@ -77,6 +77,7 @@ pub(crate) async fn doctor(options: &Options, tls: Option<Tls>) -> Result<Doctor
         next: now,
         is_late: false,
         oddities: Vec::new(),
+        ends_each: None,
     })
 }
 

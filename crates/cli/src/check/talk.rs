@@ -10,7 +10,7 @@ use towline::{CloseCode, Opcode, Transport};
 use crate::check::frames::{CLOSE, FIN, Frame, PING, PONG, decode, masked};
 
 /// How long a server has to react by itself before it is pinged.
-const QUIET: Duration = Duration::from_millis(250);
+pub(crate) const QUIET: Duration = Duration::from_millis(250);
 
 /// How long the server has to end the stream after its close frame.
 const PARTING: Duration = Duration::from_secs(1);
@@ -42,6 +42,8 @@ pub(crate) struct Talk {
     /// How many bytes of messages are on their way.
     expected: usize,
     is_closing: bool,
+    /// The server ended it.
+    pub(crate) is_over: bool,
 }
 
 /// How the byte stream ended.
@@ -63,6 +65,8 @@ pub(crate) struct Reaction {
     pub(crate) pongs: Vec<Vec<u8>>,
     /// The server's close frame, with its code if it has one.
     pub(crate) close: Option<Option<CloseCode>>,
+    /// The reason in it.
+    pub(crate) reason: String,
     pub(crate) end: Option<End>,
     /// The fragments of a message that has not ended.
     pub(crate) partial: Option<(Opcode, Vec<u8>)>,
@@ -73,6 +77,13 @@ pub(crate) struct Reaction {
 impl Reaction {
     pub(crate) fn is_over(&self) -> bool {
         self.close.is_some() || self.end.is_some()
+    }
+
+    /// Whether the server closed with a code that blames no frame: its own affairs, a policy, and what
+    /// applications define (RFC 6455, section 7.4). An end that is closing owes no pong and no echo.
+    pub(crate) fn is_its_own_close(&self) -> bool {
+        let code = self.close.flatten().map(|code| code.get());
+        matches!(code, Some(1000 | 1001 | 1008 | 1012..=1014 | 3000..=4999))
     }
 
     /// Whether the server answered the ping that followed.
@@ -113,8 +124,19 @@ impl Talk {
         (step, deadline): (Duration, Instant),
     ) -> Self {
         let oddities = Vec::new();
-        let (pings, expected, is_closing) = (0, 0, false);
-        Self { stream, input, step, deadline, response, oddities, pings, expected, is_closing }
+        let (pings, expected, is_closing, is_over) = (0, 0, false, false);
+        Self {
+            stream,
+            input,
+            step,
+            deadline,
+            response,
+            oddities,
+            pings,
+            expected,
+            is_closing,
+            is_over,
+        }
     }
 
     /// Writes these bytes. Whether the server took them shows when its answer is read.
@@ -158,7 +180,7 @@ impl Talk {
             }
             match timeout_at(until, self.stream.read(&mut chunk)).await {
                 Err(_) => return,
-                Ok(Ok(0)) => reaction.end = Some(End::Eof),
+                Ok(Ok(0)) => self.end(reaction, End::Eof),
                 Ok(Ok(count)) => {
                     self.input.extend_from_slice(&chunk[..count]);
                     reaction.bytes += count;
@@ -168,11 +190,16 @@ impl Talk {
                 }
                 // A TLS stream that ends without `close_notify` ends as a TCP stream does.
                 Ok(Err(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                    reaction.end = Some(End::Eof);
+                    self.end(reaction, End::Eof);
                 }
-                Ok(Err(_)) => reaction.end = Some(End::Reset),
+                Ok(Err(_)) => self.end(reaction, End::Reset),
             }
         }
+    }
+
+    fn end(&mut self, reaction: &mut Reaction, end: End) {
+        self.is_over = true;
+        reaction.end = Some(end);
     }
 
     /// Waits for the whole step.
@@ -253,8 +280,11 @@ impl Talk {
             }
             Opcode::Pong => reaction.pongs.push(frame.payload),
             Opcode::Close => {
+                self.is_over = true;
                 let code = frame.payload.first_chunk::<2>();
                 reaction.close = Some(code.map(|code| CloseCode::new(u16::from_be_bytes(*code))));
+                let reason = frame.payload.get(2..).unwrap_or_default();
+                reaction.reason = String::from_utf8_lossy(reason).into_owned();
             }
             Opcode::Text | Opcode::Binary if frame.fin => {
                 reaction.messages.push((frame.opcode, frame.payload));

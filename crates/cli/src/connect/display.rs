@@ -18,7 +18,7 @@ pub(crate) struct Display {
     pub(crate) color: When,
 
     /// Show the time of each event: absolute (in UTC) or relative, in seconds since the program began
-    /// to connect
+    /// to connect [default: no time; absolute without a kind]
     #[arg(
         long,
         value_name = "KIND",

@@ -109,8 +109,8 @@ use crate::topics::PROTOCOL;
 pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     let view = view(&options);
     // Files can be pipes: until they are read, a signal ends the program as usual.
-    let prepared = Plan::new(&options).and_then(|plan| Ok((options.client()?, plan)));
-    let (client, plan) = prepared.inspect_err(|failure| report(&options, view, failure))?;
+    let prepared = options.check().and_then(|()| Ok((Plan::new(&options)?, options.client()?)));
+    let (plan, client) = prepared.inspect_err(|failure| report(&options, view, failure))?;
     let mut interrupts = Interrupts::listen()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     let mut terminal = None;

@@ -12,7 +12,8 @@ use crate::connect::background::is_in_background;
 use crate::connect::display::Display;
 use crate::connect::tape::Tape;
 use crate::connect::wait::Wait;
-use crate::exit::{CONNECT_CODES, Failure};
+use crate::exit::{CONNECT_CODES, Exit, Failure};
+use crate::help::in_paragraphs;
 use crate::network::{Network, Opening};
 use crate::options::{Handshake, PerConnection, http_version, url};
 use crate::quantity::{Switch, duration, some, some_duration};
@@ -53,7 +54,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(
     after_help = format!("{CONNECT_CODES}\n\n{EXAMPLES}"),
-    after_long_help = format!("{DETAILS}\n\n{CONNECT_CODES}\n\n{EXAMPLES}"),
+    after_long_help = in_paragraphs(&format!("{DETAILS}\n\n{CONNECT_CODES}\n\n{EXAMPLES}")),
 )]
 pub(crate) struct Options {
     /// The server's URL, such as ws://127.0.0.1:9001/chat; ws:// can be omitted
@@ -79,7 +80,7 @@ pub(crate) struct Options {
     #[arg(short, long, value_name = "COUNT|forever", value_parser = wait)]
     pub(crate) wait: Option<Switch<u64>>,
 
-    /// Send one message, which is the whole input unless --message gives it. Print one message, then
+    /// Send one message, which is the whole input unless one --message gives it. Print one message, then
     /// close
     #[arg(short = '1', long, conflicts_with_all = ["wait", "count"])]
     pub(crate) once: bool,
@@ -88,7 +89,8 @@ pub(crate) struct Options {
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = some, conflicts_with = "wait")]
     pub(crate) count: Option<NonZeroU64>,
 
-    /// Close when the input has been sent and nothing was received for this long
+    /// Close when the input has been sent and nothing was received for this long [default: do not wait
+    /// for silence]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) until_idle: Option<Duration>,
 
@@ -130,7 +132,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     close_timeout: Duration,
 
-    /// Give up with exit code 124 if not finished within this time
+    /// Give up with exit code 124 if not finished within this time [default: no limit]
     #[arg(short, long, value_name = "TIME", value_parser = some_duration)]
     pub(crate) timeout: Option<Duration>,
 
@@ -155,6 +157,18 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Checks what the options say together.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.message.len() {
+            count if self.once && count > 1 => {
+                let text =
+                    format!("--once sends one message, and --message is given {count} times");
+                Err(Failure::new(Exit::Usage, text))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The client with these options.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let config = self.connection.of(Config::client(), Deflate::client());

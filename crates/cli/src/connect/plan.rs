@@ -37,6 +37,11 @@ impl Plan {
         let first = options.init.as_deref().map(prelude::open).transpose()?.unwrap_or_default();
         let replay = replay.map(Recording::open).transpose()?;
         let comparison = replay.as_ref().filter(|_| options.tape.compare);
+        if comparison.is_some_and(|replay| replay.sent.is_empty() && replay.received.is_empty()) {
+            let text =
+                "--compare: the recording of --replay is empty: it has nothing to compare with";
+            return Err(Failure::new(Exit::Usage, text));
+        }
         let saving = options.display.save.as_deref().map(|directory| {
             Saving::to(directory).map_err(|error| {
                 let text = format!("--save: can't create {}: {error}", directory.display());

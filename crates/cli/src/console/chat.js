@@ -2,6 +2,7 @@
 
 import { explainClose } from "./codes.js";
 import { formatCount, harmless } from "./format.js";
+import { whyNoName, whyNoRoom } from "./names.js";
 import { beginNav, fetchMode, whyHidden } from "./nav.js";
 
 const PROTOCOL = "towline.chat.v1";
@@ -59,11 +60,12 @@ function closed(event, opened) {
   setState("closed");
   if (leaving) {
     seen = 0;
+    focusOnEntry();
     return news("You have left.");
   }
   const { title, text } = explainClose(event, { opened, ours: false });
   if (!opened && retries === 0) {
-    showError("The chat can't be entered: the server is gone, or refuses this name or room.");
+    showError("The chat can't be entered: the server is gone, is full, or refuses this page. Its log says why.");
     return;
   }
   news(`${title}. ${text}`);
@@ -78,6 +80,20 @@ function leave() {
   clearTimeout(retryTimer);
   if (socket) socket.close(1000, "left");
   else setState("idle");
+}
+
+// Says what the server would refuse, by the field that has it.
+function isAllowed() {
+  const fields = [["name", whyNoName], ["room", whyNoRoom]];
+  for (const [id, whyNot] of fields) {
+    const why = whyNot($(id).value.trim());
+    $(id).setAttribute("aria-invalid", why !== null);
+    if (why === null) continue;
+    showError(`Not entered: ${why}.`);
+    $(id).focus();
+    return false;
+  }
+  return true;
 }
 
 function receive(message) {
@@ -98,10 +114,22 @@ function welcome({ room, you, people: count, names: known, said: before }) {
   $("where").textContent = room;
   $("talk-title").textContent = room;
   setState("open");
+  // Who comes from the list of rooms is below the messages, on a narrow screen.
+  if (seen === 0) scrollTo(0, 0);
   before.forEach(said);
   showPeople();
-  pollRooms();
-  if (!matchMedia("(pointer: coarse)").matches) $("text").focus();
+  pollRooms({ always: true });
+  focusOn("text");
+}
+
+// A keyboard on the screen comes when it is asked for.
+function focusOn(id) {
+  if (!matchMedia("(pointer: coarse)").matches) $(id).focus();
+}
+
+// What is to be filled in first.
+function focusOnEntry() {
+  focusOn($("name").value === "" ? "name" : "enter");
 }
 
 // After a reconnection, what was seen before comes again.
@@ -175,8 +203,9 @@ function showPeople() {
   $("you").textContent = `You are ${me}. ${formatCount(people)} ${people === 1 ? "person is" : "people are"} here.`;
 }
 
-async function pollRooms() {
-  const mode = document.hidden ? null : await fetchMode();
+// A page that nobody sees asks only when it has entered a room.
+async function pollRooms({ always = false } = {}) {
+  const mode = document.hidden && !always ? null : await fetchMode();
   if (mode?.mode !== "chat") return;
   const here = me === null ? null : $("where").textContent;
   $("rooms").replaceChildren(...(mode.list ?? []).map(({ name, people: count }) => {
@@ -187,7 +216,8 @@ async function pollRooms() {
     button.append(part("", name), part("", formatCount(count)));
     return button;
   }));
-  $("rooms-empty").hidden = mode.list === undefined ? mode.needs !== "token" : mode.list.length > 0;
+  // The list may be older than this page's own entry.
+  $("rooms-empty").hidden = mode.list === undefined ? mode.needs !== "token" : mode.list.length > 0 || me !== null;
   $("rooms-empty").textContent = mode.list === undefined ? whyHidden(mode) : "Nobody is here yet.";
 }
 
@@ -249,6 +279,7 @@ function change(room) {
 function start() {
   $("name").value = recall();
   submits("enter-form", () => {
+    if (!isAllowed()) return;
     $("said").replaceChildren();
     seen = 0;
     retries = 0;
@@ -261,8 +292,10 @@ function start() {
     if (button) change(button.dataset.name);
   });
   setInterval(pollRooms, POLL_MS);
+  document.addEventListener("visibilitychange", () => pollRooms());
   beginNav();
   pollRooms();
+  focusOnEntry();
 }
 
 start();

@@ -57,7 +57,7 @@ macro_rules! files {
 const FILES: &[(&str, &str, &[u8])] = files! {
     CSS: "console.css" "client.css" "server.css" "chat.css";
     JS: "theme.js" "access.js" "nav.js" "format.js" "frames.js" "codes.js" "failures.js" "echo.js" "log.js" "chart.js" "plot.js"
-        "series.js" "topics.js" "round-trips.js" "client.js" "server.js" "chat.js";
+        "series.js" "topics.js" "round-trips.js" "client.js" "server.js" "names.js" "chat.js";
 };
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {

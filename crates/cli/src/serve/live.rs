@@ -114,6 +114,11 @@ impl Live {
         lock(&self.0.servers).push(server);
     }
 
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        lock(&self.0.servers).iter().map(|server| server.connections().len()).sum()
+    }
+
     /// Notes how a connection has ended.
     pub(crate) fn ended(&self, sender: &Sender, closed: &Closed) {
         if !self.0.is_on {

@@ -89,15 +89,16 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't handle signals: {error}")))?;
     say::without_waiting()
         .map_err(|error| Failure::new(Exit::Unclean, format!("can't start a thread: {error}")))?;
-    warnings::show();
+    let live = Live::new(options.handling.console != Access::Off);
+    warnings::show(live.clone());
     let mut again = interrupts.clone();
     tokio::select! {
-        served = serve(options, &mut interrupts) => served,
+        served = serve(options, live, &mut interrupts) => served,
         () = again.second() => Ok(Exit::Interrupted),
     }
 }
 
-async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
+async fn serve(options: Options, live: Live, interrupts: &mut Interrupts) -> Result<Exit, Failure> {
     options.check()?;
     if !options.handling.runs_commands() {
         descriptors::allow_all();
@@ -113,7 +114,6 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     let identity = identity?;
     let handling = &options.handling;
     let files = handling.files.as_deref().map(Files::of).transpose()?;
-    let live = Live::new(handling.console != Access::Off);
     let hosts = Arc::new(options.hosts());
     let (protocols, verbose) = (&options.protocol, options.verbose);
     let service = Service::new(handling, protocols, hosts.clone(), verbose, live.clone()).await?;
@@ -134,6 +134,10 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
     announce(&addresses, identity.as_ref(), console.files.is_some(), &console.visitors.token);
     if let Some(serving) = &serving {
         serving.announce();
+    }
+    // Nobody knows where it listens. The end of the program says why.
+    if say::trouble().is_some() {
+        return Ok(Exit::Unclean);
     }
 
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -170,6 +174,8 @@ async fn serve(options: Options, interrupts: &mut Interrupts) -> Result<Exit, Fa
         ended.closed += closed;
         ended.unclean += unclean;
     }
+    // Both streams may be one file, in which the lines have their order.
+    say::flush();
     say::out(format_args!("shut down: {}; {}", ended.in_words(), service.summary()));
     Ok(Exit::Success)
 }

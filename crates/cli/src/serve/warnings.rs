@@ -2,6 +2,7 @@
 //! with and without `--verbose`. The libraries limit how often they warn.
 
 use std::fmt::{self, Write as _};
+use std::sync::Once;
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -9,16 +10,44 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::{Interest, Subscriber, set_global_default};
 use tracing::{Event, Level, Metadata};
 
+use crate::quantity::counted;
 use crate::say;
+use crate::serve::live::Live;
 
-/// Shows warnings from now on.
-pub(crate) fn show() {
+/// Shows warnings from now on. `live` knows how many connections there are.
+pub(crate) fn show(live: Live) {
     // It fails if they are shown already.
-    let _ = set_global_default(Warnings);
+    let _ = set_global_default(Warnings { live, hint: Once::new() });
 }
 
+/// What the system says when no descriptor is left: for the process (EMFILE), or for all (ENFILE).
+#[cfg(unix)]
+const NO_DESCRIPTOR: [&str; 2] = ["(os error 24)", "(os error 23)"];
+#[cfg(not(unix))]
+const NO_DESCRIPTOR: [&str; 0] = [];
+
 /// Writes the warnings of Towline's crates to the log.
-struct Warnings;
+struct Warnings {
+    live: Live,
+    /// What to do is said once.
+    hint: Once,
+}
+
+impl Warnings {
+    /// What helps when there is no descriptor for a connection.
+    fn help(&self, line: &mut Line) {
+        if !NO_DESCRIPTOR.iter().any(|error| line.fields.contains(error)) {
+            return;
+        }
+        let open = counted(self.live.open() as u64, "connection");
+        // Writing to a string does not fail.
+        let _ = write!(line.fields, ", with {open} open");
+        self.hint.call_once(|| {
+            line.fields += "; each takes a descriptor: raise the limit (ulimit -n; LimitNOFILE= of systemd), or \
+                            refuse some clients (--max-connections)";
+        });
+    }
+}
 
 impl Subscriber for Warnings {
     // What is not shown costs nothing.
@@ -41,6 +70,7 @@ impl Subscriber for Warnings {
     fn event(&self, event: &Event<'_>) {
         let mut line = Line::default();
         event.record(&mut line);
+        self.help(&mut line);
         say::log(format_args!("warning: {}{}", line.message, line.fields));
     }
 

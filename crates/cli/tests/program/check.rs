@@ -174,6 +174,44 @@ fn a_server_without_an_echo_is_no_faulty_one() {
     }
 }
 
+/// An end that closes owes no pong, no echo and no other code: that is one line, and the others are not seen.
+#[test]
+fn a_server_that_ends_each_connection_is_not_blamed_for_what_it_did_not_answer() {
+    let reports = finds_each([
+        (Flaw::ClosesAtOnce, &["open: warning"]),
+        (Flaw::EndsAtOnce, &["open: warning"]),
+    ]);
+    let hows = ["with 4001 (\"token expired\")", "without a close frame"];
+    for (report, how) in reports.iter().zip(hows) {
+        let words = format!("the server ends each connection at once, {how}");
+        assert_eq!(word(line(report, "open"), "seen"), words);
+        let unseen = lines(report).filter(|at| word(at, "level") == "not seen");
+        for at in unseen.filter(|at| word(at, "check") != "http2") {
+            assert!(word(at, "seen").ends_with(&words), "{at}");
+        }
+        for at in ["ping", "message", "close", "half-open", "utf8", "limit", "limit-declared"] {
+            assert_eq!(word(line(report, at), "level"), "not seen", "{report:#}");
+        }
+    }
+    assert_eq!(line(&reports[0], "open")["values"]["code"], 4001);
+}
+
+#[test]
+fn a_close_that_answers_nothing_is_no_fault_of_what_was_sent() {
+    let [first, ping, foreign] = finds_each([
+        (Flaw::ClosesFirst, &[]),
+        (Flaw::ClosesOnPing, &[]),
+        (Flaw::ClosesForeign, &[]),
+    ]);
+    assert_eq!(word(line(&first, "open"), "level"), "note", "{first:#}");
+    assert_eq!(word(line(&first, "ping"), "level"), "ok", "{first:#}");
+    assert_eq!(word(line(&ping, "ping"), "level"), "not seen", "{ping:#}");
+    assert_eq!(word(line(&ping, "message"), "level"), "ok", "{ping:#}");
+    let foreign = line(&foreign, "origin-foreign");
+    let seen = "a foreign Origin is refused, with 4001 (\"token expired\"), after a 101";
+    assert_eq!((word(foreign, "level"), word(foreign, "seen")), ("ok", seen));
+}
+
 #[test]
 fn what_stands_between_is_told_from_its_answer() {
     for (flaw, words) in [

@@ -15,6 +15,13 @@ fn that_no_connection_can_be_accepted_is_told_without_verbose() {
     let line = program.error_line();
     assert!(line.starts_with("warning: accepting connections failed; retrying"), "{line}");
     assert!(line.contains("Too many open files"), "{line}");
+    let open = line.split(", with ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    assert!(open.is_some_and(|open: u32| open < 40), "{line}");
+    assert!(line.contains("ulimit -n"), "{line}");
+    // What to do is said once.
+    let line = program.error_line();
+    assert!(line.contains("Too many open files") && line.contains(" open"), "{line}");
+    assert!(!line.contains("ulimit"), "{line}");
 }
 
 #[test]

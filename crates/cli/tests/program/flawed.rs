@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -47,6 +49,13 @@ pub(crate) enum Flaw {
     NoEcho,
     ClosesAfterText,
     Floods,
+    /// Closes each connection at once, as after credentials that are not valid.
+    ClosesAtOnce,
+    EndsAtOnce,
+    ClosesFirst,
+    ClosesOnPing,
+    /// Accepts each Origin, and closes those that it does not want.
+    ClosesForeign,
     // In how it ends.
     NoClose,
     EchoesAnyCode,
@@ -62,16 +71,18 @@ const LIMIT: usize = 64 << 10;
 pub(crate) fn server(flaw: Flaw) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    let is_later = Arc::new(AtomicBool::new(false));
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let is_later = is_later.clone();
             // A client that is gone is no failure of the test.
-            thread::spawn(move || serve(stream.unwrap(), flaw));
+            thread::spawn(move || serve(stream.unwrap(), flaw, &is_later));
         }
     });
     format!("ws://{address}/")
 }
 
-fn serve(mut stream: TcpStream, flaw: Flaw) -> Option<()> {
+fn serve(mut stream: TcpStream, flaw: Flaw, is_later: &AtomicBool) -> Option<()> {
     if flaw == Flaw::SpeaksNoHttp {
         return stream.write_all(b"220 mail.example ESMTP\r\n").ok();
     }
@@ -81,7 +92,11 @@ fn serve(mut stream: TcpStream, flaw: Flaw) -> Option<()> {
     let mut first = [0];
     // `check` dials once without a request.
     stream.peek(&mut first).ok().filter(|count| *count > 0)?;
-    handshake(&mut stream, flaw)?;
+    let is_foreign = handshake(&mut stream, flaw)?;
+    let is_later = is_later.swap(true, Ordering::Relaxed);
+    if flaw == Flaw::EndsAtOnce {
+        return None;
+    }
     if flaw == Flaw::Floods {
         while stream.write_all(&[0x82, 1, 7].repeat(1000)).is_ok() {}
         return None;
@@ -90,7 +105,16 @@ fn serve(mut stream: TcpStream, flaw: Flaw) -> Option<()> {
         stream.set_read_timeout(Some(Duration::from_secs(2))).ok()?;
     }
     let mut peer = Peer { stream, flaw, message: None, is_text: false };
-    let outcome = peer.run();
+    let closes_at_once = match flaw {
+        Flaw::ClosesAtOnce => true,
+        Flaw::ClosesFirst => !is_later,
+        Flaw::ClosesForeign => is_foreign,
+        _ => false,
+    };
+    let outcome = if closes_at_once { Ok(()) } else { peer.run() };
+    if closes_at_once {
+        peer.send(0x88, &[&4001_u16.to_be_bytes()[..], b"token expired"].concat());
+    }
     if let Err(Some(code)) = outcome {
         peer.send(0x88, &code.to_be_bytes());
     }
@@ -104,7 +128,8 @@ fn serve(mut stream: TcpStream, flaw: Flaw) -> Option<()> {
     Some(())
 }
 
-fn handshake(stream: &mut TcpStream, flaw: Flaw) -> Option<()> {
+/// Returns whether the Origin is that of another site.
+fn handshake(stream: &mut TcpStream, flaw: Flaw) -> Option<bool> {
     let head = read_head(stream);
     let (mut request, _) = parse_request(&head, &HeadLimits::default()).ok()??;
     let plain = match flaw {
@@ -125,7 +150,11 @@ fn handshake(stream: &mut TcpStream, flaw: Flaw) -> Option<()> {
     if flaw == Flaw::AnyVersion {
         request.headers_mut().insert("sec-websocket-version", HeaderValue::from_static("13"));
     }
-    let policy = if flaw == Flaw::AnyOrigin { OriginPolicy::Any } else { OriginPolicy::SameOrigin };
+    let is_foreign = request.headers().contains_key("origin");
+    let policy = match flaw {
+        Flaw::AnyOrigin | Flaw::ClosesForeign => OriginPolicy::Any,
+        _ => OriginPolicy::SameOrigin,
+    };
     let accepted = Offer::from_request(&request)
         .map_err(|rejection| Box::new(rejection.response(Mechanism::Http1Upgrade)));
     let accepted = accepted.and_then(|offer| {
@@ -148,7 +177,7 @@ fn handshake(stream: &mut TcpStream, flaw: Flaw) -> Option<()> {
                 headers.insert("sec-websocket-protocol", HeaderValue::from_static("of-its-own"));
             }
             encode_response(&response, &mut out);
-            stream.write_all(&out).ok()
+            stream.write_all(&out).ok().map(|()| is_foreign)
         }
         Err(response) => {
             encode_response(&*response, &mut out);
@@ -267,6 +296,7 @@ impl Peer {
         match opcode {
             8 => return self.close(&payload),
             9 if self.flaw == Flaw::NoPong => {}
+            9 if self.flaw == Flaw::ClosesOnPing => return Err(Some(4001)),
             9 if self.flaw == Flaw::OtherPong && len == 125 => self.send(0x8A, b"other"),
             9 => self.send(0x8A, &payload),
             0..=2 => return self.data(opcode, first & 0x80 != 0, &payload).map(Some),

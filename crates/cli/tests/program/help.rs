@@ -225,3 +225,22 @@ fn every_example_of_the_help_runs() {
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
+
+/// Neither in a pipe nor on a terminal of 80 columns.
+#[test]
+fn no_paragraph_of_the_help_is_wrapped_twice() {
+    let is_text = |line: &str| !line.is_empty() && !line.starts_with(' ') && !line.ends_with(':');
+    for command in commands() {
+        let help = Program::start(&[&command, "--help"]).end();
+        let lines: Vec<_> = help.text().lines().collect();
+        for pair in lines.windows(2).filter(|pair| pair.iter().all(|line| is_text(line))) {
+            let word = pair[1].split(' ').next().unwrap();
+            let width = pair[0].chars().count() + 1 + word.chars().count();
+            assert!(width > 100, "{command}: {pair:?}");
+        }
+        let codes = lines.iter().skip_while(|line| **line != "Exit codes:");
+        for line in codes.skip(1).take_while(|line| line.starts_with(' ')) {
+            assert!(line.chars().count() <= 80, "{command}: {line}");
+        }
+    }
+}

@@ -170,7 +170,7 @@ async fn what_a_chat_refuses_has_a_reason() {
     let server = Serve::start(&["--mode=chat"]);
     for (path, words) in [
         ("/%ff", "not UTF-8"),
-        ("/a%0Ab", "control character"),
+        ("/a%0Ab", "control or invisible character"),
         ("/?name=ada:", "no colon"),
         ("/?name=*", "asterisk"),
         (&format!("/{}", "x".repeat(65)), "65 characters; the limit is 64"),

@@ -137,6 +137,9 @@ fn a_file_that_can_not_be_used_is_code_2() {
     let wrong = recording("wrong.jsonl", &["{}"]);
     Program::connect(&[&url, "--replay", &wrong]).end().failed(2, &["--replay", "line 1"]);
     Program::connect(&[&url, "--replay", "/nowhere"]).end().failed(2, &["--replay", "/nowhere"]);
+    let empty = file("empty.jsonl", "");
+    let ended = Program::connect(&[&url, "--replay", &empty, "--compare"]).end();
+    ended.failed(2, &["--compare", "is empty"]);
     Program::connect(&[&url, "--record", "/nowhere/a"]).end().failed(2, &["--record", "/nowhere"]);
     let wrong = file("wrong.txt", "a\n/ping\n");
     Program::connect(&[&url, "--init", &wrong]).end().failed(2, &["--init", "line 2"]);

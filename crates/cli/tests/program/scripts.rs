@@ -16,6 +16,8 @@ fn once_is_one_message_there_and_one_back() {
     assert_eq!((ended.code, ended.text(), &ended.stderr[..]), (Some(0), "two\nlines\n", ""));
     let ended = Program::connect(&[&server.url(), "-1", "-m", "ahoy"]).end();
     assert_eq!((ended.code, ended.text()), (Some(0), "ahoy\n"), "{ended:?}");
+    let two = Program::connect(&[&server.url(), "-1", "-m", "a", "-m", "b"]).end();
+    two.failed(2, &["--once", "--message is given 2 times"]);
 
     // More than one message is not printed, even if it arrives with the first.
     let url = peer(|mut stream| {
@@ -246,6 +248,51 @@ fn output_that_can_not_be_written_is_an_error() {
         let (code, error) = shell(&format!("{{ \"$T\" {line}; echo \"rc $?\" >&2; }} | :"));
         assert_eq!((code, &error[..]), (Some(0), "rc 0\n"), "{line}");
     }
+}
+
+/// Nobody could know where it is.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_server_whose_address_can_not_be_written_does_not_serve() {
+    let (code, error) = shell("exec timeout 20 \"$T\" serve --listen=127.0.0.1:0 > /dev/full");
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("error: can't write to standard output: No space"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn lines_of_both_streams_have_their_order_in_one_file() {
+    use std::io::Write as _;
+
+    let path = file("both.log", "");
+    let stream = || std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_towline"));
+    command.args(["serve", "--listen=127.0.0.1:0", "--close-timeout=100ms"]);
+    let mut server = command.stdout(stream()).stderr(stream()).spawn().unwrap();
+    let address = loop {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("listening on "));
+        if let Some(address) = line.filter(|_| text.contains("in a browser\n")) {
+            break address.to_owned();
+        }
+        std::thread::yield_now();
+    };
+    let mut client = std::net::TcpStream::connect(&address).unwrap();
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).unwrap();
+    crate::support::read_head(&mut client);
+    let id = server.id().to_string();
+    assert!(
+        std::process::Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success()
+    );
+    assert!(server.wait().unwrap().success());
+    let text = std::fs::read_to_string(&path).unwrap();
+    let at = |words: &str| text.find(words).unwrap_or_else(|| panic!("{words}: {text}"));
+    assert!(at("closing 1 connection") < at("shut down: "), "{text}");
 }
 
 /// Whatever else there is to say.

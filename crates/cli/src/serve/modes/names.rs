@@ -1,4 +1,4 @@
-//! The names of rooms and of the people in them.
+//! The names of rooms and of the people in them. `console/names.js` has the same rules, in the same words.
 
 use crate::say::is_obeyed;
 use crate::serve::percent;
@@ -41,15 +41,11 @@ fn check<'n>(name: &'n str, of: &str, limit: usize) -> Result<&'n str, String> {
     if length > limit {
         return Err(format!("the name of a {of} has {length} characters; the limit is {limit}"));
     }
-    match name {
-        name if name.chars().any(is_obeyed) => {
-            Err(format!("the name of a {of} has a control character"))
-        }
-        name if name.chars().any(is_invisible) || fold(name).is_empty() => {
-            Err(format!("the name of a {of} has a character that is not shown"))
-        }
-        name => Ok(name),
+    let is_hidden = name.chars().any(|character| is_obeyed(character) || is_invisible(character));
+    if is_hidden || fold(name).is_empty() {
+        return Err(format!("the name of a {of} has a control or invisible character"));
     }
+    Ok(name)
 }
 
 /// A name for comparing: two that look the same but for case are one.
@@ -109,8 +105,8 @@ mod tests {
         for (path, words) in [
             ("/%ff", "not UTF-8"),
             ("/%zz", "not UTF-8"),
-            ("/a%0ab", "control character"),
-            ("/a%E2%80%AEb", "control character"),
+            ("/a%0ab", "control or invisible character"),
+            ("/a%E2%80%AEb", "control or invisible character"),
             (&format!("/{}", "x".repeat(65)), "65 characters; the limit is 64"),
         ] {
             assert!(room(path).unwrap_err().contains(words), "{path}");
@@ -125,7 +121,7 @@ mod tests {
         }
         for invisible in ["\u{200b}", "\u{2060}", "\u{feff}", "\u{ad}", "\u{e0041}", "\u{3164}"] {
             let why = person(&format!("a{invisible}da")).unwrap_err();
-            assert!(why.contains("not shown"), "{invisible:?}: {why}");
+            assert!(why.contains("control or invisible character"), "{invisible:?}: {why}");
             assert!(room(&format!("/{invisible}")).is_err());
         }
         assert!(person("\u{200d}\u{fe0f}").is_err());

@@ -11,6 +11,7 @@ use clap::Args;
 use towline::{Config, Deflate, Server, ServerBuilder};
 
 use crate::exit::{Exit, Failure, SERVE_CODES};
+use crate::help::in_paragraphs;
 use crate::options::{PerConnection, protocol};
 use crate::quantity::{Switch, above_zero, duration, size, size_or_off};
 use crate::serve::handling::Handling;
@@ -27,7 +28,7 @@ use crate::serve::tls::TlsOptions;
 /// Open the printed address in a browser for the console. Pages of other origins are refused unless
 /// --origin allows them. Programs other than browsers send no origin and are accepted.
 #[derive(Debug, Args)]
-#[command(after_help = SERVE_CODES, after_long_help = format!("{DETAILS}\n\n{SERVE_CODES}"))]
+#[command(after_help = SERVE_CODES, after_long_help = in_paragraphs(&format!("{DETAILS}\n\n{SERVE_CODES}")))]
 pub(crate) struct Options {
     /// Listen on this address; port 0 chooses a free port. Repeat it for more addresses
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9001", value_parser = address)]
