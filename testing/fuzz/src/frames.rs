@@ -33,7 +33,10 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
         let (len, most) = match event {
             Incoming::Text(text) => (text.len(), config.max_received_message_size),
             Incoming::Binary(bytes) => (bytes.len(), config.max_received_message_size),
-            Incoming::Frame(frame) => (frame.payload().len(), config.max_received_frame_size),
+            // The limit is that of the compressed size.
+            Incoming::Frame(frame) if compression.is_none() => {
+                (frame.payload().len(), config.max_received_frame_size)
+            }
             _ => continue,
         };
         assert!(len <= most, "{len} bytes");
