@@ -61,8 +61,9 @@ Exit codes:
        handshakes
   6    TLS failed
   124  no connection could be opened within --connect-timeout
-  130  ended early by Ctrl-C or SIGTERM: the first waits for the last answers (--drain) and for connections
-       to close (--close-timeout), a second one ends at once; both report";
+  130  ended early by Ctrl-C or SIGTERM: the first waits for the last answers
+       (--drain) and for connections to close (--close-timeout), a second one
+       ends at once; both report";
 
 /// The exit codes of `serve`, for `--help`.
 pub(crate) const SERVE_CODES: &str = "\

@@ -1,8 +1,6 @@
 //! `towline serve`: a server that echoes, or does something else with messages, with a console for the
 //! browser.
 
-mod warnings;
-
 mod pages;
 
 mod tls;
@@ -34,6 +32,8 @@ mod journal;
 mod percent;
 
 mod live;
+
+mod warnings;
 
 mod modes;
 

