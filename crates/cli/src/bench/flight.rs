@@ -119,24 +119,15 @@ fn beginning(message: MessageRef<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use tokio::sync::watch;
 
     use super::*;
-    use crate::bench::options::Options;
     use crate::bench::results::Phase;
     use crate::bench::run::{Plan, Stage};
     use crate::bench::tally::Tally;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: Options,
-    }
-
     fn run(options: &[&str]) -> Run {
-        let line = [&["bench", "ws://127.0.0.1:1/"], options].concat();
-        let plan = Plan::of(&Line::parse_from(line).options).unwrap();
+        let plan = Plan::of_options(options);
         Run::new(plan, watch::channel(Stage::Measured).1)
     }
 

@@ -101,20 +101,11 @@ impl Lack {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
 
     use super::*;
-    use crate::bench::options::Options;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: Options,
-    }
 
     fn reason(options: &[&str], lack: Lack) -> Option<(&'static str, String)> {
-        let line = [&["bench", "ws://127.0.0.1:1/"], options].concat();
-        let plan = Plan::of(&Line::parse_from(line).options).unwrap();
+        let plan = Plan::of_options(options);
         let second = 1_000_000_000;
         Lack { measured: 10 * second, waited: 15 * second, ..lack }.reason(&plan)
     }

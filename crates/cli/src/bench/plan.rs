@@ -194,6 +194,23 @@ fn share(options: &Options, whole: u64) -> (u64, u64) {
 }
 
 #[cfg(test)]
+impl Plan {
+    /// The plan of these options, for a server that nobody asks.
+    pub(crate) fn of_options(options: &[&str]) -> Self {
+        use clap::Parser as _;
+
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            options: Options,
+        }
+
+        let line = [&["bench", "ws://127.0.0.1:1/"], options].concat();
+        Self::of(&Line::parse_from(line).options).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
